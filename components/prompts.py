@@ -1,0 +1,153 @@
+"""Every template that a model reads or writes, and the parsers that read its answers back.
+
+Pure text: no video, no model. Training, rewards, evaluation and the data steps share these functions, so what is asked,
+what is trained on and what is scored cannot drift apart.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+VERBS = ("picks up", "puts down", "washes", "cuts", "stirs", "pours", "shakes", "opens")
+COLOURS = ("red", "green", "blue", "yellow", "purple", "white")
+KINDS = ("cup", "bowl", "pan", "bottle", "plate", "box", "carrot", "fish")
+HANDS = ("left", "right")
+REGIONS = ("sink", "stove", "counter", "drawer")
+
+_NARRATION = re.compile(
+    rf"^(?:#?C )?C?\s*(?P<verb>{'|'.join(VERBS)}) the (?P<colour>{'|'.join(COLOURS)}) (?P<type>{'|'.join(KINDS)})"
+    rf"(?: with the (?P<hand>{'|'.join(HANDS)}) hand)?\.?$"
+)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The four slots of a kitchen narration; `hand` is None where the annotator did not say."""
+
+    verb: str
+    colour: str
+    type: str
+    hand: str | None = None
+
+    @property
+    def object(self) -> str:
+        """Colour and type, as one refers to it: "red cup"."""
+        return f"{self.colour} {self.type}"
+
+
+def narrate(facts: Facts) -> str:
+    """Say the facts as an annotator would.
+
+    >>> narrate(Facts("picks up", "red", "cup", "right"))
+    'C picks up the red cup with the right hand.'
+    """
+    hand = f" with the {facts.hand} hand" if facts.hand else ""
+    return f"C {facts.verb} the {facts.object}{hand}."
+
+
+def parse_narration(text: str) -> Facts | None:
+    """Read the slots back out of a narration, or None where it is no sentence of the kitchen's grammar."""
+    match = _NARRATION.match(text.strip())
+    return Facts(**match.groupdict()) if match else None
+
+
+def slots(text: str) -> dict[str, str | None]:
+    """Find the first verb, colour, type and hand that a free text names (for scoring captions).
+
+    >>> slots("C washes the blue bowl")["verb"]
+    'washes'
+    """
+
+    def first(words: tuple[str, ...]) -> str | None:
+        match = re.search(rf"\b({'|'.join(words)})\b", text)
+        return match.group(1) if match else None
+
+    return {"verb": first(VERBS), "colour": first(COLOURS), "type": first(KINDS), "hand": first(HANDS)}
+
+
+def think_answer(thought: str, answer: str) -> str:
+    """Wrap reasoning and answer in the one format that rewards accept (systems §0.2)."""
+    return f"<think>{thought}</think><answer>{answer}</answer>"
+
+
+_THINK_ANSWER = re.compile(r"<think>(.*?)</think>\s*<answer>(.*?)</answer>", re.DOTALL)
+_TAGS = ("<think>", "</think>", "<answer>", "</answer>")
+
+
+def split_think_answer(completion: str) -> tuple[str, str] | None:
+    """Give (thought, answer) if the completion is exactly one think block and one answer block, else None."""
+    match = _THINK_ANSWER.fullmatch(completion.strip())
+    if match is None or any(completion.count(tag) != 1 for tag in _TAGS):
+        return None
+    return match.group(1).strip(), match.group(2).strip()
+
+
+def format_box(box_xyxy: tuple[float, float, float, float], grid: int) -> str:
+    """Write a box in percent of the frame as integers, rounded to multiples of `grid`.
+
+    >>> format_box((11.9, 30.2, 41.0, 57.7), 4)
+    '[12, 32, 40, 56]'
+    """
+    # halves round up, so that the text does not depend on banker's rounding
+    return "[" + ", ".join(str(min(100, max(0, int(value / grid + 0.5) * grid))) for value in box_xyxy) + "]"
+
+
+_BOX = re.compile(r"^\[\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\]$")
+
+
+def parse_box(answer: str) -> tuple[float, float, float, float] | None:
+    """Read `[x1, y1, x2, y2]` (integers, percent of the frame); None if malformed, inverted or beyond 100."""
+    match = _BOX.match(answer.strip())
+    if match is None:
+        return None
+    x1, y1, x2, y2 = (float(value) for value in match.groups())
+    return (x1, y1, x2, y2) if x1 < x2 <= 100 and y1 < y2 <= 100 else None
+
+
+def format_span(start_s: float, end_s: float, step_s: float) -> str:
+    """Write a span in seconds from the start of the window, rounded to multiples of `step_s`, never empty.
+
+    >>> format_span(3.1, 5.9, 1.0)
+    '(3, 6)'
+    """
+    start = int(start_s / step_s + 0.5)
+    end = max(int(end_s / step_s + 0.5), start + 1)
+    return f"({start * step_s:g}, {end * step_s:g})"
+
+
+_SPAN = re.compile(r"^\(\s*(\d+(?:\.\d+)?)\s*,\s*(\d+(?:\.\d+)?)\s*\)$")
+
+
+def parse_span(answer: str) -> tuple[float, float] | None:
+    """Read `(start, end)` in seconds; None if malformed or start >= end (systems §0.2)."""
+    match = _SPAN.match(answer.strip())
+    if match is None:
+        return None
+    start_s, end_s = float(match.group(1)), float(match.group(2))
+    return (start_s, end_s) if start_s < end_s else None
+
+
+def horizontal_place(box_xyxy: tuple[float, float, float, float]) -> str:
+    """Name the third of the frame that holds the box's centre: "left", "middle" or "right"."""
+    return ("left", "middle", "right")[min(2, int((box_xyxy[0] + box_xyxy[2]) / 2 / 33.4))]
+
+
+def spatial_question(name: str) -> str:
+    """Ask for a box (paraphrased from the EgoThinker RFT prompt, systems §4.2)."""
+    return f"locate the {name} in the image. reason in think, then answer [x min, y min, x max, y max]."
+
+
+def spatial_answer(name: str, box_xyxy: tuple[float, float, float, float], grid: int) -> str:
+    """Reason about the place, then give the box."""
+    return think_answer(f"the {name} is on the {horizontal_place(box_xyxy)}", format_box(box_xyxy, grid))
+
+
+def temporal_question(facts: Facts) -> str:
+    """Ask for an interval (paraphrased from the EgoThinker RFT prompt, systems §4.2)."""
+    return f"when does C do this: {facts.verb} the {facts.object}? reason in think, then answer (start, end)."
+
+
+def temporal_answer(facts: Facts, start_s: float, end_s: float, step_s: float) -> str:
+    """Reason about the event, then give the interval."""
+    return think_answer(f"C {facts.verb} the {facts.object}", format_span(start_s, end_s, step_s))

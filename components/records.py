@@ -1,0 +1,174 @@
+"""The frozen records of Egoflow and their on-disk schemas: the only place where a column is named and typed.
+
+Tables are Parquet. A `Narration` is what a source says at a time; a `Clip` is a `[start_s, end_s)` span of one camera
+of one take; a `Sample` is one instruction with a checkable target over one or more clips (the only type that training,
+rewards and benchmarks see); a `Prediction` is one model answer to one sample. `Video`, `BoxLabel` and `Interval` are
+what the adapters give besides narrations. `Reject` is a row that was dropped, with the reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+VIDEO = pa.schema(
+    [
+        ("video_id", pa.string()),  # content id of (source, take_id, camera_id)
+        ("source", pa.string()),
+        ("take_id", pa.string()),  # Ego-Exo4D take_uid
+        ("take_name", pa.string()),
+        ("camera_id", pa.string()),
+        ("view", pa.string()),  # "ego" | "exo"
+        ("path", pa.string()),  # relative to the source root
+        ("duration_s", pa.float64()),
+        ("fps", pa.float64()),
+        ("split", pa.string()),  # "train" | "test"
+    ]
+)
+NARRATION = pa.schema(
+    [
+        ("narration_id", pa.string()),
+        ("source", pa.string()),
+        ("take_id", pa.string()),
+        ("annotator_id", pa.string()),
+        ("time_s", pa.float64()),
+        ("text", pa.string()),
+        ("ego_visible", pa.bool_()),
+        ("unsure", pa.bool_()),
+        ("split", pa.string()),
+    ]
+)
+BOX_LABEL = pa.schema(
+    [
+        ("box_id", pa.string()),
+        ("source", pa.string()),
+        ("take_id", pa.string()),
+        ("video_id", pa.string()),
+        ("frame", pa.int64()),  # index into the video
+        ("time_s", pa.float64()),
+        ("name", pa.string()),
+        ("box_xyxy", pa.list_(pa.float64(), 4)),  # percent of the frame, 0 to 100
+        ("split", pa.string()),
+    ]
+)
+INTERVAL = pa.schema(
+    [
+        ("interval_id", pa.string()),
+        ("source", pa.string()),
+        ("take_id", pa.string()),
+        ("video_id", pa.string()),
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
+        ("text", pa.string()),
+        ("split", pa.string()),
+    ]
+)
+CLIP = pa.schema(
+    [
+        ("clip_id", pa.string()),
+        ("moment_id", pa.string()),  # the clips of one moment in several views share it
+        ("narration_id", pa.string()),
+        ("source", pa.string()),
+        ("take_id", pa.string()),
+        ("video_id", pa.string()),
+        ("view", pa.string()),
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
+        ("text", pa.string()),
+        ("split", pa.string()),
+    ]
+)
+SPAN = pa.struct([("start_s", pa.float64()), ("end_s", pa.float64())])
+TARGET = pa.struct(  # a tagged union: `kind` says which member holds the truth, the others are null
+    [
+        ("kind", pa.string()),  # "text" | "choice" | "span" | "box"
+        ("text", pa.string()),
+        ("choices", pa.list_(pa.string())),
+        ("answer_index", pa.int64()),
+        ("span", SPAN),  # seconds from the start of the first clip
+        ("box_xyxy", pa.list_(pa.float64(), 4)),  # percent of the frame
+    ]
+)
+MEDIA = pa.struct(
+    [("video_id", pa.string()), ("view", pa.string()), ("start_s", pa.float64()), ("end_s", pa.float64())]
+)
+SAMPLE = pa.schema(
+    [
+        ("sample_id", pa.string()),
+        ("corpus", pa.string()),  # "egoexoclip" | "egoit" | "egore"
+        ("task", pa.string()),  # "caption" | "qa" | "ground_spatial" | "ground_temporal"
+        ("question_type", pa.string()),
+        ("take_id", pa.string()),
+        ("split", pa.string()),
+        ("view", pa.string()),
+        ("media", pa.list_(MEDIA)),
+        ("paired", pa.list_(MEDIA)),  # the same moment in an exo view; empty where there is none
+        ("frame_kind", pa.string()),  # "image" | "clip" | "window": which frame count of the sampling contract
+        ("question", pa.string()),
+        ("answer", pa.string()),  # the text to train on
+        ("target", TARGET),
+        ("parents", pa.list_(pa.string())),  # ids of the rows this one was made from
+    ]
+)
+PREDICTION = pa.schema(
+    [
+        ("sample_id", pa.string()),
+        ("take_id", pa.string()),
+        ("task", pa.string()),
+        ("view", pa.string()),
+        ("condition", pa.string()),  # "model" | "blind"
+        ("completion", pa.string()),
+        ("score_name", pa.string()),
+        ("score", pa.float64()),
+    ]
+)
+REJECT = pa.schema([("step", pa.string()), ("row_id", pa.string()), ("reason", pa.string()), ("detail", pa.string())])
+
+SCHEMAS = {
+    "videos": VIDEO,
+    "narrations": NARRATION,
+    "boxes": BOX_LABEL,
+    "intervals": INTERVAL,
+    "clips": CLIP,
+    "samples": SAMPLE,
+    "predictions": PREDICTION,
+    "rejects": REJECT,
+}
+
+
+def content_id(*parts: object) -> str:
+    """Give the 16-hex-digit id of a row from the values that make it what it is.
+
+    >>> content_id("egoexo4d", "take", 3) == content_id("egoexo4d", "take", 3)
+    True
+    """
+    return hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).hexdigest()[:16]
+
+
+def write_table(path: Path, rows: Iterable[dict] | pa.Table, schema: pa.Schema) -> pa.Table:
+    """Write rows (dicts or an Arrow table) as Parquet under `schema` and return the table.
+
+    Raises:
+        pyarrow.ArrowInvalid, pyarrow.ArrowTypeError: a value does not fit its column.
+        KeyError: an Arrow table lacks a column of the schema.
+    """
+    table = rows.select(schema.names).cast(schema) if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows), schema)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path, compression="zstd")
+    return table
+
+
+def read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    """Read a Parquet table and check that its columns are those of `schema`.
+
+    Raises:
+        ValueError: the file's schema differs (names what came and what is allowed).
+    """
+    table = pq.read_table(path)
+    if not table.schema.equals(schema):
+        raise ValueError(f"{path}: columns are {table.schema.names}, allowed are {schema.names} with the types of components/records.py; rerun `dvc repro`")
+    return table
