@@ -1,0 +1,34 @@
+"""Reward for the right option of a multiple-choice question."""
+
+from components.prompts import split_think_answer
+
+
+def choice_reward(completion: str, sample: dict) -> float | None:
+    """Give 1.0 where the completion says the right option, else 0.0.
+
+    Case and spacing do not count, for a word-level tokenizer puts its own spaces. A chain-of-thought question is
+    answered inside the answer tags; any other may be answered bare.
+
+    Args:
+        completion: what the model wrote, or the option that ranking chose.
+        sample: a row of `records.SAMPLE`.
+
+    Returns:
+        None unless the target is a choice.
+
+    >>> target = {"kind": "choice", "choices": ["red", "blue"], "answer_index": 1}
+    >>> choice_reward("Blue", {"question_type": "colour", "target": target})
+    1.0
+    """
+    target = sample["target"]
+    if target["kind"] != "choice":
+        return None
+    parts = split_think_answer(completion)
+    if parts is None and sample["question_type"] == "cot":
+        return 0.0
+    answer = parts[1] if parts else completion
+    return float(_plain(answer) == _plain(target["choices"][target["answer_index"]]))
+
+
+def _plain(text: str) -> str:
+    return "".join(text.split()).casefold()

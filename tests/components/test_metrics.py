@@ -1,0 +1,153 @@
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from components.metrics import bootstrap, box_iou, difference, temporal_iou
+
+seconds = st.floats(0, 1000, allow_nan=False, width=32)
+percents = st.integers(0, 100)
+
+
+@st.composite
+def spans(draw):
+    start, end = sorted((draw(seconds), draw(seconds)))
+    assume(end - start > 1e-3)
+    return start, end
+
+
+@st.composite
+def boxes(draw):
+    x1, x2 = sorted((draw(percents), draw(percents)))
+    y1, y2 = sorted((draw(percents), draw(percents)))
+    assume(x1 < x2 and y1 < y2)
+    return x1, y1, x2, y2
+
+
+@given(spans(), spans())
+def test_temporal_iou_is_symmetric_and_bounded(a, b):
+    assert temporal_iou(a, b) == temporal_iou(b, a)
+    assert 0 <= temporal_iou(a, b) <= 1
+
+
+@given(spans(), spans())
+def test_hull_and_sum_unions_agree(a, b):
+    # EgoThinker's union is len + len - overlap, VideoChat-R1's is the hull: equal wherever there is an overlap
+    overlap = max(0.0, min(a[1], b[1]) - max(a[0], b[0]))
+    by_sum = overlap / ((a[1] - a[0]) + (b[1] - b[0]) - overlap)
+    assert temporal_iou(a, b) == pytest.approx(by_sum, abs=1e-9)
+
+
+@given(spans())
+def test_temporal_iou_of_a_span_with_itself_is_one(a):
+    assert temporal_iou(a, a) == 1
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "iou"),
+    [
+        ((0, 4), (4, 8), 0.0),  # touching ends share no time
+        ((0, 4), (6, 8), 0.0),
+        ((0, 4), (1, 2), 0.25),  # inside
+        ((3, 3), (3, 3), 0.0),  # empty
+        ((5, 3), (0, 10), 0.0),  # inverted
+        ((5, 3), (5, 3), 0.0),
+    ],
+)
+def test_temporal_iou_at_the_clipped_cases(a, b, iou):
+    assert temporal_iou(a, b) == iou
+
+
+@given(boxes(), boxes())
+def test_box_iou_is_symmetric_and_bounded(a, b):
+    assert box_iou(a, b) == box_iou(b, a)
+    assert 0 <= box_iou(a, b) <= 1
+
+
+@given(boxes(), boxes())
+def test_box_iou_counts_the_same_cells_as_a_raster(a, b):
+    grid = np.zeros((2, 100, 100), dtype=bool)
+    for mask, (x1, y1, x2, y2) in zip(grid, (a, b), strict=True):
+        mask[y1:y2, x1:x2] = True
+    assert box_iou(a, b) == pytest.approx((grid[0] & grid[1]).sum() / (grid[0] | grid[1]).sum())
+
+
+@given(boxes())
+def test_box_iou_of_a_box_with_itself_is_one(a):
+    assert box_iou(a, a) == 1
+
+
+@pytest.mark.parametrize("b", [(4, 0, 8, 4), (0, 4, 4, 8), (6, 6, 8, 8), (2, 2, 2, 3), (4, 4, 0, 0)])
+def test_box_iou_is_zero_without_overlap(b):
+    assert box_iou((0, 0, 4, 4), b) == 0
+
+
+def test_bootstrap_interval_holds_the_true_mean_about_95_times_in_100():
+    rng = np.random.default_rng(0)
+    takes = np.repeat(np.arange(40), 5)
+    hits = 0
+    for _ in range(200):
+        scores = rng.normal(0.5, 0.3, 40)[takes] + rng.normal(0, 0.1, 200)
+        estimate = bootstrap(scores, takes, seed=1, resamples=500)
+        hits += estimate.lo <= 0.5 <= estimate.hi
+    assert 0.88 <= hits / 200 <= 0.99
+
+
+def test_bootstrap_resamples_takes_not_samples():
+    # one value per take, repeated: a hundred copies carry no more knowledge than one
+    once, takes = np.array([0.0, 1.0, 0.0, 1.0, 1.0]), np.arange(5)
+    copied = bootstrap(np.repeat(once, 100), np.repeat(takes, 100), seed=3)
+    single = bootstrap(once, takes, seed=3)
+    assert (copied.value, copied.lo, copied.hi) == pytest.approx((single.value, single.lo, single.hi))
+    assert (copied.n, single.n) == (500, 5)
+
+
+def test_bootstrap_equals_a_plain_loop_over_draws():
+    rng = np.random.default_rng(5)
+    takes = np.array(["b", "a", "a", "c", "b", "a"])
+    scores = rng.random(6)
+    names = np.unique(takes)
+    loop = []
+    for _ in range(20000):
+        drawn = rng.choice(names, 3)
+        loop.append(np.concatenate([scores[takes == name] for name in drawn]).mean())
+    estimate = bootstrap(scores, takes, seed=0, resamples=20000)
+    assert (estimate.lo, estimate.hi) == pytest.approx(tuple(np.percentile(loop, [2.5, 97.5])), abs=0.01)
+
+
+def test_bootstrap_is_seeded():
+    scores, takes = np.random.default_rng(0).random(30), np.arange(30) % 10
+    assert bootstrap(scores, takes, seed=1) == bootstrap(scores, takes, seed=1)
+    assert bootstrap(scores, takes, seed=1) != bootstrap(scores, takes, seed=2)
+
+
+def test_a_single_take_tells_nothing_of_the_spread():
+    estimate = bootstrap(np.ones(8), np.zeros(8), seed=0)
+    assert (estimate.value, estimate.lo, estimate.hi) == (1.0, -np.inf, np.inf)
+
+
+@pytest.mark.parametrize(("scores", "takes"), [([], []), ([1.0], [1, 2]), ([np.nan, 1.0], [1, 2])])
+def test_bootstrap_refuses_what_it_cannot_average(scores, takes):
+    with pytest.raises(ValueError, match="one finite score and one take id"):
+        bootstrap(np.array(scores), np.array(takes), seed=0)
+
+
+def test_paired_difference_sees_what_separate_intervals_hide():
+    rng = np.random.default_rng(0)
+    takes = np.arange(60)
+    blind = rng.random(60)
+    seen = blind + 0.05 + rng.normal(0, 0.01, 60)
+    a, b = bootstrap(seen, takes, seed=0), bootstrap(blind, takes, seed=0)
+    assert a.lo < b.hi
+    assert difference(seen, blind, takes, seed=0).lo > 0
+
+
+def test_difference_of_equal_scores_is_not_above_zero():
+    scores = np.random.default_rng(0).random(20)
+    estimate = difference(scores, scores, np.arange(20), seed=0)
+    assert (estimate.value, estimate.lo, estimate.hi) == (0, 0, 0)
+
+
+def test_difference_needs_pairs():
+    with pytest.raises(ValueError, match="pairs"):
+        difference(np.ones(3), np.ones(2), np.arange(3), seed=0)
