@@ -190,3 +190,24 @@ def load(path: Path, schema: type[_Strict]) -> _Strict:
         return schema.model_validate(raw)
     except ValueError as error:
         raise ValueError(f"{path}: {error}\nMend it in {path}; the keys and their meaning are in components/params.py.") from error
+
+
+class Gate(_Strict):
+    """When a new model version takes the alias `champion` (components/promotion.py)."""
+
+    model_name: str = Field(description="name in the MLflow model registry")
+    main: str = Field(description="`task/metric` that must be better beyond its 95 % interval")
+    guards: tuple[str, ...] = Field(description="`task/metric`s, none of which may be worse beyond its interval")
+
+
+class Eval(_Strict):
+    """params/eval.yaml: how every checkpoint is measured on the held-out takes."""
+
+    seed: int = Field(description="of the blind shuffle, the choice of samples and the bootstrap")
+    bootstrap_resamples: int = Field(gt=0, description="draws of takes under each 95 % interval")
+    batch: int = Field(gt=0, description="samples generated at once")
+    max_new_tokens: int = Field(gt=0, description="longest answer, tokens")
+    limits: dict[Literal["caption_ego", "caption_exo", "qa", "ground_spatial", "ground_temporal"], int] = Field(
+        description="task -> most held-out samples; a task not named is not measured"
+    )
+    gate: Gate
