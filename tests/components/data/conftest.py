@@ -1,0 +1,72 @@
+"""A hand-made set of annotation tables: three cameras, two annotators, intervals and boxes, and each defect once."""
+
+from pathlib import Path
+
+import pytest
+
+from components import params, records
+from components.prompts import COLOURS, HANDS, KINDS, VERBS, Facts, narrate
+
+TAKES, TAKE_S, FPS = 12, 16.0, 8.0
+TEST_TAKES = ("take-3", "take-7")
+
+
+@pytest.fixture(scope="session")
+def data_params() -> params.Data:
+    return params.load(Path("params/data.yaml"), params.Data)
+
+
+def facts_of(take: int, event: int) -> Facts:
+    number = take * 5 + event
+    return Facts(
+        VERBS[number % 8], COLOURS[(number * 5 + take) % 6], KINDS[(number * 3 + take // 2) % 8], HANDS[number % 2]
+    )
+
+
+def annotation_tables() -> dict:
+    """Rows of each table, as dicts, so that a test can break one of them."""
+    videos, narrations, boxes, intervals = [], [], [], []
+    for take in range(TAKES):
+        take_id, split = f"take-{take}", "test" if f"take-{take}" in TEST_TAKES else "train"
+        shared = {"source": "egoexo4d", "take_id": take_id, "split": split}
+        for camera, view in (("aria01", "ego"), ("cam01", "exo"), ("cam02", "exo")):
+            videos.append(
+                {**shared, "video_id": f"{take_id}-{camera}", "take_name": take_id, "camera_id": camera, "view": view}
+                | {"path": f"{take_id}/{camera}.mp4", "duration_s": TAKE_S, "fps": FPS}
+            )
+        ego = f"{take_id}-aria01"
+        for event in range(5):
+            facts, start_s = facts_of(take, event), 3.0 * event
+            intervals.append(
+                {**shared, "interval_id": f"{take_id}-i{event}", "video_id": ego, "text": narrate(facts)}
+                | {"start_s": start_s, "end_s": start_s + 2.0}
+            )
+            for annotator in ("a", "b")[: 1 + (event + take) % 2]:
+                narrations.append(
+                    {**shared, "narration_id": f"{take_id}-n{event}{annotator}", "annotator_id": annotator}
+                    | {"time_s": start_s + (1.0 if annotator == "a" else 1.3), "text": narrate(facts)}
+                    | {"ego_visible": True, "unsure": False}
+                )
+            for name, box in ((facts.object, [20.0, 30.0, 40.0, 55.0]), ("left hand", [50.0, 60.0, 70.0, 90.0])):
+                boxes.append(
+                    {**shared, "box_id": f"{take_id}-b{event}-{name}", "video_id": ego, "frame": 24 * event + 8}
+                    | {"time_s": start_s + 1.0, "name": name, "box_xyxy": box}
+                )
+    return {"videos": videos, "narrations": narrations, "boxes": boxes, "intervals": intervals, "rejects": []}
+
+
+def write_annotations(data_dir: Path, rows: dict) -> Path:
+    for name, table in rows.items():
+        records.write_table(data_dir / "annotations" / f"{name}.parquet", table, records.SCHEMAS[name])
+    return data_dir
+
+
+@pytest.fixture
+def rows() -> dict:
+    return annotation_tables()
+
+
+@pytest.fixture
+def annotated(tmp_path, rows) -> Path:
+    """A data folder that holds data/annotations."""
+    return write_annotations(tmp_path / "data", rows)
