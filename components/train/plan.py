@@ -1,0 +1,151 @@
+"""What identifies a training stage, where its checkpoint lies, and which stages may run at the same time. No torch.
+
+Two stages with the same key would end in the same checkpoint, so a finished one is reused instead of trained again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ruamel.yaml import YAML
+
+if TYPE_CHECKING:
+    from components.params import Recipe, Stage
+
+# Everything that can change a checkpoint; launch.py and plan.py only decide whether and how a stage is started.
+CODE = (
+    "components/train",
+    "components/models",
+    "components/rewards",
+    "components/world",
+    "components/metrics.py",
+    "components/prompts.py",
+    "components/records.py",
+    "components/video.py",
+    "infra/deepspeed",
+)
+NOT_CODE = ("components/train/launch.py", "components/train/plan.py")
+EVALUATION_CODE = (*CODE, "components/evaluate.py", "components/evaluation", "components/benchmarks")
+# These fields of a stage say when it is stopped, saved or measured, not what it learns.
+NOT_IN_KEY = frozenset({"timeout_minutes", "save_steps", "evaluate"})
+DATASET_STAGES = ("dataset", "frames")
+# The base models train on worlds rendered on the fly, so a change of the dataset leaves them as they are.
+WITHOUT_DATASET = frozenset({"text", "contrastive"})
+
+
+def code_digest(root: Path, parts: Sequence[str] = CODE) -> str:
+    """Give the sha256 of the source files (and DeepSpeed jsons) under `parts`, paths relative to `root`.
+
+    A part that does not exist counts as empty.
+    """
+    files: set[Path] = set()
+    for part in parts:
+        path = root / part
+        files |= {path} if path.is_file() else {*path.rglob("*.py"), *path.rglob("*.json")}
+    digest = hashlib.sha256()
+    for name, path in sorted((file.relative_to(root).as_posix(), file) for file in files):
+        if name not in NOT_CODE:
+            digest.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def dataset_digest(lock: Path) -> str:
+    """Give one sha256 over the outputs of the stages `dataset` and `frames` in `dvc.lock`.
+
+    Raises:
+        ValueError: the lock file or one of the stages is missing: the data graph has not been run.
+    """
+    stages = (YAML(typ="safe").load(lock.read_text()) or {}).get("stages", {}) if lock.is_file() else {}
+    missing = [name for name in DATASET_STAGES if name not in stages]
+    if missing:
+        raise ValueError(
+            f"{lock} has the stages {sorted(stages)}, but {missing} are needed: they are what a model learns from."
+            "\nRun the data graph: dvc repro"
+        )
+    outs = sorted((out["path"], out["md5"]) for name in DATASET_STAGES for out in stages[name]["outs"] if "md5" in out)
+    return _sha256(outs)
+
+
+def stage_key(recipe: Recipe, stage: Stage, *, dataset: str | None, parents: Mapping[str, str], code: str) -> str:
+    """Give the sha256 that stands for the checkpoint a stage ends in.
+
+    Args:
+        recipe: gives the model.
+        stage: one of its stages.
+        dataset: digest of the data; not looked at for a base stage, which makes its own.
+        parents: stage name -> key, at least for the parents of `stage`.
+        code: digest of the code.
+
+    Raises:
+        ValueError: a stage that reads the dataset came without its digest.
+    """
+    reads_dataset = stage.algorithm not in WITHOUT_DATASET
+    if reads_dataset and dataset is None:
+        raise ValueError(
+            f"stage {stage.name!r} ({stage.algorithm}) reads the dataset, so its key needs the dataset digest"
+        )
+    return _sha256(
+        {
+            "model": recipe.model.model_dump(mode="json"),
+            "stage": stage.model_dump(mode="json", exclude=set(NOT_IN_KEY)),
+            "dataset": dataset if reads_dataset else None,
+            "parents": {part: parents[name] for part, name in stage.parents.items()},
+            "code": code,
+        }
+    )
+
+
+def stage_keys(recipe: Recipe, *, dataset: str | None, code: str) -> dict[str, str]:
+    """Give stage name -> key for a whole recipe.
+
+    With `dataset` None (the data is stale, its digest not known yet) the stages that depend on it are left out.
+    """
+    keys: dict[str, str] = {}
+    for stage in recipe.stages:
+        known = set(stage.parents.values()) <= keys.keys()
+        if known and (dataset is not None or stage.algorithm in WITHOUT_DATASET):
+            keys[stage.name] = stage_key(recipe, stage, dataset=dataset, parents=keys, code=code)
+    return keys
+
+
+def checkpoint_dir(root: Path, stage: str, key: str) -> Path:
+    """Give the folder of a stage's checkpoint under the project root; `stage.json` in it means finished."""
+    return root / "checkpoints" / f"{stage}-{key[:12]}"
+
+
+def is_finished(checkpoint: Path) -> bool:
+    """Say whether a checkpoint folder is complete: `stage.json` is written last."""
+    return (checkpoint / "stage.json").is_file()
+
+
+def levels(stages: Sequence[Stage], *, threads: int) -> list[list[Stage]]:
+    """Group stages into steps; the stages of one step may run at the same time.
+
+    A stage joins the earliest step after its parents where its `ranks * threads` still fit the budget; one that alone
+    exceeds the budget gets a step of its own.
+
+    Args:
+        stages: in recipe order.
+        threads: budget of the machine.
+    """
+    steps: list[list[Stage]] = []
+    place: dict[str, int] = {}
+    for stage in stages:
+        need = stage.ranks * stage.threads
+        at = max((place[parent] + 1 for parent in stage.parents.values()), default=0)
+        while at < len(steps) and need + sum(other.ranks * other.threads for other in steps[at]) > threads:
+            at += 1
+        if at == len(steps):
+            steps.append([])
+        steps[at].append(stage)
+        place[stage.name] = at
+    return steps
+
+
+def _sha256(value: object) -> str:
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
