@@ -1,0 +1,45 @@
+"""The only door to MLflow; nothing else imports it.
+
+`runs` opens and reads runs, `metric_log` carries the curves of a training process, `registry` keeps model versions.
+"""
+
+from components.promotion import PromotionDecision
+from components.tracking.metric_log import MetricLog
+from components.tracking.registry import Champion, champion, promote, register
+from components.tracking.runs import (
+    RunInfo,
+    describe,
+    evaluation,
+    finish,
+    finished_stage,
+    last_pipeline_digest,
+    link_reused,
+    log_artifacts,
+    log_evaluation,
+    open_pipeline_run,
+    open_stage_run,
+    set_tags,
+    tracking_uri,
+)
+
+__all__ = [
+    "Champion",
+    "MetricLog",
+    "PromotionDecision",
+    "RunInfo",
+    "champion",
+    "describe",
+    "evaluation",
+    "finish",
+    "finished_stage",
+    "last_pipeline_digest",
+    "link_reused",
+    "log_artifacts",
+    "log_evaluation",
+    "open_pipeline_run",
+    "open_stage_run",
+    "promote",
+    "register",
+    "set_tags",
+    "tracking_uri",
+]

@@ -1,0 +1,215 @@
+"""Runs, evaluations, artifacts, and the stage cache that is built on them.
+
+One parent run per pipeline run, one nested run per stage, all in one experiment so that the compare view lines up.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+ROOT = Path(__file__).resolve().parents[2]
+EXPERIMENT = "egoflow"
+BATCH = 1000  # the most metrics that MLflow takes in one call
+_DIGEST = 36  # the longest digest that MLflow's dataset table holds
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What a report says of a run; times in seconds since 1970, `end_s` None while it runs."""
+
+    run_id: str
+    name: str
+    status: str
+    start_s: float
+    end_s: float | None
+    tags: dict[str, str]
+    url: str
+
+
+def tracking_uri() -> str:
+    """Give `MLFLOW_TRACKING_URI`, or by default the database `mlflow.db` at the project root."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{ROOT / 'mlflow.db'}"
+
+
+def client() -> MlflowClient:
+    """Open the tracking store and registry at `tracking_uri()`."""
+    # read by mlflow when it is imported, and it takes no other word than `true`
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=tracking_uri(), registry_uri=tracking_uri())
+
+
+def open_pipeline_run(name: str, *, tags: dict[str, str]) -> str:
+    """Open the parent run of one pipeline run and give its id."""
+    return _open(name, {"kind": "pipeline", **tags})
+
+
+def open_stage_run(
+    parent_run_id: str, stage_name: str, *, params: dict, tags: dict[str, str], dataset_digest: str | None
+) -> str:
+    """Open a nested run for one stage and give its id.
+
+    Args:
+        parent_run_id: the pipeline run.
+        stage_name: becomes the run's name.
+        params: every parameter of the stage; nested dicts become `outer.inner`.
+        tags: stage_key, code_digest, git_commit, checkpoint.
+        dataset_digest: of the data it trains on, logged as MLflow input; None for a stage that reads no dataset.
+    """
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Param
+
+    nested = {"kind": "stage", "stage": stage_name, "mlflow.parentRunId": parent_run_id}
+    run_id = _open(stage_name, {**nested, **tags, **({"dataset_digest": dataset_digest} if dataset_digest else {})})
+    entries = [Param(name, str(value)) for name, value in _flatten(params).items()]
+    for start in range(0, len(entries), 100):  # the most params that MLflow takes in one call
+        client().log_batch(run_id, params=entries[start : start + 100])
+    if dataset_digest:
+        dataset = Dataset("egoflow", dataset_digest[:_DIGEST], "dvc", json.dumps({"path": "data/dataset"}))
+        client().log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+    return run_id
+
+
+def set_tags(run_id: str, tags: dict[str, str]) -> None:
+    """Set tags that are known only later, such as a pipeline run's dataset_digest."""
+    for name, value in tags.items():
+        client().set_tag(run_id, name, value)
+
+
+def finish(run_id: str, status: str) -> None:
+    """End a run as FINISHED, FAILED or KILLED."""
+    client().set_terminated(run_id, status)
+
+
+def finished_stage(stage_key: str) -> str | None:
+    """Give the newest finished run of exactly this stage key, or None: the stage cache."""
+    return next((run.info.run_id for run in _finished(f"tags.stage_key = '{stage_key}'")), None)
+
+
+def last_pipeline_digest() -> str | None:
+    """Give the dataset digest of the last finished pipeline run, or None where there is none yet."""
+    return next((run.data.tags.get("dataset_digest") for run in _finished("tags.kind = 'pipeline'")), None)
+
+
+def describe(run_id: str) -> RunInfo:
+    """Read a run back for the report, with its address in the MLflow UI."""
+    run = client().get_run(run_id)
+    base = tracking_uri().rstrip("/") if tracking_uri().startswith("http") else "http://127.0.0.1:5000"
+    info = run.info
+    return RunInfo(
+        run_id=run_id,
+        name=info.run_name,
+        status=info.status,
+        start_s=info.start_time / 1000,
+        end_s=info.end_time / 1000 if info.end_time else None,
+        tags=dict(run.data.tags),
+        url=f"{base}/#/experiments/{info.experiment_id}/runs/{run_id}",
+    )
+
+
+def log_artifacts(run_id: str, path: Path, artifact_path: str) -> None:
+    """Copy a file or a folder into the run's artifacts under `artifact_path`."""
+    if path.is_dir():
+        client().log_artifacts(run_id, str(path), artifact_path)
+    else:
+        client().log_artifact(run_id, str(path), artifact_path)
+
+
+def log_evaluation(run_id: str, metrics_json: Path) -> None:
+    """Log what components/evaluate.py wrote, so that every stage has the same metric names.
+
+    Args:
+        run_id: the stage's run.
+        metrics_json: `{"<task>/<metric>": {"value", "lo", "hi", "blind", "chance", "n", "learned", "difference_lo"}}`.
+    """
+    _log_evaluation(run_id, json.loads(metrics_json.read_text()))
+
+
+def evaluation(run_id: str) -> dict[str, dict] | None:
+    """Read back the evaluation of a run, or None where it was not evaluated."""
+    from mlflow.artifacts import load_dict
+
+    if not client().list_artifacts(run_id, "evaluation"):
+        return None
+    return load_dict(f"{client().get_run(run_id).info.artifact_uri}/evaluation/metrics.json")
+
+
+def link_reused(parent_run_id: str, stage_name: str, run_id: str) -> str:
+    """Stand in for a stage that was not trained again: a light nested run with the reused run's evaluation.
+
+    Returns:
+        The id of the light run. It has no stage_key, so that the cache always leads to the run that trained.
+    """
+    tags = {"kind": "reused", "stage": stage_name, "mlflow.parentRunId": parent_run_id, "reused_from": run_id}
+    light = _open(stage_name, tags)
+    if (metrics := evaluation(run_id)) is not None:
+        _log_evaluation(light, metrics)
+    finish(light, "FINISHED")
+    return light
+
+
+def _experiment(store: MlflowClient) -> str:
+    from mlflow.exceptions import MlflowException
+
+    found = store.get_experiment_by_name(EXPERIMENT)
+    if found is not None:
+        return found.experiment_id
+    uri = tracking_uri()
+    database = Path(uri.removeprefix("sqlite:///")).resolve() if uri.startswith("sqlite:///") else None
+    try:
+        # beside the database; a tracking server keeps its artifacts where it was told to
+        return store.create_experiment(EXPERIMENT, (database.parent / "mlartifacts").as_uri() if database else None)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+        return store.get_experiment_by_name(EXPERIMENT).experiment_id  # another process was quicker
+
+
+def _open(name: str, tags: dict[str, str]) -> str:
+    if "git_commit" in tags:
+        tags = {**tags, "mlflow.source.git.commit": tags["git_commit"]}  # the name that the UI shows
+    store = client()
+    return store.create_run(_experiment(store), tags=tags, run_name=name).info.run_id
+
+
+def _finished(condition: str) -> list:
+    store = client()
+    query = f"{condition} and attributes.status = 'FINISHED'"
+    return store.search_runs([_experiment(store)], query, max_results=1, order_by=["attributes.end_time DESC"])
+
+
+def _log_evaluation(run_id: str, metrics: dict[str, dict]) -> None:
+    from mlflow.entities import Metric
+
+    now_ms = int(time.time() * 1000)
+    values = {}
+    for name, entry in metrics.items():
+        values[name] = entry["value"]
+        values |= {f"{name}.{part}": entry[part] for part in ("blind", "chance", "lo", "hi")}
+    # a single take has no interval; MLflow would store its infinite ends as 1.8e308
+    finite = {name: value for name, value in values.items() if math.isfinite(value)}
+    batch = [Metric(name, value, now_ms, 0) for name, value in finite.items()]
+    for start in range(0, len(batch), BATCH):
+        client().log_batch(run_id, metrics=batch[start : start + BATCH])
+    client().log_dict(run_id, metrics, "evaluation/metrics.json")
+
+
+def _flatten(params: dict, prefix: str = "") -> dict[str, object]:
+    """Turn nested dicts into `outer.inner` keys.
+
+    >>> _flatten({"steps": 3, "lora": {"rank": 8}})
+    {'steps': 3, 'lora.rank': 8}
+    """
+    flat: dict[str, object] = {}
+    for name, value in params.items():
+        flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat

@@ -1,0 +1,128 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from components import tracking
+from components.tracking.runs import client
+
+METRICS = {
+    "qa/accuracy": {
+        "value": 0.8, "lo": 0.7, "hi": 0.9, "blind": 0.3, "chance": 0.25,
+        "n": 90, "learned": True, "difference_lo": 0.4,
+    }
+}  # fmt: skip
+
+
+@pytest.fixture
+def metrics_json(tmp_path) -> Path:
+    (tmp_path / "metrics.json").write_text(json.dumps(METRICS))
+    return tmp_path / "metrics.json"
+
+
+def open_stage(parent: str, key: str = "k", **more) -> str:
+    return tracking.open_stage_run(
+        parent,
+        "stage1",
+        params={"steps": 3, "lora": {"rank": 8}} | more,
+        tags={"stage_key": key, "code_digest": "c", "git_commit": "abc", "checkpoint": "checkpoints/x"},
+        dataset_digest="f" * 64,
+    )
+
+
+def test_the_default_store_is_a_database_at_the_root(monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    root = Path(__file__).resolve().parents[3]
+    assert tracking.tracking_uri() == f"sqlite:///{root}/mlflow.db"
+
+
+def test_a_stage_run_carries_what_it_was_made_from(store):
+    parent = tracking.open_pipeline_run("miniature", tags={"recipe": "miniature"})
+    run = client().get_run(open_stage(parent))
+    assert run.data.params == {"steps": "3", "lora.rank": "8"}
+    assert run.data.tags["mlflow.parentRunId"] == parent
+    assert run.data.tags["mlflow.source.git.commit"] == run.data.tags["git_commit"] == "abc"
+    assert run.data.tags["dataset_digest"] == "f" * 64
+    assert run.inputs.dataset_inputs[0].dataset.digest == "f" * 36
+    assert run.info.artifact_uri.startswith((store / "mlartifacts").as_uri())
+
+
+def test_more_parameters_than_one_call_takes():
+    parent = tracking.open_pipeline_run("p", tags={})
+    run_id = open_stage(parent, **{f"p{number}": number for number in range(250)})
+    assert len(client().get_run(run_id).data.params) == 252
+
+
+def test_only_a_finished_run_of_the_same_key_is_reused():
+    parent = tracking.open_pipeline_run("p", tags={})
+    run_id = open_stage(parent, "key-a")
+    assert tracking.finished_stage("key-a") is None
+    tracking.finish(run_id, "FAILED")
+    assert tracking.finished_stage("key-a") is None
+    tracking.finish(second := open_stage(parent, "key-a"), "FINISHED")
+    assert tracking.finished_stage("key-a") == second
+    assert tracking.finished_stage("key-b") is None
+
+
+def test_the_last_digest_is_of_finished_pipelines_only():
+    for digest, status in (("one", "FINISHED"), ("two", "FAILED")):
+        run_id = tracking.open_pipeline_run("p", tags={})
+        tracking.set_tags(run_id, {"dataset_digest": digest})
+        tracking.finish(open_stage(run_id), "FINISHED")
+        tracking.finish(run_id, status)
+    assert tracking.last_pipeline_digest() == "one"
+
+
+def test_an_evaluation_is_logged_under_comparable_names_and_read_back(metrics_json):
+    run_id = open_stage(tracking.open_pipeline_run("p", tags={}))
+    assert tracking.evaluation(run_id) is None
+    tracking.log_evaluation(run_id, metrics_json)
+    assert client().get_run(run_id).data.metrics == {
+        "qa/accuracy": 0.8,
+        "qa/accuracy.blind": 0.3,
+        "qa/accuracy.chance": 0.25,
+        "qa/accuracy.lo": 0.7,
+        "qa/accuracy.hi": 0.9,
+    }
+    assert tracking.evaluation(run_id) == METRICS
+
+
+def test_an_infinite_interval_is_left_out_of_the_metrics(tmp_path):
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps({"qa/accuracy": METRICS["qa/accuracy"] | {"lo": float("-inf"), "hi": float("inf")}}))
+    run_id = open_stage(tracking.open_pipeline_run("p", tags={}))
+    tracking.log_evaluation(run_id, path)
+    assert set(client().get_run(run_id).data.metrics) == {"qa/accuracy", "qa/accuracy.blind", "qa/accuracy.chance"}
+    assert tracking.evaluation(run_id)["qa/accuracy"]["lo"] == float("-inf")
+
+
+def test_a_reused_stage_stands_in_the_new_pipeline_run_with_its_scores(metrics_json):
+    trained = open_stage(tracking.open_pipeline_run("first", tags={}), "key-r")
+    tracking.log_evaluation(trained, metrics_json)
+    tracking.finish(trained, "FINISHED")
+    second = tracking.open_pipeline_run("second", tags={})
+    light = tracking.link_reused(second, "stage1", trained)
+    run = client().get_run(light)
+    assert run.data.tags["reused_from"] == trained and run.data.tags["mlflow.parentRunId"] == second
+    assert run.data.metrics["qa/accuracy"] == 0.8 and run.info.status == "FINISHED"
+    assert tracking.finished_stage("key-r") == trained
+
+
+def test_artifacts_of_a_file_and_of_a_folder(tmp_path, store):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a.txt").write_text("a")
+    run_id = tracking.open_pipeline_run("p", tags={})
+    tracking.log_artifacts(run_id, tmp_path / "folder", "checkpoint")
+    tracking.log_artifacts(run_id, tmp_path / "folder" / "a.txt", "report")
+    kept = store / "mlartifacts" / run_id / "artifacts"
+    assert (kept / "checkpoint" / "a.txt").read_text() == (kept / "report" / "a.txt").read_text() == "a"
+
+
+def test_describe_leads_to_the_ui(monkeypatch):
+    run_id = tracking.open_pipeline_run("miniature", tags={"recipe": "r"})
+    info = tracking.describe(run_id)
+    assert (info.name, info.status, info.end_s, info.tags["recipe"]) == ("miniature", "RUNNING", None, "r")
+    experiment = client().get_run(run_id).info.experiment_id
+    assert info.url == f"http://127.0.0.1:5000/#/experiments/{experiment}/runs/{run_id}"
+    tracking.finish(run_id, "FINISHED")
+    assert tracking.describe(run_id).end_s >= info.start_s
