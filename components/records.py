@@ -90,7 +90,8 @@ TARGET = pa.struct(  # a tagged union: `kind` says which member holds the truth,
         ("choices", pa.list_(pa.string())),
         ("answer_index", pa.int64()),
         ("span", SPAN),  # seconds from the start of the first clip
-        ("box_xyxy", pa.list_(pa.float64(), 4)),  # percent of the frame
+        # percent of the frame; no fixed length: Parquet cannot read back a null list of fixed length (pyarrow 25)
+        ("box_xyxy", pa.list_(pa.float64())),
     ]
 )
 MEDIA = pa.struct(
