@@ -16,6 +16,11 @@ _EVIDENCE = {
 }
 
 
+def question(qa: QA) -> str:
+    """Ask for the reasoning too: without the cue, the same question would have two right forms of answer."""
+    return f"{qa.question} reason in think, then answer."
+
+
 def thought(facts: Facts, qa: QA) -> str:
     """Give the reasoning that leads to the answer of a short-term question.
 

@@ -1,0 +1,105 @@
+"""Fine-grained grounding: boxes in one ego frame, intervals in the window of a whole take (systems §4.1, §4.2)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from components.data import samples
+from components.prompts import (
+    HANDS,
+    parse_box,
+    spatial_answer,
+    spatial_question,
+    split_think_answer,
+    temporal_answer,
+    temporal_question,
+)
+
+_HAND_NAMES = tuple(f"{hand} hand" for hand in HANDS)
+
+
+def spatial(
+    boxes: pd.DataFrame, videos: pd.DataFrame, *, grid: int, min_percent: float
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Ask where a hand or an object is in one frame.
+
+    Args:
+        boxes, videos: tables of components/records.py; boxes in percent of the frame.
+        grid: answers are multiples of this percentage; the target keeps the exact box.
+        min_percent: boxes whose shorter side is below this are rejected.
+
+    Returns:
+        Samples for `samples.table`, and rejects: no video, the name stands twice in the frame, too small, or nothing
+        left of the box on the grid.
+    """
+    frame = boxes.merge(videos[["video_id", "view", "fps"]], on="video_id", how="left")
+    corners = np.array(frame["box_xyxy"].tolist(), dtype=np.float64).reshape(-1, 4)
+    sides = np.minimum(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
+    answers = [spatial_answer(name, tuple(box), grid) for name, box in zip(frame["name"], corners, strict=True)]
+    on_grid = np.array([parse_box(split_think_answer(answer)[1]) is not None for answer in answers], dtype=bool)
+    reason = np.select(
+        [
+            frame["view"].isna(),
+            frame.duplicated(["video_id", "frame", "name"], keep=False),
+            sides < min_percent,
+            ~on_grid,
+        ],
+        ["no_video", "name_repeats_in_frame", "box_too_small", "box_empty_on_grid"],
+        "",
+    )
+    frame = frame.assign(
+        corpus="egore",
+        task="ground_spatial",
+        question_type=np.where(frame["name"].isin(_HAND_NAMES), "spatial_hand", "spatial_object"),
+        frame_kind="image",
+        start_s=frame["time_s"],
+        end_s=frame["time_s"] + 1 / frame["fps"],
+        question=[spatial_question(name) for name in frame["name"]],
+        answer=answers,
+        kind="box",
+        parent=frame["box_id"],
+    )
+    return frame[reason == ""], samples.dropped(frame, reason, row_id="box_id", detail="name")
+
+
+def temporal(intervals: pd.DataFrame, videos: pd.DataFrame, *, time_step_s: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Ask when an event happens in the ego window of its whole take.
+
+    Args:
+        intervals, videos: tables of components/records.py.
+        time_step_s: answers are multiples of this; the target keeps the exact times.
+
+    Returns:
+        Samples for `samples.table`, and rejects: no video, a view other than ego, a text that does not parse, outside
+        the video, or an event whose verb and object come twice in the take, so that the question has two answers.
+    """
+    length = videos[["video_id", "view", "duration_s"]]
+    frame = intervals.merge(length, on="video_id", how="left").assign(facts=lambda rows: samples.parsed(rows["text"]))
+    known = frame["facts"].notna()
+    event = [(fact.verb, fact.object) if fact else None for fact in frame["facts"]]
+    repeats = frame.assign(event=event).duplicated(["source", "video_id", "event"], keep=False) & known
+    inside = (frame["start_s"] >= 0) & (frame["start_s"] < frame["end_s"]) & (frame["end_s"] <= frame["duration_s"])
+    reason = np.select(
+        [frame["view"].isna(), frame["view"] != "ego", ~known, ~inside, repeats],
+        ["no_video", "not_ego", "text_unparsed", "outside_video", "event_repeats"],
+        "",
+    )
+    rejected = samples.dropped(frame, reason, row_id="interval_id", detail="text")
+    frame = frame[reason == ""]
+    spans = list(zip(frame["facts"], frame["start_s"], frame["end_s"], strict=True))
+    return frame.assign(
+        corpus="egore",
+        task="ground_temporal",
+        question_type="temporal",
+        frame_kind="window",
+        from_s=frame["start_s"],
+        to_s=frame["end_s"],
+        start_s=0.0,
+        end_s=frame["duration_s"],
+        question=[temporal_question(fact) for fact in frame["facts"]],
+        answer=[temporal_answer(fact, start_s, end_s, time_step_s) for fact, start_s, end_s in spans],
+        kind="span",
+        text=None,
+        parent=frame["interval_id"],
+    ), rejected
