@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from math import cos, pi, sin
 
 import cv2
@@ -34,9 +35,14 @@ Project = Callable[
 ]  # pose -> (x, y, pixels of one kitchen unit), in 0..1 of the frame
 
 
-def _arc(rx: float, ry: float, start: float = 0.0, end: float = 2 * pi, *, x: float = 0.0, y: float = 0.0) -> Polygon:
+@cache
+def _unit_arc(start: float, end: float) -> Polygon:
     angles = np.linspace(start, end, 20)
-    return np.stack([x + rx * np.cos(angles), y + ry * np.sin(angles)], axis=1)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+def _arc(rx: float, ry: float, start: float = 0.0, end: float = 2 * pi, *, x: float = 0.0, y: float = 0.0) -> Polygon:
+    return _unit_arc(start, end) * (rx, ry) + (x, y)
 
 
 def _rect(x1: float, y1: float, x2: float, y2: float) -> Polygon:
@@ -94,7 +100,7 @@ def render(take: Take, time_s: float, view: str, *, size_px: int) -> np.ndarray:
         _draw_exo(canvas, take, scene, view)
     else:
         raise ValueError(f"view {view!r} is unknown, allowed are {VIEWS}")
-    return np.clip(canvas * take.light, 0, 255).astype(np.uint8)
+    return cv2.convertScaleAbs(canvas, alpha=take.light)
 
 
 def ego_shapes(take: Take, time_s: float) -> list[Shape]:
@@ -137,12 +143,14 @@ def _exo_camera(view: str) -> Project:
 def _place(polygon: Polygon, project: Project, pose: Pose, radius: float = ITEM_RADIUS) -> Polygon:
     """Put a silhouette into the frame (0..1)."""
     x, y, unit = project(pose)
+    if pose.angle == 0:  # nearly always, and three times as fast
+        return polygon * (radius * unit) + (x, y)
     turn = np.array([[cos(pose.angle), sin(pose.angle)], [-sin(pose.angle), cos(pose.angle)]])
     return polygon @ turn * (radius * unit) + (x, y)
 
 
 def _fill(canvas: np.ndarray, polygon: Polygon, rgb: tuple[int, ...]) -> None:
-    points = np.round(polygon * canvas.shape[0] * 16).astype(np.int32)
+    points = np.rint(polygon * (canvas.shape[0] * 16)).astype(np.int32)
     cv2.fillPoly(canvas, [points], rgb, cv2.LINE_AA, shift=4)
 
 
@@ -244,16 +252,13 @@ def _draw_ego(canvas: np.ndarray, take: Take, scene: Scene, project: Project) ->
 def _draw_exo(canvas: np.ndarray, take: Take, scene: Scene, view: str) -> None:
     project = _exo_camera(view)
     mirrored = view == "cam01"
-    canvas[:] = (206, 200, 190) if mirrored else (188, 196, 202)
-    _fill(canvas, _rect(0, 0.86, 1, 1), (128, 112, 98))
+    size = canvas.shape[0]
+    room, top, left, right = _room(view, size)
+    canvas[:] = room
     body_x = project(Pose(scene.gaze_u, 0, 0))[0]
     if mirrored:
         _draw_body(canvas, body_x, 0.60)
-    for region, rgb in enumerate(REGION_RGB):
-        x1, top, _ = project(Pose(region, 0 if mirrored else 1.1, 0))
-        x2, bottom, _ = project(Pose(region + 1, 1.1 if mirrored else 0, 0))
-        _fill(canvas, _rect(min(x1, x2), top - 0.02, max(x1, x2), bottom + 0.02), rgb)
-        _fill(canvas, _rect(min(x1, x2), bottom + 0.02, max(x1, x2), bottom + 0.14), tuple(int(c * 0.7) for c in rgb))
+        canvas[top:, left:right] = room[top:, left:right]  # the worktop hides the legs
     order = sorted(range(len(take.items)), key=lambda n: scene.items[n].v, reverse=not mirrored)
     for number in order:
         _draw_item(canvas, take, scene, number, project)
@@ -265,6 +270,23 @@ def _draw_exo(canvas: np.ndarray, take: Take, scene: Scene, view: str) -> None:
     _draw_effects(canvas, scene, project)
     if not mirrored:
         _fill(canvas, _rect(0.9, 0.2, 1.0, 0.9), (110, 96, 84))  # a cupboard's edge in front of the last region
+
+
+@cache
+def _room(view: str, size_px: int) -> tuple[np.ndarray, int, int, int]:
+    """Draw the empty room, which never changes: (frame, first row of the worktop, its first column, its end column)."""
+    project = _exo_camera(view)
+    mirrored = view == "cam01"
+    room = np.empty((size_px, size_px, 3), np.uint8)
+    room[:] = (206, 200, 190) if mirrored else (188, 196, 202)
+    _fill(room, _rect(0, 0.86, 1, 1), (128, 112, 98))
+    for region, rgb in enumerate(REGION_RGB):
+        x1, top, _ = project(Pose(region, 0 if mirrored else 1.1, 0))
+        x2, bottom, _ = project(Pose(region + 1, 1.1 if mirrored else 0, 0))
+        _fill(room, _rect(min(x1, x2), top - 0.02, max(x1, x2), bottom + 0.02), rgb)
+        _fill(room, _rect(min(x1, x2), bottom + 0.02, max(x1, x2), bottom + 0.14), tuple(int(c * 0.7) for c in rgb))
+    left, right = sorted(project(Pose(u, 0, 0))[0] for u in (0, len(REGION_RGB)))
+    return room, round((top - 0.02) * size_px), round(left * size_px), round(right * size_px)
 
 
 def _draw_body(canvas: np.ndarray, x: float, bottom: float) -> None:

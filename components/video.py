@@ -1,0 +1,227 @@
+"""The one door to video files: probing, sampling, decoding (decord, PyAV behind it) and writing.
+
+The sampling rule is here once, for training, rollouts and evaluation; `contract` says what it was, and its digest is
+stored with the frames and checked by whoever reads them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from components.guard import Guard, GuardError
+
+log = logging.getLogger(__name__)
+
+SAMPLING_RULE = "middles of equal segments, frame = floor(time_s * fps), resized to a square by area"
+
+
+class VideoError(Exception):
+    """A video cannot be read; the message names the path and the cause."""
+
+
+class Probe(NamedTuple):
+    """What the container says of its video stream."""
+
+    duration_s: float
+    fps: float
+    frames: int
+
+
+def probe(path: Path) -> Probe:
+    """Read length and frame rate from the container, without decoding.
+
+    Raises:
+        VideoError: the file is missing, is no video, or says nothing of its length or rate.
+    """
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            stream = next(iter(container.streams.video), None)
+            if stream is None or not stream.average_rate:
+                raise VideoError(f"{path}: holds no video stream")
+            fps = float(stream.average_rate)
+            duration_s = float(stream.duration * stream.time_base) if stream.duration else 0.0
+            frames = stream.frames or round(duration_s * fps)
+    except av.FFmpegError as error:
+        raise VideoError(f"{path}: cannot be opened: {error}") from error
+    if frames < 1:
+        raise VideoError(f"{path}: the container gives no length")
+    return Probe(frames / fps, fps, frames)
+
+
+def sample_frame_indices(start_s: float, end_s: float, *, fps: float, n_frames: int, total_frames: int) -> np.ndarray:
+    """Choose the frames of a span: the middles of `n_frames` equal segments.
+
+    Args:
+        start_s, end_s: span in seconds from the start of the video, end exclusive.
+        fps: frame rate of the video.
+        n_frames: frames to choose; where the span holds fewer, frames repeat.
+        total_frames: length of the video; later frames become the last one.
+
+    Returns:
+        int64 array [n_frames], not decreasing, each in [0, total_frames).
+
+    Raises:
+        ValueError: an empty span, a span outside the video, or a count below one.
+
+    >>> sample_frame_indices(2.0, 4.0, fps=8, n_frames=4, total_frames=128).tolist()
+    [18, 22, 26, 30]
+    """
+    if n_frames < 1 or total_frames < 1 or fps <= 0:
+        raise ValueError(f"n_frames {n_frames}, total_frames {total_frames}, fps {fps}: allowed are values above 0")
+    if not 0 <= start_s < end_s or start_s * fps >= total_frames:
+        raise ValueError(
+            f"span [{start_s}, {end_s}) s: allowed is 0 <= start < end, with start inside the {total_frames / fps:g} s "
+            "of the video; mend the step that made the span"
+        )
+    times_s = start_s + (np.arange(n_frames) + 0.5) * ((end_s - start_s) / n_frames)
+    # a time that stands for an exact frame boundary must not fall to the frame before it by rounding
+    indices = np.floor(times_s * fps + 1e-6).astype(np.int64)
+    return np.clip(indices, 0, total_frames - 1)
+
+
+def decode(path: Path, indices: np.ndarray, *, size_px: int) -> np.ndarray:
+    """Decode chosen frames and resize them (by area) to a square.
+
+    decord reads; where it fails, PyAV tries, and the reason is logged.
+
+    Args:
+        indices: int array [T], any order, repeats allowed.
+        size_px: side of the square result; the aspect is not kept, so percent boxes stay right.
+
+    Returns:
+        uint8 array [T, size_px, size_px, 3], RGB.
+
+    Raises:
+        VideoError: no decoder reads it, or it holds fewer frames than asked (names path, decoder and cause).
+    """
+    wanted, back = np.unique(np.asarray(indices, dtype=np.int64), return_inverse=True)
+    if not Path(path).is_file():
+        raise VideoError(f"{path}: no such file")
+    try:
+        frames = _decode_decord(path, wanted)
+    except VideoError as first:
+        log.warning("decord failed, PyAV tries: %s", first)
+        try:
+            frames = _decode_av(path, wanted)
+        except VideoError as second:
+            raise VideoError(f"{second}; before it, {first}") from second
+    return _resize(frames, size_px)[back]
+
+
+def decode_guarded(path: Path, indices: np.ndarray, *, size_px: int, guard: Guard) -> np.ndarray:
+    """As `decode`, in a killable worker with a wall clock, for files that nobody has vouched for.
+
+    Raises:
+        VideoError: as `decode`; also a decoder that hangs beyond the guard's time, or crashes.
+    """
+    try:
+        return guard.call(_decode_call, path, indices, size_px)
+    except GuardError as error:
+        raise VideoError(f"{path}: decoding was {error}") from error
+
+
+def _decode_call(path: Path, indices: np.ndarray, size_px: int) -> np.ndarray:
+    return decode(path, indices, size_px=size_px)
+
+
+def _decode_decord(path: Path, wanted: np.ndarray) -> np.ndarray:
+    import decord
+
+    decord.logging.set_level(decord.logging.QUIET)
+    try:
+        reader = decord.VideoReader(str(path), num_threads=1)
+        _check_length(path, wanted, len(reader))
+        # corruption may surface only here, after the length was read
+        return reader.get_batch(wanted).asnumpy()
+    except (RuntimeError, decord.DECORDError) as error:  # DECORDError is not a RuntimeError
+        raise VideoError(f"{path}: decord: {' '.join(str(error).split())[:300]}") from error
+
+
+def _decode_av(path: Path, wanted: np.ndarray) -> np.ndarray:
+    import av
+
+    needed = set(wanted.tolist())
+    frames: list[np.ndarray] = []
+    count = 0
+    try:
+        with av.open(str(path)) as container:
+            for count, frame in enumerate(container.decode(video=0), start=1):
+                if count - 1 in needed:
+                    frames.append(frame.to_ndarray(format="rgb24"))
+                if len(frames) == len(wanted):
+                    break
+    except (av.FFmpegError, IndexError) as error:  # IndexError: no video stream
+        raise VideoError(f"{path}: PyAV: {' '.join(str(error).split())[:300]}") from error
+    if len(frames) < len(wanted):
+        _check_length(path, wanted, count)
+    return np.stack(frames)
+
+
+def _check_length(path: Path, wanted: np.ndarray, frames: int) -> None:
+    if wanted[-1] >= frames or wanted[0] < 0:
+        raise VideoError(f"{path}: frames {wanted[0]} to {wanted[-1]} are asked, the video holds {frames}")
+
+
+def _resize(frames: np.ndarray, size_px: int) -> np.ndarray:
+    import cv2
+
+    if frames.shape[1:3] == (size_px, size_px):
+        return frames
+    return np.stack([cv2.resize(frame, (size_px, size_px), interpolation=cv2.INTER_AREA) for frame in frames])
+
+
+def write(path: Path, frames: Iterable[np.ndarray], *, fps: int, size_px: int) -> None:
+    """Encode square RGB frames as h264; the same frames give the same bytes on the same machine.
+
+    Args:
+        frames: uint8 arrays [size_px, size_px, 3].
+    """
+    import av
+    import cv2
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # a rename at the end: a killed run leaves no half file that looks whole
+    partial = path.with_suffix(".partial.mp4")
+    # ultrafast and no B-frames: rendering should cost more than encoding; one thread, so that frames are repeatable
+    options = {"crf": "16", "preset": "ultrafast", "bf": "0"}
+    with av.open(str(partial), "w", options={"fflags": "+bitexact"}) as container:
+        stream = container.add_stream("libx264", rate=fps, options=options)
+        stream.width = stream.height = size_px
+        stream.pix_fmt = "yuv420p"
+        stream.gop_size = 8
+        stream.thread_count = 1
+        for frame in frames:
+            yuv = cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420)  # twice as fast as the encoder's own conversion
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(yuv, format="yuv420p")))
+        container.mux(stream.encode(None))
+    partial.rename(path)
+
+
+def contract(*, size_px: int, image_frames: int, clip_frames: int, window_frames: int, jpeg_quality: int) -> dict:
+    """Say how frames are chosen and decoded, with a digest of it.
+
+    Returns:
+        the numbers given, the rule, the decoders with their versions, and `digest` (sha256 of all the rest).
+    """
+    terms = {
+        "rule": SAMPLING_RULE,
+        "fps": "of the video",
+        "image_frames": image_frames,
+        "clip_frames": clip_frames,
+        "window_frames": window_frames,
+        "size_px": size_px,
+        "jpeg_quality": jpeg_quality,
+        "decoder": f"decord {version('decord')}",
+        "fallback": f"av {version('av')}",
+    }
+    return terms | {"digest": hashlib.sha256(json.dumps(terms, sort_keys=True).encode()).hexdigest()}

@@ -1,0 +1,64 @@
+"""Stage `world`: make the miniature dataset.
+
+Run as: python -m components.world --params params/data.yaml
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shutil
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from components import params
+
+log = logging.getLogger(__name__)
+
+
+def build(data: params.Data, root: Path, *, console: Console | None = None) -> dict[str, int]:
+    """Write the world in the formats of its three datasets, at the places `data.sources` names below `root`.
+
+    What lay there before is deleted, so that nothing of another seed stays.
+
+    Returns:
+        number of takes and of film files.
+    """
+    from components.world import egoexo4d, egoexolearn, films, plan, visor
+
+    world, sources = data.world, data.sources
+    planned = plan.plan_takes(
+        data.seed,
+        takes=world.takes,
+        take_s=world.take_s,
+        val_fraction=world.val_fraction,
+        test_fraction=world.test_fraction,
+    )
+    for folder in (sources.egoexo4d, sources.visor, sources.egoexolearn):
+        shutil.rmtree(root / folder, ignore_errors=True)
+    egoexo4d.write(planned, root / sources.egoexo4d, seed=data.seed)
+    visor.write(planned, root / sources.visor, seed=data.seed, fps=world.fps)
+    egoexolearn.write(planned, root / sources.egoexolearn, seed=data.seed)
+    with Progress(console=console) as progress:
+        files = films.film_all(
+            planned, root / sources.egoexo4d, fps=world.fps, size_px=world.size_px, progress=progress
+        )
+    return {"takes": len(planned), "films": files}
+
+
+def main() -> None:
+    """Read the parameters and build the world below the working directory."""
+    parser = argparse.ArgumentParser(prog="python -m components.world", description=__doc__.splitlines()[0])
+    parser.add_argument("--params", type=Path, required=True, help="params/data.yaml")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    started = time.monotonic()
+    counts = build(params.load(arguments.params, params.Data), Path.cwd())
+    log.info("world: %s in %.1f s", counts, time.monotonic() - started)
+
+
+if __name__ == "__main__":
+    main()
