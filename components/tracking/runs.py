@@ -31,6 +31,7 @@ class RunInfo:
     status: str
     start_s: float
     end_s: float | None
+    params: dict[str, str]
     tags: dict[str, str]
     url: str
 
@@ -111,6 +112,7 @@ def describe(run_id: str) -> RunInfo:
         status=info.status,
         start_s=info.start_time / 1000,
         end_s=info.end_time / 1000 if info.end_time else None,
+        params=dict(run.data.params),
         tags=dict(run.data.tags),
         url=f"{base}/#/experiments/{info.experiment_id}/runs/{run_id}",
     )

@@ -1,0 +1,73 @@
+"""One self-contained HTML page per pipeline run: what was trained, on what, how well, and what it looks like.
+
+No script, no external resource: the page can be mailed, kept as an artifact and opened in ten years.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from components import tracking
+from components.report import counts, curves, gallery, table
+from components.report.stage import Stage, read_stage
+
+
+def build(
+    pipeline_run_id: str, stages: Sequence[tuple[str, Path, str, bool]], *, data: Path, output: Path
+) -> Path:
+    """Write the page.
+
+    Args:
+        pipeline_run_id: MLflow's parent run; its tags recipe, dataset_digest and git_commit stand in the header.
+        stages: (name, checkpoint folder, MLflow run id, reused) in training order. What a checkpoint folder does not
+            have (`history.jsonl`, `evaluation/`) is left out of the page.
+        data: the data folder, with dataset/, frames/ and the rejects tables of every step.
+        output: folder for `index.html`, such as reports/<pipeline_run_id>.
+
+    Returns:
+        The path of the page.
+    """
+    from components.data.frames import FrameStore
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    read = [read_stage(*stage) for stage in stages]
+    store = FrameStore(data / "frames")
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    page = templates.get_template("page.html").render(
+        run=tracking.describe(pipeline_run_id),
+        stages=read,
+        duration=duration,
+        moment=lambda at_s: time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at_s)),
+        table=table.stage_table(read),
+        grpo=table.grpo_blocks(read),
+        curves=[(stage, curves.charts(stage.history)) for stage in read if stage.history],
+        gallery=gallery.gallery(read, samples=data / "dataset" / "samples.parquet", frames=store.frames),
+        counts=counts.read_counts(data),
+        rejects=counts.read_rejects(data),
+    )
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / "index.html"
+    path.write_text(page)
+    return path
+
+
+def duration(seconds: float | None) -> str:
+    """Write a wall time for a person.
+
+    >>> duration(3723.4), duration(59.6), duration(None)
+    ('1 h 2 min', '60 s', '–')
+    """
+    if seconds is None:
+        return "–"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest:02d} s" if minutes > 1 else f"{round(seconds)} s"
+
+
+__all__ = ["Stage", "build", "duration"]

@@ -1,0 +1,139 @@
+"""The stage table of the papers, for our run: every score with its interval, its blind control and chance."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import fmean
+
+from components.report.stage import Stage
+
+TASKS = ("caption_ego", "caption_exo", "qa", "ground_spatial", "ground_temporal")
+METRICS = ("verb", "colour", "type", "hand", "all", "accuracy", "miou", "r1_30", "r1_50", "format")
+_ENDS = 5  # logged steps under the first and the last sampled reward: a single one is mostly noise
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One score, in percent as text, and its marks' places on the strip from 0 to 100."""
+
+    value: str
+    interval: str
+    blind: str
+    chance: str
+    n: int
+    learned: bool
+    at: float
+    from_at: float
+    to_at: float
+    blind_at: float
+    chance_at: float
+
+
+@dataclass(frozen=True)
+class Table:
+    """`groups` = (task, number of its metrics), `columns` = (task, metric), one list of cells per evaluated stage."""
+
+    groups: list[tuple[str, int]]
+    columns: list[tuple[str, str]]
+    rows: list[tuple[Stage, list[Cell | None]]]
+    learned: int
+    scores: int
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A number before and after GRPO, as text; "–" where it was not measured."""
+
+    name: str
+    before: str
+    after: str
+    note: str
+
+
+def stage_table(stages: list[Stage]) -> Table:
+    """Line up the evaluations of all stages; `learned` of `scores` counts the last evaluated one."""
+    evaluated = [stage for stage in stages if stage.metrics is not None]
+    present = {name for stage in evaluated for name in stage.metrics}
+    columns = sorted((tuple(name.split("/", 1)) for name in present), key=_order)
+    tasks = list(dict.fromkeys(task for task, _ in columns))
+    rows = [(stage, [_cell(stage.metrics.get(f"{task}/{metric}")) for task, metric in columns]) for stage in evaluated]
+    last = [cell for cell in rows[-1][1] if cell] if rows else []
+    return Table(
+        groups=[(task, sum(column[0] == task for column in columns)) for task in tasks],
+        columns=columns,
+        rows=rows,
+        learned=sum(cell.learned for cell in last),
+        scores=len(last),
+    )
+
+
+def grpo_blocks(stages: list[Stage]) -> list[tuple[Stage, list[Contrast]]]:
+    """Contrast step 0 and the end of every GRPO stage (known by the sampled reward in its history).
+
+    Step 0 of a stage has its parent's weights, so the greedy scores at step 0 are the parent's evaluation.
+    """
+    blocks = []
+    for stage in stages:
+        if "reward" not in stage.history:
+            continue
+        parent = next((other for other in reversed(stages) if other.name in stage.parents), None)
+        before = (parent.metrics if parent else None) or {}
+        after = stage.metrics or {}
+        origin = f"step 0 is {parent.name}" if parent else "no parent stage on record"
+        rewards = [value for _, value in stage.history["reward"]]
+        note = f"mean of the first and the last {min(_ENDS, len(rewards))} logged steps, as sampled in training"
+        blocks.append(
+            (
+                stage,
+                [
+                    _contrast("greedy spatial mIoU", "ground_spatial/miou", before, after, origin),
+                    Contrast("sampled reward", f"{fmean(rewards[:_ENDS]):.3f}", f"{fmean(rewards[-_ENDS:]):.3f}", note),
+                    _contrast("QA accuracy", "qa/accuracy", before, after, origin),
+                ],
+            )
+        )
+    return blocks
+
+
+def _contrast(name: str, metric: str, before: dict, after: dict, note: str) -> Contrast:
+    first, last = _cell(before.get(metric)), _cell(after.get(metric))
+    return Contrast(name, *(f"{cell.value} {cell.interval}" if cell else "–" for cell in (first, last)), note)
+
+
+def _order(column: tuple[str, str]) -> tuple:
+    task, metric = column
+    return (
+        TASKS.index(task) if task in TASKS else len(TASKS),
+        task,
+        METRICS.index(metric) if metric in METRICS else len(METRICS),
+        metric,
+    )
+
+
+def _cell(entry: dict | None) -> Cell | None:
+    if entry is None:
+        return None
+    return Cell(
+        value=_percent(entry["value"]),
+        interval=f"[{_percent(entry['lo'])}, {_percent(entry['hi'])}]",
+        blind=_percent(entry["blind"]),
+        chance=_percent(entry["chance"]),
+        n=entry["n"],
+        learned=entry["learned"],
+        at=_place(entry["value"]),
+        from_at=_place(entry["lo"]),
+        to_at=_place(entry["hi"]),
+        blind_at=_place(entry["blind"]),
+        chance_at=_place(entry["chance"]),
+    )
+
+
+def _percent(value: float) -> str:
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return f"{100 * value:.1f}"
+
+
+def _place(value: float) -> float:
+    return round(min(1.0, max(0.0, value)) * 100, 1)

@@ -1,0 +1,140 @@
+"""A pipeline run as the report meets it: checkpoint folders, a data folder and runs in an MLflow database."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+from components import tracking
+from components.prompts import think_answer
+from components.records import PREDICTION, REJECT, SAMPLE, write_table
+
+STAGES = ("language", "encoder", "init_exo", "init_ego", "stage1", "stage2", "stage3", "sft", "grpo")
+COLUMNS = {
+    "caption_ego": ("verb", "colour", "type", "hand", "all"),
+    "caption_exo": ("verb", "colour", "type", "hand", "all"),
+    "qa": ("accuracy",),
+    "ground_spatial": ("miou", "r1_50", "format"),
+    "ground_temporal": ("miou", "r1_30", "r1_50", "format"),
+}
+HOSTILE = "<script>document.title='owned'</script><img src=http://evil.example/x.png>"
+
+
+def frames(sample_id: str) -> np.ndarray:
+    """Stripes that move: uint8 [8, 64, 64, 3]."""
+    y, x = np.mgrid[0:64, 0:64]
+    base = int(sample_id[:4], 16)
+    return np.stack(
+        [
+            np.stack([(x * 3 + t * 20 + base) % 256, (y * 4 + base // 3) % 256, np.full_like(x, 120)], -1)
+            for t in range(8)
+        ]
+    ).astype(np.uint8)
+
+
+def _media(end_s: float) -> list[dict]:
+    return [{"video_id": "v", "view": "ego", "start_s": 0.0, "end_s": end_s}]
+
+
+def _sample(number: int, task: str, view: str, question: str, target: dict, end_s: float) -> dict:
+    empty = {"kind": None, "text": None, "choices": None, "answer_index": None, "span": None, "box_xyxy": None}
+    return {
+        "sample_id": f"{number:04x}{task[:2]}", "corpus": "egore", "task": task, "question_type": "x",
+        "take_id": f"take{number}", "split": "test", "view": view, "media": _media(end_s), "paired": [],
+        "frame_kind": "clip", "question": question, "answer": "a", "target": empty | target, "parents": [],
+    }  # fmt: skip
+
+
+def samples() -> list[dict]:
+    """Five of every task."""
+    rows = []
+    for number in range(5):
+        text = {"kind": "text", "text": "C picks up the red cup with the right hand."}
+        rows += [_sample(100 * number + 7, "caption", view, "what does C do?", text, 1.5) for view in ("ego",)]
+        rows += [_sample(100 * number + 8, "caption", "exo", f"what does C do? {HOSTILE}", text, 1.5)]
+        choice = {"kind": "choice", "choices": ["the red cup", "the blue pan"], "answer_index": 0}
+        rows += [_sample(100 * number + 9, "qa", "ego", "what does C hold?", choice, 2.0)]
+        box = {"kind": "box", "box_xyxy": [20.0, 24.0, 52.0, 60.0]}
+        rows += [_sample(100 * number + 10, "ground_spatial", "ego", "locate the red cup in the image.", box, 0.1)]
+        span = {"kind": "span", "span": {"start_s": 3.0, "end_s": 6.0}}
+        rows += [_sample(100 * number + 11, "ground_temporal", "ego", "when does C wash the red cup?", span, 16.0)]
+    return rows
+
+
+def _predictions(rows: list[dict], stage: int) -> list[dict]:
+    found = []
+    for row in rows:
+        completion = {
+            "text": "C picks up the red cup with the left hand.",
+            "choice": "the red cup",
+            "box": think_answer("the red cup is on the left", f"[{16 + stage}, 24, 48, 56]"),
+            "span": think_answer("C washes the red cup", "(4, 7)") if stage % 2 else "no idea " + HOSTILE,
+        }[row["target"]["kind"]]
+        names = ("verb", "hand") if row["target"]["kind"] == "text" else ("score",)
+        for condition in ("model", "blind"):
+            found += [
+                {"sample_id": row["sample_id"], "take_id": row["take_id"], "task": row["task"], "view": row["view"],
+                 "condition": condition, "completion": completion if condition == "model" else "BLIND ANSWER",
+                 "score_name": name, "score": 0.0 if name == "hand" else 0.7}
+                for name in names
+            ]  # fmt: skip
+    return found
+
+
+def _metrics(stage: int) -> dict:
+    found = {}
+    for task, metrics in COLUMNS.items():
+        for place, metric in enumerate(metrics):
+            value = min(0.97, 0.15 + 0.09 * stage + 0.03 * place)
+            blind = 0.16 + 0.02 * place
+            learned = value - 0.08 > blind and metric != "format"
+            found[f"{task}/{metric}"] = {
+                "value": value, "lo": value - 0.05, "hi": value + 0.05, "blind": blind, "chance": 0.125,
+                "n": 240, "learned": learned, "difference_lo": value - 0.08 - blind,
+            }  # fmt: skip
+    return found
+
+
+def _history(stage: int, name: str) -> list[dict]:
+    rows = []
+    for step in range(0, 300, 2):
+        wave = 0.1 * math.sin(step / 5 + stage)
+        row = {"step": step, "time_s": 0.0, "loss": 3 * math.exp(-step / 90) + wave, "lr": 1e-3 * (1 - step / 300)}
+        if name == "stage2":
+            row |= {"loss/vtg": row["loss"] * 0.6, "loss/ccl": 0.5 * math.exp(-step / 60), "loss/kl": 0.2 + wave / 3}
+        if name == "grpo":
+            row |= {"reward": 1.4 + step / 900 + wave, "reward/format": 0.99, "reward/box_iou": 0.5 + step / 900,
+                    "kl": step / 4000, "completions/mean_length": 12.0}  # fmt: skip
+        rows.append(row)
+    rows[3]["loss"] = float("nan")
+    return rows
+
+
+def make_run(folder: Path) -> dict:
+    """Write everything and give the arguments of `report.build`."""
+    data, rows = folder / "data", samples()
+    write_table(data / "dataset" / "samples.parquet", rows, SAMPLE)
+    counts = {"train": {"caption": 5120, "qa": 2301}, "test": {"caption": 480}, "mean_clip_s": 0.7123}
+    (data / "dataset" / "counts.json").write_text(json.dumps(counts))
+    reject = {"step": "clips", "row_id": "r", "reason": "fewer than two frames", "detail": ""}
+    write_table(data / "clips" / "rejects.parquet", [reject] * 3 + [reject | {"reason": "unsure"}], REJECT)
+    (data / "clips" / "stats.json").write_text(json.dumps({"alpha_s": 1.9211, "clips": 10240}))
+
+    tags = {"recipe": "miniature", "dataset_digest": "9f2c" * 16, "git_commit": "c0ffee" * 6 + "abcd"}
+    pipeline = tracking.open_pipeline_run("miniature", tags=tags)
+    stages = []
+    for number, name in enumerate(STAGES):
+        checkpoint = folder / "checkpoints" / f"{name}-0123456789ab"
+        (checkpoint / "evaluation").mkdir(parents=True)
+        (checkpoint / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in _history(number, name)))
+        if number >= 2:
+            (checkpoint / "evaluation" / "metrics.json").write_text(json.dumps(_metrics(number - 1)))
+            write_table(checkpoint / "evaluation" / "predictions.parquet", _predictions(rows, number), PREDICTION)
+        parents = {"parents": {"all": STAGES[number - 1]}} if number else {}
+        run_id = tracking.open_stage_run(pipeline, name, params=parents, tags={"stage_key": name}, dataset_digest=None)
+        tracking.finish(run_id, "FINISHED")
+        reused = number < 3
+        stages.append((name, checkpoint, tracking.link_reused(pipeline, name, run_id) if reused else run_id, reused))
+    tracking.finish(pipeline, "FINISHED")
+    return {"pipeline_run_id": pipeline, "stages": stages, "data": data, "output": folder / "reports" / pipeline}
