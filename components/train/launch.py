@@ -32,7 +32,11 @@ PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 
 
 class StageFailed(RuntimeError):  # noqa: N818  (it is an outcome, and reads as one in Prefect)
-    """A supervised process ended badly, ran too long, or was told to stop."""
+    """A supervised process ended badly or ran too long."""
+
+
+class StageStopped(StageFailed):
+    """A supervised process was told to stop."""
 
 
 def command(
@@ -111,7 +115,8 @@ def supervise(
         stop: asked five times a second; a reason ends the command.
 
     Raises:
-        StageFailed: exit code other than 0, timeout, or stopped; with the last lines of output and the log path.
+        StageFailed: exit code other than 0, or timeout; with the last lines of output and the log path.
+        StageStopped: `stop` gave a reason.
     """
     log_path.parent.mkdir(parents=True, exist_ok=True)
     # -P: this folder must not come first on the watchdog's import path
@@ -128,7 +133,7 @@ def supervise(
             start_new_session=True,
         )
     deadline_s = time.monotonic() + timeout_s
-    why = None
+    why, kind = None, StageFailed
     try:
         while process.poll() is None and why is None:
             time.sleep(POLL_S)
@@ -136,7 +141,7 @@ def supervise(
             if time.monotonic() > deadline_s:
                 why = f"ran longer than the {timeout_s:g} s it is allowed (of a stage: timeout_minutes in its recipe)"
             elif stop is not None and (reason := stop()):
-                why = f"was stopped: {reason}"
+                why, kind = f"was stopped: {reason}", StageStopped
     finally:
         _end(process, grace_s)
     lines.read(last=True)
@@ -144,7 +149,7 @@ def supervise(
         why = f"ended with exit code {process.returncode}, expected 0"
     if why is not None:
         last = "\n".join(f"  | {line}" for line in lines.last)
-        raise StageFailed(f"`{' '.join(command[:12])} …` {why}.\n{last}\nThe whole log: {log_path}")
+        raise kind(f"`{' '.join(command[:12])} …` {why}.\n{last}\nThe whole log: {log_path}")
 
 
 class _Tail:

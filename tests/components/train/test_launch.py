@@ -96,7 +96,7 @@ def test_a_stop_reason_ends_the_whole_family(tmp_path: Path, family: list[str]):
     def stop() -> str | None:
         return "cancelled by hand" if len(list(tmp_path.glob("*.pid"))) == 3 else None
 
-    with pytest.raises(launch.StageFailed, match="was stopped: cancelled by hand"):
+    with pytest.raises(launch.StageStopped, match="was stopped: cancelled by hand"):
         supervise(family, tmp_path / "a.log", stop=stop)
     assert_dead(wait_for_family(tmp_path), seconds=0.1)
 

@@ -1,0 +1,83 @@
+"""The whole path, once: data → train → evaluate → promote → report. Read this file first.
+
+`python -m flows.pipeline` runs it without any server; `prefect deployment run pipeline/pipeline` on a worker.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import flow
+
+from components import report, tracking
+from components.train.launch import StageFailed
+from flows import data, evaluate, promote, summary, tasks, train
+from flows.tasks import Outcome
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a pipeline run leaves behind."""
+
+    data: list[Outcome]
+    stages: list[Outcome]
+    decision: tracking.PromotionDecision
+    report: Path
+    run_id: str
+    seconds: float
+
+
+@flow(name="pipeline", task_runner=tasks.runner())
+def pipeline(recipe: str = tasks.RECIPE, dry_run: bool = False) -> Finished | None:
+    """Bring everything up to date: what did not change is reused, and says so.
+
+    Args:
+        recipe: YAML of the training run, relative to the project root.
+        dry_run: only say what would run.
+    """
+    if dry_run:
+        summary.show_plan(recipe)
+        return None
+    started_s = time.monotonic()
+    with tasks.stopping() as stop:
+        data_stages = data.refresh(stop)
+        job = tasks.open_job(recipe, dataset=data.digest())
+        with tasks.pipeline_run("pipeline", job) as run_id:
+            # each stage is evaluated beside the training of the next
+            stages = train.train_stages(job, run_id, stop, after=evaluate.Beside(job, run_id, stop))
+            decision = tasks.as_task(promote.promote_stage, "promote")(job, stages[-1], stop)
+            page = tasks.as_task(write_report, "report")(job, stages, run_id)
+    return Finished(data_stages, stages, decision, page, run_id, time.monotonic() - started_s)
+
+
+def write_report(job: tasks.Job, stages: list[Outcome], run_id: str) -> Path:
+    """Write the page of this pipeline run and log it to its MLflow run."""
+    shown = [(one.name, one.checkpoint, one.shown_id, one.how == "reused") for one in stages]
+    page = report.build(run_id, shown, data=job.root / tasks.DATA, output=job.root / "reports" / run_id)
+    tracking.log_artifacts(run_id, page, "report")
+    return page
+
+
+def main() -> int:
+    """Run the pipeline in this process and say where everything is."""
+    parser = argparse.ArgumentParser(description=pipeline.__doc__.splitlines()[0])
+    parser.add_argument("--recipe", default=tasks.RECIPE, help="YAML of the training run (default: %(default)s)")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would run")
+    arguments = parser.parse_args()
+    try:
+        if arguments.dry_run:
+            summary.show_plan(arguments.recipe)
+        else:
+            summary.show(pipeline(arguments.recipe))
+    except (StageFailed, ValueError, OSError) as error:
+        summary.show_failure(error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+"""The training stages of a recipe: reused where MLflow knows a finished run of the same key, launched where not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from prefect import flow
+from prefect.futures import PrefectFuture
+from prefect.logging import get_run_logger
+
+from components import history, tracking
+from components.params import Stage
+from components.train import launch, plan
+from flows import data, tasks
+from flows.tasks import Job, Outcome, Stop
+
+PROGRESS_S = 15.0
+
+
+@flow(name="train", task_runner=tasks.runner())
+def train(recipe: str = tasks.RECIPE) -> list[Outcome]:
+    """Train every stage of a recipe on the data as it is."""
+    job = tasks.open_job(recipe, dataset=data.digest())
+    with tasks.stopping() as stop, tasks.pipeline_run("train", job) as run_id:
+        return train_stages(job, run_id, stop, after=lambda outcome, _threads: tasks.shown(outcome, run_id))
+
+
+def train_stages(
+    job: Job, pipeline_run_id: str, stop: Stop, *, after: Callable[[Outcome, int], Outcome | PrefectFuture[Outcome]]
+) -> list[Outcome]:
+    """Run the stages level by level; the stages of a level at the same time.
+
+    Args:
+        job: recipe and keys.
+        pipeline_run_id: the MLflow run that the stages' runs are nested in.
+        stop: ends the processes.
+        after: given each finished stage and the threads it may use; it may start work (an evaluation) that goes on
+            beside the next level, and gives the outcome or its future.
+
+    Raises:
+        StageFailed: a stage failed twice; with the last lines of its log.
+    """
+    budget = tasks.cores()
+    levels = plan.levels(job.recipe.stages, threads=budget)
+    finished = []
+    for number, level in enumerate(levels):
+        started = [
+            tasks.as_task(train_stage, f"train {stage.name}", retries=1).submit(job, stage, pipeline_run_id, stop)
+            for stage in level
+        ]
+        outcomes = [future.result() for future in started]
+        # beside another training it takes what the threads of that leave; alone, all
+        threads = 1 if number + 1 < len(levels) else budget
+        finished += [after(outcome, threads) for outcome in outcomes]
+    return [future.result() if isinstance(future, PrefectFuture) else future for future in finished]
+
+
+def train_stage(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> Outcome:
+    """Reuse the finished run of this stage's key, or train it in a process of its own.
+
+    A retry, or a later run of the same key, goes on from the last resumable checkpoint in the folder.
+    """
+    logger, started_s = get_run_logger(), time.monotonic()
+    key, checkpoint = job.keys[stage.name], job.checkpoint(stage.name)
+    known = tracking.finished_stage(key)
+    if known is not None and plan.is_finished(checkpoint):
+        logger.info("%s is reused: run %s has the key %s, checkpoint %s", stage.name, known, key[:12], checkpoint)
+        return Outcome(stage.name, "reused", time.monotonic() - started_s, checkpoint, known)
+    run_id = tracking.open_stage_run(
+        pipeline_run_id,
+        stage.name,
+        params=stage.model_dump(mode="json") | {"model": job.recipe.model.model_dump(mode="json")},
+        tags={
+            "stage_key": key,
+            "code_digest": job.code,
+            "git_commit": tasks.git_commit(job.root),
+            "checkpoint": str(checkpoint),
+        },
+        dataset_digest=job.dataset if stage.algorithm not in plan.WITHOUT_DATASET else None,
+    )
+    status = "FAILED"
+    try:
+        _launch(job, stage, run_id, stop)
+        status = "FINISHED"
+    except launch.StageStopped:
+        status = "KILLED"
+        raise
+    finally:
+        tracking.finish(run_id, status)
+    return Outcome(stage.name, "ran", time.monotonic() - started_s, checkpoint, run_id)
+
+
+def _launch(job: Job, stage: Stage, run_id: str, stop: Stop) -> None:
+    logger, checkpoint = get_run_logger(), job.checkpoint(stage.name)
+    log_path = job.root / tasks.LOGS / f"{checkpoint.name}.log"
+    logger.info("%s starts; log %s", stage.name, log_path)
+    said_s = time.monotonic()
+
+    def asked() -> str | None:
+        nonlocal said_s
+        if time.monotonic() - said_s > PROGRESS_S:
+            said_s = time.monotonic()
+            logger.info(_progress(job, stage))
+        return stop()
+
+    command = launch.command(
+        recipe=job.recipe_path,
+        stage=stage.name,
+        ranks=stage.ranks,
+        parents={part: job.checkpoint(parent) for part, parent in stage.parents.items()},
+        data=tasks.DATA,
+        output=checkpoint,
+        run_id=run_id,
+    )
+    env = launch.environment(job.root, threads=stage.threads)
+    launch.supervise(command, env, log_path=log_path, timeout_s=stage.timeout_minutes * 60, cwd=job.root, stop=asked)
+    tracking.log_artifacts(run_id, log_path, "log")
+    # the launcher ends with 0 when a signal ends its inner half, so its exit code alone proves nothing
+    if not plan.is_finished(checkpoint):
+        raise launch.StageFailed(
+            f"stage {stage.name!r} ended without an error but {checkpoint} has no stage.json, which is written last."
+            f"\nThe whole log: {log_path}"
+        )
+
+
+def _progress(job: Job, stage: Stage) -> str:
+    path = job.checkpoint(stage.name) / "history.jsonl"
+    rows = history.read(path)[0] if path.is_file() else []
+    if not rows:
+        return f"{stage.name}: not at its first step yet"
+    values = [f"{name} {value:.4g}" for name, value in rows[-1].items() if name not in ("step", "time_s")]
+    return f"{stage.name}: step {rows[-1]['step']} of {stage.steps}: {', '.join(values[:4])}"
