@@ -27,12 +27,28 @@ class VideoError(Exception):
     """A video cannot be read; the message names the path and the cause."""
 
 
+class PathError(VideoError):
+    """A path of a dataset leaves the dataset's root."""
+
+
 class Probe(NamedTuple):
     """What the container says of its video stream."""
 
     duration_s: float
     fps: float
     frames: int
+
+
+def inside(root: Path, relative: str) -> Path:
+    """Join a path that a dataset names to the dataset's root.
+
+    Raises:
+        PathError: it is absolute or leaves the root.
+    """
+    joined = (root / relative).resolve()
+    if not joined.is_relative_to(root.resolve()):
+        raise PathError(f"path {relative!r} leaves its root {root}; allowed are relative paths below it")
+    return joined
 
 
 def probe(path: Path) -> Probe:

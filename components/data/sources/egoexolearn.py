@@ -1,0 +1,87 @@
+"""EgoExoLearn fine annotations on disk -> rows of `records.INTERVAL`.
+
+File: annotations/fine_annotation_trainval_en.csv (OpenGVLab/EgoExoLearn annotations/README.md). A row is joined to the
+video of its view whose take id is the row's `video_uid`. One row in is one line of the CSV.
+"""
+
+from __future__ import annotations
+
+import csv
+from math import isfinite
+from pathlib import Path
+
+from components.records import content_id
+
+SOURCE = "egoexolearn"
+FILE = "annotations/fine_annotation_trainval_en.csv"
+COLUMNS = {"video_uid", "annotation_uid", "subset", "view", "start_sec", "end_sec", "narration_en"}
+SPLITS = {"train": "train", "val": "test"}
+
+
+def read(root: Path, *, videos: list[dict]) -> tuple[dict[str, list[dict]], list[dict]]:
+    """Read the CSV below `root`.
+
+    Args:
+        videos: rows of `records.VIDEO`.
+
+    Returns:
+        tables {"intervals"} and the rejects; each row read is in exactly one of them.
+
+    Raises:
+        ValueError: the file or a column is missing.
+    """
+    path = root / FILE
+    if not path.is_file():
+        raise ValueError(
+            f"{path} is missing; download EgoExoLearn's annotations, make the miniature world (`dvc repro world`), or "
+            "mend sources.egoexolearn in params/data.yaml"
+        )
+    known: dict[tuple[str, str], dict] = {}
+    for video in videos:
+        known.setdefault((video["take_id"], video["view"]), video)
+    intervals: list[dict] = []
+    rejects: list[dict] = []
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if missing := COLUMNS - set(reader.fieldnames or ()):
+            raise ValueError(f"{path}: columns are {reader.fieldnames}, missing are {sorted(missing)}")
+        for row in reader:
+            read_row = _interval(row, known.get((row["video_uid"], row["view"])))
+            (rejects if "reason" in read_row else intervals).append(read_row)
+    return {"intervals": intervals}, rejects
+
+
+def _interval(row: dict[str, str], video: dict | None) -> dict:
+    """Give the interval of a CSV row, or its reject."""
+
+    def refuse(reason: str, detail: object) -> dict:
+        row_id = f"{row['video_uid']}/{row['annotation_uid']}"
+        return {"step": f"annotations/{SOURCE}", "row_id": row_id, "reason": reason, "detail": str(detail)}
+
+    if video is None:
+        return refuse("no_video", row["view"])
+    if SPLITS.get(row["subset"]) != video["split"]:
+        return refuse("split_conflict", f"{row['subset']}, the take is in {video['split']}")
+    try:
+        start_s, end_s = float(row["start_sec"]), float(row["end_sec"])
+    except (ValueError, TypeError):  # TypeError: the line is short, the cell is None
+        return refuse("not_a_number", f"{row['start_sec']!r}, {row['end_sec']!r}")
+    span = f"[{start_s}, {end_s}) in {video['duration_s']:g} s"
+    if not isfinite(start_s) or not isfinite(end_s):
+        return refuse("not_a_number", span)
+    if start_s >= end_s:
+        return refuse("end_before_start", span)
+    if start_s < 0 or end_s > video["duration_s"]:
+        return refuse("outside_video", span)
+    if not (row["narration_en"] or "").strip():
+        return refuse("empty_text", span)
+    return {
+        "interval_id": content_id(SOURCE, row["video_uid"], row["annotation_uid"]),
+        "source": SOURCE,
+        "take_id": video["take_id"],
+        "video_id": video["video_id"],
+        "start_s": start_s,
+        "end_s": end_s,
+        "text": row["narration_en"].strip(),
+        "split": video["split"],
+    }
