@@ -14,9 +14,7 @@ from components.report import counts, curves, gallery, table
 from components.report.stage import Stage, read_stage
 
 
-def build(
-    pipeline_run_id: str, stages: Sequence[tuple[str, Path, str, bool]], *, data: Path, output: Path
-) -> Path:
+def build(pipeline_run_id: str, stages: Sequence[tuple[str, Path, str, bool]], *, data: Path, output: Path) -> Path:
     """Write the page.
 
     Args:
@@ -29,8 +27,9 @@ def build(
     Returns:
         The path of the page.
     """
-    from components.data.frames import FrameStore
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    from components.data.frames import FrameStore
 
     read = [read_stage(*stage) for stage in stages]
     store = FrameStore(data / "frames")

@@ -37,6 +37,8 @@ def _rows(value: object, key: str = ""):
 
 
 def _text(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else (
-        f"{value:.4g}" if isinstance(value, float) else str(value)
+    return (
+        f"{value:,}"
+        if isinstance(value, int) and not isinstance(value, bool)
+        else (f"{value:.4g}" if isinstance(value, float) else str(value))
     )

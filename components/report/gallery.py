@@ -55,9 +55,7 @@ class Item:
     answers: list[Answer]
 
 
-def gallery(
-    stages: list[Stage], *, samples: Path, frames: Callable[[str], np.ndarray]
-) -> list[tuple[str, list[Item]]]:
+def gallery(stages: list[Stage], *, samples: Path, frames: Callable[[str], np.ndarray]) -> list[tuple[str, list[Item]]]:
     """Pick and draw samples for each task.
 
     They are the first by id of those that the last evaluated stage answered: ids are content hashes, so nobody chose
@@ -98,7 +96,8 @@ def _item(sample: dict, task: str, stages: list[Stage], frames_THWC: np.ndarray)
     target, last = sample["target"], split_think_answer(answers[-1].completion)
     window_s = sum(media["end_s"] - media["start_s"] for media in sample["media"])
     times_s = (np.arange(len(frames_THWC)) + 0.5) / len(frames_THWC) * window_s
-    shown = np.unique(np.linspace(0, len(frames_THWC) - 1, 1 if target["kind"] == "box" else _FRAMES).round().astype(int))
+    most = 1 if target["kind"] == "box" else _FRAMES
+    shown = np.unique(np.linspace(0, len(frames_THWC) - 1, most).round().astype(int))
     return Item(
         sample_id=sample["sample_id"],
         task=task,

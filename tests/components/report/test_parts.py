@@ -1,0 +1,96 @@
+import math
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from components import tracking
+from components.report import counts, curves, duration, table
+from components.report.stage import Stage
+
+
+def stage(name: str = "s", *, metrics: dict | None = None, history: dict | None = None, parents: dict | None = None):
+    info = tracking.RunInfo("r", name, "FINISHED", 0.0, 1.0, parents or {}, {}, "url")
+    return Stage(name, Path("c"), False, info, history or {}, metrics, [])
+
+
+def entry(**more) -> dict:
+    base = {"value": 0.5, "lo": 0.4, "hi": 0.6, "blind": 0.2, "chance": 0.1, "n": 9, "learned": True}
+    return base | {"difference_lo": 0.1} | more
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, "–"), (0.4, "0 s"), (75, "75 s"), (192, "3 min 12 s"), (3723, "1 h 2 min")]
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_columns_keep_the_papers_order_whatever_comes_first():
+    made = stage(
+        metrics={"qa/accuracy": entry(), "caption_ego/all": entry(), "caption_ego/verb": entry(), "new/x": entry()}
+    )
+    shown = table.stage_table([made])
+    assert shown.columns == [("caption_ego", "verb"), ("caption_ego", "all"), ("qa", "accuracy"), ("new", "x")]
+    assert shown.groups == [("caption_ego", 2), ("qa", 1), ("new", 1)]
+
+
+def test_a_score_that_a_stage_lacks_is_a_gap_and_an_unevaluated_stage_no_row():
+    rows = table.stage_table(
+        [stage("a"), stage("b", metrics={"qa/accuracy": entry()}), stage("c", metrics={"qa/x": entry()})]
+    ).rows
+    assert [(row.name, [cell is not None for cell in cells]) for row, cells in rows] == [
+        ("b", [True, False]),
+        ("c", [False, True]),
+    ]
+
+
+def test_an_unknown_interval_is_said_and_stays_on_the_strip():
+    ((_, (cell,)),) = table.stage_table([stage(metrics={"qa/accuracy": entry(lo=-math.inf, hi=math.inf)})]).rows
+    assert cell.interval == "[−∞, ∞]" and (cell.from_at, cell.to_at) == (0, 100)
+
+
+def test_nothing_evaluated_is_an_empty_table():
+    assert table.stage_table([stage()]).rows == []
+
+
+def test_grpo_without_a_recorded_parent_shows_only_its_end():
+    ((_, rows),) = table.grpo_blocks(
+        [stage(history={"reward": [(0, 0.1), (1, 0.9)]}, metrics={"ground_spatial/miou": entry()})]
+    )
+    assert [(row.before, row.after) for row in rows] == [("–", "50.0 [40.0, 60.0]"), ("0.500", "0.500"), ("–", "–")]
+
+
+def test_a_curve_fills_its_box_and_leaves_out_what_is_not_finite():
+    (chart,) = curves.charts({"loss": [(10, 4.0), (20, math.nan), (30, 2.0)]})
+    assert chart.points == "0.0,3.0 220.0,61.0"
+    assert (chart.low, chart.high, chart.last, chart.last_step, chart.not_finite) == ("2", "4", "2", 30, 1)
+
+
+def test_a_spike_survives_thinning():
+    points = [(step, 0.0) for step in range(5000)]
+    points[2501] = (2501, 1.0)
+    (chart,) = curves.charts({"loss": points})
+    assert len(chart.points.split()) <= 200 and ",3.0" in chart.points
+
+
+def test_a_flat_or_single_point_is_drawn():
+    assert curves.charts({"lr": [(5, 0.1)]})[0].points == "0.0,61.0"
+
+
+def test_known_curves_come_first_and_all_nan_ones_are_left_out():
+    names = [chart.name for chart in curves.charts({"clip_ratio": [(0, 1.0)], "kl": [(0, 0.1)], "x": [(0, math.nan)]})]
+    assert names == ["kl", "clip_ratio"]
+
+
+def test_a_data_folder_without_counts_is_no_error(tmp_path):
+    assert counts.read_counts(tmp_path) == [] and counts.read_rejects(tmp_path) == []
+
+
+def test_the_made_svg_is_well_formed(page):
+    text = page.read_text()
+    figures = text.split("<figure>")[1:]
+    assert figures
+    for figure in figures:
+        svg = figure[figure.index("<svg") : figure.index("</svg>") + 6]
+        assert ElementTree.fromstring(svg).find("polyline").get("points")
