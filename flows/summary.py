@@ -25,11 +25,11 @@ def show(finished: Finished) -> None:
     rows += [("train", one.name, one.how, _seconds(one.seconds), _seconds(one.measured_s)) for one in finished.stages]
     table = _table(f"pipeline run {finished.run_id}", ("", "stage", "", "time", "evaluation"), rows)
     reused = sum(row[2] != "ran" for row in rows)
-    verdict = "is the champion now" if finished.decision.promoted else "was not promoted"
+    verdict = " is the champion now" if finished.decision.promoted else ""
     console = Console()
     console.print(table)
     console.print(f"{len(rows) - reused} stages ran, {reused} reused, {finished.seconds:.0f} s in all")
-    console.print(f"model version {finished.decision.version} {verdict}: {finished.decision.reason}\n")
+    console.print(f"model version {finished.decision.version}{verdict}: {finished.decision.reason}\n")
     console.print(_where(finished), soft_wrap=True)
 
 

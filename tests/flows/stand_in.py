@@ -1,0 +1,169 @@
+"""A small project with the real flows, DVC, MLflow and launching; only the heavy parts are stand-ins."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from components.params import Model
+
+ROOT = Path(__file__).parents[2]
+RECIPE = "params/recipes/miniature.yaml"  # the one that the deployments name
+
+# Takes the place of the DeepSpeed launcher: the real one takes seconds to import (tests/components/train covers it).
+LAUNCHER = """
+import subprocess, sys
+at = sys.argv.index("--module")
+sys.exit(subprocess.call([sys.executable, "-m", *sys.argv[at + 1:]]))
+"""
+# Files in the root steer it: `fail` fails once, `hang` sleeps with a child until ended.
+TRAIN = """
+import argparse, json, os, subprocess, sys, time
+from pathlib import Path
+parser = argparse.ArgumentParser()
+for name in ("recipe", "stage", "parents", "data", "output", "run-id"):
+    parser.add_argument("--" + name)
+given = parser.parse_args()
+output = Path(given.output)
+output.mkdir(parents=True, exist_ok=True)
+(output / "pids").mkdir(exist_ok=True)
+(output / "pids" / str(os.getpid())).write_text(given.run_id)
+started_s = time.time()
+for parent in json.loads(given.parents).values():
+    assert (Path(parent) / "stage.json").is_file(), parent
+if Path("fail").exists():
+    Path("fail").unlink()
+    raise SystemExit("no luck this time")
+if Path("hang").exists():
+    child = subprocess.Popen(["sleep", "300"])
+    (output / "pids" / str(child.pid)).write_text("")
+    time.sleep(300)
+time.sleep(0.5)
+(output / "model").mkdir(exist_ok=True)
+(output / "history.jsonl").write_text(json.dumps({"step": 1, "time_s": time.time(), "loss": 1.0}) + "\\n")
+(output / "stage.json").write_text(json.dumps({"started_s": started_s, "ended_s": time.time()}))
+"""
+EVALUATE = """
+import argparse, json, time
+from pathlib import Path
+parser = argparse.ArgumentParser()
+for name in ("checkpoint", "data", "params"):
+    parser.add_argument("--" + name)
+folder = Path(parser.parse_args().checkpoint) / "evaluation"
+folder.mkdir(exist_ok=True)
+entry = dict(value=0.9, lo=0.8, hi=1.0, blind=0.2, chance=0.2, n=9, learned=True, difference_lo=0.6)
+names = ["ground_spatial/miou", "ground_temporal/miou", "qa/accuracy", "caption_ego/verb"]
+(folder / "metrics.json").write_text(json.dumps(dict.fromkeys(names, entry)))
+(folder / "predictions.parquet").write_bytes(b"")
+with open("evaluations.txt", "a") as log:
+    log.write(folder.parent.name + "\\n")
+"""
+REPORT = '''
+"""A page."""
+def build(pipeline_run_id, stages, *, data, output):
+    output.mkdir(parents=True)
+    (output / "index.html").write_text(str(stages))
+    return output / "index.html"
+'''
+STAGE = {
+    "algorithm": "supervised",
+    "steps": 1,
+    "batch": 1,
+    "warmup": 0,
+    "weight_decay": 0,
+    "save_steps": 1,
+    "threads": 1,
+}
+STAGES = [
+    {**STAGE, "name": "text", "algorithm": "text", "evaluate": False},
+    {**STAGE, "name": "images", "algorithm": "contrastive", "evaluate": False},
+    {**STAGE, "name": "first", "parents": {"text": "text", "vision": "images"}},
+    {**STAGE, "name": "second", "parents": {"all": "first"}, "threads": 2},
+]
+
+
+def make(root: Path) -> Path:
+    """Write the project into an empty folder and give it back."""
+    leave_out = shutil.ignore_patterns("__pycache__", "report", "report.py", "evaluate.py")
+    for folder in ("components", "flows", "infra", "params"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=leave_out)
+    shutil.copy(ROOT / "flows" / "evaluate.py", root / "flows")
+    for path, text in {
+        "deepspeed/__init__.py": "",
+        "deepspeed/launcher/__init__.py": "",
+        "deepspeed/launcher/runner.py": LAUNCHER,
+        "components/train/__main__.py": TRAIN,
+        "components/evaluate.py": EVALUATE,
+        "components/report.py": REPORT,
+        "seed.txt": "1",
+        "unused.txt": "1",
+    }.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    write_yaml(root / RECIPE, {"name": "tiny", "model": dict.fromkeys(Model.model_fields, 1), "stages": STAGES})
+    # written in the wrong order on purpose
+    write_yaml(
+        root / "dvc.yaml",
+        {
+            "stages": {
+                "frames": copying("data/dataset", "data/frames"),
+                "dataset": copying("data/raw", "data/dataset"),
+                "world": copying("seed.txt", "data/raw/seed.txt", "data/raw"),
+            }
+        },
+    )
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "-q"], cwd=root, env=environment(root), check=True)
+    return root
+
+
+def copying(source: str, target: str, out: str | None = None) -> dict:
+    """Give a DVC stage that copies a file or folder, and fails where the source says `broken`."""
+    command = f"! grep -rq broken {source} && mkdir -p {Path(target).parent} && cp -rT {source} {target}"
+    return {"cmd": command, "deps": [source], "outs": [out or target]}
+
+
+def write_yaml(path: Path, value: dict) -> None:
+    """Write a YAML file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        YAML(typ="safe").dump(value, file)
+
+
+def environment(root: Path, **more: str) -> dict[str, str]:
+    """Give the environment of a process in the project: nothing of the outer one that could lead elsewhere."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_"))}
+    home = {"PREFECT_HOME": str(root / ".prefect"), "DVC_NO_ANALYTICS": "1", "DS_ACCELERATOR": "cpu"}
+    quiet = {"DO_NOT_TRACK": "true", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "COLUMNS": "200"}
+    return {**kept, **home, **quiet, "PYTHONDONTWRITEBYTECODE": "1", **more}
+
+
+def python(root: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the project's Python to its end and keep what it printed."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=root,
+        env=environment(root, **env),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def pids(root: Path) -> list[int]:
+    """Give the processes that the stand-in for training has started so far."""
+    return [int(path.name) for path in root.glob("checkpoints/*/pids/*")]
+
+
+def spans(root: Path) -> dict[str, tuple[float, float]]:
+    """Give stage -> (start, end) of its training, seconds since 1970."""
+    read = {
+        path.parent.name.rsplit("-", 1)[0]: json.loads(path.read_text())
+        for path in root.glob("checkpoints/*/stage.json")
+    }
+    return {name: (times["started_s"], times["ended_s"]) for name, times in read.items()}

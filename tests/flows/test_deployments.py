@@ -1,0 +1,90 @@
+"""Deployments on a real Prefect server with a real process worker, DVC and MLflow; training is a stand-in."""
+
+import os
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.flows import stand_in
+from tests.flows.conftest import Server, wait
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
+
+
+def alive(pids: list[int]) -> list[int]:
+    return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
+
+
+def new_code_that_hangs(project: Path) -> None:
+    """Move every stage key, and let the stages that then train hang."""
+    main = project / "components" / "train" / "__main__.py"
+    main.write_text(main.read_text() + "\n# changed")
+    (project / "hang").touch()
+
+
+def hanging_run(server: Server) -> tuple[str, list[int]]:
+    """Start a training that hangs and give its flow run and processes: two stages at once, each with a child."""
+    before = set(stand_in.pids(server.project))
+    run_id = server.trigger("train/train")
+    log = server.project / "prefect.log"
+    pids = wait(
+        lambda: len(new := set(stand_in.pids(server.project)) - before) == 4 and sorted(new),
+        40,
+        lambda: (server.state(run_id), log.read_text()[-3000:]),
+    )
+    assert alive(pids) == pids
+    return run_id, pids
+
+
+def mlflow_statuses(project: Path) -> list[str]:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("egoflow").experiment_id], max_results=3)
+    return sorted(run.info.status for run in runs)
+
+
+def test_deployments_run_on_a_worker_and_leave_no_process(server: Server, project: Path):
+    server.prefect("work-pool", "create", "egoflow", "--type", "process")
+    server.prefect("work-pool", "set-concurrency-limit", "egoflow", "1")
+    file = project / "infra" / "prefect.yaml"
+    text = file.read_text()
+    assert text.count('cron: "0 3 * * *"') == 1
+    file.write_text(text.replace('cron: "0 3 * * *"', 'cron: "* * * * *"'))
+    server.prefect("deploy", "--all", "--prefect-file", "infra/prefect.yaml")
+    names = {one["name"] for one in server.post("deployments/filter")}
+    assert names == {"pipeline", "data", "train", "evaluate", "promote", "retrain"}
+
+    with server.worker() as worker:
+        # a run by the command line
+        state = server.wait_for_end(server.trigger("pipeline/pipeline"), 60)
+        assert state["type"] == "COMPLETED", (state, (project / "prefect.log").read_text()[-3000:])
+        assert list(project.glob("reports/*/index.html")) and (project / "mlflow.db").is_file()
+
+        # the schedule fires; what it finds to do depends on whether it came before that run
+        def scheduled() -> list[dict]:
+            runs = server.post("flow_runs/filter", deployments={"name": {"any_": ["retrain"]}})
+            return [run for run in runs if run["auto_scheduled"] and run["state_type"] == "COMPLETED"]
+
+        fired = wait(scheduled, 90, lambda: server.post("flow_runs/filter")[:3])[0]
+        assert fired["state"]["message"].startswith(("Nothing to do", "Trained"))
+        [schedule] = next(one for one in server.post("deployments/filter") if one["name"] == "retrain")["schedules"]
+        server.prefect("deployment", "schedule", "pause", "retrain/retrain", schedule["id"])
+
+        # cancelled: Prefect signals the flow's process, which knows of the training below it
+        new_code_that_hangs(project)
+        run_id, pids = hanging_run(server)
+        server.prefect("flow-run", "cancel", run_id)
+        wait(lambda: not alive(pids), 30, lambda: (alive(pids), server.state(run_id)))
+        assert server.wait_for_end(run_id, 30)["type"] == "CANCELLED"
+        assert mlflow_statuses(project) == ["KILLED"] * 3
+
+        # the worker dies without a word: the flow run ends by itself, and says so to the server
+        new_code_that_hangs(project)
+        run_id, pids = hanging_run(server)
+        os.kill(worker.pid, signal.SIGKILL)
+        wait(lambda: not alive(pids), 30, lambda: (alive(pids), server.state(run_id)))
+        state = server.wait_for_end(run_id, 30)
+        assert state["type"] == "FAILED" and "worker" in state["message"]
