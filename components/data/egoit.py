@@ -35,18 +35,6 @@ CAPTIONING = {  # narrations of a source -> its ten instructions
     )
 }
 RECOGNITION = {  # intervals of a source -> its ten instructions
-    "egoexo4d": (
-        "which step is this?",
-        "what is the action of this step?",
-        "name the action of this step.",
-        "which action is this step?",
-        "say which action C does in this step.",
-        "what does C do in this step?",
-        "this is one step of a task. which action is it?",
-        "look at the step. name the action.",
-        "which verb is right for this step?",
-        "name the verb of this step.",
-    ),
     "egoexolearn": (
         "which action is this?",
         "which verb is right for this clip?",

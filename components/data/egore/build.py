@@ -75,24 +75,40 @@ def short_term(
     return pd.concat([plain, thoughts], ignore_index=True), rejected
 
 
+def _incomplete(events: pd.DataFrame, rejects: pd.DataFrame) -> np.ndarray:
+    """Say of each event why its window is not fully known: what follows and how many there are cannot be told there.
+
+    A rejected annotation has the row id "take/annotation" and the step "annotations/source" (components/data/sources).
+    """
+    lost = rejects["step"].str.removeprefix("annotations/") + "/" + rejects["row_id"].str.split("/").str[0]
+    unparsed = events["facts"].isna().groupby(events["labels"]).transform("any")
+    missing = (events["source"] + "/" + events["take_id"]).isin(lost)
+    return np.select([unparsed, missing], ["take_has_unparsed_event", "take_has_rejected_event"], "")
+
+
 def long_term(
-    intervals: pd.DataFrame, videos: pd.DataFrame, *, per_take: int, choices: int, seed: int
+    intervals: pd.DataFrame,
+    videos: pd.DataFrame,
+    rejects: pd.DataFrame,
+    *,
+    per_take: int,
+    choices: int,
+    seed: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Ask `per_take` long-term questions of each take over the window of its whole ego video.
 
     Returns:
-        Samples for `samples.table`, and the ego videos that a source labels with an event that does not parse: what
-        follows and how many there are cannot be known from it. A sample's parent is the video.
+        Samples for `samples.table`, whose parent is the video; and the ego videos whose events are not all known.
     """
     ego = videos.loc[videos["view"] == "ego", ["video_id", "view", "duration_s"]]
     rows = intervals.merge(ego, on="video_id").assign(facts=lambda frame: samples.parsed(frame["text"]))
     # sources label the same video each in their own way: their events must not be counted together
     rows["labels"] = rows["source"] + "/" + rows["video_id"]
     rows = rows.sort_values(["labels", "start_s", "interval_id"], kind="stable")
-    complete = rows["facts"].notna().groupby(rows["labels"]).transform("all")
-    unknown = rows[~complete].drop_duplicates("labels")
-    rejected = samples.dropped(unknown, "take_has_unparsed_event", row_id="video_id", detail="source")
-    rows = rows[complete]
+    rows = rows.assign(reason=_incomplete(rows, rejects))
+    unknown = rows.drop_duplicates("labels")
+    rejected = samples.dropped(unknown, unknown["reason"], row_id="video_id", detail="source")
+    rows = rows[rows["reason"] == ""]
     drawn = {
         labels: _drawn(
             long.questions(list(zip(part["facts"], part["start_s"], part["end_s"], strict=True))),
@@ -120,14 +136,16 @@ def run(params: Data, data_dir: Path) -> dict:
     clips = records.read_table(data_dir / "clips/clips.parquet", records.CLIP).to_pandas()
     tables = {
         name: records.read_table(data_dir / f"annotations/{name}.parquet", records.SCHEMAS[name]).to_pandas()
-        for name in ("videos", "boxes", "intervals")
+        for name in ("videos", "boxes", "intervals", "rejects")
     }
     videos, intervals, boxes = tables["videos"], tables["intervals"], tables["boxes"]
     egore, seed = params.egore, params.seed
     short_made, short_out = short_term(
         clips, per_clip=egore.short_per_clip, cot_fraction=egore.cot_fraction, choices=egore.choices, seed=seed
     )
-    long_made, long_out = long_term(intervals, videos, per_take=egore.long_per_take, choices=egore.choices, seed=seed)
+    long_made, long_out = long_term(
+        intervals, videos, tables["rejects"], per_take=egore.long_per_take, choices=egore.choices, seed=seed
+    )
     boxed, boxed_out = grounding.spatial(boxes, videos, grid=egore.box_grid, min_percent=egore.box_min_percent)
     timed, timed_out = grounding.temporal(intervals, videos, time_step_s=egore.time_step_s)
     made = pa.concat_tables([samples.table(frame) for frame in (short_made, long_made, boxed, timed)])

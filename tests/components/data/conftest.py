@@ -39,7 +39,7 @@ def annotation_tables() -> dict:
             facts, start_s = facts_of(take, event), 3.0 * event
             intervals.append(
                 {**shared, "interval_id": f"{take_id}-i{event}", "video_id": ego, "text": narrate(facts)}
-                | {"start_s": start_s, "end_s": start_s + 2.0}
+                | {"source": "egoexolearn", "start_s": start_s, "end_s": start_s + 2.0}
             )
             for annotator in ("a", "b")[: 1 + (event + take) % 2]:
                 narrations.append(

@@ -1,0 +1,97 @@
+"""One step of the data graph: make its tables, account for every row, judge what leaves the step.
+
+Run as: python -m components.data STEP --params params/data.yaml (one DVC stage each)
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from components import params
+
+STEPS = ("annotations", "clips", "egoit", "egore", "dataset", "frames")
+
+log = logging.getLogger(__name__)
+
+
+def _run_of(step: str) -> Callable[[params.Data, Path], dict]:
+    """Give the `run` of a step; the modules load here, so that --help and a typing error cost nothing."""
+    from components.data import annotations, clips, dataset, egoit, frames
+    from components.data.egore import build
+
+    return {
+        "annotations": annotations.run,
+        "clips": clips.run,
+        "egoit": egoit.run,
+        "egore": build.run,
+        "dataset": dataset.run,
+        "frames": frames.run,
+    }[step]
+
+
+def _account(step: str, ledger: list[tuple[str, int, int, int]]) -> None:
+    """Nothing is dropped in silence.
+
+    Raises:
+        AssertionError: rows in are not rows out and rejects.
+    """
+    for what, rows_in, rows_out, rejected in ledger:
+        assert rows_in == rows_out + rejected, (
+            f"step {step!r}, {what}: {rows_in} rows came in, {rows_out} went out and {rejected} were rejected; "
+            f"{rows_in - rows_out - rejected} are not accounted for"
+        )
+
+
+def run(step: str, parameters: params.Data, data_dir: Path) -> dict:
+    """Run one step below `data_dir` and judge its tables.
+
+    Returns:
+        What the step counted.
+
+    Raises:
+        ValueError: an input is wrong, or an expectation on the tables failed (components/data/validate.py).
+    """
+    made = _run_of(step)(parameters, data_dir)
+    _account(step, made.get("ledger", []))
+    _judge(step, data_dir)
+    return made["counts"]
+
+
+def _judge(step: str, data_dir: Path) -> None:
+    import pyarrow.parquet as pq
+
+    from components.data import validate
+    from components.data.contracts.tables import LEAVES, REFERS_TO
+
+    paths = [*(f"{step}/{name}" for name in LEAVES[step]), *REFERS_TO[step]]
+    # read as they are: a wrong schema is for the contract to tell
+    tables = {path: pq.read_table(data_dir / f"{path}.parquet") for path in paths}
+    index = validate.check(step, tables, docs_dir=data_dir / "gx")
+    log.info("%s: every expectation holds; Data Docs: %s", step, index)
+
+
+def main() -> None:
+    """Read the parameters and run one step on data/ below the working directory."""
+    parser = argparse.ArgumentParser(prog="python -m components.data", description=__doc__.splitlines()[0])
+    parser.add_argument("step", choices=STEPS)
+    parser.add_argument("--params", type=Path, required=True, help="params/data.yaml")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    started = time.monotonic()
+    try:
+        counts = run(arguments.step, params.load(arguments.params, params.Data), Path("data"))
+    except ValueError as error:
+        # for people: the message says where to mend it, a traceback would bury it
+        log.error("%s", error)
+        sys.exit(1)
+    log.info("%s in %.1f s: %s", arguments.step, time.monotonic() - started, json.dumps(counts))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""Which tables leave which step, and the contract of each."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components import records
+from components.data import frames
+from components.data.contracts import sample
+from components.data.contracts.rules import (
+    Contract,
+    Rule,
+    among,
+    between,
+    in_video,
+    less,
+    present,
+    sentences,
+    unique,
+)
+
+LEAVES = {  # step -> its tables
+    "annotations": ("videos", "narrations", "boxes", "intervals", "rejects"),
+    "clips": ("clips", "rejects"),
+    "egoit": ("samples", "rejects"),
+    "egore": ("samples", "rejects"),
+    "dataset": ("samples", "rejects"),
+    "frames": ("index", "rejects"),
+}
+SCHEMAS = {**records.SCHEMAS, "index": frames.INDEX}
+REFERS_TO = {  # step -> tables of earlier steps that its ids point into
+    "annotations": (),
+    "clips": ("annotations/videos", "annotations/narrations"),
+    "egoit": ("annotations/videos", "annotations/intervals", "clips/clips"),
+    "egore": ("annotations/videos", "annotations/intervals", "annotations/boxes", "clips/clips"),
+    "dataset": ("annotations/videos", "annotations/intervals", "annotations/boxes", "clips/clips"),
+    "frames": ("dataset/samples",),
+}
+KEYS = {"videos": "video_id", "narrations": "narration_id", "boxes": "box_id", "intervals": "interval_id"}
+KEYS |= {"clips": "clip_id", "samples": "sample_id", "index": "sample_id", "rejects": "row_id"}
+_IDS_REPEAT = ("rejects", "index")
+PARENTS = ("videos", "intervals", "boxes", "clips")
+_VIEW, _SPLIT = ("ego", "exo"), ("train", "test")
+
+Known = dict[str, pd.DataFrame]  # tables of records.py by name, to look ids up in
+
+
+def _videos(table: pa.Table, _: Known) -> tuple[pd.DataFrame, list[Rule]]:
+    positive = [*between("duration_s", 0, None, strict=True), *between("fps", 0, None, strict=True)]
+    return table.to_pandas(), [*present("take_id", "path", "source"), *positive, *among(view=_VIEW, split=_SPLIT)]
+
+
+def _narrations(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:
+    frame = table.to_pandas()
+    frame["the take has a video"] = frame["take_id"].isin(known["videos"]["take_id"])
+    return frame, [*present("text"), *between("time_s", 0, None), *among(split=_SPLIT), *sentences(frame)]
+
+
+def _boxes(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:
+    frame = in_video(table.to_pandas(), known["videos"])
+    corners = np.array(frame["box_xyxy"].tolist(), dtype=np.float64).reshape(-1, 4)
+    frame[["x1", "y1", "x2", "y2"]] = corners
+    inside = [rule for column in ("x1", "y1", "x2", "y2") for rule in between(column, 0, 100)]
+    ordered = [*less("x1", "x2"), *less("y1", "y2")]
+    rules = [*present("name"), *between("frame", 0, None), *inside, *ordered, *among(split=_SPLIT), *sentences(frame)]
+    return frame.drop(columns="box_xyxy"), rules
+
+
+def _intervals(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:
+    frame = in_video(table.to_pandas(), known["videos"])
+    ordered = [*between("start_s", 0, None), *less("start_s", "end_s")]
+    return frame, [*present("text"), *ordered, *among(split=_SPLIT), *sentences(frame)]
+
+
+def _clips(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:
+    frame = in_video(table.to_pandas(), known["videos"])
+    frame["the narration is known"] = frame["narration_id"].isin(known["narrations"]["narration_id"])
+    frame["one clip of a moment in each video"] = ~frame.duplicated(["moment_id", "video_id"])
+    ordered = [*between("start_s", 0, None), *less("start_s", "end_s")]
+    return frame, [*present("text", "moment_id"), *ordered, *among(view=_VIEW, split=_SPLIT), *sentences(frame)]
+
+
+def _samples(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:
+    parents = pd.concat([known[name][KEYS[name]] for name in PARENTS if name in known])
+    frame, rules = sample.rules(table, videos=known["videos"], parents=parents)
+    return frame, [*rules, *among(view=_VIEW, split=_SPLIT)]
+
+
+def _index(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:
+    frame = table.select(["sample_id", "stream"]).to_pandas()
+    frame["the sample is known"] = frame["sample_id"].isin(known["samples"]["sample_id"])
+    frame["one row of a sample in each stream"] = ~frame.duplicated(["sample_id", "stream"])
+    frame["has frames"] = pc.list_value_length(table["rows"]).to_pandas() > 0
+    return frame, [*among(stream=frames.STREAMS), *sentences(frame)]
+
+
+def _rejects(table: pa.Table, _: Known) -> tuple[pd.DataFrame, list[Rule]]:
+    return table.to_pandas(), present("step", "row_id", "reason")
+
+
+_RULES = {
+    "videos": _videos,
+    "narrations": _narrations,
+    "boxes": _boxes,
+    "intervals": _intervals,
+    "clips": _clips,
+    "samples": _samples,
+    "index": _index,
+    "rejects": _rejects,
+}
+
+
+def schema(tables: dict[str, pa.Table]) -> Contract:
+    """Say which columns and types the tables have and must have, by table name."""
+    rows = []
+    for name, table in tables.items():
+        # Parquet renames the items of lists, which is no other type: say it as the schema says it
+        allowed = {field.name: field.type for field in SCHEMAS[name]}
+        came = {field.name: field.type for field in table.schema}
+        came |= {column: kind for column, kind in allowed.items() if column in came and came[column].equals(kind)}
+        for column in {**allowed, **came}:
+            kinds = (came.get(column, "missing"), allowed.get(column, "no such column"))
+            rows.append((f"{name}.{column}", *map(str, kinds)))
+    frame = pd.DataFrame(rows, columns=["column", "type", "allowed"])
+    equal = ("ExpectColumnPairValuesToBeEqual", {"column_A": "type", "column_B": "allowed"})
+    return Contract(frame, "column", [equal])
+
+
+def _splits(tables: list[pa.Table]) -> Contract:
+    """A take in two splits would let training see the test."""
+    pairs = pa.concat_tables(
+        [table.select(["take_id", "split"]) for table in tables if "take_id" in table.schema.names]
+    )
+    splits = pairs.to_pandas().groupby("take_id")["split"].nunique().rename("splits").reset_index()
+    return Contract(splits, "take_id", between("splits", 1, 1))
+
+
+def contracts(step: str, tables: dict[str, pa.Table]) -> dict[str, Contract]:
+    """Give the contract of every table of a step, and those that hold across its tables.
+
+    Args:
+        step: a key of LEAVES.
+        tables: "step/table" -> table, those in LEAVES and in REFERS_TO, with their right schemas.
+
+    Returns:
+        Contracts by table name, `splits` and, for samples, `answer_positions`.
+    """
+    own = {name: tables[f"{step}/{name}"] for name in LEAVES[step]}
+    referred = {path.split("/")[1]: tables[path] for path in REFERS_TO[step]}
+    # samples are looked up by id only, and their nested columns are slow to convert
+    narrow = {name: table.select(["sample_id"]) if name == "samples" else table for name, table in referred.items()}
+    known = {name: table.to_pandas() for name, table in (own | narrow).items() if name != "rejects"}
+    made = {}
+    for name, table in own.items():
+        frame, rules = _RULES[name](table, known)
+        # samples of two corpora may coincide; the dataset step rejects the second one
+        repeats = name in _IDS_REPEAT or (name == "samples" and step != "dataset")
+        ids = [] if repeats else unique(KEYS[name])
+        made[name] = Contract(frame, KEYS[name], [*present(KEYS[name]), *ids, *rules])
+    made["splits"] = _splits([*referred.values(), *own.values()])
+    if "samples" in own:
+        frame, rules = sample.answer_positions(own["samples"])
+        made["answer_positions"] = Contract(frame, "position", rules)
+    return made
