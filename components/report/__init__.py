@@ -31,13 +31,16 @@ def build(pipeline_run_id: str, stages: Sequence[tuple[str, Path, str, bool]], *
 
     from components.data.frames import FrameStore
 
+    run = tracking.describe(pipeline_run_id)
     read = [read_stage(*stage) for stage in stages]
     store = FrameStore(data / "frames")
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     page = templates.get_template("page.html").render(
-        run=tracking.describe(pipeline_run_id),
+        run=run,
+        # the run that asks for its report is still open
+        wall_s=(run.end_s or time.time()) - run.start_s,
         stages=read,
         duration=duration,
         moment=lambda at_s: time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at_s)),

@@ -45,6 +45,7 @@ def client() -> MlflowClient:
     """Open the tracking store and registry at `tracking_uri()`."""
     # read by mlflow when it is imported, and it takes no other word than `true`
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=tracking_uri(), registry_uri=tracking_uri())

@@ -1,0 +1,123 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from components import tracking
+from components.tracking.runs import ROOT, client
+
+MAIN, GUARD = "ground_spatial/miou", "qa/accuracy"
+GATE = {"main": MAIN, "guards": [GUARD]}
+
+
+def entry(value: float) -> dict:
+    return {"value": value, "lo": value - 0.03, "hi": value + 0.03, "blind": 0.2, "chance": 0.1, "n": 90,
+            "learned": value > 0.25, "difference_lo": value - 0.25}  # fmt: skip
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    (tmp_path / "sft-0123" / "model").mkdir(parents=True)
+    (tmp_path / "sft-0123" / "model" / "config.json").write_text("{}")
+    return tmp_path / "sft-0123"
+
+
+def trained(tmp_path, main: float, guard: float = 0.7, digest: str = "data-1") -> str:
+    """Give a finished run with an evaluation."""
+    parent = tracking.open_pipeline_run("p", tags={})
+    run_id = tracking.open_stage_run(parent, "grpo", params={}, tags={}, dataset_digest=digest)
+    (tmp_path / "metrics.json").write_text(json.dumps({MAIN: entry(main), GUARD: entry(guard)}))
+    tracking.log_evaluation(run_id, tmp_path / "metrics.json")
+    tracking.finish(run_id, "FINISHED")
+    return run_id
+
+
+def test_registering_keeps_weights_code_and_origin(tmp_path, checkpoint, store):
+    run_id = trained(tmp_path, 0.5)
+    ended = client().get_run(run_id).info.end_time
+    version = tracking.register(run_id, checkpoint, "kept")
+    found = client().get_model_version("kept", version)
+    assert (found.run_id, found.tags["dataset_digest"], found.tags["checkpoint"]) == (run_id, "data-1", str(checkpoint))
+    folder = store / "mlartifacts" / run_id / "artifacts" / "model"
+    assert list(folder.rglob("config.json")) and list(folder.rglob("components/served.py"))
+    assert not list(folder.rglob("*.pkl"))
+    assert client().get_run(run_id).info.end_time == ended  # the wall time of the stage stays true
+
+
+def test_registering_a_run_twice_gives_the_same_version(tmp_path, checkpoint):
+    run_id = trained(tmp_path, 0.5)
+    assert tracking.register(run_id, checkpoint, "twice") == tracking.register(run_id, checkpoint, "twice")
+
+
+def test_there_is_no_champion_of_an_unknown_model():
+    assert tracking.champion("nobody") is None
+
+
+def test_the_alias_moves_only_through_the_gate(tmp_path, checkpoint):
+    def run(main: float, guard: float = 0.7, digest: str = "data-1", **more) -> tracking.PromotionDecision:
+        version = tracking.register(trained(tmp_path, main, guard, digest), checkpoint, "egoflow")
+        return tracking.promote("egoflow", version, **GATE, **more)
+
+    assert not run(0.24).promoted  # a first model, not above blind
+    assert tracking.champion("egoflow") is None
+    first = run(0.50)
+    assert first.promoted and tracking.champion("egoflow").version == first.version
+    assert not run(0.52).promoted  # better, inside the interval
+    assert not run(0.70, guard=0.5).promoted
+    other = run(0.70, digest="data-2")
+    assert not other.promoted and "evaluate the champion on the new data first" in other.reason
+    assert tracking.champion("egoflow").version == first.version
+    second = run(0.70, digest="data-2", champion_metrics={MAIN: entry(0.5), GUARD: entry(0.7)})
+    assert second.promoted and tracking.champion("egoflow").version == second.version
+    assert client().get_model_version("egoflow", second.version).tags["gate"] == second.reason
+    again = tracking.promote("egoflow", second.version, **GATE)
+    assert not again.promoted and "champion already" in again.reason
+
+
+def test_a_run_without_evaluation_is_named(checkpoint):
+    parent = tracking.open_pipeline_run("p", tags={})
+    run_id = tracking.open_stage_run(parent, "grpo", params={}, tags={}, dataset_digest=None)
+    version = tracking.register(run_id, checkpoint, "unmeasured")
+    with pytest.raises(ValueError, match=f"run {run_id} has no evaluation"):
+        tracking.promote("unmeasured", version, **GATE)
+
+
+ASK = """
+import json, sys
+import mlflow, numpy as np
+model = mlflow.pyfunc.load_model("models:/served@champion")
+rows = [{"question": "what does C do?", "frames": np.zeros((4, 32, 32, 3), np.uint8)}] * 2
+print(json.dumps(model.predict(rows)))
+print(sys.modules["components.served"].__file__)
+"""
+
+
+@pytest.mark.slow
+def test_a_version_answers_elsewhere_with_the_code_it_brought_along(tmp_path):
+    from components.models.build import processor_for, tiny_config
+    from components.models.modeling import EgoflowForConditionalGeneration
+    from components.models.processing import build_tokenizer
+    from components.params import Model
+
+    tokenizer = build_tokenizer(["what does C do ?", "C washes the red cup ."])
+    shape = {"image_px": 32, "patch_px": 8, "tubelet_frames": 2, "image_tokens": 16, "video_tokens": 8,
+             "mapping_blocks": 1, "vision_width": 16, "vision_layers": 1, "vision_heads": 2,
+             "text_width": 16, "text_layers": 1, "text_heads": 2}  # fmt: skip
+    config = tiny_config(Model(**shape), tokenizer)
+    folder = tmp_path / "grpo-0123" / "model"
+    EgoflowForConditionalGeneration(config).save_pretrained(folder)
+    processor_for(config, tokenizer).save_pretrained(folder)
+
+    version = tracking.register(trained(tmp_path, 0.5), folder.parent, "served")
+    assert tracking.promote("served", version, **GATE).promoted
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    shown = subprocess.run(
+        [sys.executable, "-c", ASK], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200
+    )
+    assert shown.returncode == 0, shown.stderr
+    answers, file = shown.stdout.strip().splitlines()[-2:]
+    first, second = json.loads(answers)
+    assert isinstance(first, str) and first == second
+    assert not file.startswith(str(ROOT)) and file.endswith("code/components/served.py")
