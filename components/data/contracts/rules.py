@@ -55,7 +55,8 @@ def sentences(frame: pd.DataFrame) -> list[Rule]:
 
 def in_video(frame: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
     """Add, as sentences, whether the video is known and whether the row's times end inside it, up to one frame."""
-    frame = frame.merge(videos[["video_id", "duration_s", "fps"]], on="video_id", how="left")
+    lengths = videos[["video_id", "duration_s", "fps"]].drop_duplicates("video_id")
+    frame = frame.merge(lengths, on="video_id", how="left")
     frame["the video is known"] = frame["duration_s"].notna()
     last_s = frame["end_s"] if "end_s" in frame else frame["time_s"]
     frame["ends inside its video"] = (last_s <= frame["duration_s"] + 1 / frame["fps"]) | frame["duration_s"].isna()

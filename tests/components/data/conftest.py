@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from components import params, records
+from components.data import clips, dataset, egoit
+from components.data.egore import build
 from components.prompts import COLOURS, HANDS, KINDS, VERBS, Facts, narrate
 
 TAKES, TAKE_S, FPS = 12, 16.0, 8.0
@@ -70,3 +72,21 @@ def rows() -> dict:
 def annotated(tmp_path, rows) -> Path:
     """A data folder that holds data/annotations."""
     return write_annotations(tmp_path / "data", rows)
+
+
+@pytest.fixture
+def built(annotated, data_params) -> Path:
+    """A data folder with every table up to data/dataset."""
+    for step in (clips, egoit, build, dataset):
+        step.run(data_params, annotated)
+    return annotated
+
+
+def read(data_dir: Path, table: str) -> list[dict]:
+    """Rows of a table such as "egoit/samples"."""
+    return records.read_table(data_dir / f"{table}.parquet", records.SCHEMAS[table.split("/")[1]]).to_pylist()
+
+
+def changed(data_params: params.Data, block: str, **values) -> params.Data:
+    """The parameters with some values of one block replaced."""
+    return data_params.model_copy(update={block: getattr(data_params, block).model_copy(update=values)})

@@ -1,0 +1,59 @@
+"""The mixture and the split."""
+
+from collections import Counter
+
+import pyarrow as pa
+import pytest
+
+from components.data import dataset
+from tests.components.data.conftest import TEST_TAKES, changed, read
+
+
+def test_everything_is_kept_by_default_once(built):
+    kept = read(built, "dataset/samples")
+    parts = [*read(built, "egoit/samples"), *read(built, "egore/samples"), *read(built, "clips/clips")]
+    assert len(kept) == len(parts) == len({row["sample_id"] for row in kept})
+    assert Counter(row["corpus"] for row in kept)["egoexoclip"] == len(read(built, "clips/clips"))
+
+
+def test_no_take_is_in_two_splits(built):
+    kept = read(built, "dataset/samples")
+    split_of = {row["take_id"]: row["split"] for row in kept}
+    assert {(row["take_id"], row["split"]) for row in kept} == set(split_of.items())
+    assert {take for take, split in split_of.items() if split == "test"} == set(TEST_TAKES)
+    # and nothing of a held-out take is seen through the media of a training sample
+    for row in kept:
+        assert all(span["video_id"].rsplit("-", 1)[0] == row["take_id"] for span in row["media"] + row["paired"])
+
+
+def test_a_rate_keeps_its_share_and_counts_the_rest(built, data_params):
+    whole = Counter((row["corpus"], row["task"]) for row in read(built, "dataset/samples"))
+    result = dataset.run(changed(data_params, "dataset", rates={"egoit/caption": 0.5, "egore/qa": 0.0}), built)
+    kept = Counter((row["corpus"], row["task"]) for row in read(built, "dataset/samples"))
+    assert kept["egore", "qa"] == 0
+    assert 0.3 < kept["egoit", "caption"] / whole["egoit", "caption"] < 0.7
+    assert kept["egoexoclip", "caption"] == whole["egoexoclip", "caption"]
+    rejects = read(built, "dataset/rejects")
+    assert Counter(row["reason"] for row in rejects) == {"mixture_rate": whole.total() - kept.total()}
+    assert {"step": "dataset", "reason": "mixture_rate", "rows": len(rejects)} in result["counts"]["rejects"]
+
+
+def test_a_higher_rate_keeps_what_a_lower_one_kept(built, data_params):
+    kept = []
+    for rate in (0.2, 0.6):
+        dataset.run(changed(data_params, "dataset", rates={"egore/qa": rate}), built)
+        kept.append({row["sample_id"] for row in read(built, "dataset/samples") if row["corpus"] == "egore"})
+    assert kept[0] < kept[1]
+
+
+@pytest.mark.parametrize("rates", [{"egoit/captions": 1.0}, {"egoit/caption": 1.5}])
+def test_a_wrong_rate_is_refused(built, data_params, rates):
+    with pytest.raises(ValueError, match=r"dataset.rates.*allowed are shares from 0 to 1 of \['egoexoclip/caption'"):
+        dataset.run(changed(data_params, "dataset", rates=rates), built)
+
+
+def test_a_sample_id_stays_once(built):
+    table = pa.Table.from_pylist(read(built, "egore/samples")[:3], schema=None)
+    kept, rejected = dataset.mixed(pa.concat_tables([table, table.slice(1, 1)]), rates={}, seed=7)
+    assert kept.to_pylist() == table.to_pylist()
+    assert rejected["reason"].tolist() == ["duplicate_sample_id"]
