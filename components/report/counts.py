@@ -4,17 +4,48 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from components.records import REJECT, read_table
 
 _FILES = ("clips/stats.json", "dataset/counts.json")
+_REJECTS = "rejects"  # counted from the rejects tables themselves, of all steps at once
 
 
-def read_counts(data: Path) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Read the counts that data steps wrote beside their tables, as (file, [(dotted key, value), ...])."""
-    files = [name for name in _FILES if (data / name).exists()]
-    return [(name, list(_rows(json.loads((data / name).read_text())))) for name in files]
+@dataclass(frozen=True)
+class CountTable:
+    """A table to print: cells are (text, is a number)."""
+
+    title: str
+    header: list[str]
+    rows: list[list[tuple[str, bool]]]
+
+
+def read_counts(data: Path) -> list[CountTable]:
+    """Read the counts that data steps wrote beside their tables.
+
+    Args:
+        data: the data folder; a file that is not there is left out.
+
+    Returns:
+        For each file a table of its values by dotted key, and one table for each list of records in it.
+    """
+    tables: list[CountTable] = []
+    for name in _FILES:
+        if not (data / name).exists():
+            continue
+        values = {key: value for key, value in json.loads((data / name).read_text()).items() if key != _REJECTS}
+        plain = [[(key, False), _cell(value)] for key, value in _leaves(values)]
+        lists = {key: value for key, value in values.items() if isinstance(value, list) and value}
+        if plain:
+            tables.append(CountTable(name, [], plain))
+        tables += [
+            CountTable(f"{name} · {key}", list(value[0]), [[_cell(cell) for cell in row.values()] for row in value])
+            for key, value in lists.items()
+        ]
+    return tables
 
 
 def read_rejects(data: Path) -> list[tuple[str, str, int]]:
@@ -26,19 +57,15 @@ def read_rejects(data: Path) -> list[tuple[str, str, int]]:
     return sorted(((step, reason, n) for (step, reason), n in found.items()), key=lambda row: (row[0], -row[2], row[1]))
 
 
-def _rows(value: object, key: str = ""):
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _rows(inner, f"{key} · {name}" if key else str(name))
-    elif isinstance(value, list):
-        yield key, ", ".join(_text(item) for item in value)
-    else:
-        yield key, _text(value)
+def _leaves(values: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{name} · ")
+        elif not isinstance(value, list):
+            yield f"{prefix}{name}", value
 
 
-def _text(value: object) -> str:
-    return (
-        f"{value:,}"
-        if isinstance(value, int) and not isinstance(value, bool)
-        else (f"{value:.4g}" if isinstance(value, float) else str(value))
-    )
+def _cell(value: object) -> tuple[str, bool]:
+    if isinstance(value, float):
+        return f"{value:.4g}", True
+    return (f"{value:,}", True) if isinstance(value, int) else (str(value), False)

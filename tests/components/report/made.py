@@ -115,11 +115,12 @@ def make_run(folder: Path) -> dict:
     """Write everything and give the arguments of `report.build`."""
     data, rows = folder / "data", samples()
     write_table(data / "dataset" / "samples.parquet", rows, SAMPLE)
-    counts = {"train": {"caption": 5120, "qa": 2301}, "test": {"caption": 480}, "mean_clip_s": 0.7123}
+    tally = [{"corpus": "egore", "task": "qa", "split": split, "samples": 2301} for split in ("train", "test")]
+    counts = {"samples": tally, "splits": {"train": {"takes": 384}}, "rejects": [{"step": "x", "rows": 77777}]}
     (data / "dataset" / "counts.json").write_text(json.dumps(counts))
     reject = {"step": "clips", "row_id": "r", "reason": "fewer than two frames", "detail": ""}
     write_table(data / "clips" / "rejects.parquet", [reject] * 3 + [reject | {"reason": "unsure"}], REJECT)
-    (data / "clips" / "stats.json").write_text(json.dumps({"alpha_s": 1.9211, "clips": 10240}))
+    (data / "clips" / "stats.json").write_text(json.dumps({"alpha_s": 1.9211, "clips": {"ego": 10240}}))
 
     tags = {"recipe": "miniature", "dataset_digest": "9f2c" * 16, "git_commit": "c0ffee" * 6 + "abcd"}
     pipeline = tracking.open_pipeline_run("miniature", tags=tags)
