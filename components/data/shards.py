@@ -7,7 +7,6 @@ through all shards: row r lies in shard r // shard_frames.
 from __future__ import annotations
 
 import hashlib
-import json
 import queue
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -88,14 +87,17 @@ def write_shards(
     """
     failed: dict[str, str] = {}
     todo: list[tuple[Path, list[Piece], str]] = []
+    contents: dict[tuple[str, str], str] = {}
     for number, shard in enumerate(shards):
         path = shard_path(folder, number)
-        plan = hashlib.sha256(f"{digest}{shard}".encode()).hexdigest()
-        done = _finished(path, plan)
-        if done is None:
-            todo.append((path, shard, plan))
-        else:
-            failed |= done
+        plan = hashlib.sha256(digest.encode())
+        for piece in shard:
+            place = (piece.source, piece.path)
+            if place not in contents:
+                contents[place] = _content(roots[piece.source], piece.path)
+            plan.update(f"{contents[place]}{piece}".encode())
+        if _plan_of(path) != plan.hexdigest():
+            todo.append((path, shard, plan.hexdigest()))
     for stale in set(folder.glob("shard-*")) - {shard_path(folder, number) for number in range(len(shards))}:
         stale.unlink()
     pieces = [piece for _, shard, _ in todo for piece in shard]
@@ -104,15 +106,16 @@ def write_shards(
         tracked = progress.track(decoded, total=len(pieces), description="frames")
         for path, shard, plan in todo:
             jpegs: list[bytes | None] = []
-            errors = {}
+            lost = {}
             for piece, result in zip(shard, tracked, strict=False):
                 if isinstance(result, str):
-                    errors[piece.video_id] = result
+                    lost[piece.video_id] = result
                     jpegs += [None] * len(piece.indices)
                 else:
                     jpegs += result
-            _write_shard(path, jpegs, plan, errors)
-            failed |= errors
+            # a shard with losses belongs to no plan, so that the next run tries again
+            _write_shard(path, jpegs, "" if lost else plan)
+            failed |= lost
     return failed, len(shards) - len(todo)
 
 
@@ -137,16 +140,26 @@ def _decode_all(
         finally:
             idle.put(guard)
 
+    pool = ThreadPoolExecutor(WORKERS)
     try:
-        with ThreadPoolExecutor(WORKERS) as pool:
-            yield from pool.map(decode, pieces)
+        yield from pool.map(decode, pieces)
     finally:
+        pool.shutdown(cancel_futures=True)
         for guard in guards:
             guard.close()
 
 
-def _write_shard(path: Path, jpegs: list[bytes | None], plan: str, failed: dict[str, str]) -> None:
-    schema = SHARD.with_metadata({"plan": plan, "failed": json.dumps(failed)})
+def _content(root: Path, relative: str) -> str:
+    """Give the digest of a video's bytes (times of change would make shards differ from machine to machine)."""
+    try:
+        with video.inside(root, relative).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (video.PathError, OSError):  # decoding will say what is wrong with it
+        return "unreadable"
+
+
+def _write_shard(path: Path, jpegs: list[bytes | None], plan: str) -> None:
+    schema = SHARD.with_metadata({"plan": plan})
     # a rename at the end: a killed run leaves no half shard that looks whole
     partial = path.with_suffix(".partial")
     with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
@@ -154,14 +167,13 @@ def _write_shard(path: Path, jpegs: list[bytes | None], plan: str, failed: dict[
     partial.rename(path)
 
 
-def _finished(path: Path, plan: str) -> dict[str, str] | None:
-    """Give the failures noted in a finished shard of this plan, None where there is no such shard."""
+def _plan_of(path: Path) -> str | None:
+    """Give the plan that a finished shard was written for, None where there is no such shard."""
     try:
         with pa.memory_map(str(path)) as source:
-            notes = pa.ipc.open_file(source).schema.metadata or {}
+            return (pa.ipc.open_file(source).schema.metadata or {}).get(b"plan", b"").decode()
     except (FileNotFoundError, pa.ArrowInvalid):
         return None
-    return json.loads(notes[b"failed"]) if notes.get(b"plan") == plan.encode() else None
 
 
 def map_shard(path: Path) -> pa.BinaryArray:

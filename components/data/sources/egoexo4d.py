@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from components.records import content_id
@@ -77,7 +77,7 @@ def _read_take(
             if refused is not None:
                 rejects.append(reject(row_id, *refused))
                 continue
-            path = f"{take['root_dir']}/{stream['relative_path']}"
+            path = str(PurePosixPath(take["root_dir"]) / stream["relative_path"])
             try:
                 file = inside(root, path)
                 if not file.is_file():

@@ -1,0 +1,78 @@
+import csv
+
+import pytest
+
+from components.data.sources import egoexo4d, egoexolearn
+from components.prompts import parse_narration
+from components.video import probe
+
+VIDEO = {"video_id": "v", "take_id": "t", "view": "ego", "duration_s": 16.0, "split": "train"}
+GOOD = {
+    "video_uid": "t",
+    "annotation_uid": "a",
+    "subset": "train",
+    "view": "ego",
+    "start_sec": "1.5",
+    "end_sec": "3.25",
+    "narration_en": " C cuts the red fish, quickly. ",
+}
+
+
+def write(root, rows, columns=tuple(GOOD)):
+    path = root / egoexolearn.FILE
+    path.parent.mkdir(parents=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    return root
+
+
+def test_a_row_becomes_an_interval_of_its_video(tmp_path):
+    tables, rejects = egoexolearn.read(write(tmp_path, [GOOD]), videos=[VIDEO])
+    (row,) = tables["intervals"]
+    assert rejects == []
+    assert (row["start_s"], row["end_s"], row["text"]) == (1.5, 3.25, "C cuts the red fish, quickly.")
+    assert (row["video_id"], row["split"]) == ("v", "train")
+
+
+@pytest.mark.parametrize(
+    "edit, reason",
+    [
+        ({"end_sec": "1.5"}, "end_before_start"),
+        ({"end_sec": "1.0"}, "end_before_start"),
+        ({"end_sec": "16.1"}, "outside_video"),
+        ({"start_sec": "-0.1"}, "outside_video"),
+        ({"start_sec": ""}, "not_a_number"),
+        ({"end_sec": "nan"}, "not_a_number"),
+        ({"narration_en": " "}, "empty_text"),
+        ({"video_uid": "u"}, "no_video"),
+        ({"view": "exo"}, "no_video"),
+        ({"subset": "val"}, "split_conflict"),
+    ],
+)
+def test_a_bad_row_is_a_reject(tmp_path, edit, reason):
+    tables, rejects = egoexolearn.read(write(tmp_path, [GOOD, GOOD | edit]), videos=[VIDEO])
+    assert len(tables["intervals"]) == 1 and [row["reason"] for row in rejects] == [reason]
+
+
+def test_a_missing_column_or_file_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(ValueError, match="fine_annotation_trainval_en.csv is missing"):
+        egoexolearn.read(tmp_path, videos=[VIDEO])
+    with pytest.raises(ValueError, match="missing are.*narration_en"):
+        egoexolearn.read(write(tmp_path, [GOOD], [name for name in GOOD if name != "narration_en"]), videos=[VIDEO])
+
+
+def test_intervals_are_the_events_of_the_script_within_the_jitter(tiny_world):
+    videos = egoexo4d.read(tiny_world.params.sources.egoexo4d, probe=probe)[0]["videos"]
+    tables, rejects = egoexolearn.read(tiny_world.params.sources.egoexolearn, videos=videos)
+    events = {
+        (take.uid, take.take.facts(event)): event
+        for take in tiny_world.planned
+        if not take.is_dropped and take.split != "test"
+        for event in take.take.events
+    }
+    assert len(tables["intervals"]) + len(rejects) == len(events)
+    for row in tables["intervals"]:
+        event = events[row["take_id"], parse_narration(row["text"])]
+        assert abs(row["start_s"] - event.start_s) <= 0.151 and abs(row["end_s"] - event.end_s) <= 0.151

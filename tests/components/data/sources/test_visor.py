@@ -1,0 +1,85 @@
+import json
+
+import numpy as np
+import pytest
+
+from components.data.sources import egoexo4d, visor
+from components.video import probe
+from components.world.render import ego_shapes
+
+VIDEO = {
+    "video_id": "v",
+    "take_id": "t",
+    "take_name": "kitchen_1",
+    "view": "ego",
+    "duration_s": 16.0,
+    "fps": 8.0,
+    "split": "train",
+}
+SQUARE = [[192.0, 108.0], [384.0, 108.0], [384.0, 540.0]]
+
+
+def write(root, masks, *, video="kitchen_1", name="kitchen_1_frame_0000000042.jpg"):
+    frame = {"image": {"name": name, "video": video}, "annotations": masks}
+    path = root / visor.ANNOTATIONS / "train/kitchen_1.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"video_annotations": [frame]}))
+    return root
+
+
+def mask(segments, name="red cup"):
+    return {"id": "m", "name": name, "segments": segments}
+
+
+def test_a_box_is_the_percent_hull_of_all_polygons(tmp_path):
+    far = [[960.0, 864.0], [1152.0, 864.0], [1152.0, 972.0]]
+    tables, rejects = visor.read(write(tmp_path, [mask([SQUARE, far, [[0, 0]]])]), videos=[VIDEO])
+    (box,) = tables["boxes"]
+    assert rejects == []
+    assert box["box_xyxy"] == pytest.approx([10, 10, 60, 90])
+    assert (box["frame"], box["time_s"], box["video_id"], box["split"]) == (42, 5.25, "v", "train")
+
+
+def test_the_known_misspelling_is_mended(tmp_path):
+    tables, _ = visor.read(write(tmp_path, [mask([SQUARE], "rigth hand")]), videos=[VIDEO])
+    assert tables["boxes"][0]["name"] == "right hand"
+
+
+@pytest.mark.parametrize(
+    "segments, where, reason",
+    [
+        ([[[1, 1], [5, 5]]], {}, "under_three_points"),
+        ([], {}, "under_three_points"),
+        ([[[1, 1], [1, 5], [1, 9]]], {}, "empty_box"),
+        ([SQUARE], {"video": "kitchen_2"}, "no_video"),
+        ([SQUARE], {"name": "kitchen_1.jpg"}, "bad_image_name"),
+        ([SQUARE], {"name": "kitchen_1_frame_0000000128.jpg"}, "outside_video"),
+    ],
+)
+def test_a_bad_mask_is_a_reject(tmp_path, segments, where, reason):
+    tables, rejects = visor.read(write(tmp_path, [mask(segments)], **where), videos=[VIDEO])
+    assert tables["boxes"] == [] and [row["reason"] for row in rejects] == [reason]
+
+
+def test_no_annotation_at_all_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match=r"mend sources.visor"):
+        visor.read(tmp_path, videos=[VIDEO])
+
+
+def test_boxes_are_those_of_the_script_and_every_mask_is_accounted_for(tiny_world):
+    videos = egoexo4d.read(tiny_world.params.sources.egoexo4d, probe=probe)[0]["videos"]
+    root = tiny_world.params.sources.visor
+    tables, rejects = visor.read(root, videos=videos)
+    raw = [
+        mask
+        for path in root.rglob("*.json")
+        for frame in json.loads(path.read_text())["video_annotations"]
+        for mask in frame["annotations"]
+    ]
+    assert len(tables["boxes"]) + len(rejects) == len(raw) and len(tables["boxes"]) > 100
+    by_uid = {take.uid: take.take for take in tiny_world.planned}
+    for row in tables["boxes"]:
+        shapes = {shape.name: shape for shape in ego_shapes(by_uid[row["take_id"]], row["time_s"])}
+        points = np.clip(np.concatenate(shapes[row["name"]].polygons), 0, 1) * 100
+        assert shapes[row["name"]].visible
+        assert row["box_xyxy"] == pytest.approx([*points.min(0), *points.max(0)], abs=0.01)

@@ -1,0 +1,49 @@
+"""Shared by all tests: a miniature world of a few takes, filmed once for the session."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from components import params
+from components.world.plan import PlannedTake, plan_takes
+
+PROJECT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class TinyWorld:
+    """`root` holds data/raw/...; the sources in `params` are absolute, so that any data folder can be used with them.
+
+    Its files belong to all tests: copy what you want to break.
+    """
+
+    root: Path
+    params: params.Data
+    planned: list[PlannedTake]
+
+
+def planned_of(data: params.Data) -> list[PlannedTake]:
+    world = data.world
+    shares = {"val_fraction": world.val_fraction, "test_fraction": world.test_fraction}
+    return plan_takes(data.seed, takes=world.takes, take_s=world.take_s, **shares)
+
+
+@pytest.fixture(scope="session")
+def tiny_world(tmp_path_factory) -> TinyWorld:
+    """8 takes: 3 train, 2 val, 1 test, 1 dropped, 1 without narrations."""
+    from components.world.__main__ import build
+
+    root = tmp_path_factory.mktemp("tiny_world")
+    data = params.load(PROJECT / "params/data.yaml", params.Data)
+    sources = {name: root / path for name, path in data.sources}
+    few = {"takes": 8, "size_px": 96, "val_fraction": 0.25, "test_fraction": 0.125}
+    data = data.model_copy(
+        update={
+            "world": data.world.model_copy(update=few),
+            "sources": data.sources.model_copy(update=sources),
+            "frames": data.frames.model_copy(update={"shard_frames": 100}),
+        }
+    )
+    build(data, root)
+    return TinyWorld(root, data, planned_of(data))
