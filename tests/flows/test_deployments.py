@@ -87,4 +87,4 @@ def test_deployments_run_on_a_worker_and_leave_no_process(server: Server, projec
         os.kill(worker.pid, signal.SIGKILL)
         wait(lambda: not alive(pids), 30, lambda: (alive(pids), server.state(run_id)))
         state = server.wait_for_end(run_id, 30)
-        assert state["type"] == "FAILED" and "worker" in state["message"]
+        assert state["type"] == "FAILED" and "worker" in state["message"], state["message"]

@@ -1,0 +1,101 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from prefect.logging import disable_run_logger
+
+from components.train.launch import StageFailed, StageStopped
+from flows import data, tasks
+from tests.flows import stand_in
+
+EMPTY = "stages: {}\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three DVC stages in a row; the second's source `seed.txt` and the unrelated `other` stand beside."""
+    stages = {
+        "c": stand_in.copying("b.txt", "c.txt"),
+        "b": stand_in.copying("a.txt", "b.txt"),
+        "a": stand_in.copying("seed.txt", "a.txt"),
+        "other": stand_in.copying("other.txt", "d.txt"),
+    }
+    stand_in.write_yaml(tmp_path / "dvc.yaml", {"stages": stages})
+    for name in ("seed.txt", "other.txt"):
+        (tmp_path / name).write_text("1")
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "-q"], cwd=tmp_path, check=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def repro(name: str, stop=lambda: None) -> tasks.Outcome:
+    with disable_run_logger():
+        return data.repro(name, stop)
+
+
+def test_stages_come_after_what_they_read_whatever_the_file_says(project: Path):
+    names = data.stage_names(project / "dvc.yaml")
+    assert [name for name in names if name != "other"] == ["a", "b", "c"]
+
+
+def test_a_folder_and_a_file_in_it_are_the_same_edge(tmp_path: Path):
+    stages = {
+        "reads_file": {"cmd": "x", "deps": ["data/raw/one.json"], "outs": [{"data/one": {"cache": False}}]},
+        "makes_folder": {"cmd": "x", "outs": ["data/raw"]},
+        "reads_all": {"cmd": "x", "deps": ["data/one/part.txt"]},
+    }
+    stand_in.write_yaml(tmp_path / "dvc.yaml", {"stages": stages})
+    assert data.stage_names(tmp_path / "dvc.yaml") == ["makes_folder", "reads_file", "reads_all"]
+
+
+@pytest.mark.parametrize("text", [None, "", EMPTY])
+def test_a_folder_without_stages_says_where_to_start(tmp_path: Path, text: str | None):
+    if text is not None:
+        (tmp_path / "dvc.yaml").write_text(text)
+    with pytest.raises(ValueError, match="has no stages. Start this from the project root"):
+        data.stage_names(tmp_path / "dvc.yaml")
+
+
+def test_a_stage_runs_once_and_only_what_depends_on_a_change_is_stale(project: Path):
+    assert data.stale() == data.stage_names(project / "dvc.yaml")
+    for name in ("a", "b", "c", "other"):
+        assert repro(name).how == "ran"
+    assert repro("a").how == "reused" and data.stale() == []
+
+    (project / "seed.txt").write_text("2")
+    assert data.stale() == ["a", "b", "c"]
+    assert [repro(name).how for name in ("a", "b", "c", "other")] == ["ran", "ran", "ran", "reused"]
+    assert (project / "c.txt").read_text() == "2"
+
+    # DVC still has the outputs of the first seed
+    (project / "seed.txt").write_text("1")
+    assert repro("a").how == "from cache" and (project / "a.txt").read_text() == "1"
+
+
+def test_a_failing_stage_shows_its_last_lines_and_its_log(project: Path):
+    (project / "seed.txt").write_text("broken")
+    with pytest.raises(StageFailed, match=r"(?s)failed to reproduce 'a'.*\.cache/logs/data-a\.log"):
+        repro("a")
+
+
+def test_a_stopped_stage_is_not_tried_again(project: Path):
+    def error_of(stop) -> StageFailed:
+        with pytest.raises(StageFailed) as failed:
+            repro("a", stop)
+        return failed.value
+
+    stopped = error_of(lambda: "cancelled")
+    assert isinstance(stopped, StageStopped)
+    (project / "seed.txt").write_text("broken")
+    failed = error_of(lambda: None)
+
+    class State:
+        def __init__(self, error: Exception):
+            self.error = error
+
+        def result(self, *, raise_on_failure: bool) -> Exception:
+            return self.error
+
+    retry = tasks.as_task(repro, "a", retries=1).retry_condition_fn
+    assert [retry(None, None, State(error)) for error in (stopped, failed)] == [False, True]

@@ -1,0 +1,156 @@
+"""One stage at a time in a stand-in project, without Prefect's engine; MLflow is real, in the project's own folder."""
+
+import json
+from pathlib import Path
+
+import pytest
+from prefect.logging import disable_run_logger
+
+from components import tracking
+from components.train import launch
+from flows import evaluate, tasks, train
+from flows.tasks import Job, Outcome
+from tests.flows import stand_in
+
+NUMBERS = iter(range(100, 200))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stand_in.make(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture
+def job(made: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
+    monkeypatch.chdir(made)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{made / 'mlflow.db'}")
+    # each test has a dataset of its own, so that no test sees the stages of another
+    digest = f"{next(NUMBERS)}" * 20
+    return tasks.open_job(stand_in.RECIPE, dataset=digest)
+
+
+def go(job: Job, name: str, parent: str, stop=lambda: None) -> Outcome:
+    stage = next(stage for stage in job.recipe.stages if stage.name == name)
+    with disable_run_logger():
+        return train.train_stage(job, stage, parent, stop)
+
+
+def status(run_id: str) -> tuple[str, dict[str, str]]:
+    described = tracking.describe(run_id)
+    return described.status, described.tags
+
+
+def test_a_stage_trains_once_per_key(job: Job):
+    parent = tracking.open_pipeline_run("p", tags={})
+    for name in ("text", "images"):
+        go(job, name, parent)
+    first = go(job, "first", parent)
+    assert first.how == "ran" and (first.checkpoint / "stage.json").is_file()
+    state, tags = status(first.run_id)
+    assert state == "FINISHED" and tags["stage_key"] == job.keys["first"] and tags["dataset_digest"] == job.dataset
+
+    again = go(job, "first", parent)
+    assert (again.how, again.run_id, again.checkpoint) == ("reused", first.run_id, first.checkpoint)
+
+    # MLflow's word alone is not enough: the checkpoint must be there
+    (first.checkpoint / "stage.json").unlink()
+    third = go(job, "first", parent)
+    assert third.how == "ran" and third.run_id != first.run_id
+
+
+def test_a_failure_ends_the_mlflow_run_and_keeps_the_words(job: Job, made: Path):
+    parent = tracking.open_pipeline_run("p", tags={})
+    for name in ("text", "images"):
+        go(job, name, parent)
+    (made / "fail").touch()
+    with pytest.raises(launch.StageFailed, match=r"(?s)no luck this time.*The whole log: .*first-"):
+        go(job, "first", parent)
+    run_id = next((job.checkpoint("first") / "pids").iterdir()).read_text()
+    assert status(run_id)[0] == "FAILED"
+    # the folder is still there, so the retry goes on in it
+    assert go(job, "first", parent).how == "ran"
+
+
+def test_a_stage_that_ends_well_but_wrote_nothing_has_failed(job: Job, made: Path):
+    main = made / "components" / "train" / "__main__.py"
+    text = main.read_text()
+    main.write_text("")
+    try:
+        with pytest.raises(launch.StageFailed, match="no stage.json, which is written last"):
+            go(job, "first", tracking.open_pipeline_run("p", tags={}))
+    finally:
+        main.write_text(text)
+
+
+def test_a_stopped_stage_is_killed_in_mlflow_too(job: Job, made: Path):
+    (made / "hang").touch()
+    pids = job.checkpoint("second") / "pids"
+    try:
+        job.checkpoint("first").mkdir(parents=True, exist_ok=True)
+        (job.checkpoint("first") / "stage.json").write_text("{}")
+        with pytest.raises(launch.StageStopped, match="enough"):
+            go(
+                job,
+                "second",
+                tracking.open_pipeline_run("p", tags={}),
+                stop=lambda: "enough" if pids.exists() and len(list(pids.iterdir())) == 2 else None,
+            )
+    finally:
+        (made / "hang").unlink()
+    run_id = next(text for path in pids.iterdir() if (text := path.read_text()))
+    assert status(run_id)[0] == "KILLED"
+
+
+def measured(job: Job, outcome: Outcome) -> int:
+    """Evaluate and give how often this checkpoint has been measured so far."""
+    with disable_run_logger():
+        evaluate.evaluate_stage(job, outcome, tracking.open_pipeline_run("p", tags={}), lambda: None, threads=1)
+    log = (job.root / "evaluations.txt").read_text().splitlines()
+    return log.count(outcome.checkpoint.name)
+
+
+def test_a_checkpoint_is_measured_once_per_data_and_parameters(job: Job, made: Path):
+    parent = tracking.open_pipeline_run("p", tags={})
+    outcome = go(job, "text", parent)
+    assert measured(job, outcome) == 1
+    assert measured(job, outcome) == 1
+    assert tracking.evaluation(outcome.run_id)["qa/accuracy"]["value"] == 0.9
+
+    moved = tasks.open_job(stand_in.RECIPE, dataset="9" * 60)
+    assert moved.checkpoint("text") == outcome.checkpoint
+    assert measured(moved, outcome) == 2
+
+    yaml = made / "params" / "eval.yaml"
+    text = yaml.read_text()
+    yaml.write_text(text.replace("main: ground_spatial/miou", "main: qa/accuracy"))
+    assert measured(moved, outcome) == 2, "the gate makes no numbers"
+    yaml.write_text(text.replace("seed: 11", "seed: 12"))
+    assert measured(moved, outcome) == 3
+    yaml.write_text(text)
+
+
+def test_a_reused_stage_is_shown_below_the_new_pipeline_run(job: Job):
+    parent = tracking.open_pipeline_run("p", tags={})
+    ran = go(job, "text", parent)
+    again = tasks.shown(go(job, "text", parent), parent)
+    _, tags = status(again.shown_id)
+    assert again.how == "reused" and tags["reused_from"] == ran.run_id and tags["mlflow.parentRunId"] == parent
+
+
+def test_an_untrained_stage_cannot_be_evaluated(job: Job):
+    with pytest.raises(ValueError, match=r"(?s)'second' .* has no finished checkpoint.*Train it first"):
+        evaluate.trained(job, "second")
+
+
+def test_an_unknown_recipe_names_those_there_are(job: Job):
+    with pytest.raises(FileNotFoundError, match=r"'params/recipes/no.yaml'.*miniature\.yaml"):
+        tasks.open_job("params/recipes/no.yaml", dataset=None)
+
+
+def test_progress_is_the_last_record_of_the_history(job: Job):
+    stage = job.recipe.stages[0]
+    assert "not at its first step" in train._progress(job, stage.model_copy(update={"name": "second"}))
+    folder = job.checkpoint("text")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "history.jsonl").write_text(json.dumps({"step": 1, "time_s": 0.0, "loss": 0.25}) + "\n")
+    assert train._progress(job, stage) == "text: step 1 of 1: loss 0.25"
