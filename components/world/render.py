@@ -105,19 +105,24 @@ def render(take: Take, time_s: float, view: str, *, size_px: int) -> np.ndarray:
 
 def ego_shapes(take: Take, time_s: float) -> list[Shape]:
     """Outline every object and hand of the ego frame at a time (polygons in 0..1 of the frame)."""
+    return shapes(take, time_s, "ego")
+
+
+def shapes(take: Take, time_s: float, view: str) -> list[Shape]:
+    """Outline every object, in the order of the take's items, then both hands (polygons in 0..1 of the frame)."""
     scene = scene_at(take, time_s)
-    project = _ego_camera(take, scene, time_s)
-    shapes = []
+    project = _ego_camera(take, scene, time_s) if view == "ego" else _exo_camera(view)
+    found = []
     for item, pose in zip(take.items, scene.items, strict=True):
         polygons = tuple(_place(polygon, project, pose) for polygon in SILHOUETTES[item.kind][0])
-        shapes.append(Shape(f"{item.colour} {item.kind}", polygons, _inside(polygons), None))
+        found.append(Shape(f"{item.colour} {item.kind}", polygons, _inside(polygons), None))
     for hand in HANDS:
         touched = scene.acting.item if scene.acting and scene.acting.hand == hand and 0.2 < scene.phase < 0.85 else None
         touched = next((n for n, pose in enumerate(scene.items) if pose.held_by == hand), touched)
-        contact = None if touched is None else shapes[touched].name
+        contact = None if touched is None else found[touched].name
         polygon = _hand_outline(project, scene.hands[hand])
-        shapes.append(Shape(f"{hand} hand", (polygon,), _inside((polygon,)), contact))
-    return shapes
+        found.append(Shape(f"{hand} hand", (polygon,), _inside((polygon,)), contact))
+    return found
 
 
 def _inside(polygons: tuple[Polygon, ...]) -> bool:
@@ -136,8 +141,8 @@ def _ego_camera(take: Take, scene: Scene, time_s: float) -> Project:
 
 def _exo_camera(view: str) -> Project:
     if view == "cam01":  # across the worktop: left and right are swapped, the far edge is near
-        return lambda pose: (0.5 - (pose.u - 2) * 0.225, 0.60 + 0.16 * pose.v - 0.16 * pose.z, 0.36)
-    return lambda pose: (0.47 + (pose.u - 2) * 0.225, 0.62 - 0.18 * pose.v - 0.16 * pose.z, 0.33)
+        return lambda pose: (0.5 - (pose.u - 2) * 0.225, 0.60 + 0.16 * pose.v - 0.16 * pose.z, 0.47)
+    return lambda pose: (0.47 + (pose.u - 2) * 0.225, 0.62 - 0.18 * pose.v - 0.16 * pose.z, 0.45)
 
 
 def _place(polygon: Polygon, project: Project, pose: Pose, radius: float = ITEM_RADIUS) -> Polygon:

@@ -1,0 +1,136 @@
+"""Measure one checkpoint on the held-out takes, beside a blind control and chance, with intervals over takes.
+
+Run as: python -m components.evaluate --checkpoint checkpoints/stage3-… --data data --params params/eval.yaml
+
+Writes `evaluation/metrics.json` and `evaluation/predictions.parquet` into the checkpoint folder.
+Blind: the same questions, each shown the frames of another take; what is left of a score is not seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from components import metrics, params, records
+
+logger = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Read the command line and measure."""
+    parser = argparse.ArgumentParser(prog="components.evaluate", description=__doc__.splitlines()[0])
+    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--data", type=Path, default=Path("data"))
+    parser.add_argument("--params", type=Path, default=Path("params/eval.yaml"))
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    settings = params.load(options.params, params.Eval)
+    evaluate(options.checkpoint, options.data, settings)
+
+
+def evaluate(checkpoint: Path, data: Path, settings: params.Eval) -> dict[str, dict]:
+    """Measure every task of `settings.limits` and write the two files.
+
+    Returns:
+        "<task>/<metric>" to value, lo, hi, blind, chance, n, difference_lo (of value - blind) and learned.
+    """
+    from components.data.frames import FrameStore
+    from components.evaluation.answer import Answerer
+    from components.evaluation.score import TASKS
+    from components.models import build
+
+    stage = json.loads((checkpoint / "stage.json").read_text())["params"]
+    store = FrameStore(data / "frames")
+    answerer = Answerer(
+        build.load(checkpoint / "model"),
+        build.load_processor({"all": checkpoint / "model"}),
+        store,
+        guidance=stage["guidance"],
+        batch=settings.batch,
+        max_new_tokens=settings.max_new_tokens,
+    )
+    table = records.read_table(data / "dataset" / "samples.parquet", records.SAMPLE).to_pandas()
+    held_out = table[(table["split"] == "test") & table["sample_id"].map(store.__contains__)]
+    found: dict[str, dict] = {}
+    predictions: list[dict] = []
+    for task, limit in settings.limits.items():
+        samples = select(held_out, task, limit=limit, seed=settings.seed)
+        if not samples:
+            raise ValueError(f"no held-out sample for task {task!r} in {data}/dataset; `dvc repro`, or leave the task out of params/eval.yaml")
+        score, chance = TASKS[task]
+        shown = {"model": [sample["sample_id"] for sample in samples], "blind": blind(samples, seed=settings.seed)}
+        scores = {}
+        for condition, frames_of in shown.items():
+            answers = (answerer.rank if task == "qa" else answerer.complete)(samples, frames_of)
+            scores[condition] = score(samples, answers)
+            predictions += _rows(samples, answers, scores[condition], task, condition)
+        found |= _estimates(task, samples, scores, chance(samples), settings)
+        logger.info("%s: %s", task, {name.split("/")[1]: round(value["value"], 3) for name, value in found.items() if name.startswith(task)})
+    folder = checkpoint / "evaluation"
+    folder.mkdir(exist_ok=True)
+    records.write_table(folder / "predictions.parquet", predictions, records.PREDICTION)
+    (folder / "metrics.json").write_text(json.dumps(found, indent=2))
+    return found
+
+
+def select(held_out, task: str, *, limit: int, seed: int) -> list[dict]:
+    """Give at most `limit` samples of a task, drawn by content so that every checkpoint is asked the same."""
+    name, _, view = task.partition("_") if task.startswith("caption") else (task, "", "ego")
+    rows = held_out[(held_out["task"] == name) & (held_out["view"] == view) & (held_out["question_type"] != "cot")]
+    if name == "caption":  # a caption that the grammar cannot read has no slots to score
+        from components.prompts import parse_narration
+
+        rows = rows[rows["answer"].map(parse_narration).notna()]
+    order = rows["sample_id"].map(lambda sample_id: records.content_id(seed, sample_id)).sort_values().index
+    return rows.loc[order].head(limit).to_dict("records")
+
+
+def blind(samples: list[dict], *, seed: int) -> list[str]:
+    """Give for each sample another one of the same frame kind and another take, whose frames it is shown instead."""
+    rng = np.random.default_rng(seed)
+    chosen = []
+    for sample in samples:
+        others = [s["sample_id"] for s in samples if s["take_id"] != sample["take_id"] and s["frame_kind"] == sample["frame_kind"]]
+        if not others:
+            raise ValueError(f"sample {sample['sample_id']} has no other take to be blinded with; more test takes are needed (world.val_fraction)")
+        chosen.append(others[rng.integers(len(others))])
+    return chosen
+
+
+def _rows(samples: list[dict], answers: list, scores: dict, task: str, condition: str) -> list[dict]:
+    rows = []
+    for number, (sample, answer) in enumerate(zip(samples, answers, strict=True)):
+        said = answer if isinstance(answer, str) else sample["target"]["choices"][answer]
+        for name, values in scores.items():
+            rows.append(
+                {
+                    "sample_id": sample["sample_id"], "take_id": sample["take_id"], "task": task, "view": sample["view"],
+                    "condition": condition, "completion": said, "score_name": name, "score": values[number],
+                }
+            )  # fmt: skip
+    return rows
+
+
+def _estimates(task: str, samples: list[dict], scores: dict, chance: dict[str, float], settings: params.Eval) -> dict[str, dict]:
+    takes = np.array([sample["take_id"] for sample in samples])
+    draws = {"seed": settings.seed, "resamples": settings.bootstrap_resamples}
+    found = {}
+    for name in scores["model"]:
+        applies = np.array([value is not None for value in scores["model"][name]])
+        model, blinded = (np.array([v for v in scores[c][name] if v is not None]) for c in ("model", "blind"))
+        estimate = metrics.bootstrap(model, takes[applies], **draws)
+        above = metrics.difference(model, blinded, takes[applies], **draws)
+        found[f"{task}/{name}"] = {
+            "value": estimate.value, "lo": estimate.lo, "hi": estimate.hi, "n": estimate.n,
+            "blind": float(blinded.mean()), "chance": chance[name],
+            "difference_lo": above.lo, "learned": bool(above.lo > 0),
+        }  # fmt: skip
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Answers to scores, for each task: what the model said, what chance would give, as one number per sample and metric."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from components import prompts
+from components.metrics import box_iou, temporal_iou
+
+Sample = dict
+Scores = dict[str, list[float | None]]  # metric -> score of each sample; None where it does not apply
+CHANCE_PAIRS_SEED = 0
+
+
+def caption(samples: list[Sample], completions: list[str]) -> Scores:
+    """Slot accuracy: the verb, colour, type and hand of the caption against those of the narration."""
+    scores: Scores = {name: [] for name in ("verb", "colour", "type", "hand", "all")}
+    for sample, completion in zip(samples, completions, strict=True):
+        truth, said = prompts.slots(sample["answer"]), prompts.slots(completion)
+        right = {name: None if truth[name] is None else float(said[name] == truth[name]) for name in truth}
+        for name, value in right.items():
+            scores[name].append(value)
+        scores["all"].append(float(all(value != 0.0 for value in right.values())))
+    return scores
+
+
+def caption_chance(samples: list[Sample]) -> dict[str, float]:
+    """Uniform guesses; "all" is their product."""
+    each = {
+        "verb": 1 / len(prompts.VERBS),
+        "colour": 1 / len(prompts.COLOURS),
+        "type": 1 / len(prompts.KINDS),
+        "hand": 1 / len(prompts.HANDS),
+    }
+    return {**each, "all": float(np.prod(list(each.values())))}
+
+
+def choice(samples: list[Sample], chosen: list[int]) -> Scores:
+    """Accuracy of the chosen options."""
+    right = [float(index == sample["target"]["answer_index"]) for sample, index in zip(samples, chosen, strict=True)]
+    return {"accuracy": right}
+
+
+def choice_chance(samples: list[Sample]) -> dict[str, float]:
+    """One over the number of options."""
+    return {"accuracy": float(np.mean([1 / len(sample["target"]["choices"]) for sample in samples]))}
+
+
+def _box(sample: Sample) -> tuple[float, ...]:
+    return tuple(sample["target"]["box_xyxy"])
+
+
+def _span(sample: Sample) -> tuple[float, float]:
+    return sample["target"]["span"]["start_s"], sample["target"]["span"]["end_s"]
+
+
+def _grounding(parse: Callable, overlap: Callable, truth: Callable, thresholds: dict[str, float]) -> Callable:
+    def score(samples: list[Sample], completions: list[str]) -> Scores:
+        scores: Scores = {name: [] for name in ("miou", *thresholds, "format")}
+        for sample, completion in zip(samples, completions, strict=True):
+            parts = prompts.split_think_answer(completion)
+            answer = parse(parts[1]) if parts else None
+            value = overlap(answer, truth(sample)) if answer else 0.0  # what cannot be read is wrong, never left out
+            scores["miou"].append(value)
+            scores["format"].append(float(answer is not None))
+            for name, threshold in thresholds.items():
+                scores[name].append(float(value >= threshold))
+        return scores
+
+    return score
+
+
+def _grounding_chance(overlap: Callable, truth: Callable, thresholds: dict[str, float]) -> Callable:
+    def chance(samples: list[Sample]) -> dict[str, float]:
+        """The overlap of each truth with the truths of other samples: a guesser who knows only how answers look."""
+        others = np.random.default_rng(CHANCE_PAIRS_SEED).permutation(len(samples))
+        values = np.array([overlap(truth(samples[i]), truth(s)) for i, s in zip(others, samples, strict=True) if samples[i] is not s])
+        return {"miou": float(values.mean()), **{name: float((values >= t).mean()) for name, t in thresholds.items()}, "format": 0.0}
+
+    return chance
+
+
+_BOX_THRESHOLDS = {"r1_50": 0.5}
+_SPAN_THRESHOLDS = {"r1_30": 0.3, "r1_50": 0.5}
+
+# task -> (scores of answers, chance level); "qa" is given option indices, the others completions
+TASKS: dict[str, tuple[Callable, Callable]] = {
+    "caption_ego": (caption, caption_chance),
+    "caption_exo": (caption, caption_chance),
+    "qa": (choice, choice_chance),
+    "ground_spatial": (
+        _grounding(prompts.parse_box, box_iou, _box, _BOX_THRESHOLDS),
+        _grounding_chance(box_iou, _box, _BOX_THRESHOLDS),
+    ),
+    "ground_temporal": (
+        _grounding(prompts.parse_span, temporal_iou, _span, _SPAN_THRESHOLDS),
+        _grounding_chance(temporal_iou, _span, _SPAN_THRESHOLDS),
+    ),
+}

@@ -1,0 +1,217 @@
+"""The Egoflow model: [x ; F(x) ; text] into a causal language model (Exo2Ego §3; systems §1.3), HF-native.
+
+Shapes: N steps (a step is one tubelet of frames), D vision width, H x W encoder grid, B samples, L tokens, W text width.
+Which tower a step takes, and where its tokens go, is said by the placeholders in `input_ids` (processing.layout), so that
+any mixture of images, clips, windows and text in one batch is one forward.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel, CLIPVisionModel, PreTrainedModel
+from transformers.cache_utils import Cache
+from transformers.modeling_outputs import BaseModelOutputWithPast
+
+from components.models.configuration import EgoflowConfig
+from components.models.parts import Connector, Guide, Mapping
+
+# part -> prefixes of its parameters: the words of the recipes' freeze tables
+PARTS = {
+    "language_model": ("model.language_model.", "model.grid_rows.", "model.grid_cols.", "lm_head."),
+    "ego_encoder": ("model.ego_encoder.",),
+    "exo_encoder": ("model.exo_encoder.",),
+    "ego_connector": ("model.ego_connector.",),
+    "exo_connector": ("model.exo_connector.",),
+    "mapping_f": ("model.mapping_f.",),
+    "mapping_g": ("model.mapping_g.",),
+}
+
+
+def part_of(parameter: str) -> str:
+    """Name the part that a parameter belongs to.
+
+    Raises:
+        ValueError: the parameter belongs to no part (every one must be in exactly one).
+    """
+    for part, prefixes in PARTS.items():
+        if parameter.startswith(prefixes):
+            return part
+    raise ValueError(
+        f"parameter {parameter!r} belongs to no part of {sorted(PARTS)}; add it in components/models/backbone.py"
+    )
+
+
+class EgoflowPreTrainedModel(PreTrainedModel):
+    """Weights' initialisation and what transformers must know."""
+
+    config_class = EgoflowConfig
+    base_model_prefix = "model"
+    _supports_sdpa = True
+    _no_split_modules = ["Connector", "Mapping"]
+
+    def _init_weights(self, module: nn.Module) -> None:
+        # connectors and mappings keep torch's own initialisation; the towers initialise themselves
+        if isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=0.02)
+
+
+class EgoflowModel(EgoflowPreTrainedModel):
+    """Backbone: vision towers, connectors, mappings and the headless language model."""
+
+    def __init__(self, config: EgoflowConfig):
+        super().__init__(config)
+        vision, text = config.vision_config, config.text_config
+        self.ego_encoder = CLIPVisionModel._from_config(vision)
+        self.exo_encoder = CLIPVisionModel._from_config(vision)
+        self.ego_connector = Connector(vision.hidden_size, text.hidden_size)
+        self.exo_connector = Connector(vision.hidden_size, text.hidden_size)
+        self.mapping_f = Guide(vision.hidden_size, config.mapping_blocks, text.hidden_size)
+        self.mapping_g = Mapping(vision.hidden_size, config.mapping_blocks)
+        self.grid_rows = nn.Embedding(config.vision_grid, text.hidden_size)
+        self.grid_cols = nn.Embedding(config.vision_grid, text.hidden_size)
+        self.language_model = AutoModel.from_config(text)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The language model's word embeddings."""
+        return self.language_model.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the word embeddings."""
+        self.language_model.set_input_embeddings(value)
+
+    def encode(self, frames_NCHW: Tensor, view: str) -> Tensor:
+        """Run a vision tower.
+
+        Args:
+            frames_NCHW: normalised frames [frames, 3, H, W], steps in order, `tubelet_frames` for each.
+            view: "ego" or "exo".
+
+        Returns:
+            Feature grids [steps, D, grid, grid].
+        """
+        tower = self.ego_encoder if view == "ego" else self.exo_encoder
+        tubelets = frames_NCHW.unflatten(0, (-1, self.config.tubelet_frames)).flatten(1, 2)
+        layer = self.config.vision_feature_layer
+        if layer == -1:
+            hidden = tower(tubelets).last_hidden_state
+        else:
+            hidden = tower(tubelets, output_hidden_states=True).hidden_states[layer]
+        return hidden[:, 1:].transpose(1, 2).unflatten(2, (self.config.vision_grid, -1))
+
+    def embed(
+        self, input_ids: Tensor, pixel_values: Tensor | None = None, facts: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Put visual tokens where the placeholders of `input_ids` [B, L] are.
+
+        Args:
+            input_ids: tokens with the placeholders of `processing.layout`.
+            pixel_values: frames [frames, 3, H, W] of all steps of all samples, in order.
+            facts: instead of frames, for the pre-training of the language model on text: word ids and their weights,
+                both [placeholders, K]; a placeholder's token is the weighted sum of its words' embeddings.
+
+        Returns:
+            Embeddings [B, L, W], and the feature grids [N, D, H, W] of the views that came ("ego", "exo", "guide").
+        """
+        embeds = self.get_input_embeddings()(input_ids)
+        ids = self.config.token_ids
+        step_views = {view: input_ids == ids[f"<{view}>"] for view in ("ego", "exo", "guide")}
+        is_patch = {view: input_ids == ids[f"<{view}_patch>"] for view in step_views}
+        if pixel_values is None and facts is None:
+            return embeds, {}
+        visual, grids = torch.zeros_like(embeds), {}
+        if facts is not None:
+            words, weights = facts
+            bags = (self.get_input_embeddings()(words) * weights.unsqueeze(-1)).sum(1)
+            any_patch = is_patch["ego"] | is_patch["exo"] | is_patch["guide"]
+            visual = visual.masked_scatter(any_patch.unsqueeze(-1), bags.to(visual.dtype))
+        else:
+            grids = self._grids(step_views, pixel_values)
+            for view, grid_NDHW in grids.items():
+                visual = visual + self._tokens(view, grid_NDHW, step_views[view], is_patch[view], embeds)
+        for view, is_step in step_views.items():
+            marker = self.mapping_f.marker if view == "guide" else getattr(self, f"{view}_connector").marker
+            position = self._positions(is_step, is_patch[view])
+            visual = visual + torch.where(is_step.unsqueeze(-1), marker, 0) + position
+        is_visual = torch.stack([*step_views.values(), *is_patch.values()]).any(0)
+        return torch.where(is_visual.unsqueeze(-1), visual, embeds), grids
+
+    def _grids(self, step_views: dict[str, Tensor], pixel_values: Tensor) -> dict[str, Tensor]:
+        """Encode the steps of each view, and map ego steps to guidance where the layout asks for it."""
+        is_step = step_views["ego"] | step_views["exo"]
+        wanted = int(is_step.sum()) * self.config.tubelet_frames
+        if pixel_values.shape[0] != wanted:
+            raise ValueError(
+                f"{pixel_values.shape[0]} frames came for {wanted} in the prompts' layout; both come from processing.py"
+            )
+        order = step_views["exo"][is_step]  # in the order of the steps: is it exo?
+        frames = pixel_values.unflatten(0, (-1, self.config.tubelet_frames))
+        grids = {}
+        for view, chosen in (("ego", ~order), ("exo", order)):
+            if chosen.any():
+                grids[view] = self.encode(frames[chosen].flatten(0, 1), view)
+        guided = step_views["guide"].any(1)
+        if guided.any():
+            rows = step_views["ego"].nonzero()[:, 0]  # the sample of each ego step
+            grids["guide"] = self.mapping_f(grids["ego"][guided[rows]])
+        return grids
+
+    def _tokens(self, view: str, grid_NDHW: Tensor, is_step: Tensor, is_patch: Tensor, like: Tensor) -> Tensor:
+        """Connect the grids of one view and scatter their tokens to the placeholders [B, L, W]."""
+        connector = self.ego_connector if view == "ego" else self.exo_connector
+        steps = is_step.sum(1)
+        side_of = torch.tensor([self.config.grid(int(n)) if n else 0 for n in steps], device=like.device)
+        rows = is_step.nonzero()[:, 0]
+        out = torch.zeros_like(like)
+        for side in sorted({int(s) for s in side_of if s}):
+            tokens = connector(grid_NDHW[side_of[rows] == side], side).flatten(0, 1)
+            mask = is_patch & (side_of == side).unsqueeze(1)
+            out = out.masked_scatter(mask.unsqueeze(-1), tokens.to(out.dtype))
+        return out
+
+    def _positions(self, is_step: Tensor, is_patch: Tensor) -> Tensor:
+        """Time word and grid place of each visual position [B, L, W]; zero elsewhere."""
+        counted = is_step.cumsum(1)
+        step = (counted - 1).clamp(min=0)
+        seen = is_patch.cumsum(1)
+        # patches already seen when the current step began
+        before = torch.where(is_step, seen, 0).cummax(1).values
+        place = (seen - before - 1).clamp(min=0)
+        steps = is_step.sum(1, keepdim=True).clamp(min=1)
+        per_step = torch.div(is_patch.sum(1, keepdim=True), steps, rounding_mode="floor").clamp(min=1)
+        side = per_step.float().sqrt().round().long()
+        stride = torch.div(self.config.vision_grid, side, rounding_mode="floor")
+        row = torch.div(place, side, rounding_mode="floor") * stride + stride // 2
+        col = place % side * stride + stride // 2
+        limit = self.config.vision_grid - 1
+        grid = self.grid_rows(row.clamp(max=limit)) + self.grid_cols(col.clamp(max=limit))
+        out = torch.where(is_patch.unsqueeze(-1), grid, 0)
+        if self.config.time_token_ids:
+            words = torch.tensor(self.config.time_token_ids, device=step.device)
+            time = self.get_input_embeddings()(words[step.clamp(max=len(words) - 1)])
+            out = out + torch.where((is_step | is_patch).unsqueeze(-1), time, 0)
+        return out
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        facts: tuple[Tensor, Tensor] | None = None,
+        inputs_embeds: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        position_ids: Tensor | None = None,
+        use_cache: bool | None = None,
+        **kwargs,
+    ) -> BaseModelOutputWithPast:
+        """Embed and run the language model; `last_hidden_state` is [B, L, W]."""
+        if inputs_embeds is None:
+            inputs_embeds, _ = self.embed(input_ids, pixel_values, facts)
+        return self.language_model(
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            past_key_values=past_key_values,
+            position_ids=position_ids,
+            use_cache=use_cache,
+        )

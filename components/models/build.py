@@ -1,0 +1,132 @@
+"""Make a model and its processor: fresh and tiny from params, or from checkpoint folders, part by part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    CLIPVisionConfig,
+    PreTrainedTokenizerFast,
+)
+
+from components import params
+from components.models.backbone import PARTS, part_of
+from components.models.configuration import EgoflowConfig
+from components.models.modeling import EgoflowForConditionalGeneration
+from components.models.processing import NUMBERS, SPECIAL_TOKENS, EgoflowImageProcessor, EgoflowProcessor
+
+
+def register() -> None:
+    """Tell transformers' Auto classes about Egoflow, so that a folder is enough to load one (TRL's reference model)."""
+    AutoConfig.register(EgoflowConfig.model_type, EgoflowConfig, exist_ok=True)
+    AutoModelForImageTextToText.register(EgoflowConfig, EgoflowForConditionalGeneration, exist_ok=True)
+    AutoProcessor.register(EgoflowConfig, EgoflowProcessor, exist_ok=True)
+    AutoImageProcessor.register(EgoflowConfig, EgoflowImageProcessor, exist_ok=True)
+
+
+def tiny_config(model: params.Model, tokenizer: PreTrainedTokenizerFast) -> EgoflowConfig:
+    """Translate the recipe's `model` block into a configuration for this tokenizer."""
+    vision = CLIPVisionConfig(
+        hidden_size=model.vision_width,
+        intermediate_size=4 * model.vision_width,
+        num_hidden_layers=model.vision_layers,
+        num_attention_heads=model.vision_heads,
+        image_size=model.image_px,
+        patch_size=model.patch_px,
+        num_channels=3 * model.tubelet_frames,
+    )
+    text = {
+        "model_type": "qwen2",
+        "vocab_size": len(tokenizer),
+        "hidden_size": model.text_width,
+        "intermediate_size": 3 * model.text_width,
+        "num_hidden_layers": model.text_layers,
+        "num_attention_heads": model.text_heads,
+        "num_key_value_heads": model.text_heads,
+        "max_position_embeddings": 512,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+        "tie_word_embeddings": False,
+    }
+    return EgoflowConfig(
+        vision_config=vision,
+        text_config=text,
+        tubelet_frames=model.tubelet_frames,
+        vision_feature_layer=-1,  # three layers are too few to give one away
+        image_tokens=model.image_tokens,
+        video_tokens=model.video_tokens,
+        mapping_blocks=model.mapping_blocks,
+        token_ids={token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS},
+        time_token_ids=tokenizer.convert_tokens_to_ids(list(NUMBERS)),
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
+def processor_for(config: EgoflowConfig, tokenizer: PreTrainedTokenizerFast) -> EgoflowProcessor:
+    """Make the processor that lays out prompts for this configuration."""
+    return EgoflowProcessor(
+        EgoflowImageProcessor(size_px=config.vision_config.image_size), tokenizer, layout_config=config.to_dict()
+    )
+
+
+def load_processor(parents: dict[str, Path]) -> EgoflowProcessor:
+    """Load the processor of the checkpoint that gives the language model.
+
+    Raises:
+        ValueError: no parent gives it.
+    """
+    folder = parents.get("language_model", parents.get("all"))
+    if folder is None:
+        raise ValueError(f"parents {sorted(parents)} give no language model, so no tokenizer; mend the recipe")
+    return EgoflowProcessor.from_pretrained(folder)
+
+
+def config_of(processor: EgoflowProcessor) -> EgoflowConfig:
+    """Give the model configuration that a processor lays prompts out for."""
+    return EgoflowConfig(**processor.layout_config)
+
+
+def load(folder: Path) -> EgoflowForConditionalGeneration:
+    """Load a whole model from a Hugging Face folder (safetensors only), in float32."""
+    return EgoflowForConditionalGeneration.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+
+
+def assemble(config: EgoflowConfig, parents: dict[str, Path], *, seed: int) -> EgoflowForConditionalGeneration:
+    """Make a model whose parts come from the checkpoints of earlier stages; parts without a parent start fresh.
+
+    Args:
+        parents: part of the model (see backbone.PARTS), or "all", to the folder that gives it. A named part wins over
+            "all".
+        seed: of the fresh parts.
+
+    Raises:
+        ValueError: a name that is no part, or a checkpoint that lacks parameters of its part.
+    """
+    unknown = sorted(set(parents) - set(PARTS) - {"all"})
+    if unknown:
+        raise ValueError(f"parents name {unknown}, allowed are {['all', *PARTS]}; mend the recipe")
+    torch.manual_seed(seed)
+    model = EgoflowForConditionalGeneration(config)
+    own = model.state_dict()
+    for part, prefixes in PARTS.items():
+        folder = parents.get(part, parents.get("all"))
+        if folder is None:
+            continue
+        with safe_open(folder / "model.safetensors", "pt") as file:
+            theirs = {name: file.get_tensor(name) for name in file.keys() if name.startswith(prefixes)}  # noqa: SIM118
+        wanted = {name for name in own if part_of(name) == part}
+        if wanted != set(theirs):
+            raise ValueError(
+                f"{folder} lacks {sorted(wanted - set(theirs))[:3]} of part {part!r}; retrain the stage it comes from"
+            )
+        model.load_state_dict(theirs, strict=False)
+    return model

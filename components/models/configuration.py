@@ -1,0 +1,76 @@
+"""The configuration of an Egoflow model: two vision towers, connectors, the mappings F and G, a language model."""
+
+from __future__ import annotations
+
+from transformers import CONFIG_MAPPING, CLIPVisionConfig, PretrainedConfig
+
+
+class EgoflowConfig(PretrainedConfig):
+    """Everything that fixes the architecture (Exo2Ego §3; systems §1.3).
+
+    The same class describes the tiny default and the paper scale (CLIP-L/14-336 twice, Mistral-7B).
+
+    Args:
+        vision_config: `CLIPVisionConfig` values of both towers; `num_channels` is 3 * `tubelet_frames`.
+        text_config: values of a causal language model's config, with its `model_type`.
+        tubelet_frames: frames stacked into the channels of one encoder input; one frame cannot tell "picks up" from
+            "puts down". 1 at paper scale.
+        vision_feature_layer: hidden layer of the tower that is read, CLS dropped (-2 at paper scale).
+        image_tokens, video_tokens: most visual tokens of an image (one step) and of a video (several steps).
+        mapping_blocks: residual blocks of F and G.
+        token_ids: ids of the special tokens by name, see processing.SPECIAL_TOKENS.
+        time_token_ids: ids of the words "0", "1", ...: the embedding of word k is added to the tokens of step k, so that
+            the words of an answer "(3, 6)" mean something. Empty: no such positions.
+    """
+
+    model_type = "egoflow"
+    sub_configs = {"vision_config": CLIPVisionConfig}
+    keys_to_ignore_at_inference = ["past_key_values"]
+
+    def __init__(
+        self,
+        vision_config: dict | CLIPVisionConfig | None = None,
+        text_config: dict | PretrainedConfig | None = None,
+        tubelet_frames: int = 1,
+        vision_feature_layer: int = -2,
+        image_tokens: int = 64,
+        video_tokens: int = 32,
+        mapping_blocks: int = 9,
+        token_ids: dict[str, int] | None = None,
+        time_token_ids: list[int] | None = None,
+        **kwargs,
+    ):
+        if not isinstance(vision_config, CLIPVisionConfig):
+            vision_config = CLIPVisionConfig(**(vision_config or {}))
+        if not isinstance(text_config, PretrainedConfig):
+            values = dict(text_config or {"model_type": "qwen2"})
+            text_config = CONFIG_MAPPING[values.pop("model_type")](**values)
+        self.vision_config = vision_config
+        self.text_config = text_config
+        self.tubelet_frames = tubelet_frames
+        self.vision_feature_layer = vision_feature_layer
+        self.image_tokens = image_tokens
+        self.video_tokens = video_tokens
+        self.mapping_blocks = mapping_blocks
+        self.token_ids = token_ids or {}
+        self.time_token_ids = time_token_ids or []
+        kwargs.setdefault("tie_word_embeddings", False)
+        super().__init__(**kwargs)
+
+    @property
+    def image_token_id(self) -> int | None:
+        """The placeholder that a generation must never produce (TRL suppresses it)."""
+        return self.token_ids.get("<ego_patch>")
+
+    @property
+    def vision_grid(self) -> int:
+        """Side of the encoder's patch grid: 8 for 64 px in patches of 8, 24 for 336 px in patches of 14."""
+        return self.vision_config.image_size // self.vision_config.patch_size
+
+    def grid(self, steps: int) -> int:
+        """Side of the token grid of each step: the largest halving of the encoder's grid that fits the token limit."""
+        limit = self.image_tokens if steps == 1 else self.video_tokens
+        side = self.vision_grid
+        while side > 1 and steps * side * side > limit:
+            side //= 2
+        return side

@@ -1,0 +1,104 @@
+"""The Egoflow model with its language-model head: loss, generation, and the grids that guidance compares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from transformers import GenerationMixin
+from transformers.modeling_outputs import CausalLMOutputWithPast
+
+from components.models.backbone import EgoflowModel, EgoflowPreTrainedModel
+from components.models.configuration import EgoflowConfig
+
+
+@dataclass
+class EgoflowOutput(CausalLMOutputWithPast):
+    """A causal language model's output, and with paired frames the feature grids that the guidance losses compare.
+
+    `grids` holds, each [N, D, H, W]: x (ego), y (exo), fx = F(x), gfx = G(F(x)), gy = G(y), fgy = F(G(y)).
+    """
+
+    grids: dict[str, Tensor] | None = None
+
+
+class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
+    """The backbone with a language-model head."""
+
+    _tied_weights_keys: dict[str, str] = {}
+
+    def __init__(self, config: EgoflowConfig):
+        super().__init__(config)
+        self.model = EgoflowModel(config)
+        self.lm_head = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The language model's word embeddings."""
+        return self.model.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the word embeddings."""
+        self.model.set_input_embeddings(value)
+
+    def get_output_embeddings(self) -> nn.Module:
+        """The head."""
+        return self.lm_head
+
+    def prepare_inputs_for_generation(
+        self, input_ids, is_first_iteration=False, pixel_values=None, inputs_embeds=None, **kwargs
+    ) -> dict:
+        """Give the frames to the first forward only: later ones read them from the cache."""
+        inputs = super().prepare_inputs_for_generation(
+            input_ids, is_first_iteration=is_first_iteration, inputs_embeds=inputs_embeds, **kwargs
+        )
+        if is_first_iteration or not kwargs.get("use_cache", True):
+            inputs["pixel_values"] = pixel_values
+        return inputs
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        labels: Tensor | None = None,
+        logits_to_keep: int = 0,
+        paired_pixel_values: Tensor | None = None,
+        facts: tuple[Tensor, Tensor] | None = None,
+        inputs_embeds: Tensor | None = None,
+        **kwargs,
+    ) -> EgoflowOutput:
+        """Predict the next tokens.
+
+        Args:
+            input_ids: [B, L] with the placeholders of `processing.layout`.
+            attention_mask: [B, L], 1 for real tokens.
+            pixel_values: frames [frames, 3, H, W] of the whole batch, in order.
+            labels: [B, L], -100 where there is nothing to learn (vision, question).
+            logits_to_keep: give only the logits of the last so many positions; 0 gives all.
+            paired_pixel_values: frames of the same moments in an exo view, one for each ego frame: asks for `grids`.
+            facts, inputs_embeds: see `EgoflowModel.embed`; the place of frames and tokens.
+            kwargs: passed to the backbone (cache, positions).
+
+        Returns:
+            `loss` (mean over answer tokens; None without labels), `logits`, and `grids` with paired frames.
+        """
+        grids = None
+        if inputs_embeds is None:
+            inputs_embeds, seen = self.model.embed(input_ids, pixel_values, facts)
+            if paired_pixel_values is not None:
+                grids = self._round_trips(seen["ego"], paired_pixel_values, seen.get("guide"))
+        output = self.model(attention_mask=attention_mask, inputs_embeds=inputs_embeds, **kwargs)
+        hidden = output.last_hidden_state
+        logits = self.lm_head(hidden[:, -logits_to_keep:] if logits_to_keep else hidden)
+        loss = None
+        if labels is not None:
+            loss = nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten())
+        return EgoflowOutput(loss=loss, logits=logits, past_key_values=output.past_key_values, grids=grids)
+
+    def _round_trips(self, x: Tensor, paired_pixel_values: Tensor, fx: Tensor | None) -> dict[str, Tensor]:
+        """Take both views through F and G and back (systems §1.4)."""
+        y = self.model.encode(paired_pixel_values, "exo")
+        fx = self.model.mapping_f(x) if fx is None else fx
+        gy = self.model.mapping_g(y)
+        return {"x": x, "y": y, "fx": fx, "gfx": self.model.mapping_g(fx), "gy": gy, "fgy": self.model.mapping_f(gy)}

@@ -1,0 +1,98 @@
+"""The trainable parts of an Egoflow model that are not transformers' own: connector and mapping."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Connector(nn.Module):
+    """Pool an encoder grid to a coarser one by learned attention inside each window, then project to the LM's width.
+
+    Every head weighs the patches of a window by itself, so that one token may look at the hand and at the object.
+    """
+
+    def __init__(self, vision_width: int, text_width: int, heads: int = 4, gain: float = 0.06):
+        super().__init__()
+        self.heads = heads
+        self.norm_in = nn.LayerNorm(vision_width)
+        self.score = nn.Linear(vision_width, heads)
+        self.value = nn.Linear(vision_width, vision_width)
+        self.project = nn.Sequential(
+            nn.Linear(vision_width, 2 * text_width), nn.GELU(), nn.Linear(2 * text_width, text_width)
+        )
+        self.norm_out = nn.LayerNorm(text_width)
+        # word embeddings are small: a token of unit scale would drown them
+        nn.init.constant_(self.norm_out.weight, gain)
+        self.marker = nn.Parameter(torch.randn(text_width) * gain)
+
+    def forward(self, grid_NDHW: Tensor, side: int) -> Tensor:
+        """Give tokens [N, side * side, text_width] from encoder grids [N, D, H, W]; H and W are multiples of `side`."""
+        n, width, height, _ = grid_NDHW.shape
+        window = height // side
+        # [N, side, window, side, window, D] -> [N, side * side, window * window, D]
+        patches = grid_NDHW.permute(0, 2, 3, 1).reshape(n, side, window, side, window, width)
+        patches = self.norm_in(patches.transpose(2, 3).reshape(n, side * side, window * window, width))
+        weights = self.score(patches).softmax(dim=2)
+        values = self.value(patches).unflatten(-1, (self.heads, width // self.heads))
+        pooled = (weights.unsqueeze(-1) * values).sum(dim=2).flatten(-2)
+        return self.norm_out(self.project(pooled))
+
+
+class _ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with reflection padding (CycleGAN's block), normalised over channels.
+
+    LayerNorm over channels, not InstanceNorm: InstanceNorm erases the channel means that the pooled KL must match.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect")
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect")
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.norm(x.movedim(1, -1)).movedim(-1, 1)
+        return x + self.conv2(functional.relu(self.conv1(h)))
+
+
+class Mapping(nn.Module):
+    """A mapping between the views' feature grids: down by 4, residual blocks, up by 4, plus a linear skip.
+
+    The shape of CycleGAN's ResNet generator (systems §1.3) with width // 4 filters at full resolution, no tanh
+    (features are unbounded) and no discriminator. H and W must be multiples of 4.
+    """
+
+    def __init__(self, width: int, blocks: int):
+        super().__init__()
+        narrow = width // 4
+        self.enter = nn.Conv2d(width, narrow, 7, padding=3, padding_mode="reflect")
+        self.down = nn.Sequential(
+            nn.ReLU(), nn.Conv2d(narrow, 2 * narrow, 3, stride=2, padding=1),
+            nn.ReLU(), nn.Conv2d(2 * narrow, width, 3, stride=2, padding=1),
+        )  # fmt: skip
+        self.blocks = nn.Sequential(*(_ResidualBlock(width) for _ in range(blocks)))
+        self.up = nn.Sequential(
+            nn.ConvTranspose2d(width, 2 * narrow, 3, stride=2, padding=1, output_padding=1), nn.ReLU(),
+            nn.ConvTranspose2d(2 * narrow, narrow, 3, stride=2, padding=1, output_padding=1), nn.ReLU(),
+        )  # fmt: skip
+        self.leave = nn.Conv2d(narrow, width, 7, padding=3, padding_mode="reflect")
+        self.skip = nn.Conv2d(width, width, 1)
+
+    def forward(self, grid_NDHW: Tensor) -> Tensor:
+        """Map [N, D, H, W] to the same shape in the other view's feature space."""
+        return self.skip(grid_NDHW) + self.leave(self.up(self.blocks(self.down(self.enter(grid_NDHW)))))
+
+
+class Guide(nn.Module):
+    """F: ego features to exo features, and the marker that tells the language model "these are guidance"."""
+
+    def __init__(self, width: int, blocks: int, text_width: int, gain: float = 0.06):
+        super().__init__()
+        self.mapping = Mapping(width, blocks)
+        self.marker = nn.Parameter(torch.randn(text_width) * gain)
+
+    def forward(self, grid_NDHW: Tensor) -> Tensor:
+        """Map an ego grid [N, D, H, W] to its exo likeness."""
+        return self.mapping(grid_NDHW)

@@ -1,0 +1,146 @@
+"""Text and frames to tensors: the special tokens, the layout of visual tokens, the processor that TRL calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
+from transformers import BatchFeature, PreTrainedTokenizerFast, ProcessorMixin
+from transformers.image_processing_utils import BaseImageProcessor
+
+from components.models.configuration import EgoflowConfig
+
+SPECIAL_TOKENS = (
+    "<pad>", "<unk>", "<bos>", "<eos>", "<user>", "<assistant>", "<frame>",
+    "<ego>", "<exo>", "<guide>", "<ego_patch>", "<exo_patch>", "<guide_patch>",
+)  # fmt: skip
+# not "special": a decoder that skips special tokens must keep them, the rewards read them
+ANSWER_TAGS = ("<think>", "</think>", "<answer>", "</answer>")
+NUMBERS = tuple(str(number) for number in range(101))
+# one message of the user: its frames, then its text
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{% if message['role'] == 'user' %}<bos>"
+    "{% if message['content'] is string %}<user>{{ message['content'] }}{% else %}"
+    "{% for part in message['content'] %}{% if part['type'] == 'image' %}<frame>{% endif %}{% endfor %}<user>"
+    "{% for part in message['content'] %}{% if part['type'] == 'text' %}{{ part['text'] }}{% endif %}{% endfor %}"
+    "{% endif %}{% else %}<assistant>"
+    "{% if message['content'] is string %}{{ message['content'] }}{% else %}{{ message['content'][0]['text'] }}{% endif %}"
+    "<eos>{% endif %}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
+    """Make a word tokenizer of all words in `texts`, the integers 0 to 100 and the special tokens."""
+    splitter = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation()])
+    words = sorted({word for text in texts for word, _ in splitter.pre_tokenize_str(_plain(text))} - set(NUMBERS))
+    vocabulary = {word: number for number, word in enumerate((*SPECIAL_TOKENS, *ANSWER_TAGS, *NUMBERS, *words))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = splitter
+    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in SPECIAL_TOKENS])
+    tokenizer.add_tokens([AddedToken(tag, special=False) for tag in ANSWER_TAGS])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        unk_token="<unk>",
+        bos_token="<bos>",
+        eos_token="<eos>",
+        chat_template=CHAT_TEMPLATE,
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def _plain(text: str) -> str:
+    for tag in ANSWER_TAGS:
+        text = text.replace(tag, " ")
+    return text
+
+
+def layout(config: EgoflowConfig, view: str, n_frames: int, *, guidance: bool = False) -> str:
+    """Write the visual tokens of one sample: a marker for each step, followed by its patches; then F(x) likewise.
+
+    >>> config = EgoflowConfig(vision_config={"image_size": 32, "patch_size": 8}, tubelet_frames=2, video_tokens=8)
+    >>> layout(config, "exo", 4)
+    '<exo><exo_patch><exo_patch><exo_patch><exo_patch><exo><exo_patch><exo_patch><exo_patch><exo_patch>'
+
+    Raises:
+        ValueError: the frames do not fill whole tubelets, or guidance is asked of another view than ego.
+    """
+    steps, rest = divmod(n_frames, config.tubelet_frames)
+    if rest or not steps:
+        raise ValueError(
+            f"{n_frames} frames came, allowed are multiples of tubelet_frames={config.tubelet_frames}; see `frames` in params/data.yaml"
+        )
+    if guidance and view != "ego":
+        raise ValueError(f"guidance maps ego to exo, a sample of view {view!r} cannot have it")
+    patches = config.grid(steps) ** 2
+    segments = (view, "guide") if guidance else (view,)
+    return "".join((f"<{name}>" + f"<{name}_patch>" * patches) * steps for name in segments)
+
+
+def normalise(frames_THWC: np.ndarray) -> torch.Tensor:
+    """Turn uint8 frames [T, H, W, 3] into float32 [T, 3, H, W] in -1..1."""
+    return torch.from_numpy(np.ascontiguousarray(frames_THWC)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+class EgoflowImageProcessor(BaseImageProcessor):
+    """Frames arrive at the model's size (the frame shards hold them so); what is left is to normalise."""
+
+    model_input_names = ["pixel_values"]
+
+    def __init__(self, size_px: int = 64, **kwargs):
+        super().__init__(**kwargs)
+        self.size_px = size_px
+
+    def preprocess(self, images, return_tensors: str | None = None, **kwargs) -> BatchFeature:
+        """Stack images (PIL or uint8 arrays, nested by sample or flat) to `pixel_values` [images, 3, H, W].
+
+        Raises:
+            ValueError: an image is not `size_px` square.
+        """
+        flat = [image for group in images for image in (group if isinstance(group, list | tuple) else [group])]
+        arrays = [np.asarray(image) for image in flat]
+        wrong = sorted({array.shape for array in arrays} - {(self.size_px, self.size_px, 3)})
+        if wrong:
+            raise ValueError(
+                f"images of shape {wrong} came, allowed is ({self.size_px}, {self.size_px}, 3); frames come from data/frames"
+            )
+        return BatchFeature({"pixel_values": normalise(np.stack(arrays))})
+
+    def __call__(self, images, **kwargs) -> BatchFeature:
+        """See `preprocess`."""
+        return self.preprocess(images, **kwargs)
+
+
+class EgoflowProcessor(ProcessorMixin):
+    """Tokenizer and image processor behind one call, as TRL wants it; `<frame>` runs become the visual layout."""
+
+    attributes = ["image_processor", "tokenizer"]
+    image_processor_class = "EgoflowImageProcessor"
+    tokenizer_class = "PreTrainedTokenizerFast"
+
+    def __init__(
+        self, image_processor=None, tokenizer=None, chat_template=None, layout_config: dict | None = None, **kwargs
+    ):
+        super().__init__(image_processor, tokenizer, chat_template=chat_template or CHAT_TEMPLATE)
+        self.layout_config = layout_config or {}
+        self.image_token = "<ego_patch>"
+        self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token) if tokenizer is not None else None
+
+    def __call__(self, images=None, text=None, padding=False, return_tensors=None, **kwargs) -> BatchFeature:
+        """Tokenize prompts that hold one `<frame>` per image (ego view) and normalise the images."""
+        texts = [text] if isinstance(text, str) else list(text)
+        config = EgoflowConfig(**self.layout_config)
+        expanded = []
+        for prompt in texts:
+            n_frames = prompt.count("<frame>")
+            expanded.append(
+                prompt.replace("<frame>" * n_frames, layout(config, "ego", n_frames)) if n_frames else prompt
+            )
+        out = dict(self.tokenizer(expanded, padding=padding, return_tensors=return_tensors, add_special_tokens=False))
+        out.pop("token_type_ids", None)
+        if images is not None:
+            out.update(self.image_processor(images))
+        return BatchFeature(out)

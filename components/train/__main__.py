@@ -1,0 +1,109 @@
+"""One training stage, inside the processes that the DeepSpeed launcher starts.
+
+Run as: deepspeed --num_accelerators 1 --module components.train --recipe params/recipes/miniature.yaml --stage stage1
+    --parents '{"all": "checkpoints/init_exo-…"}' --data data --output checkpoints/stage1-… --run-id <MLflow run>
+
+Reads parents' folders and the data, writes the output folder; killed at any time, the same command resumes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+
+def main() -> None:
+    """Read the command line and train."""
+    parser = argparse.ArgumentParser(prog="components.train", description=__doc__.splitlines()[0])
+    parser.add_argument("--recipe", type=Path, required=True)
+    parser.add_argument("--stage", required=True, help="name of a stage of the recipe")
+    parser.add_argument("--parents", type=json.loads, default={}, help='JSON: {"part": "checkpoint folder"}')
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data graph's outputs")
+    parser.add_argument("--output", type=Path, required=True, help="checkpoint folder to write")
+    parser.add_argument("--run-id", required=True, help="MLflow run that takes the curves")
+    parser.add_argument("--params", type=Path, default=Path("params/data.yaml"))
+    parser.add_argument("--provenance", type=json.loads, default={}, help="JSON to keep in stage.json: key, digests, commit")
+    options = parser.parse_args()
+
+    from components import params
+
+    recipe = params.load(options.recipe, params.Recipe)
+    stage = next((stage for stage in recipe.stages if stage.name == options.stage), None)
+    if stage is None:
+        parser.error(f"stage {options.stage!r} is not in {options.recipe}, allowed are {[s.name for s in recipe.stages]}")
+    parents = {part: Path(folder) / "model" for part, folder in options.parents.items()}
+    train(recipe, stage, params.load(options.params, params.Data), parents, options)
+
+
+def train(recipe, stage, data_params, parents: dict[str, Path], options: argparse.Namespace) -> None:
+    """Build or assemble the model, train the stage's parts, leave a checkpoint folder.
+
+    Raises:
+        ValueError: the recipe and the parents or the data do not fit; the message says where to mend it.
+    """
+    import torch
+    from transformers import set_seed
+
+    from components.models import build
+    from components.tracking import MetricLog
+    from components.train import checkpoints, grpo, stages, trainer
+
+    began_s = time.monotonic()
+    build.register()
+    set_seed(stage.seed)
+    output = options.output
+    output.mkdir(parents=True, exist_ok=True)
+    is_main = int(os.environ.get("RANK", "0")) == 0
+
+    processor = build.load_processor(parents) if parents else stages.fresh_processor(recipe.model, data_params)
+    model = build.assemble(build.config_of(processor), parents, seed=stage.seed)
+    checkpoints.prepare(model, stage.train, stage.lora)
+    resume = checkpoints.last_resumable(output / "trainer")
+    from_step = int(resume.name.split("-")[1]) if resume else None
+    log = MetricLog(options.run_id, output / "history.jsonl", from_step=from_step) if is_main else None
+    callbacks = [trainer.LogToTracking(log)] if log else []
+
+    if stage.algorithm == "grpo":
+        samples = stages.samples(stage, options.data)
+        groups = stages.groups(model, stage)
+        # TRL reloads the reference model from the folder that the policy came from
+        model.config._name_or_path = str(parents["all"])
+        engine = grpo.trainer(
+            model, processor, stage, samples, groups=groups, output=output / "trainer", callbacks=callbacks
+        )
+    else:
+        wrapped, dataset, collate, losses, more = stages.ALGORITHMS[stage.algorithm](
+            model, processor, stage, recipe.model, data_params, options.data, log
+        )
+        engine = trainer.StageTrainer(
+            model=wrapped,
+            args=trainer.arguments_for(stage, output / "trainer"),
+            train_dataset=dataset,
+            data_collator=collate,
+            losses=losses,
+            groups=stages.groups(wrapped, stage),
+            callbacks=[*callbacks, *more],
+        )
+    result = engine.train(resume_from_checkpoint=str(resume) if resume else None)
+    if stage.algorithm == "contrastive":
+        stages.contrastive.share_tower(model)
+    if is_main:
+        seconds = round(time.monotonic() - began_s, 1)
+        log.close()
+        provenance = {**options.provenance, "stage": stage.name, "recipe": recipe.name, "params": stage.model_dump()}
+        provenance |= {"steps": result.global_step, "seconds": seconds, "parents": options.parents}
+        checkpoints.save(model, processor, output, provenance)
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+
+
+if __name__ == "__main__":
+    main()
+    # ZeRO-3 on two CPU ranks sometimes aborts at interpreter exit, when everything is saved already
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

@@ -1,0 +1,54 @@
+"""The losses of Exo2Ego's guidance stage beside the token loss (systems §1.4). Grids are [N, D, H, W]."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def cycle_consistency(grids: dict[str, Tensor]) -> Tensor:
+    """L_CCL = E|G(F(x)) - x| + E|F(G(y)) - y|, means over elements."""
+    return functional.l1_loss(grids["gfx"], grids["x"]) + functional.l1_loss(grids["fgy"], grids["y"])
+
+
+def kl_tokens(grids: dict[str, Tensor]) -> Tensor:
+    """KL(softmax(y) || softmax(F(x))) over channels, for each patch, averaged; y gives no gradient.
+
+    The patches of the two views show different places, yet this is what makes captions from F(x) work in the miniature:
+    the pooled form matches only the channel means.
+    """
+    return _kl(grids["y"].flatten(2), grids["fx"].flatten(2))
+
+
+def kl_pooled(grids: dict[str, Tensor]) -> Tensor:
+    """The same divergence between spatial means of each step (the reading of systems §1.4)."""
+    return _kl(grids["y"].mean((2, 3)), grids["fx"].mean((2, 3)))
+
+
+def _kl(truth: Tensor, guess: Tensor) -> Tensor:
+    # channels are dimension 1; every other position is a distribution of its own
+    p, log_q = truth.detach().softmax(1), guess.log_softmax(1)
+    return (p * (p.clamp_min(1e-12).log() - log_q)).sum(1).mean()
+
+
+# the words of `losses` in a recipe, beside "vtg", which the model computes itself
+GUIDANCE: dict[str, Callable[[dict[str, Tensor]], Tensor]] = {
+    "ccl": cycle_consistency,
+    "kl": kl_tokens,
+    "kl_pooled": kl_pooled,
+}
+
+
+@torch.no_grad()
+def retrieval(grids: dict[str, Tensor]) -> float:
+    """Centred retrieval F(x) -> y inside a batch: the share of steps whose own y is the nearest by cosine.
+
+    Means over the batch are taken out first, or every feature would look like every other. Chance is 1 / N.
+    """
+    fx, y = (grids[name].mean((2, 3)) for name in ("fx", "y"))
+    fx, y = (functional.normalize(side - side.mean(0), dim=1) for side in (fx, y))
+    nearest = (fx @ y.T).argmax(1)
+    return (nearest == torch.arange(len(nearest), device=nearest.device)).float().mean().item()

@@ -1,0 +1,34 @@
+"""Algorithm `supervised`: the token loss over answers (VTG, SFT), and with paired views the guidance losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from components.train.losses import GUIDANCE, retrieval
+
+
+def losses(weights: dict[str, float]) -> Callable[[nn.Module, dict[str, Tensor]], dict[str, Tensor]]:
+    """Make the loss function of a stage: "total" is the weighted sum of what is logged beside it.
+
+    Args:
+        weights: "vtg" (token loss) and words of `losses.GUIDANCE`.
+
+    Raises:
+        ValueError: a word that is no loss.
+    """
+    if unknown := sorted(set(weights) - {"vtg", *GUIDANCE}):
+        raise ValueError(f"`losses` names {unknown}, allowed are {['vtg', *GUIDANCE]}; mend the recipe")
+
+    def compute(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        output = model(**batch)
+        parts = {"vtg": output.loss}
+        if output.grids is not None:
+            parts |= {name: GUIDANCE[name](output.grids) for name in weights if name != "vtg"}
+        total = sum(weight * parts[name] for name, weight in weights.items())
+        if output.grids is not None:
+            parts["retrieval"] = retrieval(output.grids)
+        return {"total": total, **parts}
+
+    return compute

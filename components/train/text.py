@@ -1,0 +1,151 @@
+"""Algorithm `text`: pre-train the language model on the world's text (a base-model stage; no frames)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+from transformers import PreTrainedTokenizerFast, TrainerCallback
+
+from components import params, prompts
+from components.metrics import box_iou, temporal_iou
+from components.models.configuration import EgoflowConfig
+from components.models.modeling import EgoflowForConditionalGeneration
+from components.models.processing import EgoflowProcessor, build_tokenizer
+from components.train import world_text
+from components.train.batch import pad, tokenize
+from components.train.world_text import TextSample
+
+TEXTS_FOR_VOCABULARY = 3000
+GATE_SAMPLES = 128
+GATE_EVERY = 50
+HELD_OUT_SEED = 1_000_003
+
+
+def answer_rules(data: params.Data) -> dict:
+    """The values of params/data.yaml that fix how answers are written."""
+    return {
+        "window_frames": data.frames.window_frames,
+        "box_grid": data.egore.box_grid,
+        "time_step_s": data.egore.time_step_s,
+    }
+
+
+def tokenizer(draft: EgoflowConfig, data: params.Data) -> PreTrainedTokenizerFast:
+    """Train the tokenizer on the questions and answers of some takes, and on every instruction."""
+    samples = world_text.samples(draft, 0, TEXTS_FOR_VOCABULARY, **answer_rules(data))
+    texts = [f"{sample.question} {sample.answer}" for sample in samples]
+    return build_tokenizer([*texts, *world_text.CAPTIONING, *world_text.RECOGNITION])
+
+
+class TextDataset(Dataset):
+    """Text samples by step: item i belongs to batch i // batch, whose samples are all of about one length."""
+
+    def __init__(self, config: EgoflowConfig, data: params.Data, *, steps: int, batch: int, seed: int):
+        self.config, self.rules = config, answer_rules(data)
+        self.steps, self.batch, self.seed = steps, batch, seed
+
+    def __len__(self) -> int:
+        return self.steps * self.batch
+
+    def __getitem__(self, index: int) -> TextSample:
+        lengths = list(world_text.LENGTHS)
+        shares = np.array([sum(world_text.LENGTHS[length].values()) for length in lengths])
+        length = lengths[
+            np.random.default_rng((self.seed, index // self.batch, 3)).choice(len(lengths), p=shares / shares.sum())
+        ]
+        tasks = world_text.LENGTHS[length]
+        weights = np.array(list(tasks.values()))
+        task = list(tasks)[np.random.default_rng((self.seed, index, 4)).choice(len(tasks), p=weights / weights.sum())]
+        return world_text.sample(self.config, task, self.seed, index, **self.rules)
+
+
+class CollateText:
+    """Text samples to the model's inputs, with bags of word ids in the place of frames."""
+
+    def __init__(self, processor: EgoflowProcessor):
+        self.processor = processor
+
+    def __call__(self, samples: list[TextSample]) -> dict[str, torch.Tensor]:
+        """Give input_ids, attention_mask, labels [B, L] and the bags: fact_ids and fact_weights [placeholders, K]."""
+        rows = [tokenize(self.processor, sample.visual, sample.question, sample.answer) for sample in samples]
+        return {**pad(rows, self.processor.tokenizer.pad_token_id), **self.bags(samples)}
+
+    def bags(self, samples: list[TextSample]) -> dict[str, torch.Tensor]:
+        """Pad all bags of a batch to one width; weight 0 where there is no word."""
+        bags = [bag for sample in samples for bag in sample.bags]
+        width = max(1, *(len(bag) for bag in bags))
+        ids = np.zeros((len(bags), width), dtype=np.int64)
+        weights = np.zeros((len(bags), width), dtype=np.float32)
+        vocabulary = self.processor.tokenizer.get_vocab()
+        for number, bag in enumerate(bags):
+            for place, (word, weight) in enumerate(bag):
+                ids[number, place] = vocabulary[word]
+                weights[number, place] = weight
+        return {"fact_ids": torch.from_numpy(ids), "fact_weights": torch.from_numpy(weights)}
+
+
+def losses(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The token loss over answers."""
+    facts = (batch["fact_ids"], batch["fact_weights"])
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "labels")}
+    return {"total": model(**inputs, facts=facts).loss}
+
+
+def score(completion: str, answer: str) -> float:
+    """Score one completion against its answer: IoU for boxes and intervals, else equality of the words."""
+    truth, said = prompts.split_think_answer(answer), prompts.split_think_answer(completion)
+    if truth is not None:
+        for parse, overlap in ((prompts.parse_span, temporal_iou), (prompts.parse_box, box_iou)):
+            if (wanted := parse(truth[1])) is not None:
+                got = parse(said[1]) if said else None
+                return overlap(got, wanted) if got else 0.0
+        return float(said is not None and said[1].split() == truth[1].split())
+    return float(completion.replace(" ", "") == answer.replace(" ", ""))
+
+
+class Gate(TrainerCallback):
+    """Score held-out text every so often; stop as soon as every task reaches the gate.
+
+    The temporal task is learned in a late and sudden transition: a step count would stop some seeds before it.
+    """
+
+    def __init__(self, processor: EgoflowProcessor, samples: list[TextSample], gate: float, log) -> None:
+        self.processor, self.samples, self.gate, self.log = processor, samples, gate, log
+        self.scores: dict[str, float] = {}
+
+    def on_step_end(self, args, state, control, model=None, **kwargs):
+        """Measure, and stop when all is well."""
+        if state.global_step % GATE_EVERY and state.global_step < args.max_steps:
+            return
+        self.scores = measure(model, self.processor, self.samples)
+        if state.is_world_process_zero:
+            self.log.log(state.global_step, {f"gate/{task}": value for task, value in self.scores.items()})
+        if min(self.scores.values()) >= self.gate:
+            control.should_training_stop = True
+
+
+@torch.no_grad()
+def measure(
+    model: EgoflowForConditionalGeneration, processor: EgoflowProcessor, samples: list[TextSample]
+) -> dict[str, float]:
+    """Answer held-out text greedily and give the mean score of each task."""
+    collate = CollateText(processor)
+    model.eval()
+    found: dict[str, list[float]] = {}
+    ordered = sorted(samples, key=lambda sample: len(sample.visual))
+    for start in range(0, len(ordered), 64):
+        group = ordered[start : start + 64]
+        rows = [tokenize(processor, sample.visual, sample.question)[0] for sample in group]
+        batch = processor.tokenizer.pad({"input_ids": rows}, padding_side="left", return_tensors="pt")
+        bags = collate.bags(group)
+        embeds, _ = model.model.embed(batch["input_ids"], facts=(bags["fact_ids"], bags["fact_weights"]))
+        ids = model.generate(
+            inputs_embeds=embeds, attention_mask=batch["attention_mask"], max_new_tokens=32, do_sample=False
+        )
+        for sample, completion in zip(
+            group, processor.tokenizer.batch_decode(ids, skip_special_tokens=True), strict=True
+        ):
+            found.setdefault(sample.task, []).append(score(completion, sample.answer))
+    model.train()
+    return {task: float(np.mean(values)) for task, values in sorted(found.items())}

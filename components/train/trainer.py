@@ -1,0 +1,131 @@
+"""The one trainer of the supervised stages: Hugging Face's, with the recipe's freeze table, losses and learning rates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_utils import SchedulerType
+
+from components import params
+from components.models.backbone import part_of
+from components.tracking import MetricLog
+
+DEEPSPEED = Path(__file__).resolve().parents[2] / "infra" / "deepspeed"
+Losses = Callable[[nn.Module, dict[str, torch.Tensor]], dict[str, torch.Tensor]]
+
+
+def arguments(stage: params.Stage, output: Path) -> dict:
+    """Translate a stage to the values that `TrainingArguments` and TRL's configs share.
+
+    Raises:
+        ValueError: the batch does not divide by the ranks.
+    """
+    if stage.batch % stage.ranks:
+        raise ValueError(
+            f"stage {stage.name!r}: batch {stage.batch} must be a multiple of ranks {stage.ranks}; mend the recipe"
+        )
+    return {
+        "output_dir": str(output),
+        "max_steps": stage.steps,
+        "per_device_train_batch_size": stage.batch // stage.ranks,
+        "lr_scheduler_type": SchedulerType.COSINE,
+        "warmup_steps": round(stage.warmup * stage.steps),
+        "weight_decay": stage.weight_decay,
+        "max_grad_norm": 1.0,
+        "save_strategy": "steps",
+        "save_steps": stage.save_steps,
+        "save_total_limit": 1,
+        "logging_steps": max(1, stage.steps // 50),
+        "seed": stage.seed,
+        "data_seed": stage.seed,
+        "deepspeed": str(DEEPSPEED / f"zero{stage.zero}.json"),
+        "use_cpu": not torch.cuda.is_available(),
+        "bf16": torch.cuda.is_available(),
+        "report_to": [],
+        "disable_tqdm": True,
+        "remove_unused_columns": False,
+        "dataloader_pin_memory": False,
+    }
+
+
+def optimiser_groups(
+    model: nn.Module, rates: dict[str, float], *, lora_rate: float | None, weight_decay: float
+) -> list[dict]:
+    """Put every trainable parameter into exactly one group, by part and by whether it decays.
+
+    Heads that exist for a pretext task only (`pretext.`) and leave no trace take the highest rate of the stage.
+
+    Args:
+        rates: part -> learning rate.
+        lora_rate: learning rate of the adapters, wherever they sit.
+        weight_decay: of matrices; vectors (norms, biases, markers) do not decay.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            if "lora_" in name:
+                rate = lora_rate
+            elif name.startswith("pretext."):
+                rate = max(rates.values())
+            else:
+                rate = rates[part_of(name)]
+            decay = weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((rate, decay), []).append(parameter)
+    return [{"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()]
+
+
+class LogToTracking(TrainerCallback):
+    """Send what a trainer logs to the metric log, on rank 0 only."""
+
+    def __init__(self, log: MetricLog):
+        self.log = log
+
+    def on_log(self, args, state, control, logs=None, **kwargs) -> None:
+        """Pass numbers on; totals that transformers adds at the end are not curves."""
+        if state.is_world_process_zero and logs and "train_runtime" not in logs:
+            values = {name: float(value) for name, value in logs.items() if isinstance(value, int | float)}
+            self.log.log(state.global_step, values)
+
+
+class StageTrainer(Trainer):
+    """Sequential batches (the order is drawn beforehand), losses by part, one optimiser group per part."""
+
+    def __init__(self, *, losses: Losses, groups: list[dict], **kwargs):
+        super().__init__(**kwargs)
+        self.losses, self.groups = losses, groups
+        self._sums: dict[str, float] = {}
+        self._count = 0
+        # the losses are means already; without this transformers would rescale them by its own token count
+        self.model_accepts_loss_kwargs = False
+
+    def _get_train_sampler(self, train_dataset=None) -> torch.utils.data.Sampler:
+        return torch.utils.data.SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
+
+    def create_optimizer(self, model=None) -> torch.optim.Optimizer:
+        """Make AdamW (0.9, 0.999) over the stage's groups (systems §1.4)."""
+        self.optimizer = torch.optim.AdamW(self.groups, betas=(0.9, 0.999))
+        return self.optimizer
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        """Sum the stage's losses; "total" is what is trained, the others are logged."""
+        parts = self.losses(model, inputs)
+        for name, value in parts.items():
+            self._sums[name] = self._sums.get(name, 0.0) + float(value.detach() if torch.is_tensor(value) else value)
+        self._count += 1
+        return (parts["total"], parts) if return_outputs else parts["total"]
+
+    def log(self, logs: dict[str, float], *args, **kwargs) -> None:
+        """Add the means of the loss parts since the last log."""
+        if self._count and "loss" in logs:
+            logs = {**logs, **{f"loss/{name}": total / self._count for name, total in self._sums.items()}}
+            self._sums, self._count = {}, 0
+        super().log(logs, *args, **kwargs)
+
+
+def arguments_for(stage: params.Stage, output: Path) -> TrainingArguments:
+    """The training arguments of a supervised stage."""
+    return TrainingArguments(**arguments(stage, output))
