@@ -31,7 +31,7 @@ class MetricLog:
 
     def __init__(self, run_id: str, spool: Path, *, from_step: int | None = None, interval_s: float = 2.0):
         # mlflow waits minutes for a server that is away; here the spool does the waiting
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         history.trim(spool, from_step)
         self._run_id, self._spool, self._interval_s = run_id, spool, interval_s
