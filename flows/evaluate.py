@@ -87,7 +87,7 @@ def measure(job: Job, checkpoint: Path, stop: Stop, *, threads: int) -> None:
 def _key(job: Job, outcome: Outcome) -> str:
     # the gate decides on numbers, it does not make them
     numbers = params.load(tasks.EVALUATION, params.Eval).model_dump(mode="json", exclude={"gate"})
-    code = plan.code_digest(job.root, plan.EVALUATION_CODE)
+    code = plan.code_digest(job.root, plan.EVALUATION)
     parts = [outcome.checkpoint.name, outcome.run_id, job.dataset, numbers, code]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -22,6 +22,7 @@ from components.train import plan
 from components.train.launch import StageStopped
 
 RECIPE = "params/recipes/miniature.yaml"
+DATA_PARAMS = Path("params/data.yaml")
 EVALUATION = Path("params/eval.yaml")
 LOGS = Path(".cache/logs")
 DATA = Path("data")
@@ -101,8 +102,8 @@ def open_job(recipe: str, *, dataset: str | None) -> Job:
         known = sorted(str(one) for one in Path("params/recipes").glob("*.yaml"))
         raise FileNotFoundError(f"recipe {recipe!r} is not a file below {root}; there are {known}")
     loaded = params.load(path, params.Recipe)
-    code = plan.code_digest(root)
-    return Job(root, path, loaded, dataset, code, plan.stage_keys(loaded, dataset=dataset, code=code))
+    code, world = plan.code_digest(root), plan.world_values(params.load(DATA_PARAMS, params.Data))
+    return Job(root, path, loaded, dataset, code, plan.stage_keys(loaded, dataset=dataset, world=world, code=code))
 
 
 @contextlib.contextmanager

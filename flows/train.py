@@ -67,21 +67,17 @@ def train_stage(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> Out
     if known is not None and plan.is_finished(checkpoint):
         logger.info("%s is reused: run %s has the key %s, checkpoint %s", stage.name, known, key[:12], checkpoint)
         return Outcome(stage.name, "reused", time.monotonic() - started_s, checkpoint, known)
+    provenance = {"stage_key": key, "code_digest": job.code, "git_commit": tasks.git_commit(job.root)}
     run_id = tracking.open_stage_run(
         pipeline_run_id,
         stage.name,
         params=stage.model_dump(mode="json") | {"model": job.recipe.model.model_dump(mode="json")},
-        tags={
-            "stage_key": key,
-            "code_digest": job.code,
-            "git_commit": tasks.git_commit(job.root),
-            "checkpoint": str(checkpoint),
-        },
+        tags=provenance | {"checkpoint": str(checkpoint)},
         dataset_digest=job.dataset if stage.algorithm not in plan.WITHOUT_DATASET else None,
     )
     status = "FAILED"
     try:
-        _launch(job, stage, run_id, stop)
+        _launch(job, stage, run_id, stop, provenance=provenance | {"dataset_digest": job.dataset})
         status = "FINISHED"
     except launch.StageStopped:
         status = "KILLED"
@@ -91,7 +87,7 @@ def train_stage(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> Out
     return Outcome(stage.name, "ran", time.monotonic() - started_s, checkpoint, run_id)
 
 
-def _launch(job: Job, stage: Stage, run_id: str, stop: Stop) -> None:
+def _launch(job: Job, stage: Stage, run_id: str, stop: Stop, *, provenance: dict[str, str | None]) -> None:
     logger, checkpoint = get_run_logger(), job.checkpoint(stage.name)
     log_path = job.root / tasks.LOGS / f"{checkpoint.name}.log"
     logger.info("%s starts; log %s", stage.name, log_path)
@@ -112,6 +108,7 @@ def _launch(job: Job, stage: Stage, run_id: str, stop: Stop) -> None:
         data=tasks.DATA,
         output=checkpoint,
         run_id=run_id,
+        provenance=provenance,
     )
     env = launch.environment(job.root, threads=stage.threads)
     launch.supervise(command, env, log_path=log_path, timeout_s=stage.timeout_minutes * 60, cwd=job.root, stop=asked)

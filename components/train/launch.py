@@ -40,7 +40,15 @@ class StageStopped(StageFailed):
 
 
 def command(
-    *, recipe: Path, stage: str, ranks: int, parents: Mapping[str, Path], data: Path, output: Path, run_id: str
+    *,
+    recipe: Path,
+    stage: str,
+    ranks: int,
+    parents: Mapping[str, Path],
+    data: Path,
+    output: Path,
+    run_id: str,
+    provenance: Mapping[str, str | None],
 ) -> list[str]:
     """Give the command line of one training stage on `ranks` local processes.
 
@@ -52,11 +60,13 @@ def command(
         data: folder of the data graph's outputs.
         output: checkpoint folder to write.
         run_id: MLflow run that the stage logs into.
+        provenance: key, digests and commit, kept in the checkpoint.
     """
     launcher = [sys.executable, "-m", "deepspeed.launcher.runner", "--num_accelerators", str(ranks)]
     launcher += ["--master_addr", "127.0.0.1", "--master_port", str(_free_port()), "--no_local_rank"]
     arguments = ["--recipe", str(recipe), "--stage", stage, "--data", str(data), "--output", str(output)]
     arguments += ["--parents", json.dumps({part: str(path) for part, path in parents.items()}), "--run-id", run_id]
+    arguments += ["--provenance", json.dumps(dict(provenance))]
     return [*launcher, "--module", "components.train", *arguments]
 
 

@@ -5,6 +5,7 @@ Two stages with the same key would end in the same checkpoint, so a finished one
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -14,22 +15,12 @@ from typing import TYPE_CHECKING
 from ruamel.yaml import YAML
 
 if TYPE_CHECKING:
-    from components.params import Recipe, Stage
+    from components.params import Data, Recipe, Stage
 
-# Everything that can change a checkpoint; launch.py and plan.py only decide whether and how a stage is started.
-CODE = (
-    "components/train",
-    "components/models",
-    "components/rewards",
-    "components/world",
-    "components/metrics.py",
-    "components/prompts.py",
-    "components/records.py",
-    "components/video.py",
-    "infra/deepspeed",
-)
-NOT_CODE = ("components/train/launch.py", "components/train/plan.py")
-EVALUATION_CODE = (*CODE, "components/evaluate.py", "components/evaluation", "components/benchmarks")
+TRAINING = "components/train/__main__.py"
+EVALUATION = "components/evaluate.py"
+# They carry numbers and do not make them; the values read by params.py stand in the keys themselves.
+NOT_CODE = ("components/tracking", "components/history.py", "components/params.py")
 # These fields of a stage say when it is stopped, saved or measured, not what it learns.
 NOT_IN_KEY = frozenset({"timeout_minutes", "save_steps", "evaluate"})
 DATASET_STAGES = ("dataset", "frames")
@@ -37,20 +28,40 @@ DATASET_STAGES = ("dataset", "frames")
 WITHOUT_DATASET = frozenset({"text", "contrastive"})
 
 
-def code_digest(root: Path, parts: Sequence[str] = CODE) -> str:
-    """Give the sha256 of the source files (and DeepSpeed jsons) under `parts`, paths relative to `root`.
+def code_digest(root: Path, entry: str = TRAINING) -> str:
+    """Give the sha256 of the source files that a program imports, however far, and of the DeepSpeed jsons.
 
-    A part that does not exist counts as empty.
+    Args:
+        root: project root.
+        entry: the program, relative to it.
     """
-    files: set[Path] = set()
-    for part in parts:
-        path = root / part
-        files |= {path} if path.is_file() else {*path.rglob("*.py"), *path.rglob("*.json")}
+    files = {*_imported(root, root / entry), *(root / "infra" / "deepspeed").glob("*.json")}
     digest = hashlib.sha256()
     for name, path in sorted((file.relative_to(root).as_posix(), file) for file in files):
-        if name not in NOT_CODE:
-            digest.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+        digest.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return digest.hexdigest()
+
+
+def _imported(root: Path, entry: Path) -> set[Path]:
+    """Give a file and all of `components` that it imports, read from the text: no list that someone could forget."""
+    found, waiting = set(), [entry]
+    while waiting:
+        path = waiting.pop()
+        if path in found or not path.is_file() or path.relative_to(root).as_posix().startswith(NOT_CODE):
+            continue
+        found.add(path)
+        names: set[str] = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                # what is imported from a package may be a module of it
+                names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "components":
+                waiting += [root.joinpath(*parts).with_suffix(".py"), root.joinpath(*parts, "__init__.py")]
+    return found
 
 
 def dataset_digest(lock: Path) -> str:
@@ -70,13 +81,32 @@ def dataset_digest(lock: Path) -> str:
     return _sha256(outs)
 
 
-def stage_key(recipe: Recipe, stage: Stage, *, dataset: str | None, parents: Mapping[str, str], code: str) -> str:
+def world_values(data: Data) -> dict[str, float]:
+    """Give the values of params/data.yaml that base stages read (train/text.py:answer_rules, train/stages.py)."""
+    return {
+        "render_px": data.world.size_px,
+        "window_frames": data.frames.window_frames,
+        "box_grid": data.egore.box_grid,
+        "time_step_s": data.egore.time_step_s,
+    }
+
+
+def stage_key(
+    recipe: Recipe,
+    stage: Stage,
+    *,
+    dataset: str | None,
+    world: Mapping[str, float],
+    parents: Mapping[str, str],
+    code: str,
+) -> str:
     """Give the sha256 that stands for the checkpoint a stage ends in.
 
     Args:
         recipe: gives the model.
         stage: one of its stages.
         dataset: digest of the data; not looked at for a base stage, which makes its own.
+        world: what a base stage makes its data from (`world_values`); not looked at for others.
         parents: stage name -> key, at least for the parents of `stage`.
         code: digest of the code.
 
@@ -92,14 +122,14 @@ def stage_key(recipe: Recipe, stage: Stage, *, dataset: str | None, parents: Map
         {
             "model": recipe.model.model_dump(mode="json"),
             "stage": stage.model_dump(mode="json", exclude=set(NOT_IN_KEY)),
-            "dataset": dataset if reads_dataset else None,
+            "data": dataset if reads_dataset else dict(world),
             "parents": {part: parents[name] for part, name in stage.parents.items()},
             "code": code,
         }
     )
 
 
-def stage_keys(recipe: Recipe, *, dataset: str | None, code: str) -> dict[str, str]:
+def stage_keys(recipe: Recipe, *, dataset: str | None, world: Mapping[str, float], code: str) -> dict[str, str]:
     """Give stage name -> key for a whole recipe.
 
     With `dataset` None (the data is stale, its digest not known yet) the stages that depend on it are left out.
@@ -108,7 +138,7 @@ def stage_keys(recipe: Recipe, *, dataset: str | None, code: str) -> dict[str, s
     for stage in recipe.stages:
         known = set(stage.parents.values()) <= keys.keys()
         if known and (dataset is not None or stage.algorithm in WITHOUT_DATASET):
-            keys[stage.name] = stage_key(recipe, stage, dataset=dataset, parents=keys, code=code)
+            keys[stage.name] = stage_key(recipe, stage, dataset=dataset, world=world, parents=keys, code=code)
     return keys
 
 

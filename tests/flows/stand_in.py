@@ -27,7 +27,7 @@ TRAIN = """
 import argparse, json, os, subprocess, sys, time
 from pathlib import Path
 parser = argparse.ArgumentParser()
-for name in ("recipe", "stage", "parents", "data", "output", "run-id"):
+for name in ("recipe", "stage", "parents", "data", "output", "run-id", "provenance"):
     parser.add_argument("--" + name)
 given = parser.parse_args()
 output = Path(given.output)

@@ -155,7 +155,7 @@ def test_the_deepspeed_launcher_takes_the_command(tmp_path: Path):
     (tmp_path / "stand_in.py").write_text(module)
     command = launch.command(
         recipe=Path("r.yaml"), stage="ego", ranks=2, parents={"text": Path("checkpoints/lm-1")}, data=Path("data"),
-        output=Path("out"), run_id="0a",
+        output=Path("out"), run_id="0a", provenance={"key": "k"},
     )  # fmt: skip
     lines: list[str] = []
     launch.supervise(
@@ -170,6 +170,7 @@ def test_the_deepspeed_launcher_takes_the_command(tmp_path: Path):
     assert [rank[1:3] for rank in ranks] == [["0", "1"], ["1", "1"]]
     arguments = json.loads(ranks[0][3])
     options = dict(zip(arguments[::2], arguments[1::2], strict=True))
+    assert json.loads(options.pop("--provenance")) == {"key": "k"}
     assert json.loads(options.pop("--parents")) == {"text": "checkpoints/lm-1"}
     assert options == {"--recipe": "r.yaml", "--stage": "ego", "--data": "data", "--output": "out", "--run-id": "0a"}
 

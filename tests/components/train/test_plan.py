@@ -24,8 +24,11 @@ def recipe(**changes_of_last) -> Recipe:
     return Recipe(name="r", model=MODEL, stages=stages)
 
 
-def keys(dataset: str | None = "d", code: str = "c", **changes) -> dict[str, str]:
-    return plan.stage_keys(recipe(**changes), dataset=dataset, code=code)
+WORLD = {"box_grid": 4}
+
+
+def keys(dataset: str | None = "d", code: str = "c", world: dict = WORLD, **changes) -> dict[str, str]:
+    return plan.stage_keys(recipe(**changes), dataset=dataset, world=world, code=code)
 
 
 def test_a_changed_stage_changes_its_key_and_no_other():
@@ -36,6 +39,10 @@ def test_a_changed_stage_changes_its_key_and_no_other():
 def test_dataset_moves_every_stage_that_reads_it_but_not_the_base_models():
     before, after = keys("d"), keys("e")
     assert {name for name in before if before[name] != after[name]} == {"ego", "exo", "last"}
+
+
+def test_values_of_the_world_move_the_base_models_and_so_all_above_them():
+    assert not set(keys().values()) & set(keys(world={"box_grid": 5}).values())
 
 
 def test_code_moves_every_stage():
@@ -50,14 +57,14 @@ def test_limits_and_saving_do_not_retrain():
 def test_a_changed_parent_moves_its_children():
     base = recipe()
     changed = base.model_copy(update={"stages": (stage("lm", algorithm="text", steps=99), *base.stages[1:])})
-    after = plan.stage_keys(changed, dataset="d", code="c")
+    after = plan.stage_keys(changed, dataset="d", world=WORLD, code="c")
     assert {name for name in after if after[name] != keys()[name]} == {"lm", "ego", "exo", "last"}
 
 
 def test_without_a_digest_only_the_base_models_have_a_key():
     assert set(keys(dataset=None)) == {"lm", "encoder"}
     with pytest.raises(ValueError, match="'ego' .* needs the dataset digest"):
-        plan.stage_key(recipe(), recipe().stages[2], dataset=None, parents={}, code="c")
+        plan.stage_key(recipe(), recipe().stages[2], dataset=None, world=WORLD, parents={}, code="c")
 
 
 def test_levels_follow_parents_and_the_thread_budget():
@@ -70,30 +77,50 @@ def test_levels_follow_parents_and_the_thread_budget():
     assert [len(level) for level in plan.levels(recipe().stages, threads=1)] == [1, 1, 1, 1, 1]
 
 
-def test_code_digest_sees_training_code_and_nothing_else(tmp_path: Path):
-    for name in (
-        "components/train/losses.py",
-        "components/train/launch.py",
-        "components/report.py",
-        "params/data.yaml",
-    ):
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    for name, text in {
+        "components/__init__.py": "",
+        "components/train/__init__.py": "",
+        "components/train/__main__.py": "from components.train import batch\nfrom components.tracking import MetricLog",
+        "components/train/batch.py": "def f():\n    import components.models.parts",
+        "components/models/parts.py": "from components.metrics import box_iou",
+        "components/metrics.py": "a",
+        "components/tracking/__init__.py": "a",
+        "components/train/launch.py": "a",
+        "components/report.py": "a",
+        "infra/deepspeed/zero2.json": "{}",
+    }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("a")
-    before = plan.code_digest(tmp_path)
-    (tmp_path / "components/report.py").write_text("b")
-    (tmp_path / "components/train/launch.py").write_text("b")
-    assert plan.code_digest(tmp_path) == before
-    (tmp_path / "components/train/losses.py").write_text("b")
-    assert plan.code_digest(tmp_path) != before
+        (tmp_path / name).write_text(text)
+    return tmp_path
 
 
-def test_code_digest_sees_a_rename(tmp_path: Path):
-    (tmp_path / "components/train").mkdir(parents=True)
-    one = tmp_path / "components/train/a.py"
-    one.write_text("x")
-    before = plan.code_digest(tmp_path)
-    one.rename(one.with_name("b.py"))
-    assert plan.code_digest(tmp_path) != before
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [
+        ("components/train/__main__.py", True),
+        ("components/train/batch.py", True),
+        ("components/models/parts.py", True),
+        ("components/metrics.py", True),
+        ("infra/deepspeed/zero2.json", True),
+        ("components/train/launch.py", False),
+        ("components/report.py", False),
+        ("components/tracking/__init__.py", False),
+    ],
+)
+def test_code_digest_sees_what_training_imports_and_nothing_else(code: Path, name: str, seen: bool):
+    before = plan.code_digest(code)
+    (code / name).write_text((code / name).read_text() + "\nb = 1")
+    assert (plan.code_digest(code) != before) == seen
+
+
+def test_code_digest_of_this_project_covers_its_parts():
+    root = Path(__file__).parents[3]
+    names = {path.relative_to(root).as_posix() for path in plan._imported(root, root / plan.TRAINING)}
+    parts = ("models/modeling", "train/losses", "train/grpo", "rewards/box_iou", "prompts", "records", "world/script")
+    assert {f"components/{part}.py" for part in parts} <= names
+    assert not {name for name in names if "report" in name or "tracking" in name or "launch" in name}
 
 
 LOCK = """schema: '2.0'
