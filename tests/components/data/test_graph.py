@@ -1,0 +1,108 @@
+"""The DVC graph on a miniature of the miniature: what runs again after which change, and what a broken table stops."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[3]
+STEPS = ["world", "annotations", "clips", "egoit", "egore", "dataset", "frames"]
+
+
+def dvc(project: Path, *command: str) -> subprocess.CompletedProcess:
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "DVC_NO_ANALYTICS": "1",
+        "DO_NOT_TRACK": "true",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "dvc", *command],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+
+
+def ran(done: subprocess.CompletedProcess) -> list[str]:
+    return re.findall(r"Running stage '(\w+)'", done.stdout + done.stderr)
+
+
+def change_params(project: Path, **blocks: dict) -> None:
+    path, yaml = project / "params/data.yaml", YAML()
+    content = yaml.load(path.read_text())
+    for block, values in blocks.items():
+        content[block].update(values)
+    with path.open("w") as file:
+        yaml.dump(content, file)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """A copy of the project with a few tiny takes, built once by `dvc repro`."""
+    copy = tmp_path_factory.mktemp("project")
+    for name in ("components", "params"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dvc.yaml", ".dvcignore"):
+        shutil.copy(ROOT / name, copy / name)
+    change_params(copy, world={"takes": 8, "val_fraction": 0.25, "test_fraction": 0.125}, frames={"shard_frames": 400})
+    dvc(copy, "init", "--no-scm", "--quiet")
+    done = dvc(copy, "repro")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ran(done) == STEPS
+    return copy
+
+
+@pytest.mark.slow
+def test_what_a_change_reruns(project):
+    assert ran(dvc(project, "repro")) == []
+    # a dry run names what the change itself touches; what follows from it shows only in a real one
+    change_params(project, egore={"choices": 3})
+    assert ran(dvc(project, "repro", "--dry")) == ["egore"]
+    change_params(project, egore={"choices": 4}, frames={"jpeg_quality": 90})
+    assert ran(dvc(project, "repro", "--dry")) == ["frames"]
+    change_params(project, frames={"jpeg_quality": 95}, clips={"min_frames": 3})
+    assert ran(dvc(project, "repro", "--dry")) == ["clips"]
+    change_params(project, clips={"min_frames": 2}, egore={"long_per_take": 1})
+    done = dvc(project, "repro")
+    assert ran(done) == ["egore", "dataset", "frames"], done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_every_corpus_reaches_the_dataset(project):
+    counts = json.loads((project / "data/dataset/counts.json").read_text())
+    assert {row["corpus"] for row in counts["samples"]} == {"egoexoclip", "egoit", "egore"}
+    assert set(counts["splits"]) == {"train", "test"}
+    assert all(row["rows"] > 0 for row in counts["rejects"])
+
+
+@pytest.mark.slow
+def test_outs_are_few_and_all_steps_share_one_site(project):
+    validations = project / "data/gx/uncommitted/data_docs/local_site/validations"
+    assert {folder.name for folder in validations.iterdir()} == set(STEPS) - {"world"}
+    made = [path for step in STEPS[1:] for path in (project / "data" / step).rglob("*") if path.is_file()]
+    assert len(made) < 30
+
+
+@pytest.mark.slow
+def test_a_broken_table_stops_the_graph(project):
+    source = project / "components/data/egore/qa.py"
+    sound = source.read_text()
+    source.write_text(sound.replace('position = draw(len(false) + 1, key, "position")', "position = 0"))
+    try:
+        done = dvc(project, "repro")
+        said = done.stdout + done.stderr
+        assert done.returncode != 0
+        assert ran(done) == ["egoit"]
+        assert "egoit.answer_positions: expect_column_values_to_be_between(sigmas) failed" in said
+        assert "Traceback" not in said
+        assert "egoit" in dvc(project, "status").stdout
+    finally:
+        source.write_text(sound)
