@@ -147,6 +147,7 @@ class Stage(_Strict):
     warmup: float = Field(ge=0, lt=1, description="share of the steps")
     weight_decay: float = Field(ge=0)
     save_steps: int = Field(gt=0, description="steps between resumable checkpoints")
+    images: int = Field(default=0, ge=0, description="contrastive: rendered pairs in the pool")
     gate: float | None = Field(default=None, description="text: held-out score at which the stage may stop early")
     grpo: Grpo | None = None
     ranks: int = Field(default=1, ge=1)

@@ -87,7 +87,8 @@ def load_processor(parents: dict[str, Path]) -> EgoflowProcessor:
     folder = parents.get("language_model", parents.get("all"))
     if folder is None:
         raise ValueError(f"parents {sorted(parents)} give no language model, so no tokenizer; mend the recipe")
-    return EgoflowProcessor.from_pretrained(folder)
+    # not EgoflowProcessor.from_pretrained: transformers 5.23 looks for its image processor among its own modules
+    return processor_for(EgoflowConfig.from_pretrained(folder), PreTrainedTokenizerFast.from_pretrained(folder))
 
 
 def config_of(processor: EgoflowProcessor) -> EgoflowConfig:

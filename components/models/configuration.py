@@ -63,6 +63,11 @@ class EgoflowConfig(PretrainedConfig):
         return self.token_ids.get("<ego_patch>")
 
     @property
+    def never_generated(self) -> list[int]:
+        """Special tokens that no answer may hold: a sampled placeholder would ask for frames that are not there."""
+        return sorted(number for token, number in self.token_ids.items() if token != "<eos>")
+
+    @property
     def vision_grid(self) -> int:
         """Side of the encoder's patch grid: 8 for 64 px in patches of 8, 24 for 336 px in patches of 14."""
         return self.vision_config.image_size // self.vision_config.patch_size

@@ -32,6 +32,7 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
         self.model = EgoflowModel(config)
         self.lm_head = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
         self.post_init()
+        self.generation_config.suppress_tokens = config.never_generated or None
 
     def get_input_embeddings(self) -> nn.Module:
         """The language model's word embeddings."""

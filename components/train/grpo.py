@@ -90,6 +90,7 @@ def trainer(
         loss_type="grpo",
         shuffle_dataset=False,
         log_completions=False,
+        generation_kwargs={"suppress_tokens": model.config.never_generated},
     )
     return OrderedGRPOTrainer(
         model=model,

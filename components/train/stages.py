@@ -18,7 +18,6 @@ from components.train import contrastive, supervised, text, world_text
 from components.train.batch import Collate, SampleDataset
 from components.train.trainer import Losses, optimiser_groups
 
-IMAGE_POOL = 12_000  # rendered pairs of the contrastive stage
 Parts = tuple[nn.Module, Dataset, Callable, Losses, list[TrainerCallback]]
 
 
@@ -59,7 +58,7 @@ def _text(model, processor, stage, architecture, data, folder, log) -> Parts:
 
 def _contrastive(model, processor, stage, architecture, data, folder, log) -> Parts:
     dataset = contrastive.ImageDataset(
-        IMAGE_POOL,
+        stage.images,
         steps=stage.steps,
         batch=stage.batch,
         seed=stage.seed,

@@ -17,8 +17,8 @@ from components.train.batch import pad, tokenize
 from components.train.world_text import TextSample
 
 TEXTS_FOR_VOCABULARY = 3000
-GATE_SAMPLES = 128
-GATE_EVERY = 50
+GATE_SAMPLES = 120
+GATE_EVERY = 100
 HELD_OUT_SEED = 1_000_003
 
 

@@ -9,7 +9,7 @@ from components.data.egore.qa import QA, draw
 from components.prompts import Facts
 
 TYPES = ("sequence", "counting")
-COUNTS = tuple(str(count) for count in range(9))
+_COUNTS = 5  # options are 1 to this, or to one above the answer: far-off numbers would need no look at the video
 _SEQUENCE_DISTRACTORS = 5
 
 Event = tuple[Facts, float, float]  # facts, start_s, end_s
@@ -52,9 +52,8 @@ def _counting(events: list[Event]) -> list[QA]:
         verb = verbs[draw(len(verbs), count, *(phrase(facts) for facts, _, _ in events))]
         asked.append((f"how many times does this happen: C {verb} something?", count))
     return [
-        QA("counting", question, str(count), tuple(said for said in COUNTS[1:] if said != str(count)))
+        QA("counting", question, str(count), tuple(str(n) for n in range(1, max(_COUNTS, count + 1) + 1) if n != count))
         for question, count in asked
-        if count < len(COUNTS)
     ]
 
 

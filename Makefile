@@ -1,0 +1,28 @@
+# make demo: the whole path, from bytes of video to a promoted model, on this machine.
+# make test: the tests. Both make .venv first.
+.PHONY: demo test
+SHELL := bash
+PYTHON ?= python3.11
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export VIRTUAL_ENV := $(CURDIR)/.venv
+export DO_NOT_TRACK := true
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY := false
+export MLFLOW_DISABLE_TELEMETRY := true
+export GX_ANALYTICS_ENABLED := false
+export DVC_NO_ANALYTICS := 1
+export HF_HUB_OFFLINE := 1
+
+demo: .venv/installed
+	python -m flows.pipeline
+
+test: .venv/installed
+	python -m pytest
+
+# torch first and by its exact pin (a CPU build where the machine offers one); deepspeed last, it compiles against torch
+.venv/installed: constraints.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	pip install --quiet --disable-pip-version-check --constraint constraints.txt torch==2.13.0 wheel setuptools ninja
+	DS_BUILD_OPS=0 pip install --quiet --disable-pip-version-check --no-build-isolation --constraint constraints.txt --editable '.[dev]'
+	touch $@
