@@ -52,9 +52,8 @@ def sound(tmp_path_factory, data_params) -> Path:
     return data_dir
 
 
-@pytest.mark.slow
 def test_sound_tables_pass_and_share_one_site(sound, tmp_path):
-    steps = ["annotations", "clips", "egoit", "egore", "dataset"]
+    steps = ["annotations", "dataset"]
     for step in [*steps, "annotations"]:  # a second judgement of a step replaces the first
         index = validate.check(step, loaded(sound, step), docs_dir=tmp_path / "gx")
     assert {folder.name for folder in (index.parent / "validations").iterdir()} == set(steps)
