@@ -14,7 +14,6 @@ from pathlib import Path
 from prefect import flow
 
 from components import report, tracking
-from components.train.launch import StageFailed
 from flows import data, evaluate, promote, summary, tasks, train
 from flows.tasks import Outcome
 
@@ -43,6 +42,7 @@ def pipeline(recipe: str = tasks.RECIPE, dry_run: bool = False) -> Finished | No
         summary.show_plan(recipe)
         return None
     started_s = time.monotonic()
+    tasks.open_job(recipe, dataset=None)  # a mistake in the recipe comes out before the data is made
     with tasks.stopping() as stop:
         data_stages = data.refresh(stop)
         job = tasks.open_job(recipe, dataset=data.digest())
@@ -73,7 +73,7 @@ def main() -> int:
             summary.show_plan(arguments.recipe)
         else:
             summary.show(pipeline(arguments.recipe))
-    except (StageFailed, ValueError, OSError) as error:
+    except (RuntimeError, ValueError, OSError) as error:
         summary.show_failure(error)
         return 1
     return 0

@@ -48,6 +48,7 @@ def _where(finished: Finished) -> str:
 
 def show_plan(recipe: str) -> None:
     """Print what a pipeline run would do with each stage, without running any."""
+    tasks.open_job(recipe, dataset=None)  # a mistake in the recipe comes out first
     stale = set(data.stale())
     digest = None if stale else data.digest()
     job = tasks.open_job(recipe, dataset=digest)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -22,7 +24,7 @@ import subprocess, sys
 at = sys.argv.index("--module")
 sys.exit(subprocess.call([sys.executable, "-m", *sys.argv[at + 1:]]))
 """
-# Files in the root steer it: `fail` fails once, `hang` sleeps with a child until ended.
+# Files in the root steer it: `fail` lets the stage it names fail once, `hang` sleeps with a child until ended.
 TRAIN = """
 import argparse, json, os, subprocess, sys, time
 from pathlib import Path
@@ -37,7 +39,7 @@ output.mkdir(parents=True, exist_ok=True)
 started_s = time.time()
 for parent in json.loads(given.parents).values():
     assert (Path(parent) / "stage.json").is_file(), parent
-if Path("fail").exists():
+if Path("fail").exists() and Path("fail").read_text() == given.stage:
     Path("fail").unlink()
     raise SystemExit("no luck this time")
 if Path("hang").exists():
@@ -107,6 +109,7 @@ def make(root: Path) -> Path:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
     write_yaml(root / RECIPE, {"name": "tiny", "model": dict.fromkeys(Model.model_fields, 1), "stages": STAGES})
+    (root / "mlflow.db").write_bytes(_database())
     # written in the wrong order on purpose
     write_yaml(
         root / "dvc.yaml",
@@ -120,6 +123,16 @@ def make(root: Path) -> Path:
     )
     subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "-q"], cwd=root, env=environment(root), check=True)
     return root
+
+
+@functools.cache
+def _database() -> bytes:
+    """Make an empty MLflow database once: its migrations take seconds."""
+    from mlflow import MlflowClient
+
+    with tempfile.TemporaryDirectory() as folder:
+        MlflowClient(f"sqlite:///{folder}/mlflow.db").search_experiments()
+        return Path(folder, "mlflow.db").read_bytes()
 
 
 def copying(source: str, target: str, out: str | None = None) -> dict:

@@ -61,7 +61,7 @@ def test_deployments_run_on_a_worker_and_leave_no_process(server: Server, projec
         # a run by the command line
         state = server.wait_for_end(server.trigger("pipeline/pipeline"), 60)
         assert state["type"] == "COMPLETED", (state, (project / "prefect.log").read_text()[-3000:])
-        assert list(project.glob("reports/*/index.html")) and (project / "mlflow.db").is_file()
+        assert list(project.glob("reports/*/index.html"))
 
         # the schedule fires; what it finds to do depends on whether it came before that run
         def scheduled() -> list[dict]:

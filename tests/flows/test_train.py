@@ -62,7 +62,7 @@ def test_a_failure_ends_the_mlflow_run_and_keeps_the_words(job: Job, made: Path)
     parent = tracking.open_pipeline_run("p", tags={})
     for name in ("text", "images"):
         go(job, name, parent)
-    (made / "fail").touch()
+    (made / "fail").write_text("first")
     with pytest.raises(launch.StageFailed, match=r"(?s)no luck this time.*The whole log: .*first-"):
         go(job, "first", parent)
     run_id = next((job.checkpoint("first") / "pids").iterdir()).read_text()

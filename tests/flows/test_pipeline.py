@@ -1,0 +1,58 @@
+"""`python -m flows.pipeline` without any server, in a stand-in project with real DVC, MLflow and Prefect."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.flows import stand_in
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
+
+
+def rows(printed: str) -> dict[str, list[str]]:
+    """Give stage -> the other cells of its row in a printed table."""
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.splitlines() if "│" in line]
+    return {row[1]: [row[0], *row[2:]] for row in cells if len(row) > 2}
+
+
+def test_pipeline_runs_and_says_what_it_would_reuse(project: Path):
+    def plan() -> dict[str, str]:
+        done = stand_in.python(project, "-m", "flows.pipeline", "--dry-run")
+        assert done.returncode == 0, done.stderr
+        return {name: row[1] for name, row in rows(done.stdout).items()}
+
+    stale = "runs: the data is stale"
+    names = ("world", "dataset", "frames", "text", "images", "first", "second")
+    assert plan() == {
+        **dict.fromkeys(("world", "dataset", "frames", "text", "images"), "runs"),
+        **dict.fromkeys(("first", "second"), stale),
+    }
+    assert not (project / "checkpoints").exists() and not (project / "data").exists()
+
+    (project / "fail").write_text("second")  # its first process fails; its retry does not
+    done = stand_in.python(project, "-m", "flows.pipeline")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert {name: row[1] for name, row in rows(done.stdout).items()} == dict.fromkeys(names, "ran")
+    for word in (
+        "is the champion now",
+        "index.html",
+        "mlflow ui --backend-store-uri sqlite:///",
+        "prefect server start",
+    ):
+        assert word in done.stdout
+    # the base models trained at the same time, what needs them after both
+    spans = stand_in.spans(project)
+    assert max(spans["text"][0], spans["images"][0]) < min(spans["text"][1], spans["images"][1])
+    assert spans["first"][0] > max(spans["text"][1], spans["images"][1]) and spans["second"][0] > spans["first"][1]
+
+    fates = plan()
+    assert [fates[name] for name in ("world", "dataset", "frames")] == ["up to date"] * 3
+    assert all(fates[name].startswith("reused: run ") for name in ("text", "images", "first", "second"))
+
+    (project / "seed.txt").write_text("2")
+    fates = plan()
+    assert fates["frames"] == "runs" and fates["first"] == stale and fates["text"].startswith("reused")
+
+    done = stand_in.python(project, "-m", "flows.pipeline", "--dry-run", "--recipe", "no.yaml")
+    assert done.returncode == 1
+    assert "stopped by FileNotFoundError" in done.stderr and "'params/recipes/miniature.yaml'" in done.stderr
