@@ -26,14 +26,15 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--params", type=Path, default=Path("params/eval.yaml"))
+    parser.add_argument("--tasks", nargs="+", default=None, help="tasks to measure (default: all of params/eval.yaml)")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings = params.load(options.params, params.Eval)
-    evaluate(options.checkpoint, options.data, settings)
+    evaluate(options.checkpoint, options.data, settings, tasks=options.tasks or list(settings.limits))
 
 
-def evaluate(checkpoint: Path, data: Path, settings: params.Eval) -> dict[str, dict]:
-    """Measure every task of `settings.limits` and write the two files.
+def evaluate(checkpoint: Path, data: Path, settings: params.Eval, *, tasks: list[str]) -> dict[str, dict]:
+    """Measure the tasks and write the two files.
 
     Returns:
         "<task>/<metric>" to value, lo, hi, blind, chance, n, difference_lo (of value - blind) and learned.
@@ -57,19 +58,28 @@ def evaluate(checkpoint: Path, data: Path, settings: params.Eval) -> dict[str, d
     held_out = table[(table["split"] == "test") & table["sample_id"].map(store.__contains__)]
     found: dict[str, dict] = {}
     predictions: list[dict] = []
-    for task, limit in settings.limits.items():
-        samples = select(held_out, task, limit=limit, seed=settings.seed)
+    for task in tasks:
+        if task not in settings.limits:
+            raise ValueError(f"task {task!r} came, allowed are {sorted(settings.limits)} of params/eval.yaml")
+        samples = select(held_out, task, limit=settings.limits[task], seed=settings.seed)
         if not samples:
-            raise ValueError(f"no held-out sample for task {task!r} in {data}/dataset; `dvc repro`, or leave the task out of params/eval.yaml")
+            raise ValueError(
+                f"no held-out sample for task {task!r} in {data}/dataset; run `dvc repro`, or leave the task out of "
+                "params/eval.yaml"
+            )
         score, chance = TASKS[task]
-        shown = {"model": [sample["sample_id"] for sample in samples], "blind": blind(samples, seed=settings.seed)}
+        seen = {"model": [sample["sample_id"] for sample in samples], "blind": blind(samples, seed=settings.seed)}
         scores = {}
-        for condition, frames_of in shown.items():
+        for condition, frames_of in seen.items():
             answers = (answerer.rank if task == "qa" else answerer.complete)(samples, frames_of)
             scores[condition] = score(samples, answers)
             predictions += _rows(samples, answers, scores[condition], task, condition)
         found |= _estimates(task, samples, scores, chance(samples), settings)
-        logger.info("%s: %s", task, {name.split("/")[1]: round(value["value"], 3) for name, value in found.items() if name.startswith(task)})
+        logger.info(
+            "%s: %s",
+            task,
+            {name.split("/")[1]: round(value["value"], 3) for name, value in found.items() if name.startswith(task)},
+        )
     folder = checkpoint / "evaluation"
     folder.mkdir(exist_ok=True)
     records.write_table(folder / "predictions.parquet", predictions, records.PREDICTION)
@@ -94,9 +104,16 @@ def blind(samples: list[dict], *, seed: int) -> list[str]:
     rng = np.random.default_rng(seed)
     chosen = []
     for sample in samples:
-        others = [s["sample_id"] for s in samples if s["take_id"] != sample["take_id"] and s["frame_kind"] == sample["frame_kind"]]
+        others = [
+            s["sample_id"]
+            for s in samples
+            if s["take_id"] != sample["take_id"] and s["frame_kind"] == sample["frame_kind"]
+        ]
         if not others:
-            raise ValueError(f"sample {sample['sample_id']} has no other take to be blinded with; more test takes are needed (world.val_fraction)")
+            raise ValueError(
+                f"sample {sample['sample_id']} has no other take to be blinded with; more test takes are needed "
+                "(world.val_fraction)"
+            )
         chosen.append(others[rng.integers(len(others))])
     return chosen
 
@@ -108,14 +125,17 @@ def _rows(samples: list[dict], answers: list, scores: dict, task: str, condition
         for name, values in scores.items():
             rows.append(
                 {
-                    "sample_id": sample["sample_id"], "take_id": sample["take_id"], "task": task, "view": sample["view"],
-                    "condition": condition, "completion": said, "score_name": name, "score": values[number],
+                    "sample_id": sample["sample_id"], "take_id": sample["take_id"], "view": sample["view"],
+                    "task": task, "condition": condition, "completion": said,
+                    "score_name": name, "score": values[number],
                 }
             )  # fmt: skip
     return rows
 
 
-def _estimates(task: str, samples: list[dict], scores: dict, chance: dict[str, float], settings: params.Eval) -> dict[str, dict]:
+def _estimates(
+    task: str, samples: list[dict], scores: dict, chance: dict[str, float], settings: params.Eval
+) -> dict[str, dict]:
     takes = np.array([sample["take_id"] for sample in samples])
     draws = {"seed": settings.seed, "resamples": settings.bootstrap_resamples}
     found = {}

@@ -6,10 +6,12 @@ Inner functions take plain values; only `__main__` modules and flows read these 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ruamel.yaml import YAML
+
+Task = Literal["caption_ego", "caption_exo", "qa", "ground_spatial", "ground_temporal"]
 
 
 class _Strict(BaseModel):
@@ -54,7 +56,9 @@ class EgoRe(_Strict):
 
     short_per_clip: int = Field(ge=0, description="short-term questions drawn for each ego clip")
     long_per_take: int = Field(ge=0, description="long-term questions drawn for each take")
-    cot_fraction: float = Field(ge=0, le=1, description="share of short-term questions that also get a chain of thought")
+    cot_fraction: float = Field(
+        ge=0, le=1, description="share of short-term questions that also get a chain of thought"
+    )
     choices: int = Field(ge=2, description="options of a multiple-choice question")
     box_grid: int = Field(ge=1, description="box answers are multiples of this percentage")
     time_step_s: float = Field(gt=0, description="interval answers are multiples of this, seconds")
@@ -92,7 +96,7 @@ class Data(_Strict):
 
 
 class Model(_Strict):
-    """The tiny architecture that plays CLIP and Mistral/Qwen2; a paper-scale recipe names downloaded folders instead."""
+    """The tiny architecture that plays CLIP and Mistral/Qwen2; a recipe at paper scale names downloaded folders."""
 
     image_px: int = Field(gt=0, description="side of the square input frames")
     patch_px: int = Field(gt=0)
@@ -133,9 +137,12 @@ class Stage(_Strict):
     name: str
     algorithm: Literal["text", "contrastive", "supervised", "grpo"]
     parents: dict[str, str] = Field(
-        default_factory=dict, description="part of the model -> the stage whose checkpoint gives it; `all` for every part"
+        default_factory=dict,
+        description="part of the model -> the stage whose checkpoint gives it; `all` for every part",
     )
-    train: dict[str, float] = Field(default_factory=dict, description="part -> learning rate; every other part is frozen")
+    train: dict[str, float] = Field(
+        default_factory=dict, description="part -> learning rate; every other part is frozen"
+    )
     lora: Lora | None = None
     losses: dict[str, float] = Field(default_factory=lambda: {"vtg": 1.0}, description="loss -> weight: vtg, ccl, kl")
     guidance: bool = Field(default=False, description="put F(x) beside x in front of the language model")
@@ -154,7 +161,9 @@ class Stage(_Strict):
     threads: int = Field(default=2, ge=1, description="threads of each rank")
     zero: Literal[0, 1, 2, 3] = Field(default=2, description="DeepSpeed ZeRO stage")
     timeout_minutes: float = Field(default=60, gt=0)
-    evaluate: bool = Field(default=True, description="evaluate the checkpoint on the held-out takes")
+    evaluate: tuple[Task, ...] = Field(
+        default=get_args(Task), description="what the checkpoint is measured in; all by default, [] for nothing"
+    )
     seed: int = 0
 
 
@@ -173,7 +182,10 @@ class Recipe(_Strict):
                 raise ValueError(f"stage {stage.name!r} stands twice")
             for part, parent in stage.parents.items():
                 if parent not in seen:
-                    raise ValueError(f"stage {stage.name!r} takes {part!r} from {parent!r}, allowed are the stages before it: {sorted(seen)}")
+                    raise ValueError(
+                        f"stage {stage.name!r} takes {part!r} from {parent!r}, allowed are the stages before it: "
+                        f"{sorted(seen)}"
+                    )
             if (stage.algorithm == "grpo") != (stage.grpo is not None):
                 raise ValueError(f"stage {stage.name!r}: the `grpo` block belongs to algorithm grpo and to no other")
             seen.add(stage.name)
@@ -191,7 +203,9 @@ def load(path: Path, schema: type[_Strict]) -> _Strict:
     try:
         return schema.model_validate(raw)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}\nMend it in {path}; the keys and their meaning are in components/params.py.") from error
+        raise ValueError(
+            f"{path}: {error}\nMend it in {path}; the keys and their meaning are in components/params.py."
+        ) from error
 
 
 class Gate(_Strict):
@@ -209,7 +223,5 @@ class Eval(_Strict):
     bootstrap_resamples: int = Field(gt=0, description="draws of takes under each 95 % interval")
     batch: int = Field(gt=0, description="samples generated at once")
     max_new_tokens: int = Field(gt=0, description="longest answer, tokens")
-    limits: dict[Literal["caption_ego", "caption_exo", "qa", "ground_spatial", "ground_temporal"], int] = Field(
-        description="task -> most held-out samples; a task not named is not measured"
-    )
+    limits: dict[Task, int] = Field(description="task -> most held-out samples; a task not named is not measured")
     gate: Gate

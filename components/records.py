@@ -157,7 +157,11 @@ def write_table(path: Path, rows: Iterable[dict] | pa.Table, schema: pa.Schema) 
         pyarrow.ArrowInvalid, pyarrow.ArrowTypeError: a value does not fit its column.
         KeyError: an Arrow table lacks a column of the schema.
     """
-    table = rows.select(schema.names).cast(schema) if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows), schema)
+    table = (
+        rows.select(schema.names).cast(schema)
+        if isinstance(rows, pa.Table)
+        else pa.Table.from_pylist(list(rows), schema)
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path, compression="zstd")
     return table
@@ -171,5 +175,8 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     """
     table = pq.read_table(path)
     if not table.schema.equals(schema):
-        raise ValueError(f"{path}: columns are {table.schema.names}, allowed are {schema.names} with the types of components/records.py; rerun `dvc repro`")
+        raise ValueError(
+            f"{path}: columns are {table.schema.names}, allowed are {schema.names} with the types of "
+            "components/records.py; rerun `dvc repro`"
+        )
     return table

@@ -1,4 +1,4 @@
-"""Answers to scores, for each task: what the model said, what chance would give, as one number per sample and metric."""
+"""Answers to scores, for each task: what the model said and what chance gives, a number per sample and metric."""
 
 from __future__ import annotations
 
@@ -76,8 +76,14 @@ def _grounding_chance(overlap: Callable, truth: Callable, thresholds: dict[str, 
     def chance(samples: list[Sample]) -> dict[str, float]:
         """The overlap of each truth with the truths of other samples: a guesser who knows only how answers look."""
         others = np.random.default_rng(CHANCE_PAIRS_SEED).permutation(len(samples))
-        values = np.array([overlap(truth(samples[i]), truth(s)) for i, s in zip(others, samples, strict=True) if samples[i] is not s])
-        return {"miou": float(values.mean()), **{name: float((values >= t).mean()) for name, t in thresholds.items()}, "format": 0.0}
+        values = np.array(
+            [overlap(truth(samples[i]), truth(s)) for i, s in zip(others, samples, strict=True) if samples[i] is not s]
+        )
+        return {
+            "miou": float(values.mean()),
+            **{name: float((values >= t).mean()) for name, t in thresholds.items()},
+            "format": 0.0,
+        }
 
     return chance
 

@@ -1,8 +1,8 @@
 """The Egoflow model: [x ; F(x) ; text] into a causal language model (Exo2Ego §3; systems §1.3), HF-native.
 
-Shapes: N steps (a step is one tubelet of frames), D vision width, H x W encoder grid, B samples, L tokens, W text width.
-Which tower a step takes, and where its tokens go, is said by the placeholders in `input_ids` (processing.layout), so that
-any mixture of images, clips, windows and text in one batch is one forward.
+Shapes: N steps (a step is one tubelet of frames), D vision width, H x W encoder grid, B samples, L tokens,
+W text width. Which tower a step takes, and where its tokens go, is said by the placeholders in `input_ids`
+(processing.layout), so that any mixture of images, clips, windows and text in one batch is one forward.
 """
 
 from __future__ import annotations
@@ -62,15 +62,18 @@ class EgoflowModel(EgoflowPreTrainedModel):
     def __init__(self, config: EgoflowConfig):
         super().__init__(config)
         vision, text = config.vision_config, config.text_config
-        self.ego_encoder = CLIPVisionModel._from_config(vision)
-        self.exo_encoder = CLIPVisionModel._from_config(vision)
+        attention = {"attn_implementation": config._attn_implementation}
+        self.ego_encoder = CLIPVisionModel._from_config(vision, **attention)
+        self.exo_encoder = CLIPVisionModel._from_config(vision, **attention)
         self.ego_connector = Connector(vision.hidden_size, text.hidden_size)
         self.exo_connector = Connector(vision.hidden_size, text.hidden_size)
         self.mapping_f = Guide(vision.hidden_size, config.mapping_blocks, text.hidden_size)
         self.mapping_g = Mapping(vision.hidden_size, config.mapping_blocks)
-        self.grid_rows = nn.Embedding(config.vision_grid, text.hidden_size)
-        self.grid_cols = nn.Embedding(config.vision_grid, text.hidden_size)
-        self.language_model = AutoModel.from_config(text)
+        # the place of a patch is said by number words, through a map for each axis: an answer "[12, 32, 40, 56]" is
+        # then made of the very words that the patches of the object carry
+        self.grid_rows = nn.Linear(text.hidden_size, text.hidden_size, bias=False)
+        self.grid_cols = nn.Linear(text.hidden_size, text.hidden_size, bias=False)
+        self.language_model = AutoModel.from_config(text, **attention)
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
@@ -116,8 +119,10 @@ class EgoflowModel(EgoflowPreTrainedModel):
         """
         embeds = self.get_input_embeddings()(input_ids)
         ids = self.config.token_ids
-        step_views = {view: input_ids == ids[f"<{view}>"] for view in ("ego", "exo", "guide")}
-        is_patch = {view: input_ids == ids[f"<{view}_patch>"] for view in step_views}
+        is_patch = {view: input_ids == ids[f"<{view}_patch>"] for view in ("ego", "exo", "guide")}
+        step_views = {view: input_ids == ids[f"<{view}>"] for view in is_patch}
+        for view, marked in step_views.items():  # one patch a step: the patch is the step (processing.layout)
+            step_views[view] = torch.where(marked.any(1, keepdim=True), marked, is_patch[view])
         if pixel_values is None and facts is None:
             return embeds, {}
         visual, grids = torch.zeros_like(embeds), {}
@@ -184,13 +189,17 @@ class EgoflowModel(EgoflowPreTrainedModel):
         stride = torch.div(self.config.vision_grid, side, rounding_mode="floor")
         row = torch.div(place, side, rounding_mode="floor") * stride + stride // 2
         col = place % side * stride + stride // 2
-        limit = self.config.vision_grid - 1
-        grid = self.grid_rows(row.clamp(max=limit)) + self.grid_cols(col.clamp(max=limit))
-        out = torch.where(is_patch.unsqueeze(-1), grid, 0)
-        if self.config.time_token_ids:
-            words = torch.tensor(self.config.time_token_ids, device=step.device)
-            time = self.get_input_embeddings()(words[step.clamp(max=len(words) - 1)])
-            out = out + torch.where((is_step | is_patch).unsqueeze(-1), time, 0)
+        words = self.config.time_token_ids
+        if not words:
+            return torch.zeros(1, device=step.device)
+        number = self.get_input_embeddings()
+        words = torch.tensor(words, device=step.device)
+        percent = lambda cell: (cell * 100 + 50) // self.config.vision_grid  # noqa: E731  (the middle of a patch)
+        row_words, col_words = (number(words[percent(cell).clamp(max=100)]) for cell in (row, col))
+        grid = self.grid_rows(row_words) + self.grid_cols(col_words)
+        time = number(words[step.clamp(max=len(words) - 1)])
+        visual = (is_step | is_patch).unsqueeze(-1)
+        out = torch.where(is_patch.unsqueeze(-1), grid, 0) + torch.where(visual, time, 0)
         return out
 
     def forward(

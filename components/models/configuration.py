@@ -19,8 +19,8 @@ class EgoflowConfig(PretrainedConfig):
         image_tokens, video_tokens: most visual tokens of an image (one step) and of a video (several steps).
         mapping_blocks: residual blocks of F and G.
         token_ids: ids of the special tokens by name, see processing.SPECIAL_TOKENS.
-        time_token_ids: ids of the words "0", "1", ...: the embedding of word k is added to the tokens of step k, so that
-            the words of an answer "(3, 6)" mean something. Empty: no such positions.
+        time_token_ids: ids of the words "0", "1", ...: the embedding of word k is added to the tokens of step k, so
+            that the words of an answer "(3, 6)" mean something. Empty: no such positions.
     """
 
     model_type = "egoflow"

@@ -26,8 +26,8 @@ CHAT_TEMPLATE = (
     "{% for part in message['content'] %}{% if part['type'] == 'image' %}<frame>{% endif %}{% endfor %}<user>"
     "{% for part in message['content'] %}{% if part['type'] == 'text' %}{{ part['text'] }}{% endif %}{% endfor %}"
     "{% endif %}{% else %}<assistant>"
-    "{% if message['content'] is string %}{{ message['content'] }}{% else %}{{ message['content'][0]['text'] }}{% endif %}"
-    "<eos>{% endif %}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+    "{% if message['content'] is string %}{{ message['content'] }}{% else %}{{ message['content'][0]['text'] }}"
+    "{% endif %}<eos>{% endif %}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
 )
 
 
@@ -59,7 +59,7 @@ def _plain(text: str) -> str:
 
 
 def layout(config: EgoflowConfig, view: str, n_frames: int, *, guidance: bool = False) -> str:
-    """Write the visual tokens of one sample: a marker for each step, followed by its patches; then F(x) likewise.
+    """Write the visual tokens of one sample: for each step a marker and its patches; then F(x) likewise.
 
     >>> config = EgoflowConfig(vision_config={"image_size": 32, "patch_size": 8}, tubelet_frames=2, video_tokens=8)
     >>> layout(config, "exo", 4)
@@ -71,13 +71,15 @@ def layout(config: EgoflowConfig, view: str, n_frames: int, *, guidance: bool = 
     steps, rest = divmod(n_frames, config.tubelet_frames)
     if rest or not steps:
         raise ValueError(
-            f"{n_frames} frames came, allowed are multiples of tubelet_frames={config.tubelet_frames}; see `frames` in params/data.yaml"
+            f"{n_frames} frames came, allowed are multiples of tubelet_frames={config.tubelet_frames}; see `frames` in "
+            "params/data.yaml"
         )
     if guidance and view != "ego":
         raise ValueError(f"guidance maps ego to exo, a sample of view {view!r} cannot have it")
     patches = config.grid(steps) ** 2
     segments = (view, "guide") if guidance else (view,)
-    return "".join((f"<{name}>" + f"<{name}_patch>" * patches) * steps for name in segments)
+    marked = patches > 1  # with one patch a step the patch is its own marker: half the tokens of a long window
+    return "".join((f"<{name}>" * marked + f"<{name}_patch>" * patches) * steps for name in segments)
 
 
 def normalise(frames_THWC: np.ndarray) -> torch.Tensor:
@@ -105,7 +107,8 @@ class EgoflowImageProcessor(BaseImageProcessor):
         wrong = sorted({array.shape for array in arrays} - {(self.size_px, self.size_px, 3)})
         if wrong:
             raise ValueError(
-                f"images of shape {wrong} came, allowed is ({self.size_px}, {self.size_px}, 3); frames come from data/frames"
+                f"images of shape {wrong} came, allowed is ({self.size_px}, {self.size_px}, 3); frames come from "
+                "data/frames"
             )
         return BatchFeature({"pixel_values": normalise(np.stack(arrays))})
 

@@ -57,7 +57,7 @@ def merge_adapters(model: nn.Module) -> None:
 
 
 def last_resumable(folder: Path) -> Path | None:
-    """Give the newest complete trainer checkpoint below `folder`; half-written ones (killed while saving) are removed."""
+    """Give the newest complete trainer checkpoint below `folder`; remove half-written ones (killed while saving)."""
     found = []
     for path in folder.glob("checkpoint-*"):
         if (path / "trainer_state.json").is_file():  # written last

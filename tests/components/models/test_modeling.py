@@ -84,7 +84,9 @@ def test_a_saved_folder_loads_equal_and_through_the_auto_classes(model, processo
     processor.save_pretrained(tmp_path)
     assert (tmp_path / "model.safetensors").is_file()
     for again in (build.load(tmp_path), AutoModelForImageTextToText.from_pretrained(tmp_path)):
-        assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), again.state_dict().values(), strict=True))
+        assert all(
+            torch.equal(a, b) for a, b in zip(model.state_dict().values(), again.state_dict().values(), strict=True)
+        )
     reloaded = build.load_processor({"all": tmp_path})
     assert build.config_of(reloaded).to_dict()["text_config"] == model.config.to_dict()["text_config"]
     assert reloaded.tokenizer.get_vocab() == processor.tokenizer.get_vocab()
@@ -108,7 +110,8 @@ def test_unknown_part_is_named(processor):
 def test_the_same_classes_build_the_paper_scale_model():
     """CLIP-L/14-336 twice, Mistral-7B, nine blocks on a 24 x 24 grid: shapes on the meta device (systems §1.3)."""
     clip_l = CLIPVisionConfig(
-        hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16, image_size=336, patch_size=14
+        hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16,
+        image_size=336, patch_size=14,
     )  # fmt: skip
     mistral_7b = {
         "model_type": "mistral", "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
