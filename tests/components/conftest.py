@@ -1,3 +1,5 @@
+"""A model of a few thousand parameters, for tests that need forward passes and none that need sense."""
+
 import pytest
 
 from components import params
