@@ -1,4 +1,6 @@
-"""A model of a few thousand parameters, for tests that need forward passes and none that need sense."""
+"""A tiny model, for tests that need forward passes but no sense, and a dataset to match."""
+
+from pathlib import Path
 
 import pytest
 
@@ -21,3 +23,15 @@ def processor():
 @pytest.fixture
 def model(processor):
     return build.assemble(build.config_of(processor), {}, seed=0).eval()
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tiny_world, tmp_path_factory) -> Path:
+    """A data folder with every output of the data graph, made from the tiny world; it belongs to all tests."""
+    from components.data import annotations, clips, dataset, egoit, frames
+    from components.data.egore import build as egore
+
+    folder = tmp_path_factory.mktemp("tiny_data") / "data"
+    for step in (annotations, clips, egoit, egore, dataset, frames):
+        step.run(tiny_world.params, folder)
+    return folder

@@ -1,0 +1,106 @@
+"""Batches answer as one sample alone would, and see the frames that they are told to see."""
+
+import numpy as np
+import pytest
+import torch
+
+from components.evaluation.answer import Answerer
+from components.models.processing import layout, normalise
+
+WORDS = "C picks up the red cup with the right hand what does do".split()
+
+
+def some_choices(seed: int) -> list[str]:
+    """Two to four different options of one to seven words."""
+    rng = np.random.default_rng(seed)
+    return [" ".join(rng.choice(WORDS, size=n, replace=False)) for n in rng.permutation([1, 2, 4, 7])[: 2 + seed % 3]]
+
+
+class Frames:
+    """A store of random frames: of its name, 2 or 4 of them; remembers what was asked."""
+
+    def __init__(self):
+        self.asked: list[str] = []
+
+    def frames(self, sample_id: str) -> np.ndarray:
+        self.asked.append(sample_id)
+        seed, count = sample_id.split("-")
+        return np.random.default_rng(int(seed)).integers(0, 255, (int(count), 64, 64, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def samples() -> list[dict]:
+    return [
+        {
+            "sample_id": f"{number}-{(2, 4)[number % 2]}",
+            "view": ("ego", "exo", "ego")[number % 3],
+            "question": ("what does C do?", "C picks up the red cup")[number % 2],
+            "target": {"choices": some_choices(number)},
+        }
+        for number in range(8)
+    ]
+
+
+def ids_of(samples: list[dict]) -> list[str]:
+    return [sample["sample_id"] for sample in samples]
+
+
+@pytest.fixture
+def sharp(model):
+    """The tiny model with a louder head: a fresh one finds all words about equally likely."""
+    with torch.no_grad():
+        model.lm_head.weight.mul_(40)
+    return model
+
+
+def answerer(model, processor, *, batch: int, guidance: bool = False, store: Frames | None = None) -> Answerer:
+    return Answerer(model, processor, store or Frames(), guidance=guidance, batch=batch, max_new_tokens=6)
+
+
+def log_likelihoods(model, processor, sample: dict, *, guidance: bool) -> list[np.ndarray]:
+    """Of every option, alone and without padding: the log-probability of each of its tokens."""
+    frames = Frames().frames(sample["sample_id"])
+    guided = guidance and sample["view"] == "ego"
+    visual = layout(model.config, sample["view"], len(frames), guidance=guided)
+    prompt = f"<bos>{visual}<user>{sample['question']}<assistant>"
+    found = []
+    for option in sample["target"]["choices"]:
+        ids, whole = (
+            processor.tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
+            for text in (prompt, f"{prompt}{option}<eos>")
+        )
+        with torch.no_grad():
+            logp = model(input_ids=whole, pixel_values=normalise(frames)).logits[0].log_softmax(-1)
+        answer = range(ids.shape[1], whole.shape[1])
+        found.append(np.array([float(logp[place - 1, whole[0, place]]) for place in answer]))
+    return found
+
+
+@pytest.mark.parametrize("guidance", [False, True])
+@pytest.mark.parametrize("batch", [1, 3, 8])
+def test_ranking_equals_the_plain_mean_log_likelihood(sharp, processor, samples, batch, guidance):
+    plain = [log_likelihoods(sharp, processor, sample, guidance=guidance) for sample in samples]
+    expected = [int(np.argmax([tokens.mean() for tokens in options])) for options in plain]
+    chosen = answerer(sharp, processor, batch=batch, guidance=guidance).rank(samples, ids_of(samples))
+    assert chosen == expected
+
+
+def test_ranking_is_not_by_the_sum(sharp, processor, samples):
+    """The table of samples above tells the two apart, or the test above would prove little."""
+    plain = [log_likelihoods(sharp, processor, sample, guidance=False) for sample in samples]
+    by_sum = [int(np.argmax([tokens.sum() for tokens in options])) for options in plain]
+    assert by_sum != answerer(sharp, processor, batch=8).rank(samples, ids_of(samples))
+
+
+def test_completions_do_not_depend_on_the_batch(sharp, processor, samples):
+    together, alone = (answerer(sharp, processor, batch=n).complete(samples, ids_of(samples)) for n in (8, 1))
+    assert together == alone
+    assert len(set(together)) > 1 and not any("<" in text for text in together)
+
+
+def test_the_frames_shown_are_those_asked_for(sharp, processor, samples):
+    store, others = Frames(), ["98-4", "99-2"] * 4
+    answers = answerer(sharp, processor, batch=3, store=store)
+    blind = answers.complete(samples, others)
+    assert store.asked == others
+    assert blind != answers.complete(samples, ids_of(samples))

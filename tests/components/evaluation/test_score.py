@@ -1,0 +1,122 @@
+"""Truth tables of the scores, and what chance gives."""
+
+import pytest
+
+from components.evaluation.score import TASKS
+
+SAID_ALL = "C picks up the red cup with the right hand."
+NO_HAND = "C picks up the red cup."
+
+
+def scores_of(task: str, sample: dict, answer: str | int) -> dict:
+    score, _ = TASKS[task]
+    return {name: values[0] for name, values in score([sample], [answer]).items()}
+
+
+@pytest.mark.parametrize("task", ["caption_ego", "caption_exo"])
+@pytest.mark.parametrize(
+    ("truth", "said", "verb", "colour", "kind", "hand", "whole"),
+    [
+        (SAID_ALL, SAID_ALL, 1, 1, 1, 1, 1),
+        (SAID_ALL, "C picks up the red cup with the left hand .", 1, 1, 1, 0, 0),
+        (SAID_ALL, "C puts down the red bowl with the right hand.", 0, 1, 0, 1, 0),
+        (SAID_ALL, NO_HAND, 1, 1, 1, 0, 0),
+        (SAID_ALL, "", 0, 0, 0, 0, 0),
+        (SAID_ALL, "picks picks picks", 0, 0, 0, 0, 0),
+        # what the annotator did not say is not asked, and does not spoil "all"
+        (NO_HAND, SAID_ALL, 1, 1, 1, None, 1),
+        (NO_HAND, "C washes the red cup", 0, 1, 1, None, 0),
+    ],
+)
+def test_caption_slots(task, truth, said, verb, colour, kind, hand, whole):
+    expected = {"verb": verb, "colour": colour, "type": kind, "hand": hand, "all": whole}
+    assert scores_of(task, {"answer": truth}, said) == expected
+
+
+def test_chance_of_captions_is_uniform_over_the_words():
+    _, chance = TASKS["caption_ego"]
+    expected = {"verb": 1 / 8, "colour": 1 / 6, "type": 1 / 8, "hand": 1 / 2, "all": 1 / 768}
+    assert chance([{"answer": SAID_ALL}]) == pytest.approx(expected)
+
+
+def choice_sample(options: int, answer: int) -> dict:
+    return {"target": {"choices": [str(number) for number in range(options)], "answer_index": answer}}
+
+
+def test_choices_are_right_or_wrong_and_chance_counts_the_options():
+    score, chance = TASKS["qa"]
+    samples = [choice_sample(4, 2), choice_sample(2, 0), choice_sample(2, 1)]
+    assert score(samples, [2, 1, 1]) == {"accuracy": [1.0, 0.0, 1.0]}
+    assert chance(samples) == {"accuracy": pytest.approx((1 / 4 + 1 / 2 + 1 / 2) / 3)}
+
+
+def box_sample(*box_xyxy: float) -> dict:
+    return {"target": {"box_xyxy": list(box_xyxy)}}
+
+
+def span_sample(start_s: float, end_s: float) -> dict:
+    return {"target": {"span": {"start_s": start_s, "end_s": end_s}}}
+
+
+@pytest.mark.parametrize(
+    ("said", "miou", "r1_50", "readable"),
+    [
+        ("<think>left</think><answer>[0, 0, 20, 20]</answer>", 1, 1, 1),
+        ("<think> left </think> <answer>[ 0 , 0 , 20 , 20 ]</answer>", 1, 1, 1),  # as a word tokenizer decodes
+        ("<think>left</think><answer>[0, 0, 20, 12]</answer>", 0.6, 1, 1),
+        ("<think>left</think><answer>[10, 0, 30, 20]</answer>", 1 / 3, 0, 1),
+        ("<think>left</think><answer>[60, 60, 80, 80]</answer>", 0, 0, 1),
+        ("<think>left</think><answer>[20, 0, 0, 20]</answer>", 0, 0, 0),  # inverted
+        ("<think>left</think><answer>[0, 0, 20]</answer>", 0, 0, 0),
+        ("<think>left</think><answer>(0, 20)</answer>", 0, 0, 0),
+        ("[0, 0, 20, 20]", 0, 0, 0),
+        ("<think>left</think><answer>[0, 0, 20, 20]</answer><answer>[0, 0, 20, 20]</answer>", 0, 0, 0),
+        ("", 0, 0, 0),
+    ],
+)
+def test_boxes(said, miou, r1_50, readable):
+    expected = {"miou": pytest.approx(miou), "r1_50": r1_50, "format": readable}
+    assert scores_of("ground_spatial", box_sample(0, 0, 20, 20), said) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "miou", "r1_30", "r1_50", "readable"),
+    [
+        ("<think>C cuts</think><answer>(2, 6)</answer>", 1, 1, 1, 1),
+        ("<think>C cuts</think><answer>( 2 , 4 )</answer>", 0.5, 1, 1, 1),
+        ("<think>C cuts</think><answer>(4, 8)</answer>", 1 / 3, 1, 0, 1),
+        ("<think>C cuts</think><answer>(5, 9)</answer>", 1 / 7, 0, 0, 1),
+        ("<think>C cuts</think><answer>(6, 2)</answer>", 0, 0, 0, 0),
+        ("<think>C cuts</think><answer>[2, 6]</answer>", 0, 0, 0, 0),
+        ("C cuts (2, 6)", 0, 0, 0, 0),
+    ],
+)
+def test_spans(said, miou, r1_30, r1_50, readable):
+    expected = {"miou": pytest.approx(miou), "r1_30": r1_30, "r1_50": r1_50, "format": readable}
+    assert scores_of("ground_temporal", span_sample(2, 6), said) == expected
+
+
+@pytest.mark.parametrize(
+    ("task", "sample", "right"),
+    [
+        ("ground_spatial", box_sample(0, 0, 20, 20), "<think>a</think><answer>[0, 0, 20, 20]</answer>"),
+        ("ground_temporal", span_sample(2, 6), "<think>a</think><answer>(2, 6)</answer>"),
+    ],
+)
+def test_an_answer_that_cannot_be_read_stays_in_the_denominator(task, sample, right):
+    score, _ = TASKS[task]
+    scores = score([sample] * 4, [right, "no idea", "", "<think>a</think>"])
+    assert all(values == [1.0, 0.0, 0.0, 0.0] for values in scores.values())
+
+
+def test_chance_of_grounding_is_the_overlap_with_the_truth_of_others():
+    _, chance = TASKS["ground_spatial"]
+    alike = chance([box_sample(0, 0, 20, 20) for _ in range(20)])
+    assert alike == {"miou": 1.0, "r1_50": 1.0, "format": 0.0}
+    apart = [box_sample(4 * n, 0, 4 * n + 4, 20) for n in range(20)]
+    assert chance(apart) == {"miou": 0.0, "r1_50": 0.0, "format": 0.0}
+    _, chance = TASKS["ground_temporal"]
+    half = [span_sample(0, 2 + 2 * (n % 2)) for n in range(100)]
+    found = chance(half)
+    assert 0.6 < found["miou"] < 0.9 and found["r1_30"] == found["r1_50"] == 1.0
+    assert found == chance(half)
