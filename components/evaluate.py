@@ -44,13 +44,14 @@ def evaluate(checkpoint: Path, data: Path, settings: params.Eval, *, tasks: list
     from components.evaluation.score import TASKS
     from components.models import build
 
-    stage = json.loads((checkpoint / "stage.json").read_text())["params"]
+    made = json.loads((checkpoint / "stage.json").read_text())
     store = FrameStore(data / "frames")
+    store.check(made["frames_contract"])  # what is measured must be sampled as it was trained
     answerer = Answerer(
         build.load(checkpoint / "model"),
         build.load_processor({"all": checkpoint / "model"}),
         store,
-        guidance=stage["guidance"],
+        guidance=made["params"]["guidance"],
         batch=settings.batch,
         max_new_tokens=settings.max_new_tokens,
     )

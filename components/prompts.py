@@ -134,8 +134,8 @@ def horizontal_place(box_xyxy: tuple[float, float, float, float]) -> str:
 
 
 def spatial_question(name: str) -> str:
-    """Ask for a box (paraphrased from the EgoThinker RFT prompt, systems §4.2)."""
-    return f"locate the {name} in the image. reason in think, then answer [x min, y min, x max, y max]."
+    """Ask for a box. "where" stands for the long prompt of EgoThinker RFT (systems §4.2): a tiny model reads few words."""
+    return f"where is the {name}?"
 
 
 def spatial_answer(name: str, box_xyxy: tuple[float, float, float, float], grid: int) -> str:
@@ -144,8 +144,8 @@ def spatial_answer(name: str, box_xyxy: tuple[float, float, float, float], grid:
 
 
 def temporal_question(facts: Facts) -> str:
-    """Ask for an interval (paraphrased from the EgoThinker RFT prompt, systems §4.2)."""
-    return f"when does C do this: {facts.verb} the {facts.object}? reason in think, then answer (start, end)."
+    """Ask for an interval; "when" stands for the long prompt of EgoThinker RFT (systems §4.2)."""
+    return f"when is it that C {facts.verb} the {facts.object}?"
 
 
 def temporal_answer(facts: Facts, start_s: float, end_s: float, step_s: float) -> str:

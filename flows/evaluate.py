@@ -6,6 +6,7 @@ import hashlib
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def evaluate_stage(job: Job, outcome: Outcome, pipeline_run_id: str, stop: Stop,
     if mark.is_file() and mark.read_text() == key:
         logger.info("%s has been measured on this data already: %s", outcome.name, folder / "metrics.json")
     else:
-        measure(job, outcome.checkpoint, stop, threads=threads)
+        measure(job, outcome.checkpoint, stop, named=_named(job, outcome), threads=threads)
         tracking.log_evaluation(outcome.run_id, folder / "metrics.json")
         tracking.log_artifacts(outcome.run_id, folder / "predictions.parquet", "evaluation")
         mark.write_text(key)  # last: whatever broke before is done again
@@ -66,14 +67,18 @@ def evaluate_stage(job: Job, outcome: Outcome, pipeline_run_id: str, stop: Stop,
     return tasks.shown(replace(outcome, measured_s=time.monotonic() - started_s), pipeline_run_id)
 
 
-def measure(job: Job, checkpoint: Path, stop: Stop, *, threads: int) -> None:
+def measure(job: Job, checkpoint: Path, stop: Stop, *, named: Sequence[str] = (), threads: int) -> None:
     """Run `components.evaluate` on a checkpoint; it writes `evaluation/` there.
+
+    Args:
+        named: tasks to measure; all of params/eval.yaml where none is named.
 
     Raises:
         StageFailed: it failed; with the last lines of its log.
     """
     (checkpoint / "evaluation" / "key.txt").unlink(missing_ok=True)
     command = [sys.executable, "-m", "components.evaluate", "--checkpoint", str(checkpoint)]
+    command += ["--tasks", *named] if named else []
     launch.supervise(
         [*command, "--data", str(tasks.DATA), "--params", str(tasks.EVALUATION)],
         launch.environment(job.root, threads=threads),
@@ -84,11 +89,15 @@ def measure(job: Job, checkpoint: Path, stop: Stop, *, threads: int) -> None:
     )
 
 
+def _named(job: Job, outcome: Outcome) -> tuple[str, ...]:
+    return next(stage.evaluate for stage in job.recipe.stages if stage.name == outcome.name)
+
+
 def _key(job: Job, outcome: Outcome) -> str:
     # the gate decides on numbers, it does not make them
     numbers = params.load(tasks.EVALUATION, params.Eval).model_dump(mode="json", exclude={"gate"})
     code = plan.code_digest(job.root, plan.EVALUATION)
-    parts = [outcome.checkpoint.name, outcome.run_id, job.dataset, numbers, code]
+    parts = [outcome.checkpoint.name, outcome.run_id, job.dataset, numbers, _named(job, outcome), code]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -55,7 +55,9 @@ class Answerer:
         for part, embeds, mask in self._prompts(samples, frames_of):
             options = [(row, text) for row, sample in enumerate(part) for text in sample["target"]["choices"]]
             rows = torch.tensor([row for row, _ in options])
-            tokens = [self.processor.tokenizer(f"{text}<eos>", add_special_tokens=False)["input_ids"] for _, text in options]
+            tokens = [
+                self.processor.tokenizer(f"{text}<eos>", add_special_tokens=False)["input_ids"] for _, text in options
+            ]
             answers = self.processor.tokenizer.pad({"input_ids": tokens}, padding_side="right", return_tensors="pt")
             ids = answers["input_ids"]
             both = torch.cat([embeds[rows], self.model.get_input_embeddings()(ids)], dim=1)
@@ -68,7 +70,9 @@ class Answerer:
                 chosen.append(int(np.argmax(means[rows.numpy() == row])))
         return chosen
 
-    def _prompts(self, samples: list[Sample], frames_of: list[str]) -> Iterator[tuple[list[Sample], torch.Tensor, torch.Tensor]]:
+    def _prompts(
+        self, samples: list[Sample], frames_of: list[str]
+    ) -> Iterator[tuple[list[Sample], torch.Tensor, torch.Tensor]]:
         """Give batches: the samples, their prompts' embeddings [B, L, W] (left-padded) and masks [B, L]."""
         tokenizer = self.processor.tokenizer
         for start in range(0, len(samples), self.batch):

@@ -50,10 +50,11 @@ def tiny_config(model: params.Model, tokenizer: PreTrainedTokenizerFast) -> Egof
         "num_attention_heads": model.text_heads,
         "num_key_value_heads": model.text_heads,
         "max_position_embeddings": 512,
+        "initializer_range": model.text_width
+        ** -0.5,  # the usual 0.02 is made for wide models and wastes a narrow one's time
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
-        "tie_word_embeddings": False,
     }
     return EgoflowConfig(
         vision_config=vision,
@@ -93,12 +94,19 @@ def load_processor(parents: dict[str, Path]) -> EgoflowProcessor:
 
 def config_of(processor: EgoflowProcessor) -> EgoflowConfig:
     """Give the model configuration that a processor lays prompts out for."""
-    return EgoflowConfig(**processor.layout_config)
+    return EgoflowConfig(**processor.layout_config, attn_implementation=attention())
+
+
+def attention() -> str:
+    """Choose the attention: on CPU the plain one is twice as fast in bfloat16, forward and backward (measured)."""
+    return "sdpa" if torch.cuda.is_available() else "eager"
 
 
 def load(folder: Path) -> EgoflowForConditionalGeneration:
     """Load a whole model from a Hugging Face folder (safetensors only), in float32."""
-    return EgoflowForConditionalGeneration.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+    return EgoflowForConditionalGeneration.from_pretrained(
+        folder, dtype=torch.float32, use_safetensors=True, attn_implementation=attention()
+    )
 
 
 def assemble(config: EgoflowConfig, parents: dict[str, Path], *, seed: int) -> EgoflowForConditionalGeneration:
@@ -117,6 +125,7 @@ def assemble(config: EgoflowConfig, parents: dict[str, Path], *, seed: int) -> E
         raise ValueError(f"parents name {unknown}, allowed are {['all', *PARTS]}; mend the recipe")
     torch.manual_seed(seed)
     model = EgoflowForConditionalGeneration(config)
+    _order_numbers(model)
     own = model.state_dict()
     for part, prefixes in PARTS.items():
         folder = parents.get(part, parents.get("all"))
@@ -131,3 +140,21 @@ def assemble(config: EgoflowConfig, parents: dict[str, Path], *, seed: int) -> E
             )
         model.load_state_dict(theirs, strict=False)
     return model
+
+
+@torch.no_grad()
+def _order_numbers(model: EgoflowForConditionalGeneration) -> None:
+    """Start number words as waves of their value beside what sets each apart: 31 lies near 32, and is not 32.
+
+    A fresh table knows no order. Twice the usual scale, because a visual token is a sum in which its time and place
+    must be heard.
+    """
+    ids = model.config.time_token_ids
+    if not ids:
+        return
+    width = model.config.text_config.hidden_size
+    value = torch.arange(len(ids)).unsqueeze(1) / len(ids)
+    frequency = torch.exp(torch.linspace(0.0, 4.6, width // 2)).unsqueeze(0)
+    waves = torch.cat([torch.sin(value * frequency * torch.pi), torch.cos(value * frequency * torch.pi)], dim=1)
+    for table in (model.get_input_embeddings().weight, model.lm_head.weight):
+        table[ids] = (table[ids] + waves * table.std() * 2**0.5) * 2**0.5

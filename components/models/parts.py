@@ -13,7 +13,7 @@ class Connector(nn.Module):
     Every head weighs the patches of a window by itself, so that one token may look at the hand and at the object.
     """
 
-    def __init__(self, vision_width: int, text_width: int, heads: int = 4, gain: float = 0.06):
+    def __init__(self, vision_width: int, text_width: int, heads: int = 4, gain: float = 0.15):
         super().__init__()
         self.heads = heads
         self.norm_in = nn.LayerNorm(vision_width)
@@ -23,9 +23,9 @@ class Connector(nn.Module):
             nn.Linear(vision_width, 2 * text_width), nn.GELU(), nn.Linear(2 * text_width, text_width)
         )
         self.norm_out = nn.LayerNorm(text_width)
-        # word embeddings are small: a token of unit scale would drown them
+        # the scale of a bag of words: a token of unit scale would drown them
         nn.init.constant_(self.norm_out.weight, gain)
-        self.marker = nn.Parameter(torch.randn(text_width) * gain)
+        self.marker = nn.Parameter(torch.randn(text_width) * gain / 2)
 
     def forward(self, grid_NDHW: Tensor, side: int) -> Tensor:
         """Give tokens [N, side * side, text_width] from encoder grids [N, D, H, W]; H and W are multiples of `side`."""
@@ -88,10 +88,10 @@ class Mapping(nn.Module):
 class Guide(nn.Module):
     """F: ego features to exo features, and the marker that tells the language model "these are guidance"."""
 
-    def __init__(self, width: int, blocks: int, text_width: int, gain: float = 0.06):
+    def __init__(self, width: int, blocks: int, text_width: int, gain: float = 0.15):
         super().__init__()
         self.mapping = Mapping(width, blocks)
-        self.marker = nn.Parameter(torch.randn(text_width) * gain)
+        self.marker = nn.Parameter(torch.randn(text_width) * gain / 2)
 
     def forward(self, grid_NDHW: Tensor) -> Tensor:
         """Map an ego grid [N, D, H, W] to its exo likeness."""

@@ -26,7 +26,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="checkpoint folder to write")
     parser.add_argument("--run-id", required=True, help="MLflow run that takes the curves")
     parser.add_argument("--params", type=Path, default=Path("params/data.yaml"))
-    parser.add_argument("--provenance", type=json.loads, default={}, help="JSON to keep in stage.json: key, digests, commit")
+    parser.add_argument(
+        "--provenance", type=json.loads, default={}, help="JSON to keep in stage.json: key, digests, commit"
+    )
     options = parser.parse_args()
 
     from components import params
@@ -34,7 +36,9 @@ def main() -> None:
     recipe = params.load(options.recipe, params.Recipe)
     stage = next((stage for stage in recipe.stages if stage.name == options.stage), None)
     if stage is None:
-        parser.error(f"stage {options.stage!r} is not in {options.recipe}, allowed are {[s.name for s in recipe.stages]}")
+        parser.error(
+            f"stage {options.stage!r} is not in {options.recipe}, allowed are {[s.name for s in recipe.stages]}"
+        )
     parents = {part: Path(folder) / "model" for part, folder in options.parents.items()}
     train(recipe, stage, params.load(options.params, params.Data), parents, options)
 
@@ -68,7 +72,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     callbacks = [trainer.LogToTracking(log)] if log else []
 
     if stage.algorithm == "grpo":
-        samples = stages.samples(stage, options.data)
+        samples = stages.samples(stage, data_params, options.data)
         groups = stages.groups(model, stage)
         # TRL reloads the reference model from the folder that the policy came from
         model.config._name_or_path = str(parents["all"])
@@ -96,6 +100,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
         log.close()
         provenance = {**options.provenance, "stage": stage.name, "recipe": recipe.name, "params": stage.model_dump()}
         provenance |= {"steps": result.global_step, "seconds": seconds, "parents": options.parents}
+        provenance |= {"frames_contract": stages.contract(data_params)}
         checkpoints.save(model, processor, output, provenance)
     if torch.distributed.is_initialized():
         torch.distributed.barrier()

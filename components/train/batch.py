@@ -89,9 +89,10 @@ class SampleDataset(Dataset):
             steps, batch, seed: see `draw_order`.
             guidance: put F(x) beside x for ego samples.
             paired: give the frames of the same moment in an exo view too; only samples that have them are used.
+            contract: digest of the sampling contract that the recipe's data parameters ask for.
 
         Raises:
-            ValueError: a key of the mixture has no sample.
+            ValueError: a key of the mixture has no sample, or the shards were sampled by another contract.
         """
         table = records.read_table(data / "dataset" / "samples.parquet", records.SAMPLE).to_pandas()
         table = table[table["split"] == "train"]
@@ -100,6 +101,7 @@ class SampleDataset(Dataset):
         if paired:
             usable &= table["paired"].str.len() > 0
         self.store = FrameStore(data / "frames")
+        self.store.check(contract)
         usable &= table["sample_id"].map(self.store.__contains__)
         table, keys = table[usable].reset_index(drop=True), keys[usable].reset_index(drop=True)
         sizes = keys.value_counts()

@@ -24,7 +24,9 @@ PHRASE_WEIGHTS = {"verb": 0.25, "colour": 0.25, "type": 0.75, "hand": 0.25}
 class ImageDataset(Dataset):
     """A pool of rendered pairs, shown again in other light: item i is draw i, fixed by the seed."""
 
-    def __init__(self, pool: int, *, steps: int, batch: int, seed: int, frames: int, size_px: int, render_px: int, grid: int):
+    def __init__(
+        self, pool: int, *, steps: int, batch: int, seed: int, frames: int, size_px: int, render_px: int, grid: int
+    ):
         size = {"frames": frames, "size_px": size_px, "render_px": render_px, "grid": grid}
         self.pool = [world_images.tubelet(seed, index, **size) for index in range(pool)]
         self.draws, self.seed, self.grid = steps * batch, seed, grid
@@ -41,7 +43,9 @@ class ImageDataset(Dataset):
 
 def collate(items: list[dict]) -> dict[str, Tensor]:
     """Give frames [B * T, 3, H, W], slots [B, 4], regions [B, R, patches] and region_slots [B, R, 4]."""
-    stacked = {name: torch.from_numpy(np.stack([item[name] for item in items])) for name in items[0] if name != "frames"}
+    stacked = {
+        name: torch.from_numpy(np.stack([item[name] for item in items])) for name in items[0] if name != "frames"
+    }
     return {"frames": normalise(np.concatenate([item["frames"] for item in items])), **stacked}
 
 
@@ -58,7 +62,7 @@ class Contrastive(nn.Module):
         self.pretext["region"] = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width))
         self.pretext["phrases"] = nn.Embedding(sum(self.sizes), width)
         self.pretext["text"] = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
-        self.pretext.log_scale = nn.Parameter(torch.tensor(2.3))
+        self.pretext.log_scale = nn.Parameter(torch.tensor([2.3]))  # DeepSpeed cannot broadcast a 0-d one
 
     def forward(self, frames: Tensor, slots: Tensor, regions: Tensor, region_slots: Tensor) -> dict[str, Tensor]:
         """Give the losses, and the share of images whose every phrase ranks first ("all") and of each slot."""
@@ -67,7 +71,9 @@ class Contrastive(nn.Module):
         scale = self.pretext.log_scale.exp().clamp(max=50)
         first = torch.tensor([0, *np.cumsum(self.sizes)[:-1]], device=slots.device)
         phrases = functional.normalize(self.pretext["text"](self.pretext["phrases"].weight), dim=-1).split(self.sizes)
-        region = functional.normalize(self.pretext["region"](regions @ grid.flatten(2).transpose(1, 2)), dim=-1).flatten(0, 1)
+        region = functional.normalize(
+            self.pretext["region"](regions @ grid.flatten(2).transpose(1, 2)), dim=-1
+        ).flatten(0, 1)
         # what is out of the frame has no patches, and nothing to learn
         region_slots = region_slots.masked_fill(regions.sum(-1, keepdim=True) == 0, -1)
         out: dict[str, Tensor] = {"phrases": image.new_zeros(()), "regions": image.new_zeros(())}
@@ -83,8 +89,10 @@ class Contrastive(nn.Module):
         # the same caption may stand twice in a batch: both are right
         same = (slots[:, None] == slots[None]).all(-1).float()
         truth = same / same.sum(1, keepdim=True)
-        out["captions"] = -((truth * logits.log_softmax(1)).sum(1) + (truth * logits.T.log_softmax(1)).sum(1)).mean() / 2
-        out["total"] = out["phrases"] + 0.5 * out["captions"] + 0.25 * out["regions"]
+        out["captions"] = (
+            -((truth * logits.log_softmax(1)).sum(1) + (truth * logits.T.log_softmax(1)).sum(1)).mean() / 2
+        )
+        out["total"] = out["phrases"] + 0.5 * out["captions"] + 0.5 * out["regions"]
         return out
 
 

@@ -30,7 +30,7 @@ def kl_pooled(grids: dict[str, Tensor]) -> Tensor:
 
 def _kl(truth: Tensor, guess: Tensor) -> Tensor:
     # channels are dimension 1; every other position is a distribution of its own
-    p, log_q = truth.detach().softmax(1), guess.log_softmax(1)
+    p, log_q = truth.detach().float().softmax(1), guess.float().log_softmax(1)
     return (p * (p.clamp_min(1e-12).log() - log_q)).sum(1).mean()
 
 

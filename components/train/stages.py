@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 from transformers import CLIPVisionConfig, TrainerCallback
 
 from components import params
+from components.data.frames import contract_of
 from components.models import build
 from components.models.configuration import EgoflowConfig
 from components.models.modeling import EgoflowForConditionalGeneration
@@ -29,16 +30,22 @@ def fresh_processor(model: params.Model, data: params.Data) -> EgoflowProcessor:
     return build.processor_for(build.tiny_config(model, tokenizer), tokenizer)
 
 
-def samples(stage: params.Stage, data: Path) -> SampleDataset:
+def contract(data: params.Data) -> str:
+    """Give the digest of the sampling contract: how frames are taken from video, and at what size."""
+    return contract_of(data.frames)["digest"]
+
+
+def samples(stage: params.Stage, data: params.Data, folder: Path) -> SampleDataset:
     """Open the samples of a stage that trains on the dataset."""
     return SampleDataset(
-        data,
+        folder,
         stage.mixture,
         steps=stage.steps,
         batch=stage.batch,
         seed=stage.seed,
         guidance=stage.guidance,
         paired=bool(set(stage.losses) - {"vtg"}),
+        contract=contract(data),
     )
 
 
@@ -71,7 +78,7 @@ def _contrastive(model, processor, stage, architecture, data, folder, log) -> Pa
 
 
 def _supervised(model: EgoflowForConditionalGeneration, processor, stage, architecture, data, folder, log) -> Parts:
-    dataset = samples(stage, folder)
+    dataset = samples(stage, data, folder)
     return model, dataset, Collate(model.config, processor), supervised.losses(stage.losses), []
 
 

@@ -47,7 +47,9 @@ def tubelet(seed: int, index: int, *, frames: int, size_px: int, render_px: int,
         cv2.resize(render(take, t, view, size_px=render_px), (size_px, size_px), interpolation=cv2.INTER_AREA)
         for t in times_s
     ]
-    slots = np.array([VERBS.index(facts.verb), COLOURS.index(facts.colour), KINDS.index(facts.type), HANDS.index(facts.hand)])
+    slots = np.array(
+        [VERBS.index(facts.verb), COLOURS.index(facts.colour), KINDS.index(facts.type), HANDS.index(facts.hand)]
+    )
     regions, region_slots = [], []
     for shape in shapes(take, float(times_s.mean()), view):
         regions.append(coverage(np.concatenate(shape.polygons), grid) if shape.visible else np.zeros((grid, grid)))

@@ -20,11 +20,12 @@ from components.world.render import ego_shapes
 from components.world.script import Event, Take, scene_at, script_take
 
 FIRST_TAKE = 1_000_000  # far from the takes that are rendered
-# length class -> task -> share; batches hold one class, so that little is padded
+# length class -> task -> share; batches hold one class, so that little is padded. "moment" and "place" are the inverse of
+# grounding (what is at 5? what is at 31, 56?): with them the late transition to grounding comes several times sooner
 LENGTHS = {
-    "clip": {"caption": 0.20, "qa": 0.20, "cot": 0.06},
-    "window": {"ground_temporal": 0.26, "long": 0.12},
-    "image": {"ground_spatial": 0.16},
+    "clip": {"caption": 0.15, "qa": 0.12, "cot": 0.03},
+    "window": {"ground_temporal": 0.30, "moment": 0.16, "long": 0.04},
+    "image": {"ground_spatial": 0.14, "place": 0.06},
 }
 CAPTIONING = [text for texts in egoit.CAPTIONING.values() for text in texts]
 RECOGNITION = [text for texts in egoit.RECOGNITION.values() for text in texts]
@@ -57,7 +58,7 @@ def sample(
         if task in LENGTHS["window"]:
             made = _window(task, config, rng, take, event, window_frames=window_frames, time_step_s=time_step_s)
         elif task in LENGTHS["image"]:
-            made = _image(config, rng, take, event, box_grid=box_grid)
+            made = _image(task, config, rng, take, event, box_grid=box_grid)
         else:
             made = _clip(task, config, rng, take, event)
         if made is not None:  # a frame may show nothing, a window may hold a single event
@@ -100,7 +101,7 @@ def _clip(task: str, config: EgoflowConfig, rng: np.random.Generator, take: Take
     elif task == "qa" and rng.random() < 0.15:
         question, answer = str(rng.choice(RECOGNITION)), facts.verb
     elif task == "cot":
-        question, answer = qa.question, prompts.think_answer(cot.thought(facts, qa), qa.answer)
+        question, answer = cot.question(qa), prompts.think_answer(cot.thought(facts, qa), qa.answer)
     else:
         question, answer = qa.question, qa.answer
     visual = layout(config, view, steps * config.tubelet_frames, guidance=guidance)
@@ -109,13 +110,16 @@ def _clip(task: str, config: EgoflowConfig, rng: np.random.Generator, take: Take
 
 def _cells(take: Take, event: Event, time_s: float, side: int, rng: np.random.Generator) -> list[Bag]:
     """Bags of the side x side cells of a frame: what lies in a cell, weighted by how much of the cell it covers."""
+    facts = take.facts(event)
     bags: list[Bag] = [[] for _ in range(side * side)]
     for shape in ego_shapes(take, time_s):
         points = np.clip(np.concatenate(shape.polygons), 0, 1)
         low, high = points.min(0) * side, points.max(0) * side
-        words = shape.name.split()
-        if words[-1] == "hand":
-            words = words[:1] + (event.verb.split() if shape.name == f"{event.hand} hand" else [])
+        words = shape.name.split()[: 1 if shape.name.endswith(" hand") else 2]
+        if shape.name == facts.object:
+            words = [*words, *event.verb.split(), event.hand]
+        elif shape.name == f"{event.hand} hand":
+            words = [*words, *event.verb.split()]
         for row in range(int(low[1]), min(side, int(high[1]) + 1)):
             for col in range(int(low[0]), min(side, int(high[0]) + 1)):
                 cover = (min(high[0], col + 1) - max(low[0], col)) * (min(high[1], row + 1) - max(low[1], row))
@@ -125,7 +129,7 @@ def _cells(take: Take, event: Event, time_s: float, side: int, rng: np.random.Ge
 
 
 def _image(
-    config: EgoflowConfig, rng: np.random.Generator, take: Take, event: Event, *, box_grid: int
+    task: str, config: EgoflowConfig, rng: np.random.Generator, take: Take, event: Event, *, box_grid: int
 ) -> TextSample | None:
     """One frame and the box of something visible in it."""
     time_s = rng.uniform(0, take.take_s)
@@ -137,9 +141,14 @@ def _image(
     box_xyxy = (*points.min(0), *points.max(0))
     acting = scene_at(take, time_s).acting or event
     bags = _cells(take, acting, time_s, config.grid(1), rng)
-    answer = prompts.spatial_answer(shape.name, box_xyxy, box_grid)
     visual = layout(config, "ego", config.tubelet_frames)
-    return TextSample("ground_spatial", visual, bags, prompts.spatial_question(shape.name), answer)
+    if task == "place":
+        side = config.grid(1)
+        col, row = (min(side - 1, int((box_xyxy[axis] + box_xyxy[axis + 2]) / 200 * side)) for axis in (0, 1))
+        x, y = ((cell * 100 + 50) // side for cell in (col, row))  # the number words that the patch carries
+        return TextSample(task, visual, bags, f"what is at {x}, {y}?", f"the {shape.name}")
+    answer = prompts.spatial_answer(shape.name, box_xyxy, box_grid)
+    return TextSample(task, visual, bags, prompts.spatial_question(shape.name), answer)
 
 
 def _window(
@@ -159,11 +168,14 @@ def _window(
     bags: list[Bag] = []
     for step in range(steps):
         acting = scene_at(take, (step + 0.5) * take.take_s / steps).acting
-        bag: Bag = []
+        words, weight = (
+            ("nothing",),
+            2.0,
+        )  # an empty bag would leave the bare time, which then outshouts every real step
         if acting is not None:
             facts = take.facts(acting)
-            words = (*facts.verb.split(), facts.colour, facts.type, facts.hand)
-            bag = [(word, 1.0) for word in words if rng.random() > 0.03]
+            words, weight = (*facts.verb.split(), facts.colour, facts.type, facts.hand), 1.0
+        bag = [(word, weight) for word in words if rng.random() > 0.03]
         bags += [bag] * (side * side)
     if task == "long":
         qas = long.questions([(take.facts(e), e.start_s, e.end_s) for e in take.events])
@@ -171,6 +183,12 @@ def _window(
             return None
         qa = qas[rng.integers(len(qas))]
         question, answer = qa.question, qa.answer
+    elif task == "moment":
+        # mostly while something happens: idle steps are many and all alike
+        time_s = rng.uniform(event.start_s, event.end_s) if rng.random() < 0.8 else rng.uniform(0, take.take_s)
+        step = min(steps - 1, int(time_s / take.take_s * steps))
+        acting = scene_at(take, (step + 0.5) * take.take_s / steps).acting
+        question, answer = f"what does C do at {step}?", long.phrase(take.facts(acting)) if acting else "nothing"
     else:
         facts = take.facts(event)
         question = prompts.temporal_question(facts)

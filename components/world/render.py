@@ -28,7 +28,7 @@ COLOUR_RGB = {
 }
 SKIN_RGB = (224, 172, 138)
 REGION_RGB = ((120, 132, 142), (78, 74, 76), (176, 142, 104), (138, 104, 74))
-ITEM_RADIUS = 0.17  # kitchen units
+ITEM_RADIUS = 0.21  # kitchen units
 Polygon = np.ndarray  # float [N, 2], x right, y down
 Project = Callable[
     [Pose], tuple[float, float, float]

@@ -57,6 +57,7 @@ from pathlib import Path
 parser = argparse.ArgumentParser()
 for name in ("checkpoint", "data", "params"):
     parser.add_argument("--" + name)
+parser.add_argument("--tasks", nargs="*")
 folder = Path(parser.parse_args().checkpoint) / "evaluation"
 folder.mkdir(exist_ok=True)
 entry = dict(value=0.9, lo=0.8, hi=1.0, blind=0.2, chance=0.2, n=9, learned=True, difference_lo=0.6)
@@ -83,8 +84,8 @@ STAGE = {
     "threads": 1,
 }
 STAGES = [
-    {**STAGE, "name": "text", "algorithm": "text", "evaluate": False},
-    {**STAGE, "name": "images", "algorithm": "contrastive", "evaluate": False},
+    {**STAGE, "name": "text", "algorithm": "text", "evaluate": []},
+    {**STAGE, "name": "images", "algorithm": "contrastive", "evaluate": []},
     {**STAGE, "name": "first", "parents": {"text": "text", "vision": "images"}},
     {**STAGE, "name": "second", "parents": {"all": "first"}, "threads": 2},
 ]

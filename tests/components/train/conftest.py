@@ -1,0 +1,82 @@
+"""The default recipe at a size of seconds, and real training processes on a tiny dataset."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from components import params, tracking
+from components.train import launch, plan
+
+ROOT = Path(__file__).parents[3]
+SMALL_MODEL = {
+    "vision_width": 32, "vision_layers": 1, "vision_heads": 2, "image_tokens": 16, "mapping_blocks": 1,
+    "text_width": 32, "text_layers": 2, "text_heads": 2,
+}  # fmt: skip
+SMALL_STAGE = {"steps": 2, "batch": 4, "save_steps": 1, "warmup": 0.0, "threads": 1}
+
+
+def shrunk_recipe(path: Path, changes: Callable[[dict], dict] = lambda stage: {}) -> params.Recipe:
+    """Write the default recipe, shrunk, to `path`; `changes` gives further values of a stage."""
+    recipe = YAML(typ="safe").load((ROOT / "params/recipes/miniature.yaml").read_text())
+    recipe["model"] |= SMALL_MODEL
+    for stage in recipe["stages"]:
+        stage |= SMALL_STAGE
+        if stage["algorithm"] == "contrastive":
+            stage["images"] = 8
+        if stage["algorithm"] == "text":
+            stage["gate"] = None
+        if "lora" in stage:
+            stage["lora"] |= {"rank": 4, "alpha": 8}
+        if "grpo" in stage:
+            stage["grpo"] |= {"group": 2, "max_completion_tokens": 6}
+        stage |= changes(stage)
+    with path.open("w") as file:
+        YAML().dump(recipe, file)
+    return params.load(path, params.Recipe)
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where training processes run: `folder` takes recipes, checkpoints, logs and the MLflow database."""
+
+    folder: Path
+    data: Path
+    pipeline_run_id: str
+
+    def open_run(self, stage: str) -> str:
+        return tracking.open_stage_run(self.pipeline_run_id, stage, params={}, tags={}, dataset_digest=None)
+
+    def train(self, recipe: Path, stage: params.Stage, parents: dict[str, Path], output: Path, run_id: str) -> None:
+        """Train a stage as the flow does: launcher, environment, watchdog."""
+        command = launch.command(
+            recipe=recipe, stage=stage.name, ranks=stage.ranks, parents=parents, data=self.data, output=output,
+            run_id=run_id, provenance={"stage_key": "k"},
+        )  # fmt: skip
+        environment = launch.environment(ROOT, threads=stage.threads)
+        launch.supervise(command, environment, log_path=output.with_suffix(".log"), timeout_s=240, cwd=ROOT)
+
+
+@pytest.fixture(scope="module")
+def workshop(tiny_data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("workshop")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        yield Workshop(folder, tiny_data, tracking.open_pipeline_run("tiny", tags={}))
+
+
+@pytest.fixture(scope="module")
+def chain(workshop) -> dict[str, Path]:
+    """Stage name to checkpoint: every stage of the shrunk recipe, trained one after the other."""
+    path = workshop.folder / "recipe.yaml"
+    # a policy that never meets the format has no gradient at all: decay shows which weights its optimiser holds
+    recipe = shrunk_recipe(path, lambda stage: {"weight_decay": 0.1} if stage["algorithm"] == "grpo" else {})
+    done: dict[str, Path] = {}
+    for stage in recipe.stages:
+        parents = {part: done[parent] for part, parent in stage.parents.items()}
+        done[stage.name] = workshop.folder / stage.name
+        workshop.train(path, stage, parents, done[stage.name], workshop.open_run(stage.name))
+        assert plan.is_finished(done[stage.name]), (workshop.folder / f"{stage.name}.log").read_text()[-3000:]
+    return done

@@ -1,0 +1,60 @@
+"""House rules that a machine can check."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LONGEST_FILE = 300
+TOP_LEVEL = {
+    ".ci", ".dvc", ".dvcignore", ".gitignore", "Makefile", "README.md", "components", "constraints.txt", "dvc.lock",
+    "dvc.yaml", "flows", "infra", "params", "pyproject.toml", "tests",
+}  # fmt: skip
+
+
+def tracked(pattern: str = "*") -> list[Path]:
+    names = subprocess.run(["git", "ls-files", "--", pattern], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [ROOT / name for name in names.stdout.splitlines()]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("ruff", "check"), ("ruff", "format", "--check"), ("importlinter.cli", "lint")],
+    ids=["ruff check", "ruff format", "import contracts"],
+)
+def test_linters_are_content(command):
+    run = {"importlinter.cli": ["-c", "from importlinter.cli import lint_imports_command as l; l()"]}
+    arguments = run.get(command[0], ["-m", *command])
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_file_is_longer_than_a_person_holds():
+    long = {
+        str(p.relative_to(ROOT)): n for p in tracked("*.py") if (n := len(p.read_text().splitlines())) > LONGEST_FILE
+    }
+    assert not long
+
+
+def test_the_top_level_is_fixed():
+    assert {path.relative_to(ROOT).parts[0] for path in tracked()} <= TOP_LEVEL
+
+
+def test_tools_have_one_door_each():
+    doors = {
+        "mlflow": "components/tracking/",
+        "great_expectations": "components/data/validate",
+        "decord": "components/video",
+    }
+    for tool, door in doors.items():
+        users = {
+            str(path.relative_to(ROOT))
+            for folder in ("components", "flows")
+            for path in tracked(f"{folder}/*.py")
+            for line in path.read_text().splitlines()
+            if line.strip().startswith((f"import {tool}", f"from {tool}"))
+        }
+        assert users, f"nothing uses {tool}"
+        assert all(user.startswith(door) for user in users), (tool, users)
