@@ -79,7 +79,16 @@ class SampleDataset(Dataset):
     """The samples of a stage in the order of its steps: item i is the sample that step i // batch sees."""
 
     def __init__(
-        self, data: Path, mixture: dict[str, float], *, steps: int, batch: int, seed: int, guidance: bool, paired: bool
+        self,
+        data: Path,
+        mixture: dict[str, float],
+        *,
+        steps: int,
+        batch: int,
+        seed: int,
+        guidance: bool,
+        paired: bool,
+        contract: str,
     ):
         """Open the samples and the frame store.
 

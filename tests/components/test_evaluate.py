@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from components import params, records
+from components.data.frames import ContractError
 from components.evaluate import blind, evaluate, select
 
 CAPTION = "C washes the blue bowl with the left hand."
@@ -86,10 +87,11 @@ def settings() -> params.Eval:
 
 
 @pytest.fixture
-def checkpoint(model, processor, tmp_path):
+def checkpoint(model, processor, tiny_data, tmp_path):
     model.save_pretrained(tmp_path / "model")
     processor.save_pretrained(tmp_path / "model")
-    (tmp_path / "stage.json").write_text(json.dumps({"params": {"guidance": True}}))
+    digest = json.loads((tiny_data / "frames" / "contract.json").read_text())["digest"]
+    (tmp_path / "stage.json").write_text(json.dumps({"params": {"guidance": True}, "frames_contract": digest}))
     return tmp_path
 
 
@@ -118,3 +120,10 @@ def test_a_checkpoint_is_measured_beside_its_controls(checkpoint, tiny_data, set
 def test_a_task_that_is_none_is_named(checkpoint, tiny_data, settings):
     with pytest.raises(ValueError, match=r"task 'caption' came, allowed are \['caption_ego', .*params/eval.yaml"):
         evaluate(checkpoint, tiny_data, settings, tasks=["caption"])
+
+
+def test_frames_of_another_sampling_are_refused(checkpoint, tiny_data, settings):
+    stage = json.loads((checkpoint / "stage.json").read_text())
+    (checkpoint / "stage.json").write_text(json.dumps(stage | {"frames_contract": "0" * 64}))
+    with pytest.raises(ContractError, match="expected is 000000000000"):
+        evaluate(checkpoint, tiny_data, settings, tasks=["qa"])
