@@ -25,17 +25,22 @@ def tokenize(
     return prompt, encode(f"{answer}<eos>", add_special_tokens=False)["input_ids"] if answer is not None else []
 
 
+def learned(processor: EgoflowProcessor, visual: str, question: str, answer: str) -> tuple[list[int], list[int]]:
+    """Give (ids, labels) of one question and answer; only the answer is learned."""
+    prompt, said = tokenize(processor, visual, question, answer)
+    return prompt + said, [IGNORE] * len(prompt) + said
+
+
 def pad(rows: list[tuple[list[int], list[int]]], pad_id: int) -> dict[str, torch.Tensor]:
-    """Right-pad (prompt, answer) rows to input_ids, attention_mask and labels, all [B, L]; only answers have labels."""
-    length = max(len(prompt) + len(answer) for prompt, answer in rows)
+    """Right-pad (ids, labels) rows to input_ids, attention_mask and labels, all [B, L]."""
+    length = max(len(ids) for ids, _ in rows)
     input_ids = torch.full((len(rows), length), pad_id)
     labels = torch.full((len(rows), length), IGNORE)
     mask = torch.zeros((len(rows), length), dtype=torch.long)
-    for number, (prompt, answer) in enumerate(rows):
-        both = torch.tensor(prompt + answer)
-        input_ids[number, : len(both)] = both
-        mask[number, : len(both)] = 1
-        labels[number, len(prompt) : len(both)] = both[len(prompt) :]
+    for number, (ids, wanted) in enumerate(rows):
+        input_ids[number, : len(ids)] = torch.tensor(ids)
+        mask[number, : len(ids)] = 1
+        labels[number, : len(ids)] = torch.tensor(wanted)
     return {"input_ids": input_ids, "attention_mask": mask, "labels": labels}
 
 
@@ -119,9 +124,8 @@ class SampleDataset(Dataset):
                 f"mixture names {missing}, of which data/dataset has no training sample; mend the recipe's mixture"
             )
         self.weights = keys.map(lambda key: mixture[key] / sizes[key]).to_numpy()
-        groups = (
-            table["frame_kind"].astype("category").cat.codes.to_numpy() * 1000 + table["answer"].str.len().to_numpy()
-        )
+        kinds = table["frame_kind"].astype("category").cat.codes.to_numpy().astype(np.int64)  # pandas counts in int8
+        groups = kinds * 1000 + table["answer"].str.len().to_numpy()
         self.order = draw_order(groups, self.weights, steps=steps, batch=batch, seed=seed)
         self.samples = table.to_dict("records")
         self.guidance, self.paired = guidance, paired
@@ -150,7 +154,7 @@ class Collate:
     def __call__(self, items: list[dict]) -> dict[str, torch.Tensor]:
         """Give input_ids, attention_mask, labels [B, L], pixel_values and, where paired, paired_pixel_values."""
         rows = [
-            tokenize(
+            learned(
                 self.processor,
                 layout(self.config, item["view"], len(item["frames"]), guidance=item["guidance"]),
                 item["question"],
