@@ -88,9 +88,12 @@ def trainer(
         reward_weights=list(grpo.rewards.values()),
         scale_rewards="group",
         loss_type="grpo",
+        gradient_checkpointing=False,
         shuffle_dataset=False,
         log_completions=False,
         generation_kwargs={"suppress_tokens": model.config.never_generated},
+        # TRL looks for the reference model's class among transformers' own
+        model_init_kwargs={"architecture": type(model)},
     )
     return OrderedGRPOTrainer(
         model=model,
