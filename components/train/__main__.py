@@ -54,7 +54,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
 
     from components.models import build
     from components.tracking import MetricLog
-    from components.train import checkpoints, grpo, stages, trainer
+    from components.train import checkpoints, stages, trainer
 
     began_s = time.monotonic()
     build.register()
@@ -72,6 +72,8 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     callbacks = [trainer.LogToTracking(log)] if log else []
 
     if stage.algorithm == "grpo":
+        from components.train import grpo  # TRL costs every other stage a second and a half
+
         samples = stages.samples(stage, data_params, options.data)
         groups = stages.groups(model, stage)
         # TRL reloads the reference model from the folder that the policy came from
