@@ -1,6 +1,7 @@
 """The default recipe at a size of seconds, and real training processes on a tiny dataset."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,13 @@ SMALL_MODEL = {
     "text_width": 32, "text_layers": 2, "text_heads": 2,
 }  # fmt: skip
 SMALL_STAGE = {"steps": 2, "batch": 4, "save_steps": 1, "warmup": 0.0, "threads": 1}
+
+CHANGES = {
+    # what a killed run is compared with
+    "stage3": {"steps": 6, "save_steps": 2},
+    # a policy that never meets the format has no gradient at its first step: decay moves what the optimiser holds
+    "grpo": {"weight_decay": 0.1},
+}
 
 
 def shrunk_recipe(path: Path, changes: Callable[[dict], dict] = lambda stage: {}) -> params.Recipe:
@@ -69,14 +77,17 @@ def workshop(tiny_data, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def chain(workshop) -> dict[str, Path]:
-    """Stage name to checkpoint: every stage of the shrunk recipe, trained one after the other."""
+    """Stage name to checkpoint: every stage of the shrunk recipe, trained in the order of the flow."""
     path = workshop.folder / "recipe.yaml"
-    # a policy that never meets the format has no gradient at all: decay shows which weights its optimiser holds
-    recipe = shrunk_recipe(path, lambda stage: {"weight_decay": 0.1} if stage["algorithm"] == "grpo" else {})
-    done: dict[str, Path] = {}
-    for stage in recipe.stages:
+    recipe = shrunk_recipe(path, lambda stage: CHANGES.get(stage["name"], {}))
+    done = {stage.name: workshop.folder / stage.name for stage in recipe.stages}
+
+    def train(stage: params.Stage) -> None:
         parents = {part: done[parent] for part, parent in stage.parents.items()}
-        done[stage.name] = workshop.folder / stage.name
         workshop.train(path, stage, parents, done[stage.name], workshop.open_run(stage.name))
         assert plan.is_finished(done[stage.name]), (workshop.folder / f"{stage.name}.log").read_text()[-3000:]
+
+    with ThreadPoolExecutor() as pool:
+        for level in plan.levels(recipe.stages, threads=2):
+            list(pool.map(train, level))
     return done
