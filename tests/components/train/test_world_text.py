@@ -1,0 +1,197 @@
+"""The text that the language model is pre-trained on says what the script says, in words that the tokenizer knows."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components import params, prompts, records
+from components.data.egore import cot, long, short
+from components.models.configuration import EgoflowConfig
+from components.models.processing import ANSWER_TAGS, SPECIAL_TOKENS
+from components.train import stages, text, world_text
+from components.train.world_text import Rules, TextSample, Turn
+from components.world.render import ego_shapes
+from components.world.script import Event, Take, script_take
+
+ROOT = Path(__file__).parents[3]
+RULES = Rules(window_frames=32, box_grid=4, time_step_s=1.0)
+STEPS = 16  # of a window of 32 frames in tubelets of two
+CONTEXTS = list(world_text.CONTEXTS)
+SAMPLES = 60
+
+
+@pytest.fixture(scope="module")
+def config() -> EgoflowConfig:
+    return EgoflowConfig({"image_size": 64, "patch_size": 8}, tubelet_frames=2, image_tokens=64, video_tokens=16)
+
+
+class Seen:
+    """The take and the time that a sample was made from, read off the calls that made it."""
+
+    take: Take
+    time_s: float
+
+
+@pytest.fixture
+def seen(monkeypatch) -> Seen:
+    seen = Seen()
+
+    def script(*arguments, **options) -> Take:
+        seen.take = script_take(*arguments, **options)
+        return seen.take
+
+    def shapes(take: Take, time_s: float):
+        seen.time_s = time_s
+        return ego_shapes(take, time_s)
+
+    monkeypatch.setattr(world_text, "script_take", script)
+    monkeypatch.setattr(world_text, "ego_shapes", shapes)
+    return seen
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_every_placeholder_has_its_bag_of_words(config, context):
+    for index in range(SAMPLES):
+        sample = world_text.sample(config, context, 3, index, RULES)
+        assert len(sample.bags) == sample.visual.count("_patch>") > 0
+        assert any(sample.bags)
+        assert all(word and weight > 0 for bag in sample.bags for word, weight in bag)
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_a_sample_is_fixed_by_seed_and_index(config, context):
+    first = [world_text.sample(config, context, 3, index, RULES) for index in range(8)]
+    assert first == [world_text.sample(config, context, 3, index, RULES) for index in range(8)]
+    assert len({str(sample) for sample in first}) == 8
+    assert first != [world_text.sample(config, context, 4, index, RULES) for index in range(8)]
+
+
+def test_every_task_of_a_context_comes_and_no_question_twice(config):
+    for context in CONTEXTS:
+        made = [world_text.sample(config, context, 3, index, RULES) for index in range(SAMPLES)]
+        assert {turn.task for sample in made for turn in sample.turns} == set(world_text.TASKS[context])
+        for sample in made:
+            questions = [turn.question for turn in sample.turns]
+            assert len(questions) == len(set(questions)) > 0
+
+
+def at_step(take: Take, step: int) -> Event | None:
+    """What is being done in the middle of a step of the window."""
+    time_s = (step + 0.5) * take.take_s / STEPS
+    return next((event for event in take.events if event.start_s <= time_s < event.end_s), None)
+
+
+def asked_of(take: Take, turn: Turn) -> list[Event]:
+    """The events that a temporal question can mean."""
+    if turn.task == "when":
+        word = turn.question.removeprefix("when: ").removesuffix("?")
+        return [event for event in take.events if word in long.phrase(take.facts(event))]
+    return [event for event in take.events if prompts.temporal_question(take.facts(event)) == turn.question]
+
+
+def is_true_of_event(turn: Turn, take: Take, event: Event) -> bool:
+    """Judge a turn of a clip context, given the event that the clip is about."""
+    facts = take.facts(event)
+    if turn.task == "caption":
+        return prompts.parse_narration(turn.answer) == facts
+    if turn.task == "cot":
+        parts = prompts.split_think_answer(turn.answer)
+        return any((cot.question(qa), qa.answer) == (turn.question, parts[1]) for qa in short.questions(facts))
+    if turn.question in world_text.RECOGNITION:
+        return turn.answer == facts.verb
+    return any((qa.question, qa.answer) == (turn.question, turn.answer) for qa in short.questions(facts))
+
+
+def test_clips_tell_one_event_of_the_script(config, seen):
+    for index in range(SAMPLES):
+        sample = world_text.sample(config, "clip", 5, index, RULES)
+        judged = [all(is_true_of_event(turn, seen.take, event) for turn in sample.turns) for event in seen.take.events]
+        assert any(judged), sample.turns
+
+
+def is_true_of_window(turn: Turn, take: Take) -> bool:
+    events = [(take.facts(event), event.start_s, event.end_s) for event in take.events]
+    if turn.task == "long":
+        return any((qa.question, qa.answer) == (turn.question, turn.answer) for qa in long.questions(events))
+    if turn.task == "moment":
+        event = at_step(take, int(turn.question.removesuffix("?").split()[-1]))
+        if turn.question.startswith("which "):
+            return turn.answer == getattr(take.facts(event), turn.question.split()[1])
+        return turn.answer == (long.phrase(take.facts(event)) if event else "nothing")
+    (event,) = asked_of(take, turn)
+    parts = prompts.split_think_answer(turn.answer)
+    return prompts.parse_span(parts[1] if parts else turn.answer) == (event.start_s, event.end_s)
+
+
+def test_windows_tell_when_things_happen_in_the_script(config, seen):
+    for index in range(SAMPLES):
+        sample = world_text.sample(config, "window", 5, index, RULES)
+        assert all(is_true_of_window(turn, seen.take) for turn in sample.turns), sample.turns
+
+
+def boxes_at(take: Take, time_s: float) -> dict[str, np.ndarray]:
+    """The exact box of everything visible, in percent of the frame."""
+    points = {shape.name: np.concatenate(shape.polygons) for shape in ego_shapes(take, time_s) if shape.visible}
+    return {name: np.clip([*p.min(0), *p.max(0)], 0, 1) * 100 for name, p in points.items()}
+
+
+def test_images_tell_where_things_are_drawn(config, seen):
+    for index in range(SAMPLES):
+        sample = world_text.sample(config, "image", 5, index, RULES)
+        boxes = boxes_at(seen.take, seen.time_s)
+        for turn in sample.turns:
+            if turn.task == "place":
+                x, y = (int(word.strip(",?")) for word in turn.question.split()[-2:])
+                box = boxes[turn.answer.removeprefix("the ")]
+                half_cell = 100 / config.vision_grid / 2 + 1  # number words are whole
+                assert abs((box[0] + box[2]) / 2 - x) <= half_cell and abs((box[1] + box[3]) / 2 - y) <= half_cell
+            else:
+                (name,) = (name for name in boxes if prompts.spatial_question(name) == turn.question)
+                answer = prompts.split_think_answer(turn.answer)[1]
+                said = np.array([int(value) for value in answer.strip("[]").split(",")])
+                assert np.abs(said - boxes[name]).max() <= RULES.box_grid / 2
+
+
+@pytest.fixture(scope="module")
+def data() -> params.Data:
+    return params.load(ROOT / "params/data.yaml", params.Data)
+
+
+@pytest.fixture(scope="module")
+def encode(data):
+    """The default recipe's tokenizer, as a function that gives the words of a text which it does not know."""
+    recipe = params.load(ROOT / "params/recipes/miniature.yaml", params.Recipe)
+    tokenizer = stages.fresh_processor(recipe.model, data).tokenizer
+
+    def unknown(line: str) -> list[str]:
+        found = tokenizer(line, add_special_tokens=False, return_offsets_mapping=True)
+        pairs = zip(found["input_ids"], found["offset_mapping"], strict=True)
+        return [line[start:end] for number, (start, end) in pairs if number == tokenizer.unk_token_id]
+
+    unknown.tokenizer = tokenizer
+    return unknown
+
+
+def test_the_vocabulary_is_small_and_covers_fresh_text(encode, config, data):
+    vocabulary = encode.tokenizer.get_vocab()
+    assert len(vocabulary) < 350
+    made: list[TextSample] = text.held_out(config, data, 900, seed=77)
+    assert not {word for sample in made for bag in sample.bags for word, _ in bag} - set(vocabulary)
+    for sample in made:
+        for turn in sample.turns:
+            assert encode(f"{turn.question} {turn.answer}") == [], turn
+    assert set(SPECIAL_TOKENS + ANSWER_TAGS) <= set(vocabulary)
+
+
+def test_the_vocabulary_covers_what_the_data_graph_writes(encode, tiny_data):
+    """The test set too: a question with an unknown word could not be answered."""
+    samples = records.read_table(tiny_data / "dataset" / "samples.parquet", records.SAMPLE).to_pylist()
+    lines = {line for sample in samples for line in (sample["question"], sample["answer"])}
+    lines |= {choice for sample in samples for choice in sample["target"]["choices"] or ()}
+    assert len(lines) > 100
+    assert {line: words for line in lines if (words := encode(line))} == {}
+
+
+def test_an_unknown_word_would_be_noticed(encode):
+    assert encode("C juggles the red cup") == ["juggles"]
