@@ -9,7 +9,7 @@ import torch
 
 from components.data.frames import FrameStore
 from components.models.modeling import EgoflowForConditionalGeneration
-from components.models.processing import EgoflowProcessor, layout, normalise
+from components.models.processing import EgoflowProcessor, layout, normalise, prompt
 
 Sample = dict
 
@@ -82,7 +82,7 @@ class Answerer:
             for sample, shown in zip(part, frames, strict=True):
                 guided = self.guidance and sample["view"] == "ego"
                 visual = layout(self.model.config, sample["view"], len(shown), guidance=guided)
-                texts.append(f"<bos>{visual}<user>{sample['question']}<assistant>")
+                texts.append(prompt(visual, sample["question"]))
             tokens = tokenizer(texts, add_special_tokens=False, padding=True, padding_side="left", return_tensors="pt")
             embeds, _ = self.model.model.embed(tokens["input_ids"], normalise(np.concatenate(frames)))
             yield part, embeds, tokens["attention_mask"]

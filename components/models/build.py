@@ -50,6 +50,7 @@ def tiny_config(model: params.Model, tokenizer: PreTrainedTokenizerFast) -> Egof
         "num_attention_heads": model.text_heads,
         "num_key_value_heads": model.text_heads,
         "max_position_embeddings": 512,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e6},  # Qwen2's: words must match over any distance
         "initializer_range": model.text_width
         ** -0.5,  # the usual 0.02 is made for wide models and wastes a narrow one's time
         "bos_token_id": tokenizer.bos_token_id,

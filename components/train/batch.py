@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from components import records
 from components.data.frames import FrameStore
 from components.models.configuration import EgoflowConfig
-from components.models.processing import EgoflowProcessor, layout, normalise
+from components.models.processing import EgoflowProcessor, layout, normalise, prompt
 
 IGNORE = -100  # labels that give no loss
 
@@ -21,14 +21,14 @@ def tokenize(
 ) -> tuple[list[int], list[int]]:
     """Give (prompt ids, answer ids); the answer ends with <eos>, and is empty where none is given."""
     encode = processor.tokenizer
-    prompt = encode(f"<bos>{visual}<user>{question}<assistant>", add_special_tokens=False)["input_ids"]
-    return prompt, encode(f"{answer}<eos>", add_special_tokens=False)["input_ids"] if answer is not None else []
+    asked = encode(prompt(visual, question), add_special_tokens=False)["input_ids"]
+    return asked, encode(f"{answer}<eos>", add_special_tokens=False)["input_ids"] if answer is not None else []
 
 
 def learned(processor: EgoflowProcessor, visual: str, question: str, answer: str) -> tuple[list[int], list[int]]:
     """Give (ids, labels) of one question and answer; only the answer is learned."""
-    prompt, said = tokenize(processor, visual, question, answer)
-    return prompt + said, [IGNORE] * len(prompt) + said
+    asked, said = tokenize(processor, visual, question, answer)
+    return asked + said, [IGNORE] * len(asked) + said
 
 
 def pad(rows: list[tuple[list[int], list[int]]], pad_id: int) -> dict[str, torch.Tensor]:

@@ -15,7 +15,7 @@ from components.models import build
 from components.models.configuration import EgoflowConfig
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import EgoflowProcessor
-from components.train import contrastive, supervised, text, world_text
+from components.train import contrastive, supervised, text
 from components.train.batch import Collate, SampleDataset
 from components.train.trainer import Losses, optimiser_groups
 
@@ -58,9 +58,9 @@ def groups(model: nn.Module, stage: params.Stage) -> list[dict]:
 def _text(model, processor, stage, architecture, data, folder, log) -> Parts:
     config: EgoflowConfig = model.config
     dataset = text.TextDataset(config, data, steps=stage.steps, batch=stage.batch, seed=stage.seed)
-    held_out = world_text.samples(config, text.HELD_OUT_SEED, text.GATE_SAMPLES, **text.answer_rules(data))
+    held_out = text.held_out(config, data, text.GATE_SAMPLES, seed=text.HELD_OUT_SEED)
     callbacks = [text.Gate(processor, held_out, stage.gate, log)] if stage.gate else []
-    return model, dataset, text.CollateText(processor), text.losses, callbacks
+    return model, dataset, text.CollateText(processor), text.losses(config.time_token_ids), callbacks
 
 
 def _contrastive(model, processor, stage, architecture, data, folder, log) -> Parts:

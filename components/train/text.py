@@ -13,52 +13,51 @@ from components.models.configuration import EgoflowConfig
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import EgoflowProcessor, build_tokenizer
 from components.train import world_text
-from components.train.batch import pad, tokenize
+from components.train.batch import learned, pad, tokenize
+from components.train.trainer import Losses
 from components.train.world_text import TextSample
 
 TEXTS_FOR_VOCABULARY = 3000
 GATE_SAMPLES = 120
 GATE_EVERY = 100
 GATE_TASKS = ("caption", "qa", "ground_temporal")
+NUMBER_WEIGHT = 5.0
 HELD_OUT_SEED = 1_000_003
 
 
-def answer_rules(data: params.Data) -> dict:
-    """The values of params/data.yaml that fix how answers are written."""
-    return {
-        "window_frames": data.frames.window_frames,
-        "box_grid": data.egore.box_grid,
-        "time_step_s": data.egore.time_step_s,
-    }
+def rules(data: params.Data) -> world_text.Rules:
+    """Give the values of params/data.yaml that fix how answers are written."""
+    return world_text.Rules(data.frames.window_frames, data.egore.box_grid, data.egore.time_step_s)
 
 
 def tokenizer(draft: EgoflowConfig, data: params.Data) -> PreTrainedTokenizerFast:
     """Train the tokenizer on the questions and answers of some takes, and on every instruction."""
-    samples = world_text.samples(draft, 0, TEXTS_FOR_VOCABULARY, **answer_rules(data))
-    texts = [f"{sample.question} {sample.answer}" for sample in samples]
+    turns = [sample.turn for sample in held_out(draft, data, TEXTS_FOR_VOCABULARY, seed=0)]
+    texts = [f"{turn.question} {turn.answer}" for turn in turns]
     return build_tokenizer([*texts, *world_text.CAPTIONING, *world_text.RECOGNITION])
 
 
+def held_out(config: EgoflowConfig, data: params.Data, count: int, *, seed: int) -> list[TextSample]:
+    """Make `count` samples, contexts in turn."""
+    contexts = list(world_text.CONTEXTS)
+    return [world_text.sample(config, contexts[i % len(contexts)], seed, i, rules(data)) for i in range(count)]
+
+
 class TextDataset(Dataset):
-    """Text samples by step: item i belongs to batch i // batch, whose samples are all of about one length."""
+    """Text samples by step: item i belongs to batch i // batch, which holds one kind of context, so one length."""
 
     def __init__(self, config: EgoflowConfig, data: params.Data, *, steps: int, batch: int, seed: int):
-        self.config, self.rules = config, answer_rules(data)
+        self.config, self.rules = config, rules(data)
         self.steps, self.batch, self.seed = steps, batch, seed
 
     def __len__(self) -> int:
         return self.steps * self.batch
 
     def __getitem__(self, index: int) -> TextSample:
-        lengths = list(world_text.LENGTHS)
-        shares = np.array([sum(world_text.LENGTHS[length].values()) for length in lengths])
-        length = lengths[
-            np.random.default_rng((self.seed, index // self.batch, 3)).choice(len(lengths), p=shares / shares.sum())
-        ]
-        tasks = world_text.LENGTHS[length]
-        weights = np.array(list(tasks.values()))
-        task = list(tasks)[np.random.default_rng((self.seed, index, 4)).choice(len(tasks), p=weights / weights.sum())]
-        return world_text.sample(self.config, task, self.seed, index, **self.rules)
+        shares = np.array(list(world_text.CONTEXTS.values()))
+        rng = np.random.default_rng((self.seed, index // self.batch, 3))
+        context = list(world_text.CONTEXTS)[rng.choice(len(shares), p=shares / shares.sum())]
+        return world_text.sample(self.config, context, self.seed, index, self.rules)
 
 
 class CollateText:
@@ -69,7 +68,7 @@ class CollateText:
 
     def __call__(self, samples: list[TextSample]) -> dict[str, torch.Tensor]:
         """Give input_ids, attention_mask, labels [B, L] and the bags: fact_ids and fact_weights [placeholders, K]."""
-        rows = [tokenize(self.processor, sample.visual, sample.question, sample.answer) for sample in samples]
+        rows = [learned(self.processor, s.visual, s.turn.question, s.turn.answer) for s in samples]
         return {**pad(rows, self.processor.tokenizer.pad_token_id), **self.bags(samples)}
 
     def bags(self, samples: list[TextSample]) -> dict[str, torch.Tensor]:
@@ -86,11 +85,24 @@ class CollateText:
         return {"fact_ids": torch.from_numpy(ids), "fact_weights": torch.from_numpy(weights)}
 
 
-def losses(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The token loss over answers."""
-    facts = (batch["fact_ids"], batch["fact_weights"])
-    inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "labels")}
-    return {"total": model(**inputs, facts=facts).loss}
+def losses(numbers: list[int]) -> Losses:
+    """Make the token loss over answers, in which number words count more.
+
+    Two of the eighteen tokens of an interval's answer are numbers; the others are learned at once and drown them.
+
+    Args:
+        numbers: ids of the number words.
+    """
+
+    def compute(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        facts = (batch["fact_ids"], batch["fact_weights"])
+        logits = model(batch["input_ids"], batch["attention_mask"], facts=facts).logits[:, :-1].flatten(0, 1)
+        labels = batch["labels"][:, 1:].flatten()
+        weights = torch.ones(logits.shape[-1], device=logits.device)
+        weights[numbers] = NUMBER_WEIGHT
+        return {"total": torch.nn.functional.cross_entropy(logits.float(), labels, weight=weights)}
+
+    return compute
 
 
 def score(completion: str, answer: str) -> float:
@@ -102,6 +114,9 @@ def score(completion: str, answer: str) -> float:
                 got = parse(said[1]) if said else None
                 return overlap(got, wanted) if got else 0.0
         return float(said is not None and said[1].split() == truth[1].split())
+    if (wanted := prompts.parse_span(answer)) is not None:
+        got = prompts.parse_span(completion)
+        return temporal_iou(got, wanted) if got else 0.0
     return float(completion.replace(" ", "") == answer.replace(" ", ""))
 
 
@@ -137,16 +152,14 @@ def measure(
     ordered = sorted(samples, key=lambda sample: len(sample.visual))
     for start in range(0, len(ordered), 64):
         group = ordered[start : start + 64]
-        rows = [tokenize(processor, sample.visual, sample.question)[0] for sample in group]
+        rows = [tokenize(processor, sample.visual, sample.turn.question)[0] for sample in group]
         batch = processor.tokenizer.pad({"input_ids": rows}, padding_side="left", return_tensors="pt")
         bags = collate.bags(group)
         embeds, _ = model.model.embed(batch["input_ids"], facts=(bags["fact_ids"], bags["fact_weights"]))
-        ids = model.generate(
-            inputs_embeds=embeds, attention_mask=batch["attention_mask"], max_new_tokens=32, do_sample=False
-        )
-        for sample, completion in zip(
-            group, processor.tokenizer.batch_decode(ids, skip_special_tokens=True), strict=True
-        ):
-            found.setdefault(sample.task, []).append(score(completion, sample.answer))
+        mask = batch["attention_mask"]
+        ids = model.generate(inputs_embeds=embeds, attention_mask=mask, max_new_tokens=32, do_sample=False)
+        said = processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        for sample, completion in zip(group, said, strict=True):
+            found.setdefault(sample.turn.task, []).append(score(completion, sample.turn.answer))
     model.train()
     return {task: float(np.mean(values)) for task, values in sorted(found.items())}

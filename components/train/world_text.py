@@ -7,6 +7,7 @@ file and no held-out take is involved: its takes have indices of their own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,12 +21,14 @@ from components.world.render import ego_shapes
 from components.world.script import Event, Take, scene_at, script_take
 
 FIRST_TAKE = 1_000_000  # far from the takes that are rendered
-# length class -> task -> share; batches hold one class, so that little is padded. "moment" and "place" are the inverse of
-# grounding (what is at 5? what is at 31, 56?): with them the late transition to grounding comes several times sooner
-LENGTHS = {
-    "clip": {"caption": 0.15, "qa": 0.12, "cot": 0.03},
-    "window": {"ground_temporal": 0.30, "moment": 0.16, "long": 0.04},
-    "image": {"ground_spatial": 0.14, "place": 0.06},
+TAKES = 6_000  # takes that the text speaks of; scripting one costs as much as learning from it
+# context -> share, and task -> share among its questions. Finding an event by its four slots is learned late and at once;
+# "when" asks by a single word, "moment" and "place" ask the inverse (what is at 5?): with these easy look-ups it comes sooner
+CONTEXTS = {"clip": 0.26, "window": 0.50, "image": 0.24}
+TASKS = {
+    "clip": {"caption": 0.4, "qa": 0.5, "cot": 0.1},
+    "window": {"ground_temporal": 0.55, "when": 0.2, "moment": 0.15, "long": 0.1},
+    "image": {"ground_spatial": 0.7, "place": 0.3},
 }
 CAPTIONING = [text for texts in egoit.CAPTIONING.values() for text in texts]
 RECOGNITION = [text for texts in egoit.RECOGNITION.values() for text in texts]
@@ -33,79 +36,74 @@ Bag = list[tuple[str, float]]  # words and weights of one placeholder
 
 
 @dataclass(frozen=True)
-class TextSample:
-    """One question over facts; `bags` holds one bag for every patch placeholder of `visual`, in order."""
+class Turn:
+    """One question and its answer."""
 
     task: str
-    visual: str
-    bags: list[Bag]
     question: str
     answer: str
 
 
-def sample(
-    config: EgoflowConfig, task: str, seed: int, index: int, *, window_frames: int, box_grid: int, time_step_s: float
-) -> TextSample:
-    """Make text sample `index` of a task; the same arguments give the same sample.
+@dataclass(frozen=True)
+class TextSample:
+    """One question over facts; `bags` holds one bag for every patch placeholder of `visual`, in order."""
+
+    visual: str
+    bags: list[Bag]
+    turn: Turn
+
+
+# layout, bags, and a function that asks one question of a task
+Context = tuple[str, list[Bag], Callable[[str], Turn | None]]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The values of params/data.yaml that fix how answers are written."""
+
+    window_frames: int
+    box_grid: int
+    time_step_s: float
+
+
+def sample(config: EgoflowConfig, context: str, seed: int, index: int, rules: Rules) -> TextSample:
+    """Make text sample `index` about a "clip", a "window" or an "image"; the same arguments give the same sample.
 
     Raises:
-        KeyError: an unknown task.
+        KeyError: an unknown context.
     """
     rng = np.random.default_rng((seed, index, 17))
     while True:
-        take = script_take(seed, FIRST_TAKE + int(rng.integers(10**9)))
-        event = take.events[rng.integers(len(take.events))]
-        if task in LENGTHS["window"]:
-            made = _window(task, config, rng, take, event, window_frames=window_frames, time_step_s=time_step_s)
-        elif task in LENGTHS["image"]:
-            made = _image(task, config, rng, take, event, box_grid=box_grid)
-        else:
-            made = _clip(task, config, rng, take, event)
-        if made is not None:  # a frame may show nothing, a window may hold a single event
-            return made
+        take = script_take(seed, FIRST_TAKE + int(rng.integers(TAKES)))
+        visual, bags, ask = {"clip": _clip, "window": _window, "image": _image}[context](config, rng, take, rules)
+        tasks = TASKS[context]
+        task = str(rng.choice(list(tasks), p=np.array(list(tasks.values())) / sum(tasks.values())))
+        if (turn := ask(task)) is not None:  # None: this context cannot be asked that
+            return TextSample(visual, bags, turn)
 
 
-def samples(
-    config: EgoflowConfig, seed: int, count: int, *, window_frames: int, box_grid: int, time_step_s: float
-) -> list[TextSample]:
-    """Make `count` samples, tasks in turn."""
-    tasks = [task for group in LENGTHS.values() for task in group]
-    return [
-        sample(
-            config,
-            tasks[index % len(tasks)],
-            seed,
-            index,
-            window_frames=window_frames,
-            box_grid=box_grid,
-            time_step_s=time_step_s,
-        )
-        for index in range(count)
-    ]
-
-
-def _clip(task: str, config: EgoflowConfig, rng: np.random.Generator, take: Take, event: Event) -> TextSample:
-    """Two steps around an event; in a quarter of them guidance repeats the facts, so that [x ; F(x)] is familiar."""
-    facts = take.facts(event)
-    steps = 2
+def _clip(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: Rules) -> Context:
+    """Two steps around an event; in some of them guidance repeats the facts, so that [x ; F(x)] is familiar."""
+    event = take.events[rng.integers(len(take.events))]
+    facts, steps = take.facts(event), 2
     view = "ego" if rng.random() < 0.6 else "exo"
     guidance = view == "ego" and rng.random() < 0.4
-    side = config.grid(steps)
     middle = event.start_s + (event.end_s - event.start_s) * rng.uniform(0.3, 0.7)
-    segments = [[_cells(take, event, middle + dt, side, rng) for dt in (-0.25, 0.25)] for _ in range(1 + guidance)]
-    bags = [bag for segment in segments for step in segment for bag in step]
-    qas = short.questions(facts)
-    qa = qas[rng.integers(len(qas))]
-    if task == "caption":
-        question, answer = str(rng.choice(CAPTIONING)), prompts.narrate(facts)
-    elif task == "qa" and rng.random() < 0.15:
-        question, answer = str(rng.choice(RECOGNITION)), facts.verb
-    elif task == "cot":
-        question, answer = cot.question(qa), prompts.think_answer(cot.thought(facts, qa), qa.answer)
-    else:
-        question, answer = qa.question, qa.answer
-    visual = layout(config, view, steps * config.tubelet_frames, guidance=guidance)
-    return TextSample(task, visual, bags, question, answer)
+    times_s = [middle + dt for _ in range(1 + guidance) for dt in (-0.25, 0.25)]
+    bags = [bag for time_s in times_s for bag in _cells(take, event, time_s, config.grid(steps), rng)]
+
+    def ask(task: str) -> Turn:
+        qas = short.questions(facts)
+        qa = qas[rng.integers(len(qas))]
+        if task == "caption":
+            return Turn(task, str(rng.choice(CAPTIONING)), prompts.narrate(facts))
+        if task == "cot":
+            return Turn(task, cot.question(qa), prompts.think_answer(cot.thought(facts, qa), qa.answer))
+        if rng.random() < 0.15:
+            return Turn(task, str(rng.choice(RECOGNITION)), facts.verb)
+        return Turn(task, qa.question, qa.answer)
+
+    return layout(config, view, steps * config.tubelet_frames, guidance=guidance), bags, ask
 
 
 def _cells(take: Take, event: Event, time_s: float, side: int, rng: np.random.Generator) -> list[Bag]:
@@ -128,69 +126,67 @@ def _cells(take: Take, event: Event, time_s: float, side: int, rng: np.random.Ge
     return bags
 
 
-def _image(
-    task: str, config: EgoflowConfig, rng: np.random.Generator, take: Take, event: Event, *, box_grid: int
-) -> TextSample | None:
-    """One frame and the box of something visible in it."""
+def _image(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: Rules) -> Context:
+    """One frame: where is this, and what is there?"""
     time_s = rng.uniform(0, take.take_s)
+    side = config.grid(1)
+    acting = scene_at(take, time_s).acting or take.events[0]
     shapes = [shape for shape in ego_shapes(take, time_s) if shape.visible]
-    if not shapes:
-        return None
-    shape = shapes[rng.integers(len(shapes))]
-    points = np.clip(np.concatenate(shape.polygons), 0, 1) * 100
-    box_xyxy = (*points.min(0), *points.max(0))
-    acting = scene_at(take, time_s).acting or event
-    bags = _cells(take, acting, time_s, config.grid(1), rng)
-    visual = layout(config, "ego", config.tubelet_frames)
-    if task == "place":
-        side = config.grid(1)
-        col, row = (min(side - 1, int((box_xyxy[axis] + box_xyxy[axis + 2]) / 200 * side)) for axis in (0, 1))
-        x, y = ((cell * 100 + 50) // side for cell in (col, row))  # the number words that the patch carries
-        return TextSample(task, visual, bags, f"what is at {x}, {y}?", f"the {shape.name}")
-    answer = prompts.spatial_answer(shape.name, box_xyxy, box_grid)
-    return TextSample(task, visual, bags, prompts.spatial_question(shape.name), answer)
+
+    def ask(task: str) -> Turn | None:
+        if not shapes:
+            return None
+        shape = shapes[rng.integers(len(shapes))]
+        points = np.clip(np.concatenate(shape.polygons), 0, 1) * 100
+        box_xyxy = (*points.min(0), *points.max(0))
+        if task == "place":
+            cells = [min(side - 1, int((box_xyxy[axis] + box_xyxy[axis + 2]) / 200 * side)) for axis in (0, 1)]
+            x, y = ((cell * 100 + 50) // side for cell in cells)
+            return Turn(task, f"what is at {x}, {y}?", f"the {shape.name}")
+        answer = prompts.spatial_answer(shape.name, box_xyxy, rules.box_grid)
+        return Turn(task, prompts.spatial_question(shape.name), answer)
+
+    return layout(config, "ego", config.tubelet_frames), _cells(take, acting, time_s, side, rng), ask
 
 
-def _window(
-    task: str,
-    config: EgoflowConfig,
-    rng: np.random.Generator,
-    take: Take,
-    event: Event,
-    *,
-    window_frames: int,
-    time_step_s: float,
-) -> TextSample | None:
-    """The whole take, one bag a step: the facts of what is being done, nothing while idle."""
-    steps = window_frames // config.tubelet_frames
-    side = config.grid(steps)
+def _window(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: Rules) -> Context:
+    """The whole take, one bag a step: the facts of what is being done."""
+    steps = rules.window_frames // config.tubelet_frames
+    step_s = take.take_s / steps
     view = "ego" if rng.random() < 0.7 else "exo"
+    acting = [_during(take, (step + 0.5) * step_s) for step in range(steps)]
     bags: list[Bag] = []
-    for step in range(steps):
-        acting = scene_at(take, (step + 0.5) * take.take_s / steps).acting
+    for event in acting:
         words, weight = (
             ("nothing",),
             2.0,
         )  # an empty bag would leave the bare time, which then outshouts every real step
-        if acting is not None:
-            facts = take.facts(acting)
+        if event is not None:
+            facts = take.facts(event)
             words, weight = (*facts.verb.split(), facts.colour, facts.type, facts.hand), 1.0
-        bag = [(word, weight) for word in words if rng.random() > 0.03]
-        bags += [bag] * (side * side)
-    if task == "long":
-        qas = long.questions([(take.facts(e), e.start_s, e.end_s) for e in take.events])
-        if not qas:
-            return None
-        qa = qas[rng.integers(len(qas))]
-        question, answer = qa.question, qa.answer
-    elif task == "moment":
-        # mostly while something happens: idle steps are many and all alike
-        time_s = rng.uniform(event.start_s, event.end_s) if rng.random() < 0.8 else rng.uniform(0, take.take_s)
-        step = min(steps - 1, int(time_s / take.take_s * steps))
-        acting = scene_at(take, (step + 0.5) * take.take_s / steps).acting
-        question, answer = f"what does C do at {step}?", long.phrase(take.facts(acting)) if acting else "nothing"
-    else:
+        bags += [[(word, weight) for word in words if rng.random() > 0.03]] * config.grid(steps) ** 2
+
+    def ask(task: str) -> Turn | None:
+        event = take.events[rng.integers(len(take.events))]
         facts = take.facts(event)
-        question = prompts.temporal_question(facts)
-        answer = prompts.temporal_answer(facts, event.start_s, event.end_s, time_step_s)
-    return TextSample(task, layout(config, view, window_frames), bags, question, answer)
+        if task == "long":
+            qas = long.questions([(take.facts(e), e.start_s, e.end_s) for e in take.events])
+            return Turn(task, (qa := qas[rng.integers(len(qas))]).question, qa.answer) if qas else None
+        if task == "moment":  # mostly while something happens: idle steps are many and all alike
+            time_s = rng.uniform(event.start_s, event.end_s) if rng.random() < 0.8 else rng.uniform(0, take.take_s)
+            step = min(steps - 1, int(time_s / step_s))
+            there = acting[step]
+            return Turn(task, f"at {step}?", long.phrase(take.facts(there)) if there else "nothing")
+        if task == "when":
+            word = str(rng.choice((facts.verb, facts.colour, facts.type)))
+            if sum(word in long.phrase(take.facts(other)) for other in take.events) > 1:
+                return None
+            return Turn(task, f"when: {word}?", prompts.format_span(event.start_s, event.end_s, rules.time_step_s))
+        answer = prompts.temporal_answer(facts, event.start_s, event.end_s, rules.time_step_s)
+        return Turn(task, prompts.temporal_question(facts), answer)
+
+    return layout(config, view, rules.window_frames), bags, ask
+
+
+def _during(take: Take, time_s: float) -> Event | None:
+    return next((event for event in take.events if event.start_s <= time_s < event.end_s), None)

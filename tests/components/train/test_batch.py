@@ -34,7 +34,8 @@ def test_mixture_shares_are_kept():
 
 
 def test_only_answers_are_learned():
-    batch = pad([([1, 2, 3], [4, 5]), ([1], [6])], pad_id=0)
+    rows = [([1, 2, 3, 4, 5], [IGNORE, IGNORE, IGNORE, 4, 5]), ([1, 6], [IGNORE, 6])]
+    batch = pad(rows, pad_id=0)
     assert batch["input_ids"].tolist() == [[1, 2, 3, 4, 5], [1, 6, 0, 0, 0]]
     assert batch["labels"].tolist() == [[IGNORE, IGNORE, IGNORE, 4, 5], [IGNORE, 6, IGNORE, IGNORE, IGNORE]]
     assert batch["attention_mask"].tolist() == [[1] * 5, [1, 1, 0, 0, 0]]
