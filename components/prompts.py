@@ -134,7 +134,7 @@ def horizontal_place(box_xyxy: tuple[float, float, float, float]) -> str:
 
 
 def spatial_question(name: str) -> str:
-    """Ask for a box. "where" stands for the long prompt of EgoThinker RFT (systems §4.2): a tiny model reads few words."""
+    """Ask for a box; "where" stands for the long prompt of EgoThinker RFT (systems §4.2)."""
     return f"where is the {name}?"
 
 

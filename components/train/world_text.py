@@ -22,8 +22,8 @@ from components.world.script import Event, Take, scene_at, script_take
 
 FIRST_TAKE = 1_000_000  # far from the takes that are rendered
 TAKES = 6_000  # takes that the text speaks of; scripting one costs as much as learning from it
-# context -> share, and task -> share among its questions. Finding an event by its four slots is learned late and at once;
-# "when" asks by a single word, "moment" and "place" ask the inverse (what is at 5?): with these easy look-ups it comes sooner
+# context -> share, and task -> share among its questions. Finding an event by its four slots is learned late and at
+# once; "when" asks by a single word, "moment" and "place" ask the inverse (what is at 5?): easy look-ups that help
 CONTEXTS = {"clip": 0.26, "window": 0.50, "image": 0.24}
 TASKS = {
     "clip": {"caption": 0.4, "qa": 0.5, "cot": 0.1},
