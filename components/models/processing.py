@@ -19,12 +19,12 @@ SPECIAL_TOKENS = (
 # not "special": a decoder that skips special tokens must keep them, the rewards read them
 ANSWER_TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 NUMBERS = tuple(str(number) for number in range(101))
-# one message of the user, in the order of `prompt`: its text, then its frames
+# one message of the user, in the order of `prompt`: its frames, then its text
 CHAT_TEMPLATE = (
-    "{% for message in messages %}{% if message['role'] == 'user' %}<bos><user>"
-    "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
+    "{% for message in messages %}{% if message['role'] == 'user' %}<bos>"
+    "{% if message['content'] is string %}<user>{{ message['content'] }}{% else %}"
+    "{% for part in message['content'] %}{% if part['type'] == 'image' %}<frame>{% endif %}{% endfor %}<user>"
     "{% for part in message['content'] %}{% if part['type'] == 'text' %}{{ part['text'] }}{% endif %}{% endfor %}"
-    "{% for part in message['content'] %}{% if part['type'] == 'image' %}<frame>{% endif %}{% endfor %}"
     "{% endif %}{% else %}<assistant>"
     "{% if message['content'] is string %}{{ message['content'] }}{% else %}{{ message['content'][0]['text'] }}"
     "{% endif %}<eos>{% endif %}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
@@ -32,12 +32,8 @@ CHAT_TEMPLATE = (
 
 
 def prompt(visual: str, question: str) -> str:
-    """Put a question and the layout of its frames together, up to where the answer begins.
-
-    The question stands first: attention is causal, and each visual token can then mark by itself whether it is what the
-    question names. With [video ; instruction], the order of the paper, a tiny model does not learn to find an event.
-    """
-    return f"<bos><user>{question}{visual}<assistant>"
+    """Put the layout of the frames and a question together, up to where the answer begins: [video ; instruction]."""
+    return f"<bos>{visual}<user>{question}<assistant>"
 
 
 def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:

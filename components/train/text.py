@@ -21,7 +21,7 @@ TEXTS_FOR_VOCABULARY = 3000
 GATE_SAMPLES = 120
 GATE_EVERY = 100
 GATE_TASKS = ("caption", "qa", "ground_temporal")
-NUMBER_WEIGHT = 5.0
+NUMBER_WEIGHT = 3.0
 HELD_OUT_SEED = 1_000_003
 
 
@@ -32,7 +32,7 @@ def rules(data: params.Data) -> world_text.Rules:
 
 def tokenizer(draft: EgoflowConfig, data: params.Data) -> PreTrainedTokenizerFast:
     """Train the tokenizer on the questions and answers of some takes, and on every instruction."""
-    turns = [sample.turn for sample in held_out(draft, data, TEXTS_FOR_VOCABULARY, seed=0)]
+    turns = [turn for sample in held_out(draft, data, TEXTS_FOR_VOCABULARY, seed=0) for turn in sample.turns]
     texts = [f"{turn.question} {turn.answer}" for turn in turns]
     return build_tokenizer([*texts, *world_text.CAPTIONING, *world_text.RECOGNITION])
 
@@ -68,8 +68,19 @@ class CollateText:
 
     def __call__(self, samples: list[TextSample]) -> dict[str, torch.Tensor]:
         """Give input_ids, attention_mask, labels [B, L] and the bags: fact_ids and fact_weights [placeholders, K]."""
-        rows = [learned(self.processor, s.visual, s.turn.question, s.turn.answer) for s in samples]
+        rows = [self.turns(sample) for sample in samples]
         return {**pad(rows, self.processor.tokenizer.pad_token_id), **self.bags(samples)}
+
+    def turns(self, sample: TextSample) -> tuple[list[int], list[int]]:
+        """Give the ids of the visual tokens and all turns, and the labels beside them: only answers are learned."""
+        ids, labels = [], []
+        for number, turn in enumerate(sample.turns):
+            visual = sample.visual if number == 0 else ""
+            asked, said = learned(self.processor, visual, turn.question, turn.answer)
+            later = number > 0  # a later turn has no <bos>
+            ids += asked[later:]
+            labels += said[later:]
+        return ids, labels
 
     def bags(self, samples: list[TextSample]) -> dict[str, torch.Tensor]:
         """Pad all bags of a batch to one width; weight 0 where there is no word."""
@@ -152,14 +163,15 @@ def measure(
     ordered = sorted(samples, key=lambda sample: len(sample.visual))
     for start in range(0, len(ordered), 64):
         group = ordered[start : start + 64]
-        rows = [tokenize(processor, sample.visual, sample.turn.question)[0] for sample in group]
+        first = [sample.turns[0] for sample in group]
+        rows = [tokenize(processor, s.visual, turn.question)[0] for s, turn in zip(group, first, strict=True)]
         batch = processor.tokenizer.pad({"input_ids": rows}, padding_side="left", return_tensors="pt")
         bags = collate.bags(group)
         embeds, _ = model.model.embed(batch["input_ids"], facts=(bags["fact_ids"], bags["fact_weights"]))
         mask = batch["attention_mask"]
         ids = model.generate(inputs_embeds=embeds, attention_mask=mask, max_new_tokens=32, do_sample=False)
         said = processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
-        for sample, completion in zip(group, said, strict=True):
-            found.setdefault(sample.turn.task, []).append(score(completion, sample.turn.answer))
+        for turn, completion in zip(first, said, strict=True):
+            found.setdefault(turn.task, []).append(score(completion, turn.answer))
     model.train()
     return {task: float(np.mean(values)) for task, values in sorted(found.items())}

@@ -22,12 +22,14 @@ from components.world.script import Event, Take, scene_at, script_take
 
 FIRST_TAKE = 1_000_000  # far from the takes that are rendered
 TAKES = 6_000  # takes that the text speaks of; scripting one costs as much as learning from it
+# questions about one context: it is read once, and looking facts up is learned by the number of look-ups
+TURNS = 4
 # context -> share, and task -> share among its questions. Finding an event by its four slots is learned late and at
 # once; "when" asks by a single word, "moment" and "place" ask the inverse (what is at 5?): easy look-ups that help
-CONTEXTS = {"clip": 0.26, "window": 0.50, "image": 0.24}
+CONTEXTS = {"clip": 0.40, "window": 0.32, "image": 0.28}
 TASKS = {
     "clip": {"caption": 0.4, "qa": 0.5, "cot": 0.1},
-    "window": {"ground_temporal": 0.55, "when": 0.2, "moment": 0.15, "long": 0.1},
+    "window": {"ground_temporal": 0.5, "when": 0.2, "moment": 0.2, "long": 0.1},
     "image": {"ground_spatial": 0.7, "place": 0.3},
 }
 CAPTIONING = [text for texts in egoit.CAPTIONING.values() for text in texts]
@@ -46,11 +48,11 @@ class Turn:
 
 @dataclass(frozen=True)
 class TextSample:
-    """One question over facts; `bags` holds one bag for every patch placeholder of `visual`, in order."""
+    """Questions about one set of facts; `bags` holds one bag for every patch placeholder of `visual`, in order."""
 
     visual: str
     bags: list[Bag]
-    turn: Turn
+    turns: tuple[Turn, ...]
 
 
 # layout, bags, and a function that asks one question of a task
@@ -77,9 +79,12 @@ def sample(config: EgoflowConfig, context: str, seed: int, index: int, rules: Ru
         take = script_take(seed, FIRST_TAKE + int(rng.integers(TAKES)))
         visual, bags, ask = {"clip": _clip, "window": _window, "image": _image}[context](config, rng, take, rules)
         tasks = TASKS[context]
-        task = str(rng.choice(list(tasks), p=np.array(list(tasks.values())) / sum(tasks.values())))
-        if (turn := ask(task)) is not None:  # None: this context cannot be asked that
-            return TextSample(visual, bags, turn)
+        shares = np.array(list(tasks.values()))
+        drawn = rng.choice(list(tasks), size=2 * TURNS, p=shares / shares.sum())
+        # what this context cannot be asked gives None, and a question twice would be read off its first answer
+        turns = {turn.question: turn for turn in (ask(str(task)) for task in drawn) if turn is not None}
+        if turns:
+            return TextSample(visual, bags, tuple(turns.values())[:TURNS])
 
 
 def _clip(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: Rules) -> Context:

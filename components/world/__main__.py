@@ -16,16 +16,20 @@ from rich.progress import Progress
 
 from components import params
 
+MARK = ".miniature-world"  # only folders that hold it are ever deleted
 log = logging.getLogger(__name__)
 
 
 def build(data: params.Data, root: Path, *, console: Console | None = None) -> dict[str, int]:
     """Write the world in the formats of its three datasets, at the places `data.sources` names below `root`.
 
-    What lay there before is deleted, so that nothing of another seed stays.
+    What an earlier world left there is deleted, so that nothing of another seed stays.
 
     Returns:
         number of takes and of film files.
+
+    Raises:
+        ValueError: a folder holds something that no world wrote; nothing is deleted then.
     """
     from components.world import egoexo4d, egoexolearn, films, plan, visor
 
@@ -37,8 +41,17 @@ def build(data: params.Data, root: Path, *, console: Console | None = None) -> d
         val_fraction=world.val_fraction,
         test_fraction=world.test_fraction,
     )
-    for folder in (sources.egoexo4d, sources.visor, sources.egoexolearn):
-        shutil.rmtree(root / folder, ignore_errors=True)
+    folders = [root / folder for folder in (sources.egoexo4d, sources.visor, sources.egoexolearn)]
+    for folder in folders:
+        if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).is_file():
+            raise ValueError(
+                f"{folder} holds files that the miniature world did not write (it has no {MARK}). For a real download "
+                "take the stage `world` out of dvc.yaml; else mend `sources` in params/data.yaml"
+            )
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        (folder / MARK).write_text("made by components.world, deleted and written again by it\n")
     egoexo4d.write(planned, root / sources.egoexo4d, seed=data.seed)
     visor.write(planned, root / sources.visor, seed=data.seed, fps=world.fps)
     egoexolearn.write(planned, root / sources.egoexolearn, seed=data.seed)

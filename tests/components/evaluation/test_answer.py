@@ -62,7 +62,7 @@ def log_likelihoods(model, processor, sample: dict, *, guidance: bool) -> list[n
     frames = Frames().frames(sample["sample_id"])
     guided = guidance and sample["view"] == "ego"
     visual = layout(model.config, sample["view"], len(frames), guidance=guided)
-    prompt = f"<bos><user>{sample['question']}{visual}<assistant>"
+    prompt = f"<bos>{visual}<user>{sample['question']}<assistant>"
     found = []
     for option in sample["target"]["choices"]:
         ids, whole = (

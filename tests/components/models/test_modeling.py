@@ -12,7 +12,7 @@ from components.models.processing import SPECIAL_TOKENS, layout, normalise
 
 def prompt(processor, config, view, n_frames, question="what does C do?", guidance=False):
     visual = layout(config, view, n_frames, guidance=guidance) if n_frames else ""
-    return f"<bos><user>{question}{visual}<assistant>"
+    return f"<bos>{visual}<user>{question}<assistant>"
 
 
 def encode(processor, texts, side="left"):

@@ -44,7 +44,7 @@ def test_the_processor_expands_frames_as_the_batches_do(processor):
         return_dict=True,
     )
     visual = layout(build.config_of(processor), "ego", 4)
-    ids = processor.tokenizer(f"<bos><user>what does C do?{visual}<assistant>", add_special_tokens=False)["input_ids"]
+    ids = processor.tokenizer(f"<bos>{visual}<user>what does C do?<assistant>", add_special_tokens=False)["input_ids"]
     assert list(out["input_ids"][0]) == ids
     assert np.allclose(np.asarray(out["pixel_values"]), normalise(frames).numpy())
 

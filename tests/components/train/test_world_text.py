@@ -23,7 +23,7 @@ SAMPLES = 120
 
 @pytest.fixture(scope="module")
 def config() -> EgoflowConfig:
-    return EgoflowConfig({"image_size": 64, "patch_size": 8}, tubelet_frames=2, image_tokens=64, video_tokens=16)
+    return EgoflowConfig({"image_size": 64, "patch_size": 8}, tubelet_frames=2, image_tokens=16, video_tokens=16)
 
 
 class Seen:
@@ -70,7 +70,7 @@ def test_a_sample_is_fixed_by_seed_and_index(config, context):
 def test_every_task_of_a_context_is_asked(config):
     for context, tasks in world_text.TASKS.items():
         made = [world_text.sample(config, context, 3, index, RULES) for index in range(SAMPLES)]
-        assert {sample.turn.task for sample in made} == set(tasks)
+        assert {turn.task for sample in made for turn in sample.turns} == set(tasks)
 
 
 def at_step(take: Take, step: int) -> Event | None:
@@ -103,7 +103,8 @@ def is_true_of_event(turn: Turn, take: Take, event: Event) -> bool:
 def test_clips_tell_one_event_of_the_script(config, seen):
     for index in range(SAMPLES):
         sample = world_text.sample(config, "clip", 5, index, RULES)
-        assert any(is_true_of_event(sample.turn, seen.take, event) for event in seen.take.events), sample.turn
+        judged = [all(is_true_of_event(turn, seen.take, event) for turn in sample.turns) for event in seen.take.events]
+        assert any(judged), sample.turns
 
 
 def is_true_of_window(turn: Turn, take: Take) -> bool:
@@ -121,7 +122,7 @@ def is_true_of_window(turn: Turn, take: Take) -> bool:
 def test_windows_tell_when_things_happen_in_the_script(config, seen):
     for index in range(SAMPLES):
         sample = world_text.sample(config, "window", 5, index, RULES)
-        assert is_true_of_window(sample.turn, seen.take), sample.turn
+        assert all(is_true_of_window(turn, seen.take) for turn in sample.turns), sample.turns
 
 
 def boxes_at(take: Take, time_s: float) -> dict[str, np.ndarray]:
@@ -133,17 +134,20 @@ def boxes_at(take: Take, time_s: float) -> dict[str, np.ndarray]:
 def test_images_tell_where_things_are_drawn(config, seen):
     for index in range(SAMPLES):
         sample = world_text.sample(config, "image", 5, index, RULES)
-        boxes, turn = boxes_at(seen.take, seen.time_s), sample.turn
-        if turn.task == "place":
-            x, y = (int(word.strip(",?")) for word in turn.question.split()[-2:])
-            box = boxes[turn.answer.removeprefix("the ")]
-            half_cell = 100 / config.vision_grid / 2 + 1  # number words are whole
-            assert abs((box[0] + box[2]) / 2 - x) <= half_cell and abs((box[1] + box[3]) / 2 - y) <= half_cell
-        else:
-            (name,) = (name for name in boxes if prompts.spatial_question(name) == turn.question)
-            answer = prompts.split_think_answer(turn.answer)[1]
-            said = np.array([int(value) for value in answer.strip("[]").split(",")])
-            assert np.abs(said - boxes[name]).max() <= RULES.box_grid / 2
+        boxes = boxes_at(seen.take, seen.time_s)
+        for turn in sample.turns:
+            assert is_true_of_image(turn, boxes, half_cell=100 / config.grid(1) / 2 + 1), turn
+
+
+def is_true_of_image(turn: Turn, boxes: dict[str, np.ndarray], *, half_cell: float) -> bool:
+    if turn.task == "place":
+        x, y = (int(word.strip(",?")) for word in turn.question.split()[-2:])
+        box = boxes[turn.answer.removeprefix("the ")]
+        return abs((box[0] + box[2]) / 2 - x) <= half_cell and abs((box[1] + box[3]) / 2 - y) <= half_cell
+    (name,) = (name for name in boxes if prompts.spatial_question(name) == turn.question)
+    answer = prompts.split_think_answer(turn.answer)[1]
+    said = np.array([int(value) for value in answer.strip("[]").split(",")])
+    return np.abs(said - boxes[name]).max() <= RULES.box_grid / 2
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +176,8 @@ def test_the_vocabulary_is_small_and_covers_fresh_text(encode, config, data):
     made: list[TextSample] = text.held_out(config, data, 900, seed=77)
     assert not {word for sample in made for bag in sample.bags for word, _ in bag} - set(vocabulary)
     for sample in made:
-        assert encode(f"{sample.turn.question} {sample.turn.answer}") == [], sample.turn
+        for turn in sample.turns:
+            assert encode(f"{turn.question} {turn.answer}") == [], turn
     assert set(SPECIAL_TOKENS + ANSWER_TAGS) <= set(vocabulary)
 
 
