@@ -115,7 +115,8 @@ def _item(sample: dict, task: str, stages: list[Stage], frames_THWC: np.ndarray)
 def _answers(sample_id: str, stages: list[Stage]) -> list[Answer]:
     found = []
     for stage in stages:
-        rows = [row for row in stage.predictions if row["sample_id"] == sample_id]
+        # no score: the metric does not apply, as the hand where the annotator did not name it
+        rows = [row for row in stage.predictions if row["sample_id"] == sample_id and row["score"] is not None]
         if rows:
             scores = [(row["score_name"], f"{row['score']:.2f}") for row in rows]
             found.append(Answer(stage.name, rows[0]["completion"], scores, all(row["score"] >= 0.5 for row in rows)))
