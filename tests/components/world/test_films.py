@@ -1,7 +1,7 @@
 import numpy as np
 
 from components import video
-from components.world.__main__ import build
+from components.world.__main__ import MARK, build
 from components.world.films import film_all
 from components.world.render import render
 
@@ -53,6 +53,7 @@ def test_building_again_leaves_nothing_of_the_world_before(tiny_world, tmp_path)
     old = tmp_path / "raw/e/takes/old/film.mp4"
     old.parent.mkdir(parents=True)
     old.write_bytes(b"of another seed")
+    (tmp_path / "raw/e" / MARK).touch()
     counts = build(tiny_world.params.model_copy(update={"world": few, "sources": sources}), tmp_path)
     assert counts == {"takes": 2, "films": 6} and not old.exists()
     assert len(list(tmp_path.rglob("*.mp4"))) == 6
