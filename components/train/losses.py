@@ -17,8 +17,8 @@ def cycle_consistency(grids: dict[str, Tensor]) -> Tensor:
 def kl_tokens(grids: dict[str, Tensor]) -> Tensor:
     """KL(softmax(y) || softmax(F(x))) over channels, for each patch, averaged; y gives no gradient.
 
-    The patches of the two views show different places, yet this is what makes captions from F(x) work in the miniature:
-    the pooled form matches only the channel means.
+    The patches of the two views show different places, yet in a prototype only this form made captions from F(x) work:
+    the pooled one matches only the channel means.
     """
     return _kl(grids["y"].flatten(2), grids["fx"].flatten(2))
 

@@ -25,7 +25,7 @@ TAKES = 6_000  # takes that the text speaks of; scripting one costs as much as l
 # questions about one context: it is read once, and looking facts up is learned by the number of look-ups
 TURNS = 4
 # context -> share, and task -> share among its questions. Finding an event by its four slots is learned late and at
-# once; "when" asks by a single word, "moment" and "place" ask the inverse (what is at 5?): easy look-ups that help
+# once; "when" asks by a single word, "moment" and "place" ask the inverse (what is at 5?): easy steps towards it
 CONTEXTS = {"clip": 0.40, "window": 0.32, "image": 0.28}
 TASKS = {
     "clip": {"caption": 0.4, "qa": 0.5, "cot": 0.1},
