@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from components import tracking
-from components.report import counts, curves, duration, table
+from components.report import counts, curves, duration, gallery, table
 from components.report.stage import Stage
 
 
@@ -94,3 +94,12 @@ def test_the_made_svg_is_well_formed(page):
     for figure in figures:
         svg = figure[figure.index("<svg") : figure.index("</svg>") + 6]
         assert ElementTree.fromstring(svg).find("polyline").get("points")
+
+
+def test_a_metric_that_does_not_apply_is_not_shown():
+    """A caption has no hand score where the annotator did not name the hand."""
+    scored = {"verb": 1.0, "hand": None}
+    rows = [{"sample_id": "a", "score_name": k, "score": v, "completion": "C cuts"} for k, v in scored.items()]
+    stage = Stage("sft", Path(), False, None, {}, None, rows)
+    (answer,) = gallery._answers("a", [stage])
+    assert answer.scores == [("verb", "1.00")] and answer.good
