@@ -143,6 +143,11 @@ class Stage(_Strict):
     train: dict[str, float] = Field(
         default_factory=dict, description="part -> learning rate; every other part is frozen"
     )
+    muon: float | None = Field(
+        default=None,
+        gt=0,
+        description="learning rate of Muon, which then trains the matrices of transformer layers in place of AdamW",
+    )
     lora: Lora | None = None
     losses: dict[str, float] = Field(default_factory=lambda: {"vtg": 1.0}, description="loss -> weight: vtg, ccl, kl")
     guidance: bool = Field(default=False, description="put F(x) beside x in front of the language model")
@@ -151,6 +156,7 @@ class Stage(_Strict):
     )
     steps: int = Field(gt=0, description="optimiser steps")
     batch: int = Field(gt=0, description="samples per optimiser step over all ranks (prompts for grpo)")
+    turns: int = Field(default=1, ge=1, description="most questions about the frames of a sample; none sees another")
     warmup: float = Field(ge=0, lt=1, description="share of the steps")
     weight_decay: float = Field(ge=0)
     save_steps: int = Field(gt=0, description="steps between resumable checkpoints")

@@ -155,12 +155,20 @@ class EgoflowModel(EgoflowPreTrainedModel):
         grids = {}
         for view, chosen in (("ego", ~order), ("exo", order)):
             if chosen.any():
-                grids[view] = self.encode(frames[chosen].flatten(0, 1), view)
+                grids[view] = self._encode_once(frames[chosen], view)
         guided = step_views["guide"].any(1)
         if guided.any():
             rows = step_views["ego"].nonzero()[:, 0]  # the sample of each ego step
             grids["guide"] = self.mapping_f(grids["ego"][guided[rows]])
         return grids
+
+    def _encode_once(self, tubelets: Tensor, view: str) -> Tensor:
+        """Encode tubelets [N, T, 3, H, W], those that stand there twice once: GRPO shows a group the same frames."""
+        sums = tubelets.flatten(1).sum(1)
+        if len(sums.unique()) == len(sums):  # comparing all pixels costs more, and is needed only here
+            return self.encode(tubelets.flatten(0, 1), view)
+        unlike, places = tubelets.unique(dim=0, return_inverse=True)
+        return self.encode(unlike.flatten(0, 1), view)[places]
 
     def _tokens(self, view: str, grid_NDHW: Tensor, is_step: Tensor, is_patch: Tensor, like: Tensor) -> Tensor:
         """Connect the grids of one view and scatter their tokens to the placeholders [B, L, W]."""
@@ -214,9 +222,18 @@ class EgoflowModel(EgoflowPreTrainedModel):
         use_cache: bool | None = None,
         **kwargs,
     ) -> BaseModelOutputWithPast:
-        """Embed and run the language model; `last_hidden_state` is [B, L, W]."""
+        """Embed and run the language model; `last_hidden_state` is [B, L, W].
+
+        `attention_mask` is [B, L] with 1 for real tokens, or bool [B, 1, L, L]: which token sees which (packing.pad).
+        """
         if inputs_embeds is None:
             inputs_embeds, _ = self.embed(input_ids, pixel_values, facts)
+        if attention_mask is not None and attention_mask.ndim == 4 and self.config._attn_implementation == "eager":
+            # plain attention adds its mask to the scores, sdpa takes it as it is
+            hidden = torch.finfo(inputs_embeds.dtype).min
+            attention_mask = torch.zeros_like(attention_mask, dtype=inputs_embeds.dtype).masked_fill(
+                ~attention_mask, hidden
+            )
         return self.language_model(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,

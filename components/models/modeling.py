@@ -73,7 +73,7 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
 
         Args:
             input_ids: [B, L] with the placeholders of `processing.layout`.
-            attention_mask: [B, L], 1 for real tokens.
+            attention_mask: [B, L], 1 for real tokens, or which token sees which (`EgoflowModel.forward`).
             pixel_values: frames [frames, 3, H, W] of the whole batch, in order.
             labels: [B, L], -100 where there is nothing to learn (vision, question).
             logits_to_keep: give only the logits of the last so many positions; 0 gives all.

@@ -31,9 +31,19 @@ CHAT_TEMPLATE = (
 )
 
 
+def context(visual: str) -> str:
+    """Begin a prompt with the layout of its frames."""
+    return f"<bos>{visual}"
+
+
+def turn(question: str) -> str:
+    """Ask a question, up to where its answer begins."""
+    return f"<user>{question}<assistant>"
+
+
 def prompt(visual: str, question: str) -> str:
     """Put the layout of the frames and a question together, up to where the answer begins: [video ; instruction]."""
-    return f"<bos>{visual}<user>{question}<assistant>"
+    return context(visual) + turn(question)
 
 
 def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:

@@ -1,47 +1,19 @@
-"""Samples to batches: which sample at which step, and their tokens, labels and frames."""
+"""Samples to batches: which frames at which step, and the questions about them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch.utils.data import Dataset
 
 from components import records
 from components.data.frames import FrameStore
 from components.models.configuration import EgoflowConfig
-from components.models.processing import EgoflowProcessor, layout, normalise, prompt
-
-IGNORE = -100  # labels that give no loss
-
-
-def tokenize(
-    processor: EgoflowProcessor, visual: str, question: str, answer: str | None = None
-) -> tuple[list[int], list[int]]:
-    """Give (prompt ids, answer ids); the answer ends with <eos>, and is empty where none is given."""
-    encode = processor.tokenizer
-    asked = encode(prompt(visual, question), add_special_tokens=False)["input_ids"]
-    return asked, encode(f"{answer}<eos>", add_special_tokens=False)["input_ids"] if answer is not None else []
-
-
-def learned(processor: EgoflowProcessor, visual: str, question: str, answer: str) -> tuple[list[int], list[int]]:
-    """Give (ids, labels) of one question and answer; only the answer is learned."""
-    asked, said = tokenize(processor, visual, question, answer)
-    return asked + said, [IGNORE] * len(asked) + said
-
-
-def pad(rows: list[tuple[list[int], list[int]]], pad_id: int) -> dict[str, torch.Tensor]:
-    """Right-pad (ids, labels) rows to input_ids, attention_mask and labels, all [B, L]."""
-    length = max(len(ids) for ids, _ in rows)
-    input_ids = torch.full((len(rows), length), pad_id)
-    labels = torch.full((len(rows), length), IGNORE)
-    mask = torch.zeros((len(rows), length), dtype=torch.long)
-    for number, (ids, wanted) in enumerate(rows):
-        input_ids[number, : len(ids)] = torch.tensor(ids)
-        mask[number, : len(ids)] = 1
-        labels[number, : len(ids)] = torch.tensor(wanted)
-    return {"input_ids": input_ids, "attention_mask": mask, "labels": labels}
+from components.models.processing import EgoflowProcessor, layout, normalise
+from components.train.packing import pad, row
 
 
 def draw_order(
@@ -81,7 +53,7 @@ def draw_order(
 
 
 class SampleDataset(Dataset):
-    """The samples of a stage in the order of its steps: item i is the sample that step i // batch sees."""
+    """The frames of a stage in the order of its steps, each with questions: item i is what step i // batch sees."""
 
     def __init__(
         self,
@@ -90,6 +62,7 @@ class SampleDataset(Dataset):
         *,
         steps: int,
         batch: int,
+        turns: int = 1,
         seed: int,
         guidance: bool,
         paired: bool,
@@ -100,7 +73,8 @@ class SampleDataset(Dataset):
         Args:
             data: the data folder of the pipeline.
             mixture: `corpus/task/view` to its share of the stage; no other sample is used.
-            steps, batch, seed: see `draw_order`.
+            steps, batch, seed: see `draw_order`; the batch counts frames (clips, images, windows).
+            turns: most questions about the same frames; when frames come again, other questions do.
             guidance: put F(x) beside x for ego samples.
             paired: give the frames of the same moment in an exo view too; only samples that have them are used.
             contract: digest of the sampling contract that the recipe's data parameters ask for.
@@ -123,20 +97,30 @@ class SampleDataset(Dataset):
             raise ValueError(
                 f"mixture names {missing}, of which data/dataset has no training sample; mend the recipe's mixture"
             )
-        self.weights = keys.map(lambda key: mixture[key] / sizes[key]).to_numpy()
+        frames = pd.factorize(keys + table["media"].astype(str))[0]
+        self.questions = list(pd.Series(frames).groupby(frames).indices.values())
+        first = np.array([rows[0] for rows in self.questions])
+        each = keys.iloc[first]
+        self.weights = each.map(mixture).to_numpy() / each.map(each.value_counts()).to_numpy()
         kinds = table["frame_kind"].astype("category").cat.codes.to_numpy().astype(np.int64)  # pandas counts in int8
-        groups = kinds * 1000 + table["answer"].str.len().to_numpy()
+        lengths = table["answer"].str.len().to_numpy()
+        groups = kinds[first] * 10_000 + np.array([lengths[rows[:turns]].sum() for rows in self.questions])
         self.order = draw_order(groups, self.weights, steps=steps, batch=batch, seed=seed)
-        self.samples = table.to_dict("records")
+        self.times = pd.Series(self.order).groupby(self.order).cumcount().to_numpy()  # how often the frames came before
+        self.samples, self.turns = table.to_dict("records"), turns
         self.guidance, self.paired = guidance, paired
 
     def __len__(self) -> int:
         return len(self.order)
 
     def __getitem__(self, index: int) -> dict:
-        sample = self.samples[self.order[index]]
+        rows = self.questions[self.order[index]]
+        begin = self.times[index] * self.turns
+        asked = [self.samples[rows[(begin + turn) % len(rows)]] for turn in range(min(self.turns, len(rows)))]
+        sample = asked[0]
         item = {
             **sample,
+            "turns": [(each["question"], each["answer"]) for each in asked],
             "frames": self.store.frames(sample["sample_id"]),
             "guidance": self.guidance and sample["view"] == "ego",
         }
@@ -152,13 +136,12 @@ class Collate:
         self.config, self.processor = config, processor
 
     def __call__(self, items: list[dict]) -> dict[str, torch.Tensor]:
-        """Give input_ids, attention_mask, labels [B, L], pixel_values and, where paired, paired_pixel_values."""
+        """Give what `packing.pad` gives, pixel_values and, where paired, paired_pixel_values."""
         rows = [
-            learned(
+            row(
                 self.processor,
                 layout(self.config, item["view"], len(item["frames"]), guidance=item["guidance"]),
-                item["question"],
-                item["answer"],
+                item["turns"],
             )
             for item in items
         ]

@@ -85,6 +85,8 @@ def environment(root: Path, *, threads: int) -> dict[str, str]:
         # two processes share two cores: waiting threads must not spin
         "OMP_WAIT_POLICY": "PASSIVE",
         "TORCH_EXTENSIONS_DIR": str(root / ".cache" / "torch_extensions"),
+        # DeepSpeed compiles Muon's few small products, which takes longer than they do
+        "TORCH_COMPILE_DISABLE": "1",
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -42,6 +42,7 @@ def samples(stage: params.Stage, data: params.Data, folder: Path) -> SampleDatas
         stage.mixture,
         steps=stage.steps,
         batch=stage.batch,
+        turns=stage.turns,
         seed=stage.seed,
         guidance=stage.guidance,
         paired=bool(set(stage.losses) - {"vtg"}),
@@ -52,7 +53,9 @@ def samples(stage: params.Stage, data: params.Data, folder: Path) -> SampleDatas
 def groups(model: nn.Module, stage: params.Stage) -> list[dict]:
     """The optimiser groups of a stage."""
     lora_rate = stage.lora.lr if stage.lora else None
-    return optimiser_groups(model, stage.train, lora_rate=lora_rate, weight_decay=stage.weight_decay)
+    return optimiser_groups(
+        model, stage.train, lora_rate=lora_rate, weight_decay=stage.weight_decay, muon_rate=stage.muon
+    )
 
 
 def _text(model, processor, stage, architecture, data, folder, log) -> Parts:

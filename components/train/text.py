@@ -11,9 +11,9 @@ from components import params, prompts
 from components.metrics import box_iou, temporal_iou
 from components.models.configuration import EgoflowConfig
 from components.models.modeling import EgoflowForConditionalGeneration
-from components.models.processing import EgoflowProcessor, build_tokenizer
+from components.models.processing import EgoflowProcessor, build_tokenizer, prompt
 from components.train import world_text
-from components.train.batch import learned, pad, tokenize
+from components.train.packing import pad, row
 from components.train.trainer import Losses
 from components.train.world_text import TextSample
 
@@ -34,7 +34,7 @@ def tokenizer(draft: EgoflowConfig, data: params.Data) -> PreTrainedTokenizerFas
     """Train the tokenizer on the questions and answers of some takes, and on every instruction."""
     turns = [turn for sample in held_out(draft, data, TEXTS_FOR_VOCABULARY, seed=0) for turn in sample.turns]
     texts = [f"{turn.question} {turn.answer}" for turn in turns]
-    return build_tokenizer([*texts, *world_text.CAPTIONING, *world_text.RECOGNITION])
+    return build_tokenizer([*texts, world_text.IDLE, *world_text.CAPTIONING, *world_text.RECOGNITION])
 
 
 def held_out(config: EgoflowConfig, data: params.Data, count: int, *, seed: int) -> list[TextSample]:
@@ -67,20 +67,12 @@ class CollateText:
         self.processor = processor
 
     def __call__(self, samples: list[TextSample]) -> dict[str, torch.Tensor]:
-        """Give input_ids, attention_mask, labels [B, L] and the bags: fact_ids and fact_weights [placeholders, K]."""
-        rows = [self.turns(sample) for sample in samples]
+        """Give what `packing.pad` gives, and the bags: fact_ids and fact_weights [placeholders, K]."""
+        rows = [
+            row(self.processor, sample.visual, [(turn.question, turn.answer) for turn in sample.turns])
+            for sample in samples
+        ]
         return {**pad(rows, self.processor.tokenizer.pad_token_id), **self.bags(samples)}
-
-    def turns(self, sample: TextSample) -> tuple[list[int], list[int]]:
-        """Give the ids of the visual tokens and all turns, and the labels beside them: only answers are learned."""
-        ids, labels = [], []
-        for number, turn in enumerate(sample.turns):
-            visual = sample.visual if number == 0 else ""
-            asked, said = learned(self.processor, visual, turn.question, turn.answer)
-            later = number > 0  # a later turn has no <bos>
-            ids += asked[later:]
-            labels += said[later:]
-        return ids, labels
 
     def bags(self, samples: list[TextSample]) -> dict[str, torch.Tensor]:
         """Pad all bags of a batch to one width; weight 0 where there is no word."""
@@ -107,7 +99,8 @@ def losses(numbers: list[int]) -> Losses:
 
     def compute(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         facts = (batch["fact_ids"], batch["fact_weights"])
-        logits = model(batch["input_ids"], batch["attention_mask"], facts=facts).logits[:, :-1].flatten(0, 1)
+        tokens = {name: batch[name] for name in ("input_ids", "attention_mask", "position_ids")}
+        logits = model(**tokens, facts=facts).logits[:, :-1].flatten(0, 1)
         labels = batch["labels"][:, 1:].flatten()
         weights = torch.ones(logits.shape[-1], device=logits.device)
         weights[numbers] = NUMBER_WEIGHT
@@ -164,8 +157,10 @@ def measure(
     for start in range(0, len(ordered), 64):
         group = ordered[start : start + 64]
         first = [sample.turns[0] for sample in group]
-        rows = [tokenize(processor, s.visual, turn.question)[0] for s, turn in zip(group, first, strict=True)]
-        batch = processor.tokenizer.pad({"input_ids": rows}, padding_side="left", return_tensors="pt")
+        texts = [prompt(s.visual, turn.question) for s, turn in zip(group, first, strict=True)]
+        batch = processor.tokenizer(
+            texts, add_special_tokens=False, padding=True, padding_side="left", return_tensors="pt"
+        )
         bags = collate.bags(group)
         embeds, _ = model.model.embed(batch["input_ids"], facts=(bags["fact_ids"], bags["fact_weights"]))
         mask = batch["attention_mask"]

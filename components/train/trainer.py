@@ -12,6 +12,7 @@ from transformers.trainer_utils import SchedulerType
 
 from components import params
 from components.models.backbone import part_of
+from components.models.build import has_bf16_cpu
 from components.tracking import MetricLog
 
 DEEPSPEED = Path(__file__).resolve().parents[2] / "infra" / "deepspeed"
@@ -35,7 +36,8 @@ def arguments(stage: params.Stage, output: Path) -> dict:
         "lr_scheduler_type": SchedulerType.COSINE,
         "warmup_steps": round(stage.warmup * stage.steps),
         "weight_decay": stage.weight_decay,
-        "max_grad_norm": 1.0,
+        # ZeRO clips what Muon has orthogonalised, whose norm says nothing
+        "max_grad_norm": 0.0 if stage.muon else 1.0,
         "save_strategy": "steps",
         "save_steps": stage.save_steps,
         "save_total_limit": 1,
@@ -53,7 +55,12 @@ def arguments(stage: params.Stage, output: Path) -> dict:
 
 
 def optimiser_groups(
-    model: nn.Module, rates: dict[str, float], *, lora_rate: float | None, weight_decay: float
+    model: nn.Module,
+    rates: dict[str, float],
+    *,
+    lora_rate: float | None,
+    weight_decay: float,
+    muon_rate: float | None = None,
 ) -> list[dict]:
     """Put every trainable parameter into exactly one group, by part and by whether it decays.
 
@@ -63,19 +70,28 @@ def optimiser_groups(
         rates: part -> learning rate.
         lora_rate: learning rate of the adapters, wherever they sit.
         weight_decay: of matrices; vectors (norms, biases, markers) do not decay.
+        muon_rate: learning rate of the matrices of transformer layers under Muon; None leaves all to AdamW. Embeddings,
+            heads, connectors and mappings are AdamW's in any case.
     """
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            if "lora_" in name:
+            # DeepSpeed's ZeRO looks for this flag at every parameter
+            parameter.use_muon = bool(muon_rate) and ".layers." in name and parameter.ndim == 2 and "lora_" not in name
+            if parameter.use_muon:
+                rate = muon_rate
+            elif "lora_" in name:
                 rate = lora_rate
             elif name.startswith("pretext."):
                 rate = max(rates.values())
             else:
                 rate = rates[part_of(name)]
             decay = weight_decay if parameter.ndim > 1 else 0.0
-            groups.setdefault((rate, decay), []).append(parameter)
-    return [{"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()]
+            groups.setdefault((rate, decay, parameter.use_muon), []).append(parameter)
+    return [
+        {"params": members, "lr": rate, "weight_decay": decay} | ({"use_muon": muon} if muon_rate else {})
+        for (rate, decay, muon), members in groups.items()
+    ]
 
 
 class LogToTracking(TrainerCallback):
@@ -106,14 +122,19 @@ class StageTrainer(Trainer):
         return torch.utils.data.SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
 
     def create_optimizer(self, model=None) -> torch.optim.Optimizer:
-        """Make AdamW (0.9, 0.999) over the stage's groups (systems §1.4)."""
-        self.optimizer = torch.optim.AdamW(self.groups, betas=(0.9, 0.999))
+        """Make AdamW (0.9, 0.999) over the stage's groups (systems §1.4), or DeepSpeed's Muon where they ask for it."""
+        if "use_muon" in self.groups[0]:
+            from deepspeed.runtime.zero.muon.muon_optimizer import MuonWithAuxAdam
+
+            self.optimizer = MuonWithAuxAdam(self.groups)
+        else:
+            self.optimizer = torch.optim.AdamW(self.groups, betas=(0.9, 0.999))
         return self.optimizer
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Sum the stage's losses; "total" is what is trained, the others are logged."""
         # a CPU has no bf16 engine in DeepSpeed that keeps float32 weights: autocast halves the time of a step
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.args.use_cpu):
+        with torch.autocast("cpu", torch.bfloat16, enabled=has_bf16_cpu()):
             parts = self.losses(model, inputs)
         for name, value in parts.items():
             self._sums[name] = self._sums.get(name, 0.0) + float(value.detach() if torch.is_tensor(value) else value)

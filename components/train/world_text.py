@@ -23,17 +23,18 @@ from components.world.script import Event, Take, scene_at, script_take
 FIRST_TAKE = 1_000_000  # far from the takes that are rendered
 TAKES = 6_000  # takes that the text speaks of; scripting one costs as much as learning from it
 # questions about one context: it is read once, and looking facts up is learned by the number of look-ups
-TURNS = 4
-# context -> share, and task -> share among its questions. Finding an event by its four slots is learned late and at
-# once; "when" asks by a single word, "moment" and "place" ask the inverse (what is at 5?): easy steps towards it
-CONTEXTS = {"clip": 0.40, "window": 0.32, "image": 0.28}
+TURNS = {"clip": 4, "window": 8, "image": 6}
+# context -> share, and task -> share among its questions. Finding an event by its slots is learned late and at once;
+# "when" asks by any words that name it, in few tokens; "place" asks the inverse of a box: what is at 5, 40?
+CONTEXTS = {"clip": 0.30, "window": 0.40, "image": 0.30}
 TASKS = {
     "clip": {"caption": 0.4, "qa": 0.5, "cot": 0.1},
-    "window": {"ground_temporal": 0.5, "when": 0.2, "moment": 0.2, "long": 0.1},
+    "window": {"ground_temporal": 0.2, "when": 0.75, "long": 0.05},
     "image": {"ground_spatial": 0.7, "place": 0.3},
 }
 CAPTIONING = [text for texts in egoit.CAPTIONING.values() for text in texts]
 RECOGNITION = [text for texts in egoit.RECOGNITION.values() for text in texts]
+IDLE = "nothing"  # an empty bag would leave the bare time, which then outshouts every real step
 Bag = list[tuple[str, float]]  # words and weights of one placeholder
 
 
@@ -80,11 +81,11 @@ def sample(config: EgoflowConfig, context: str, seed: int, index: int, rules: Ru
         visual, bags, ask = {"clip": _clip, "window": _window, "image": _image}[context](config, rng, take, rules)
         tasks = TASKS[context]
         shares = np.array(list(tasks.values()))
-        drawn = rng.choice(list(tasks), size=2 * TURNS, p=shares / shares.sum())
-        # what this context cannot be asked gives None, and a question twice would be read off its first answer
+        drawn = rng.choice(list(tasks), size=2 * TURNS[context], p=shares / shares.sum())
+        # what this context cannot be asked gives None; to ask twice teaches nothing
         turns = {turn.question: turn for turn in (ask(str(task)) for task in drawn) if turn is not None}
         if turns:
-            return TextSample(visual, bags, tuple(turns.values())[:TURNS])
+            return TextSample(visual, bags, tuple(turns.values())[: TURNS[context]])
 
 
 def _clip(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: Rules) -> Context:
@@ -162,10 +163,7 @@ def _window(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: 
     acting = [_during(take, (step + 0.5) * step_s) for step in range(steps)]
     bags: list[Bag] = []
     for event in acting:
-        words, weight = (
-            ("nothing",),
-            2.0,
-        )  # an empty bag would leave the bare time, which then outshouts every real step
+        words, weight = (IDLE,), 2.0
         if event is not None:
             facts = take.facts(event)
             words, weight = (*facts.verb.split(), facts.colour, facts.type, facts.hand), 1.0
@@ -177,20 +175,21 @@ def _window(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: 
         if task == "long":
             qas = long.questions([(take.facts(e), e.start_s, e.end_s) for e in take.events])
             return Turn(task, (qa := qas[rng.integers(len(qas))]).question, qa.answer) if qas else None
-        if task == "moment":  # mostly while something happens: idle steps are many and all alike
-            time_s = rng.uniform(event.start_s, event.end_s) if rng.random() < 0.8 else rng.uniform(0, take.take_s)
-            step = min(steps - 1, int(time_s / step_s))
-            there = acting[step]
-            return Turn(task, f"at {step}?", long.phrase(take.facts(there)) if there else "nothing")
         if task == "when":
-            word = str(rng.choice((facts.verb, facts.colour, facts.type)))
-            if sum(word in long.phrase(take.facts(other)) for other in take.events) > 1:
+            named = rng.permutation(3)[: rng.integers(1, 4)]  # in any number: the verb, the colour, the type
+            events = [_words(take.facts(other)) for other in take.events]
+            if sum(all(words[n] == _words(facts)[n] for n in named) for words in events) > 1:
                 return None
-            return Turn(task, f"when: {word}?", prompts.format_span(event.start_s, event.end_s, rules.time_step_s))
+            said = " ".join(_words(facts)[n] for n in sorted(named))
+            return Turn(task, f"when: {said}?", prompts.format_span(event.start_s, event.end_s, rules.time_step_s))
         answer = prompts.temporal_answer(facts, event.start_s, event.end_s, rules.time_step_s)
         return Turn(task, prompts.temporal_question(facts), answer)
 
     return layout(config, view, rules.window_frames), bags, ask
+
+
+def _words(facts: prompts.Facts) -> tuple[str, str, str]:
+    return facts.verb, facts.colour, facts.type
 
 
 def _during(take: Take, time_s: float) -> Event | None:

@@ -43,6 +43,24 @@ def test_a_mixed_batch_gives_what_each_sample_gives_alone(model, processor):
         torch.testing.assert_close(together[number], alone, atol=1e-4, rtol=1e-4)
 
 
+def test_frames_that_stand_twice_are_encoded_once_and_answer_the_same(model, processor, monkeypatch):
+    text = prompt(processor, model.config, "ego", 2)
+    one, other = frames(2, seed=0), frames(2, seed=1)
+    shown = torch.cat([one, other, one, one])
+    encoded = []
+    encode_tubelets = type(model.model).encode
+    monkeypatch.setattr(
+        type(model.model),
+        "encode",
+        lambda self, tubelets, view: encoded.append(len(tubelets)) or encode_tubelets(self, tubelets, view),
+    )
+    together = model(**encode(processor, [text] * 4), pixel_values=shown).logits[:, -1]
+    assert encoded == [4]  # two tubelets of two frames
+    for number, pixels in enumerate((one, other, one, one)):
+        alone = model(**encode(processor, [text]), pixel_values=pixels).logits[0, -1]
+        torch.testing.assert_close(together[number], alone, atol=1e-4, rtol=1e-4)
+
+
 def test_frames_order_and_time_reach_the_answer(model, processor):
     text = encode(processor, [prompt(processor, model.config, "ego", 16)])
     pixels = frames(16)

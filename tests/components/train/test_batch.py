@@ -1,8 +1,11 @@
+from collections import Counter
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.train.batch import IGNORE, draw_order, pad
+from components.data.frames import FrameStore
+from components.train.batch import SampleDataset, draw_order
 
 
 @settings(max_examples=50, deadline=None)
@@ -36,9 +39,21 @@ def test_mixture_shares_are_kept():
     assert abs((order < 10).mean() - 0.5) < 0.05
 
 
-def test_only_answers_are_learned():
-    rows = [([1, 2, 3, 4, 5], [IGNORE, IGNORE, IGNORE, 4, 5]), ([1, 6], [IGNORE, 6])]
-    batch = pad(rows, pad_id=0)
-    assert batch["input_ids"].tolist() == [[1, 2, 3, 4, 5], [1, 6, 0, 0, 0]]
-    assert batch["labels"].tolist() == [[IGNORE, IGNORE, IGNORE, 4, 5], [IGNORE, 6, IGNORE, IGNORE, IGNORE]]
-    assert batch["attention_mask"].tolist() == [[1] * 5, [1, 1, 0, 0, 0]]
+def test_questions_about_the_same_frames_come_together_and_take_turns(tiny_data):
+    mixture = {"egore/ground_temporal/ego": 1.0}
+    digest = FrameStore(tiny_data / "frames").contract["digest"]
+    options = {"seed": 5, "guidance": False, "paired": False, "contract": digest}
+    samples = SampleDataset(tiny_data, mixture, steps=12, batch=4, turns=2, **options)
+    by_question = {(row["take_id"], row["question"]): row for row in samples.samples}
+    asked = Counter()
+    for index in range(len(samples)):
+        item = samples[index]
+        for question, answer in item["turns"]:
+            truth = by_question[item["take_id"], question]
+            assert truth["answer"] == answer and truth["media"][0]["video_id"] == item["media"][0]["video_id"]
+            asked[item["take_id"], question] += 1
+        assert len(set(item["turns"])) == min(2, sum(take == item["take_id"] for take, _ in by_question))
+    assert set(asked) == set(by_question)
+    for take in {take for take, _ in asked}:
+        counts = [count for (of, _), count in asked.items() if of == take]
+        assert max(counts) - min(counts) <= 1

@@ -128,6 +128,18 @@ def test_every_trainable_parameter_is_in_one_group_with_its_own_rate(model):
         assert held == expected, name
 
 
+def test_muon_takes_the_matrices_of_transformer_layers_and_nothing_else(model):
+    rates = {"language_model": 1e-3, "ego_encoder": 1e-4, "ego_connector": 1e-3}
+    checkpoints.prepare(model, rates, None)
+    groups = optimiser_groups(model, rates, lora_rate=None, weight_decay=0.02, muon_rate=0.01)
+    by_muon = {id(parameter) for group in groups if group["use_muon"] for parameter in group["params"]}
+    assert {group["lr"] for group in groups if group["use_muon"]} == {0.01}
+    for name, parameter in model.named_parameters():
+        inside = ".language_model.layers." in name or ".ego_encoder" in name and ".layers." in name
+        assert (id(parameter) in by_muon) == (inside and parameter.ndim == 2), name
+    assert sum(len(group["params"]) for group in groups) == len(trainable(model))
+
+
 def test_pretext_heads_take_the_highest_rate_of_the_stage(model):
     rates = {"ego_encoder": 1e-4, "ego_connector": 5e-4}
     checkpoints.prepare(model, rates, None)

@@ -81,7 +81,7 @@ def test_prompts_follow_the_order_of_the_steps(tiny_data):
     samples = SampleDataset(tiny_data, mixture, steps=3, batch=4, seed=5, guidance=False, paired=False, contract=digest)
     prompts = prompts_of(samples)
     assert len(prompts) == 12
-    drawn = [samples.samples[index] for index in samples.order]
+    drawn = [samples[index] for index in range(12)]
     assert [row["prompt"][0]["content"] for row in prompts] == [sample["question"] for sample in drawn]
     assert [list(row["box_xyxy"]) for row in prompts] == [list(sample["target"]["box_xyxy"]) for sample in drawn]
     # the true answer, as it is trained on, earns the full format reward and nearly all of the overlap

@@ -1,0 +1,75 @@
+"""Questions to tokens: a context stands once, and every question about it sees the context and itself alone.
+
+Ten questions about one window of frames then cost one reading of the window, and give the gradient of ten samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from components.models.processing import EgoflowProcessor, context, turn
+
+IGNORE = -100  # labels that give no loss
+
+
+@dataclass(frozen=True)
+class Row:
+    """A context and its questions as tokens; lists of one length.
+
+    Args:
+        ids: token ids.
+        labels: the ids of answers, IGNORE elsewhere: only answers are learned.
+        turns: 0 for the tokens of the context, k for those of question k.
+        positions: place of each token; every question goes on where the context ends.
+    """
+
+    ids: list[int]
+    labels: list[int]
+    turns: list[int]
+    positions: list[int]
+
+
+def row(processor: EgoflowProcessor, visual: str, turns: Sequence[tuple[str, str]]) -> Row:
+    """Tokenize a context and (question, answer) pairs about it; every answer ends with <eos>."""
+
+    def encode(text: str) -> list[int]:
+        return processor.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    ids = encode(context(visual))
+    length = len(ids)
+    made = Row(ids, [IGNORE] * length, [0] * length, list(range(length)))
+    for number, (question, answer) in enumerate(turns, start=1):
+        asked, said = encode(turn(question)), encode(f"{answer}<eos>")
+        size = len(asked) + len(said)
+        made.ids.extend(asked + said)
+        made.labels.extend([IGNORE] * len(asked) + said)
+        made.turns.extend([number] * size)
+        made.positions.extend(range(length, length + size))
+    return made
+
+
+def pad(rows: Sequence[Row], pad_id: int) -> dict[str, torch.Tensor]:
+    """Right-pad rows to a batch.
+
+    Returns:
+        input_ids, labels, position_ids [B, L] and attention_mask [B, 1, L, L], true where a token (third axis) sees
+        another (fourth): earlier ones of the context and of its own question.
+    """
+    length = max(len(row.ids) for row in rows)
+
+    def padded(lists: list[list[int]], value: int) -> torch.Tensor:
+        return torch.tensor([values + [value] * (length - len(values)) for values in lists])
+
+    turns = padded([row.turns for row in rows], -1)
+    mine, theirs = turns.unsqueeze(2), turns.unsqueeze(1)
+    # padding sees the context and padding: a position that sees nothing would give NaN
+    sees = ((mine == theirs) | (theirs == 0)) & torch.ones(length, length, dtype=torch.bool).tril()
+    return {
+        "input_ids": padded([row.ids for row in rows], pad_id),
+        "labels": padded([row.labels for row in rows], IGNORE),
+        "position_ids": padded([row.positions for row in rows], 0),
+        "attention_mask": sees.unsqueeze(1),
+    }
