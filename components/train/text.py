@@ -54,9 +54,10 @@ class TextDataset(Dataset):
         return self.steps * self.batch
 
     def __getitem__(self, index: int) -> TextSample:
-        shares = np.array(list(world_text.CONTEXTS.values()))
-        rng = np.random.default_rng((self.seed, index // self.batch, 3))
-        context = list(world_text.CONTEXTS)[rng.choice(len(shares), p=shares / shares.sum())]
+        step = index // self.batch
+        contexts = {"window": 1.0} if step < world_text.WINDOWS_FIRST * self.steps else world_text.CONTEXTS
+        rng = np.random.default_rng((self.seed, step, 3))
+        context = str(rng.choice(list(contexts), p=list(contexts.values())))
         return world_text.sample(self.config, context, self.seed, index, self.rules)
 
 

@@ -7,6 +7,7 @@ file and no held-out take is involved: its takes have indices of their own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,14 +24,17 @@ from components.world.script import Event, Take, scene_at, script_take
 FIRST_TAKE = 1_000_000  # far from the takes that are rendered
 TAKES = 6_000  # takes that the text speaks of; scripting one costs as much as learning from it
 # questions about one context: it is read once, and looking facts up is learned by the number of look-ups
-TURNS = {"clip": 4, "window": 8, "image": 6}
-# context -> share, and task -> share among its questions. Finding an event by its slots is learned late and at once;
-# "when" asks by any words that name it, in few tokens; "place" asks the inverse of a box: what is at 5, 40?
-CONTEXTS = {"clip": 0.30, "window": 0.40, "image": 0.30}
+TURNS = {"clip": 4, "window": 6, "image": 5}
+ENTRIES = 8  # of a list
+# finding an event by its slots is learned late and at once, and sooner when nothing else is read until then (measured)
+WINDOWS_FIRST = 0.38  # share of the steps
+# context -> share after that, and task -> share among its questions. "when" asks by any words that name an event, in
+# few tokens; "place" asks the inverse of a box: what is at 5, 40?
+CONTEXTS = {"clip": 0.50, "window": 0.15, "image": 0.35}
 TASKS = {
     "clip": {"caption": 0.4, "qa": 0.5, "cot": 0.1},
-    "window": {"ground_temporal": 0.2, "when": 0.75, "long": 0.05},
-    "image": {"ground_spatial": 0.7, "place": 0.3},
+    "window": {"times": 0.35, "ground_temporal": 0.25, "when": 0.35, "long": 0.05},
+    "image": {"boxes": 0.25, "ground_spatial": 0.5, "place": 0.25},
 }
 CAPTIONING = [text for texts in egoit.CAPTIONING.values() for text in texts]
 RECOGNITION = [text for texts in egoit.RECOGNITION.values() for text in texts]
@@ -139,12 +143,19 @@ def _image(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: R
     acting = scene_at(take, time_s).acting or take.events[0]
     shapes = [shape for shape in ego_shapes(take, time_s) if shape.visible]
 
+    def box(shape) -> tuple[float, ...]:
+        points = np.clip(np.concatenate(shape.polygons), 0, 1) * 100
+        return (*points.min(0), *points.max(0))
+
     def ask(task: str) -> Turn | None:
         if not shapes:
             return None
         shape = shapes[rng.integers(len(shapes))]
-        points = np.clip(np.concatenate(shape.polygons), 0, 1) * 100
-        box_xyxy = (*points.min(0), *points.max(0))
+        box_xyxy = box(shape)
+        if task == "boxes":
+            told = [shapes[number] for number in rng.permutation(len(shapes))[:ENTRIES]]
+            entries = [f"{each.name} {_numbers(prompts.format_box(box(each), rules.box_grid))}" for each in told]
+            return Turn(task, "all boxes", " ; ".join(entries))
         if task == "place":
             cells = [min(side - 1, int((box_xyxy[axis] + box_xyxy[axis + 2]) / 200 * side)) for axis in (0, 1)]
             x, y = ((cell * 100 + 50) // side for cell in cells)
@@ -176,20 +187,32 @@ def _window(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: 
             qas = long.questions([(take.facts(e), e.start_s, e.end_s) for e in take.events])
             return Turn(task, (qa := qas[rng.integers(len(qas))]).question, qa.answer) if qas else None
         if task == "when":
-            named = rng.permutation(3)[: rng.integers(1, 4)]  # in any number: the verb, the colour, the type
-            events = [_words(take.facts(other)) for other in take.events]
-            if sum(all(words[n] == _words(facts)[n] for n in named) for words in events) > 1:
-                return None
-            said = " ".join(_words(facts)[n] for n in sorted(named))
+            said, event = _reference(take, rng)
             return Turn(task, f"when: {said}?", prompts.format_span(event.start_s, event.end_s, rules.time_step_s))
+        if task == "times":
+            told = [_reference(take, rng) for _ in range(ENTRIES)]
+            spans = [prompts.format_span(each.start_s, each.end_s, rules.time_step_s) for _, each in told]
+            entries = [f"{said} {_numbers(span)}" for (said, _), span in zip(told, spans, strict=True)]
+            return Turn(task, "all times", " ; ".join(entries))
         answer = prompts.temporal_answer(facts, event.start_s, event.end_s, rules.time_step_s)
         return Turn(task, prompts.temporal_question(facts), answer)
 
     return layout(config, view, rules.window_frames), bags, ask
 
 
-def _words(facts: prompts.Facts) -> tuple[str, str, str]:
-    return facts.verb, facts.colour, facts.type
+def _reference(take: Take, rng: np.random.Generator) -> tuple[str, Event]:
+    """Draw an event, and one to three of its words that name no other: "red", "washes bowl"."""
+    events = [(facts.verb, facts.colour, facts.type) for facts in map(take.facts, take.events)]
+    while True:
+        number = int(rng.integers(len(events)))
+        named = sorted(rng.permutation(3)[: rng.integers(1, 4)])
+        if sum(all(words[n] == events[number][n] for n in named) for words in events) == 1:
+            return " ".join(events[number][n] for n in named), take.events[number]
+
+
+def _numbers(answer: str) -> str:
+    """Leave the numbers of a written interval or box: "(3, 6)" is 3 6."""
+    return " ".join(re.findall(r"[\d.]+", answer))
 
 
 def _during(take: Take, time_s: float) -> Event | None:

@@ -77,11 +77,15 @@ def is_subset(words: str, phrase: str) -> bool:
     return set(words.split()) <= set(phrase.split())
 
 
+def named_by(take: Take, words: str) -> list[Event]:
+    """The events of which a few words are said."""
+    return [event for event in take.events if is_subset(words, long.phrase(take.facts(event)))]
+
+
 def asked_of(take: Take, turn: Turn) -> list[Event]:
     """The events that a temporal question can mean."""
     if turn.task == "when":
-        words = turn.question.removeprefix("when: ").removesuffix("?")
-        return [event for event in take.events if is_subset(words, long.phrase(take.facts(event)))]
+        return named_by(take, turn.question.removeprefix("when: ").removesuffix("?"))
     return [event for event in take.events if prompts.temporal_question(take.facts(event)) == turn.question]
 
 
@@ -109,6 +113,10 @@ def is_true_of_window(turn: Turn, take: Take) -> bool:
     events = [(take.facts(event), event.start_s, event.end_s) for event in take.events]
     if turn.task == "long":
         return any((qa.question, qa.answer) == (turn.question, turn.answer) for qa in long.questions(events))
+    if turn.task == "times":
+        entries = [entry.rsplit(maxsplit=2) for entry in turn.answer.split(" ; ")]
+        told = [(named_by(take, words), (float(start), float(end))) for words, start, end in entries]
+        return all([(event.start_s, event.end_s) for event in named] == [span] for named, span in told)
     (event,) = asked_of(take, turn)
     parts = prompts.split_think_answer(turn.answer)
     return prompts.parse_span(parts[1] if parts else turn.answer) == (event.start_s, event.end_s)
@@ -139,6 +147,10 @@ def is_true_of_image(turn: Turn, boxes: dict[str, np.ndarray], *, half_cell: flo
         x, y = (int(word.strip(",?")) for word in turn.question.split()[-2:])
         box = boxes[turn.answer.removeprefix("the ")]
         return abs((box[0] + box[2]) / 2 - x) <= half_cell and abs((box[1] + box[3]) / 2 - y) <= half_cell
+    if turn.task == "boxes":
+        entries = [entry.rsplit(maxsplit=4) for entry in turn.answer.split(" ; ")]
+        wrong = [np.abs(np.array(box, dtype=float) - boxes[name]).max() for name, *box in entries]
+        return max(wrong) <= RULES.box_grid / 2
     (name,) = (name for name in boxes if prompts.spatial_question(name) == turn.question)
     answer = prompts.split_think_answer(turn.answer)[1]
     said = np.array([int(value) for value in answer.strip("[]").split(",")])
