@@ -11,6 +11,7 @@ in a pool of threads.
 from __future__ import annotations
 
 import argparse
+import base64
 import contextlib
 import ctypes
 import json
@@ -62,7 +63,9 @@ def command(
         run_id: MLflow run that the stage logs into.
         provenance: key, digests and commit, kept in the checkpoint.
     """
-    launcher = [sys.executable, "-m", "deepspeed.launcher.runner", "--num_accelerators", str(ranks)]
+    # the launcher's part for one node: its part for many imports torch once more to find out that this is the one
+    world = base64.urlsafe_b64encode(json.dumps({"localhost": list(range(ranks))}).encode()).decode()
+    launcher = [sys.executable, "-m", "deepspeed.launcher.launch", "--world_info", world]
     launcher += ["--master_addr", "127.0.0.1", "--master_port", str(_free_port()), "--no_local_rank"]
     arguments = ["--recipe", str(recipe), "--stage", stage, "--data", str(data), "--output", str(output)]
     arguments += ["--parents", json.dumps({part: str(path) for part, path in parents.items()}), "--run-id", run_id]

@@ -100,7 +100,7 @@ def make(root: Path) -> Path:
     for path, text in {
         "deepspeed/__init__.py": "",
         "deepspeed/launcher/__init__.py": "",
-        "deepspeed/launcher/runner.py": LAUNCHER,
+        "deepspeed/launcher/launch.py": LAUNCHER,
         "components/train/__main__.py": TRAIN,
         "components/evaluate.py": EVALUATE,
         "components/report.py": REPORT,
