@@ -128,6 +128,10 @@ class Grpo(_Strict):
     beta: float = Field(ge=0, description="weight of the KL to the reference")
     temperature: float = Field(gt=0)
     max_completion_tokens: int = Field(ge=1)
+    scale: Literal["group", "batch", "none"] = Field(
+        default="group",
+        description="whose standard deviation divides the advantages; that of a group blows small differences up",
+    )
     rewards: dict[str, float] = Field(description="reward function of components/rewards -> weight")
 
 

@@ -42,15 +42,16 @@ def pipeline(recipe: str = tasks.RECIPE, dry_run: bool = False) -> Finished | No
         summary.show_plan(recipe)
         return None
     started_s = time.monotonic()
-    tasks.open_job(recipe, dataset=None)  # a mistake in the recipe comes out before the data is made
-    with tasks.stopping() as stop:
+    job = tasks.open_job(recipe, dataset=None)  # a mistake in the recipe comes out before the data is made
+    with tasks.stopping() as stop, tasks.pipeline_run("pipeline", job) as run_id:
+        base = train.start_without_data(job, run_id, stop)  # the base models train while the data is made
         data_stages = data.refresh(stop)
         job = tasks.open_job(recipe, dataset=data.digest())
-        with tasks.pipeline_run("pipeline", job) as run_id:
-            # each stage is evaluated beside the training of the next
-            stages = train.train_stages(job, run_id, stop, after=evaluate.Beside(job, run_id, stop))
-            decision = tasks.as_task(promote.promote_stage, "promote")(job, stages[-1], stop)
-            page = tasks.as_task(write_report, "report")(job, stages, run_id)
+        tracking.set_tags(run_id, {"dataset_digest": job.dataset})
+        # each stage is evaluated beside the training of the next
+        stages = train.train_stages(job, run_id, stop, after=evaluate.Beside(job, run_id, stop), started=base)
+        decision = tasks.as_task(promote.promote_stage, "promote")(job, stages[-1], stop)
+        page = tasks.as_task(write_report, "report")(job, stages, run_id)
     return Finished(data_stages, stages, decision, page, run_id, time.monotonic() - started_s)
 
 

@@ -114,10 +114,10 @@ def pipeline_run(kind: str, job: Job) -> Iterator[str]:
         kind: "pipeline" for the whole path, which `retrain` compares with; else the name of the flow.
         job: gives the tags.
     """
-    tags = {"dataset_digest": job.dataset, "code_digest": job.code, "git_commit": git_commit(job.root)}
-    run_id = tracking.open_pipeline_run(
-        f"{kind} {job.recipe.name}", tags={"kind": kind, "recipe": str(job.recipe_path), **tags}
-    )
+    tags = {"kind": kind, "recipe": str(job.recipe_path), "code_digest": job.code, "git_commit": git_commit(job.root)}
+    if job.dataset is not None:
+        tags["dataset_digest"] = job.dataset
+    run_id = tracking.open_pipeline_run(f"{kind} {job.recipe.name}", tags=tags)
     status = "KILLED"  # what stays when a signal ends the block
     try:
         yield run_id

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from prefect import flow
 from prefect.futures import PrefectFuture
@@ -26,8 +27,20 @@ def train(recipe: str = tasks.RECIPE) -> list[Outcome]:
         return train_stages(job, run_id, stop, after=lambda outcome, _threads: tasks.shown(outcome, run_id))
 
 
+def start_without_data(job: Job, pipeline_run_id: str, stop: Stop) -> dict[str, PrefectFuture[Outcome]]:
+    """Start the stages of the first level that read no dataset; give name -> future."""
+    first = plan.levels(job.recipe.stages, threads=tasks.cores())[0]
+    alone = [stage for stage in first if stage.algorithm in plan.WITHOUT_DATASET]
+    return {stage.name: _start(job, stage, pipeline_run_id, stop) for stage in alone}
+
+
 def train_stages(
-    job: Job, pipeline_run_id: str, stop: Stop, *, after: Callable[[Outcome, int], Outcome | PrefectFuture[Outcome]]
+    job: Job,
+    pipeline_run_id: str,
+    stop: Stop,
+    *,
+    after: Callable[[Outcome, int], Outcome | PrefectFuture[Outcome]],
+    started: Mapping[str, PrefectFuture[Outcome]] = MappingProxyType({}),
 ) -> list[Outcome]:
     """Run the stages level by level; the stages of a level at the same time.
 
@@ -37,6 +50,7 @@ def train_stages(
         stop: ends the processes.
         after: given each finished stage and the threads it may use; it may start work (an evaluation) that goes on
             beside the next level, and gives the outcome or its future.
+        started: stages that run already.
 
     Raises:
         StageFailed: a stage failed twice; with the last lines of its log.
@@ -45,15 +59,17 @@ def train_stages(
     levels = plan.levels(job.recipe.stages, threads=budget)
     finished = []
     for number, level in enumerate(levels):
-        started = [
-            tasks.as_task(train_stage, f"train {stage.name}", retries=1).submit(job, stage, pipeline_run_id, stop)
-            for stage in level
-        ]
-        outcomes = [future.result() for future in started]
+        running = [started.get(stage.name) or _start(job, stage, pipeline_run_id, stop) for stage in level]
+        outcomes = [future.result() for future in running]
         # beside another training it takes what the threads of that leave; alone, all
         threads = 1 if number + 1 < len(levels) else budget
         finished += [after(outcome, threads) for outcome in outcomes]
     return [future.result() if isinstance(future, PrefectFuture) else future for future in finished]
+
+
+def _start(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> PrefectFuture[Outcome]:
+    task = tasks.as_task(train_stage, f"train {stage.name}", retries=1)
+    return task.submit(job, stage, pipeline_run_id, stop)
 
 
 def train_stage(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> Outcome:

@@ -49,6 +49,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     Raises:
         ValueError: the recipe and the parents or the data do not fit; the message says where to mend it.
     """
+    import deepspeed
     import torch
     from transformers import set_seed
 
@@ -57,6 +58,8 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     from components.train import checkpoints, stages, trainer
 
     began_s = time.monotonic()
+    # only inference reduces through shared memory, and its first use would compile for half a minute
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     build.register()
     set_seed(stage.seed)
     output = options.output

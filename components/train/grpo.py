@@ -86,7 +86,7 @@ def trainer(
         temperature=grpo.temperature,
         max_completion_length=grpo.max_completion_tokens,
         reward_weights=list(grpo.rewards.values()),
-        scale_rewards="group",
+        scale_rewards=grpo.scale,
         loss_type="grpo",
         gradient_checkpointing=False,
         shuffle_dataset=False,

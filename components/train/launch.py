@@ -85,8 +85,8 @@ def environment(root: Path, *, threads: int) -> dict[str, str]:
         # DeepSpeed compiles with the ninja of the same virtual environment
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         "OMP_NUM_THREADS": str(threads),
-        # two processes share two cores: waiting threads must not spin
-        "OMP_WAIT_POLICY": "PASSIVE",
+        # threads that wait spin for some microseconds, not milliseconds: an evaluation shares the cores
+        "GOMP_SPINCOUNT": "30000",
         "TORCH_EXTENSIONS_DIR": str(root / ".cache" / "torch_extensions"),
         # DeepSpeed compiles Muon's few small products, which takes longer than they do
         "TORCH_COMPILE_DISABLE": "1",

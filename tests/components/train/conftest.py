@@ -19,8 +19,8 @@ SMALL_MODEL = {
 SMALL_STAGE = {"steps": 2, "batch": 4, "save_steps": 1, "warmup": 0.0, "threads": 1}
 
 CHANGES = {
-    # what a killed run is compared with
-    "stage3": {"steps": 6, "save_steps": 2},
+    # what a killed run is compared with; with Muon, so that its momentum must come back too
+    "stage3": {"steps": 6, "save_steps": 2, "muon": 0.01},
     # a policy that never meets the format has no gradient at its first step: decay moves what the optimiser holds
     "grpo": {"weight_decay": 0.1},
 }
