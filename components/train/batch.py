@@ -91,7 +91,10 @@ class SampleDataset(Dataset):
         self.store = FrameStore(data / "frames")
         self.store.check(contract)
         usable &= table["sample_id"].map(self.store.__contains__)
-        table, keys = table[usable].reset_index(drop=True), keys[usable].reset_index(drop=True)
+        # shuffled, or the first question about a frame would always be about what its annotator drew first
+        table = table[usable].sample(frac=1, random_state=seed)
+        keys = keys[table.index].reset_index(drop=True)
+        table = table.reset_index(drop=True)
         sizes = keys.value_counts()
         if missing := sorted(set(mixture) - set(sizes.index)):
             raise ValueError(
