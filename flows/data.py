@@ -51,8 +51,7 @@ def repro(name: str, stop: Stop) -> Outcome:
         how = next((word for text, word in NOT_RUN.items() if f"Stage '{name}' {text}" in line), how)
 
     launch.supervise(
-        # the longest base model is the longest way through a first run: it gets its core before the data does
-        ["nice", "-n", "10", *DVC, "repro", "--single-item", name],
+        [*DVC, "repro", "--single-item", name],
         launch.environment(Path.cwd(), threads=tasks.cores()),
         log_path=tasks.LOGS / f"data-{name}.log",
         timeout_s=TIMEOUT_S,

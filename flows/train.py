@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from prefect import flow
-from prefect.futures import PrefectFuture
+from prefect.futures import PrefectFuture, as_completed
 from prefect.logging import get_run_logger
 
 from components import history, tracking
@@ -28,10 +28,13 @@ def train(recipe: str = tasks.RECIPE) -> list[Outcome]:
 
 
 def start_without_data(job: Job, pipeline_run_id: str, stop: Stop) -> dict[str, PrefectFuture[Outcome]]:
-    """Start the stages of the first level that read no dataset; give name -> future."""
+    """Start the stages of the first level that read no dataset; give name -> future, once a core is free for others."""
     first = plan.levels(job.recipe.stages, threads=tasks.cores())[0]
     alone = [stage for stage in first if stage.algorithm in plan.WITHOUT_DATASET]
-    return {stage.name: _start(job, stage, pipeline_run_id, stop) for stage in alone}
+    running = {stage.name: _start(job, stage, pipeline_run_id, stop) for stage in alone}
+    if sum(stage.ranks * stage.threads for stage in alone) >= tasks.cores():
+        next(as_completed(list(running.values())))
+    return running
 
 
 def train_stages(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,13 @@ class SampleDataset(Dataset):
         self.times = pd.Series(self.order).groupby(self.order).cumcount().to_numpy()  # how often the frames came before
         self.samples, self.turns = table.to_dict("records"), turns
         self.guidance, self.paired = guidance, paired
+        schedule = {"steps": steps, "batch": batch, "turns": turns, "seed": seed}
+        self._made_of = (data, mixture), {**schedule, "guidance": guidance, "paired": paired, "contract": contract}
+
+    def __reduce__(self) -> tuple:
+        # `datasets` pickles what it transforms, to name its cache: rows would take seconds, and minutes at scale
+        given, named = self._made_of
+        return partial(SampleDataset, **named), given
 
     def __len__(self) -> int:
         return len(self.order)

@@ -1,3 +1,4 @@
+import pickle
 from collections import Counter
 
 import numpy as np
@@ -57,3 +58,5 @@ def test_questions_about_the_same_frames_come_together_and_take_turns(tiny_data)
     for take in {take for take, _ in asked}:
         counts = [count for (of, _), count in asked.items() if of == take]
         assert max(counts) - min(counts) <= 1
+    again = pickle.loads(pickle.dumps(samples))
+    assert len(pickle.dumps(samples)) < 10_000 and again[7]["turns"] == samples[7]["turns"]
