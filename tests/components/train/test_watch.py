@@ -17,7 +17,7 @@ ACCURACY = {"box_iou", "temporal_iou"}
 
 
 def records(count: int = 40, **curves: np.ndarray | float) -> list[dict]:
-    """What a healthy run logs, but for the given curves; `_` in a name stands for `/`."""
+    """What a healthy run logs, but for the given curves; `__` in a name stands for `/`."""
     healthy = {
         "rewards/format/mean": 1.0,
         "rewards/box_iou/mean": 0.5,
