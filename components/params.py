@@ -124,6 +124,20 @@ class Lora(_Strict):
     lr: float = Field(gt=0)
 
 
+class Watch(_Strict):
+    """When a GRPO run pauses itself with a checkpoint (components/train/watch.py); raise a limit to go on."""
+
+    window: int = Field(default=10, ge=2, description="logged records that are looked at")
+    trade: float = Field(
+        default=0.1,
+        ge=0,
+        description="the format reward may not rise by more while a reward of accuracy falls by more, in a window",
+    )
+    kl: float = Field(default=1.0, ge=0, description="highest KL to the reference, median of three records; needs beta")
+    shortest: float = Field(default=0.5, ge=0, le=1, description="least completion length, as a share of the start's")
+    cut: float = Field(default=0.9, ge=0, le=1, description="greatest share of completions cut at the longest length")
+
+
 class Grpo(_Strict):
     """Group-relative policy optimisation (systems §0.2)."""
 
@@ -136,6 +150,10 @@ class Grpo(_Strict):
         description="whose standard deviation divides the advantages; that of a group blows small differences up",
     )
     rewards: dict[str, float] = Field(description="reward function of components/rewards -> weight")
+    rollouts_every: int = Field(
+        default=0, ge=0, description="optimiser steps between two pages that show what is sampled; 0 for none"
+    )
+    watch: Watch | None = Field(default=Watch(), description="when the run pauses itself; null for never")
 
 
 class Stage(_Strict):

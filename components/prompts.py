@@ -83,6 +83,40 @@ def split_think_answer(completion: str) -> tuple[str, str] | None:
     return match.group(1).strip(), match.group(2).strip()
 
 
+MOST_CITED = 3  # key frames that an answer may name, k of systems §3
+_CITED = re.compile(r"<frames>(.*?)</frames>", re.DOTALL)
+_NUMBERS = re.compile(r"\s*\d{1,4}(?:\s*,\s*\d{1,4})*\s*")
+
+
+def cite_frames(question: str, n_frames: int) -> str:
+    """Ask for the key frames too (K-cite, systems §3); the prompt shows the frames in order, numbered from 0.
+
+    >>> cite_frames("when?", 16)
+    'when? the frames are 0 to 15; inside think, name at most 3 that show it: <frames>i,j,k</frames>'
+    """
+    wanted = "<frames>i,j,k</frames>"
+    return (
+        f"{question} the frames are 0 to {n_frames - 1}; inside think, name at most {MOST_CITED} that show it: {wanted}"
+    )
+
+
+def parse_frames(thought: str) -> set[int] | None:
+    """Read the frames that a thought cites; None unless exactly one list of numbers stands there.
+
+    >>> sorted(parse_frames("it is cut <frames>4, 2</frames>"))
+    [2, 4]
+    """
+    lists = _CITED.findall(thought)
+    if len(lists) != 1 or not _NUMBERS.fullmatch(lists[0]):
+        return None
+    return {int(number) for number in lists[0].split(",")}
+
+
+def same_words(one: str, other: str) -> bool:
+    """Compare two answers but for case and spacing, for a word-level tokenizer puts its own spaces."""
+    return "".join(one.split()).casefold() == "".join(other.split()).casefold()
+
+
 def format_box(box_xyxy: tuple[float, float, float, float], grid: int) -> str:
     """Write a box in percent of the frame as integers, rounded to multiples of `grid`.
 

@@ -105,6 +105,25 @@ def sample_frame_indices(start_s: float, end_s: float, *, fps: float, n_frames: 
     return np.clip(indices, 0, total_frames - 1)
 
 
+def frames_within(start_s: float, end_s: float, *, window_s: float, n_frames: int) -> list[int]:
+    """Give the numbers of the frames of a window that show an event, by the same rule: the middles of equal segments.
+
+    Args:
+        start_s, end_s: the event, seconds from the start of the window, end exclusive.
+        window_s: length of the window, seconds.
+        n_frames: frames of the window.
+
+    Returns:
+        Numbers from 0, in order; the frame nearest to the event's middle where it falls between two.
+
+    >>> frames_within(4.0, 8.0, window_s=16.0, n_frames=8)
+    [2, 3]
+    """
+    times_s = (np.arange(n_frames) + 0.5) * (window_s / n_frames)
+    inside_event = np.flatnonzero((start_s <= times_s) & (times_s < end_s))
+    return inside_event.tolist() or [int(np.abs(times_s - (start_s + end_s) / 2).argmin())]
+
+
 def decode(path: Path, indices: np.ndarray, *, size_px: int) -> np.ndarray:
     """Decode chosen frames and resize them (by area) to a square.
 

@@ -19,7 +19,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from components import params, tracking
 from components.train import plan
-from components.train.launch import StageStopped
+from components.train.launch import StagePaused, StageStopped
 
 RECIPE = "params/recipes/miniature.yaml"
 DATA_PARAMS = Path("params/data.yaml")
@@ -137,7 +137,7 @@ def shown(outcome: Outcome, pipeline_run_id: str) -> Outcome:
 
 
 def as_task(body: Callable, name: str, *, retries: int = 0) -> Task:
-    """Make a Prefect task of a function: no result cache (DVC and MLflow are the caches), no retry once stopped."""
+    """Make a Prefect task of a function: no result cache (DVC and MLflow are), no retry once stopped or paused."""
     return task(
         body,
         name=name,
@@ -151,7 +151,8 @@ def as_task(body: Callable, name: str, *, retries: int = 0) -> Task:
 
 
 def _may_retry(_task: Task, _run: object, state: object) -> bool:
-    return not isinstance(state.result(raise_on_failure=False), StageStopped)
+    # a paused stage waits for a person, and would only pause again
+    return not isinstance(state.result(raise_on_failure=False), StageStopped | StagePaused)
 
 
 def runner() -> ThreadPoolTaskRunner:

@@ -57,6 +57,7 @@ def train_stages(
 
     Raises:
         StageFailed: a stage failed twice; with the last lines of its log.
+        StagePaused: a stage paused itself; with what came, what is allowed and where to change it.
     """
     budget = tasks.cores()
     levels = plan.levels(job.recipe.stages, threads=budget)
@@ -130,7 +131,15 @@ def _launch(job: Job, stage: Stage, run_id: str, stop: Stop, *, provenance: dict
         provenance=provenance,
     )
     env = launch.environment(job.root, threads=stage.threads)
-    launch.supervise(command, env, log_path=log_path, timeout_s=stage.timeout_minutes * 60, cwd=job.root, stop=asked)
+    timeout_s = stage.timeout_minutes * 60
+    try:
+        launch.supervise(command, env, log_path=log_path, timeout_s=timeout_s, cwd=job.root, stop=asked)
+    except launch.StagePaused as paused:
+        evidence = checkpoint / "paused.json"
+        tracking.log_artifacts(run_id, evidence, "paused")
+        raise launch.StagePaused(
+            f"{plan.pause_of(checkpoint)}\nThe numbers: {evidence}\nThe whole log: {log_path}"
+        ) from paused
     tracking.log_artifacts(run_id, log_path, "log")
     # the launcher ends with 0 when a signal ends its inner half, so its exit code alone proves nothing
     if not plan.is_finished(checkpoint):

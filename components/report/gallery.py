@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from components.images import data_uri
 from components.prompts import parse_box, parse_span, split_think_answer
 from components.records import SAMPLE, read_table
 from components.report.stage import Stage
@@ -103,7 +103,7 @@ def _item(sample: dict, task: str, stages: list[Stage], frames_THWC: np.ndarray)
         task=task,
         question=sample["question"],
         truth=_truth(target),
-        frames=[(f"{times_s[index]:.1f} s", _data_uri(frames_THWC[index])) for index in shown],
+        frames=[(f"{times_s[index]:.1f} s", data_uri(frames_THWC[index])) for index in shown],
         truth_box_xyxy=target["box_xyxy"],
         predicted_box_xyxy=parse_box(last[1]) if last and target["kind"] == "box" else None,
         bars=_bars(target, answers, window_s) if target["kind"] == "span" else [],
@@ -144,11 +144,3 @@ def _bars(target: dict, answers: list[Answer], window_s: float) -> list[Bar]:
         if parts and (span := parse_span(parts[1])):
             bars.append(bar(answer.stage, *span, truth=False))
     return bars
-
-
-def _data_uri(frame_HWC: np.ndarray) -> str:
-    import cv2
-
-    ok, jpeg = cv2.imencode(".jpg", frame_HWC[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
-    assert ok, f"OpenCV could not encode a frame of shape {frame_HWC.shape}"
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg.tobytes()).decode()

@@ -1,6 +1,6 @@
 """Reward for the right option of a multiple-choice question."""
 
-from components.prompts import split_think_answer
+from components.rewards.right import is_right
 
 
 def choice_reward(completion: str, sample: dict) -> float | None:
@@ -20,15 +20,4 @@ def choice_reward(completion: str, sample: dict) -> float | None:
     >>> choice_reward("Blue", {"question_type": "colour", "target": target})
     1.0
     """
-    target = sample["target"]
-    if target["kind"] != "choice":
-        return None
-    parts = split_think_answer(completion)
-    if parts is None and sample["question_type"] == "cot":
-        return 0.0
-    answer = parts[1] if parts else completion
-    return float(_plain(answer) == _plain(target["choices"][target["answer_index"]]))
-
-
-def _plain(text: str) -> str:
-    return "".join(text.split()).casefold()
+    return float(is_right(completion, sample)) if sample["target"]["kind"] == "choice" else None

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from components import history
-from components.tracking.runs import BATCH, client, tracking_uri
+from components.tracking.runs import BATCH, client, log_artifacts, tracking_uri
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,7 @@ class MetricLog:
         self._run_id, self._spool, self._interval_s = run_id, spool, interval_s
         self._file = spool.open("a")
         self._sent_bytes, self._warned = 0, False
+        self._files: list[tuple[Path, str]] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._send_until_stopped, name="metric-log", daemon=True)
         self._thread.start()
@@ -47,6 +48,10 @@ class MetricLog:
         self._file.write(json.dumps(row) + "\n")
         self._file.flush()
 
+    def attach(self, path: Path, folder: str) -> None:
+        """Have a file copied into `folder` of the run's artifacts; returns without waiting for the server."""
+        self._files.append((path, folder))
+
     def close(self, timeout_s: float = 30.0) -> int:
         """Send what is left and give the number of records that the server does not have (they stay in the spool)."""
         self._stop.set()
@@ -55,6 +60,9 @@ class MetricLog:
         left = len(history.read(self._spool, self._sent_bytes)[0])
         if left:
             logger.warning("%d records did not reach %s; all of them stand in %s", left, tracking_uri(), self._spool)
+        if self._files:
+            paths = [str(path) for path, _ in self._files]
+            logger.warning("%d files did not reach %s; they stay where they are: %s", len(paths), tracking_uri(), paths)
         return left
 
     def _send_until_stopped(self) -> None:
@@ -75,15 +83,15 @@ class MetricLog:
         from mlflow.entities import Metric
 
         rows, offset = history.read(self._spool, self._sent_bytes)
-        if not rows:
-            return
         metrics = [
             Metric(name, value, int(row["time_s"] * 1000), row["step"])
             for row in rows
             for name, value in row.items()
             if name not in ("step", "time_s")
         ]
-        store = client()
         for start in range(0, len(metrics), BATCH):
-            store.log_batch(self._run_id, metrics=metrics[start : start + BATCH])
+            client().log_batch(self._run_id, metrics=metrics[start : start + BATCH])
         self._sent_bytes = offset
+        while self._files:
+            log_artifacts(self._run_id, *self._files[0])
+            del self._files[0]

@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 
-def main() -> None:
-    """Read the command line and train."""
+def main() -> int:
+    """Read the command line and train; give the exit code."""
     parser = argparse.ArgumentParser(prog="components.train", description=__doc__.splitlines()[0])
     parser.add_argument("--recipe", type=Path, required=True)
     parser.add_argument("--stage", required=True, help="name of a stage of the recipe")
@@ -40,11 +40,14 @@ def main() -> None:
             f"stage {options.stage!r} is not in {options.recipe}, allowed are {[s.name for s in recipe.stages]}"
         )
     parents = {part: Path(folder) / "model" for part, folder in options.parents.items()}
-    train(recipe, stage, params.load(options.params, params.Data), parents, options)
+    return train(recipe, stage, params.load(options.params, params.Data), parents, options)
 
 
-def train(recipe, stage, data_params, parents: dict[str, Path], options: argparse.Namespace) -> None:
+def train(recipe, stage, data_params, parents: dict[str, Path], options: argparse.Namespace) -> int:
     """Build or assemble the model, train the stage's parts, leave a checkpoint folder.
+
+    Returns:
+        0, or `watch.PAUSED` where the run paused itself: then the folder has a resumable checkpoint and paused.json.
 
     Raises:
         ValueError: the recipe and the parents or the data do not fit; the message says where to mend it.
@@ -54,6 +57,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     from transformers import set_seed
 
     from components.models import build
+    from components.rewards import ACCURACY
     from components.tracking import MetricLog
     from components.train import checkpoints, stages, trainer
 
@@ -71,11 +75,14 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     checkpoints.prepare(model, stage.train, stage.lora)
     resume = checkpoints.last_resumable(output / "trainer")
     from_step = int(resume.name.split("-")[1]) if resume else None
+    if is_main:
+        (output / "paused.json").unlink(missing_ok=True)
     log = MetricLog(options.run_id, output / "history.jsonl", from_step=from_step) if is_main else None
     callbacks = [trainer.LogToTracking(log)] if log else []
+    watching = None
 
     if stage.algorithm == "grpo":
-        from components.train import grpo  # TRL costs every other stage a second and a half
+        from components.train import grpo, rollouts, watch  # TRL costs every other stage a second and a half
 
         samples = stages.samples(stage, data_params, options.data)
         groups = stages.groups(model, stage)
@@ -84,6 +91,11 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
         engine = grpo.trainer(
             model, processor, stage, samples, groups=groups, output=output / "trainer", callbacks=callbacks
         )
+        every, pages = stage.grpo.rollouts_every, output / "rollouts"
+        engine.add_callback(rollouts.Rollouts(engine, stage=stage.name, every=every, folder=pages, log=log))
+        if stage.grpo.watch is not None:
+            watching = watch.Watch(ACCURACY & stage.grpo.rewards.keys(), stage.grpo.watch.model_dump())
+            engine.add_callback(watching)
     else:
         wrapped, dataset, collate, losses, more = stages.ALGORITHMS[stage.algorithm](
             model, processor, stage, recipe.model, data_params, options.data, log
@@ -100,7 +112,12 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     result = engine.train(resume_from_checkpoint=str(resume) if resume else None)
     if stage.algorithm == "contrastive":
         stages.contrastive.share_tower(model)
-    if is_main:
+    finding = watching.finding if watching else None
+    if is_main and finding:
+        log.close()
+        watch.write(output, finding, stage.name)
+        sys.stderr.write(finding.message(stage.name) + "\n")
+    elif is_main:
         seconds = round(time.monotonic() - began_s, 1)
         log.close()
         provenance = {**options.provenance, "stage": stage.name, "recipe": recipe.name, "params": stage.model_dump()}
@@ -109,11 +126,12 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
         checkpoints.save(model, processor, output, provenance)
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
+    return watch.PAUSED if finding else 0
 
 
 if __name__ == "__main__":
-    main()
+    code = main()
     # ZeRO-3 on two CPU ranks sometimes aborts at interpreter exit, when everything is saved already
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)

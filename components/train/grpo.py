@@ -11,49 +11,71 @@ from PIL import Image
 from trl import GRPOConfig, GRPOTrainer
 
 from components import params
+from components.prompts import cite_frames
 from components.rewards import REWARDS
 from components.train.batch import SampleDataset
 from components.train.trainer import arguments
+from components.video import frames_within
+
+# a second group, shown the frames that are not salient, would give this reward its accuracies
+NEEDS_TWO_GROUPS = frozenset({"key_frames_contrast"})
 
 
-def prompts_of(samples: SampleDataset) -> Dataset:
+def prompts_of(samples: SampleDataset, *, cite: bool = False) -> Dataset:
     """Give TRL's columns for the samples, in the order in which the steps see them; frames are read when asked for.
 
-    Columns: `prompt` (one user message), `images` (the frames), and the target, flat, for the rewards.
+    Columns: `prompt` (one user message), `images` (the frames), and `sample`, what the rewards read.
+
+    Args:
+        samples: of the stage.
+        cite: ask for the key frames too, where they are known.
     """
 
     def rows(batch: dict[str, list[int]]) -> dict[str, list]:
         items = [samples[index] for index in batch["index"]]
-        spans = [item["target"]["span"] for item in items]
+        rewarded = [rewarded_part(item) for item in items]
+        questions = [
+            cite_frames(item["question"], len(item["frames"])) if cite and part["salient_frames"] else item["question"]
+            for item, part in zip(items, rewarded, strict=True)
+        ]
         return {
-            "prompt": [[{"role": "user", "content": item["question"]}] for item in items],
+            "prompt": [[{"role": "user", "content": question}] for question in questions],
             "images": [[Image.fromarray(frame) for frame in item["frames"]] for item in items],
-            "kind": [item["target"]["kind"] for item in items],
-            "box_xyxy": [item["target"]["box_xyxy"] for item in items],
-            "span_s": [None if span is None else (span["start_s"], span["end_s"]) for span in spans],
+            "sample": rewarded,
         }
 
     return Dataset.from_dict({"index": list(range(len(samples)))}).with_transform(rows)
+
+
+def rewarded_part(item: dict) -> dict:
+    """Give what the rewards read of a sample, and `salient_frames`: the frames inside the event that is asked for.
+
+    Only the target of a grounding question says where to look; for any other the salient frames are None.
+    """
+    target, salient = item["target"], None
+    if target["kind"] == "span" and len(item["media"]) == 1:
+        window, span = item["media"][0], target["span"]
+        window_s = window["end_s"] - window["start_s"]
+        salient = frames_within(span["start_s"], span["end_s"], window_s=window_s, n_frames=len(item["frames"]))
+    return {"target": target, "question_type": item["question_type"], "salient_frames": salient}
 
 
 def reward_function(name: str) -> Callable[..., list[float | None]]:
     """Wrap a pure reward for TRL, which passes columns; None stays None: not applicable.
 
     Raises:
-        ValueError: no such reward.
+        ValueError: no such reward, or one that this trainer cannot feed.
     """
     if name not in REWARDS:
         raise ValueError(f"reward {name!r} is unknown, allowed are {sorted(REWARDS)}; mend the recipe")
+    if name in NEEDS_TWO_GROUPS:
+        raise ValueError(
+            f"reward {name!r} compares two groups of one prompt, this trainer samples one; allowed are "
+            f"{sorted(set(REWARDS) - NEEDS_TWO_GROUPS)}; mend the recipe"
+        )
 
-    def reward(completions, kind, box_xyxy, span_s, **columns) -> list[float | None]:
-        targets = [
-            {"kind": k, "box_xyxy": box, "span": None if s is None else {"start_s": s[0], "end_s": s[1]}}
-            for k, box, s in zip(kind, box_xyxy, span_s, strict=True)
-        ]
-        return [
-            REWARDS[name](completion[0]["content"], {"target": target})
-            for completion, target in zip(completions, targets, strict=True)
-        ]
+    def reward(completions, sample, **columns) -> list[float | None]:
+        return [REWARDS[name](said[0]["content"], row) for said, row in zip(completions, sample, strict=True)]
 
     reward.__name__ = name
     return reward
@@ -99,7 +121,7 @@ def trainer(
         model=model,
         reward_funcs=[reward_function(name) for name in grpo.rewards],
         args=config,
-        train_dataset=prompts_of(samples),
+        train_dataset=prompts_of(samples, cite="key_frames_cite" in grpo.rewards),
         processing_class=processor,
         callbacks=callbacks,
         groups=groups,

@@ -29,6 +29,7 @@ import psutil
 
 LAST_LINES = 30
 POLL_S = 0.2
+PAUSED = 75  # exit code of a stage that paused itself: EX_TEMPFAIL of <sysexits.h>
 PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 
 
@@ -38,6 +39,10 @@ class StageFailed(RuntimeError):  # noqa: N818  (it is an outcome, and reads as 
 
 class StageStopped(StageFailed):
     """A supervised process was told to stop."""
+
+
+class StagePaused(StageFailed):
+    """A training stage paused itself and waits for a person; it left a resumable checkpoint."""
 
 
 def command(
@@ -132,6 +137,7 @@ def supervise(
     Raises:
         StageFailed: exit code other than 0, or timeout; with the last lines of output and the log path.
         StageStopped: `stop` gave a reason.
+        StagePaused: exit code `PAUSED`.
     """
     log_path.parent.mkdir(parents=True, exist_ok=True)
     # -P: this folder must not come first on the watchdog's import path
@@ -160,6 +166,8 @@ def supervise(
     finally:
         _end(process, grace_s)
     lines.read(last=True)
+    if why is None and process.returncode == PAUSED:
+        why, kind = f"paused itself (exit code {PAUSED})", StagePaused
     if why is None and process.returncode != 0:
         why = f"ended with exit code {process.returncode}, expected 0"
     if why is not None:

@@ -20,9 +20,16 @@ if TYPE_CHECKING:
 TRAINING = "components/train/__main__.py"
 EVALUATION = "components/evaluate.py"
 # They carry numbers and do not make them; the values read by params.py stand in the keys themselves.
-NOT_CODE = ("components/tracking", "components/history.py", "components/params.py")
-# These fields of a stage say when it is stopped, saved or measured, not what it learns.
-NOT_IN_KEY = frozenset({"timeout_minutes", "save_steps", "evaluate"})
+NOT_CODE = (
+    "components/tracking",
+    "components/history.py",
+    "components/params.py",
+    "components/images.py",
+    "components/train/rollouts.py",
+    "components/train/watch.py",
+)
+# These fields of a stage say when it is stopped, saved, shown or measured, not what it learns.
+NOT_IN_KEY = {"timeout_minutes": True, "save_steps": True, "evaluate": True, "grpo": {"rollouts_every", "watch"}}
 DATASET_STAGES = ("dataset", "frames")
 # The base models train on worlds rendered on the fly, so a change of the dataset leaves them as they are.
 WITHOUT_DATASET = frozenset({"text", "contrastive"})
@@ -121,7 +128,7 @@ def stage_key(
     return _sha256(
         {
             "model": recipe.model.model_dump(mode="json"),
-            "stage": stage.model_dump(mode="json", exclude=set(NOT_IN_KEY)),
+            "stage": stage.model_dump(mode="json", exclude=NOT_IN_KEY),
             "data": dataset if reads_dataset else dict(world),
             "parents": {part: parents[name] for part, name in stage.parents.items()},
             "code": code,
@@ -150,6 +157,11 @@ def checkpoint_dir(root: Path, stage: str, key: str) -> Path:
 def is_finished(checkpoint: Path) -> bool:
     """Say whether a checkpoint folder is complete: `stage.json` is written last."""
     return (checkpoint / "stage.json").is_file()
+
+
+def pause_of(checkpoint: Path) -> str:
+    """Give the words with which a stage paused itself: what came, what is allowed, where to change it."""
+    return json.loads((checkpoint / "paused.json").read_text())["message"]
 
 
 def levels(stages: Sequence[Stage], *, threads: int) -> list[list[Stage]]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from components import video
 from components.guard import Guard
-from components.video import VideoError, sample_frame_indices
+from components.video import VideoError, frames_within, sample_frame_indices
 
 N_FRAMES, SIZE_PX, FPS = 24, 64, 8
 
@@ -54,6 +54,17 @@ def test_an_image_span_gives_its_own_frame_however_often_asked(frame, n_frames):
 def test_as_many_frames_as_the_span_holds_are_each_taken_once(first, n_frames):
     indices = sample_frame_indices(first / 8, (first + n_frames) / 8, fps=8.0, n_frames=n_frames, total_frames=128)
     assert indices.tolist() == list(range(first, first + n_frames))
+
+
+@given(st.floats(0, 15), st.floats(0.1, 8), st.integers(1, 64))
+def test_the_frames_of_an_event_are_those_that_sampling_took_from_it(start_s, length_s, n_frames):
+    end_s = min(16.0, start_s + length_s)
+    within = frames_within(start_s, end_s, window_s=16.0, n_frames=n_frames)
+    times_s = [(frame + 0.5) * 16.0 / n_frames for frame in within]
+    assert within == list(range(within[0], within[-1] + 1)) and 0 <= within[0] and within[-1] < n_frames
+    if len(within) > 1:
+        assert all(start_s <= time_s < end_s for time_s in times_s)
+    assert abs(len(within) - (end_s - start_s) * n_frames / 16.0) <= 1
 
 
 @pytest.mark.parametrize("start_s, end_s, n_frames", [(3, 3, 4), (4, 3, 4), (-1, 3, 4), (16, 17, 4), (0, 1, 0)])

@@ -24,7 +24,8 @@ import subprocess, sys
 at = sys.argv.index("--module")
 sys.exit(subprocess.call([sys.executable, "-m", *sys.argv[at + 1:]]))
 """
-# Files in the root steer it: `fail` lets the stage it names fail once, `hang` sleeps with a child until ended.
+# Files in the root steer it: `fail` lets the stage it names fail once, `pause` pauses it while the file is there,
+# `hang` sleeps with a child until ended.
 TRAIN = """
 import argparse, json, os, subprocess, sys, time
 from pathlib import Path
@@ -42,6 +43,9 @@ for parent in json.loads(given.parents).values():
 if Path("fail").exists() and Path("fail").read_text() == given.stage:
     Path("fail").unlink()
     raise SystemExit("no luck this time")
+if Path("pause").exists() and Path("pause").read_text() == given.stage:
+    (output / "paused.json").write_text(json.dumps({"message": "a KL of 2; allowed is 1 at most; raise grpo.watch.kl"}))
+    raise SystemExit(75)
 if Path("hang").exists():
     child = subprocess.Popen(["sleep", "300"])
     (output / "pids" / str(child.pid)).write_text("")

@@ -7,6 +7,7 @@ import pytest
 from prefect.logging import disable_run_logger
 
 from components import tracking
+from components.tracking.runs import client
 from components.train import launch
 from flows import evaluate, tasks, train
 from flows.tasks import Job, Outcome
@@ -68,6 +69,29 @@ def test_a_failure_ends_the_mlflow_run_and_keeps_the_words(job: Job, made: Path)
     run_id = next((job.checkpoint("first") / "pids").iterdir()).read_text()
     assert status(run_id)[0] == "FAILED"
     # the folder is still there, so the retry goes on in it
+    assert go(job, "first", parent).how == "ran"
+
+
+def test_a_pause_is_a_failure_with_its_own_words_that_is_not_retried(job: Job, made: Path):
+    parent = tracking.open_pipeline_run("p", tags={})
+    for name in ("text", "images"):
+        go(job, name, parent)
+    (made / "pause").write_text("first")
+    with pytest.raises(launch.StagePaused) as paused:
+        go(job, "first", parent)
+    words = str(paused.value).splitlines()
+    assert words[0] == "a KL of 2; allowed is 1 at most; raise grpo.watch.kl"
+    assert words[1].endswith("paused.json") and words[2].startswith("The whole log: ")
+    run_id = next((job.checkpoint("first") / "pids").iterdir()).read_text()
+    assert status(run_id)[0] == "FAILED"
+    assert [artifact.path for artifact in client().list_artifacts(run_id, "paused")] == ["paused/paused.json"]
+
+    class State:
+        def result(self, *, raise_on_failure: bool) -> Exception:
+            return paused.value
+
+    assert not tasks._may_retry(None, None, State())
+    (made / "pause").unlink()
     assert go(job, "first", parent).how == "ran"
 
 

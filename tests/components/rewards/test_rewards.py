@@ -1,8 +1,10 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from components.metrics import box_iou, temporal_iou
-from components.prompts import Facts, spatial_answer, temporal_answer, think_answer
-from components.rewards import REWARDS
+from components.prompts import MOST_CITED, Facts, cite_frames, spatial_answer, temporal_answer, think_answer
+from components.rewards import ACCURACY, REWARDS
 
 
 def sample(kind: str, question_type: str = "", **members) -> dict:
@@ -14,6 +16,16 @@ PLAIN = sample("choice", choices=["the red cup", "the blue pan"], answer_index=0
 COT = sample("choice", "cot", choices=["the red cup", "the blue pan"], answer_index=0)
 BOX = sample("box", box_xyxy=[12.0, 20.0, 40.0, 60.0])
 SPAN = sample("span", span={"start_s": 2.0, "end_s": 6.0})
+KEYED = {**SPAN, "salient_frames": [4, 5, 6, 7, 8, 9, 10, 11]}
+
+
+def cited(frames: str, answer: str) -> str:
+    return think_answer(f"it is cut <frames>{frames}</frames>", answer)
+
+
+def contrasted(row: dict, key: float, other: float) -> dict:
+    return {**row, "accuracy_key_frames": key, "accuracy_other_frames": other}
+
 
 TRUTH_TABLE = [
     ("format", "<think>a</think><answer>b</answer>", BOX, 1.0),
@@ -56,6 +68,27 @@ TRUTH_TABLE = [
     ("choice", think_answer("the red cup", "the blue pan"), COT, 0.0),
     ("choice", "the red cup", COT, 0.0),  # reasoned questions are answered inside the tags
     ("choice", "the red cup", CAPTION, None),
+    ("key_frames_cite", cited("5, 6, 7", "(2, 6)"), KEYED, 1.0),
+    ("key_frames_cite", cited("5", "(2, 6)"), KEYED, 0.5),  # one of the three that may be named
+    ("key_frames_cite", cited("5, 6, 7", "(10, 12)"), KEYED, 0.0),  # cites without solving
+    ("key_frames_cite", think_answer("it is cut", "(2, 6)"), KEYED, 0.0),
+    ("key_frames_cite", "<frames>5</frames>" + think_answer("it is cut", "(2, 6)"), KEYED, 0.0),  # outside think
+    ("key_frames_cite", cited("five", "(2, 6)"), KEYED, 0.0),
+    ("key_frames_cite", cited("5</frames><frames>6", "(2, 6)"), KEYED, 0.0),
+    ("key_frames_cite", cited("4", "the red cup"), {**COT, "salient_frames": [5]}, 1.0),
+    ("key_frames_cite", cited("4, 5, 6", "the red cup"), {**COT, "salient_frames": [5]}, 0.5),  # one frame, one hit
+    ("key_frames_cite", cited("5", "the blue pan"), {**COT, "salient_frames": [5]}, 0.0),
+    ("key_frames_cite", cited("5", "the red cup"), COT, None),
+    ("key_frames_cite", cited("5", "(2, 6)"), SPAN, None),
+    ("key_frames_cite", "C washes the red cup.", {**CAPTION, "salient_frames": [5]}, None),
+    ("key_frames_contrast", "the red cup", contrasted(PLAIN, 0.5, 0.5), 0.3),
+    ("key_frames_contrast", "the red cup", contrasted(PLAIN, 0.4, 0.5), 0.3),
+    ("key_frames_contrast", "the red cup", contrasted(PLAIN, 0.3, 0.5), 0.0),
+    ("key_frames_contrast", "the blue pan", contrasted(PLAIN, 1.0, 0.0), 0.0),
+    ("key_frames_contrast", think_answer("x", "(2, 6)"), contrasted(SPAN, 1.0, 0.0), 0.3),
+    ("key_frames_contrast", think_answer("x", "[12, 20, 40, 60]"), contrasted(BOX, 1.0, 0.0), 0.3),
+    ("key_frames_contrast", "the red cup", PLAIN, None),
+    ("key_frames_contrast", "C washes the red cup.", contrasted(CAPTION, 1.0, 0.0), None),
 ]
 
 
@@ -80,3 +113,85 @@ def test_the_answer_that_is_trained_on_earns_full_marks():
     temporal = temporal_answer(Facts("cuts", "red", "carrot"), 2.0, 6.0, 1.0)
     assert REWARDS["format"](spatial, BOX) == REWARDS["box_iou"](spatial, BOX) == 1.0
     assert REWARDS["format"](temporal, SPAN) == REWARDS["temporal_iou"](temporal, SPAN) == 1.0
+
+
+def test_every_reward_of_accuracy_is_a_reward():
+    assert set(REWARDS) > ACCURACY
+
+
+numbers = st.integers(0, 100)
+frames = st.sets(st.integers(0, 31), min_size=1, max_size=8)
+
+
+def cite(pred: set[int], salient: set[int], answer: str = "(2, 6)") -> float:
+    said = cited(",".join(str(frame) for frame in pred), answer)
+    return REWARDS["key_frames_cite"](said, {**SPAN, "salient_frames": list(salient)})
+
+
+@given(st.text(max_size=80) | st.builds(cited, st.text(max_size=20), st.text(max_size=20)), st.integers(0, 4))
+def test_whatever_is_said_a_reward_is_in_its_range_or_does_not_apply(completion, number):
+    row = contrasted({**(CAPTION, PLAIN, COT, BOX, SPAN)[number], "salient_frames": [1, 2]}, 0.5, 0.5)
+    for name, reward in REWARDS.items():
+        value = reward(completion, row)
+        assert value is None or 0.0 <= value <= 1.0, name
+
+
+@given(st.tuples(numbers, numbers, numbers, numbers))
+def test_a_box_earns_its_iou(corners):
+    reward = REWARDS["box_iou"](think_answer("x", str(list(corners))), BOX)
+    assert reward == pytest.approx(box_iou(corners, (12, 20, 40, 60)))
+
+
+@given(st.integers(12, 39), st.integers(1, 10))
+def test_a_closer_box_earns_more(right_edge, further):
+    def reward(x2: int) -> float:
+        return REWARDS["box_iou"](think_answer("x", f"[12, 20, {x2}, 60]"), BOX)
+
+    closer = min(40, right_edge + further)
+    assert reward(closer) > reward(right_edge)
+
+
+@given(st.floats(0, 3.9), st.floats(0.05, 2))
+def test_a_closer_interval_earns_more(off_s, less_s):
+    def reward(shift_s: float) -> float:
+        return REWARDS["temporal_iou"](think_answer("x", f"({2 + shift_s:.3f}, {6 + shift_s:.3f})"), SPAN)
+
+    assert reward(max(0.0, off_s - less_s)) >= reward(off_s)
+
+
+@given(frames, frames)
+def test_citing_earns_at_most_one_and_less_the_more_is_cited_beyond_three(pred, salient):
+    reward, beyond = cite(pred, salient), max(0, len(pred) - MOST_CITED)
+    assert -0.1 * beyond - 1e-9 <= reward <= 1.0 - 0.1 * beyond + 1e-9
+
+
+@given(frames)
+def test_naming_the_key_frames_is_worth_one_and_a_frame_off_as_much(salient):
+    few = set(sorted(salient)[:MOST_CITED])
+    assert cite(few, few) == cite({frame + 1 for frame in few}, few) == cite(few, salient) == 1.0
+    assert cite({frame + 40 for frame in few}, few) == 0.0
+
+
+@given(frames, frames)
+def test_a_wrong_answer_earns_nothing_by_citing(pred, salient):
+    assert cite(pred, salient, answer="(9, 12)") == 0.0
+
+
+@given(frames, st.integers(0, 31))
+def test_a_frame_beside_the_truth_never_pays_beyond_three(pred, more):
+    salient = {100}
+    if len(pred) >= MOST_CITED and more not in pred:
+        assert cite(pred | {more}, salient) == pytest.approx(cite(pred, salient) - 0.1)
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_more_accuracy_on_the_other_frames_never_pays(key, other, more):
+    def reward(q: float) -> float:
+        return REWARDS["key_frames_contrast"]("the red cup", contrasted(PLAIN, key, q))
+
+    assert reward(max(other, more)) <= reward(other)
+
+
+def test_the_question_says_how_to_cite():
+    asked = cite_frames("when?", 16)
+    assert asked.startswith("when?") and "0 to 15" in asked and "at most 3" in asked and "<frames>" in asked

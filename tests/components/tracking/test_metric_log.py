@@ -35,6 +35,30 @@ def test_batches_leave_while_training_runs(run_id, tmp_path):
     log.close()
 
 
+def test_files_reach_the_run_beside_the_curves(run_id, tmp_path):
+    log = tracking.MetricLog(run_id, tmp_path / "history.jsonl", interval_s=60)
+    for step in (2, 4):
+        page = tmp_path / f"step-{step}.html"
+        page.write_text(f"<p>{step}</p>")
+        log.attach(page, "rollouts")
+    assert log.close() == 0
+    found = [artifact.path for artifact in client().list_artifacts(run_id, "rollouts")]
+    assert found == ["rollouts/step-2.html", "rollouts/step-4.html"]
+
+
+def test_a_file_that_cannot_be_sent_is_named_and_stays(run_id, tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    page = tmp_path / "step-2.html"
+    page.write_text("<p>2</p>")
+    with caplog.at_level(logging.WARNING, "components.tracking.metric_log"):
+        log = tracking.MetricLog(run_id, tmp_path / "history.jsonl", interval_s=60)
+        log.attach(page, "rollouts")
+        assert log.close() == 0
+    assert "1 files did not reach" in caplog.records[-1].message and str(page) in caplog.records[-1].message
+    assert page.exists()
+
+
 def test_more_values_than_one_call_takes(run_id, tmp_path):
     log = tracking.MetricLog(run_id, tmp_path / "history.jsonl", interval_s=60)
     for step in range(250):

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from components.data.frames import FrameStore
-from components.rewards import REWARDS
+from components.prompts import cite_frames
 from components.train.batch import SampleDataset
-from components.train.grpo import prompts_of, reward_function
+from components.train.grpo import prompts_of, reward_function, rewarded_part
 
-BOX = {"kind": "box", "box_xyxy": [0.0, 0.0, 20.0, 20.0], "span": None}
-SPAN = {"kind": "span", "box_xyxy": None, "span": {"start_s": 2.0, "end_s": 6.0}}
-CHOICE = {"kind": "choice", "box_xyxy": None, "span": None}
+BOX = {"kind": "box", "box_xyxy": [0.0, 0.0, 20.0, 20.0]}
+SPAN = {"kind": "span", "span": {"start_s": 2.0, "end_s": 6.0}}
+CHOICE = {"kind": "choice", "choices": ["the red cup", "the blue pan"], "answer_index": 0}
+TYPES = ("spatial_object", "temporal", "cot")
 
 
 class Samples:
@@ -24,41 +25,51 @@ class Samples:
 
     def __getitem__(self, index: int) -> dict:
         self.asked.append(index)
-        frames = np.random.default_rng(index).integers(0, 255, (2, 64, 64, 3), dtype=np.uint8)
-        return {"question": f"question {index}", "frames": frames, "target": (BOX, SPAN, CHOICE)[index]}
+        frames = np.random.default_rng(index).integers(0, 255, (8, 64, 64, 3), dtype=np.uint8)
+        media = [{"video_id": "v", "view": "ego", "start_s": 0.0, "end_s": 16.0}]
+        asked = {"question": f"question {index}", "question_type": TYPES[index], "target": (BOX, SPAN, CHOICE)[index]}
+        return {**asked, "frames": frames, "media": media}
 
 
-def columns(completions: list[str], targets: list[dict]) -> dict:
+def columns(completions: list[str], samples: list[dict]) -> dict:
     """The keyword arguments with which TRL calls a reward."""
-    spans = [target["span"] for target in targets]
     return {
-        "prompts": [[{"role": "user", "content": "?"}]] * len(targets),
+        "prompts": [[{"role": "user", "content": "?"}]] * len(samples),
         "completions": [[{"role": "assistant", "content": text}] for text in completions],
-        "completion_ids": [[1]] * len(targets),
-        "kind": [target["kind"] for target in targets],
-        "box_xyxy": [target["box_xyxy"] for target in targets],
-        "span_s": [None if span is None else (span["start_s"], span["end_s"]) for span in spans],
+        "completion_ids": [[1]] * len(samples),
+        "sample": [rewarded_part(sample) for sample in samples],
     }
 
 
 HALF_BOX = "<think>left</think><answer>[0, 0, 20, 10]</answer>"
-HALF_SPAN = "<think>C cuts</think><answer>(2, 4)</answer>"
+HALF_SPAN = "<think>C cuts <frames>1, 2</frames></think><answer>(2, 4)</answer>"
 
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("box_iou", [0.5, 0.0, None]), ("temporal_iou", [None, None, 0.5]), ("format", [1.0, 0.0, 1.0])],
+    [
+        ("box_iou", [0.5, 0.0, None, None]),
+        ("temporal_iou", [None, None, 0.5, None]),
+        ("choice", [None, None, None, 1.0]),
+        ("format", [1.0, 0.0, 1.0, 1.0]),
+        ("key_frames_cite", [None, None, 1.0, None]),
+    ],
 )
 def test_rewards_keep_their_numbers_and_their_none(name, expected):
-    reward = reward_function(name)
-    assert reward(**columns([HALF_BOX, "[0, 0, 20, 10]", HALF_SPAN], [BOX, BOX, SPAN])) == expected
+    reward, (box, span, cot) = reward_function(name), (Samples()[index] for index in range(3))
+    right = "<think>C holds it</think><answer>the red cup</answer>"
+    assert reward(**columns([HALF_BOX, "[0, 0, 20, 10]", HALF_SPAN, right], [box, box, span, cot])) == expected
     assert reward.__name__ == name  # TRL names the curve after it
 
 
 def test_a_reward_that_is_none_is_named():
     with pytest.raises(ValueError, match=r"reward 'iou' is unknown, allowed are \[.*\]; mend the recipe"):
         reward_function("iou")
-    assert set(REWARDS) == {"format", "box_iou", "temporal_iou", "choice"}
+
+
+def test_a_reward_that_needs_another_group_is_refused():
+    with pytest.raises(ValueError, match=r"compares two groups .* allowed are \[.*'key_frames_cite'.*mend the recipe"):
+        reward_function("key_frames_contrast")
 
 
 def test_prompts_are_read_when_asked_for_and_not_before():
@@ -67,12 +78,19 @@ def test_prompts_are_read_when_asked_for_and_not_before():
     assert len(prompts) == 3 and samples.asked == []
     row = prompts[1]
     assert samples.asked == [1]
-    assert set(row) == {"prompt", "images", "kind", "box_xyxy", "span_s"}
+    assert set(row) == {"prompt", "images", "sample"}
     assert row["prompt"] == [{"role": "user", "content": "question 1"}]
-    assert (row["kind"], row["box_xyxy"], row["span_s"]) == ("span", None, (2.0, 6.0))
-    assert [image.size for image in row["images"]] == [(64, 64)] * 2
+    # 2 s a frame: the second and the third lie in the event from 2 s to 6 s
+    assert row["sample"] == {"target": SPAN, "question_type": "temporal", "salient_frames": [1, 2]}
+    assert [image.size for image in row["images"]] == [(64, 64)] * 8
     assert np.array_equal(np.stack([np.asarray(image) for image in row["images"]]), samples[1]["frames"])
-    assert prompts[0]["box_xyxy"] == BOX["box_xyxy"]
+    assert prompts[0]["sample"] == {"target": BOX, "question_type": "spatial_object", "salient_frames": None}
+
+
+def test_key_frames_are_asked_for_where_they_are_known():
+    prompts = prompts_of(Samples(), cite=True)
+    asked = [row["prompt"][0]["content"] for row in prompts]
+    assert asked == ["question 0", cite_frames("question 1", 8), "question 2"]
 
 
 def test_prompts_follow_the_order_of_the_steps(tiny_data):
@@ -83,8 +101,9 @@ def test_prompts_follow_the_order_of_the_steps(tiny_data):
     assert len(prompts) == 12
     drawn = [samples[index] for index in range(12)]
     assert [row["prompt"][0]["content"] for row in prompts] == [sample["question"] for sample in drawn]
-    assert [list(row["box_xyxy"]) for row in prompts] == [list(sample["target"]["box_xyxy"]) for sample in drawn]
+    boxes = [list(row["sample"]["target"]["box_xyxy"]) for row in prompts]
+    assert boxes == [list(sample["target"]["box_xyxy"]) for sample in drawn]
     # the true answer, as it is trained on, earns the full format reward and nearly all of the overlap
-    batch = columns([sample["answer"] for sample in drawn], [sample["target"] for sample in drawn])
+    batch = columns([sample["answer"] for sample in drawn], drawn)
     assert reward_function("format")(**batch) == [1.0] * 12
     assert min(reward_function("box_iou")(**batch)) > 0.5

@@ -73,6 +73,12 @@ def test_failure_carries_exit_code_last_lines_and_log_path(tmp_path: Path):
     assert "line 69" not in text and str(tmp_path / "a.log") in text
 
 
+def test_the_exit_code_of_a_pause_is_told_from_a_failure(tmp_path: Path):
+    code = f"print('too high'); raise SystemExit({launch.PAUSED})"
+    with pytest.raises(launch.StagePaused, match=r"(?s)paused itself .*too high"):
+        supervise([sys.executable, "-c", code], tmp_path / "a.log")
+
+
 def test_a_retry_appends_and_shows_only_its_own_lines(tmp_path: Path):
     for word in ("first", "second"):
         with pytest.raises(launch.StageFailed) as failed:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from components.params import Model, Recipe, Stage
+from components.params import Model, Recipe, Stage, Watch, load
 from components.train import plan
 
 MODEL = Model.model_construct(image_px=64)  # its fields do not matter here
@@ -113,6 +113,20 @@ def test_code_digest_sees_what_training_imports_and_nothing_else(code: Path, nam
     before = plan.code_digest(code)
     (code / name).write_text((code / name).read_text() + "\nb = 1")
     assert (plan.code_digest(code) != before) == seen
+
+
+def test_limits_and_pages_of_grpo_are_not_in_the_key():
+    """A paused run goes on under a raised limit: the same key is the same folder."""
+    recipe = load(Path(__file__).parents[3] / "params/recipes/miniature.yaml", Recipe)
+    stage = next(stage for stage in recipe.stages if stage.grpo)
+
+    def key(**grpo: object) -> str:
+        changed = stage.model_copy(update={"grpo": stage.grpo.model_copy(update=grpo)})
+        parents = dict.fromkeys(stage.parents.values(), "p")
+        return plan.stage_key(recipe, changed, dataset="d", world={}, parents=parents, code="c")
+
+    assert key() == key(watch=Watch(kl=9.0)) == key(watch=None) == key(rollouts_every=5)
+    assert key() != key(beta=0.5)
 
 
 def test_code_digest_of_this_project_covers_its_parts():

@@ -1,6 +1,8 @@
 """Real training processes: what each stage moves, what a killed one resumes to, what a second rank changes."""
 
 import contextlib
+import json
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,8 +15,9 @@ from safetensors.torch import load_file
 from components import history, params
 from components.models import build
 from components.models.backbone import part_of
-from components.train import launch, plan
-from tests.components.train.conftest import shrunk_recipe
+from components.tracking.runs import client
+from components.train import checkpoints, launch, plan, stages
+from tests.components.train.conftest import ROOT, shrunk_recipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -35,7 +38,8 @@ ADAPTED = {"stage3"}  # the language model moves by adapters, so in its projecti
 CURVES = {
     "base_encoder": {"loss/total", "loss/captions", "loss/phrases", "loss/regions"},
     "stage2": {"loss/total", "loss/vtg", "loss/ccl", "loss/kl"},
-    "grpo": {"rewards/format/mean", "rewards/box_iou/mean", "reward", "reward_std", "kl"},
+    "grpo": {f"rewards/{name}/{moment}" for name in ("format", "box_iou") for moment in ("mean", "std")}
+    | {"reward", "reward_std", "frac_reward_zero_std", "kl", "completions/mean_length", "completions/clipped_ratio"},
 }
 
 Weights = dict[str, torch.Tensor]
@@ -135,6 +139,45 @@ def test_a_killed_stage_resumes_to_the_same_weights(chain, workshop, recipe):
     ]
     assert [step for step, _ in curves[1]] == [1, 2, 3, 4, 5, 6]
     assert curves[0] == curves[1]
+
+
+def test_a_run_whose_kl_is_too_high_pauses_and_goes_on_under_a_higher_limit(chain, workshop):
+    path, output = workshop.folder / "watched.yaml", workshop.folder / "watched"
+    run_id = workshop.open_run("watched")
+
+    def train(kl: float) -> params.Stage:
+        def changes(stage: dict) -> dict:
+            if "grpo" not in stage:
+                return {}
+            grpo = stage["grpo"] | {"watch": {"kl": kl}, "rollouts_every": 2}
+            # without a reward nothing but the decay moves the policy
+            return {"steps": 6, "save_steps": 100, "weight_decay": 10.0, "grpo": grpo}
+
+        stage = stage_of(shrunk_recipe(path, changes), "grpo")
+        workshop.train(path, stage, {"all": chain["sft"]}, output, run_id)
+        return stage
+
+    with pytest.raises(launch.StagePaused, match=r"(?s)paused itself \(exit code 75\).*a KL to the reference of"):
+        train(kl=0.0)
+    paused_at = json.loads((output / "paused.json").read_text())["step"]
+    # the policy is the reference until the first step has moved it
+    assert 1 < paused_at < 6
+    steps = [row["step"] for row in history.read(output / "history.jsonl")[0]]
+    assert steps == list(range(1, paused_at + 1))
+    assert "allowed is 0 at most" in plan.pause_of(output) and "`grpo.watch.kl`" in plan.pause_of(output)
+    assert checkpoints.last_resumable(output / "trainer").name == f"checkpoint-{paused_at}"
+    assert not plan.is_finished(output)
+    stage = train(kl=10.0)
+    assert plan.is_finished(output) and not (output / "paused.json").exists()
+    assert [row["step"] for row in history.read(output / "history.jsonl")[0]] == [1, 2, 3, 4, 5, 6]
+    pages = [artifact.path for artifact in client().list_artifacts(run_id, "rollouts")]
+    assert pages == [f"rollouts/step-00000{step}.html" for step in (2, 4, 6)]
+    page = (output / "rollouts" / "step-000004.html").read_text()
+    # the prompts of the fourth step in the order drawn, each with its frame and its group of two
+    drawn = stages.samples(stage, params.load(ROOT / "params/data.yaml", params.Data), workshop.data)
+    asked = [f"<h2>{drawn[index]['question']}</h2>" for index in range(12, 16)]
+    assert re.findall("<h2>.*</h2>", page) == asked
+    assert page.count("<tr><td>") == 8 and page.count("data:image/jpeg") == 4
 
 
 def test_two_ranks_learn_what_one_learns(chain, workshop, recipe):
