@@ -28,17 +28,17 @@ PARTS = {
 }
 
 
-def part_of(parameter: str) -> str:
-    """Name the part that a parameter belongs to.
+def part_of(parameter: str, parts: dict[str, tuple[str, ...]] = PARTS) -> str:
+    """Name the part that a parameter belongs to: the first whose prefix fits.
 
     Raises:
         ValueError: the parameter belongs to no part (every one must be in exactly one).
     """
-    for part, prefixes in PARTS.items():
+    for part, prefixes in parts.items():
         if parameter.startswith(prefixes):
             return part
     raise ValueError(
-        f"parameter {parameter!r} belongs to no part of {sorted(PARTS)}; add it in components/models/backbone.py"
+        f"parameter {parameter!r} belongs to no part of {sorted(parts)}; add it in components/models/backbone.py"
     )
 
 
@@ -48,6 +48,7 @@ class EgoflowPreTrainedModel(PreTrainedModel):
     config_class = EgoflowConfig
     base_model_prefix = "model"
     _supports_sdpa = True
+    supports_gradient_checkpointing = True  # of the towers and the language model
     _no_split_modules = ["Connector", "Mapping"]
 
     def _init_weights(self, module: nn.Module) -> None:

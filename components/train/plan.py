@@ -20,9 +20,14 @@ if TYPE_CHECKING:
 TRAINING = "components/train/__main__.py"
 EVALUATION = "components/evaluate.py"
 # They carry numbers and do not make them; the values read by params.py stand in the keys themselves.
-NOT_CODE = ("components/tracking", "components/history.py", "components/params.py")
-# These fields of a stage say when it is stopped, saved or measured, not what it learns.
-NOT_IN_KEY = frozenset({"timeout_minutes", "save_steps", "evaluate"})
+NOT_CODE = (
+    "components/tracking",
+    "components/history.py",
+    "components/params.py",
+    "components/train/dry_run.py",
+)
+# These fields of a stage say when it is stopped, saved, measured or how it is planned, not what it learns.
+NOT_IN_KEY = frozenset({"timeout_minutes", "save_steps", "evaluate", "samples", "text_tokens"})
 DATASET_STAGES = ("dataset", "frames")
 # The base models train on worlds rendered on the fly, so a change of the dataset leaves them as they are.
 WITHOUT_DATASET = frozenset({"text", "contrastive"})
@@ -62,6 +67,27 @@ def _imported(root: Path, entry: Path) -> set[Path]:
             if parts[0] == "components":
                 waiting += [root.joinpath(*parts).with_suffix(".py"), root.joinpath(*parts, "__init__.py")]
     return found
+
+
+def check_trainable(recipe: Recipe) -> None:
+    """Refuse a recipe that asks for what only the dry run knows, rather than train something else.
+
+    Raises:
+        ValueError: what it asks for, stage by stage.
+    """
+    asked = []
+    if recipe.model.architecture != "miniature":
+        asked.append(f"model: architecture {recipe.model.architecture!r} from downloaded weights")
+    for stage in recipe.stages:
+        names = [name for name in ("frames", "pixels") if getattr(stage, name) is not None]
+        if stage.algorithm == "contrastive":  # its loss compares the samples of a batch with one another
+            names += [name for name in ("micro_batch", "checkpointing") if getattr(stage, name)]
+        asked += [f"stage {stage.name!r} ({stage.algorithm}): `{name}`" for name in names]
+    if asked:
+        raise ValueError(
+            f"recipe {recipe.name!r} asks for what is not implemented for training: {'; '.join(asked)}.\n"
+            "Take it out of the recipe, or plan without training: python -m components.train --recipe … --dry-run"
+        )
 
 
 def dataset_digest(lock: Path) -> str:
