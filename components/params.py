@@ -107,7 +107,8 @@ class Model(_Strict):
     vision_heads: int = Field(gt=0)
     image_tokens: int = Field(gt=0, description="most visual tokens of a still image")
     video_tokens: int = Field(gt=0, description="most visual tokens of a video; the grid per step shrinks to fit")
-    mapping_blocks: int = Field(ge=1, description="residual blocks of F and of G")
+    mapping: Literal["resnet", "fc"] = Field(default="resnet", description="F and G; fc: each patch by itself")
+    mapping_blocks: int = Field(ge=1, description="residual blocks of F and of G, where they are resnet")
     text_width: int = Field(gt=0)
     text_layers: int = Field(gt=0)
     text_heads: int = Field(gt=0)
@@ -124,7 +125,8 @@ class Egoflow(_Strict):
     vision_layer: int = Field(lt=0, description="hidden layer of the towers that is read")
     image_tokens: int = Field(gt=0, description="most visual tokens of a still image")
     video_tokens: int = Field(gt=0, description="most visual tokens of a video; the grid per step shrinks to fit")
-    mapping_blocks: int = Field(ge=1, description="residual blocks of F and of G")
+    mapping: Literal["resnet", "fc"] = Field(default="resnet", description="F and G; fc: each patch by itself")
+    mapping_blocks: int = Field(ge=1, description="residual blocks of F and of G, where they are resnet")
 
 
 class Qwen(_Strict):
@@ -188,7 +190,9 @@ class Stage(_Strict):
         description="learning rate of Muon, which then trains the matrices of transformer layers in place of AdamW",
     )
     lora: Lora | None = None
-    losses: dict[str, float] = Field(default_factory=lambda: {"vtg": 1.0}, description="loss -> weight: vtg, ccl, kl")
+    losses: dict[str, float] = Field(
+        default_factory=lambda: {"vtg": 1.0}, description="loss -> weight: vtg, words of train/losses.py"
+    )
     guidance: bool = Field(default=False, description="put F(x) beside x in front of the language model")
     mixture: dict[str, float] = Field(
         default_factory=dict, description="`corpus/task/view` -> share of the stage's samples"

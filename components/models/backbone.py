@@ -14,7 +14,7 @@ from transformers.cache_utils import Cache
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from components.models.configuration import EgoflowConfig
-from components.models.parts import Connector, Guide, Mapping
+from components.models.parts import Connector, Guide, mapping_of
 
 # part -> prefixes of its parameters: the words of the recipes' freeze tables
 PARTS = {
@@ -49,7 +49,7 @@ class EgoflowPreTrainedModel(PreTrainedModel):
     base_model_prefix = "model"
     _supports_sdpa = True
     supports_gradient_checkpointing = True  # of the towers and the language model
-    _no_split_modules = ["Connector", "Mapping"]
+    _no_split_modules = ["Connector", "Mapping", "PatchMapping"]
 
     def _init_weights(self, module: nn.Module) -> None:
         # connectors and mappings keep torch's own initialisation; the towers initialise themselves
@@ -68,8 +68,9 @@ class EgoflowModel(EgoflowPreTrainedModel):
         self.exo_encoder = CLIPVisionModel._from_config(vision, **attention)
         self.ego_connector = Connector(vision.hidden_size, text.hidden_size)
         self.exo_connector = Connector(vision.hidden_size, text.hidden_size)
-        self.mapping_f = Guide(vision.hidden_size, config.mapping_blocks, text.hidden_size)
-        self.mapping_g = Mapping(vision.hidden_size, config.mapping_blocks)
+        kind, blocks = config.mapping, config.mapping_blocks
+        self.mapping_f = Guide(mapping_of(kind, vision.hidden_size, blocks), text.hidden_size)
+        self.mapping_g = mapping_of(kind, vision.hidden_size, blocks)
         # the place of a patch is said by number words, through a map for each axis: an answer "[12, 32, 40, 56]" is
         # then made of the very words that the patches of the object carry
         self.grid_rows = nn.Linear(text.hidden_size, text.hidden_size, bias=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
@@ -86,7 +87,7 @@ def sizes(base: str) -> dict:
             f"base {base!r} came, allowed are a folder with a config.json or one of {sorted(SIZES)}; "
             "add its sizes in components/models/published.py, or mend the recipe"
         )
-    return SIZES[base]
+    return copy.deepcopy(SIZES[base])
 
 
 def config_of(model: params.Egoflow | params.Qwen) -> PretrainedConfig:
@@ -96,14 +97,14 @@ def config_of(model: params.Egoflow | params.Qwen) -> PretrainedConfig:
         ValueError: a base of another architecture than the block names, or two towers of unlike sizes.
     """
     if isinstance(model, params.Qwen):
-        values = dict(sizes(model.base))
+        values = sizes(model.base)
         if (given := values.pop("model_type", None)) != model.architecture:
             raise ValueError(f"base {model.base!r} is a {given!r}, the recipe's architecture is {model.architecture!r}")
         return CONFIG_MAPPING[model.architecture](**values)
     ego, exo = (_vision(model.base[part], model.tubelet_frames) for part in ("ego_encoder", "exo_encoder"))
     if ego.to_dict() != exo.to_dict():
         raise ValueError(f"ego_encoder {ego} and exo_encoder {exo} must have the same sizes; mend `base`")
-    text = dict(sizes(model.base["language_model"]))
+    text = sizes(model.base["language_model"])
     first = text["vocab_size"]  # the special tokens follow the words that were downloaded
     text["vocab_size"] += len(SPECIAL_TOKENS)
     return EgoflowConfig(
@@ -113,6 +114,7 @@ def config_of(model: params.Egoflow | params.Qwen) -> PretrainedConfig:
         vision_feature_layer=model.vision_layer,
         image_tokens=model.image_tokens,
         video_tokens=model.video_tokens,
+        mapping=model.mapping,
         mapping_blocks=model.mapping_blocks,
         token_ids={token: first + number for number, token in enumerate(SPECIAL_TOKENS)},
     )
@@ -120,7 +122,7 @@ def config_of(model: params.Egoflow | params.Qwen) -> PretrainedConfig:
 
 def _vision(base: str, tubelet_frames: int) -> CLIPVisionConfig:
     values = sizes(base)
-    values = dict(values.get("vision_config", values))  # a folder of CLIP holds the text tower's sizes too
+    values = values.get("vision_config", values)  # a folder of CLIP holds the text tower's sizes too
     values.pop("model_type", None)
     return CLIPVisionConfig(**values | {"num_channels": 3 * tubelet_frames})
 

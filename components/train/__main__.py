@@ -45,6 +45,9 @@ def main() -> None:
     if not options.dry_run and (missing := [name for name in needed if getattr(options, name) is None]):
         parser.error(f"training needs {', '.join('--' + name.replace('_', '-') for name in missing)}; or --dry-run")
 
+    if options.gpus is not None and options.gpus < 1:
+        parser.error(f"--gpus {options.gpus} came, allowed is 1 and more")
+
     from components import params
 
     path = Path(options.recipe)

@@ -83,6 +83,17 @@ def test_epochs_become_steps_and_tokens_by_hand(data):
     assert grpo.demand.tokens == 8 * (16 * (128 + 2) + 128 + 1024)
 
 
+def test_the_fully_connected_mapping_is_counted_by_itself(data):
+    recipe = recipe_of("exo2ego")
+    stage2 = next(stage for stage in recipe.stages if stage.name == "stage2")
+    config = dry_run.config_of(recipe.model.model_copy(update={"mapping": "fc"}), data)
+    counted = budget(stage2, config, data.frames)
+    layer = 1024 * 1024 + 1024
+    assert counted.parameters["mapping_g"] == 3 * layer
+    assert counted.parameters["mapping_f"] == 3 * layer + 4096  # and the marker of guidance
+    assert counted.mapping_flops == 3 * 2 * 24 * 24 * 1024 * 1024
+
+
 def test_epochs_without_a_number_of_samples_are_refused(data):
     with pytest.raises(ValueError, match="'stage1' counts epochs, so a dry run needs `samples`"):
         budget_of("exo2ego", "stage1", data, samples=None)
