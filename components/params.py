@@ -6,9 +6,9 @@ Inner functions take plain values; only `__main__` modules and flows read these 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 from ruamel.yaml import YAML
 
 Task = Literal["caption_ego", "caption_exo", "qa", "ground_spatial", "ground_temporal"]
@@ -99,8 +99,9 @@ class Data(_Strict):
 
 
 class Model(_Strict):
-    """The tiny architecture that plays CLIP and Mistral/Qwen2; a recipe at paper scale names downloaded folders."""
+    """The tiny architecture that plays CLIP and Mistral/Qwen2; its base stages train what others download."""
 
+    architecture: Literal["miniature"] = "miniature"
     image_px: int = Field(gt=0, description="side of the square input frames")
     patch_px: int = Field(gt=0)
     tubelet_frames: int = Field(ge=1, description="frames stacked into the channels of one encoder input")
@@ -109,10 +110,46 @@ class Model(_Strict):
     vision_heads: int = Field(gt=0)
     image_tokens: int = Field(gt=0, description="most visual tokens of a still image")
     video_tokens: int = Field(gt=0, description="most visual tokens of a video; the grid per step shrinks to fit")
-    mapping_blocks: int = Field(ge=1, description="residual blocks of F and of G")
+    mapping: Literal["resnet", "fc"] = Field(default="resnet", description="F and G; fc: each patch by itself")
+    mapping_blocks: int = Field(ge=1, description="residual blocks of F and of G, where they are resnet")
     text_width: int = Field(gt=0)
     text_layers: int = Field(gt=0)
     text_heads: int = Field(gt=0)
+
+
+class Egoflow(_Strict):
+    """The same classes around downloaded towers and a downloaded language model (systems §1.3)."""
+
+    architecture: Literal["egoflow"]
+    base: dict[Literal["ego_encoder", "exo_encoder", "language_model"], str] = Field(
+        min_length=3, description="part -> where its weights come from: a name on the Hugging Face Hub, or a folder"
+    )
+    tubelet_frames: int = Field(ge=1)
+    vision_layer: int = Field(lt=0, description="hidden layer of the towers that is read")
+    image_tokens: int = Field(gt=0, description="most visual tokens of a still image")
+    video_tokens: int = Field(gt=0, description="most visual tokens of a video; the grid per step shrinks to fit")
+    mapping: Literal["resnet", "fc"] = Field(default="resnet", description="F and G; fc: each patch by itself")
+    mapping_blocks: int = Field(ge=1, description="residual blocks of F and of G, where they are resnet")
+
+
+class Qwen(_Strict):
+    """A Qwen vision-language model by transformers' own classes; its parts: vision_encoder, merger, language_model."""
+
+    architecture: Literal["qwen2_vl", "qwen2_5_vl"]
+    base: str = Field(description="where its weights come from: a name on the Hugging Face Hub, or a folder")
+
+
+def _architecture(model: object) -> object:
+    return model.get("architecture", "miniature") if isinstance(model, dict) else model.architecture
+
+
+AnyModel = Annotated[
+    Annotated[Model, Tag("miniature")]
+    | Annotated[Egoflow, Tag("egoflow")]
+    | Annotated[Qwen, Tag("qwen2_vl")]
+    | Annotated[Qwen, Tag("qwen2_5_vl")],
+    Discriminator(_architecture),
+]
 
 
 class Lora(_Strict):
@@ -174,13 +211,24 @@ class Stage(_Strict):
         description="learning rate of Muon, which then trains the matrices of transformer layers in place of AdamW",
     )
     lora: Lora | None = None
-    losses: dict[str, float] = Field(default_factory=lambda: {"vtg": 1.0}, description="loss -> weight: vtg, ccl, kl")
+    losses: dict[str, float] = Field(
+        default_factory=lambda: {"vtg": 1.0}, description="loss -> weight: vtg, words of train/losses.py"
+    )
     guidance: bool = Field(default=False, description="put F(x) beside x in front of the language model")
     mixture: dict[str, float] = Field(
         default_factory=dict, description="`corpus/task/view` -> share of the stage's samples"
     )
-    steps: int = Field(gt=0, description="optimiser steps")
+    steps: int | None = Field(default=None, gt=0, description="optimiser steps; either these or `epochs`")
+    epochs: float | None = Field(default=None, gt=0, description="passes over the mixture; training counts its samples")
+    samples: int | None = Field(default=None, gt=0, description="samples of the mixture where the data is not here")
     batch: int = Field(gt=0, description="samples per optimiser step over all ranks (prompts for grpo)")
+    micro_batch: int | None = Field(
+        default=None, ge=1, description="samples of a rank at once, the rest of its share by accumulation; null: all"
+    )
+    checkpointing: bool = Field(default=False, description="compute activations again in the backward pass")
+    frames: int | None = Field(default=None, ge=1, description="frames of a sample; null: those of params/data.yaml")
+    pixels: int | None = Field(default=None, gt=0, description="most pixels of a frame, where the model takes any size")
+    text_tokens: int = Field(default=64, ge=0, description="most tokens of question and answer; read by the dry run")
     turns: int = Field(default=1, ge=1, description="most questions about the frames of a sample; none sees another")
     warmup: float = Field(ge=0, lt=1, description="share of the steps")
     weight_decay: float = Field(ge=0)
@@ -197,12 +245,20 @@ class Stage(_Strict):
     )
     seed: int = 0
 
+    @model_validator(mode="after")
+    def _one_length(self) -> Stage:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError(f"stage {self.name!r}: steps {self.steps}, epochs {self.epochs}; give exactly one of them")
+        if self.epochs is not None and self.algorithm in ("text", "contrastive"):
+            raise ValueError(f"stage {self.name!r}: {self.algorithm} makes its own samples without end; give `steps`")
+        return self
+
 
 class Recipe(_Strict):
     """params/recipes/*.yaml: one complete training run, stages in order."""
 
     name: str
-    model: Model
+    model: AnyModel
     stages: tuple[Stage, ...]
 
     @model_validator(mode="after")

@@ -95,13 +95,14 @@ def open_job(recipe: str, *, dataset: str | None) -> Job:
 
     Raises:
         FileNotFoundError: no such recipe; names those there are.
-        ValueError: the recipe does not fit its schema.
+        ValueError: the recipe does not fit its schema, or is for a dry run only.
     """
     root, path = Path.cwd(), Path(recipe)
     if not path.is_file():
         known = sorted(str(one) for one in Path("params/recipes").glob("*.yaml"))
         raise FileNotFoundError(f"recipe {recipe!r} is not a file below {root}; there are {known}")
     loaded = params.load(path, params.Recipe)
+    plan.check_trainable(loaded)
     code, world = plan.code_digest(root), plan.world_values(params.load(DATA_PARAMS, params.Data))
     return Job(root, path, loaded, dataset, code, plan.stage_keys(loaded, dataset=dataset, world=world, code=code))
 

@@ -155,4 +155,5 @@ def _progress(job: Job, stage: Stage) -> str:
     if not rows:
         return f"{stage.name}: not at its first step yet"
     values = [f"{name} {value:.4g}" for name, value in rows[-1].items() if name not in ("step", "time_s")]
-    return f"{stage.name}: step {rows[-1]['step']} of {stage.steps}: {', '.join(values[:4])}"
+    length = f"of {stage.steps}" if stage.steps else f"of {stage.epochs:g} epochs"
+    return f"{stage.name}: step {rows[-1]['step']} {length}: {', '.join(values[:4])}"

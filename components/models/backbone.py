@@ -14,7 +14,7 @@ from transformers.cache_utils import Cache
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from components.models.configuration import EgoflowConfig
-from components.models.parts import Connector, Guide, Mapping
+from components.models.parts import Connector, Guide, mapping_of
 
 # part -> prefixes of its parameters: the words of the recipes' freeze tables
 PARTS = {
@@ -28,17 +28,17 @@ PARTS = {
 }
 
 
-def part_of(parameter: str) -> str:
-    """Name the part that a parameter belongs to.
+def part_of(parameter: str, parts: dict[str, tuple[str, ...]] = PARTS) -> str:
+    """Name the part that a parameter belongs to: the first whose prefix fits.
 
     Raises:
         ValueError: the parameter belongs to no part (every one must be in exactly one).
     """
-    for part, prefixes in PARTS.items():
+    for part, prefixes in parts.items():
         if parameter.startswith(prefixes):
             return part
     raise ValueError(
-        f"parameter {parameter!r} belongs to no part of {sorted(PARTS)}; add it in components/models/backbone.py"
+        f"parameter {parameter!r} belongs to no part of {sorted(parts)}; add it in components/models/backbone.py"
     )
 
 
@@ -48,7 +48,8 @@ class EgoflowPreTrainedModel(PreTrainedModel):
     config_class = EgoflowConfig
     base_model_prefix = "model"
     _supports_sdpa = True
-    _no_split_modules = ["Connector", "Mapping"]
+    supports_gradient_checkpointing = True  # of the towers and the language model
+    _no_split_modules = ["Connector", "Mapping", "PatchMapping"]
 
     def _init_weights(self, module: nn.Module) -> None:
         # connectors and mappings keep torch's own initialisation; the towers initialise themselves
@@ -67,8 +68,9 @@ class EgoflowModel(EgoflowPreTrainedModel):
         self.exo_encoder = CLIPVisionModel._from_config(vision, **attention)
         self.ego_connector = Connector(vision.hidden_size, text.hidden_size)
         self.exo_connector = Connector(vision.hidden_size, text.hidden_size)
-        self.mapping_f = Guide(vision.hidden_size, config.mapping_blocks, text.hidden_size)
-        self.mapping_g = Mapping(vision.hidden_size, config.mapping_blocks)
+        kind, blocks = config.mapping, config.mapping_blocks
+        self.mapping_f = Guide(mapping_of(kind, vision.hidden_size, blocks), text.hidden_size)
+        self.mapping_g = mapping_of(kind, vision.hidden_size, blocks)
         # the place of a patch is said by number words, through a map for each axis: an answer "[12, 32, 40, 56]" is
         # then made of the very words that the patches of the object carry
         self.grid_rows = nn.Linear(text.hidden_size, text.hidden_size, bias=False)

@@ -17,6 +17,7 @@ class EgoflowConfig(PretrainedConfig):
             "puts down". 1 at paper scale.
         vision_feature_layer: hidden layer of the tower that is read, CLS dropped (-2 at paper scale).
         image_tokens, video_tokens: most visual tokens of an image (one step) and of a video (several steps).
+        mapping: what F and G are: "resnet", or "fc" for patches by themselves (an ablation).
         mapping_blocks: residual blocks of F and G.
         token_ids: ids of the special tokens by name, see processing.SPECIAL_TOKENS.
         time_token_ids: ids of the words "0", "1", ...: the embedding of word k is added to the tokens of step k, so
@@ -35,6 +36,7 @@ class EgoflowConfig(PretrainedConfig):
         vision_feature_layer: int = -2,
         image_tokens: int = 64,
         video_tokens: int = 32,
+        mapping: str = "resnet",
         mapping_blocks: int = 9,
         token_ids: dict[str, int] | None = None,
         time_token_ids: list[int] | None = None,
@@ -51,6 +53,7 @@ class EgoflowConfig(PretrainedConfig):
         self.vision_feature_layer = vision_feature_layer
         self.image_tokens = image_tokens
         self.video_tokens = video_tokens
+        self.mapping = mapping
         self.mapping_blocks = mapping_blocks
         self.token_ids = token_ids or {}
         self.time_token_ids = time_token_ids or []

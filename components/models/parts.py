@@ -61,7 +61,7 @@ class Mapping(nn.Module):
     """A mapping between the views' feature grids: down by 4, residual blocks, up by 4, plus a linear skip.
 
     The shape of CycleGAN's ResNet generator (systems §1.3) with width // 4 filters at full resolution, no tanh
-    (features are unbounded) and no discriminator. H and W must be multiples of 4.
+    (features are unbounded) and no discriminator. H and W must be multiples of 4, and 8 at least.
     """
 
     def __init__(self, width: int, blocks: int):
@@ -85,12 +85,42 @@ class Mapping(nn.Module):
         return self.skip(grid_NDHW) + self.leave(self.up(self.blocks(self.down(self.enter(grid_NDHW)))))
 
 
+class PatchMapping(nn.Module):
+    """The fully connected mapping of Exo2Ego's ablation: every patch by itself through two layers, plus a linear skip.
+
+    The skip is that of `Mapping`, so that what differs is whether a patch sees its neighbours.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+        self.skip = nn.Linear(width, width)
+
+    def forward(self, grid_NDHW: Tensor) -> Tensor:
+        """Map [N, D, H, W] to the same shape in the other view's feature space."""
+        patches = grid_NDHW.movedim(1, -1)
+        return (self.skip(patches) + self.layers(patches)).movedim(-1, 1)
+
+
+def mapping_of(kind: str, width: int, blocks: int) -> nn.Module:
+    """Make F or G by its word in the recipe's model block: "resnet" (with `blocks` residual blocks) or "fc".
+
+    Raises:
+        ValueError: another word.
+    """
+    if kind == "resnet":
+        return Mapping(width, blocks)
+    if kind == "fc":
+        return PatchMapping(width)
+    raise ValueError(f"mapping {kind!r} came, allowed are 'resnet' and 'fc'; mend the recipe's model block")
+
+
 class Guide(nn.Module):
     """F: ego features to exo features, and the marker that tells the language model "these are guidance"."""
 
-    def __init__(self, width: int, blocks: int, text_width: int, gain: float = 0.15):
+    def __init__(self, mapping: nn.Module, text_width: int, gain: float = 0.15):
         super().__init__()
-        self.mapping = Mapping(width, blocks)
+        self.mapping = mapping
         self.marker = nn.Parameter(torch.randn(text_width) * gain / 2)
 
     def forward(self, grid_NDHW: Tensor) -> Tensor:

@@ -1,9 +1,12 @@
-"""One training stage, inside the processes that the DeepSpeed launcher starts.
+"""One training stage, inside the processes that the DeepSpeed launcher starts; or the plan of a whole recipe.
 
 Run as: deepspeed --num_accelerators 1 --module components.train --recipe params/recipes/miniature.yaml --stage stage1
     --parents '{"all": "checkpoints/init_exo-…"}' --data data --output checkpoints/stage1-… --run-id <MLflow run>
 
 Reads parents' folders and the data, writes the output folder; killed at any time, the same command resumes.
+
+Or, without GPU, weights or data: python -m components.train --recipe exo2ego --dry-run
+Ends with 1 when a stage cannot fit the GPUs, and says what would.
 """
 
 from __future__ import annotations
@@ -15,32 +18,64 @@ import sys
 import time
 from pathlib import Path
 
+RECIPES = Path("params/recipes")
+WIDTH = 170  # columns of a plan that goes to a file
+
 
 def main() -> int:
-    """Read the command line and train; give the exit code."""
+    """Read the command line; train, or plan; give the exit code."""
     parser = argparse.ArgumentParser(prog="components.train", description=__doc__.splitlines()[0])
-    parser.add_argument("--recipe", type=Path, required=True)
-    parser.add_argument("--stage", required=True, help="name of a stage of the recipe")
+    parser.add_argument("--recipe", required=True, help="YAML file, or its bare name in params/recipes")
+    parser.add_argument("--stage", help="name of a stage of the recipe")
     parser.add_argument("--parents", type=json.loads, default={}, help='JSON: {"part": "checkpoint folder"}')
-    parser.add_argument("--data", type=Path, required=True, help="folder of the data graph's outputs")
-    parser.add_argument("--output", type=Path, required=True, help="checkpoint folder to write")
-    parser.add_argument("--run-id", required=True, help="MLflow run that takes the curves")
+    parser.add_argument("--data", type=Path, help="folder of the data graph's outputs")
+    parser.add_argument("--output", type=Path, help="checkpoint folder to write")
+    parser.add_argument("--run-id", help="MLflow run that takes the curves")
     parser.add_argument("--params", type=Path, default=Path("params/data.yaml"))
     parser.add_argument(
         "--provenance", type=json.loads, default={}, help="JSON to keep in stage.json: key, digests, commit"
     )
+    planning = parser.add_argument_group("planning")
+    planning.add_argument("--dry-run", action="store_true", help="only count: parameters, tokens, memory, disk, hours")
+    planning.add_argument("--gpus", type=int, help="instead of the ranks of each stage")
+    planning.add_argument("--gpu-memory-gib", type=float, default=80.0, help="of one GPU (default: %(default)g)")
+    planning.add_argument("--tokens-per-second", type=float, help="measured on one GPU; else an assumed MFU")
     options = parser.parse_args()
+    needed = ("stage", "data", "output", "run_id")
+    if not options.dry_run and (missing := [name for name in needed if getattr(options, name) is None]):
+        parser.error(f"training needs {', '.join('--' + name.replace('_', '-') for name in missing)}; or --dry-run")
+
+    if options.gpus is not None and options.gpus < 1:
+        parser.error(f"--gpus {options.gpus} came, allowed is 1 and more")
 
     from components import params
 
-    recipe = params.load(options.recipe, params.Recipe)
+    path = Path(options.recipe)
+    if not path.is_file():
+        path = RECIPES / f"{options.recipe}.yaml"
+    if not path.is_file():
+        known = sorted(path.stem for path in RECIPES.glob("*.yaml"))
+        parser.error(f"recipe {options.recipe!r} is no file, allowed are also the names {known}")
+    recipe = params.load(path, params.Recipe)
+    if options.dry_run:
+        return plan_recipe(recipe, params.load(options.params, params.Data), options)
     stage = next((stage for stage in recipe.stages if stage.name == options.stage), None)
     if stage is None:
-        parser.error(
-            f"stage {options.stage!r} is not in {options.recipe}, allowed are {[s.name for s in recipe.stages]}"
-        )
+        parser.error(f"stage {options.stage!r} is not in {path}, allowed are {[s.name for s in recipe.stages]}")
     parents = {part: Path(folder) / "model" for part, folder in options.parents.items()}
     return train(recipe, stage, params.load(options.params, params.Data), parents, options)
+
+
+def plan_recipe(recipe, data_params, options: argparse.Namespace) -> int:
+    """Print the plan of a recipe; give the exit code."""
+    from rich.console import Console
+
+    from components.train import dry_run
+
+    machine = dry_run.Machine(options.gpus, options.gpu_memory_gib, options.tokens_per_second)
+    # a pipe has no width, and folded numbers are hard to read
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    return 1 if dry_run.run(recipe, data_params, machine, console) else 0
 
 
 def train(recipe, stage, data_params, parents: dict[str, Path], options: argparse.Namespace) -> int:
@@ -59,8 +94,9 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     from components.models import build
     from components.rewards import ACCURACY
     from components.tracking import MetricLog
-    from components.train import checkpoints, stages, trainer
+    from components.train import checkpoints, plan, stages, trainer
 
+    plan.check_trainable(recipe)
     began_s = time.monotonic()
     # only inference reduces through shared memory, and its first use would compile for half a minute
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
@@ -85,6 +121,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
         from components.train import grpo, rollouts, watch  # TRL costs every other stage a second and a half
 
         samples = stages.samples(stage, data_params, options.data)
+        stage = stages.counted(stage, samples)
         groups = stages.groups(model, stage)
         # TRL reloads the reference model from the folder that the policy came from
         model.config._name_or_path = str(parents["all"])
@@ -100,6 +137,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
         wrapped, dataset, collate, losses, more = stages.ALGORITHMS[stage.algorithm](
             model, processor, stage, recipe.model, data_params, options.data, log
         )
+        stage = stages.counted(stage, dataset)
         engine = trainer.StageTrainer(
             model=wrapped,
             args=trainer.arguments_for(stage, output / "trainer"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
 
@@ -61,8 +62,9 @@ class SampleDataset(Dataset):
         data: Path,
         mixture: dict[str, float],
         *,
-        steps: int,
+        steps: int | None,
         batch: int,
+        epochs: float | None = None,
         turns: int = 1,
         seed: int,
         guidance: bool,
@@ -75,6 +77,7 @@ class SampleDataset(Dataset):
             data: the data folder of the pipeline.
             mixture: `corpus/task/view` to its share of the stage; no other sample is used.
             steps, batch, seed: see `draw_order`; the batch counts frames (clips, images, windows).
+            epochs: instead of `steps`, how often all usable frames are seen on average; the last step is a whole one.
             turns: most questions about the same frames; when frames come again, other questions do.
             guidance: put F(x) beside x for ego samples.
             paired: give the frames of the same moment in an exo view too; only samples that have them are used.
@@ -109,11 +112,12 @@ class SampleDataset(Dataset):
         kinds = table["frame_kind"].astype("category").cat.codes.to_numpy().astype(np.int64)  # pandas counts in int8
         lengths = table["answer"].str.len().to_numpy()
         groups = kinds[first] * 10_000 + np.array([lengths[rows[:turns]].sum() for rows in self.questions])
-        self.order = draw_order(groups, self.weights, steps=steps, batch=batch, seed=seed)
+        self.steps = math.ceil(epochs * len(self.questions) / batch) if steps is None else steps
+        self.order = draw_order(groups, self.weights, steps=self.steps, batch=batch, seed=seed)
         self.times = pd.Series(self.order).groupby(self.order).cumcount().to_numpy()  # how often the frames came before
         self.samples, self.turns = table.to_dict("records"), turns
         self.guidance, self.paired = guidance, paired
-        schedule = {"steps": steps, "batch": batch, "turns": turns, "seed": seed}
+        schedule = {"steps": steps, "epochs": epochs, "batch": batch, "turns": turns, "seed": seed}
         self._made_of = (data, mixture), {**schedule, "guidance": guidance, "paired": paired, "contract": contract}
 
     def __reduce__(self) -> tuple:

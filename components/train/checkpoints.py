@@ -11,6 +11,7 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import nn
+from transformers import PreTrainedModel
 
 from components import params
 from components.models.backbone import PARTS, part_of
@@ -20,18 +21,23 @@ from components.models.processing import EgoflowProcessor
 _LINEAR = r".*language_model\.layers\..*_proj"
 
 
-def prepare(model: EgoflowForConditionalGeneration, train: dict[str, float], lora: params.Lora | None) -> None:
+def prepare(
+    model: PreTrainedModel,
+    train: dict[str, float],
+    lora: params.Lora | None,
+    parts: dict[str, tuple[str, ...]] = PARTS,
+) -> None:
     """Freeze everything but the parts in `train`, and put fresh adapters on the language model if asked.
 
     Raises:
         ValueError: `train` names what is no part, or trains the language model beside its adapters.
     """
-    if unknown := sorted(set(train) - set(PARTS)):
-        raise ValueError(f"`train` names {unknown}, allowed are {sorted(PARTS)}; mend the recipe")
+    if unknown := sorted(set(train) - set(parts)):
+        raise ValueError(f"`train` names {unknown}, allowed are {sorted(parts)}; mend the recipe")
     if lora is not None and "language_model" in train:
         raise ValueError("`lora` and `train: language_model` exclude one another; mend the recipe")
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(part_of(name) in train)
+        parameter.requires_grad_(part_of(name, parts) in train)
     if lora is not None:
         names = [
             name

@@ -110,7 +110,6 @@ def trainer(
         reward_weights=list(grpo.rewards.values()),
         scale_rewards=grpo.scale,
         loss_type="grpo",
-        gradient_checkpointing=False,
         shuffle_dataset=False,
         log_completions=False,
         generation_kwargs={"suppress_tokens": model.config.never_generated},

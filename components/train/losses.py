@@ -11,7 +11,12 @@ from torch.nn import functional
 
 def cycle_consistency(grids: dict[str, Tensor]) -> Tensor:
     """L_CCL = E|G(F(x)) - x| + E|F(G(y)) - y|, means over elements."""
-    return functional.l1_loss(grids["gfx"], grids["x"]) + functional.l1_loss(grids["fgy"], grids["y"])
+    return forward_cycle(grids) + functional.l1_loss(grids["fgy"], grids["y"])
+
+
+def forward_cycle(grids: dict[str, Tensor]) -> Tensor:
+    """Its first half alone, from ego and back: an ablation of Exo2Ego."""
+    return functional.l1_loss(grids["gfx"], grids["x"])
 
 
 def kl_tokens(grids: dict[str, Tensor]) -> Tensor:
@@ -28,17 +33,31 @@ def kl_pooled(grids: dict[str, Tensor]) -> Tensor:
     return _kl(grids["y"].mean((2, 3)), grids["fx"].mean((2, 3)))
 
 
-def _kl(truth: Tensor, guess: Tensor) -> Tensor:
+def kl_tokens_reverse(grids: dict[str, Tensor]) -> Tensor:
+    """KL(softmax(F(x)) || softmax(y)) for each patch: F(x) may leave out modes of y instead of spreading over all."""
+    return _kl(grids["y"].flatten(2), grids["fx"].flatten(2), reverse=True)
+
+
+def kl_pooled_reverse(grids: dict[str, Tensor]) -> Tensor:
+    """The reverse divergence between spatial means of each step."""
+    return _kl(grids["y"].mean((2, 3)), grids["fx"].mean((2, 3)), reverse=True)
+
+
+def _kl(truth: Tensor, guess: Tensor, *, reverse: bool = False) -> Tensor:
     # channels are dimension 1; every other position is a distribution of its own
-    p, log_q = truth.detach().float().softmax(1), guess.float().log_softmax(1)
+    first, second = (guess, truth.detach()) if reverse else (truth.detach(), guess)
+    p, log_q = first.float().softmax(1), second.float().log_softmax(1)
     return (p * (p.clamp_min(1e-12).log() - log_q)).sum(1).mean()
 
 
 # the words of `losses` in a recipe, beside "vtg", which the model computes itself
 GUIDANCE: dict[str, Callable[[dict[str, Tensor]], Tensor]] = {
     "ccl": cycle_consistency,
+    "ccl_forward": forward_cycle,
     "kl": kl_tokens,
     "kl_pooled": kl_pooled,
+    "kl_reverse": kl_tokens_reverse,
+    "kl_pooled_reverse": kl_pooled_reverse,
 }
 
 

@@ -27,9 +27,13 @@ NOT_CODE = (
     "components/images.py",
     "components/train/rollouts.py",
     "components/train/watch.py",
+    "components/train/dry_run.py",
 )
-# These fields of a stage say when it is stopped, saved, shown or measured, not what it learns.
-NOT_IN_KEY = {"timeout_minutes": True, "save_steps": True, "evaluate": True, "grpo": {"rollouts_every", "watch"}}
+# These fields of a stage say when it is stopped, saved, shown, measured or planned, not what it learns.
+NOT_IN_KEY = {
+    **dict.fromkeys(("timeout_minutes", "save_steps", "evaluate", "samples", "text_tokens"), True),
+    "grpo": {"rollouts_every", "watch"},
+}
 DATASET_STAGES = ("dataset", "frames")
 # The base models train on worlds rendered on the fly, so a change of the dataset leaves them as they are.
 WITHOUT_DATASET = frozenset({"text", "contrastive"})
@@ -69,6 +73,27 @@ def _imported(root: Path, entry: Path) -> set[Path]:
             if parts[0] == "components":
                 waiting += [root.joinpath(*parts).with_suffix(".py"), root.joinpath(*parts, "__init__.py")]
     return found
+
+
+def check_trainable(recipe: Recipe) -> None:
+    """Refuse a recipe that asks for what only the dry run knows, rather than train something else.
+
+    Raises:
+        ValueError: what it asks for, stage by stage.
+    """
+    asked = []
+    if recipe.model.architecture != "miniature":
+        asked.append(f"model: architecture {recipe.model.architecture!r} from downloaded weights")
+    for stage in recipe.stages:
+        names = [name for name in ("frames", "pixels") if getattr(stage, name) is not None]
+        if stage.algorithm == "contrastive":  # its loss compares the samples of a batch with one another
+            names += [name for name in ("micro_batch", "checkpointing") if getattr(stage, name)]
+        asked += [f"stage {stage.name!r} ({stage.algorithm}): `{name}`" for name in names]
+    if asked:
+        raise ValueError(
+            f"recipe {recipe.name!r} asks for what is not implemented for training: {'; '.join(asked)}.\n"
+            "Take it out of the recipe, or plan without training: python -m components.train --recipe … --dry-run"
+        )
 
 
 def dataset_digest(lock: Path) -> str:

@@ -41,6 +41,7 @@ def samples(stage: params.Stage, data: params.Data, folder: Path) -> SampleDatas
         folder,
         stage.mixture,
         steps=stage.steps,
+        epochs=stage.epochs,
         batch=stage.batch,
         turns=stage.turns,
         seed=stage.seed,
@@ -48,6 +49,11 @@ def samples(stage: params.Stage, data: params.Data, folder: Path) -> SampleDatas
         paired=bool(set(stage.losses) - {"vtg"}),
         contract=contract(data),
     )
+
+
+def counted(stage: params.Stage, dataset: Dataset) -> params.Stage:
+    """Give the stage with the steps that its dataset holds, where the recipe counts epochs."""
+    return stage if stage.epochs is None else stage.model_copy(update={"steps": dataset.steps, "epochs": None})
 
 
 def groups(model: nn.Module, stage: params.Stage) -> list[dict]:

@@ -23,16 +23,22 @@ def arguments(stage: params.Stage, output: Path) -> dict:
     """Translate a stage to the values that `TrainingArguments` and TRL's configs share.
 
     Raises:
-        ValueError: the batch does not divide by the ranks.
+        ValueError: the batch does not divide by the ranks and their micro-batches.
     """
-    if stage.batch % stage.ranks:
+    micro_batch = stage.micro_batch or max(1, stage.batch // stage.ranks)
+    if stage.batch % (stage.ranks * micro_batch):
         raise ValueError(
-            f"stage {stage.name!r}: batch {stage.batch} must be a multiple of ranks {stage.ranks}; mend the recipe"
+            f"stage {stage.name!r}: batch {stage.batch} must be a multiple of ranks {stage.ranks} times micro_batch "
+            f"{micro_batch}; mend the recipe"
         )
     return {
         "output_dir": str(output),
         "max_steps": stage.steps,
-        "per_device_train_batch_size": stage.batch // stage.ranks,
+        "per_device_train_batch_size": micro_batch,
+        "gradient_accumulation_steps": stage.batch // (stage.ranks * micro_batch),
+        "gradient_checkpointing": stage.checkpointing,
+        # the reentrant kind gives no gradient behind frozen word embeddings
+        "gradient_checkpointing_kwargs": {"use_reentrant": False} if stage.checkpointing else None,
         "lr_scheduler_type": SchedulerType.COSINE,
         "warmup_steps": round(stage.warmup * stage.steps),
         "weight_decay": stage.weight_decay,

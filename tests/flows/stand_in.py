@@ -113,7 +113,8 @@ def make(root: Path) -> Path:
     }.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
-    write_yaml(root / RECIPE, {"name": "tiny", "model": dict.fromkeys(Model.model_fields, 1), "stages": STAGES})
+    sizes = {name: 1 for name, field in Model.model_fields.items() if field.is_required()}
+    write_yaml(root / RECIPE, {"name": "tiny", "model": sizes, "stages": STAGES})
     (root / "mlflow.db").write_bytes(_database())
     # written in the wrong order on purpose
     write_yaml(

@@ -178,3 +178,8 @@ def test_progress_is_the_last_record_of_the_history(job: Job):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "history.jsonl").write_text(json.dumps({"step": 1, "time_s": 0.0, "loss": 0.25}) + "\n")
     assert train._progress(job, stage) == "text: step 1 of 1: loss 0.25"
+
+
+def test_a_recipe_for_a_dry_run_only_is_refused_before_anything_starts(job: Job):
+    with pytest.raises(ValueError, match="'egovlm' asks for what is not implemented for training"):
+        tasks.open_job("params/recipes/egovlm.yaml", dataset=None)

@@ -77,6 +77,23 @@ def test_guidance_comes_from_f_of_x_through_the_exo_connector(model, processor):
     assert touched == {"language_model", "ego_encoder", "ego_connector", "exo_connector", "mapping_f"}
 
 
+def test_checkpointing_changes_no_gradient(model, processor):
+    """Behind frozen word embeddings too, as in the stages before Stage 3."""
+    text = encode(processor, [prompt(processor, model.config, "ego", 4, guidance=True)])
+    model.model.language_model.requires_grad_(False)
+    gradients = []
+    for again in (False, True):
+        model.train().zero_grad()
+        if again:
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+            assert model.model.ego_encoder.is_gradient_checkpointing
+            assert model.model.language_model.is_gradient_checkpointing
+        model(**text, pixel_values=frames(4), labels=text["input_ids"]).loss.backward()
+        gradients.append({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
+    assert gradients[0].keys() == gradients[1].keys() and any("ego_encoder" in name for name in gradients[0])
+    assert all(torch.equal(gradients[0][name], gradients[1][name]) for name in gradients[0])
+
+
 def test_wrong_number_of_frames_is_refused(model, processor):
     text = encode(processor, [prompt(processor, model.config, "ego", 4)])
     with pytest.raises(ValueError, match="6 frames came for 4"):

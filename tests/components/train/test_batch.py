@@ -60,3 +60,15 @@ def test_questions_about_the_same_frames_come_together_and_take_turns(tiny_data)
         assert max(counts) - min(counts) <= 1
     again = pickle.loads(pickle.dumps(samples))
     assert len(pickle.dumps(samples)) < 10_000 and again[7]["turns"] == samples[7]["turns"]
+
+
+def test_epochs_are_counted_in_frames_and_end_with_a_whole_step(tiny_data):
+    mixture = {"egoexoclip/caption/ego": 1.0}
+    digest = FrameStore(tiny_data / "frames").contract["digest"]
+    options = {"batch": 4, "seed": 5, "guidance": False, "paired": False, "contract": digest}
+    once = SampleDataset(tiny_data, mixture, steps=None, epochs=1, **options)
+    count = len(once.questions)
+    assert (once.steps, len(once)) == (-(-count // 4), 4 * -(-count // 4))
+    assert set(once.order) == set(range(count))
+    thrice = SampleDataset(tiny_data, mixture, steps=None, epochs=2.5, **options)
+    assert thrice.steps == -(-5 * count // 8)

@@ -1,10 +1,10 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.train import supervised
-from components.train.losses import cycle_consistency, kl_pooled, kl_tokens, retrieval
+from components.train.losses import GUIDANCE, cycle_consistency, kl_pooled, kl_tokens, retrieval
 
 
 def grid(seed, requires_grad=False):
@@ -21,20 +21,35 @@ def test_identity_mappings_satisfy_the_cycle_but_not_the_kl():
     assert kl_pooled(identity) > 0.01
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 50), st.floats(-3, 3))
 def test_kl_is_zero_only_for_equal_distributions(seed, shift):
     y = grid(seed)
-    for kl in (kl_tokens, kl_pooled):
+    for kl in (word for name, word in GUIDANCE.items() if name.startswith("kl")):
         # softmax does not see a shift that is the same for all channels
         assert kl({"y": y, "fx": y + shift}).abs() < 1e-5
         assert kl({"y": y, "fx": grid(seed + 1000)}) > 1e-4
 
 
-def test_kl_teaches_f_and_leaves_the_demonstrator_alone():
+@pytest.mark.parametrize("name", ["kl", "kl_pooled", "kl_reverse", "kl_pooled_reverse"])
+def test_kl_teaches_f_and_leaves_the_demonstrator_alone(name):
     y, fx = grid(0, requires_grad=True), grid(1, requires_grad=True)
-    kl_tokens({"y": y, "fx": fx}).backward()
+    GUIDANCE[name]({"y": y, "fx": fx}).backward()
     assert y.grad is None
     assert fx.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", ["kl", "kl_pooled"])
+def test_the_reverse_kl_swaps_its_sides(name):
+    y, fx = grid(0), grid(1)
+    forward, reverse = (GUIDANCE[name + ending] for ending in ("", "_reverse"))
+    assert reverse({"y": y, "fx": fx}) == pytest.approx(float(forward({"y": fx, "fx": y})), rel=1e-5)
+    assert abs(reverse({"y": y, "fx": fx}) - forward({"y": y, "fx": fx})) > 1e-4
+
+
+def test_the_forward_cycle_is_that_from_ego_and_needs_no_exo():
+    zero, one = torch.zeros(2, 3, 4, 4), torch.ones(2, 3, 4, 4)
+    assert GUIDANCE["ccl_forward"]({"x": zero, "gfx": one}) == 1
 
 
 def test_cycle_is_the_sum_of_both_element_means():

@@ -51,7 +51,7 @@ def test_code_moves_every_stage():
 
 
 def test_limits_and_saving_do_not_retrain():
-    assert keys() == keys(timeout_minutes=1, save_steps=7, evaluate=[])
+    assert keys() == keys(timeout_minutes=1, save_steps=7, evaluate=[], samples=9, text_tokens=9)
 
 
 def test_a_changed_parent_moves_its_children():
@@ -75,6 +75,15 @@ def test_levels_follow_parents_and_the_thread_budget():
     assert names(3) == [["lm", "encoder"], ["ego", "exo"], ["last"]]
     # one thread: nothing beside anything, and a stage larger than the machine still runs
     assert [len(level) for level in plan.levels(recipe().stages, threads=1)] == [1, 1, 1, 1, 1]
+
+
+def test_what_only_the_dry_run_knows_is_not_trained():
+    plan.check_trainable(recipe(micro_batch=2, checkpointing=True))
+    asked = r"stage 'last' \(supervised\): `frames`; stage 'last' \(supervised\): `pixels`"
+    with pytest.raises(ValueError, match=f"not implemented for training: {asked}"):
+        plan.check_trainable(recipe(frames=16, pixels=100))
+    with pytest.raises(ValueError, match=r"stage 'last' \(contrastive\): `micro_batch`"):
+        plan.check_trainable(recipe(algorithm="contrastive", micro_batch=2))
 
 
 @pytest.fixture

@@ -197,3 +197,22 @@ def test_two_ranks_learn_what_one_learns(chain, workshop, recipe):
     way = torch.cat([(one[name] - before[name]).flatten() for name in sorted(one)])
     apart = torch.cat([(two[name] - one[name]).flatten() for name in sorted(one)])
     assert apart.norm() < 0.15 * way.norm()
+
+
+def test_micro_batches_and_checkpointing_learn_what_the_whole_batch_learns(workshop):
+    """Not equal: each micro-batch takes the mean over its own answer tokens, as ranks do. Grpo groups stay whole."""
+    done = {}
+    for name, changes in {"whole": {}, "micro": {"micro_batch": 2, "checkpointing": True}}.items():
+        path, output = workshop.folder / f"{name}.yaml", workshop.folder / f"base_{name}"
+        # the contrastive stage takes neither
+        small = shrunk_recipe(path, lambda stage, new=changes: new if stage["algorithm"] != "contrastive" else {})
+        workshop.train(path, stage_of(small, "base_lm"), {}, output, workshop.open_run(output.name))
+        done[name] = history.read(output / "history.jsonl")[0]
+    assert [row["step"] for row in done["micro"]] == [row["step"] for row in done["whole"]] == [1, 2]
+    for whole, micro in zip(done["whole"], done["micro"], strict=True):
+        assert micro["loss"] == pytest.approx(whole["loss"], rel=0.05)
+        assert micro["grad_norm"] == pytest.approx(whole["grad_norm"], rel=0.2)
+    output = workshop.folder / "grpo_micro"
+    parents = {"all": workshop.folder / "base_whole"}
+    workshop.train(path, stage_of(small, "grpo"), parents, output, workshop.open_run(output.name))
+    assert [row["step"] for row in history.read(output / "history.jsonl")[0]] == [1, 2]
