@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -59,7 +59,7 @@ class Endpoint:
 
     client: httpx.AsyncClient
     timeout_s: float
-    secret: str
+    secret: str = field(repr=False)
 
     async def ask(self, body: dict) -> Reply | Failure:
         """Make one call, whole within `timeout_s` seconds."""
@@ -77,7 +77,8 @@ class Endpoint:
             return Failure("again", "timeout", f"no whole reply within {self.timeout_s:g} s")
         except httpx.RequestError as error:
             return Failure("again", "connection", self.clean(f"{type(error).__name__}: {error}"))
-        text = self.clean(content.decode("utf-8", errors="replace"))
+        # a redirect has no body to speak of
+        text = self.clean(content.decode("utf-8", errors="replace") or response.headers.get("location", ""))
         if response.status_code != HTTPStatus.OK:
             return _failure(response.status_code, response.headers, text)
         try:
@@ -121,18 +122,18 @@ def _failure(status: int, headers: Mapping[str, str], text: str) -> Failure:
         return Failure("again", reason, detail, retry_after_s(headers))
     # a redirect is not followed: it would take the key to another host
     if status in FOR_ALL or status < HTTPStatus.BAD_REQUEST:
-        return Failure("stop", reason, detail or headers.get("location", ""))
+        return Failure("stop", reason, detail)
     return Failure("reject", reason, detail)
 
 
 @asynccontextmanager
-async def connect(environment: Mapping[str, str] = os.environ, *, timeout_s: float) -> AsyncIterator[Endpoint]:
+async def connect(*, timeout_s: float) -> AsyncIterator[Endpoint]:
     """Open the endpoint that the environment names.
 
     Raises:
         StoppedError: the address or the key cannot be used (the message never shows the key).
     """
-    address, secret = environment.get(BASE_URL, "").strip(), environment.get(API_KEY, "").strip()
+    address, secret = os.environ.get(BASE_URL, "").strip(), os.environ.get(API_KEY, "").strip()
     try:
         url = httpx.URL(address)
     except httpx.InvalidURL as error:
@@ -146,9 +147,8 @@ async def connect(environment: Mapping[str, str] = os.environ, *, timeout_s: flo
         raise StoppedError(f"{API_KEY} has characters that no HTTP header can carry; set it anew")
     # its lines at level info would name every one of a million calls
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    headers = {"Accept-Encoding": "identity", "Content-Type": "application/json"} | (
-        {"Authorization": f"Bearer {secret}"} if secret else {}
-    )
+    headers = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
+    headers |= {"Authorization": f"Bearer {secret}"} if secret else {}
     # the whole call has its clock, and as many calls as there are workers may be open
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=None, limits=limits) as client:

@@ -75,10 +75,11 @@ class Ledger:
             return json.loads(file.readline())
 
     def _count(self, line: dict, offset: int) -> None:
-        before = self.entries.get(line["key"])
-        self.entries[line["key"]] = Entry(line["outcome"], offset, 1 + (before.replies if before else 0))
+        key, outcome, usage = line["key"], line["outcome"], line["usage"]
+        tokens = usage["input_tokens"] + usage["output_tokens"]
+        self.entries[key] = Entry(outcome, offset, 1 + (self.entries[key].replies if key in self.entries else 0))
         self.replies += 1
-        self.tokens += line["usage"]["input_tokens"] + line["usage"]["output_tokens"]
+        self.tokens += tokens
 
     def _load(self) -> None:
         with self.path.open("rb") as file:

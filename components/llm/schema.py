@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 # keywords that servers with strict decoding refuse; an answer is held to them all the same, here
 NOT_DECODED = {"uniqueItems", "contains", "minContains", "maxContains", "minLength", "maxLength", "pattern"}
 _NAMES_BELOW = ("properties", "$defs")  # keys below these are names, not keywords
+_VALUES = ("enum", "const", "default", "examples")  # what stands here is no schema
 
 
 def decodable(schema: dict) -> dict:
@@ -25,7 +26,10 @@ def decodable(schema: dict) -> dict:
         if not isinstance(value, dict):
             return value
         kept = value if names else {name: item for name, item in value.items() if name not in NOT_DECODED}
-        return {name: pruned(item, names=not names and name in _NAMES_BELOW) for name, item in kept.items()}
+        return {
+            name: item if name in _VALUES and not names else pruned(item, names=name in _NAMES_BELOW and not names)
+            for name, item in kept.items()
+        }
 
     return pruned(schema)
 

@@ -6,22 +6,8 @@ import re
 import pytest
 
 from components import llm
-from tests.components.llm.conftest import (
-    KEY,
-    SCHEMA,
-    SETTINGS,
-    ask,
-    cut_json,
-    drip,
-    drop,
-    good,
-    hang,
-    lines,
-    says,
-    slow,
-    status,
-    values,
-)  # fmt: skip
+from tests.components.llm.conftest import SCHEMA, SETTINGS, ask, lines, values
+from tests.components.llm.misbehaving import KEY, cut_json, drip, drop, good, hang, says, slow, status
 
 WORDS = [{"word": "ONE"}, {"word": "TWO"}, {"word": "THREE"}]
 

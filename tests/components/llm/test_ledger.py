@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from components import llm
 from components.llm import ledger
-from tests.components.llm.conftest import RULES, SETTINGS, ask, good, lines, values
+from tests.components.llm.conftest import RULES, SETTINGS, ask, lines, values
+from tests.components.llm.misbehaving import good
 
 ASKING = """
 import sys

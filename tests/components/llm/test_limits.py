@@ -5,10 +5,13 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from components import llm, params
-from components.llm.pace import retry_after_s
-from tests.components.llm.conftest import ask, good, lines, says, slow, status
+from components.llm.pace import backoff_s, retry_after_s
+from tests.components.llm.conftest import ask, lines
+from tests.components.llm.misbehaving import good, says, slow, status
 
 
 def test_retry_after_in_seconds_is_honoured(server, generate, clock):
@@ -148,3 +151,15 @@ def test_settings_come_from_the_params_file():
     assert (settings.generator, settings.budget.calls) == ("rules", 10000)
     assert settings.sampling == {"temperature": 0.7, "seed": 0, "max_completion_tokens": 2048}
     assert set(vars(settings)) == set(block)
+
+
+def test_an_endpoint_without_a_model_is_refused_at_the_door():
+    block = params.load(Path("params/data.yaml"), params.Data).llm.model_dump()
+    with pytest.raises(ValueError, match="generator openai needs `model`"):
+        params.Llm(**block | {"generator": "openai"})
+
+
+@given(st.integers(1, 200), st.floats(0.001, 10), st.floats(0, 1, exclude_max=True))
+def test_a_wait_doubles_to_a_minute_and_the_dice_take_at_most_half(failures, base_s, dice):
+    whole_s = min(60.0, base_s * 2 ** (failures - 1))
+    assert whole_s / 2 <= backoff_s(failures, base_s=base_s, dice=dice) <= whole_s
