@@ -45,6 +45,38 @@ class Clips(_Strict):
     min_frames: int = Field(ge=1, description="shorter clips are rejected")
 
 
+class LlmBudget(_Strict):
+    """What the replies in one ledger may cost over all runs; null sets no limit."""
+
+    calls: int | None = Field(ge=0, description="replies in the ledger, and failed calls of this run")
+    tokens: int | None = Field(ge=0, description="tokens in and out, as the server counts them")
+
+
+class Llm(_Strict):
+    """Text generation (components/llm). Where the endpoint is and its key come from the environment."""
+
+    generator: Literal["rules", "openai"] = Field(
+        description="deterministic rules, or the OpenAI-compatible endpoint at OPENAI_BASE_URL"
+    )
+    model: str = Field(description="name of the model at the endpoint; rules need none")
+    temperature: float | None = Field(ge=0, description="null leaves it to the server, here and below")
+    top_p: float | None = Field(gt=0, le=1)
+    seed: int | None = Field(description="of the server's sampling; a second try adds one")
+    max_tokens: int = Field(gt=0, description="longest answer, tokens; with reasoning, where a model reasons")
+    concurrency: int = Field(gt=0, description="calls under way at once")
+    requests_per_minute: float | None = Field(gt=0, description="null for no limit")
+    timeout_s: float = Field(gt=0, description="of one call, to its last byte")
+    tries: int = Field(gt=0, description="most calls for one request; what is wrong then is rejected")
+    backoff_s: float = Field(ge=0, description="first wait after a failed call; it doubles, up to a minute")
+    budget: LlmBudget
+
+    @model_validator(mode="after")
+    def _an_endpoint_has_a_model(self) -> Llm:
+        if self.generator == "openai" and not self.model:
+            raise ValueError("generator openai needs `model`, the name that the endpoint knows it by; it is empty")
+        return self
+
+
 class EgoIT(_Strict):
     """Instruction templating (systems §1.2)."""
 
@@ -92,6 +124,7 @@ class Data(_Strict):
     world: World
     sources: Sources
     clips: Clips
+    llm: Llm
     egoit: EgoIT
     egore: EgoRe
     dataset: Dataset

@@ -47,6 +47,7 @@ def test_tools_have_one_door_each():
         "mlflow": "components/tracking/",
         "great_expectations": "components/data/validate",
         "decord": "components/video",
+        "httpx": "components/llm/endpoint",
     }
     for tool, door in doors.items():
         users = {

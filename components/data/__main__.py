@@ -35,6 +35,20 @@ def _run_of(step: str) -> Callable[[params.Data, Path], dict]:
     }[step]
 
 
+def dry_run(step: str, parameters: params.Data, data_dir: Path) -> str:
+    """Say what a step would ask of a language model; calls nobody and writes nothing."""
+    from components import llm
+    from components.data import egoit
+
+    requests_of = {"egoit": egoit.requests}
+    if step not in requests_of:
+        return f"{step} asks nothing of a language model; steps that do are {sorted(requests_of)}"
+    settings = llm.settings_of(parameters.llm.model_dump())
+    asked = requests_of[step](parameters, data_dir)
+    planned = llm.plan(asked, settings, ledger_path=data_dir / f"ledger/{step}.jsonl")
+    return f"{step} with llm.generator {settings.generator}: {planned}"
+
+
 def _account(step: str, ledger: list[tuple[str, int, int, int]]) -> None:
     """Nothing is dropped in silence.
 
@@ -81,11 +95,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m components.data", description=__doc__.splitlines()[0])
     parser.add_argument("step", choices=STEPS)
     parser.add_argument("--params", type=Path, required=True, help="params/data.yaml")
+    parser.add_argument("--dry-run", action="store_true", help="only say what the step would ask of a language model")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     started = time.monotonic()
     try:
-        counts = run(arguments.step, params.load(arguments.params, params.Data), Path("data"))
+        parameters = params.load(arguments.params, params.Data)
+        if arguments.dry_run:
+            log.info("%s", dry_run(arguments.step, parameters, Path("data")))
+            return
+        counts = run(arguments.step, parameters, Path("data"))
     except ValueError as error:
         # for people: the message says where to mend it, a traceback would bury it
         log.error("%s", error)

@@ -1,7 +1,8 @@
 """EgoIT: each record of a source becomes an instruction and its answer (systems §1.2).
 
-The published corpus let a language model write ten instructions for each source dataset; these are written by hand. One
-is sampled for each record by its content.
+The published corpus let a language model write ten instructions for each source dataset. So does this step where
+`llm.generator` says so; its rules give those that are written here by hand. One is sampled for each record by its
+content.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from components import records
-from components.data import samples
+from components import llm, records
+from components.data import instructions, samples
 from components.data.egore.qa import QA, draw, options
+from components.data.instructions import Instructions
 from components.params import Data
 from components.prompts import VERBS, narrate, slots
 from components.records import content_id
@@ -50,20 +53,35 @@ RECOGNITION = {  # intervals of a source -> its ten instructions
 }
 
 
-def sampled(ids: pd.Series, sources: pd.Series, table: dict[str, tuple[str, ...]], *, count: int, seed: int) -> list:
-    """Sample one of the first `count` instructions of each row's source by the row's id; None for an unknown source.
+def requests(params: Data, data_dir: Path) -> list[llm.Request]:
+    """Give the requests for instructions: one for each source and task that the clips and intervals have.
 
     Raises:
-        ValueError: a source has fewer than `count` instructions.
+        ValueError: the rules have fewer instructions of a source than are asked for.
     """
-    for source, instructions in table.items():
-        if len(instructions) < count:
-            raise ValueError(
-                f"egoit.instructions_per_dataset is {count}, {source!r} has {len(instructions)}; lower it in "
-                "params/data.yaml or write more in components/data/egoit.py"
-            )
+    count = params.egoit.instructions_per_dataset
+    asked: list[llm.Request] = []
+    for task, table, written in (
+        ("captioning", "clips/clips", CAPTIONING),
+        ("recognition", "annotations/intervals", RECOGNITION),
+    ):
+        for source, by_hand in written.items():
+            if params.llm.generator == "rules" and len(by_hand) < count:
+                raise ValueError(
+                    f"egoit.instructions_per_dataset is {count}, {source!r} has {len(by_hand)}; lower it in "
+                    "params/data.yaml, write more in components/data/egoit.py, or let a model write them "
+                    "(llm.generator)"
+                )
+        given = set(pq.read_table(data_dir / f"{table}.parquet", columns=["source"])["source"].unique().to_pylist())
+        present = {source: by_hand for source, by_hand in written.items() if source in given}
+        asked += instructions.requests(task, present, count=count)
+    return asked
+
+
+def sampled(ids: pd.Series, sources: pd.Series, table: Instructions, *, seed: int) -> list:
+    """Sample one of the instructions of each row's source by the row's id; None for a source without any."""
     return [
-        table[source][draw(count, seed, "instruction", row)] if source in table else None
+        table[source][draw(len(table[source]), seed, "instruction", row)] if source in table else None
         for row, source in zip(ids, sources, strict=True)
     ]
 
@@ -99,26 +117,24 @@ def clip_captions(clips: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     return frame.assign(**{name: frame[name].mask(mine) for name in names})
 
 
-def captions(clips: pd.DataFrame, *, count: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def captions(clips: pd.DataFrame, written: Instructions, *, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Turn narrated clips of every view into captioning samples; rejected are sources without instructions."""
     frame = clip_captions(clips, seed=seed)
-    frame = frame.assign(
-        corpus="egoit", question=sampled(frame["clip_id"], frame["source"], CAPTIONING, count=count, seed=seed)
-    )
+    frame = frame.assign(corpus="egoit", question=sampled(frame["clip_id"], frame["source"], written, seed=seed))
     unknown = frame["question"].isna()
     rejected = samples.dropped(frame[unknown], "no_instructions", row_id="clip_id", detail="source")
     return frame[~unknown], rejected
 
 
 def actions(
-    intervals: pd.DataFrame, videos: pd.DataFrame, *, count: int, seed: int
+    intervals: pd.DataFrame, videos: pd.DataFrame, written: Instructions, *, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Turn labelled intervals into action recognition: choose the verb among four."""
     frame = intervals.merge(videos[["video_id", "view"]], on="video_id", how="left")
     verbs = {text: slots(text)["verb"] for text in frame["text"].unique()}
     frame = frame.assign(
         answer=frame["text"].map(verbs).astype(object),
-        question=sampled(frame["interval_id"], frame["source"], RECOGNITION, count=count, seed=seed),
+        question=sampled(frame["interval_id"], frame["source"], written, seed=seed),
     )
     reason = np.select(
         [frame["view"].isna(), frame["question"].isna(), frame["answer"].isna()],
@@ -147,23 +163,33 @@ def actions(
 def run(params: Data, data_dir: Path) -> dict:
     """Read data/clips and data/annotations, write data/egoit/{samples,rejects}.parquet.
 
+    The replies of a language model stay in data/ledger/egoit.jsonl.
+
     Returns:
         `counts` by task, and `ledger`: (what, rows in, rows out, rejected).
     """
     clips = records.read_table(data_dir / "clips/clips.parquet", records.CLIP).to_pandas()
     intervals = records.read_table(data_dir / "annotations/intervals.parquet", records.INTERVAL).to_pandas()
     videos = records.read_table(data_dir / "annotations/videos.parquet", records.VIDEO).to_pandas()
-    count, seed = params.egoit.instructions_per_dataset, params.seed
-    captioned, unknown = captions(clips, count=count, seed=seed)
-    recognised, dropped = actions(intervals, videos, count=count, seed=seed)
+    asked = requests(params, data_dir)
+    written, failed = instructions.generated(
+        asked, llm.settings_of(params.llm.model_dump()), ledger_path=data_dir / "ledger/egoit.jsonl"
+    )
+    captioned, unknown = captions(clips, written["captioning"], seed=params.seed)
+    recognised, dropped = actions(intervals, videos, written["recognition"], seed=params.seed)
     made = pa.concat_tables([samples.table(captioned), samples.table(recognised)])
     records.write_table(data_dir / "egoit/samples.parquet", made, records.SAMPLE)
     records.write_table(
-        data_dir / "egoit/rejects.parquet", samples.rejects("egoit", [unknown, dropped]), records.REJECT
+        data_dir / "egoit/rejects.parquet", samples.rejects("egoit", [failed, unknown, dropped]), records.REJECT
     )
     return {
-        "counts": {"caption": len(captioned), "qa": len(recognised), "rejects": len(unknown) + len(dropped)},
+        "counts": {
+            "caption": len(captioned),
+            "qa": len(recognised),
+            "rejects": len(failed) + len(unknown) + len(dropped),
+        },
         "ledger": [
+            ("requests", len(asked), sum(map(len, written.values())), len(failed)),
             ("clips", len(clips), len(captioned), len(unknown)),
             ("intervals", len(intervals), len(recognised), len(dropped)),
         ],

@@ -1,5 +1,6 @@
-"""A tiny model, for tests that need forward passes but no sense, and a dataset to match."""
+"""A tiny model, for tests that need forward passes but no sense, a dataset to match, and a text generation endpoint."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from components import params
 from components.models import build
 from components.models.processing import build_tokenizer
+from tests.components.llm.misbehaving import KEY, Server, listening
 
 TINY = params.Model(
     image_px=64, patch_px=8, tubelet_frames=2, vision_width=32, vision_layers=1, vision_heads=2, image_tokens=16,
@@ -35,3 +37,15 @@ def tiny_data(tiny_world, tmp_path_factory) -> Path:
     for step in (annotations, clips, egoit, egore, dataset, frames):
         step.run(tiny_world.params, folder)
     return folder
+
+
+@pytest.fixture
+def server(monkeypatch) -> Iterator[Server]:
+    """A text generation endpoint, named by the environment as a person would name it."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    with listening() as at:
+        monkeypatch.setenv("OPENAI_BASE_URL", at.url)
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        yield at

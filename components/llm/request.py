@@ -1,0 +1,160 @@
+"""What goes into text generation and what comes out of it, and the content key that names a reply."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from components.llm.schema import decodable
+
+_BYTES_PER_TOKEN = 4  # of English text in the usual vocabularies, roughly
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """One question to a text generator.
+
+    `schema` (JSON Schema) is what the answer must satisfy. `facts` are for the rule of this `kind`: they are not sent
+    and do not name the reply, so what the prompt does not say cannot matter to a model.
+    """
+
+    request_id: str
+    kind: str
+    system: str
+    user: str
+    schema: dict
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+Rule = Callable[[Request], object]  # the answer as JSON would give it; None where the rule has none
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a ledger may cost over all runs; None sets no limit."""
+
+    calls: int | None = None
+    tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The block `llm` of params/data.yaml; meaning and units stand in components/params.py."""
+
+    generator: str = "rules"
+    model: str = ""
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    max_tokens: int = 1024
+    concurrency: int = 8
+    requests_per_minute: float | None = None
+    timeout_s: float = 120.0
+    tries: int = 5
+    backoff_s: float = 1.0
+    budget: Budget = Budget()
+
+    @property
+    def sampling(self) -> dict:
+        """What changes a reply besides prompt, schema and model, under its name in the protocol."""
+        given = {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "seed": self.seed,
+            "max_completion_tokens": self.max_tokens,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A value that satisfies its request's schema; `key` finds the reply in the ledger, None for a rule."""
+
+    request_id: str
+    value: object
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A request without an answer. Where `final` is false, another run asks again: the network or the server failed."""
+
+    request_id: str
+    reason: str
+    detail: str
+    final: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would ask: counts of requests, and tokens (input is estimated, output is the most there can be)."""
+
+    requests: int
+    distinct: int
+    in_ledger: int
+    calls: int
+    input_tokens: int
+    output_tokens: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.requests} requests, {self.distinct} of them distinct, {self.in_ledger} in the ledger: "
+            f"{self.calls} calls, about {self.input_tokens} tokens in and at most {self.output_tokens} out "
+            "when each reply is right the first time"
+        )
+
+
+class StoppedError(ValueError):
+    """The run ended before every request was asked; what was received is in the ledger, another run asks the rest."""
+
+
+def key_of(request: Request, settings: Settings) -> str:
+    """Give the content key of a reply: SHA-256 of prompt, schema, model and sampling settings."""
+    asked = [request.system, request.user, request.schema, settings.model, settings.sampling]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def body(request: Request, settings: Settings, *, shift: int = 0) -> dict:
+    """Lay out a request as a chat completion with structured output (POST /v1/chat/completions).
+
+    Args:
+        shift: added to the seed, so that a second try can come out otherwise.
+    """
+    sampling = settings.sampling
+    if "seed" in sampling:
+        sampling["seed"] += shift
+    name = "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in request.kind)[:64]
+    return {
+        "model": settings.model,
+        "messages": [{"role": "system", "content": request.system}, {"role": "user", "content": request.user}],
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": name, "strict": True, "schema": decodable(request.schema)},
+        },
+        **sampling,
+    }
+
+
+def input_tokens(request: Request) -> int:
+    """Estimate the tokens of the prompt and its schema from their bytes."""
+    return tokens(request.system + request.user + json.dumps(request.schema))
+
+
+def tokens(text: str) -> int:
+    """Estimate the tokens of a text from its bytes; annotations may hold what no encoding has."""
+    return -(-len(text.encode(errors="replace")) // _BYTES_PER_TOKEN)
+
+
+def settings_of(values: Mapping[str, object]) -> Settings:
+    """Make settings of plain values, such as a dumped params class."""
+    return Settings(**{**values, "budget": Budget(**values["budget"])})
+
+
+def trace(request: Request, settings: Settings) -> dict:
+    """Give what a ledger entry says of the question, beside the reply."""
+    return {name: getattr(request, name) for name in ("request_id", "kind", "system", "user", "schema")} | {
+        "model": settings.model,
+        "sampling": settings.sampling,
+    }
