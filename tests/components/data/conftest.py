@@ -54,7 +54,8 @@ def annotation_tables() -> dict:
                     {**shared, "box_id": f"{take_id}-b{event}-{name}", "video_id": ego, "frame": 24 * event + 8}
                     | {"time_s": start_s + 1.0, "name": name, "box_xyxy": box}
                 )
-    return {"videos": videos, "narrations": narrations, "boxes": boxes, "intervals": intervals, "rejects": []}
+    corpora = {"captions": [], "questions": [], "point_narrations": []}
+    return {"videos": videos, "narrations": narrations, "boxes": boxes, "intervals": intervals, "rejects": []} | corpora
 
 
 def write_annotations(data_dir: Path, rows: dict) -> Path:

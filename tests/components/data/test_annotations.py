@@ -48,7 +48,7 @@ def test_two_runs_write_the_same_bytes(made, tiny_world, tmp_path):
 
 def test_a_broken_film_and_a_repeated_row_are_rejected_with_a_reason(tiny_world, tmp_path):
     sources = tiny_world.params.sources
-    for name, path in sources:
+    for name, path in sources.given().items():
         shutil.copytree(path, tmp_path / "raw" / name)
     film = next((tmp_path / "raw/egoexo4d/takes").rglob("cam01.mp4"))
     film.write_bytes(film.read_bytes()[:2000])
@@ -56,7 +56,9 @@ def test_a_broken_film_and_a_repeated_row_are_rejected_with_a_reason(tiny_world,
     lines = table.read_text().splitlines(keepends=True)
     table.write_text("".join([*lines, lines[1]]))
     # relative paths are read from the folder that holds the data folder
-    moved = sources.model_copy(update={name: (tmp_path / "raw" / name).relative_to(tmp_path) for name, _ in sources})
+    moved = sources.model_copy(
+        update={name: (tmp_path / "raw" / name).relative_to(tmp_path) for name in sources.given()}
+    )
     result = annotations.run(tiny_world.params.model_copy(update={"sources": moved}), tmp_path / "data")
     assert result["counts"]["reasons"]["egoexolearn/repeated_id"] == 1
     rejects = pq.read_table(tmp_path / "data/annotations/rejects.parquet").to_pylist()
