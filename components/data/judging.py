@@ -73,6 +73,11 @@ def named(ids: pd.Series, suffix: str) -> pd.Series:
     return (ids + suffix).mask(ids == "", "")
 
 
+def below(folders: pd.Series, files: pd.Series) -> pd.Series:
+    """Join folders and what lies in them; "" where one of them is empty."""
+    return (folders + "/" + files).mask((folders == "") | (files == ""), "")
+
+
 def rejected(source: str, row_ids: Iterable, reasons: Iterable[str], details: Iterable) -> pd.DataFrame:
     """Give rows of `records.REJECT`."""
     kept = [str(detail)[:_DETAIL].encode(errors="replace").decode() for detail in details]
@@ -119,7 +124,7 @@ def questions(frame: pd.DataFrame, *, source: str) -> Tables:
     Args:
         frame: `row_id`, `path`, `media`, `question`, `answer`, `wrong_answers`, `other_answers`, `category`, `split`,
             and `start_s`, `end_s`, numbers; without these two, every question is about the whole medium. The two lists
-            may be null.
+            may be null; blank answers in them (OpenEQA has one) are left out.
     """
     made = frame.assign(source=source, question=clean(frame["question"]), answer=clean(frame["answer"]))
     made, times = _spans(made, seconds)
@@ -139,11 +144,12 @@ def questions(frame: pd.DataFrame, *, source: str) -> Tables:
 
 
 def _texts(values: object) -> list[str] | None:
-    """Clean the texts of a list (none for null); None for what is no list of texts."""
-    if values is None:
+    """Clean the texts of a list (none for null) and leave out blank ones; None for what is no list of texts."""
+    if values is None or values == []:
         return []
-    texts = clean(pd.Series(values, dtype=object)).tolist() if isinstance(values, list) else [""]
-    return None if "" in texts else texts
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        return None
+    return [text for text in clean(pd.Series(values, dtype=object)) if text]
 
 
 def narrations(frame: pd.DataFrame, *, source: str) -> Tables:

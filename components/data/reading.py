@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import pandas as pd
 import pyarrow as pa
@@ -93,7 +94,7 @@ def delimited(
             reading = pa_csv.ReadOptions(block_size=len(block) + 1, **options["read_options"])
             return pa_csv.read_csv(pa.BufferReader(block), **(options | {"read_options": reading}))
 
-        for frame, rejects in _by_line(path, file, parse, source=source, first=first, batch_rows=batch_rows):
+        for frame, rejects in _by_line(file, parse, columns, source=source, first=first, batch_rows=batch_rows):
             yield (frame if quoted else frame.assign(**{name: _unwrapped(frame[name]) for name in columns})), rejects
 
 
@@ -124,13 +125,23 @@ def json_lines(path: Path, columns: Sequence[str], *, source: str) -> Iterator[B
     with path.open("rb") as file:
         if file.read(3) != b"\xef\xbb\xbf":
             file.seek(0)
-        for frame, rejects in _by_line(path, file, parse, source=source, first=1, batch_rows=BATCH_ROWS):
+        for frame, rejects in _by_line(file, parse, columns, source=source, first=1, batch_rows=BATCH_ROWS):
             if len(frame):
                 _check_columns(path, [name for name in columns if frame[name].notna().any()], columns, source)
             yield frame, rejects
 
 
-def _by_line(path, file, parse: Callable[[bytes], pa.Table], *, source, first, batch_rows) -> Iterator[Batch]:
+def _by_line(
+    file: BinaryIO,
+    parse: Callable[[bytes], pa.Table],
+    columns: Sequence[str],
+    *,
+    source: str,
+    first: int,
+    batch_rows: int,
+) -> Iterator[Batch]:
+    """Read batches of lines, `first` the number of the first one; blank lines are no rows."""
+    name, schema = Path(file.name).name, pa.schema([(column, pa.string()) for column in columns])
     while batch := list(islice(file, batch_rows)):
         # a lone carriage return would end a record for the parser, but not for us
         stripped = (line.rstrip(b"\r\n").replace(b"\r", b" ") for line in batch)
@@ -144,13 +155,13 @@ def _by_line(path, file, parse: Callable[[bytes], pa.Table], *, source, first, b
             continue
         tables, bad = _parsed(lines, parse)
         refused = set(bad)
-        frame = pa.concat_tables(tables).to_pandas() if tables else pd.DataFrame(columns=["line"])
+        frame = pa.concat_tables([schema.empty_table(), *tables]).to_pandas()
         frame["line"] = [number for at, number in enumerate(numbers) if at not in refused]
         yield (
             frame,
             rejected(
                 source,
-                [f"{path.name}:{numbers[at]}" for at in bad],
+                [f"{name}:{numbers[at]}" for at in bad],
                 [_why(lines[at]) for at in bad],
                 [lines[at].decode(errors="replace") for at in bad],
             ),

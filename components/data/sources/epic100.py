@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.data.judging import Tables, captions, clean, clock_s, named
+from components.data.judging import Tables, below, captions, clean, clock_s, named
 from components.data.reading import delimited, found
 
 SOURCE = "epic100"
@@ -34,7 +34,7 @@ def read(root: Path) -> Iterator[Tables]:
             yield {}, unread
             frame = rows.assign(
                 row_id=clean(rows["narration_id"]),
-                path=clean(rows["participant_id"]) + "/videos/" + named(clean(rows["video_id"]), ".MP4"),
+                path=below(clean(rows["participant_id"]), "videos/" + named(clean(rows["video_id"]), ".MP4")),
                 media="video",
                 start_s=rows["start_timestamp"],
                 end_s=rows["stop_timestamp"],

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.data.judging import Tables, captions, clean, named
+from components.data.judging import Tables, below, captions, clean, named
 from components.data.reading import found, json_records
 
 SOURCE = "vidal"
@@ -32,7 +32,7 @@ def read(root: Path) -> Iterator[Tables]:
             ids = clean(rows["key"])
             frame = rows.assign(
                 row_id=ids,
-                path=clean(rows["folder"]) + "/" + named(ids, ".mp4"),
+                path=below(clean(rows["folder"]), named(ids, ".mp4")),
                 media="video",
                 text=rows["polish_mplug"],
                 view="exo",

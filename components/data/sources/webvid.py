@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.data.judging import Tables, captions, clean, named
+from components.data.judging import Tables, below, captions, clean, named
 from components.data.reading import delimited, found
 
 SOURCE = "webvid"
@@ -36,7 +36,7 @@ def read(root: Path) -> Iterator[Tables]:
                 ids = clean(rows["videoid"])
                 frame = rows.assign(
                     row_id=ids,
-                    path="videos/" + clean(rows["page_dir"]) + "/" + named(ids, ".mp4"),
+                    path="videos/" + below(clean(rows["page_dir"]), named(ids, ".mp4")),
                     media="video",
                     text=rows["name"],
                     view="exo",
