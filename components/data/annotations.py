@@ -73,10 +73,16 @@ def run(params: Data, data_dir: Path) -> dict:
         `counts` (rows of each table, rejects by step and reason) and `ledger`: (what, rows in, rows out, rejected).
 
     Raises:
-        ValueError: a source lacks a file or a column.
+        ValueError: a source lacks its folder, a file or a column.
         AssertionError: rows of a source are neither written nor rejected.
     """
     project, folder = data_dir.resolve().parent, data_dir / "annotations"
+    corpora = {name: project / path for name, path in params.sources.given().items() if name in SOURCES}
+    for name, root in corpora.items():
+        if not root.is_dir():  # told now, not after hours of other sources
+            raise ValueError(
+                f"{root} is no folder; put {name} there, or mend or take out sources.{name} in params/data.yaml"
+            )
     with Guard(timeout_s=PROBE_TIMEOUT_S) as guard:
 
         def probe(path: Path) -> video.Probe:
@@ -105,7 +111,6 @@ def run(params: Data, data_dir: Path) -> dict:
         ledger.append((source, rows_in, sum(len(tables[name]) for name in made), len(refused)))
     for name, rows in tables.items():
         records.write_table(folder / f"{name}.parquet", rows, records.SCHEMAS[name])
-    corpora = {name: project / path for name, path in params.sources.given().items() if name in SOURCES}
     streamed, reasons, streamed_ledger = _stream(corpora, folder, rejects)
     counts = {name: len(rows) for name, rows in tables.items()} | streamed
     return {"counts": counts | {"reasons": dict(sorted(reasons.items()))}, "ledger": ledger + streamed_ledger}

@@ -178,7 +178,8 @@ def without_subject_tag(texts: pd.Series) -> pd.Series:
     >>> without_subject_tag(pd.Series(["#C C cuts", "#C cuts", "#O a man cuts"])).tolist()
     ['C cuts', '#C cuts', '#O a man cuts']
     """
-    return texts.str.replace(r"^#\s*[Cc]\s+([Cc])\b", r"\1", regex=True)
+    twice = texts.str.match(r"#\s*[Cc]\s+[Cc]\b")
+    return texts.where(~twice, texts.str.replace(r"^#\s*[Cc]\s+", "", regex=True))
 
 
 def _with_id(kept: pd.DataFrame, key: str, schema: pa.Schema) -> pd.DataFrame:

@@ -138,7 +138,7 @@ def test_what_the_corpora_give_passes_its_contracts(with_corpora, tmp_path):
 
 def test_a_missing_corpus_says_where_to_mend_it(tiny_world, tmp_path):
     sources = tiny_world.params.sources.model_copy(update={"cc3m": tmp_path / "nowhere"})
-    with pytest.raises(ValueError, match="Train_GCC-training.tsv is missing.*sources.cc3m in params/data.yaml"):
+    with pytest.raises(ValueError, match="nowhere is no folder.*sources.cc3m in params/data.yaml"):
         annotations.run(tiny_world.params.model_copy(update={"sources": sources}), tmp_path / "data")
 
 
