@@ -142,8 +142,9 @@ def _stream(corpora: dict[str, Path], folder: Path, rejects: list[dict]) -> tupl
                     refused = pd.concat([refused, repeated])
                 reasons.update((source + "/" + refused["reason"]).value_counts().to_dict())
                 for name, frame in (batch | {"rejects": refused}).items():
-                    writers[name].write_table(_arrow(frame, records.SCHEMAS[name]))
-                    written[name] += len(frame)
+                    if len(frame):
+                        writers[name].write_table(_arrow(frame, records.SCHEMAS[name]))
+                        written[name] += len(frame)
             made = written - before
             ledger.append((source, rows_in, made.total() - made["rejects"], made["rejects"]))
     for name, path in paths.items():

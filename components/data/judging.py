@@ -104,17 +104,20 @@ def judge(frame: pd.DataFrame, masks: dict[str, pd.Series], *, source: str, deta
     return frame[kept], rejected(source, refused["row_id"], reason[~kept], told)
 
 
-def captions(frame: pd.DataFrame, *, source: str, read_time: Callable = seconds) -> Tables:
+def captions(
+    frame: pd.DataFrame, *, source: str, read_time: Callable = seconds, masks: dict[str, pd.Series] | None = None
+) -> Tables:
     """Make rows of `records.CAPTION`.
 
     Args:
         frame: `row_id`, `path`, `media`, `text`, `view`, `split`, and `start_s`, `end_s` as `read_time` reads them;
             without these two, every caption is of the whole medium.
+        masks: what else may be wrong, by reason (as in `judge`); it is told first.
     """
     made = frame.assign(source=source, text=clean(frame["text"]))
     made, times = _spans(made, read_time)
-    masks = {**_places(made), **times, "empty_text": made["text"] == ""}
-    kept, rejects = judge(made, masks, source=source, detail=["path", "start", "end", "text"])
+    every = {**(masks or {}), **_places(made), **times, "empty_text": made["text"] == ""}
+    kept, rejects = judge(made, every, source=source, detail=["path", "start", "end", "text"])
     return {"captions": _with_id(kept, "caption_id", records.CAPTION)}, rejects
 
 
@@ -203,6 +206,6 @@ def _spans(frame: pd.DataFrame, read_time: Callable) -> tuple[pd.DataFrame, dict
 def _places(frame: pd.DataFrame) -> dict[str, pd.Series]:
     return {
         "no_id": frame["row_id"] == "",
-        "path_outside_root": frame["path"].str.contains(_OUTSIDE, regex=True),
-        "no_path": frame["path"].str.contains(r"^$|//|/$", regex=True),
+        "path_outside_root": frame["path"].str.contains(_OUTSIDE, regex=True, na=False),
+        "no_path": frame["path"].str.contains(r"^$|//|/$", regex=True, na=True),
     }

@@ -82,17 +82,12 @@ def delimited(
             line = file.readline().decode(errors="replace").rstrip("\r\n")
             header, first = [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])], 2
         _check_columns(path, header, columns, source)
-        options = {
-            "read_options": {"column_names": list(header), "use_threads": False},
-            "parse_options": pa_csv.ParseOptions(delimiter=delimiter, quote_char='"' if quoted else False),
-            "convert_options": pa_csv.ConvertOptions(
-                include_columns=list(columns), column_types=dict.fromkeys(columns, pa.string())
-            ),
-        }
+        cells = pa_csv.ParseOptions(delimiter=delimiter, quote_char='"' if quoted else False)
+        kinds = pa_csv.ConvertOptions(include_columns=columns, column_types=dict.fromkeys(columns, pa.string()))
 
         def parse(block: bytes) -> pa.Table:
-            reading = pa_csv.ReadOptions(block_size=len(block) + 1, **options["read_options"])
-            return pa_csv.read_csv(pa.BufferReader(block), **(options | {"read_options": reading}))
+            whole = pa_csv.ReadOptions(block_size=len(block) + 1, column_names=header, use_threads=False)
+            return pa_csv.read_csv(pa.BufferReader(block), whole, cells, kinds)
 
         for frame, rejects in _by_line(file, parse, columns, source=source, first=first, batch_rows=batch_rows):
             yield (frame if quoted else frame.assign(**{name: _unwrapped(frame[name]) for name in columns})), rejects
@@ -113,21 +108,23 @@ def json_lines(path: Path, columns: Sequence[str], *, source: str) -> Iterator[B
         `columns` and `line` of the lines that can be read, and the rejects.
 
     Raises:
-        ValueError: a whole batch lacks a member.
+        ValueError: every object of the first batch lacks a member.
     """
     schema = pa.schema([(name, pa.string()) for name in columns])
     options = pa_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
 
     def parse(block: bytes) -> pa.Table:
-        reading = pa_json.ReadOptions(use_threads=False, block_size=len(block) + 1)
-        return pa_json.read_json(pa.BufferReader(block), read_options=reading, parse_options=options)
+        whole = pa_json.ReadOptions(block_size=len(block) + 1, use_threads=False)
+        return pa_json.read_json(pa.BufferReader(block), whole, options)
 
     with path.open("rb") as file:
         if file.read(3) != b"\xef\xbb\xbf":
             file.seek(0)
+        checked = False
         for frame, rejects in _by_line(file, parse, columns, source=source, first=1, batch_rows=BATCH_ROWS):
-            if len(frame):
+            if len(frame) and not checked:
                 _check_columns(path, [name for name in columns if frame[name].notna().any()], columns, source)
+                checked = True
             yield frame, rejects
 
 
@@ -206,14 +203,14 @@ def json_records(
         in an array), and the rejects: elements that are no objects.
 
     Raises:
-        ValueError: the file is broken, or a whole batch lacks a member of `columns`.
+        ValueError: the file is broken, or every object of the first batch lacks a member of `columns`.
     """
-    items = json_items(path, source=source)
+    items, checked = json_items(path, source=source), False
     while batch := list(islice(items, batch_rows)):
         kept = [(key, value) for key, value in batch if isinstance(value, dict)]
-        for name in columns if kept else ():
-            if not any(name in value for _, value in kept):
-                _check_columns(path, list(kept[0][1]), columns, source)
+        if kept and not checked:
+            _check_columns(path, list(dict.fromkeys(name for _, value in kept for name in value)), columns, source)
+            checked = True
         frame = pd.DataFrame(
             {name: pd.Series([value.get(name) for _, value in kept], dtype=object) for name in [*columns, *optional]}
         )

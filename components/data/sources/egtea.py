@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from components.data.judging import Tables, captions, judge, seconds
+from components.data.judging import Tables, captions, seconds
 from components.data.reading import delimited, found
 
 SOURCE = "egtea"
@@ -49,21 +49,18 @@ def read(root: Path) -> Iterator[Tables]:
                     "row_id": clip,
                     "path": parts["session"] + "/" + clip + ".mp4",
                     "media": "video",
-                    "text": action.map(names).astype("str"),
+                    "text": action.map(names).fillna("").astype("str"),
                     "view": "ego",
                     "split": split,
-                    "action": action,
                 }
             )
             masks = {
                 "bad_clip_name": parts["session"].isna(),
                 "end_before_start": (start_ms > end_ms) | (first > last),
                 "zero_span": (start_ms == end_ms) | (first == last),
-                "unknown_action": frame["text"].isna(),
+                "unknown_action": frame["text"] == "",
             }
-            kept, rejects = judge(frame, masks, source=SOURCE, detail=["row_id", "action"])
-            yield {}, rejects
-            yield captions(kept, source=SOURCE)
+            yield captions(frame, source=SOURCE, masks=masks)
 
 
 def _actions(root: Path) -> dict[str, str]:

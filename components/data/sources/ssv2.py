@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.data.judging import Tables, captions, clean, judge, named, rejected
+from components.data.judging import Tables, captions, clean, named, rejected
 from components.data.reading import found, json_items, json_records
 
 SOURCE = "ssv2"
@@ -40,9 +40,7 @@ def read(root: Path) -> Iterator[Tables]:
                 row_id=ids, path=named(ids, ".webm"), media="video", text=rows["label"], view="ego", split=split
             )
             known = template.str.replace(r"[\[\]]", "", regex=True).isin(classes)
-            kept, rejects = judge(frame, {"unknown_template": ~known}, source=SOURCE, detail=["template"])
-            yield {}, rejects
-            yield captions(kept, source=SOURCE)
+            yield captions(frame, source=SOURCE, masks={"unknown_template": ~known})
     (path,) = found(root, UNLABELLED, source=SOURCE)
     for rows, unread in json_records(path, ["id"], source=SOURCE):
         yield {}, unread

@@ -116,3 +116,9 @@ def test_records_come_in_batches_and_others_are_rejects(write):
 def test_a_missing_file_says_how_to_get_it(tmp_path):
     with pytest.raises(ValueError, match=r"a\*.csv is missing; download .*sources.s in params/data.yaml"):
         found(tmp_path, "a*.csv", source="s")
+
+
+def test_only_the_first_batch_is_asked_whether_the_file_has_the_member(write):
+    path = write(b'[{"a": 1}, {"b": 1}]')
+    frame, rejects = all_of(json_records(path, ["a"], source="s", batch_rows=1))
+    assert frame["a"].tolist() == [1, None] and rejects == []
