@@ -35,6 +35,26 @@ class Sources(_Strict):
     egoexo4d: Path
     visor: Path
     egoexolearn: Path
+    # corpora of captions, questions and narrations whose media are not takes; what is left out is not read
+    egoclip: Path | None = None
+    ego4d: Path | None = None
+    epic100: Path | None = None
+    egtea: Path | None = None
+    ssv2: Path | None = None
+    egotimeqa: Path | None = None
+    openeqa: Path | None = None
+    htm_aa: Path | None = None
+    interlink7m: Path | None = None
+    panda70m: Path | None = None
+    webvid: Path | None = None
+    internvid: Path | None = None
+    vidal: Path | None = None
+    cc3m: Path | None = None
+    dci: Path | None = None
+
+    def given(self) -> dict[str, Path]:
+        """Give the folders of the sources that are not left out, by name."""
+        return {name: path for name, path in self if path is not None}
 
 
 class Clips(_Strict):

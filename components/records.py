@@ -3,7 +3,9 @@
 Tables are Parquet. A `Narration` is what a source says at a time; a `Clip` is a `[start_s, end_s)` span of one camera
 of one take; a `Sample` is one instruction with a checkable target over one or more clips (the only type that training,
 rewards and benchmarks see); a `Prediction` is one model answer to one sample. `Video`, `BoxLabel` and `Interval` are
-what the adapters give besides narrations. `Reject` is a row that was dropped, with the reason.
+what the adapters give besides narrations. A `Caption` says what a video, a part of it or an image shows, a `Question`
+asks about one: rows of corpora whose media are not takes, with paths relative to the media root of their source.
+`point_narrations` are the narrations of such corpora. `Reject` is a row that was dropped, with the reason.
 """
 
 from __future__ import annotations
@@ -64,6 +66,35 @@ INTERVAL = pa.schema(
         ("start_s", pa.float64()),
         ("end_s", pa.float64()),
         ("text", pa.string()),
+        ("split", pa.string()),
+    ]
+)
+CAPTION = pa.schema(
+    [
+        ("caption_id", pa.string()),
+        ("source", pa.string()),
+        ("path", pa.string()),  # relative to the media root of the source, forward slashes
+        ("media", pa.string()),  # "video" | "image"
+        ("start_s", pa.float64()),  # null, as end_s: the whole medium
+        ("end_s", pa.float64()),
+        ("text", pa.string()),
+        ("view", pa.string()),  # "ego" | "exo"
+        ("split", pa.string()),  # "train" | "test"
+    ]
+)
+QUESTION = pa.schema(
+    [
+        ("question_id", pa.string()),
+        ("source", pa.string()),
+        ("path", pa.string()),  # of a video, or of the folder that holds the frames
+        ("media", pa.string()),  # "video" | "frames"
+        ("start_s", pa.float64()),  # null, as end_s: the whole medium
+        ("end_s", pa.float64()),
+        ("question", pa.string()),
+        ("answer", pa.string()),
+        ("wrong_answers", pa.list_(pa.string())),  # for closed questions; may be empty
+        ("other_answers", pa.list_(pa.string())),  # right as well
+        ("category", pa.string()),  # null where the source has none
         ("split", pa.string()),
     ]
 )
@@ -134,6 +165,9 @@ SCHEMAS = {
     "narrations": NARRATION,
     "boxes": BOX_LABEL,
     "intervals": INTERVAL,
+    "captions": CAPTION,
+    "questions": QUESTION,
+    "point_narrations": NARRATION,
     "clips": CLIP,
     "samples": SAMPLE,
     "predictions": PREDICTION,

@@ -36,7 +36,7 @@ def tiny_world(tmp_path_factory) -> TinyWorld:
 
     root = tmp_path_factory.mktemp("tiny_world")
     data = params.load(PROJECT / "params/data.yaml", params.Data)
-    sources = {name: root / path for name, path in data.sources}
+    sources = {name: root / path for name, path in data.sources.given().items()}
     few = {"takes": 8, "size_px": 96, "val_fraction": 0.25, "test_fraction": 0.125}
     data = data.model_copy(
         update={

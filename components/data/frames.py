@@ -107,7 +107,7 @@ def run(params: Data, data_dir: Path) -> dict:
     failed, reused = write_shards(
         shards,
         folder,
-        roots={source: data_dir.resolve().parent / path for source, path in params.sources},
+        roots={source: data_dir.resolve().parent / path for source, path in params.sources.given().items()},
         size_px=params.frames.size_px,
         jpeg_quality=params.frames.jpeg_quality,
         digest=contract["digest"],

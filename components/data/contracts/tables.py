@@ -22,8 +22,9 @@ from components.data.contracts.rules import (
     unique,
 )
 
+CORPORA = ("captions", "questions", "point_narrations")  # rows of media that are not takes; no id points into them
 LEAVES = {  # step -> its tables
-    "annotations": ("videos", "narrations", "boxes", "intervals", "rejects"),
+    "annotations": ("videos", "narrations", "boxes", "intervals", *CORPORA, "rejects"),
     "clips": ("clips", "rejects"),
     "egoit": ("samples", "rejects"),
     "egore": ("samples", "rejects"),
@@ -40,9 +41,11 @@ REFERS_TO = {  # step -> tables of earlier steps that its ids point into
     "frames": ("dataset/samples",),
 }
 KEYS = {"videos": "video_id", "narrations": "narration_id", "boxes": "box_id", "intervals": "interval_id"}
+KEYS |= {"captions": "caption_id", "questions": "question_id", "point_narrations": "narration_id"}
 KEYS |= {"clips": "clip_id", "samples": "sample_id", "index": "sample_id", "rejects": "row_id"}
 _IDS_REPEAT = ("rejects", "index")
 PARENTS = ("videos", "intervals", "boxes", "clips")
+_LEAVES_ROOT = r"^[/~]|\\|^[A-Za-z]:|(?:^|/)\.\.(?:/|$)"
 _VIEW, _SPLIT = ("ego", "exo"), ("train", "test")
 
 Known = dict[str, pd.DataFrame]  # tables of records.py by name, to look ids up in
@@ -73,6 +76,35 @@ def _intervals(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]
     frame = in_video(table.to_pandas(), known["videos"])
     ordered = [*between("start_s", 0, None), *less("start_s", "end_s")]
     return frame, [*present("text"), *ordered, *among(split=_SPLIT), *sentences(frame)]
+
+
+def _told(frame: pd.DataFrame, *texts: str) -> list[Rule]:
+    """Rules of every row of a corpus whose media are not takes; adds sentences to the frame."""
+    whole = frame["start_s"].isna() & frame["end_s"].isna()
+    frame["the span is the whole medium, or begins before its end"] = whole | (
+        (frame["start_s"] >= 0) & (frame["start_s"] < frame["end_s"]) & np.isfinite(frame["end_s"])
+    )
+    frame["the path stays in its root"] = ~frame["path"].fillna("/").str.contains(_LEAVES_ROOT, regex=True)
+    for name in texts:
+        frame[f"the {name} says something"] = frame[name].fillna("").str.strip() != ""
+    return [*present("source", "path", *texts), *among(split=_SPLIT), *sentences(frame)]
+
+
+def _captions(table: pa.Table, _: Known) -> tuple[pd.DataFrame, list[Rule]]:
+    frame = table.to_pandas()
+    return frame, [*_told(frame, "text"), *among(media=("video", "image"), view=_VIEW)]
+
+
+def _questions(table: pa.Table, _: Known) -> tuple[pd.DataFrame, list[Rule]]:
+    answers = table.select(["answer", "wrong_answers"]).to_pylist()
+    frame = table.drop_columns(["wrong_answers", "other_answers"]).to_pandas()
+    frame["no wrong answer is right"] = [row["answer"] not in (row["wrong_answers"] or []) for row in answers]
+    return frame, [*_told(frame, "question", "answer"), *among(media=("video", "frames"))]
+
+
+def _point_narrations(table: pa.Table, _: Known) -> tuple[pd.DataFrame, list[Rule]]:
+    rules = [*present("source", "take_id", "text"), *between("time_s", 0, None), *among(split=_SPLIT)]
+    return table.to_pandas(), rules
 
 
 def _clips(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:
@@ -106,6 +138,9 @@ _RULES = {
     "narrations": _narrations,
     "boxes": _boxes,
     "intervals": _intervals,
+    "captions": _captions,
+    "questions": _questions,
+    "point_narrations": _point_narrations,
     "clips": _clips,
     "samples": _samples,
     "index": _index,
@@ -152,7 +187,7 @@ def contracts(step: str, tables: dict[str, pa.Table]) -> dict[str, Contract]:
     referred = {path.split("/")[1]: tables[path] for path in REFERS_TO[step]}
     # samples are looked up by id only, and their nested columns are slow to convert
     narrow = {name: table.select(["sample_id"]) if name == "samples" else table for name, table in referred.items()}
-    known = {name: table.to_pandas() for name, table in (own | narrow).items() if name != "rejects"}
+    known = {name: table.to_pandas() for name, table in (own | narrow).items() if name not in ("rejects", *CORPORA)}
     made = {}
     for name, table in own.items():
         frame, rules = _RULES[name](table, known)

@@ -1,12 +1,16 @@
 """EgoExoLearn fine annotations on disk -> rows of `records.INTERVAL`.
 
 File: annotations/fine_annotation_trainval_en.csv (OpenGVLab/EgoExoLearn annotations/README.md). A row is joined to the
-video of its view whose take id is the row's `video_uid`. One row in is one line of the CSV.
+video of its view whose take id is the row's `video_uid`. One row in is one line of a CSV.
+
+annotations/fine_annotation_test.csv, where it is there, has intervals without narration, and calls the id
+`annotation_id`: nothing can be asked or said about them, so that each of its lines is a reject `no_narration`.
 """
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from math import isfinite
 from pathlib import Path
 
@@ -15,11 +19,13 @@ from components.records import content_id
 SOURCE = "egoexolearn"
 FILE = "annotations/fine_annotation_trainval_en.csv"
 COLUMNS = {"video_uid", "annotation_uid", "subset", "view", "start_sec", "end_sec", "narration_en"}
+TEST_FILE = "annotations/fine_annotation_test.csv"
+TEST_COLUMNS = {"video_uid", "annotation_id", "subset", "view", "start_sec", "end_sec"}
 SPLITS = {"train": "train", "val": "test"}
 
 
 def read(root: Path, *, videos: list[dict]) -> tuple[dict[str, list[dict]], list[dict]]:
-    """Read the CSV below `root`.
+    """Read the CSV below `root`, and that of the test split where it is there.
 
     Args:
         videos: rows of `records.VIDEO`.
@@ -41,22 +47,33 @@ def read(root: Path, *, videos: list[dict]) -> tuple[dict[str, list[dict]], list
         known.setdefault((video["take_id"], video["view"]), video)
     intervals: list[dict] = []
     rejects: list[dict] = []
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if missing := COLUMNS - set(reader.fieldnames or ()):
-            raise ValueError(f"{path}: columns are {reader.fieldnames}, missing are {sorted(missing)}")
-        for row in reader:
-            read_row = _interval(row, known.get((row["video_uid"], row["view"])))
-            (rejects if "reason" in read_row else intervals).append(read_row)
+    for row in _rows(path, COLUMNS):
+        read_row = _interval(row, known.get((row["video_uid"], row["view"])))
+        (rejects if "reason" in read_row else intervals).append(read_row)
+    if (root / TEST_FILE).is_file():
+        for row in _rows(root / TEST_FILE, TEST_COLUMNS):
+            span = f"{row['subset']}, {row['view']}, [{row['start_sec']}, {row['end_sec']})"
+            rejects.append(_reject(f"{row['video_uid']}/{row['annotation_id']}", "no_narration", span))
     return {"intervals": intervals}, rejects
+
+
+def _rows(path: Path, columns: set[str]) -> Iterator[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        if missing := columns - set(reader.fieldnames or ()):
+            raise ValueError(f"{path}: columns are {reader.fieldnames}, missing are {sorted(missing)}")
+        yield from reader
+
+
+def _reject(row_id: str, reason: str, detail: object) -> dict:
+    return {"step": f"annotations/{SOURCE}", "row_id": row_id, "reason": reason, "detail": str(detail)}
 
 
 def _interval(row: dict[str, str], video: dict | None) -> dict:
     """Give the interval of a CSV row, or its reject."""
 
     def refuse(reason: str, detail: object) -> dict:
-        row_id = f"{row['video_uid']}/{row['annotation_uid']}"
-        return {"step": f"annotations/{SOURCE}", "row_id": row_id, "reason": reason, "detail": str(detail)}
+        return _reject(f"{row['video_uid']}/{row['annotation_uid']}", reason, detail)
 
     if video is None:
         return refuse("no_video", row["view"])

@@ -54,7 +54,20 @@ def annotation_tables() -> dict:
                     {**shared, "box_id": f"{take_id}-b{event}-{name}", "video_id": ego, "frame": 24 * event + 8}
                     | {"time_s": start_s + 1.0, "name": name, "box_xyxy": box}
                 )
-    return {"videos": videos, "narrations": narrations, "boxes": boxes, "intervals": intervals, "rejects": []}
+    whole = {"source": "webvid", "path": "a/1.mp4", "media": "video", "start_s": None, "end_s": None, "split": "train"}
+    captions = [
+        {**whole, "caption_id": f"c{number}", "text": "a dog", "view": "exo"} | {"path": f"a/{number}.mp4"}
+        for number in range(4)
+    ]
+    questions = [
+        {**whole, "question_id": f"q{number}", "question": "Where?", "answer": "there", "category": None}
+        | {"wrong_answers": ["here"], "other_answers": []}
+        for number in range(2)
+    ]
+    said = {"narration_id": "p0", "source": "htm_aa", "take_id": "v", "annotator_id": "", "time_s": 3.0, "text": "mix"}
+    said |= {"ego_visible": None, "unsure": False, "split": "train"}
+    corpora = {"captions": captions, "questions": questions, "point_narrations": [said]}
+    return {"videos": videos, "narrations": narrations, "boxes": boxes, "intervals": intervals, "rejects": []} | corpora
 
 
 def write_annotations(data_dir: Path, rows: dict) -> Path:

@@ -1,11 +1,16 @@
 import shutil
 from collections import Counter
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from components import records
-from components.data import annotations
+from components import params, records
+from components.data import annotations, validate
+from components.data.contracts.tables import LEAVES
+from tests.components.data.sources import written
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +53,7 @@ def test_two_runs_write_the_same_bytes(made, tiny_world, tmp_path):
 
 def test_a_broken_film_and_a_repeated_row_are_rejected_with_a_reason(tiny_world, tmp_path):
     sources = tiny_world.params.sources
-    for name, path in sources:
+    for name, path in sources.given().items():
         shutil.copytree(path, tmp_path / "raw" / name)
     film = next((tmp_path / "raw/egoexo4d/takes").rglob("cam01.mp4"))
     film.write_bytes(film.read_bytes()[:2000])
@@ -56,8 +61,99 @@ def test_a_broken_film_and_a_repeated_row_are_rejected_with_a_reason(tiny_world,
     lines = table.read_text().splitlines(keepends=True)
     table.write_text("".join([*lines, lines[1]]))
     # relative paths are read from the folder that holds the data folder
-    moved = sources.model_copy(update={name: (tmp_path / "raw" / name).relative_to(tmp_path) for name, _ in sources})
+    moved = sources.model_copy(
+        update={name: (tmp_path / "raw" / name).relative_to(tmp_path) for name in sources.given()}
+    )
     result = annotations.run(tiny_world.params.model_copy(update={"sources": moved}), tmp_path / "data")
     assert result["counts"]["reasons"]["egoexolearn/repeated_id"] == 1
     rejects = pq.read_table(tmp_path / "data/annotations/rejects.parquet").to_pylist()
     assert any(row["reason"] == "unreadable_video" and str(film) in row["detail"] for row in rejects)
+
+
+QUESTION = {"question": "Where?", "answer": "there", "category": "c", "question_id": "a", "episode_history": "e/1"}
+
+
+@pytest.fixture(scope="module")
+def corpora(tmp_path_factory):
+    """Four corpora, each with a row that is refused; the second file of WebVid says one of the first again."""
+    root = tmp_path_factory.mktemp("corpora")
+    lines = ["videoid,page_dir,name", "1,a,a dog", "2,a,a cat", "3,a, "]
+    written.lines(root / "webvid/results_2M_train.csv", lines)
+    written.lines(root / "webvid/results_10M_train.csv", [lines[0], "2,a,a cat again", "4,a,a cow"])
+    written.as_json(root / "openeqa/data/open-eqa-v0.json", [QUESTION, QUESTION | {"question_id": "b", "answer": ""}])
+    told = {"narrations": [{"timestamp_sec": 1.5, "narration_text": "#C C cuts #unsure"}]}
+    written.as_json(root / "ego4d/narration.json", {"v": {"narration_pass_1": told}, "w": {"status": "redacted"}})
+    written.lines(root / "htm_aa/htm_aa_v1.csv", ["vid,timestamp,text", "u,3,mix it", "u,-3,mix it"])
+    return {name: root / name for name in ("webvid", "openeqa", "ego4d", "htm_aa")}
+
+
+@pytest.fixture(scope="module")
+def with_corpora(tiny_world, corpora, tmp_path_factory):
+    data_dir = tmp_path_factory.mktemp("with_corpora") / "data"
+    sources = tiny_world.params.sources.model_copy(update=corpora)
+    return annotations.run(tiny_world.params.model_copy(update={"sources": sources}), data_dir), data_dir
+
+
+def test_corpora_are_added_and_each_row_is_accounted_for(with_corpora, made):
+    (result, data_dir), (without, folder) = with_corpora, made
+    assert result["ledger"] == [
+        *without["ledger"],
+        ("ego4d", 2, 1, 1),
+        ("openeqa", 2, 1, 1),
+        ("htm_aa", 2, 1, 1),
+        ("webvid", 5, 3, 2),
+    ]
+    added = Counter(result["counts"]["reasons"]) - Counter(without["counts"]["reasons"])
+    assert added == {
+        "ego4d/redacted": 1,
+        "openeqa/empty_text": 1,
+        "htm_aa/negative_time": 1,
+        "webvid/empty_text": 1,
+        "webvid/repeated_id": 1,
+    }
+    tables = {name: pq.read_table(data_dir / f"annotations/{name}.parquet") for name in annotations.STREAMED}
+    assert {name: len(table) for name, table in tables.items()} == {
+        name: result["counts"][name] for name in annotations.STREAMED
+    }
+    assert tables["captions"]["text"].to_pylist() == ["a cat again", "a cow", "a dog"]
+    assert tables["captions"]["end_s"].null_count == 3
+    assert tables["questions"]["other_answers"].to_pylist() == [[]]
+    said = tables["point_narrations"].to_pylist()
+    assert [(row["source"], row["take_id"], row["unsure"], row["ego_visible"]) for row in said] == [
+        ("ego4d", "v", True, True),
+        ("htm_aa", "u", False, None),
+    ]
+    for name in ("videos", "narrations", "boxes", "intervals"):
+        assert (data_dir / f"annotations/{name}.parquet").read_bytes() == (folder / f"{name}.parquet").read_bytes()
+
+
+@pytest.mark.slow
+def test_what_the_corpora_give_passes_its_contracts(with_corpora, tmp_path):
+    _, data_dir = with_corpora
+    paths = [f"annotations/{name}" for name in LEAVES["annotations"]]
+    validate.check(
+        "annotations", {path: pq.read_table(data_dir / f"{path}.parquet") for path in paths}, docs_dir=tmp_path
+    )
+
+
+def test_a_missing_corpus_says_where_to_mend_it(tiny_world, tmp_path):
+    sources = tiny_world.params.sources.model_copy(update={"cc3m": tmp_path / "nowhere"})
+    with pytest.raises(ValueError, match="nowhere is no folder.*sources.cc3m in params/data.yaml"):
+        annotations.run(tiny_world.params.model_copy(update={"sources": sources}), tmp_path / "data")
+
+
+def test_every_corpus_can_be_named_in_the_parameters():
+    takes = {"egoexo4d", "visor", "egoexolearn"}
+    assert set(annotations.SOURCES) == set(params.Sources.model_fields) - takes
+
+
+@settings(deadline=None)
+@given(batches=st.lists(st.lists(st.integers(0, 30), unique=True, max_size=10), max_size=12))
+def test_an_id_is_kept_once_over_all_batches(batches):
+    seen, kept = [], []
+    for batch in batches:
+        frame = pd.DataFrame({"id": pd.Series([records.content_id(number) for number in batch], dtype="str")})
+        fresh, repeated = annotations._fresh(frame, "id", seen, "s")
+        assert len(fresh) + len(repeated) == len(batch)
+        kept += fresh["id"].tolist()
+    assert kept == list(dict.fromkeys(records.content_id(number) for batch in batches for number in batch))

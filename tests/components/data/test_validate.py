@@ -21,6 +21,7 @@ IN_SET, GREATER = "expect_column_values_to_be_in_set", "expect_column_pair_value
 NO_MATCH = "expect_column_values_to_not_match_regex"
 MEMBER = "the target holds the member of its kind and no other"
 BOX, SPAN = "the box is in the frame and can be read", "the span is in the window and can be read"
+SPAN_ORDER = "the span is the whole medium, or begins before its end"
 BETWEEN, UNIQUE = "expect_column_values_to_be_between", "expect_column_values_to_be_unique"
 
 
@@ -82,6 +83,15 @@ ANNOTATIONS = [  # table, what breaks, expectation, column, example
     ("intervals", lambda rows: rows[1].update(end_s=99.0), IN_SET, "ends inside its video", "take-0-i1"),
     ("intervals", lambda rows: rows[2].update(video_id="unknown"), IN_SET, "the video is known", "take-0-i2"),
     ("intervals", lambda rows: rows[3].update(split="test"), BETWEEN, "splits", "take-0"),
+    ("captions", lambda rows: rows.append(rows[0]), UNIQUE, "caption_id", "c0"),
+    ("captions", lambda rows: rows[1].update(text=" "), IN_SET, "the text says something", "c1"),
+    ("captions", lambda rows: rows[2].update(path="../a.mp4"), IN_SET, "the path stays in its root", "c2"),
+    ("captions", lambda rows: rows[3].update(start_s=3.0), IN_SET, SPAN_ORDER, "c3"),
+    ("captions", lambda rows: rows[3].update(media="sound"), IN_SET, "media", "c3"),
+    ("questions", lambda rows: rows[0].update(start_s=3.0, end_s=2.0), IN_SET, SPAN_ORDER, "q0"),
+    ("questions", lambda rows: rows[1].update(answer=""), IN_SET, "the answer says something", "q1"),
+    ("questions", lambda rows: rows[0].update(wrong_answers=["there"]), IN_SET, "no wrong answer is right", "q0"),
+    ("point_narrations", lambda rows: rows[0].update(time_s=-1.0), BETWEEN, "time_s", "p0"),
 ]
 
 
@@ -93,9 +103,10 @@ def annotations_complaint(sound, tmp_path_factory) -> str:
 @pytest.mark.parametrize(("table", "_change", "expectation", "column", "example"), ANNOTATIONS)
 def test_a_broken_annotation_table_is_stopped(annotations_complaint, table, _change, expectation, column, example):
     line = re.search(
-        rf"annotations\.(\w+): {expectation}\({re.escape(column)}\) failed on ([12]) of (.*)", annotations_complaint
+        rf"annotations\.({table}|splits): {expectation}\({re.escape(column)}\) failed on ([12]) of (.*)",
+        annotations_complaint,
     )
-    assert line and line.group(1) in (table, "splits")
+    assert line
     assert example in line.group(3)
 
 

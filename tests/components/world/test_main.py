@@ -14,4 +14,4 @@ def test_a_folder_that_no_world_wrote_is_never_deleted(tiny_world, tmp_path):
 
 
 def test_every_folder_of_the_world_is_marked(tiny_world):
-    assert all((tiny_world.root / folder / MARK).is_file() for _, folder in tiny_world.params.sources)
+    assert all((tiny_world.root / folder / MARK).is_file() for folder in tiny_world.params.sources.given().values())

@@ -1,10 +1,15 @@
 import csv
+import shutil
+from collections import Counter
 
 import pytest
 
 from components.data.sources import egoexo4d, egoexolearn
 from components.prompts import parse_narration
 from components.video import probe
+from tests.components.data.sources.written import RELEASED
+
+REAL = RELEASED / "egoexolearn_fine_annotation_test.csv"
 
 VIDEO = {"video_id": "v", "take_id": "t", "view": "ego", "duration_s": 16.0, "split": "train"}
 GOOD = {
@@ -61,6 +66,38 @@ def test_a_missing_column_or_file_is_an_error_that_names_it(tmp_path):
         egoexolearn.read(tmp_path, videos=[VIDEO])
     with pytest.raises(ValueError, match="missing are.*narration_en"):
         egoexolearn.read(write(tmp_path, [GOOD], [name for name in GOOD if name != "narration_en"]), videos=[VIDEO])
+
+
+UNLABELLED = "video_uid,annotation_id,subset,view,scene,start_sec,end_sec"
+
+
+def write_test(root, *rows, header=UNLABELLED):
+    (root / egoexolearn.TEST_FILE).write_text("\ufeff" + "\n".join([header, *rows]) + "\n")
+    return root
+
+
+def test_a_row_of_the_test_split_says_nothing_and_is_a_reject(tmp_path):
+    root = write_test(write(tmp_path, [GOOD]), "t,08bByaz9,test,ego,kitchen,240.6,241.8", "t,uUcb6CUk,test,exo,lab,1,2")
+    tables, rejects = egoexolearn.read(root, videos=[VIDEO])
+    assert len(tables["intervals"]) == 1
+    assert [(row["row_id"], row["reason"], row["detail"]) for row in rejects] == [
+        ("t/08bByaz9", "no_narration", "test, ego, [240.6, 241.8)"),
+        ("t/uUcb6CUk", "no_narration", "test, exo, [1, 2)"),
+    ]
+
+
+def test_the_id_of_the_test_split_has_another_name(tmp_path):
+    root = write_test(write(tmp_path, [GOOD]), header=UNLABELLED.replace("annotation_id", "annotation_uid"))
+    with pytest.raises(ValueError, match="fine_annotation_test.csv: .*missing are.*annotation_id"):
+        egoexolearn.read(root, videos=[VIDEO])
+
+
+@pytest.mark.skipif(not REAL.is_file(), reason="the released file is not on this machine")
+def test_every_row_of_the_released_test_split_is_a_reject(tmp_path):
+    shutil.copy(REAL, write(tmp_path, [GOOD]) / egoexolearn.TEST_FILE)
+    tables, rejects = egoexolearn.read(tmp_path, videos=[VIDEO])
+    assert len(tables["intervals"]) == 1
+    assert Counter(row["reason"] for row in rejects) == {"no_narration": 23174}
 
 
 def test_intervals_are_the_events_of_the_script_within_the_jitter(tiny_world):

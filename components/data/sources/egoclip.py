@@ -1,0 +1,44 @@
+"""EgoClip on disk -> rows of `records.CAPTION`.
+
+File: egoclip.csv, which is separated by tabs (showlab/EgoVLP data_loader/EgoClip_EgoMCQ_dataset.py). `clip_start` may
+be negative: the video begins at 0. Quotes are text and made other readers lose lines. `tag_verb` and `tag_noun` are not
+read. The media root holds `<video_uid>.mp4` (Ego4D full_scale). One row in is one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from components.data.judging import Tables, captions, clean, named, seconds, without_subject_tag
+from components.data.reading import delimited, found
+
+SOURCE = "egoclip"
+FILE = "egoclip.csv"
+COLUMNS = ("clip_idx", "video_uid", "clip_start", "clip_end", "clip_text")
+
+
+def read(root: Path) -> Iterator[Tables]:
+    """Read the file below `root` in batches.
+
+    Yields:
+        tables {"captions"} and the rejects; each line read is in exactly one of them.
+
+    Raises:
+        ValueError: the file or a column is missing.
+    """
+    (path,) = found(root, FILE, source=SOURCE)
+    for rows, unread in delimited(path, COLUMNS, source=SOURCE, delimiter="\t", quoted=False):
+        yield {}, unread
+        before = seconds(rows["clip_start"]).between(float("-inf"), 0, inclusive="neither")
+        frame = rows.assign(
+            row_id=clean(rows["clip_idx"]),
+            path=named(clean(rows["video_uid"]), ".mp4"),
+            media="video",
+            start_s=rows["clip_start"].mask(before, "0"),
+            end_s=rows["clip_end"],
+            text=without_subject_tag(clean(rows["clip_text"])),
+            view="ego",
+            split="train",  # EgoMCQ's videos are not in it
+        )
+        yield captions(frame, source=SOURCE)

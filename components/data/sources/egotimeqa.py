@@ -1,0 +1,46 @@
+"""EgoTimeQA on disk -> rows of `records.QUESTION`.
+
+File: data/unified/annotations.EgoTimeQA.json (Becomebright/GroundVQA utils/generate_open_qa/merge.py). Times are
+seconds of the NLQ clip that `video_id` names; the frames beside them are rescaled and not read. `wrong_answers` make
+the closed question. The media root holds `<video_id>.mp4` (Ego4D clips). One row in is one element of the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from components.data.judging import Tables, clean, named, questions
+from components.data.reading import found, json_records
+
+SOURCE = "egotimeqa"
+FILE = "data/unified/annotations.EgoTimeQA.json"
+COLUMNS = ("video_id", "question", "answer", "start_sec", "end_sec")
+
+
+def read(root: Path) -> Iterator[Tables]:
+    """Read the file below `root` in batches.
+
+    Yields:
+        tables {"questions"} and the rejects; each element read is in exactly one of them.
+
+    Raises:
+        ValueError: the file or a member is missing, or the file is broken.
+    """
+    (path,) = found(root, FILE, source=SOURCE)
+    for rows, unread in json_records(path, COLUMNS, source=SOURCE, optional=["wrong_answers"]):
+        yield {}, unread
+        video = clean(rows["video_id"])
+        # sample_id is null in the release: the content is the name
+        said = [clean(rows[name].map(str)) for name in ("start_sec", "end_sec", "question")]
+        frame = rows.assign(
+            row_id=video.str.cat(said, sep="/"),
+            path=named(video, ".mp4"),
+            media="video",
+            start_s=rows["start_sec"],
+            end_s=rows["end_sec"],
+            other_answers=None,
+            category=None,
+            split="train",
+        )
+        yield questions(frame, source=SOURCE)

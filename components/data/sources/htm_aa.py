@@ -1,0 +1,40 @@
+"""HTM-AA on disk -> rows of `records.NARRATION` (`point_narrations`).
+
+File: htm_aa_v1.csv, `vid,timestamp,text` (TengdaHan/TemporalAlignNet htm_aa/readme.md): a sentence of the speech of a
+HowTo100M video at a whole second. There is no ego view, so `ego_visible` is null. One row in is one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from components.data.judging import Tables, clean, narrations
+from components.data.reading import delimited, found
+
+SOURCE = "htm_aa"
+FILE = "htm_aa_v1.csv"
+COLUMNS = ("vid", "timestamp", "text")
+
+
+def read(root: Path) -> Iterator[Tables]:
+    """Read the file below `root` in batches.
+
+    Yields:
+        tables {"point_narrations"} and the rejects; each line read is in exactly one of them.
+
+    Raises:
+        ValueError: the file or a column is missing.
+    """
+    (path,) = found(root, FILE, source=SOURCE)
+    for rows, unread in delimited(path, COLUMNS, source=SOURCE):
+        yield {}, unread
+        video = clean(rows["vid"])
+        frame = rows.assign(
+            row_id=video + "/" + clean(rows["timestamp"]) + "/" + clean(rows["text"]),
+            take_id=video,
+            annotator_id="",
+            time_s=rows["timestamp"],
+            ego_visible=None,
+        )
+        yield narrations(frame, source=SOURCE)

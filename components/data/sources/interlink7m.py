@@ -1,0 +1,76 @@
+"""Howto-Interlink7M on disk -> rows of `records.CAPTION`.
+
+Files: Howto-Interlink7M_subset_w_{all,sampled}_clips_{train,val}.tsv, any of them (showlab/cosmo
+src/data/interleave_video_text_dataset.py); val is our test. `clips` is JSON:
+`[{"clip": "0:00:00 - 0:00:05", "caption": "..."}]`. `path` is that of the HowTo100M file below the media root. A clip
+that stands in both subsets is a repeated id. One row in is one clip, or one line without clips that can be read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from components.data.judging import Tables, captions, clean, clock_s, rejected
+from components.data.reading import delimited, found
+
+SOURCE = "interlink7m"
+FILES = "Howto-Interlink7M_subset_w_*_clips_{}.tsv"
+SPLITS = {"train": "train", "val": "test"}
+LINES = 20_000  # of some ten clips each
+
+
+def read(root: Path) -> Iterator[Tables]:
+    """Read the files below `root` in batches.
+
+    Yields:
+        tables {"captions"} and the rejects; each clip read is in exactly one of them.
+
+    Raises:
+        ValueError: there is no file, or a column is missing.
+    """
+    found(root, FILES.format("*"), source=SOURCE)
+    for suffix, split in SPLITS.items():
+        for path in sorted(root.glob(FILES.format(suffix))):
+            for rows, unread in delimited(
+                path, ["path", "clips"], source=SOURCE, delimiter="\t", quoted=False, batch_rows=LINES
+            ):
+                yield {}, unread
+                clips, rejects = _clips(rows, path.name)
+                yield {}, rejects
+                told = clean(clips["clip"])
+                times = told.str.split("-", n=1)
+                frame = clips.assign(
+                    row_id=clips["path"] + "/" + told,
+                    media="video",
+                    start_s=times.str.get(0).astype("str"),
+                    end_s=times.str.get(1).astype("str"),
+                    view="exo",
+                    split=split,
+                )
+                yield captions(frame, source=SOURCE, read_time=clock_s)
+
+
+def _clips(rows: pd.DataFrame, file: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Lay out the clips of each line, and reject lines whose clips are no list of objects."""
+    made, refused = [], []
+    for line, path, cell in zip(rows["line"], clean(rows["path"]), rows["clips"], strict=True):
+        clips = _list(cell)
+        if clips:
+            made += [(path, clip.get("clip"), clip.get("caption")) for clip in clips]
+        else:
+            refused.append((f"{file}:{line}", "bad_clips" if clips is None else "no_clips", cell))
+    ids, reasons, details = zip(*refused, strict=True) if refused else ((), (), ())
+    columns = pd.DataFrame(made, columns=["path", "clip", "text"], dtype=object)
+    return columns.assign(path=columns["path"].astype("str")), rejected(SOURCE, ids, reasons, details)
+
+
+def _list(cell: str) -> list[dict] | None:
+    try:
+        clips = json.loads(cell)
+    except (ValueError, RecursionError):
+        return None
+    return clips if isinstance(clips, list) and all(isinstance(clip, dict) for clip in clips) else None

@@ -1,0 +1,64 @@
+import pytest
+from hypothesis import given
+
+from components.data.sources import ssv2
+from tests.components.data.sources.written import HOSTILE_PLACES, as_json, gathered, refuses_missing, round_trip
+from tests.components.data.sources.written import texts as any_text
+
+GOOD = {
+    "id": "78687",
+    "label": "holding potato next to vicks vaporub bottle",
+    "template": "Holding [something] next to [something]",
+    "placeholders": ["potato", "vicks vaporub bottle"],
+}
+CLASSES = {"Approaching something with your camera": "0", "Holding something next to something": "57"}
+
+
+def write(root, *train, validation=(GOOD | {"id": "2"},), test=()):
+    as_json(root / "labels/labels.json", CLASSES)
+    for name, content in (("train", train), ("validation", validation), ("test", test)):
+        as_json(root / f"labels/{name}.json", content)
+    return root
+
+
+def test_an_element_becomes_a_caption_of_its_whole_video(tmp_path):
+    rows, rejects = gathered(ssv2.read(write(tmp_path, GOOD)))
+    assert rejects == []
+    assert [(row["path"], row["split"]) for row in rows] == [("78687.webm", "train"), ("2.webm", "test")]
+    assert rows[0]["text"] == GOOD["label"] and rows[0]["start_s"] != rows[0]["start_s"]
+
+
+@round_trip
+@given(text=any_text)
+def test_a_label_comes_back_as_written(tmp_path_factory, text):
+    rows, _ = gathered(ssv2.read(write(tmp_path_factory.mktemp("ssv2"), GOOD | {"label": text})))
+    assert rows[0]["text"] == text
+
+
+def test_videos_without_a_label_are_rejects(tmp_path):
+    rows, rejects = gathered(ssv2.read(write(tmp_path, GOOD, test=[{"id": "3"}, {"id": "4"}])))
+    assert len(rows) == 2
+    assert [(row["row_id"], row["reason"]) for row in rejects] == [("3", "no_label"), ("4", "no_label")]
+
+
+@pytest.mark.parametrize(
+    "edit, reason",
+    [
+        ({"template": "Juggling [something]"}, "unknown_template"),
+        ({"template": None}, "unknown_template"),
+        ({"label": ""}, "empty_text"),
+        ({"label": None}, "empty_text"),
+        ({"id": ""}, "no_id"),
+        ({"id": "78687"}, "repeated_id"),
+        *(({"id": place}, "path_outside_root") for place in HOSTILE_PLACES),
+    ],
+)
+def test_a_bad_element_is_a_reject(tmp_path, edit, reason):
+    rows, rejects = gathered(ssv2.read(write(tmp_path, GOOD, GOOD | {"id": "5"} | edit)))
+    assert len(rows) == 2 and [row["reason"] for row in rejects] == [reason]
+
+
+def test_a_missing_file_or_member_is_an_error_that_names_it(tmp_path):
+    refuses_missing(ssv2.read, tmp_path, "labels.json is missing")
+    write(tmp_path, {"id": "1", "label": "x"})
+    refuses_missing(ssv2.read, tmp_path, "train.json: .*missing .*template")
