@@ -41,7 +41,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Settings:
-    """The block `llm` of params/data.yaml; meaning and units stand in components/params.py."""
+    """The block `llm` of params/data.yaml; meaning and units stand in components/params."""
 
     generator: str = "rules"
     model: str = ""

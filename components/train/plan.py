@@ -23,7 +23,7 @@ EVALUATION = "components/evaluate.py"
 NOT_CODE = (
     "components/tracking",
     "components/history.py",
-    "components/params.py",
+    "components/params",
     "components/images.py",
     "components/train/rollouts.py",
     "components/train/watch.py",

@@ -1,157 +1,16 @@
-"""The door for configuration: `params/*.yaml` become frozen, typed values; an unknown key is an error.
-
-Inner functions take plain values; only `__main__` modules and flows read these classes.
-"""
+"""params/recipes/*.yaml: one complete training run each."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
-from ruamel.yaml import YAML
+from pydantic import Discriminator, Field, Tag, model_validator
 
-Task = Literal["caption_ego", "caption_exo", "qa", "ground_spatial", "ground_temporal"]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from components.params.evaluation import Task
+from components.params.strict import Strict
 
 
-class World(_Strict):
-    """The miniature world (components/world)."""
-
-    takes: int = Field(gt=0, description="takes in all; some are validation, test, dropped or without narrations")
-    take_s: float = Field(gt=0, description="length of a take, seconds")
-    fps: int = Field(gt=0, description="frames per second of every video")
-    size_px: int = Field(gt=0, description="side of the square videos, pixels")
-    val_fraction: float = Field(gt=0, lt=1, description="share of takes in Ego-Exo4D's val split")
-    test_fraction: float = Field(ge=0, lt=1, description="share of takes in its test split (no annotations)")
-
-
-class Sources(_Strict):
-    """Where the source datasets lie, relative to the project root (or absolute)."""
-
-    egoexo4d: Path
-    visor: Path
-    egoexolearn: Path
-    # corpora of captions, questions and narrations whose media are not takes; what is left out is not read
-    egoclip: Path | None = None
-    ego4d: Path | None = None
-    epic100: Path | None = None
-    egtea: Path | None = None
-    ssv2: Path | None = None
-    egotimeqa: Path | None = None
-    openeqa: Path | None = None
-    htm_aa: Path | None = None
-    interlink7m: Path | None = None
-    panda70m: Path | None = None
-    webvid: Path | None = None
-    internvid: Path | None = None
-    vidal: Path | None = None
-    cc3m: Path | None = None
-    dci: Path | None = None
-
-    def given(self) -> dict[str, Path]:
-        """Give the folders of the sources that are not left out, by name."""
-        return {name: path for name, path in self if path is not None}
-
-
-class Clips(_Strict):
-    """Ego-ExoClip (systems §1.1)."""
-
-    rule: Literal["beta_over_alpha"] = Field(description="window rule")
-    annotators: Literal["merged", "per_annotator"] = Field(description="one timeline for all annotators, or one each")
-    min_frames: int = Field(ge=1, description="shorter clips are rejected")
-
-
-class LlmBudget(_Strict):
-    """What the replies in one ledger may cost over all runs; null sets no limit."""
-
-    calls: int | None = Field(ge=0, description="replies in the ledger, and failed calls of this run")
-    tokens: int | None = Field(ge=0, description="tokens in and out, as the server counts them")
-
-
-class Llm(_Strict):
-    """Text generation (components/llm). Where the endpoint is and its key come from the environment."""
-
-    generator: Literal["rules", "openai"] = Field(
-        description="deterministic rules, or the OpenAI-compatible endpoint at OPENAI_BASE_URL"
-    )
-    model: str = Field(description="name of the model at the endpoint; rules need none")
-    temperature: float | None = Field(ge=0, description="null leaves it to the server, here and below")
-    top_p: float | None = Field(gt=0, le=1)
-    seed: int | None = Field(description="of the server's sampling; a second try adds one")
-    max_tokens: int = Field(gt=0, description="longest answer, tokens; with reasoning, where a model reasons")
-    concurrency: int = Field(gt=0, description="calls under way at once")
-    requests_per_minute: float | None = Field(gt=0, description="null for no limit")
-    timeout_s: float = Field(gt=0, description="of one call, to its last byte")
-    tries: int = Field(gt=0, description="most calls for one request; what is wrong then is rejected")
-    backoff_s: float = Field(ge=0, description="first wait after a failed call; it doubles, up to a minute")
-    budget: LlmBudget
-
-    @model_validator(mode="after")
-    def _an_endpoint_has_a_model(self) -> Llm:
-        if self.generator == "openai" and not self.model:
-            raise ValueError("generator openai needs `model`, the name that the endpoint knows it by; it is empty")
-        return self
-
-
-class EgoIT(_Strict):
-    """Instruction templating (systems §1.2)."""
-
-    instructions_per_dataset: int = Field(ge=1)
-
-
-class EgoRe(_Strict):
-    """EgoRe QA generation (systems §4.1)."""
-
-    short_per_clip: int = Field(ge=0, description="short-term questions drawn for each ego clip")
-    long_per_take: int = Field(ge=0, description="long-term questions drawn for each take")
-    cot_fraction: float = Field(
-        ge=0, le=1, description="share of short-term questions that also get a chain of thought"
-    )
-    choices: int = Field(ge=2, description="options of a multiple-choice question")
-    box_grid: int = Field(ge=1, description="box answers are multiples of this percentage")
-    box_jitter: float = Field(
-        ge=0, description="noise of the boxes that are taught, share of their side; what is rewarded stays exact"
-    )
-    time_step_s: float = Field(gt=0, description="interval answers are multiples of this, seconds")
-    box_min_percent: float = Field(ge=0, description="boxes whose shorter side is below this are rejected")
-
-
-class Dataset(_Strict):
-    """Mixture: samples kept per `corpus/task`, as a share; 1.0 keeps all."""
-
-    rates: dict[str, float]
-
-
-class Frames(_Strict):
-    """The sampling contract and the frame shards."""
-
-    size_px: int = Field(gt=0, description="side of the stored square frames")
-    image_frames: int = Field(ge=1, description="frames of an image sample (the same frame, repeated)")
-    clip_frames: int = Field(ge=1, description="frames of a short clip")
-    window_frames: int = Field(ge=1, description="frames of a long window")
-    jpeg_quality: int = Field(ge=1, le=100)
-    shard_frames: int = Field(gt=0, description="frames in one shard file")
-
-
-class Data(_Strict):
-    """params/data.yaml."""
-
-    seed: int
-    world: World
-    sources: Sources
-    clips: Clips
-    llm: Llm
-    egoit: EgoIT
-    egore: EgoRe
-    dataset: Dataset
-    frames: Frames
-
-
-class Model(_Strict):
+class Model(Strict):
     """The tiny architecture that plays CLIP and Mistral/Qwen2; its base stages train what others download."""
 
     architecture: Literal["miniature"] = "miniature"
@@ -170,7 +29,7 @@ class Model(_Strict):
     text_heads: int = Field(gt=0)
 
 
-class Egoflow(_Strict):
+class Egoflow(Strict):
     """The same classes around downloaded towers and a downloaded language model (systems §1.3)."""
 
     architecture: Literal["egoflow"]
@@ -185,7 +44,7 @@ class Egoflow(_Strict):
     mapping_blocks: int = Field(ge=1, description="residual blocks of F and of G, where they are resnet")
 
 
-class Qwen(_Strict):
+class Qwen(Strict):
     """A Qwen vision-language model by transformers' own classes; its parts: vision_encoder, merger, language_model."""
 
     architecture: Literal["qwen2_vl", "qwen2_5_vl"]
@@ -205,7 +64,7 @@ AnyModel = Annotated[
 ]
 
 
-class Lora(_Strict):
+class Lora(Strict):
     """Low-rank adapters on every linear layer of the language model; merged when the stage ends."""
 
     rank: int = Field(ge=1)
@@ -214,7 +73,7 @@ class Lora(_Strict):
     lr: float = Field(gt=0)
 
 
-class Watch(_Strict):
+class Watch(Strict):
     """When a GRPO run pauses itself with a checkpoint (components/train/watch.py); raise a limit to go on."""
 
     window: int = Field(default=10, ge=2, description="logged records that are looked at")
@@ -228,7 +87,7 @@ class Watch(_Strict):
     cut: float = Field(default=0.9, ge=0, le=1, description="greatest share of completions cut at the longest length")
 
 
-class Grpo(_Strict):
+class Grpo(Strict):
     """Group-relative policy optimisation (systems §0.2)."""
 
     group: int = Field(ge=2, description="completions per prompt, G")
@@ -246,7 +105,7 @@ class Grpo(_Strict):
     watch: Watch | None = Field(default=Watch(), description="when the run pauses itself; null for never")
 
 
-class Stage(_Strict):
+class Stage(Strict):
     """One training stage: a process of its own between checkpoint folders."""
 
     name: str
@@ -307,7 +166,7 @@ class Stage(_Strict):
         return self
 
 
-class Recipe(_Strict):
+class Recipe(Strict):
     """params/recipes/*.yaml: one complete training run, stages in order."""
 
     name: str
@@ -330,38 +189,3 @@ class Recipe(_Strict):
                 raise ValueError(f"stage {stage.name!r}: the `grpo` block belongs to algorithm grpo and to no other")
             seen.add(stage.name)
         return self
-
-
-def load(path: Path, schema: type[_Strict]) -> _Strict:
-    """Read a YAML 1.2 file into its schema.
-
-    Raises:
-        ValueError: every problem of the file at once, each with its key, what came and what is allowed.
-    """
-    # YAML 1.2, so that 1e-5 is a number as DVC reads it; PyYAML would give a string
-    raw = YAML(typ="safe").load(path.read_text())
-    try:
-        return schema.model_validate(raw)
-    except ValueError as error:
-        raise ValueError(
-            f"{path}: {error}\nMend it in {path}; the keys and their meaning are in components/params.py."
-        ) from error
-
-
-class Gate(_Strict):
-    """When a new model version takes the alias `champion` (components/promotion.py)."""
-
-    model_name: str = Field(description="name in the MLflow model registry")
-    main: str = Field(description="`task/metric` that must be better beyond its 95 % interval")
-    guards: tuple[str, ...] = Field(description="`task/metric`s, none of which may be worse beyond its interval")
-
-
-class Eval(_Strict):
-    """params/eval.yaml: how every checkpoint is measured on the held-out takes."""
-
-    seed: int = Field(description="of the blind shuffle, the choice of samples and the bootstrap")
-    bootstrap_resamples: int = Field(gt=0, description="draws of takes under each 95 % interval")
-    batch: int = Field(gt=0, description="samples generated at once")
-    max_new_tokens: int = Field(gt=0, description="longest answer, tokens")
-    limits: dict[Task, int] = Field(description="task -> most held-out samples; a task not named is not measured")
-    gate: Gate

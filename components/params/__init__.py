@@ -1,0 +1,53 @@
+"""The door for configuration: `params/*.yaml` become frozen, typed values; an unknown key is an error.
+
+Inner functions take plain values; only `__main__` modules and flows read these classes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from components.params.data import Clips, Data, Frames, Llm, LlmBudget, Sources, World
+from components.params.evaluation import Eval, Gate, Task
+from components.params.recipe import Egoflow, Grpo, Lora, Model, Qwen, Recipe, Stage, Watch
+from components.params.strict import Strict
+
+__all__ = [
+    "Clips",
+    "Data",
+    "Egoflow",
+    "Eval",
+    "Frames",
+    "Gate",
+    "Grpo",
+    "Llm",
+    "LlmBudget",
+    "Lora",
+    "Model",
+    "Qwen",
+    "Recipe",
+    "Sources",
+    "Stage",
+    "Task",
+    "Watch",
+    "World",
+    "load",
+]
+
+
+def load(path: Path, schema: type[Strict]) -> Strict:
+    """Read a YAML 1.2 file into its schema.
+
+    Raises:
+        ValueError: every problem of the file at once, each with its key, what came and what is allowed.
+    """
+    # YAML 1.2, so that 1e-5 is a number as DVC reads it; PyYAML would give a string
+    raw = YAML(typ="safe").load(path.read_text())
+    try:
+        return schema.model_validate(raw)
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: {error}\nMend it in {path}; the keys and their meaning are in components/params."
+        ) from error

@@ -1,0 +1,143 @@
+"""params/data.yaml: every number that changes the data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from components.params.strict import Strict
+
+
+class World(Strict):
+    """The miniature world (components/world)."""
+
+    takes: int = Field(gt=0, description="takes in all; some are validation, test, dropped or without narrations")
+    take_s: float = Field(gt=0, description="length of a take, seconds")
+    fps: int = Field(gt=0, description="frames per second of every video")
+    size_px: int = Field(gt=0, description="side of the square videos, pixels")
+    val_fraction: float = Field(gt=0, lt=1, description="share of takes in Ego-Exo4D's val split")
+    test_fraction: float = Field(ge=0, lt=1, description="share of takes in its test split (no annotations)")
+
+
+class Sources(Strict):
+    """Where the source datasets lie, relative to the project root (or absolute)."""
+
+    egoexo4d: Path
+    visor: Path
+    egoexolearn: Path
+    # corpora of captions, questions and narrations whose media are not takes; what is left out is not read
+    egoclip: Path | None = None
+    ego4d: Path | None = None
+    epic100: Path | None = None
+    egtea: Path | None = None
+    ssv2: Path | None = None
+    egotimeqa: Path | None = None
+    openeqa: Path | None = None
+    htm_aa: Path | None = None
+    interlink7m: Path | None = None
+    panda70m: Path | None = None
+    webvid: Path | None = None
+    internvid: Path | None = None
+    vidal: Path | None = None
+    cc3m: Path | None = None
+    dci: Path | None = None
+
+    def given(self) -> dict[str, Path]:
+        """Give the folders of the sources that are not left out, by name."""
+        return {name: path for name, path in self if path is not None}
+
+
+class Clips(Strict):
+    """Ego-ExoClip (systems §1.1)."""
+
+    rule: Literal["beta_over_alpha"] = Field(description="window rule")
+    annotators: Literal["merged", "per_annotator"] = Field(description="one timeline for all annotators, or one each")
+    min_frames: int = Field(ge=1, description="shorter clips are rejected")
+
+
+class LlmBudget(Strict):
+    """What the replies in one ledger may cost over all runs; null sets no limit."""
+
+    calls: int | None = Field(ge=0, description="replies in the ledger, and failed calls of this run")
+    tokens: int | None = Field(ge=0, description="tokens in and out, as the server counts them")
+
+
+class Llm(Strict):
+    """Text generation (components/llm). Where the endpoint is and its key come from the environment."""
+
+    generator: Literal["rules", "openai"] = Field(
+        description="deterministic rules, or the OpenAI-compatible endpoint at OPENAI_BASE_URL"
+    )
+    model: str = Field(description="name of the model at the endpoint; rules need none")
+    temperature: float | None = Field(ge=0, description="null leaves it to the server, here and below")
+    top_p: float | None = Field(gt=0, le=1)
+    seed: int | None = Field(description="of the server's sampling; a second try adds one")
+    max_tokens: int = Field(gt=0, description="longest answer, tokens; with reasoning, where a model reasons")
+    concurrency: int = Field(gt=0, description="calls under way at once")
+    requests_per_minute: float | None = Field(gt=0, description="null for no limit")
+    timeout_s: float = Field(gt=0, description="of one call, to its last byte")
+    tries: int = Field(gt=0, description="most calls for one request; what is wrong then is rejected")
+    backoff_s: float = Field(ge=0, description="first wait after a failed call; it doubles, up to a minute")
+    budget: LlmBudget
+
+    @model_validator(mode="after")
+    def _an_endpoint_has_a_model(self) -> Llm:
+        if self.generator == "openai" and not self.model:
+            raise ValueError("generator openai needs `model`, the name that the endpoint knows it by; it is empty")
+        return self
+
+
+class EgoIT(Strict):
+    """Instruction templating (systems §1.2)."""
+
+    instructions_per_dataset: int = Field(ge=1)
+
+
+class EgoRe(Strict):
+    """EgoRe QA generation (systems §4.1)."""
+
+    short_per_clip: int = Field(ge=0, description="short-term questions drawn for each ego clip")
+    long_per_take: int = Field(ge=0, description="long-term questions drawn for each take")
+    cot_fraction: float = Field(
+        ge=0, le=1, description="share of short-term questions that also get a chain of thought"
+    )
+    choices: int = Field(ge=2, description="options of a multiple-choice question")
+    box_grid: int = Field(ge=1, description="box answers are multiples of this percentage")
+    box_jitter: float = Field(
+        ge=0, description="noise of the boxes that are taught, share of their side; what is rewarded stays exact"
+    )
+    time_step_s: float = Field(gt=0, description="interval answers are multiples of this, seconds")
+    box_min_percent: float = Field(ge=0, description="boxes whose shorter side is below this are rejected")
+
+
+class Dataset(Strict):
+    """Mixture: samples kept per `corpus/task`, as a share; 1.0 keeps all."""
+
+    rates: dict[str, float]
+
+
+class Frames(Strict):
+    """The sampling contract and the frame shards."""
+
+    size_px: int = Field(gt=0, description="side of the stored square frames")
+    image_frames: int = Field(ge=1, description="frames of an image sample (the same frame, repeated)")
+    clip_frames: int = Field(ge=1, description="frames of a short clip")
+    window_frames: int = Field(ge=1, description="frames of a long window")
+    jpeg_quality: int = Field(ge=1, le=100)
+    shard_frames: int = Field(gt=0, description="frames in one shard file")
+
+
+class Data(Strict):
+    """params/data.yaml."""
+
+    seed: int
+    world: World
+    sources: Sources
+    clips: Clips
+    llm: Llm
+    egoit: EgoIT
+    egore: EgoRe
+    dataset: Dataset
+    frames: Frames

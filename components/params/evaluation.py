@@ -1,0 +1,30 @@
+"""params/eval.yaml: how checkpoints are measured, and when one becomes champion."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from components.params.strict import Strict
+
+Task = Literal["caption_ego", "caption_exo", "qa", "ground_spatial", "ground_temporal"]
+
+
+class Gate(Strict):
+    """When a new model version takes the alias `champion` (components/promotion.py)."""
+
+    model_name: str = Field(description="name in the MLflow model registry")
+    main: str = Field(description="`task/metric` that must be better beyond its 95 % interval")
+    guards: tuple[str, ...] = Field(description="`task/metric`s, none of which may be worse beyond its interval")
+
+
+class Eval(Strict):
+    """params/eval.yaml: how every checkpoint is measured on the held-out takes."""
+
+    seed: int = Field(description="of the blind shuffle, the choice of samples and the bootstrap")
+    bootstrap_resamples: int = Field(gt=0, description="draws of takes under each 95 % interval")
+    batch: int = Field(gt=0, description="samples generated at once")
+    max_new_tokens: int = Field(gt=0, description="longest answer, tokens")
+    limits: dict[Task, int] = Field(description="task -> most held-out samples; a task not named is not measured")
+    gate: Gate

@@ -1,0 +1,11 @@
+"""What every block of parameters has in common."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Strict(BaseModel):
+    """A frozen block; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
