@@ -82,7 +82,7 @@ def moments(
         annotator, names = pd.factorize(narrations["annotator_id"], sort=True)
         timeline = timeline * len(names) + annotator
     # of equal times a usable narration stays
-    line = _order(timeline, time_s, reason != "", last=narrations["narration_id"])
+    line = _order(timeline, time_s, pd.Series(reason != ""), narrations["narration_id"])
     line = line[on_line[line]]
     again = np.zeros(len(line), dtype=bool)
     again[1:] = (timeline[line[1:]] == timeline[line[:-1]]) & (time_s[line[1:]] == time_s[line[:-1]])
@@ -112,15 +112,24 @@ def _number_takes(rows: pd.DataFrame) -> tuple[pd.MultiIndex, np.ndarray]:
     return (known := takes.unique().sort_values()), known.get_indexer(takes)
 
 
-def _order(*keys: np.ndarray, last: pd.Series) -> np.ndarray:
-    """Give the row numbers that sort by the keys and then by a text, which is read only where the keys are equal."""
-    order = np.lexsort(keys[::-1])
-    equal = np.logical_and.reduce([key[order[1:]] == key[order[:-1]] for key in keys])
+def _order(group: np.ndarray, value: np.ndarray, *texts: pd.Series) -> np.ndarray:
+    """Give the row numbers that sort by group, value and then the texts, which are read only where those are equal.
+
+    Args:
+        group: integers, shape [N].
+        value: numbers, shape [N].
+    """
+    # np.lexsort does the same in ten times the time: it has no vectorised sort
+    rank = np.empty(len(value), dtype=np.int64)
+    rank[np.argsort(value)] = np.arange(len(value))
+    order = np.argsort(group * len(value) + rank)
+    equal = (group[order[1:]] == group[order[:-1]]) & (value[order[1:]] == value[order[:-1]])
     tied = np.zeros(len(order), dtype=bool)
     tied[1:] |= equal
     tied[:-1] |= equal
     rows = order[tied]
-    order[tied] = rows[np.lexsort((last.iloc[rows].rank(), *(key[rows] for key in keys[::-1])))]
+    ranks = [text.iloc[rows].rank() for text in reversed(texts)]
+    order[tied] = rows[np.lexsort((*ranks, value[rows], group[rows]))]
     return order
 
 
@@ -145,10 +154,10 @@ def expand(moments: pd.DataFrame, videos: pd.DataFrame) -> tuple[np.ndarray, np.
         ego view of a moment before its exo views.
     """
     takes, take_of_video = _number_takes(videos)
-    camera = _order(take_of_video, pd.factorize(videos["view"], sort=True)[0], last=videos["video_id"])
+    camera = _order(take_of_video, pd.factorize(videos["view"], sort=True)[0], videos["video_id"])
     take = takes.get_indexer(pd.MultiIndex.from_frame(moments[_TAKE]))
-    named, _ = pd.factorize(moments["take_id"], sort=True)
-    row = _order(named, moments["start_s"].to_numpy(), last=moments["moment_id"])
+    by_name, _ = pd.factorize(takes.get_level_values("take_id"), sort=True)
+    row = _order(by_name[take], moments["start_s"].to_numpy(), moments["moment_id"])
     views = np.bincount(take_of_video, minlength=len(takes))
     # the cameras of a take follow one another in `camera`: each moment counts on from the first of its take
     times = views[take[row]]
@@ -236,7 +245,7 @@ def run(params: Data, data_dir: Path) -> dict:
     )
     records.write_table(target / "rejects.parquet", table.replace_schema_metadata(None), records.REJECT)
     records.write_table(target / "clips.parquet", made, records.CLIP)
-    counts = stats(narrations, kept, made, rejects, alpha_s=alpha_s)
+    counts = {"window": how} | stats(narrations, kept, made, rejects, alpha_s=alpha_s)
     (target / "stats.json").write_text(json.dumps(counts, indent=2) + "\n")
     takes, before = every_video[_TAKE].drop_duplicates(), videos[_TAKE].drop_duplicates()
     return {

@@ -47,6 +47,23 @@ def read(root: Path, *, probe: Callable[[Path], Probe]) -> tuple[dict[str, list[
     return {"videos": videos, "narrations": narrations}, rejects
 
 
+def takes(root: Path) -> list[dict]:
+    """Give every take of the release: `take_id`, `scenario` and the reason why it is `refused` whole, or None.
+
+    Raises:
+        ValueError: takes.json or annotations/splits.json is missing (names it).
+    """
+    split_of = _load(root / "annotations/splits.json")["take_uid_to_split"]
+    return [
+        {
+            "take_id": take["take_uid"],
+            "scenario": take["parent_task_name"],
+            "refused": (_refuse_take(take, split_of.get(take["take_uid"])) or (None,))[0],
+        }
+        for take in _load(root / "takes.json")
+    ]
+
+
 def _load(path: Path) -> Any:
     if not path.is_file():
         raise ValueError(

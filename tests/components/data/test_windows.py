@@ -5,7 +5,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components import params
@@ -60,6 +60,7 @@ def spans(by_timeline: dict[str, list[float]], alpha_s: float, **how) -> tuple[n
     return windows.windows(times_s, np.full(len(times_s), TAKE_S), alpha_s, timeline=timeline, **how)
 
 
+@settings(deadline=None)
 @given(TIMELINES, ALPHA_S, HOW, st.randoms())
 def test_windows_equal_the_slow_formula(by_timeline, alpha_s, how, random):
     # interleave the timelines, keeping the order inside each
@@ -74,6 +75,7 @@ def test_windows_equal_the_slow_formula(by_timeline, alpha_s, how, random):
     np.testing.assert_allclose(np.column_stack([start_s, end_s]), expected, rtol=0, atol=1e-9)
 
 
+@settings(deadline=None)
 @given(TIMELINES, ALPHA_S, HOW)
 def test_windows_hold_their_narration_and_lie_inside_the_video(by_timeline, alpha_s, how):
     times_s, _ = flat(by_timeline)
@@ -83,6 +85,7 @@ def test_windows_hold_their_narration_and_lie_inside_the_video(by_timeline, alph
     assert ((start_s >= 0) & (start_s <= times_s) & (times_s <= end_s) & (end_s <= TAKE_S))[defined].all()
 
 
+@settings(deadline=None)
 @given(TIMELINES, ALPHA_S, HOW)
 def test_the_clamp_never_crosses_a_neighbour_and_only_shortens(by_timeline, alpha_s, how):
     start_s, end_s = spans(by_timeline, alpha_s, **how | {"clamp": True})
@@ -94,6 +97,7 @@ def test_the_clamp_never_crosses_a_neighbour_and_only_shortens(by_timeline, alph
     assert not ((start_s < free_start_s) | (end_s > free_end_s)).any()
 
 
+@settings(deadline=None)
 @given(TIMELINES, ALPHA_S)
 def test_beta_rules_are_symmetric_and_scale_with_the_density(by_timeline, alpha_s):
     times_s, timeline = flat(by_timeline)
@@ -106,12 +110,14 @@ def test_beta_rules_are_symmetric_and_scale_with_the_density(by_timeline, alpha_
         assert np.isnan(start_s).tolist() == np.isnan(beta_s).tolist()
 
 
+@settings(deadline=None)
 @given(TIMELINES, st.booleans())
 def test_beta_over_alpha_of_one_second_is_beta(by_timeline, clamp):
     got = spans(by_timeline, 1.0, rule="beta_over_alpha", clamp=clamp)
     np.testing.assert_array_equal(got, spans(by_timeline, 1.0, rule="beta", clamp=clamp))
 
 
+@settings(deadline=None)
 @given(TIMELINES, ALPHA_S, st.booleans())
 def test_fixed_lengths_default_to_alpha_and_need_no_neighbour(by_timeline, alpha_s, clamp):
     for rule in ("fixed", "centred"):
@@ -120,6 +126,7 @@ def test_fixed_lengths_default_to_alpha_and_need_no_neighbour(by_timeline, alpha
         assert not np.isnan(given_s).any()
 
 
+@settings(deadline=None)
 @given(TIMELINES, ALPHA_S)
 def test_neighbours_is_the_widest_clamped_window(by_timeline, alpha_s):
     wide = spans(by_timeline, alpha_s, rule="neighbours", clamp=False)
