@@ -184,6 +184,17 @@ def content_id(*parts: object) -> str:
     return hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).hexdigest()[:16]
 
 
+def content_ids(kind: str, *columns: Iterable[str]) -> list[str]:
+    """Give the `content_id` of every row of some text columns, at half the cost of a call for each.
+
+    >>> content_ids("clip", ["a", "b"], ["x", "y"]) == [content_id("clip", "a", "x"), content_id("clip", "b", "y")]
+    True
+    """
+    prefix = f"{kind}\x1f"
+    rows = map("\x1f".join, zip(*columns, strict=True))
+    return [hashlib.sha256((prefix + row).encode()).hexdigest()[:16] for row in rows]
+
+
 def write_table(path: Path, rows: Iterable[dict] | pa.Table, schema: pa.Schema) -> pa.Table:
     """Write rows (dicts or an Arrow table) as Parquet under `schema` and return the table.
 

@@ -1,9 +1,9 @@
-"""Ego-ExoClip: narrations at single times become clips of every camera (systems §1.1, Exo2Ego and EgoVLP).
+"""Ego-ExoClip: narrations at single times become clips of every camera (systems §1.1-1.2, Exo2Ego and EgoVLP).
 
-The timeline of a take (both annotators merged, or one each) has density beta = (t_n - t_0) / n seconds; alpha is the
-mean beta over the timelines of the training takes. A clip reaches beta / (2 alpha) seconds to each side of its
-narration, never past the neighbouring narrations or the ends of the video. Every view of the take gets the same span,
-under one `moment_id`.
+A video group is a take with all its cameras. The narrations of a group stand on a timeline (those of both annotators
+together, or of each alone), and a rule of components/data/windows.py gives each a span, from the density of the
+timeline and from alpha, the mean density of the training takes. Every view of the take gets the same span, under one
+`moment_id`. Two annotators who say nearly the same at nearly the same time both stay: narration diversity.
 """
 
 from __future__ import annotations
@@ -14,60 +14,44 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from components import records
+from components.data.windows import betas, windows
 from components.params import Data
-from components.records import content_id
+from components.records import content_ids
+
+_OFF_TIMELINE = ("no_video", "outside_video")
+_TAKE = ["source", "take_id"]
 
 
-def betas(times_s: np.ndarray, *, timeline: np.ndarray) -> pd.Series:
-    """Give the mean distance of neighbouring narrations of each timeline, seconds; NaN for a single narration.
+def groups(narrations: pd.DataFrame, videos: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Drop the video groups that give no ego-exo clips: nobody narrated them, or no ego video belongs to them.
 
-    Args:
-        times_s: narration times, shape [N].
-        timeline: label of the timeline that each narration stands on, shape [N].
-    """
-    times = pd.Series(np.asarray(times_s, dtype=np.float64)).groupby(np.asarray(timeline))
-    return (times.max() - times.min()) / (times.size() - 1).replace(0, np.nan)
-
-
-def windows(
-    times_s: np.ndarray, duration_s: np.ndarray, alpha_s: float, *, timeline: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Expand narrations into spans `max(t_i - h, t_(i-1), 0)` to `min(t_i + h, t_(i+1), duration)`.
-
-    The half width is h = beta / (2 alpha). The ratio has no unit and is read as seconds, as EgoVLP does (systems §1.1).
-
-    Args:
-        times_s: narration times, strictly increasing inside each timeline, shape [N].
-        duration_s: length of the video, shape [N].
-        alpha_s: mean beta of the corpus, seconds.
-        timeline: label of the timeline, shape [N]; the rows of one timeline need not be neighbours.
+    Groups of the challenge splits do not come this far: components/data/sources rejects those without annotations
+    and marks the others as held out.
 
     Returns:
-        start_s and end_s, shape [N]; NaN where the timeline has one narration, because its beta is undefined.
-
-    Raises:
-        ValueError: times are equal or out of order inside a timeline.
+        The videos of the groups kept; the groups dropped, one row each, with `row_id` (the take), `reason`, `detail`.
     """
-    times = pd.Series(np.asarray(times_s, dtype=np.float64))
-    timeline = pd.Series(np.asarray(timeline))
-    grouped = times.groupby(timeline)
-    before, after = grouped.shift(1), grouped.shift(-1)
-    unordered = (before >= times).to_numpy()
-    if unordered.any():
-        raise ValueError(
-            f"timeline {timeline[unordered].iloc[0]!r}: narration times must be strictly increasing; "
-            "sort them and collapse equal ones first"
-        )
-    half_s = timeline.map(betas(times, timeline=timeline)) / (2 * alpha_s)
-    start = np.maximum(np.maximum(times - half_s, before.fillna(-np.inf)), 0.0)
-    end = np.minimum(np.minimum(times + half_s, after.fillna(np.inf)), np.asarray(duration_s))
-    return start.where(half_s.notna()).to_numpy(), end.where(half_s.notna()).to_numpy()
+    ego = videos["view"].eq("ego").groupby([videos[name] for name in _TAKE]).agg(["any", "size"])
+    narrated = ego.index.isin(pd.MultiIndex.from_frame(narrations[_TAKE]))
+    reason = np.select([~narrated, ~ego["any"]], ["group_without_narration", "group_without_ego_video"], "")
+    dropped = ego[reason != ""].reset_index()
+    dropped["reason"] = reason[reason != ""]
+    dropped["row_id"], dropped["detail"] = dropped["take_id"], dropped["size"].astype(str) + " videos"
+    of_kept = pd.MultiIndex.from_frame(videos[_TAKE]).isin(ego.index[reason == ""])
+    return videos[of_kept], dropped[["row_id", "reason", "detail"]]
 
 
 def moments(
-    narrations: pd.DataFrame, videos: pd.DataFrame, *, annotators: str
+    narrations: pd.DataFrame,
+    videos: pd.DataFrame,
+    *,
+    annotators: str,
+    rule: str = "beta_over_alpha",
+    clamp: bool = True,
+    length_s: float | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, float]:
     """Give one span to each usable narration.
 
@@ -77,6 +61,7 @@ def moments(
     Args:
         narrations, videos: tables of components/records.py.
         annotators: "merged" or "per_annotator".
+        rule, clamp, length_s: how components/data/windows.py makes spans; the defaults are Exo2Ego's.
 
     Returns:
         The narrations kept, with `start_s`, `end_s` and `moment_id`; the rejects; alpha in seconds.
@@ -84,89 +69,156 @@ def moments(
     Raises:
         ValueError: no training take has two narrations, so that alpha is undefined.
     """
+    takes, take_of_video = _number_takes(videos)
+    take = takes.get_indexer(pd.MultiIndex.from_frame(narrations[_TAKE]))
     # frame-aligned cameras may differ by a frame at the end: a moment must lie inside all of them
-    shortest = videos.groupby(["source", "take_id"], as_index=False)["duration_s"].min()
-    duration_s = narrations.merge(shortest, on=["source", "take_id"], how="left")["duration_s"].set_axis(
-        narrations.index
-    )
-    body = narrations["text"].str.replace(r"^#\S+\s+", "", regex=True).str.strip()
-    reason = pd.Series(
-        np.select(
-            [
-                duration_s.isna(),
-                ~narrations["time_s"].between(0, duration_s),
-                body == "",
-                body.str.match(r"O\b"),
-                narrations["unsure"].astype(bool),
-            ],
-            ["no_video", "outside_video", "empty_text", "not_camera_wearer", "unsure"],
-            "",
-        ),
-        index=narrations.index,
-    )
-    frame = narrations.assign(duration_s=duration_s, reason=reason, detail=narrations["text"])
-    frame["timeline"] = frame["source"] + "/" + frame["take_id"]
+    shortest_s = videos["duration_s"].groupby(take_of_video).min().to_numpy()
+    duration_s = np.append(shortest_s, np.nan)[take]  # take -1, the unknown one, reads the last
+    time_s = narrations["time_s"].to_numpy()
+    reason = _unusable(narrations, duration_s)
+    on_line = ~np.isin(reason, _OFF_TIMELINE)
+    timeline = take.astype(np.int64)
     if annotators == "per_annotator":
-        frame["timeline"] += "/" + frame["annotator_id"]
-    on_timeline = ~frame["reason"].isin(["no_video", "outside_video"])
+        annotator, names = pd.factorize(narrations["annotator_id"], sort=True)
+        timeline = timeline * len(names) + annotator
     # of equal times a usable narration stays
-    line = frame[on_timeline].assign(unusable=reason != "")
-    line = line.sort_values(["timeline", "time_s", "unusable", "narration_id"], kind="stable")
-    collapsed = line.duplicated(["timeline", "time_s"])
-    kept = line[~collapsed].copy()
-    trained = kept["split"] == "train"
-    alpha_s = float(betas(kept["time_s"][trained], timeline=kept["timeline"][trained]).mean())
+    line = _order(timeline, time_s, pd.Series(reason != ""), narrations["narration_id"])
+    line = line[on_line[line]]
+    again = np.zeros(len(line), dtype=bool)
+    again[1:] = (timeline[line[1:]] == timeline[line[:-1]]) & (time_s[line[1:]] == time_s[line[:-1]])
+    equal, line = line[again], line[~again]
+    trained = line[narrations["split"].eq("train").to_numpy()[line]]
+    alpha_s = float(betas(time_s[trained], timeline=timeline[trained]).mean())
     if not alpha_s > 0:
         raise ValueError(
             "clips: alpha is the mean narration distance of the training takes, and none has two narrations; "
             "look at data/annotations/narrations.parquet"
         )
-    kept["start_s"], kept["end_s"] = windows(kept["time_s"], kept["duration_s"], alpha_s, timeline=kept["timeline"])
-    kept.loc[kept["start_s"].isna() & (kept["reason"] == ""), "reason"] = "single_narration"
-    equal = line[collapsed].assign(reason=lambda rows: rows["reason"].where(rows["reason"] != "", "equal_time"))
-    rejected = pd.concat([frame[~on_timeline], equal, kept[kept["reason"] != ""]])
-    kept = kept[kept["reason"] == ""]
-    spans = zip(kept["narration_id"], kept["start_s"], kept["end_s"], strict=True)
-    return kept.assign(moment_id=[content_id("moment", *span) for span in spans]), rejected, alpha_s
+    how = {"rule": rule, "clamp": clamp, "length_s": length_s}
+    start_s, end_s = windows(time_s[line], duration_s[line], alpha_s, timeline=timeline[line], **how)
+    reason[equal[reason[equal] == ""]] = "equal_time"
+    reason[line[np.isnan(start_s) & (reason[line] == "")]] = "single_narration"
+    good = reason[line] == ""
+    rejected = np.concatenate([np.flatnonzero(~on_line), equal, line[~good]])
+    rejects = narrations.iloc[rejected].assign(reason=reason[rejected], detail=lambda rows: rows["text"])
+    kept = narrations.iloc[line[good]].assign(start_s=start_s[good], end_s=end_s[good])
+    spans = (map(repr, kept[name].tolist()) for name in ("start_s", "end_s"))
+    return kept.assign(moment_id=content_ids("moment", kept["narration_id"].tolist(), *spans)), rejects, alpha_s
 
 
-def clips(moments: pd.DataFrame, videos: pd.DataFrame, *, min_frames: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _number_takes(rows: pd.DataFrame) -> tuple[pd.MultiIndex, np.ndarray]:
+    """Give the takes of some rows, sorted, and the number of the take of each row."""
+    takes = pd.MultiIndex.from_frame(rows[_TAKE])
+    return (known := takes.unique().sort_values()), known.get_indexer(takes)
+
+
+def _order(group: np.ndarray, value: np.ndarray, *texts: pd.Series) -> np.ndarray:
+    """Give the row numbers that sort by group, value and then the texts, which are read only where those are equal.
+
+    Args:
+        group: integers, shape [N].
+        value: numbers, shape [N].
+    """
+    # np.lexsort does the same in ten times the time: it has no vectorised sort
+    rank = np.empty(len(value), dtype=np.int64)
+    rank[np.argsort(value)] = np.arange(len(value))
+    order = np.argsort(group * len(value) + rank)
+    equal = (group[order[1:]] == group[order[:-1]]) & (value[order[1:]] == value[order[:-1]])
+    tied = np.zeros(len(order), dtype=bool)
+    tied[1:] |= equal
+    tied[:-1] |= equal
+    rows = order[tied]
+    ranks = [text.iloc[rows].rank() for text in reversed(texts)]
+    order[tied] = rows[np.lexsort((*ranks, value[rows], group[rows]))]
+    return order
+
+
+def _unusable(narrations: pd.DataFrame, duration_s: np.ndarray) -> np.ndarray:
+    """Say why a narration gives no clip; empty where it does. Shape [N], text."""
+    body = narrations["text"].str.replace(r"^#\S+\s+", "", regex=True).str.strip()
+    reasons = {
+        "no_video": np.isnan(duration_s),
+        "outside_video": ~narrations["time_s"].between(0, duration_s),
+        "empty_text": body == "",
+        "not_camera_wearer": body.str.match(r"O\b"),
+        "unsure": narrations["unsure"],
+    }
+    return np.select([np.asarray(holds, dtype=bool) for holds in reasons.values()], list(reasons), "").astype(object)
+
+
+def expand(moments: pd.DataFrame, videos: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Pair every moment with every camera of its take.
+
+    Returns:
+        Row numbers into `moments` and into `videos`, shape [moments x views]; sorted by take, start and moment, the
+        ego view of a moment before its exo views.
+    """
+    takes, take_of_video = _number_takes(videos)
+    camera = _order(take_of_video, pd.factorize(videos["view"], sort=True)[0], videos["video_id"])
+    take = takes.get_indexer(pd.MultiIndex.from_frame(moments[_TAKE]))
+    by_name, _ = pd.factorize(takes.get_level_values("take_id"), sort=True)
+    row = _order(by_name[take], moments["start_s"].to_numpy(), moments["moment_id"])
+    views = np.bincount(take_of_video, minlength=len(takes))
+    # the cameras of a take follow one another in `camera`: each moment counts on from the first of its take
+    times = views[take[row]]
+    shift = (np.cumsum(views) - views)[take[row]] - (np.cumsum(times) - times)
+    return np.repeat(row, times), camera[np.repeat(shift, times) + np.arange(times.sum())]
+
+
+def clips(moments: pd.DataFrame, videos: pd.DataFrame, *, min_frames: int) -> tuple[pa.Table, pd.DataFrame]:
     """Give each moment one clip per view of its take.
 
     A moment that the annotator marked as not visible in ego gives exo clips only.
 
     Returns:
-        Clips as in components/records.py (a row per moment and view), and the rejected ones with `reason`, `detail`.
+        Clips as in components/records.py (a row per moment and view); the rejected ones with `row_id` (the clip),
+        `reason` and `detail`.
     """
-    cameras = videos[["source", "take_id", "video_id", "view", "fps"]]
-    views = moments.merge(cameras, on=["source", "take_id"], how="inner")
-    pairs = zip(views["moment_id"], views["video_id"], strict=True)
-    views["clip_id"] = [content_id("clip", *pair) for pair in pairs]
-    frames = (views["end_s"] - views["start_s"]) * views["fps"]
+    moment, video = expand(moments, videos)
+    frames = ((moments["end_s"] - moments["start_s"]).to_numpy()[moment]) * videos["fps"].to_numpy()[video]
     # a small tolerance: 0.25 s at 8 frames/s is two frames whatever the floating-point error
     short = frames < min_frames - 1e-6
-    hidden = (views["view"] == "ego") & ~views["ego_visible"].fillna(True).astype(bool)
-    views["reason"] = np.select([hidden, short], ["not_visible_in_ego", "under_min_frames"], "")
-    views["detail"] = views["view"] + " " + frames.round(3).astype(str) + " frames"
-    order = views.sort_values(["take_id", "start_s", "moment_id", "view", "video_id"], kind="stable")
-    return order[order["reason"] == ""], order[order["reason"] != ""]
+    seen = moments["ego_visible"].fillna(True).to_numpy(dtype=bool)
+    hidden = videos["view"].eq("ego").to_numpy()[video] & ~seen[moment]
+    parents = _pick(moments["moment_id"], moment), _pick(videos["video_id"], video)
+    clip_ids = np.array(content_ids("clip", *(ids.to_pylist() for ids in parents)), dtype=object)
+    good, bad = np.flatnonzero(~(short | hidden)), np.flatnonzero(short | hidden)
+    of_video = {name: _pick(videos[name], video[good]) for name in ("video_id", "view")}
+    of_moment = {name: _pick(moments[name], moment[good]) for name in records.CLIP.names if name in moments}
+    made = pa.table({"clip_id": clip_ids[good]} | of_video | of_moment)
+    many = pd.Series(frames[bad]).round(3).astype(str)
+    rejects = pd.DataFrame(
+        {
+            "row_id": clip_ids[bad],
+            "reason": np.where(hidden[bad], "not_visible_in_ego", "under_min_frames"),
+            "detail": _pick(videos["view"], video[bad]).to_pandas() + " " + many + " frames",
+        }
+    )
+    return made.select(records.CLIP.names), rejects
+
+
+def _pick(column: pd.Series, rows: np.ndarray) -> pa.Array | pa.ChunkedArray:
+    """Give the values of a column at some rows."""
+    return pa.array(column).take(pa.array(rows))
 
 
 def stats(
-    narrations: pd.DataFrame, kept: pd.DataFrame, made: pd.DataFrame, rejects: pd.DataFrame, *, alpha_s: float
+    narrations: pd.DataFrame, kept: pd.DataFrame, made: pa.Table, rejects: pd.DataFrame, *, alpha_s: float
 ) -> dict:
     """Sum up the corpus as Exo2Ego's Table 1 does: durations and words are of moments, not of their views."""
-    used = kept[kept["moment_id"].isin(made["moment_id"])]
+    moment = made["moment_id"].combine_chunks().dictionary_encode()
+    used = kept[kept["moment_id"].isin(moment.dictionary.to_pandas())]
     duration_s = used["end_s"] - used["start_s"]
     words = used["text"].str.split().str.len()
-    views = made.groupby("moment_id")["view"].value_counts().unstack(fill_value=0)
-    views = views.reindex(columns=["ego", "exo"], fill_value=0)
+    is_ego = pc.equal(made["view"], "ego").to_numpy()
+    views = np.bincount(moment.indices.to_numpy())
+    ego = np.bincount(moment.indices.to_numpy(), weights=is_ego).astype(int)
     return {
         "alpha_s": alpha_s,
         "narrations": len(narrations),
         "moments": len(used),
-        "clips": {view: int(count) for view, count in sorted(made["view"].value_counts().items())},
-        "ego_exo_pairs": int((views["ego"] * views["exo"]).sum()),
+        "clips": {view: int(count) for view, count in sorted(made["view"].to_pandas().value_counts().items())},
+        "ego_exo_pairs": int((ego * (views - ego)).sum()),
         "duration_s": {"mean": float(duration_s.mean()), "std": float(duration_s.std(ddof=0))},
         "share_under_1s": float((duration_s < 1).mean()),
         "words": {"mean": float(words.mean()), "std": float(words.std(ddof=0))},
@@ -181,24 +233,26 @@ def run(params: Data, data_dir: Path) -> dict:
         `counts` (the statistics) and `ledger`: (what, rows in, rows out, rejected) for each time rows may drop.
     """
     source, target = data_dir / "annotations", data_dir / "clips"
-    videos = records.read_table(source / "videos.parquet", records.VIDEO).to_pandas()
+    every_video = records.read_table(source / "videos.parquet", records.VIDEO).to_pandas()
     narrations = records.read_table(source / "narrations.parquet", records.NARRATION).to_pandas()
-    kept, dropped, alpha_s = moments(narrations, videos, annotators=params.clips.annotators)
+    videos, refused = groups(narrations, every_video)
+    how = params.clips.model_dump(include={"rule", "clamp", "length_s", "annotators"})
+    kept, dropped, alpha_s = moments(narrations, videos, **how)
     made, short = clips(kept, videos, min_frames=params.clips.min_frames)
-    rejects = pd.concat(
-        [dropped.assign(row_id=dropped["narration_id"]), short.assign(row_id=short["clip_id"])], ignore_index=True
-    ).assign(step="clips")
-    for name, frame, schema in (("clips", made, records.CLIP), ("rejects", rejects, records.REJECT)):
-        table = pa.Table.from_pandas(frame[schema.names], schema, preserve_index=False)
-        records.write_table(target / f"{name}.parquet", table.replace_schema_metadata(None), schema)
-    counts = stats(narrations, kept, made, rejects, alpha_s=alpha_s)
+    rejects = pd.concat([dropped.assign(row_id=dropped["narration_id"]), short, refused], ignore_index=True)
+    table = pa.Table.from_pandas(
+        rejects.assign(step="clips")[records.REJECT.names], records.REJECT, preserve_index=False
+    )
+    records.write_table(target / "rejects.parquet", table.replace_schema_metadata(None), records.REJECT)
+    records.write_table(target / "clips.parquet", made, records.CLIP)
+    counts = {"window": how} | stats(narrations, kept, made, rejects, alpha_s=alpha_s)
     (target / "stats.json").write_text(json.dumps(counts, indent=2) + "\n")
-    views = videos.groupby(["source", "take_id"]).size().rename("views").reset_index()
-    expanded = int(kept.merge(views, on=["source", "take_id"])["views"].sum())
+    takes, before = every_video[_TAKE].drop_duplicates(), videos[_TAKE].drop_duplicates()
     return {
         "counts": counts,
         "ledger": [
+            ("groups", len(takes), len(before), len(refused)),
             ("narrations", len(narrations), len(kept), len(dropped)),
-            ("views", expanded, len(made), len(short)),
+            ("views", len(kept[_TAKE].merge(videos[_TAKE])), len(made), len(short)),
         ],
     }

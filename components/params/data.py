@@ -52,7 +52,13 @@ class Sources(Strict):
 class Clips(Strict):
     """Ego-ExoClip (systems §1.1)."""
 
-    rule: Literal["beta_over_alpha"] = Field(description="window rule")
+    rule: Literal["fixed", "centred", "neighbours", "beta", "beta_over_alpha"] = Field(
+        description="window around a narration; the formulas are in components/data/windows.py"
+    )
+    clamp: bool = Field(description="cut a window at the neighbouring narrations (Exo2Ego does, EgoVLP does not)")
+    length_s: float | None = Field(
+        gt=0, description="length of fixed and centred windows, seconds; null takes alpha, the mean narration distance"
+    )
     annotators: Literal["merged", "per_annotator"] = Field(description="one timeline for all annotators, or one each")
     min_frames: int = Field(ge=1, description="shorter clips are rejected")
 

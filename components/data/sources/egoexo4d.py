@@ -40,10 +40,28 @@ def read(root: Path, *, probe: Callable[[Path], Probe]) -> tuple[dict[str, list[
     for take in takes:
         _read_take(take, split_of.get(take["take_uid"]), root, probe, videos, rejects)
     narrations: list[dict] = []
+    known = {take["take_uid"]: None for take in takes} | {video["take_id"]: video["split"] for video in videos}
     for split in SPLITS:
         described = _load(root / f"annotations/atomic_descriptions_{split}.json")["annotations"]
-        _read_descriptions(described, {video["take_id"]: video["split"] for video in videos}, narrations, rejects)
+        _read_descriptions(described, known, narrations, rejects)
     return {"videos": videos, "narrations": narrations}, rejects
+
+
+def takes(root: Path) -> list[dict]:
+    """Give every take of the release: `take_id`, `scenario` and the reason why it is `refused` whole, or None.
+
+    Raises:
+        ValueError: takes.json or annotations/splits.json is missing (names it).
+    """
+    split_of = _load(root / "annotations/splits.json")["take_uid_to_split"]
+    return [
+        {
+            "take_id": take["take_uid"],
+            "scenario": take["parent_task_name"],
+            "refused": (_refuse_take(take, split_of.get(take["take_uid"])) or (None,))[0],
+        }
+        for take in _load(root / "takes.json")
+    ]
 
 
 def _load(path: Path) -> Any:
@@ -133,8 +151,9 @@ def _refuse_stream(camera: str, stream: dict, is_ego: dict, *, has_ego: bool) ->
 
 
 def _read_descriptions(
-    described: dict, split_of_take: dict[str, str], narrations: list[dict], rejects: list[dict]
+    described: dict, split_of_take: dict[str, str | None], narrations: list[dict], rejects: list[dict]
 ) -> None:
+    """Read the descriptions of one file; the split of a take without a usable video is None."""
     for take_id, of_take in described.items():
         for annotation in of_take:
             for number, said in enumerate(annotation["descriptions"]):
@@ -143,6 +162,8 @@ def _read_descriptions(
                 if annotation["rejected"]:
                     rejects.append(reject(row_id, "annotation_rejected", annotation["reject_reason"]))
                 elif take_id not in split_of_take:
+                    rejects.append(reject(row_id, "no_take", take_id))
+                elif split_of_take[take_id] is None:
                     rejects.append(reject(row_id, "no_video", take_id))
                 elif None in flags:
                     rejects.append(reject(row_id, "bad_flag", (said["ego_visible"], said["unsure"])))

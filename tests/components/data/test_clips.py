@@ -1,80 +1,17 @@
-"""Ego-ExoClip against a slow reference of the formula, and each reject by its reason."""
+"""Ego-ExoClip: spans per view, every reject by its reason, video groups, annotators."""
 
 import json
-import math
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components import records
 from components.data import clips
-from tests.components.data.conftest import TAKE_S, annotation_tables, write_annotations
-
-
-def reference(times_by_timeline: dict[str, list[float]], duration_s: float, alpha_s: float) -> dict:
-    """The formula of systems §1.1, one narration at a time."""
-    spans = {}
-    for timeline, times in times_by_timeline.items():
-        n = len(times) - 1
-        for i, t in enumerate(times):
-            if n == 0:
-                spans[timeline, t] = (math.nan, math.nan)
-                continue
-            beta = sum(times[j + 1] - times[j] for j in range(n)) / n
-            half = beta / (2 * alpha_s)
-            start, end = max(t - half, 0.0), min(t + half, duration_s)
-            spans[timeline, t] = (
-                max(start, times[i - 1]) if i else start,
-                min(end, times[i + 1]) if i < n else end,
-            )
-    return spans
-
-
-TIMELINES = st.dictionaries(
-    st.text("abc", min_size=1, max_size=2),
-    st.lists(st.integers(0, 16000), min_size=1, max_size=9, unique=True).map(lambda ms: sorted(t / 1000 for t in ms)),
-    min_size=1,
-    max_size=4,
-)
-
-
-@given(TIMELINES, st.floats(0.05, 10), st.randoms())
-def test_windows_equal_the_slow_formula(times_by_timeline, alpha_s, random):
-    # interleave the timelines, keeping the order inside each
-    tagged = [(random.random(), timeline) for timeline, times in times_by_timeline.items() for _ in times]
-    turns = [timeline for _, timeline in sorted(tagged)]
-    queue = {timeline: iter(times) for timeline, times in times_by_timeline.items()}
-    times = np.array([next(queue[timeline]) for timeline in turns])
-    start, end = clips.windows(times, np.full(len(times), TAKE_S), alpha_s, timeline=np.array(turns, dtype=object))
-    expected = reference(times_by_timeline, TAKE_S, alpha_s)
-    got = list(zip(start, end, strict=True))
-    np.testing.assert_allclose(got, [expected[key] for key in zip(turns, times, strict=True)], rtol=0, atol=1e-9)
-
-
-@given(TIMELINES, st.floats(0.05, 10))
-def test_windows_hold_their_narration_and_stay_inside(times_by_timeline, alpha_s):
-    times = np.array([t for ts in times_by_timeline.values() for t in ts])
-    timeline = np.array([name for name, ts in times_by_timeline.items() for _ in ts], dtype=object)
-    start, end = clips.windows(times, np.full(len(times), TAKE_S), alpha_s, timeline=timeline)
-    defined = ~np.isnan(start)
-    assert ((start >= 0) & (start <= times) & (times <= end) & (end <= TAKE_S))[defined].all()
-
-
-def test_windows_refuse_equal_times():
-    with pytest.raises(ValueError, match="'a'.*strictly increasing"):
-        clips.windows(np.array([1.0, 1.0]), np.full(2, 9.0), 1.0, timeline=np.array(["a", "a"], dtype=object))
-
-
-def test_the_worked_example():
-    # beta = (9 - 1) / 2 = 4 s; h = 4 / (2 * 2) = 1 s
-    start, end = clips.windows(
-        np.array([1.0, 8.5, 9.0]), np.full(3, 9.5), 2.0, timeline=np.array(["a"] * 3, dtype=object)
-    )
-    assert start.tolist() == [0.0, 7.5, 8.5]
-    assert end.tolist() == [2.0, 9.0, 9.5]
+from tests.components.data.conftest import TAKE_S, annotation_tables, changed, write_annotations
 
 
 def made(data_dir) -> tuple[dict, list[dict], Counter]:
@@ -175,12 +112,100 @@ def test_short_clips_are_rejected_per_view(tmp_path, rows, data_params):
 
 
 def test_per_annotator_timelines_are_longer(tmp_path, rows, data_params):
-    separate = data_params.model_copy(
-        update={"clips": data_params.clips.model_copy(update={"annotators": "per_annotator"})}
-    )
+    separate = changed(data_params, "clips", annotators="per_annotator")
     clips.run(data_params, write_annotations(tmp_path / "merged", rows))
     clips.run(separate, write_annotations(tmp_path / "each", rows))
     assert made(tmp_path / "each")[0]["alpha_s"] > made(tmp_path / "merged")[0]["alpha_s"]
+
+
+TIMES_S = st.lists(st.integers(0, 160).map(lambda tenth: tenth / 10), min_size=2, max_size=8, unique=True)
+
+
+@settings(deadline=None, max_examples=10)
+@given(TIMES_S, st.lists(st.sampled_from("ab"), min_size=8, max_size=8))
+def test_per_annotator_spans_are_those_of_each_annotator_alone(times_s, annotators):
+    tables = annotation_tables()
+    said = [row for row in tables["narrations"] if row["take_id"] != "take-0"]
+    first = {row["take_id"]: row for row in tables["narrations"]}["take-0"]
+    mine = [
+        first | {"time_s": t, "annotator_id": who, "narration_id": f"n{i}"}
+        for i, (t, who) in enumerate(zip(times_s, annotators, strict=False))
+    ]
+    videos = pd.DataFrame(tables["videos"])
+
+    def spans(rows: list[dict], annotators: str) -> dict:
+        # a length that does not depend on alpha, which the other takes move
+        kept, _, _ = clips.moments(
+            pd.DataFrame(said + rows), videos, annotators=annotators, rule="beta", clamp=True, length_s=None
+        )
+        of_take = kept[kept["take_id"] == "take-0"]
+        return {row.narration_id: (row.start_s, row.end_s) for row in of_take.itertuples()}
+
+    alone = [spans([row for row in mine if row["annotator_id"] == who], "per_annotator") for who in "ab"]
+    assert spans(mine, "per_annotator") == alone[0] | alone[1]
+    merged = spans(mine, "merged")
+    assert merged.keys() == {row["narration_id"] for row in mine}
+    for who in "ab":
+        assert spans([row | {"annotator_id": who} for row in mine], "per_annotator") == merged
+
+
+def test_near_duplicates_of_two_annotators_both_stay(tmp_path, rows, data_params):
+    pair = [row for row in rows["narrations"] if row["take_id"] == "take-0" and "n1" in row["narration_id"]]
+    assert len(pair) == 2 and pair[0]["text"] == pair[1]["text"] and pair[0]["annotator_id"] != pair[1]["annotator_id"]
+    clips.run(data_params, write_annotations(tmp_path, rows))
+    _, table, _ = made(tmp_path)
+    of_pair = [row for row in table if row["narration_id"] in {row["narration_id"] for row in pair}]
+    assert len(of_pair) == 6 and len({row["moment_id"] for row in of_pair}) == 2
+    assert {row["text"] for row in of_pair} == {pair[0]["text"]}
+
+
+def test_every_exo_view_is_paired(tmp_path, rows, data_params):
+    exo = next(row for row in rows["videos"] if row["view"] == "exo")
+    more = [exo | {"video_id": f"more{n}", "camera_id": f"cam1{n}"} for n in range(2)]
+    clips.run(data_params, write_annotations(tmp_path, rows | {"videos": rows["videos"] + more}))
+    stats, table, _ = made(tmp_path)
+    exo_of = Counter(row["moment_id"] for row in table if row["view"] == "exo")
+    assert {exo_of[row["moment_id"]] for row in table if row["take_id"] == exo["take_id"]} == {4}
+    assert stats["ego_exo_pairs"] == stats["clips"]["exo"] == exo_of.total()
+
+
+def test_every_rule_and_the_clamp_change_the_clips(tmp_path, rows, data_params):
+    durations = {}
+    for rule in ("fixed", "centred", "neighbours", "beta", "beta_over_alpha"):
+        for clamp in (True, False):
+            folder = write_annotations(tmp_path / f"{rule}-{clamp}", rows)
+            counted = clips.run(changed(data_params, "clips", rule=rule, clamp=clamp), folder)
+            stats, table, _ = made(folder)
+            assert all(0 <= row["start_s"] < row["end_s"] <= TAKE_S for row in table)
+            assert all(before == after + rejected for _, before, after, rejected in counted["ledger"])
+            durations[rule, clamp] = stats["duration_s"]["mean"]
+    assert all(durations[rule, True] <= durations[rule, False] for rule, _ in durations)
+    assert len(set(durations.values())) == 9  # the clamp cannot touch windows that end at the neighbours
+
+
+def test_a_corpus_without_a_usable_narration_has_no_clips(tmp_path, rows, data_params):
+    for row in rows["narrations"]:
+        row["unsure"] = True
+    counted = clips.run(data_params, write_annotations(tmp_path, rows))
+    assert ("narrations", 90, 0, 90) in counted["ledger"]
+    assert made(tmp_path)[1] == []
+
+
+def test_a_group_without_narration_is_rejected_and_counted(tmp_path, rows, data_params):
+    rows["narrations"] = [row for row in rows["narrations"] if row["take_id"] != "take-5"]
+    counted = clips.run(data_params, write_annotations(tmp_path, rows))
+    assert made(tmp_path)[2]["group_without_narration"] == 1
+    assert ("groups", 12, 11, 1) in counted["ledger"]
+
+
+def test_a_group_without_ego_video_is_rejected_with_its_narrations(tmp_path, rows, data_params):
+    rows["videos"] = [row for row in rows["videos"] if (row["take_id"], row["view"]) != ("take-5", "ego")]
+    said = sum(row["take_id"] == "take-5" for row in rows["narrations"])
+    counted = clips.run(data_params, write_annotations(tmp_path, rows))
+    _, table, rejects = made(tmp_path)
+    assert (rejects["group_without_ego_video"], rejects["no_video"]) == (1, said)
+    assert ("groups", 12, 11, 1) in counted["ledger"]
+    assert "take-5" not in {row["take_id"] for row in table}
 
 
 def test_nothing_is_lost(annotated, data_params):

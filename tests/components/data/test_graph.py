@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[3]
-STEPS = ["world", "annotations", "clips", "egoit", "egore", "dataset", "frames"]
+STEPS = ["world", "annotations", "clips", "statistics", "egoit", "egore", "dataset", "frames"]
 
 
 def dvc(project: Path, *command: str) -> subprocess.CompletedProcess:
@@ -84,9 +84,21 @@ def test_every_corpus_reaches_the_dataset(project):
 
 
 @pytest.mark.slow
+def test_the_page_of_the_corpus_is_a_leaf(project):
+    found = json.loads((project / "data/statistics/statistics.json").read_text())
+    assert sum(found["groups"].values()) == found["groups_before"] == 8
+    assert "Ego-ExoClip" in (project / "data/statistics/index.html").read_text()
+    style = project / "components/report/style.css"
+    sound = style.read_text()
+    style.write_text(sound + "\n")
+    assert ran(dvc(project, "repro", "--dry")) == ["statistics"]
+    style.write_text(sound)
+
+
+@pytest.mark.slow
 def test_outs_are_few_and_all_steps_share_one_site(project):
     validations = project / "data/gx/uncommitted/data_docs/local_site/validations"
-    assert {folder.name for folder in validations.iterdir()} == set(STEPS) - {"world"}
+    assert {folder.name for folder in validations.iterdir()} == set(STEPS) - {"world", "statistics"}
     made = [path for step in STEPS[1:] for path in (project / "data" / step).rglob("*") if path.is_file()]
     assert len(made) < 30
 

@@ -1,5 +1,6 @@
 import json
 import shutil
+from collections import Counter
 
 import pytest
 
@@ -142,6 +143,26 @@ def test_a_rejected_annotation_gives_no_narration(release):
     tables, rejects = read(release, probe=probe)
     assert {row["split"] for row in tables["narrations"]} == {"test"}
     assert "annotation_rejected" in reasons(rejects)
+
+
+def test_descriptions_of_no_take_and_of_a_take_without_video_have_their_reasons(release):
+    path = release / "annotations/atomic_descriptions_train.json"
+    uids = list(json.loads(path.read_text())["annotations"])
+    said = {
+        uid: sum(len(a["descriptions"]) for a in of_take)
+        for uid, of_take in json.loads(path.read_text())["annotations"].items()
+    }
+    change(path, lambda content: content["annotations"].update(nobody=content["annotations"].pop(uids[0])))
+
+    def edit(takes):
+        next(take for take in takes if take["take_uid"] == uids[1])["frame_aligned_videos"] = {}
+
+    change(release / "takes.json", edit)
+    tables, rejects = read(release, probe=probe)
+    details = Counter((row["reason"], row["detail"]) for row in rejects)
+    assert details["no_take", "nobody"] == said[uids[0]] > 0
+    assert details["no_video", uids[1]] == said[uids[1]] > 0
+    assert not {uids[0], uids[1]} & {row["take_id"] for row in tables["narrations"]}
 
 
 def test_a_missing_file_is_an_error_that_says_where_to_mend_it(release):

@@ -1,0 +1,39 @@
+"""Write the page of the training corpus: data/statistics/index.html and statistics.json beside it.
+
+Run as: python -m components.report --params params/data.yaml (a DVC stage; the report of a pipeline run is a flow's)
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from components import params
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Read the parameters and write the page of data/ below the working directory."""
+    parser = argparse.ArgumentParser(prog="python -m components.report", description=__doc__.splitlines()[0])
+    parser.add_argument("--params", type=Path, required=True, help="params/data.yaml")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from components.data import statistics
+    from components.report import corpus
+
+    try:
+        found = statistics.read(params.load(arguments.params, params.Data), Path("data"))
+    except ValueError as error:
+        # for people: the message says where to mend it, a traceback would bury it
+        log.error("%s", error)
+        sys.exit(1)
+    page = corpus.build(found, Path("data/statistics"))
+    agrees = [row["agrees"] for row in statistics.comparison(found)]
+    log.info("%d of %d published figures are met; %s", agrees.count(True), len(agrees), page)
+
+
+if __name__ == "__main__":
+    main()

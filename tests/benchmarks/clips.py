@@ -1,0 +1,216 @@
+"""Clip expansion of Ego-ExoClip's 261.3K narrations into 1.1M exo pairs, against a row-by-row reading of the formula.
+
+Run as: python -m tests.benchmarks.clips [--largest 10000000]
+
+CPU seconds, which other work on the machine stretches less than wall time; every measurement has a process of its own,
+so that its peak memory is its own too. Both sides start from narrations in memory and give the same rows (asserted):
+`spans` are narration, video, start and end of every view; `table` is the whole step, with content ids, every column
+and rejects. An id is a SHA-256 of its parents on both sides, so no expansion can be faster than `ids alone`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from components import records
+from components.data import clips
+from components.data.windows import betas, windows
+from tests.benchmarks import rows
+
+NARRATIONS, GROUPS, VIDEOS = 261_300, 2_925, 15_478  # systems §1.2
+TAKE_S = 145.0  # 623.6 h over 15,478 videos
+MIN_FRAMES, FPS = 2, 30.0
+SIZES = (100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)
+
+
+def corpus(narrations: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give narrations at random times of takes with one ego and four or five exo cameras, as the tables are read."""
+    rng = np.random.default_rng(0)
+    takes = round(narrations * GROUPS / NARRATIONS)
+    videos = round(takes * VIDEOS / GROUPS)
+    take = np.sort(rng.integers(0, takes, narrations))
+    uids = np.array([records.content_id("take", n) * 2 for n in range(takes)])
+    of_camera = np.sort(np.append(np.repeat(np.arange(takes), 5), rng.permutation(takes)[: videos - 5 * takes]))
+    is_ego = np.append(True, of_camera[1:] != of_camera[:-1])
+    shared = {"source": "egoexo4d", "split": "train"}
+    said = {
+        "narration_id": [f"{n:016x}" for n in rng.permutation(narrations)],
+        "take_id": uids[take],
+        "annotator_id": rng.choice(["1", "2"], narrations),
+        "time_s": rng.uniform(0, TAKE_S, narrations),
+        "text": rng.choice([f"C picks up cup {n} from the counter with the right hand" for n in range(99)], narrations),
+        "ego_visible": True,
+        "unsure": False,
+    }
+    filmed = {
+        "video_id": [f"{n:016x}" for n in rng.permutation(len(of_camera))],
+        "take_id": uids[of_camera],
+        "view": np.where(is_ego, "ego", "exo"),
+        "duration_s": TAKE_S,
+        "fps": FPS,
+    }
+    return pd.DataFrame(said | shared), pd.DataFrame(filmed | shared)
+
+
+def spans(narrations: pd.DataFrame, videos: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Apply the formula with the functions of the step, without ids."""
+    take, time_s = pd.factorize(narrations["take_id"])[0], narrations["time_s"].to_numpy()
+    alpha_s = float(betas(time_s, timeline=take).mean())
+    order = np.lexsort((time_s, take))
+    start_s, end_s = windows(time_s[order], np.full(len(order), TAKE_S), alpha_s, timeline=take[order])
+    places = narrations[["source", "take_id"]].iloc[order].assign(start_s=start_s)
+    moment, video = clips.expand(places.assign(moment_id=narrations["narration_id"]), videos)
+    return {"narration": order[moment], "video": video, "start_s": start_s[moment], "end_s": end_s[moment]}
+
+
+def plain_spans(narrations: list[dict], videos: list[dict], alpha_s: float | None = None) -> list[dict]:
+    """Read the formula row by row; the density of a take is computed once, not for each of its narrations.
+
+    `alpha_s` is given where ids are compared: they are of the exact times, and a mean depends on the order of its sum.
+    """
+    cameras: dict[str, list[dict]] = {}
+    for video in videos:
+        cameras.setdefault(video["take_id"], []).append(video)
+    timelines: dict[str, list[dict]] = {}
+    for narration in narrations:
+        timelines.setdefault(narration["take_id"], []).append(narration)
+    beta_s = {}
+    for take, said in timelines.items():
+        said.sort(key=lambda narration: narration["time_s"])
+        beta_s[take] = (said[-1]["time_s"] - said[0]["time_s"]) / (len(said) - 1)
+    alpha_s = alpha_s or sum(beta_s.values()) / len(beta_s)
+    made = []
+    for take, said in timelines.items():
+        half_s = beta_s[take] / (2 * alpha_s)
+        for i, narration in enumerate(said):
+            t = narration["time_s"]
+            start_s, end_s = max(t - half_s, 0.0), min(t + half_s, TAKE_S)
+            if i > 0:
+                start_s = max(start_s, said[i - 1]["time_s"])
+            if i < len(said) - 1:
+                end_s = min(end_s, said[i + 1]["time_s"])
+            for video in cameras[take]:
+                made.append({"narration": narration, "video": video, "start_s": start_s, "end_s": end_s})
+    return made
+
+
+def plain_table(narrations: list[dict], videos: list[dict], alpha_s: float) -> list[dict]:
+    """Make the rows of records.CLIP one by one."""
+    made = []
+    for span in plain_spans(narrations, videos, alpha_s):
+        narration, video, start_s, end_s = span.values()
+        if (end_s - start_s) * video["fps"] < MIN_FRAMES - 1e-6:
+            continue
+        moment_id = records.content_id("moment", narration["narration_id"], start_s, end_s)
+        made.append(
+            {
+                "clip_id": records.content_id("clip", moment_id, video["video_id"]),
+                "moment_id": moment_id,
+                "narration_id": narration["narration_id"],
+                "source": narration["source"],
+                "take_id": narration["take_id"],
+                "video_id": video["video_id"],
+                "view": video["view"],
+                "start_s": start_s,
+                "end_s": end_s,
+                "text": narration["text"],
+                "split": narration["split"],
+            }
+        )
+    return made
+
+
+def table(narrations: pd.DataFrame, videos: pd.DataFrame) -> tuple[pa.Table, float]:
+    """Run the step in memory; give alpha too."""
+    kept, _, alpha_s = clips.moments(narrations, videos, annotators="merged")
+    return clips.clips(kept, videos, min_frames=MIN_FRAMES)[0], alpha_s
+
+
+def ids_alone(narrations: pd.DataFrame, videos: pd.DataFrame) -> list[str]:
+    """Hash as many clips as there are views of narrations."""
+    moment, video = clips.expand(narrations.assign(start_s=0.0, moment_id=narrations["narration_id"]), videos)
+    parents = narrations["narration_id"].to_numpy()[moment], videos["video_id"].to_numpy()[video]
+    return records.content_ids("clip", *(ids.tolist() for ids in parents))
+
+
+def timed(work: Callable, *arguments: object, repeat: int = 1) -> tuple[float, object]:
+    """Give the least CPU seconds of some runs, and the last result."""
+    seconds = []
+    for _ in range(repeat):
+        began_s = time.process_time()
+        made = work(*arguments)
+        seconds.append(time.process_time() - began_s)
+    return min(seconds), made
+
+
+def compare_spans(narrations: int) -> dict:
+    """Time both sides of the formula and assert that they give the same spans."""
+    said, filmed = corpus(narrations)
+    ours_s, ours = timed(spans, said, filmed, repeat=3)
+    said_rows, filmed_rows = said.to_dict("records"), filmed.to_dict("records")
+    peer_s, peer = timed(plain_spans, said_rows, filmed_rows)
+    narration, video = ({id(row): n for n, row in enumerate(each)} for each in (said_rows, filmed_rows))
+    numbers = np.array([(narration[id(row["narration"])], video[id(row["video"])]) for row in peer]).T
+    mine, theirs = np.lexsort((ours["video"], ours["narration"])), np.lexsort(numbers[::-1])
+    np.testing.assert_array_equal(numbers[:, theirs], [ours["narration"][mine], ours["video"][mine]])
+    for name in ("start_s", "end_s"):
+        np.testing.assert_allclose(np.array([row[name] for row in peer])[theirs], ours[name][mine], atol=1e-9)
+    return {"ours": ours_s, "peer": peer_s, "exo": int(filmed["view"].eq("exo").to_numpy()[ours["video"]].sum())}
+
+
+def compare_table(narrations: int) -> dict:
+    """Time both sides of the whole step and assert that they give the same rows."""
+    said, filmed = corpus(narrations)
+    ours_s, (ours, alpha_s) = timed(table, said, filmed)
+    peer_s, peer = timed(plain_table, said.to_dict("records"), filmed.to_dict("records"), alpha_s)
+    peer.sort(key=lambda row: (row["take_id"], row["start_s"], row["moment_id"], row["view"], row["video_id"]))
+    for name in ours.column_names:
+        assert ours[name].to_pylist() == [row[name] for row in peer], name
+    return {"ours": ours_s, "peer": peer_s, "ids": timed(ids_alone, said, filmed)[0]}
+
+
+def scale(narrations: int) -> dict:
+    """Time our side alone, with the peak memory of the process."""
+    said, filmed = corpus(narrations)
+    seconds, (made, _) = timed(table, said, filmed)
+    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    return {"narrations": narrations, "seconds": seconds, "peak_gb": peak_gb, "clips": len(made)}
+
+
+def main() -> None:
+    """Measure, print the table and write the rows."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.clips", description=__doc__.splitlines()[0])
+    parser.add_argument("--largest", type=int, default=1_000_000, help="most narrations of the scaling series")
+    largest = parser.parse_args().largest
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as alone:
+        formula = alone.submit(compare_spans, NARRATIONS).result()
+        step = alone.submit(compare_table, NARRATIONS).result()
+        paper = alone.submit(scale, NARRATIONS).result()
+        series = [alone.submit(scale, size).result() for size in SIZES if size <= largest]
+    for each in (paper, *series):
+        print("{narrations:>10,} narrations: {clips:>10,} clips, {seconds:6.2f} s, {peak_gb:.2f} GB".format(**each))
+    logs = np.log([[each["narrations"], each["seconds"]] for each in series]).T
+    slope = float(np.polyfit(*logs, 1)[0])
+    made = [
+        rows.row(f"clips: spans of {formula['exo']:,} exo pairs", formula["ours"], formula["peer"], unit="CPU s"),
+        rows.row("clips: whole step, with ids and every column", step["ours"], step["peer"], unit="CPU s"),
+        rows.row("clips: ids alone, SHA-256", step["ids"], unit="CPU s"),
+        rows.row(f"clips: peak memory at {NARRATIONS:,} narrations", paper["peak_gb"], unit="GB"),
+        rows.row(f"clips: peak memory at {series[-1]['narrations']:,} narrations", series[-1]["peak_gb"], unit="GB"),
+        rows.row(f"clips: slope of time to {series[-1]['narrations']:,} narrations, log-log", slope, unit=""),
+    ]
+    rows.write(made)
+    print(rows.show(made))
+
+
+if __name__ == "__main__":
+    main()
