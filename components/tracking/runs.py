@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENT = "egoflow"
 BATCH = 1000  # the most metrics that MLflow takes in one call
 _DIGEST = 36  # the longest digest that MLflow's dataset table holds
+_DATASETS = threading.Lock()  # two stages that start at once would both add the dataset, and the second would fail
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ def open_stage_run(
         client().log_batch(run_id, params=entries[start : start + 100])
     if dataset_digest:
         dataset = Dataset("egoflow", dataset_digest[:_DIGEST], "dvc", json.dumps({"path": "data/dataset"}))
-        client().log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+        with _DATASETS:
+            client().log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
     return run_id
 
 

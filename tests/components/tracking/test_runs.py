@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,13 @@ def test_a_stage_run_carries_what_it_was_made_from(store):
     assert run.data.tags["dataset_digest"] == "f" * 64
     assert run.inputs.dataset_inputs[0].dataset.digest == "f" * 36
     assert run.info.artifact_uri.startswith((store / "mlartifacts").as_uri())
+
+
+def test_stages_that_start_at_once_share_the_dataset():
+    parent = tracking.open_pipeline_run("miniature", tags={})
+    with ThreadPoolExecutor(8) as pool:
+        runs = list(pool.map(lambda number: open_stage(parent, key=str(number)), range(8)))
+    assert len({client().get_run(run).inputs.dataset_inputs[0].dataset.digest for run in runs}) == 1
 
 
 def test_more_parameters_than_one_call_takes():
