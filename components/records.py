@@ -216,9 +216,12 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     """Read a Parquet table and check that its columns are those of `schema`.
 
     Raises:
-        ValueError: the file's schema differs (names what came and what is allowed).
+        ValueError: the file is missing or broken, or its schema differs (names what came and what is allowed).
     """
-    table = pq.read_table(path)
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ValueError(f"{path} cannot be read: {error}; remove what is there and rerun `dvc repro`") from error
     if not table.schema.equals(schema):
         raise ValueError(
             f"{path}: columns are {table.schema.names}, allowed are {schema.names} with the types of "

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from components.guard import Guard, GuardError
 
 log = logging.getLogger(__name__)
 
+UNEVEN_S = 0.1  # or a frame, where that is longer: how far a frame may lie from its place at a constant rate
 SAMPLING_RULE = "middles of equal segments, frame = floor(time_s * fps), resized to a square by area"
 
 
@@ -44,8 +45,13 @@ def inside(root: Path, relative: str) -> Path:
 
     Raises:
         PathError: it is absolute or leaves the root.
+        VideoError: no file can have that path (links in a circle, a name too long, a NUL byte).
     """
-    joined = (root / relative).resolve()
+    try:
+        joined = (root / relative).resolve()
+        joined.is_file()  # not every bad name shows before the file system is asked
+    except (RuntimeError, ValueError, OSError) as error:
+        raise VideoError(f"path {relative[:200]!r} below {root}: {str(error)[:200]}") from error
     if not joined.is_relative_to(root.resolve()):
         raise PathError(f"path {relative!r} leaves its root {root}; allowed are relative paths below it")
     return joined
@@ -55,23 +61,38 @@ def probe(path: Path) -> Probe:
     """Read length and frame rate from the container, without decoding.
 
     Raises:
-        VideoError: the file is missing, is no video, or says nothing of its length or rate.
+        VideoError: the file is missing, is no video, says nothing of its length or rate, or has no constant rate.
     """
     import av
 
     try:
-        with av.open(str(path)) as container:
+        # what a title holds is nothing to us, and need not be UTF-8
+        with av.open(str(path), metadata_errors="replace") as container:
             stream = next(iter(container.streams.video), None)
             if stream is None or not stream.average_rate:
                 raise VideoError(f"{path}: holds no video stream")
             fps = float(stream.average_rate)
             duration_s = float(stream.duration * stream.time_base) if stream.duration else 0.0
             frames = stream.frames or round(duration_s * fps)
+            uneven_s = _uneven_s(stream, fps)
     except av.FFmpegError as error:
         raise VideoError(f"{path}: cannot be opened: {error}") from error
     if frames < 1:
         raise VideoError(f"{path}: the container gives no length")
+    if uneven_s > max(UNEVEN_S, 1 / fps):
+        raise VideoError(
+            f"{path}: variable frame rate: a frame lies {uneven_s:.2f} s from its place at {fps:g}/s, allowed is "
+            f"{max(UNEVEN_S, 1 / fps):g} s; convert it to a constant rate (`ffmpeg -i IN -fps_mode cfr OUT`)"
+        )
     return Probe(frames / fps, fps, frames)
+
+
+def _uneven_s(stream: Any, fps: float) -> float:
+    """Give how far the worst frame lies from its place at a constant rate; 0 where the container lists not all."""
+    ticks = np.array([entry.timestamp for entry in stream.index_entries], dtype=np.float64)
+    if len(ticks) == 0 or len(ticks) != stream.frames:
+        return 0.0
+    return float(np.abs((ticks - ticks[0]) * float(stream.time_base) - np.arange(len(ticks)) / fps).max())
 
 
 def sample_frame_indices(start_s: float, end_s: float, *, fps: float, n_frames: int, total_frames: int) -> np.ndarray:
@@ -189,7 +210,7 @@ def _decode_av(path: Path, wanted: np.ndarray) -> np.ndarray:
     frames: list[np.ndarray] = []
     count = 0
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             for count, frame in enumerate(container.decode(video=0), start=1):
                 if count - 1 in needed:
                     frames.append(frame.to_ndarray(format="rgb24"))

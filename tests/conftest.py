@@ -29,12 +29,10 @@ def planned_of(data: params.Data) -> list[PlannedTake]:
     return plan_takes(data.seed, takes=world.takes, take_s=world.take_s, **shares)
 
 
-@pytest.fixture(scope="session")
-def tiny_world(tmp_path_factory) -> TinyWorld:
+def tiny_world_at(root: Path) -> TinyWorld:
     """8 takes: 3 train, 2 val, 1 test, 1 dropped, 1 without narrations."""
     from components.world.__main__ import build
 
-    root = tmp_path_factory.mktemp("tiny_world")
     data = params.load(PROJECT / "params/data.yaml", params.Data)
     sources = {name: root / path for name, path in data.sources.given().items()}
     few = {"takes": 8, "size_px": 96, "val_fraction": 0.25, "test_fraction": 0.125}
@@ -47,3 +45,8 @@ def tiny_world(tmp_path_factory) -> TinyWorld:
     )
     build(data, root)
     return TinyWorld(root, data, planned_of(data))
+
+
+@pytest.fixture(scope="session")
+def tiny_world(tmp_path_factory) -> TinyWorld:
+    return tiny_world_at(tmp_path_factory.mktemp("tiny_world"))

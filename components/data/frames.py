@@ -71,7 +71,13 @@ def choose(
     chosen: dict[tuple[str, str], list[tuple[str, int]]] = {}
     rejects: dict[str, dict] = {}
     for sample in samples:
-        sample_id, n_frames = sample["sample_id"], totals[sample["frame_kind"]]
+        sample_id, n_frames = sample["sample_id"], totals.get(sample["frame_kind"])
+        if n_frames is None:
+            rejects[sample_id] = _reject(sample_id, "unknown_frame_kind", sample["frame_kind"])
+            continue
+        if not sample["media"]:
+            rejects[sample_id] = _reject(sample_id, "no_media", "")
+            continue
         try:
             chosen |= {
                 (sample_id, stream): media_frames(sample[stream], videos, n_frames=n_frames)

@@ -25,6 +25,8 @@ from components.data.judging import Batch, rejected
 BATCH_ROWS = 200_000
 _CHUNK = 1 << 22  # characters of a JSON file read at once
 _LONGEST = 1 << 28  # characters; a longer element means that the JSON is broken somewhere before
+_HEADER = 1 << 16  # bytes; a longer first line is no header
+_SHOWN = 500  # characters of a header
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -47,8 +49,8 @@ def _check_columns(path: Path, came: Sequence[str], needed: Sequence[str], sourc
     missing = [name for name in needed if list(came).count(name) != 1]
     if missing:
         raise ValueError(
-            f"{path}: columns are {list(came)}, missing (or there twice) are {missing}; get the released file again or "
-            f"mend sources.{source} in params/data.yaml"
+            f"{path}: columns are {str(list(came))[:_SHOWN]}, missing (or there twice) are {missing}; get the released "
+            f"file again or mend sources.{source} in params/data.yaml"
         )
 
 
@@ -79,7 +81,7 @@ def delimited(
         if file.read(3) != b"\xef\xbb\xbf":
             file.seek(0)
         if header is None:
-            line = file.readline().decode(errors="replace").rstrip("\r\n")
+            line = file.readline(_HEADER).decode(errors="replace").rstrip("\r\n")
             header, first = [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])], 2
         _check_columns(path, header, columns, source)
         cells = pa_csv.ParseOptions(delimiter=delimiter, quote_char='"' if quoted else False)

@@ -154,7 +154,7 @@ def _content(root: Path, relative: str) -> str:
     try:
         with video.inside(root, relative).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except (video.PathError, OSError):  # decoding will say what is wrong with it
+    except (video.VideoError, OSError):  # decoding will say what is wrong with it
         return "unreadable"
 
 

@@ -1,5 +1,7 @@
 import logging
+from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given
@@ -161,6 +163,38 @@ def test_a_link_out_of_the_root_is_refused(tmp_path):
     (tmp_path / "root/link").symlink_to(tmp_path)
     with pytest.raises(video.PathError):
         video.inside(tmp_path / "root", "link/a.mp4")
+
+
+@pytest.mark.parametrize("relative", ["circle/a.mp4", "a" * 5000, "a\0.mp4"])
+def test_a_path_that_no_file_can_have_is_named(relative, tmp_path):
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    with pytest.raises(video.VideoError, match=f"below {tmp_path}"):
+        video.inside(tmp_path, relative)
+
+
+def timed_film(path, times_ms):
+    """A film whose frames lie at the given times; video.write knows constant rates only."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast", "bf": "0"})
+        stream.width = stream.height = SIZE_PX
+        stream.pix_fmt, stream.codec_context.time_base = "yuv420p", Fraction(1, 1000)
+        for time_ms in times_ms:
+            frame = av.VideoFrame.from_ndarray(np.zeros((SIZE_PX, SIZE_PX, 3), np.uint8), format="rgb24")
+            frame.pts, frame.time_base = time_ms, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_frames_a_little_off_their_places_are_read(tmp_path):
+    times_ms = [125 * number + 40 * (number % 2) for number in range(N_FRAMES)]
+    assert video.probe(timed_film(tmp_path / "a.mp4", times_ms)).frames == N_FRAMES
+
+
+def test_a_variable_rate_is_an_error_that_says_how_far_frames_are_off(tmp_path):
+    times_ms = [(125 if number < 12 else 375) * number for number in range(N_FRAMES)]
+    with pytest.raises(VideoError, match=r"variable frame rate: a frame lies \d\.\d\d s from its place.*allowed is"):
+        video.probe(timed_film(tmp_path / "a.mp4", times_ms))
 
 
 def test_the_contract_changes_with_each_of_its_numbers():

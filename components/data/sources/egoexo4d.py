@@ -2,16 +2,19 @@
 
 Files: takes.json, annotations/splits.json, annotations/atomic_descriptions_{train,val}.json and the frame-aligned
 videos (EGO4D/Ego-Exo4D-docs docs/data/takes.md, docs/annotations/atomic_descriptions.md). Annotations are keyed by
-take uid, folders by take name. One row in is one stream of a take, or one description.
+take uid, folders by take name. One row in is one stream of a take, or one description; or what should hold some and
+cannot be read.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
+from components.data import checking
+from components.data.checking import Kind, MemberError, finite, member
 from components.records import content_id
 from components.video import PathError, Probe, VideoError, inside
 
@@ -19,6 +22,19 @@ SOURCE = "egoexo4d"
 SPLITS = {"train": "train", "val": "test"}  # the test split has no annotations; its val is our held-out benchmark
 PSEUDO_CAMERAS = ("collage", "best_exo", "mobile", "moblie")
 FLAGS = {True: True, False: False, "1": True, "0": False}  # 1 and 0 equal True and False; older rows have strings
+
+reject = partial(checking.reject, SOURCE)
+
+
+class _Take(NamedTuple):
+    """What is read of a take."""
+
+    uid: str
+    name: str
+    folder: str
+    is_dropped: bool
+    is_ego: dict[str, bool]  # by camera
+    streams: dict[str, dict]  # by camera and name
 
 
 def read(root: Path, *, probe: Callable[[Path], Probe]) -> tuple[dict[str, list[dict]], list[dict]]:
@@ -31,155 +47,231 @@ def read(root: Path, *, probe: Callable[[Path], Probe]) -> tuple[dict[str, list[
         tables {"videos", "narrations"} and the rejects; each row read is in exactly one of them.
 
     Raises:
-        ValueError: a file of the release is missing (names it).
+        ValueError: a file of the release is missing or broken (names it).
     """
-    takes = _load(root / "takes.json")
-    split_of = _load(root / "annotations/splits.json")["take_uid_to_split"]
+    split_of = _load(root / "annotations/splits.json", dict, "take_uid_to_split")
     videos: list[dict] = []
     rejects: list[dict] = []
-    for take in takes:
-        _read_take(take, split_of.get(take["take_uid"]), root, probe, videos, rejects)
+    known: dict[str, str | None] = {}
+    for number, listed in enumerate(_load(root / "takes.json", list)):
+        known[_name(listed, number)] = None
+        try:
+            take = _take(listed)
+        except MemberError as error:
+            rejects += [reject(row_id, "bad_member", error) for row_id in _unread(listed, number)]
+            continue
+        _read_take(take, split_of.get(take.uid), root, probe, videos, rejects)
     narrations: list[dict] = []
-    known = {take["take_uid"]: None for take in takes} | {video["take_id"]: video["split"] for video in videos}
+    known |= {video["take_id"]: video["split"] for video in videos}
     for split in SPLITS:
-        described = _load(root / f"annotations/atomic_descriptions_{split}.json")["annotations"]
-        _read_descriptions(described, known, narrations, rejects)
+        described = _load(root / f"annotations/atomic_descriptions_{split}.json", dict, "annotations")
+        for take_id in described:
+            try:
+                annotations = member(described, take_id, list)
+            except MemberError as error:
+                rejects.append(reject(take_id, "bad_member", error))
+                continue
+            _read_descriptions(take_id, annotations, known, narrations, rejects)
     return {"videos": videos, "narrations": narrations}, rejects
 
 
 def takes(root: Path) -> list[dict]:
-    """Give every take of the release: `take_id`, `scenario` and the reason why it is `refused` whole, or None.
+    """Give every take of the release once: `take_id`, `scenario` and the reason why it is `refused` whole, or None.
 
     Raises:
-        ValueError: takes.json or annotations/splits.json is missing (names it).
+        ValueError: takes.json or annotations/splits.json is missing or broken (names it).
     """
-    split_of = _load(root / "annotations/splits.json")["take_uid_to_split"]
-    return [
-        {
-            "take_id": take["take_uid"],
-            "scenario": take["parent_task_name"],
-            "refused": (_refuse_take(take, split_of.get(take["take_uid"])) or (None,))[0],
-        }
-        for take in _load(root / "takes.json")
-    ]
+    split_of = _load(root / "annotations/splits.json", dict, "take_uid_to_split")
+    made: dict[str, dict] = {}
+    for number, listed in enumerate(_load(root / "takes.json", list)):
+        try:
+            take = _take(listed)
+            refused = _refuse_take(take, split_of.get(take.uid))
+        except MemberError as error:
+            refused = "bad_member", error
+        scenario = listed.get("parent_task_name") if isinstance(listed, dict) else None
+        row = {"take_id": _name(listed, number), "scenario": scenario if isinstance(scenario, str) else "unknown"}
+        made.setdefault(row["take_id"], row | {"refused": refused[0] if refused else None})
+    return list(made.values())
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path, kind: Kind, name: str | None = None) -> Any:
     if not path.is_file():
         raise ValueError(
             f"{path} is missing; download it (`egoexo --parts metadata annotations`), make the miniature world "
             "(`dvc repro world`), or mend sources.egoexo4d in params/data.yaml"
         )
-    return json.loads(path.read_text())
+    return checking.json_file(path, source=SOURCE, kind=kind, name=name)
 
 
-def reject(row_id: str, reason: str, detail: object = "") -> dict:
-    """Give a row of `records.REJECT`."""
-    return {"step": f"annotations/{SOURCE}", "row_id": row_id, "reason": reason, "detail": str(detail)}
+def _take(listed: object) -> _Take:
+    """Check a take as it is listed.
+
+    Raises:
+        MemberError: a member is missing or of another kind.
+    """
+    cameras = member(member(listed, "capture", dict), "cameras", list)
+    return _Take(
+        uid=member(listed, "take_uid", str),
+        name=member(listed, "take_name", str),
+        folder=member(listed, "root_dir", str),
+        is_dropped=member(listed, "is_dropped", bool),
+        is_ego={member(camera, "cam_id", str): member(camera, "is_ego", bool) for camera in cameras},
+        streams={
+            name: member(listed["frame_aligned_videos"], name, dict)
+            for name in sorted(member(listed, "frame_aligned_videos", dict))
+        },
+    )
+
+
+def _name(listed: object, number: int) -> str:
+    try:
+        return member(listed, "take_uid", str)
+    except MemberError:
+        return f"takes.json:{number}"
+
+
+def _unread(listed: object, number: int) -> list[str]:
+    """Name the streams of a take that cannot be read; the take itself where they cannot be told."""
+    videos, take = listed.get("frame_aligned_videos") if isinstance(listed, dict) else None, _name(listed, number)
+    if not isinstance(videos, dict):
+        return [take]
+    names = [
+        f"{take}/{camera}/{name}"
+        for camera, streams in videos.items()
+        for name in (streams if isinstance(streams, dict) else ("",))
+    ]
+    return names or [take]
 
 
 def _read_take(
-    take: dict,
-    split: str | None,
+    take: _Take,
+    split: object,
     root: Path,
     probe: Callable[[Path], Probe],
     videos: list[dict],
     rejects: list[dict],
 ) -> None:
-    is_ego = {camera["cam_id"]: camera["is_ego"] for camera in take["capture"]["cameras"]}
     has_ego = False
-    for camera, streams in sorted(take["frame_aligned_videos"].items()):
-        for name, stream in streams.items():
-            row_id = f"{take['take_uid']}/{camera}/{name}"
-            refused = _refuse_take(take, split) or _refuse_stream(camera, stream, is_ego, has_ego=has_ego)
+    for camera, name, stream in ((camera, *item) for camera, of in take.streams.items() for item in of.items()):
+        row_id = f"{take.uid}/{camera}/{name}"
+        try:
+            refused = _refuse_take(take, split) or _refuse_stream(camera, stream, take.is_ego, has_ego=has_ego)
             if refused is not None:
                 rejects.append(reject(row_id, *refused))
                 continue
-            path = str(PurePosixPath(take["root_dir"]) / stream["relative_path"])
-            try:
-                file = inside(root, path)
-                if not file.is_file():
-                    rejects.append(reject(row_id, "file_missing", path))
-                    continue
-                length = probe(file)
-            except PathError as error:
-                rejects.append(reject(row_id, "path_outside_root", error))
+            path = str(PurePosixPath(take.folder) / member(stream, "relative_path", str))
+            file = inside(root, path)
+            if not file.is_file():
+                rejects.append(reject(row_id, "file_missing", path))
                 continue
-            except VideoError as error:
-                rejects.append(reject(row_id, "unreadable_video", error))
-                continue
-            has_ego = has_ego or is_ego[camera]
-            videos.append(
-                {
-                    "video_id": content_id(SOURCE, take["take_uid"], camera),
-                    "source": SOURCE,
-                    "take_id": take["take_uid"],
-                    "take_name": take["take_name"],
-                    "camera_id": camera,
-                    "view": "ego" if is_ego[camera] else "exo",
-                    "path": path,
-                    "duration_s": length.duration_s,
-                    "fps": length.fps,
-                    "split": SPLITS[split],
-                }
-            )
+            length = probe(file)
+        except MemberError as error:
+            rejects.append(reject(row_id, "bad_member", error))
+            continue
+        except PathError as error:
+            rejects.append(reject(row_id, "path_outside_root", error))
+            continue
+        except VideoError as error:
+            rejects.append(reject(row_id, "unreadable_video", error))
+            continue
+        has_ego = has_ego or take.is_ego[camera]
+        videos.append(
+            {
+                "video_id": content_id(SOURCE, take.uid, camera),
+                "source": SOURCE,
+                "take_id": take.uid,
+                "take_name": take.name,
+                "camera_id": camera,
+                "view": "ego" if take.is_ego[camera] else "exo",
+                "path": path,
+                "duration_s": length.duration_s,
+                "fps": length.fps,
+                "split": SPLITS[split],
+            }
+        )
+    if not any(take.streams.values()):
+        rejects.append(reject(take.uid, "no_streams", take.name))
 
 
-def _refuse_take(take: dict, split: str | None) -> tuple[str, object] | None:
-    if take["is_dropped"]:
-        return "take_dropped", take["take_name"]
-    if split not in SPLITS:
+def _refuse_take(take: _Take, split: object) -> tuple[str, object] | None:
+    if take.is_dropped:
+        return "take_dropped", take.name
+    if not isinstance(split, str) or split not in SPLITS:
         return ("test_split" if split == "test" else "unknown_split"), split
     return None
 
 
-def _refuse_stream(camera: str, stream: dict, is_ego: dict, *, has_ego: bool) -> tuple[str, object] | None:
+def _refuse_stream(camera: str, stream: object, is_ego: dict, *, has_ego: bool) -> tuple[str, object] | None:
     if camera in PSEUDO_CAMERAS:
         return "pseudo_camera", camera
     if camera not in is_ego:
         return "camera_not_in_capture", camera
     if is_ego[camera]:
-        if stream["readable_stream_id"] != "rgb":  # slam, eye tracking, or a GoPro worn as second ego camera
-            return "not_the_ego_stream", stream["readable_stream_id"]
+        kind = member(stream, "readable_stream_id", str)
+        if kind != "rgb":  # slam, eye tracking, or a GoPro worn as second ego camera
+            return "not_the_ego_stream", kind
         if has_ego:
             return "second_ego_camera", camera
     elif not camera.startswith(("cam", "gp")):
         return "not_an_exo_camera", camera
-    if stream["relative_path"] is None:
+    if isinstance(stream, dict) and stream.get("relative_path", "") is None:
         return "null_path", camera
     return None
 
 
 def _read_descriptions(
-    described: dict, split_of_take: dict[str, str | None], narrations: list[dict], rejects: list[dict]
+    take_id: str, annotations: list, split_of_take: dict[str, str | None], narrations: list[dict], rejects: list[dict]
 ) -> None:
-    """Read the descriptions of one file; the split of a take without a usable video is None."""
-    for take_id, of_take in described.items():
-        for annotation in of_take:
-            for number, said in enumerate(annotation["descriptions"]):
-                row_id = f"{annotation['annotation_uid']}/{number}"
-                flags = [FLAGS.get(said["ego_visible"]), FLAGS.get(said["unsure"])]
-                if annotation["rejected"]:
-                    rejects.append(reject(row_id, "annotation_rejected", annotation["reject_reason"]))
-                elif take_id not in split_of_take:
-                    rejects.append(reject(row_id, "no_take", take_id))
-                elif split_of_take[take_id] is None:
-                    rejects.append(reject(row_id, "no_video", take_id))
-                elif None in flags:
-                    rejects.append(reject(row_id, "bad_flag", (said["ego_visible"], said["unsure"])))
-                elif not isinstance(said["timestamp"], (int, float)):
-                    rejects.append(reject(row_id, "no_timestamp", said["text"]))
+    """Read the descriptions of a take; the split of a take without a usable video is None."""
+    for position, annotation in enumerate(annotations):
+        try:
+            said, is_rejected = member(annotation, "descriptions", list), member(annotation, "rejected", bool)
+            uid, annotator = (member(annotation, name, (str, int)) for name in ("annotation_uid", "annotator_id"))
+        except MemberError as error:
+            lost = checking.rows_of(annotation, "descriptions", f"{take_id}/{position}")
+            rejects += [reject(row_id, "bad_member", error) for row_id in lost]
+            continue
+        for number, description in enumerate(said):
+            row_id = f"{uid}/{number}"
+            if is_rejected:
+                rejects.append(reject(row_id, "annotation_rejected", annotation.get("reject_reason")))
+            elif take_id not in split_of_take:
+                rejects.append(reject(row_id, "no_take", take_id))
+            elif split_of_take[take_id] is None:
+                rejects.append(reject(row_id, "no_video", take_id))
+            else:
+                row = _narration(row_id, description)
+                if "reason" in row:
+                    rejects.append(row)
                 else:
-                    narrations.append(
-                        {
-                            "narration_id": content_id(SOURCE, row_id),
-                            "source": SOURCE,
-                            "take_id": take_id,
-                            "annotator_id": str(annotation["annotator_id"]),
-                            "time_s": float(said["timestamp"]),
-                            "text": said["text"],
-                            "ego_visible": flags[0],
-                            "unsure": flags[1],
-                            "split": split_of_take[take_id],
-                        }
-                    )
+                    of = {"take_id": take_id, "annotator_id": str(annotator), "split": split_of_take[take_id]}
+                    narrations.append(row | of)
+
+
+def _narration(row_id: str, said: object) -> dict:
+    """Give the narration of a description, but for what its annotation says, or its reject."""
+    try:
+        text = member(said, "text", str)
+    except MemberError as error:
+        return reject(row_id, "bad_member", error)
+    ego_visible, unsure = (_flag(said.get(name)) for name in ("ego_visible", "unsure"))
+    time_s = finite(said.get("timestamp"))
+    if ego_visible is None or unsure is None:
+        return reject(row_id, "bad_flag", (said.get("ego_visible"), said.get("unsure")))
+    if time_s is None:
+        return reject(row_id, "no_timestamp", (said.get("timestamp"), text))
+    if time_s < 0:
+        return reject(row_id, "negative_time", (time_s, text))
+    return {
+        "narration_id": content_id(SOURCE, row_id),
+        "source": SOURCE,
+        "time_s": time_s,
+        "text": text,
+        "ego_visible": ego_visible,
+        "unsure": unsure,
+    }
+
+
+def _flag(value: object) -> bool | None:
+    return FLAGS.get(value) if isinstance(value, (bool, int, str)) else None

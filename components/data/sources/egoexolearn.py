@@ -9,19 +9,25 @@ annotations/fine_annotation_test.csv, where it is there, has intervals without n
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
+from functools import partial
 from math import isfinite
 from pathlib import Path
 
+import pandas as pd
+
+from components.data import checking
+from components.data.judging import clean
+from components.data.reading import delimited
 from components.records import content_id
 
 SOURCE = "egoexolearn"
 FILE = "annotations/fine_annotation_trainval_en.csv"
-COLUMNS = {"video_uid", "annotation_uid", "subset", "view", "start_sec", "end_sec", "narration_en"}
+COLUMNS = ("video_uid", "annotation_uid", "subset", "view", "start_sec", "end_sec", "narration_en")
 TEST_FILE = "annotations/fine_annotation_test.csv"
-TEST_COLUMNS = {"video_uid", "annotation_id", "subset", "view", "start_sec", "end_sec"}
+TEST_COLUMNS = ("video_uid", "annotation_id", "subset", "view", "start_sec", "end_sec")
 SPLITS = {"train": "train", "val": "test"}
+
+reject = partial(checking.reject, SOURCE)
 
 
 def read(root: Path, *, videos: list[dict]) -> tuple[dict[str, list[dict]], list[dict]]:
@@ -47,41 +53,35 @@ def read(root: Path, *, videos: list[dict]) -> tuple[dict[str, list[dict]], list
         known.setdefault((video["take_id"], video["view"]), video)
     intervals: list[dict] = []
     rejects: list[dict] = []
-    for row in _rows(path, COLUMNS):
+    for row in _rows(path, COLUMNS, rejects):
         read_row = _interval(row, known.get((row["video_uid"], row["view"])))
         (rejects if "reason" in read_row else intervals).append(read_row)
     if (root / TEST_FILE).is_file():
-        for row in _rows(root / TEST_FILE, TEST_COLUMNS):
+        for row in _rows(root / TEST_FILE, TEST_COLUMNS, rejects):
             span = f"{row['subset']}, {row['view']}, [{row['start_sec']}, {row['end_sec']})"
-            rejects.append(_reject(f"{row['video_uid']}/{row['annotation_id']}", "no_narration", span))
+            rejects.append(reject(f"{row['video_uid']}/{row['annotation_id']}", "no_narration", span))
     return {"intervals": intervals}, rejects
 
 
-def _rows(path: Path, columns: set[str]) -> Iterator[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        if missing := columns - set(reader.fieldnames or ()):
-            raise ValueError(f"{path}: columns are {reader.fieldnames}, missing are {sorted(missing)}")
-        yield from reader
-
-
-def _reject(row_id: str, reason: str, detail: object) -> dict:
-    return {"step": f"annotations/{SOURCE}", "row_id": row_id, "reason": reason, "detail": str(detail)}
+def _rows(path: Path, columns: tuple[str, ...], rejects: list[dict]) -> list[dict[str, str]]:
+    """Give the lines that can be read, their cells clean, and add the others to `rejects`."""
+    rows: list[dict[str, str]] = []
+    for frame, unread in delimited(path, columns, source=SOURCE):
+        rejects += unread.to_dict("records")
+        rows += pd.DataFrame({name: clean(frame[name]) for name in columns}).to_dict("records")
+    return rows
 
 
 def _interval(row: dict[str, str], video: dict | None) -> dict:
     """Give the interval of a CSV row, or its reject."""
-
-    def refuse(reason: str, detail: object) -> dict:
-        return _reject(f"{row['video_uid']}/{row['annotation_uid']}", reason, detail)
-
+    refuse = partial(reject, f"{row['video_uid']}/{row['annotation_uid']}")
     if video is None:
         return refuse("no_video", row["view"])
     if SPLITS.get(row["subset"]) != video["split"]:
         return refuse("split_conflict", f"{row['subset']}, the take is in {video['split']}")
     try:
         start_s, end_s = float(row["start_sec"]), float(row["end_sec"])
-    except (ValueError, TypeError):  # TypeError: the line is short, the cell is None
+    except ValueError:
         return refuse("not_a_number", f"{row['start_sec']!r}, {row['end_sec']!r}")
     span = f"[{start_s}, {end_s}) in {video['duration_s']:g} s"
     if not isfinite(start_s) or not isfinite(end_s):
@@ -90,7 +90,7 @@ def _interval(row: dict[str, str], video: dict | None) -> dict:
         return refuse("end_before_start", span)
     if start_s < 0 or end_s > video["duration_s"]:
         return refuse("outside_video", span)
-    if not (row["narration_en"] or "").strip():
+    if not row["narration_en"]:
         return refuse("empty_text", span)
     return {
         "interval_id": content_id(SOURCE, row["video_uid"], row["annotation_uid"]),
@@ -99,6 +99,6 @@ def _interval(row: dict[str, str], video: dict | None) -> dict:
         "video_id": video["video_id"],
         "start_s": start_s,
         "end_s": end_s,
-        "text": row["narration_en"].strip(),
+        "text": row["narration_en"],
         "split": video["split"],
     }

@@ -1,24 +1,29 @@
 """VISOR sparse annotations on disk -> rows of `records.BOX_LABEL`.
 
 Files: GroundTruth-SparseAnnotations/annotations/{train,val}/<video>.json (epic-kitchens/VISOR-VIS README.md), outlines
-in pixels of 1920x1080. A json's video is joined to the ego video of the take of that name. One row in is one mask.
+in pixels of 1920x1080. A json's video is joined to the ego video of the take of that name. One row in is one mask, or
+one frame that should hold some and cannot be read.
 """
 
 from __future__ import annotations
 
-import json
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from components.data import checking
+from components.data.checking import MemberError, member
 from components.records import content_id
 
 SOURCE = "visor"
 ANNOTATIONS = "GroundTruth-SparseAnnotations/annotations"
 SIZE_PX = (1920, 1080)
 MISSPELT = {"rigth hand": "right hand"}  # known erratum, VISOR-HOS
-_FRAME = re.compile(r"_frame_(\d+)\.jpg$")
+_FRAME = re.compile(r"_frame_([0-9]{1,12})\.jpg$")
+
+reject = partial(checking.reject, SOURCE)
 
 
 def read(root: Path, *, videos: list[dict]) -> tuple[dict[str, list[dict]], list[dict]]:
@@ -32,7 +37,7 @@ def read(root: Path, *, videos: list[dict]) -> tuple[dict[str, list[dict]], list
         mask read is in exactly one of them.
 
     Raises:
-        ValueError: there is no annotation below `root`.
+        ValueError: there is no annotation below `root`, or a file is broken (names it).
     """
     files = sorted((root / ANNOTATIONS).glob("*/*.json"))
     if not files:
@@ -44,44 +49,67 @@ def read(root: Path, *, videos: list[dict]) -> tuple[dict[str, list[dict]], list
     boxes: list[dict] = []
     rejects: list[dict] = []
     for file in files:
-        for frame in json.loads(file.read_text())["video_annotations"]:
-            image = frame["image"]
-            for mask in frame["annotations"]:
-                row = _box(mask, image, ego.get(image["video"]))
+        frames = checking.json_file(file, source=SOURCE, kind=list, name="video_annotations")
+        for position, frame in enumerate(frames):
+            try:
+                image, masks = member(frame, "image", dict), member(frame, "annotations", list)
+                name, video = member(image, "name", str), member(image, "video", str)
+            except MemberError as error:
+                lost = checking.rows_of(frame, "annotations", f"{file.name}:{position}")
+                rejects += [reject(row_id, "bad_member", error) for row_id in lost]
+                continue
+            for number, mask in enumerate(masks):
+                row = _box(mask, number, name, video, ego.get(video))
                 (rejects if "reason" in row else boxes).append(row)
     return {"boxes": boxes}, rejects
 
 
-def _box(mask: dict, image: dict, video: dict | None) -> dict:
-    """Give the box of a mask, or its reject."""
-
-    def refuse(reason: str, detail: object) -> dict:
-        row_id = f"{image['name']}/{mask['id']}"
-        return {"step": f"annotations/{SOURCE}", "row_id": row_id, "reason": reason, "detail": str(detail)}
-
-    number = _FRAME.search(image["name"])
-    polygons = [polygon for polygon in mask["segments"] if len(polygon) >= 3]
+def _box(mask: object, at: int, image: str, video_name: str, video: dict | None) -> dict:
+    """Give the box of a mask, the one at position `at` of its image, or its reject."""
+    try:
+        mask_id, label = member(mask, "id", (str, int)), member(mask, "name", str)
+        segments = member(mask, "segments", list)
+    except MemberError as error:
+        return reject(f"{image}/{at}", "bad_member", error)
+    refuse = partial(reject, f"{image}/{mask_id}")
+    number = _FRAME.search(image)
     if video is None:
-        return refuse("no_video", image["video"])
+        return refuse("no_video", video_name)
     if number is None:
-        return refuse("bad_image_name", image["name"])
+        return refuse("bad_image_name", image)
     if int(number[1]) >= round(video["duration_s"] * video["fps"]):
         return refuse("outside_video", f"frame {int(number[1])} of {video['duration_s']:g} s at {video['fps']:g}/s")
-    if not polygons:
-        return refuse("under_three_points", mask["name"])
-    points = np.concatenate([np.asarray(polygon, dtype=np.float64) for polygon in polygons])
+    if not label:
+        return refuse("empty_text", image)
+    points = _points(segments)
+    if points is None:
+        return refuse("bad_polygon", segments)
+    if not len(points):
+        return refuse("under_three_points", label)
     percent = np.clip(points / SIZE_PX * 100, 0, 100)
     box = [*percent.min(axis=0).tolist(), *percent.max(axis=0).tolist()]
     if box[0] >= box[2] or box[1] >= box[3]:
         return refuse("empty_box", box)
     return {
-        "box_id": content_id(SOURCE, image["name"], mask["id"]),
+        "box_id": content_id(SOURCE, image, mask_id),
         "source": SOURCE,
         "take_id": video["take_id"],
         "video_id": video["video_id"],
         "frame": int(number[1]),
         "time_s": int(number[1]) / video["fps"],
-        "name": MISSPELT.get(mask["name"], mask["name"]),
+        "name": MISSPELT.get(label, label),
         "box_xyxy": box,
         "split": video["split"],
     }
+
+
+def _points(segments: list) -> np.ndarray | None:
+    """Give the points [N, 2] of the polygons that have three, in pixels; None where one is no list of finite points."""
+    if not all(isinstance(polygon, list) for polygon in segments):
+        return None
+    polygons = [polygon for polygon in segments if len(polygon) >= 3]
+    try:
+        points = np.concatenate([np.empty((0, 2)), *(np.asarray(polygon, dtype=np.float64) for polygon in polygons)])
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return points if np.isfinite(points).all() else None

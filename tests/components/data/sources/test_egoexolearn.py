@@ -64,7 +64,7 @@ def test_a_bad_row_is_a_reject(tmp_path, edit, reason):
 def test_a_missing_column_or_file_is_an_error_that_names_it(tmp_path):
     with pytest.raises(ValueError, match="fine_annotation_trainval_en.csv is missing"):
         egoexolearn.read(tmp_path, videos=[VIDEO])
-    with pytest.raises(ValueError, match="missing are.*narration_en"):
+    with pytest.raises(ValueError, match="missing .*narration_en.*mend sources.egoexolearn"):
         egoexolearn.read(write(tmp_path, [GOOD], [name for name in GOOD if name != "narration_en"]), videos=[VIDEO])
 
 
@@ -88,7 +88,7 @@ def test_a_row_of_the_test_split_says_nothing_and_is_a_reject(tmp_path):
 
 def test_the_id_of_the_test_split_has_another_name(tmp_path):
     root = write_test(write(tmp_path, [GOOD]), header=UNLABELLED.replace("annotation_id", "annotation_uid"))
-    with pytest.raises(ValueError, match="fine_annotation_test.csv: .*missing are.*annotation_id"):
+    with pytest.raises(ValueError, match="fine_annotation_test.csv: .*missing .*annotation_id"):
         egoexolearn.read(root, videos=[VIDEO])
 
 
