@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from components import params, tracking
 from components.train import plan
 from components.train.launch import StagePaused, StageStopped
+from components.train.provenance import git_commit
 
 RECIPE = "params/recipes/miniature.yaml"
 DATA_PARAMS = Path("params/data.yaml")
@@ -164,15 +164,3 @@ def runner() -> ThreadPoolTaskRunner:
 def cores() -> int:
     """Give the number of processor cores that we may use."""
     return len(os.sched_getaffinity(0))
-
-
-def git_commit(root: Path) -> str:
-    """Give the commit of the working tree, with `-dirty` where files differ; `none` outside a repository."""
-
-    def git(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
-
-    head = git("rev-parse", "HEAD")
-    if head.returncode != 0:
-        return "none"
-    return head.stdout.strip() + ("-dirty" if git("status", "--porcelain").stdout.strip() else "")

@@ -33,8 +33,11 @@ __all__ = [
     "Task",
     "Watch",
     "World",
+    "find_recipe",
     "load",
 ]
+
+RECIPES = Path("params/recipes")
 
 
 def load(path: Path, schema: type[Strict]) -> Strict:
@@ -51,3 +54,19 @@ def load(path: Path, schema: type[Strict]) -> Strict:
         raise ValueError(
             f"{path}: {error}\nMend it in {path}; the keys and their meaning are in components/params."
         ) from error
+
+
+def find_recipe(name: str) -> Path:
+    """Give the file of a recipe.
+
+    Args:
+        name: a YAML file, or the bare name of one in params/recipes.
+
+    Raises:
+        ValueError: neither of the two.
+    """
+    for path in (Path(name), RECIPES / f"{name}.yaml"):
+        if path.is_file():
+            return path
+    known = sorted(path.stem for path in RECIPES.glob("*.yaml"))
+    raise ValueError(f"recipe {name!r} is no file, allowed are also the names {known}")

@@ -18,7 +18,6 @@ import sys
 import time
 from pathlib import Path
 
-RECIPES = Path("params/recipes")
 WIDTH = 170  # columns of a plan that goes to a file
 
 
@@ -50,12 +49,10 @@ def main() -> int:
 
     from components import params
 
-    path = Path(options.recipe)
-    if not path.is_file():
-        path = RECIPES / f"{options.recipe}.yaml"
-    if not path.is_file():
-        known = sorted(path.stem for path in RECIPES.glob("*.yaml"))
-        parser.error(f"recipe {options.recipe!r} is no file, allowed are also the names {known}")
+    try:
+        path = params.find_recipe(options.recipe)
+    except ValueError as error:
+        parser.error(str(error))
     recipe = params.load(path, params.Recipe)
     if options.dry_run:
         return plan_recipe(recipe, params.load(options.params, params.Data), options)
@@ -120,13 +117,13 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     if stage.algorithm == "grpo":
         from components.train import grpo, rollouts, watch  # TRL costs every other stage a second and a half
 
-        samples = stages.samples(stage, data_params, options.data)
-        stage = stages.counted(stage, samples)
+        dataset = stages.samples(stage, data_params, options.data)
+        stage = stages.counted(stage, dataset)
         groups = stages.groups(model, stage)
         # TRL reloads the reference model from the folder that the policy came from
         model.config._name_or_path = str(parents["all"])
         engine = grpo.trainer(
-            model, processor, stage, samples, groups=groups, output=output / "trainer", callbacks=callbacks
+            model, processor, stage, dataset, groups=groups, output=output / "trainer", callbacks=callbacks
         )
         every, pages = stage.grpo.rollouts_every, output / "rollouts"
         engine.add_callback(rollouts.Rollouts(engine, stage=stage.name, every=every, folder=pages, log=log))
@@ -161,6 +158,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
         provenance = {**options.provenance, "stage": stage.name, "recipe": recipe.name, "params": stage.model_dump()}
         provenance |= {"steps": result.global_step, "seconds": seconds, "parents": options.parents}
         provenance |= {"frames_contract": stages.contract(data_params)}
+        provenance |= {"sample_ledger": stages.ledger(dataset, result.global_step)}
         checkpoints.save(model, processor, output, provenance)
     if torch.distributed.is_initialized():
         torch.distributed.barrier()

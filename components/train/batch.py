@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from functools import partial
 from pathlib import Path
@@ -112,6 +113,7 @@ class SampleDataset(Dataset):
         kinds = table["frame_kind"].astype("category").cat.codes.to_numpy().astype(np.int64)  # pandas counts in int8
         lengths = table["answer"].str.len().to_numpy()
         groups = kinds[first] * 10_000 + np.array([lengths[rows[:turns]].sum() for rows in self.questions])
+        self.batch = batch
         self.steps = math.ceil(epochs * len(self.questions) / batch) if steps is None else steps
         self.order = draw_order(groups, self.weights, steps=self.steps, batch=batch, seed=seed)
         self.times = pd.Series(self.order).groupby(self.order).cumcount().to_numpy()  # how often the frames came before
@@ -128,10 +130,26 @@ class SampleDataset(Dataset):
     def __len__(self) -> int:
         return len(self.order)
 
-    def __getitem__(self, index: int) -> dict:
+    def asked(self, index: int) -> list[dict]:
+        """Give the samples whose questions are asked about the frames of an item, in turn."""
         rows = self.questions[self.order[index]]
         begin = self.times[index] * self.turns
-        asked = [self.samples[rows[(begin + turn) % len(rows)]] for turn in range(min(self.turns, len(rows)))]
+        return [self.samples[rows[(begin + turn) % len(rows)]] for turn in range(min(self.turns, len(rows)))]
+
+    def ledger(self, steps: int) -> str:
+        """Give the sha256 of which samples the first `steps` optimiser steps learn from, in their order.
+
+        Hashed is a line for each item, its step and its sample ids with tabs between them: whatever the number of
+        ranks, runs that learned from the same samples in the same order have the same digest.
+        """
+        digest = hashlib.sha256()
+        for index in range(steps * self.batch):
+            ids = (sample["sample_id"] for sample in self.asked(index))
+            digest.update(("\t".join([str(index // self.batch), *ids]) + "\n").encode())
+        return digest.hexdigest()
+
+    def __getitem__(self, index: int) -> dict:
+        asked = self.asked(index)
         sample = asked[0]
         item = {
             **sample,

@@ -72,10 +72,26 @@ def command(
     world = base64.urlsafe_b64encode(json.dumps({"localhost": list(range(ranks))}).encode()).decode()
     launcher = [sys.executable, "-m", "deepspeed.launcher.launch", "--world_info", world]
     launcher += ["--master_addr", "127.0.0.1", "--master_port", str(_free_port()), "--no_local_rank"]
-    arguments = ["--recipe", str(recipe), "--stage", stage, "--data", str(data), "--output", str(output)]
-    arguments += ["--parents", json.dumps({part: str(path) for part, path in parents.items()}), "--run-id", run_id]
-    arguments += ["--provenance", json.dumps(dict(provenance))]
-    return [*launcher, "--module", "components.train", *arguments]
+    words = arguments(
+        recipe=recipe, stage=stage, parents=parents, data=data, output=output, run_id=run_id, provenance=provenance
+    )
+    return [*launcher, "--module", "components.train", *words]
+
+
+def arguments(
+    *,
+    recipe: Path,
+    stage: str,
+    parents: Mapping[str, Path],
+    data: Path,
+    output: Path,
+    run_id: str,
+    provenance: Mapping[str, str | None],
+) -> list[str]:
+    """Give what every rank of a stage is told, on whatever hosts it runs; see `command`."""
+    words = ["--recipe", str(recipe), "--stage", stage, "--data", str(data), "--output", str(output)]
+    words += ["--parents", json.dumps({part: str(path) for part, path in parents.items()}), "--run-id", run_id]
+    return [*words, "--provenance", json.dumps(dict(provenance))]
 
 
 def environment(root: Path, *, threads: int) -> dict[str, str]:
@@ -89,6 +105,16 @@ def environment(root: Path, *, threads: int) -> dict[str, str]:
         **os.environ,
         # DeepSpeed compiles with the ninja of the same virtual environment
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        **settings(root, threads=threads),
+    }
+    if not has_gpu():
+        env["DS_ACCELERATOR"] = "cpu"
+    return env
+
+
+def settings(root: Path, *, threads: int) -> dict[str, str]:
+    """Give the variables that the stack needs on every host; see `environment`."""
+    return {
         "OMP_NUM_THREADS": str(threads),
         # threads that wait spin for some microseconds, not milliseconds: an evaluation shares the cores
         "GOMP_SPINCOUNT": "30000",
@@ -101,9 +127,6 @@ def environment(root: Path, *, threads: int) -> dict[str, str]:
         "DO_NOT_TRACK": "true",
         "PYTHONUNBUFFERED": "1",
     }
-    if not has_gpu():
-        env["DS_ACCELERATOR"] = "cpu"
-    return env
 
 
 def has_gpu() -> bool:

@@ -56,6 +56,11 @@ def counted(stage: params.Stage, dataset: Dataset) -> params.Stage:
     return stage if stage.epochs is None else stage.model_copy(update={"steps": dataset.steps, "epochs": None})
 
 
+def ledger(dataset: Dataset, steps: int) -> str | None:
+    """Give the digest of what the first `steps` steps saw; None for a base stage, whose seed makes its samples."""
+    return dataset.ledger(steps) if isinstance(dataset, SampleDataset) else None
+
+
 def groups(model: nn.Module, stage: params.Stage) -> list[dict]:
     """The optimiser groups of a stage."""
     lora_rate = stage.lora.lr if stage.lora else None

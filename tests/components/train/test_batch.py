@@ -1,3 +1,4 @@
+import hashlib
 import pickle
 from collections import Counter
 
@@ -72,3 +73,21 @@ def test_epochs_are_counted_in_frames_and_end_with_a_whole_step(tiny_data):
     assert set(once.order) == set(range(count))
     thrice = SampleDataset(tiny_data, mixture, steps=None, epochs=2.5, **options)
     assert thrice.steps == -(-5 * count // 8)
+
+
+def test_the_ledger_tells_samples_order_and_steps_apart(tiny_data):
+    mixture = {"egore/ground_temporal/ego": 1.0}
+    digest = FrameStore(tiny_data / "frames").contract["digest"]
+
+    def samples(**changes) -> SampleDataset:
+        options = {"steps": 6, "batch": 4, "turns": 2, "seed": 5, "guidance": False, "paired": False} | changes
+        return SampleDataset(tiny_data, mixture, contract=digest, **options)
+
+    one = samples()
+    seen = [[(row["question"], row["answer"]) for row in one.asked(index)] for index in range(len(one))]
+    assert seen == [one[index]["turns"] for index in range(len(one))]
+    rows = [[str(index // 4), *(row["sample_id"] for row in one.asked(index))] for index in range(20)]
+    text = "".join("\t".join(row) + "\n" for row in rows)
+    assert one.ledger(5) == samples().ledger(5) == hashlib.sha256(text.encode()).hexdigest()
+    others = [one.ledger(6), samples(seed=6).ledger(5), samples(turns=1).ledger(5), samples(batch=2).ledger(5)]
+    assert len({one.ledger(5), *others}) == 5

@@ -1,0 +1,225 @@
+"""What starts a stage on several hosts: the text, and two hosts on loopback addresses that train by that text."""
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+from safetensors.torch import load_file
+
+from components import history, params
+from components.train import launch, nodes, plan
+from tests.components.train.conftest import ROOT, shrunk_recipe
+
+TOLD = {
+    "recipe": Path("params/recipes/exo2ego.yaml"), "stage": "stage2", "data": Path("data"),
+    "parents": {"all": Path("checkpoints/stage1-0a"), "exo_encoder": Path("checkpoints/it's one")},
+    "output": Path("checkpoints/stage2-0b"), "provenance": {"stage_key": "0b", "dataset_digest": None},
+}  # fmt: skip
+PLACE = nodes.Place(2, 8, 29500, Path("/shared/egoflow"), ("gpu-1", "gpu-2"), "registry.example/egoflow:1", "project")
+
+
+def rendered(kind: str, place: nodes.Place = PLACE, **changes) -> str:
+    job = {"name": "exo2ego-stage2", "ranks": 16, "threads": 4, "timeout_minutes": 90.5} | changes
+    return nodes.render(kind, place, arguments=launch.arguments(**TOLD, run_id=nodes.RUN_ID), **job)
+
+
+def told(words: list[str]) -> list[str]:
+    return words[words.index("components.train") + 1 :]
+
+
+WANTED = told(launch.command(**TOLD, ranks=16, run_id=nodes.RUN_ID))
+
+
+def option(words: list[str], name: str) -> str:
+    return words[words.index(name) + 1]
+
+
+@pytest.mark.parametrize("kind", ["deepspeed", "slurm"])
+def test_scripts_are_bash_and_tell_each_rank_what_one_host_would(kind, tmp_path):
+    script = tmp_path / "stage.sh"
+    script.write_text(rendered(kind))
+    subprocess.run(["bash", "-n", str(script)], check=True)
+    words = shlex.split(script.read_text(), comments=True)
+    assert told(words) == WANTED
+    assert '--run-id "$RUN_ID"' in script.read_text()  # the shell fills this one in
+    exported = {word for word in words if word.startswith("OMP_NUM_THREADS=")}
+    assert exported == {"OMP_NUM_THREADS=4"}
+
+
+def test_a_script_without_a_run_says_what_is_missing(tmp_path):
+    for kind in ("deepspeed", "slurm"):
+        done = subprocess.run(["bash", "-c", rendered(kind)], cwd=tmp_path, env={}, capture_output=True, text=True)
+        assert done.returncode != 0 and "RUN_ID: the id of the MLflow run" in done.stderr
+
+
+def test_a_slurm_job_asks_for_the_ranks_of_the_stage():
+    text = rendered("slurm")
+    asked = dict(
+        line[len("#SBATCH --") :].split("=", 1) for line in text.splitlines() if line.count("=") and "#SB" in line
+    )
+    words = shlex.split(text, comments=True)
+    assert int(asked["nodes"]) * int(asked["gpus-per-node"]) == 16
+    assert int(option(words, "--nnodes")) * int(option(words, "--nproc-per-node")) == 16
+    assert (asked["ntasks-per-node"], asked["cpus-per-task"], asked["time"]) == ("1", "32", "91")
+
+
+def test_a_hostfile_has_a_slot_for_each_rank():
+    text = rendered("deepspeed")
+    assert [line for line in text.splitlines() if " slots=" in line] == ["gpu-1 slots=8", "gpu-2 slots=8"]
+    assert option(shlex.split(text, comments=True), "--master_addr") == "gpu-1"
+
+
+def test_a_manifest_gives_the_ranks_names_that_resolve_and_holds_no_key():
+    service, job = YAML(typ="safe").load_all(rendered("kubernetes"))
+    assert (service["kind"], job["kind"]) == ("Service", "Job")
+    spec = job["spec"]
+    pod, container = spec["template"]["spec"], spec["template"]["spec"]["containers"][0]
+    words = container["args"]
+    assert told(words) == ["$(RUN_ID)" if word == nodes.RUN_ID else word for word in WANTED]
+    assert spec["completions"] == spec["parallelism"] == int(option(words, "--nnodes")) == 2
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == int(option(words, "--nproc-per-node")) == 8
+    assert spec["completionMode"] == "Indexed" and option(words, "--node-rank") == "$(NODE_RANK)"
+    # the name of a pod is that of its job and its index, below the service that is its subdomain
+    name, subdomain = job["metadata"]["name"], pod["subdomain"]
+    assert subdomain == service["metadata"]["name"] and service["spec"]["clusterIP"] == "None"
+    assert service["spec"]["selector"] == {"job-name": name}
+    assert option(words, "--master-addr") == f"{name}-0.{subdomain}"
+    assert spec["activeDeadlineSeconds"] == 91 * 60
+    given = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert given == launch.settings(PLACE.folder, threads=4) | {"NODE_RANK": None}
+
+
+@given(st.integers(-1, 6), st.integers(-1, 6), st.integers(1, 16))
+def test_hosts_that_do_not_give_the_ranks_are_refused(count, gpus, ranks):
+    place = nodes.Place(count, gpus, 29500, Path("/shared"))
+    if count > 0 and gpus > 0 and count * gpus == ranks:
+        nodes.check("slurm", place, ranks)
+    else:
+        with pytest.raises(ValueError, match=f"are {count * gpus} ranks, the stage has {ranks}; change --nodes"):
+            nodes.check("slurm", place, ranks)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "message"),
+    [
+        ("deepspeed", {"hosts": ("gpu-1",)}, "--hosts names .*allowed are 2 different host names"),
+        ("deepspeed", {"hosts": ("gpu-1", "gpu-2 slots=9")}, "--hosts names"),
+        ("kubernetes", {"image": None}, "--image None and --claim 'project' came"),
+        ("slurm", {"folder": Path("/a folder")}, "allowed is an absolute path without blanks"),
+        ("ray", {}, r"kind 'ray' came, allowed are \['deepspeed', 'kubernetes', 'slurm'\]"),
+    ],
+)
+def test_what_a_kind_needs_is_named(kind, changes, message):
+    with pytest.raises(ValueError, match=message):
+        rendered(kind, nodes.Place(**{**vars(PLACE), **changes}))
+
+
+def run_main(monkeypatch, *words: str) -> int:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["nodes", "--kind", "slurm", *words])
+    return nodes.main()
+
+
+def test_the_command_line_prints_the_script_of_the_stage_that_the_pipeline_would_train(monkeypatch, capsys):
+    assert (
+        run_main(monkeypatch, "--recipe", "exo2ego", "--stage", "stage2", "--nodes", "2", "--gpus-per-node", "8") == 0
+    )
+    words = told(shlex.split(capsys.readouterr().out, comments=True))
+    assert option(words, "--recipe") == "params/recipes/exo2ego.yaml"
+    made_of = json.loads(option(words, "--provenance"))
+    assert set(made_of) == {"stage_key", "code_digest", "git_commit", "dataset_digest"}
+    assert option(words, "--output") == f"checkpoints/stage2-{made_of['stage_key'][:12]}"
+    assert set(json.loads(option(words, "--parents")).values()) <= {
+        str(plan.checkpoint_dir(Path(), name, key))
+        for name, key in plan.stage_keys(
+            params.load(ROOT / "params/recipes/exo2ego.yaml", params.Recipe),
+            dataset=made_of["dataset_digest"],
+            world=plan.world_values(params.load(ROOT / "params/data.yaml", params.Data)),
+            code=made_of["code_digest"],
+        ).items()
+    }
+
+
+def test_the_command_line_refuses_hosts_that_do_not_add_up(monkeypatch, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run_main(monkeypatch, "--recipe", "exo2ego", "--stage", "stage2", "--nodes", "4", "--gpus-per-node", "8")
+    assert ended.value.code == 2
+    assert "4 nodes of 8 GPUs are 32 ranks, the stage has 16" in capsys.readouterr().err
+
+
+# In the place of a cluster: two "hosts" are two loopback addresses, and each gets processes and a node rank of its own.
+CLUSTER = {
+    "scontrol": "printf '127.0.0.1\\n127.0.0.2\\n'",
+    "srun": """
+        while [[ $1 == --* ]]; do shift; done
+        SLURM_NODEID=0 "$@" & first=$!
+        SLURM_NODEID=1 "$@" & second=$!
+        wait $first && wait $second
+    """,
+    "ssh": "exit 0",
+    "pdsh": """
+        while [[ $1 == -* ]]; do [[ $1 == -S ]] && shift || shift 2; done
+        remote="$*"
+        bash -c "${remote//'%n'/0}" & first=$!
+        bash -c "${remote//'%n'/1}" & second=$!
+        wait $first && wait $second
+    """,
+}
+
+
+@pytest.fixture
+def cluster(tmp_path) -> Path:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name, body in CLUSTER.items():
+        (folder / name).write_text(f"#!/bin/bash\n{body}\n")
+        (folder / name).chmod(0o755)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_two_hosts_learn_bit_for_bit_what_two_ranks_of_one_host_learn(workshop, cluster, tmp_path):
+    path = tmp_path / "recipe.yaml"
+    recipe = shrunk_recipe(path, lambda stage: {"ranks": 2} if stage["name"] == "init_ego" else {})
+    stages = {stage.name: stage for stage in recipe.stages}
+    base, alone = workshop.folder / "base", workshop.folder / "one_host"
+    workshop.train(path, stages["base_lm"], {}, base, workshop.open_run("base"))
+    workshop.train(path, stages["init_ego"], {"all": base}, alone, workshop.open_run("one_host"))
+    # the project folder that every host sees
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    for name in ("components", "params"):
+        (shared / name).symlink_to(ROOT / name)
+    expected = load_file(alone / "model" / "model.safetensors")
+    made_of = json.loads((alone / "stage.json").read_text())
+    for kind in ("slurm", "deepspeed"):
+        output = workshop.folder / kind
+        place = nodes.Place(2, 1, launch._free_port(), shared, ("127.0.0.1", "127.0.0.2"))
+        told = launch.arguments(
+            recipe=path, stage="init_ego", parents={"all": base}, data=workshop.data, output=output,
+            run_id=nodes.RUN_ID, provenance={"stage_key": "k"},
+        )  # fmt: skip
+        script = tmp_path / f"{kind}.sh"
+        script.write_text(nodes.render(kind, place, name=kind, ranks=2, threads=1, timeout_minutes=1, arguments=told))
+        environment = launch.environment(ROOT, threads=1)
+        environment |= {"RUN_ID": workshop.open_run(kind), "SLURM_JOB_NODELIST": "two"}
+        environment["PATH"] = f"{cluster}:{environment['PATH']}"
+        launch.supervise(["bash", str(script)], environment, log_path=tmp_path / f"{kind}.log", timeout_s=240)
+        learned = load_file(output / "model" / "model.safetensors")
+        assert set(learned) == set(expected)
+        assert all(torch.equal(learned[name], expected[name]) for name in expected)
+        curves = [
+            [(row["step"], row["loss"]) for row in history.read(folder / "history.jsonl")[0]]
+            for folder in (alone, output)
+        ]
+        assert curves[0] == curves[1] and len(curves[0]) == 2
+        same = json.loads((output / "stage.json").read_text())
+        assert same["sample_ledger"] == made_of["sample_ledger"] is not None
