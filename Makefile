@@ -1,6 +1,6 @@
 # make demo: the whole path, from bytes of video to a promoted model, on this machine.
-# make test: the tests. Both make .venv first.
-.PHONY: demo test
+# make test: the tests. make bench-data: what the data steps cost, into results/bench_data.json. All make .venv first.
+.PHONY: demo test bench-data
 SHELL := bash
 PYTHON ?= python3.11
 
@@ -19,6 +19,11 @@ demo: .venv/installed
 
 test: .venv/installed
 	python -m pytest
+
+# modules of tests/benchmarks that measure the data path
+BENCH_DATA := clips
+bench-data: .venv/installed
+	set -e; for name in $(BENCH_DATA); do python -m tests.benchmarks.$$name; done
 
 # torch first and by its exact pin (a CPU build where the machine offers one); deepspeed last, it compiles against torch
 .venv/installed: constraints.txt pyproject.toml

@@ -3,26 +3,30 @@
 Run as: python -m tests.benchmarks.clips [--largest 10000000]
 
 CPU seconds, which other work on the machine stretches less than wall time; every measurement has a process of its own,
-so that its peak memory is its own too. Both sides start from narrations in memory and give the same rows (asserted):
-`spans` are narration, video, start and end of every view; `table` is the whole step, with content ids, every column
-and rejects. An id is a SHA-256 of its parents on both sides, so no expansion can be faster than `ids alone`.
+so that its peak memory is its own too. Both sides give the same rows (asserted). Spans are narration, video, start and
+end of every view: ours from the table, the peer's from rows that already lie in memory. The whole step goes from the
+tables of narrations and videos to the Parquet file, with content ids and every column (ours with statistics and
+rejects too). An id is a SHA-256 of its parents on both sides, so no step can be faster than the ids alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import resource
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from components import records
 from components.data import clips
+from components.data.moments import sorted_rows
 from components.data.windows import betas, windows
 from tests.benchmarks import rows
 
@@ -65,17 +69,21 @@ def spans(narrations: pd.DataFrame, videos: pd.DataFrame) -> dict[str, np.ndarra
     """Apply the formula with the functions of the step, without ids."""
     take, time_s = pd.factorize(narrations["take_id"])[0], narrations["time_s"].to_numpy()
     alpha_s = float(betas(time_s, timeline=take).mean())
-    order = np.lexsort((time_s, take))
+    order = sorted_rows(take, time_s)
     start_s, end_s = windows(time_s[order], np.full(len(order), TAKE_S), alpha_s, timeline=take[order])
     places = narrations[["source", "take_id"]].iloc[order].assign(start_s=start_s)
     moment, video = clips.expand(places.assign(moment_id=narrations["narration_id"]), videos)
     return {"narration": order[moment], "video": video, "start_s": start_s[moment], "end_s": end_s[moment]}
 
 
-def plain_spans(narrations: list[dict], videos: list[dict], alpha_s: float | None = None) -> list[dict]:
-    """Read the formula row by row; the density of a take is computed once, not for each of its narrations.
+def plain_spans(
+    narrations: list[dict], videos: list[dict], *, alpha_s: float | None = None, anew: bool = False
+) -> list[dict]:
+    """Read the formula row by row.
 
-    `alpha_s` is given where ids are compared: they are of the exact times, and a mean depends on the order of its sum.
+    Args:
+        alpha_s: given where ids are compared: they are of the exact times, and a mean depends on the order of its sum.
+        anew: sum the density of the take for each of its narrations, as the formula is written, and not once a take.
     """
     cameras: dict[str, list[dict]] = {}
     for video in videos:
@@ -91,8 +99,11 @@ def plain_spans(narrations: list[dict], videos: list[dict], alpha_s: float | Non
     made = []
     for take, said in timelines.items():
         half_s = beta_s[take] / (2 * alpha_s)
+        n = len(said) - 1
         for i, narration in enumerate(said):
             t = narration["time_s"]
+            if anew:
+                half_s = sum(said[j + 1]["time_s"] - said[j]["time_s"] for j in range(n)) / n / (2 * alpha_s)
             start_s, end_s = max(t - half_s, 0.0), min(t + half_s, TAKE_S)
             if i > 0:
                 start_s = max(start_s, said[i - 1]["time_s"])
@@ -103,10 +114,10 @@ def plain_spans(narrations: list[dict], videos: list[dict], alpha_s: float | Non
     return made
 
 
-def plain_table(narrations: list[dict], videos: list[dict], alpha_s: float) -> list[dict]:
-    """Make the rows of records.CLIP one by one."""
+def plain_step(narrations: pd.DataFrame, videos: pd.DataFrame, alpha_s: float, path: Path) -> None:
+    """Make the rows of records.CLIP one by one, from table to file as the step does."""
     made = []
-    for span in plain_spans(narrations, videos, alpha_s):
+    for span in plain_spans(narrations.to_dict("records"), videos.to_dict("records"), alpha_s=alpha_s):
         narration, video, start_s, end_s = span.values()
         if (end_s - start_s) * video["fps"] < MIN_FRAMES - 1e-6:
             continue
@@ -126,13 +137,14 @@ def plain_table(narrations: list[dict], videos: list[dict], alpha_s: float) -> l
                 "split": narration["split"],
             }
         )
-    return made
+    made.sort(key=lambda row: (row["take_id"], row["start_s"], row["moment_id"], row["view"], row["video_id"]))
+    records.write_table(path, made, records.CLIP)
 
 
-def table(narrations: pd.DataFrame, videos: pd.DataFrame) -> tuple[pa.Table, float]:
-    """Run the step in memory; give alpha too."""
-    kept, _, alpha_s = clips.moments(narrations, videos, annotators="merged")
-    return clips.clips(kept, videos, min_frames=MIN_FRAMES)[0], alpha_s
+def step(narrations: pd.DataFrame, videos: pd.DataFrame, path: Path) -> dict:
+    """Run the step; give its statistics."""
+    how = {"rule": "beta_over_alpha", "clamp": True, "length_s": None, "annotators": "merged"}
+    return clips.build(narrations, videos, path, min_frames=MIN_FRAMES, **how)[0]
 
 
 def ids_alone(narrations: pd.DataFrame, videos: pd.DataFrame) -> list[str]:
@@ -157,33 +169,42 @@ def compare_spans(narrations: int) -> dict:
     said, filmed = corpus(narrations)
     ours_s, ours = timed(spans, said, filmed, repeat=3)
     said_rows, filmed_rows = said.to_dict("records"), filmed.to_dict("records")
+    anew_s, again = timed(lambda: plain_spans(said_rows, filmed_rows, anew=True))
     peer_s, peer = timed(plain_spans, said_rows, filmed_rows)
+    assert all(math.isclose(one["end_s"], two["end_s"]) for one, two in zip(again, peer, strict=True))
     narration, video = ({id(row): n for n, row in enumerate(each)} for each in (said_rows, filmed_rows))
     numbers = np.array([(narration[id(row["narration"])], video[id(row["video"])]) for row in peer]).T
     mine, theirs = np.lexsort((ours["video"], ours["narration"])), np.lexsort(numbers[::-1])
     np.testing.assert_array_equal(numbers[:, theirs], [ours["narration"][mine], ours["video"][mine]])
     for name in ("start_s", "end_s"):
         np.testing.assert_allclose(np.array([row[name] for row in peer])[theirs], ours[name][mine], atol=1e-9)
-    return {"ours": ours_s, "peer": peer_s, "exo": int(filmed["view"].eq("exo").to_numpy()[ours["video"]].sum())}
+    exo = int(filmed["view"].eq("exo").to_numpy()[ours["video"]].sum())
+    return {"ours": ours_s, "peer": peer_s, "anew": anew_s, "exo": exo}
 
 
-def compare_table(narrations: int) -> dict:
-    """Time both sides of the whole step and assert that they give the same rows."""
+def compare_step(narrations: int) -> dict:
+    """Time both sides of the whole step and assert that they write the same rows."""
     said, filmed = corpus(narrations)
-    ours_s, (ours, alpha_s) = timed(table, said, filmed)
-    peer_s, peer = timed(plain_table, said.to_dict("records"), filmed.to_dict("records"), alpha_s)
-    peer.sort(key=lambda row: (row["take_id"], row["start_s"], row["moment_id"], row["view"], row["video_id"]))
-    for name in ours.column_names:
-        assert ours[name].to_pylist() == [row[name] for row in peer], name
+    with TemporaryDirectory() as folder:
+        ours, peer = Path(folder) / "ours.parquet", Path(folder) / "peer.parquet"
+        ours_s, counts = timed(step, said, filmed, ours)
+        peer_s, _ = timed(plain_step, said, filmed, counts["alpha_s"], peer)
+        assert records.read_table(ours, records.CLIP).equals(records.read_table(peer, records.CLIP))
     return {"ours": ours_s, "peer": peer_s, "ids": timed(ids_alone, said, filmed)[0]}
 
 
 def scale(narrations: int) -> dict:
     """Time our side alone, with the peak memory of the process."""
     said, filmed = corpus(narrations)
-    seconds, (made, _) = timed(table, said, filmed)
-    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-    return {"narrations": narrations, "seconds": seconds, "peak_gb": peak_gb, "clips": len(made)}
+    before_gb = _peak_gb()
+    with TemporaryDirectory() as folder:
+        seconds, counts = timed(step, said, filmed, Path(folder) / "clips.parquet")
+    made = sum(counts["clips"].values())
+    return {"narrations": narrations, "seconds": seconds, "before_gb": before_gb, "peak_gb": _peak_gb(), "clips": made}
+
+
+def _peak_gb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
 def main() -> None:
@@ -193,17 +214,20 @@ def main() -> None:
     largest = parser.parse_args().largest
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as alone:
         formula = alone.submit(compare_spans, NARRATIONS).result()
-        step = alone.submit(compare_table, NARRATIONS).result()
+        whole = alone.submit(compare_step, NARRATIONS).result()
         paper = alone.submit(scale, NARRATIONS).result()
         series = [alone.submit(scale, size).result() for size in SIZES if size <= largest]
     for each in (paper, *series):
-        print("{narrations:>10,} narrations: {clips:>10,} clips, {seconds:6.2f} s, {peak_gb:.2f} GB".format(**each))
+        size = "{narrations:>10,} narrations: {clips:>10,} clips".format(**each)
+        print(size, "in {seconds:.2f} s, peak {peak_gb:.2f} GB, {before_gb:.2f} GB before".format(**each))
     logs = np.log([[each["narrations"], each["seconds"]] for each in series]).T
     slope = float(np.polyfit(*logs, 1)[0])
+    spans_of = f"clips: spans of {formula['exo']:,} exo pairs"
     made = [
-        rows.row(f"clips: spans of {formula['exo']:,} exo pairs", formula["ours"], formula["peer"], unit="CPU s"),
-        rows.row("clips: whole step, with ids and every column", step["ours"], step["peer"], unit="CPU s"),
-        rows.row("clips: ids alone, SHA-256", step["ids"], unit="CPU s"),
+        rows.row(f"{spans_of}, density once a take", formula["ours"], formula["peer"], unit="CPU s"),
+        rows.row(f"{spans_of}, density once a row", formula["ours"], formula["anew"], unit="CPU s"),
+        rows.row("clips: whole step, with ids and every column", whole["ours"], whole["peer"], unit="CPU s"),
+        rows.row("clips: ids alone, SHA-256", whole["ids"], unit="CPU s"),
         rows.row(f"clips: peak memory at {NARRATIONS:,} narrations", paper["peak_gb"], unit="GB"),
         rows.row(f"clips: peak memory at {series[-1]['narrations']:,} narrations", series[-1]["peak_gb"], unit="GB"),
         rows.row(f"clips: slope of time to {series[-1]['narrations']:,} narrations, log-log", slope, unit=""),

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components import records
-from components.data import clips
+from components.data import clips, moments
 from tests.components.data.conftest import TAKE_S, annotation_tables, changed, write_annotations
 
 
@@ -134,10 +134,7 @@ def test_per_annotator_spans_are_those_of_each_annotator_alone(times_s, annotato
     videos = pd.DataFrame(tables["videos"])
 
     def spans(rows: list[dict], annotators: str) -> dict:
-        # a length that does not depend on alpha, which the other takes move
-        kept, _, _ = clips.moments(
-            pd.DataFrame(said + rows), videos, annotators=annotators, rule="beta", clamp=True, length_s=None
-        )
+        kept, _ = moments.moments(pd.DataFrame(said + rows), videos, 1.0, annotators=annotators)
         of_take = kept[kept["take_id"] == "take-0"]
         return {row.narration_id: (row.start_s, row.end_s) for row in of_take.itertuples()}
 
@@ -206,6 +203,29 @@ def test_a_group_without_ego_video_is_rejected_with_its_narrations(tmp_path, row
     assert (rejects["group_without_ego_video"], rejects["no_video"]) == (1, said)
     assert ("groups", 12, 11, 1) in counted["ledger"]
     assert "take-5" not in {row["take_id"] for row in table}
+
+
+@pytest.mark.parametrize("size", [1, 10, 33])
+def test_batches_of_takes_change_nothing(tmp_path, rows, data_params, monkeypatch, size):
+    said = rows["narrations"]
+    said[3]["unsure"], said[4]["take_id"], said[5]["time_s"] = True, "unknown", 99.0
+    rows["narrations"] = said[::2] + said[1::2]
+    clips.run(data_params, write_annotations(tmp_path / "whole", rows))
+    monkeypatch.setattr(clips, "BATCH", size)
+    counted = clips.run(data_params, write_annotations(tmp_path / "parts", rows))
+    assert made(tmp_path / "whole")[1:] == made(tmp_path / "parts")[1:]
+    whole, parts = made(tmp_path / "whole")[0], made(tmp_path / "parts")[0]
+    assert whole.pop("duration_s") == pytest.approx(parts.pop("duration_s")) and whole == parts
+    assert all(before == after + rejected for _, before, after, rejected in counted["ledger"])
+
+
+def test_batches_hold_whole_takes_and_every_row_once(rows):
+    said, videos = pd.DataFrame(rows["narrations"]), pd.DataFrame(rows["videos"])
+    parts = list(clips.batches(said, videos, size=15))
+    assert sorted(row for part, _ in parts for row in part["narration_id"]) == sorted(said["narration_id"])
+    assert sorted(row for _, filmed in parts for row in filmed["video_id"]) == sorted(videos["video_id"])
+    assert all(set(part["take_id"]) == set(filmed["take_id"]) for part, filmed in parts)
+    assert len(parts) > 3 and max(len(part) for part, _ in parts) < 15 + 10
 
 
 def test_nothing_is_lost(annotated, data_params):
