@@ -184,42 +184,45 @@ def cluster(tmp_path) -> Path:
     return folder
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_two_hosts_learn_bit_for_bit_what_two_ranks_of_one_host_learn(workshop, cluster, tmp_path):
-    path = tmp_path / "recipe.yaml"
+@pytest.fixture(scope="module")
+def one_host(workshop) -> tuple[Path, Path, Path]:
+    """A recipe whose `init_ego` has two ranks, the checkpoint that it starts from, and that of one host."""
+    path, base, alone = (workshop.folder / name for name in ("two.yaml", "base", "one_host"))
     recipe = shrunk_recipe(path, lambda stage: {"ranks": 2} if stage["name"] == "init_ego" else {})
     stages = {stage.name: stage for stage in recipe.stages}
-    base, alone = workshop.folder / "base", workshop.folder / "one_host"
     workshop.train(path, stages["base_lm"], {}, base, workshop.open_run("base"))
     workshop.train(path, stages["init_ego"], {"all": base}, alone, workshop.open_run("one_host"))
+    return path, base, alone
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kind", ["slurm", "deepspeed"])
+def test_two_hosts_learn_bit_for_bit_what_two_ranks_of_one_host_learn(kind, one_host, workshop, cluster, tmp_path):
+    path, base, alone = one_host
+    output = workshop.folder / kind
     # the project folder that every host sees
     shared = tmp_path / "shared"
     shared.mkdir()
     for name in ("components", "params"):
         (shared / name).symlink_to(ROOT / name)
-    expected = load_file(alone / "model" / "model.safetensors")
-    made_of = json.loads((alone / "stage.json").read_text())
-    for kind in ("slurm", "deepspeed"):
-        output = workshop.folder / kind
-        place = nodes.Place(2, 1, launch._free_port(), shared, ("127.0.0.1", "127.0.0.2"))
-        told = launch.arguments(
-            recipe=path, stage="init_ego", parents={"all": base}, data=workshop.data, output=output,
-            run_id=nodes.RUN_ID, provenance={"stage_key": "k"},
-        )  # fmt: skip
-        script = tmp_path / f"{kind}.sh"
-        script.write_text(nodes.render(kind, place, name=kind, ranks=2, threads=1, timeout_minutes=1, arguments=told))
-        environment = launch.environment(ROOT, threads=1)
-        environment |= {"RUN_ID": workshop.open_run(kind), "SLURM_JOB_NODELIST": "two"}
-        environment["PATH"] = f"{cluster}:{environment['PATH']}"
-        launch.supervise(["bash", str(script)], environment, log_path=tmp_path / f"{kind}.log", timeout_s=240)
-        learned = load_file(output / "model" / "model.safetensors")
-        assert set(learned) == set(expected)
-        assert all(torch.equal(learned[name], expected[name]) for name in expected)
-        curves = [
-            [(row["step"], row["loss"]) for row in history.read(folder / "history.jsonl")[0]]
-            for folder in (alone, output)
-        ]
-        assert curves[0] == curves[1] and len(curves[0]) == 2
-        same = json.loads((output / "stage.json").read_text())
-        assert same["sample_ledger"] == made_of["sample_ledger"] is not None
+    place = nodes.Place(2, 1, launch._free_port(), shared, ("127.0.0.1", "127.0.0.2"))
+    arguments = launch.arguments(
+        recipe=path, stage="init_ego", parents={"all": base}, data=workshop.data, output=output,
+        run_id=nodes.RUN_ID, provenance={"stage_key": "k"},
+    )  # fmt: skip
+    script = tmp_path / "stage.sh"
+    script.write_text(nodes.render(kind, place, name=kind, ranks=2, threads=1, timeout_minutes=1, arguments=arguments))
+    environment = launch.environment(ROOT, threads=1)
+    environment |= {"RUN_ID": workshop.open_run(kind), "SLURM_JOB_NODELIST": "two"}
+    environment["PATH"] = f"{cluster}:{environment['PATH']}"
+    launch.supervise(["bash", str(script)], environment, log_path=tmp_path / "stage.log", timeout_s=240)
+    expected, learned = (load_file(folder / "model" / "model.safetensors") for folder in (alone, output))
+    assert set(learned) == set(expected)
+    assert all(torch.equal(learned[name], expected[name]) for name in expected)
+    curves = [
+        [(row["step"], row["loss"]) for row in history.read(folder / "history.jsonl")[0]] for folder in (alone, output)
+    ]
+    assert curves[0] == curves[1] and len(curves[0]) == 2
+    one, two = (json.loads((folder / "stage.json").read_text()) for folder in (alone, output))
+    assert two["sample_ledger"] == one["sample_ledger"] is not None
