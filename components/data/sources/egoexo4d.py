@@ -84,14 +84,12 @@ def takes(root: Path) -> list[dict]:
     split_of = _load(root / "annotations/splits.json", dict, "take_uid_to_split")
     made: dict[str, dict] = {}
     for number, listed in enumerate(_load(root / "takes.json", list)):
+        uid, scenario = _name(listed, number), _text(listed, "parent_task_name", "unknown")
         try:
-            take = _take(listed)
-            refused = _refuse_take(take, split_of.get(take.uid))
+            refused = _refuse_take(uid, split_of.get(uid), is_dropped=member(listed, "is_dropped", bool))
         except MemberError as error:
             refused = "bad_member", error
-        scenario = listed.get("parent_task_name") if isinstance(listed, dict) else None
-        row = {"take_id": _name(listed, number), "scenario": scenario if isinstance(scenario, str) else "unknown"}
-        made.setdefault(row["take_id"], row | {"refused": refused[0] if refused else None})
+        made.setdefault(uid, {"take_id": uid, "scenario": scenario, "refused": refused[0] if refused else None})
     return list(made.values())
 
 
@@ -125,10 +123,14 @@ def _take(listed: object) -> _Take:
 
 
 def _name(listed: object, number: int) -> str:
+    return _text(listed, "take_uid", f"takes.json:{number}")
+
+
+def _text(listed: object, name: str, otherwise: str) -> str:
     try:
-        return member(listed, "take_uid", str)
+        return member(listed, name, str)
     except MemberError:
-        return f"takes.json:{number}"
+        return otherwise
 
 
 def _unread(listed: object, number: int) -> list[str]:
@@ -156,7 +158,9 @@ def _read_take(
     for camera, name, stream in ((camera, *item) for camera, of in take.streams.items() for item in of.items()):
         row_id = f"{take.uid}/{camera}/{name}"
         try:
-            refused = _refuse_take(take, split) or _refuse_stream(camera, stream, take.is_ego, has_ego=has_ego)
+            refused = _refuse_take(take.name, split, is_dropped=take.is_dropped) or _refuse_stream(
+                camera, stream, take.is_ego, has_ego=has_ego
+            )
             if refused is not None:
                 rejects.append(reject(row_id, *refused))
                 continue
@@ -194,9 +198,9 @@ def _read_take(
         rejects.append(reject(take.uid, "no_streams", take.name))
 
 
-def _refuse_take(take: _Take, split: object) -> tuple[str, object] | None:
-    if take.is_dropped:
-        return "take_dropped", take.name
+def _refuse_take(name: str, split: object, *, is_dropped: bool) -> tuple[str, object] | None:
+    if is_dropped:
+        return "take_dropped", name
     if not isinstance(split, str) or split not in SPLITS:
         return ("test_split" if split == "test" else "unknown_split"), split
     return None

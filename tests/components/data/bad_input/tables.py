@@ -133,7 +133,7 @@ CASES = [
     Case("interval with cells too many", more(LEARN, b"t," * 40 + b"\n"), {"egoexolearn/malformed_line": 1}, rows=1),
     Case("interval of NUL bytes", more(LEARN, b"\0" * 9 + b"\n"), {"egoexolearn/malformed_line": 1}, rows=1),
     Case("interval with NUL and control characters", line(narration_en="C \0cuts\x1b it"), rows=1),
-    Case("interval with a quote that never closes", line(narration_en="'C cuts' \u201cit"), rows=1),
+    Case("interval with single and curly quotes", line(narration_en="'C cuts' \u201cit"), rows=1),
     Case("interval of zero length", line(start_sec="2", end_sec="2"), {"egoexolearn/end_before_start": 1}, rows=1),
     Case("interval that ends first", line(start_sec="3", end_sec="2"), {"egoexolearn/end_before_start": 1}, rows=1),
     Case("interval beyond the video", line(end_sec="9999"), {"egoexolearn/outside_video": 1}, rows=1),

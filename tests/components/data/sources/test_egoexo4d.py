@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from components.data.sources.egoexo4d import read
+from components.data.sources.egoexo4d import read, takes
 from components.prompts import parse_narration
 from components.video import Probe, VideoError, probe
 
@@ -169,3 +169,17 @@ def test_a_missing_file_is_an_error_that_says_where_to_mend_it(release):
     (release / "annotations/splits.json").unlink()
     with pytest.raises(ValueError, match=r"splits.json is missing.*params/data.yaml"):
         read(release, probe=probe)
+
+
+def test_a_take_that_cannot_be_read_or_stands_twice_is_listed_once(release):
+    def spoil(listed):
+        listed[0].pop("parent_task_name")
+        listed[1].pop("is_dropped")
+        listed.extend([None, listed[0]])
+
+    before = takes(release)
+    change(release / "takes.json", spoil)
+    listed = takes(release)
+    assert listed[0] == before[0] | {"scenario": "unknown"} and listed[1] == before[1] | {"refused": "bad_member"}
+    assert listed[2:-1] == before[2:]
+    assert listed[-1] == {"take_id": f"takes.json:{len(before)}", "scenario": "unknown", "refused": "bad_member"}
