@@ -1,6 +1,6 @@
 """What one stage of a recipe needs: parameters by part, tokens, memory, work, disk. Nothing is allocated or read.
 
-Numbers of tokens are the most that a sample may have, so memory holds for the longest batch and time is an upper bound.
+Numbers of tokens are the most that a sample may have, so memory and time are those of the longest batch.
 """
 
 from __future__ import annotations
