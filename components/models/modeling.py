@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 from transformers import GenerationMixin
+from transformers.cache_utils import Cache
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from components.models.backbone import EgoflowModel, EgoflowPreTrainedModel
@@ -67,6 +68,7 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
         paired_pixel_values: Tensor | None = None,
         facts: tuple[Tensor, Tensor] | None = None,
         inputs_embeds: Tensor | None = None,
+        past_key_values: Cache | None = None,
         **kwargs,
     ) -> EgoflowOutput:
         """Predict the next tokens.
@@ -79,7 +81,8 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
             logits_to_keep: give only the logits of the last so many positions; 0 gives all.
             paired_pixel_values: frames of the same moments in an exo view, one for each ego frame: asks for `grids`.
             facts, inputs_embeds: see `EgoflowModel.embed`; the place of frames and tokens.
-            kwargs: passed to the backbone (cache, positions).
+            past_key_values: what was read before; named here, or `generate` would refuse a cache that it is given.
+            kwargs: passed to the backbone (positions, whether to cache).
 
         Returns:
             `loss` (mean over answer tokens; None without labels), `logits`, and `grids` with paired frames.
@@ -89,7 +92,9 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
             inputs_embeds, seen = self.model.embed(input_ids, pixel_values, facts)
             if paired_pixel_values is not None:
                 grids = self._round_trips(seen["ego"], paired_pixel_values, seen.get("guide"))
-        output = self.model(attention_mask=attention_mask, inputs_embeds=inputs_embeds, **kwargs)
+        output = self.model(
+            attention_mask=attention_mask, inputs_embeds=inputs_embeds, past_key_values=past_key_values, **kwargs
+        )
         hidden = output.last_hidden_state
         logits = self.lm_head(hidden[:, -logits_to_keep:] if logits_to_keep else hidden)
         loss = None

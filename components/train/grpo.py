@@ -7,13 +7,13 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset
-from PIL import Image
 from trl import GRPOConfig, GRPOTrainer
 
 from components import params
 from components.prompts import cite_frames
 from components.rewards import REWARDS
 from components.train.batch import SampleDataset
+from components.train.shared_prompt import SharedPromptTrainer
 from components.train.trainer import arguments
 from components.video import frames_within
 
@@ -32,7 +32,10 @@ def prompts_of(samples: SampleDataset, *, cite: bool = False) -> Dataset:
     """
 
     def rows(batch: dict[str, list[int]]) -> dict[str, list]:
-        items = [samples[index] for index in batch["index"]]
+        read = {
+            index: samples[index] for index in dict.fromkeys(batch["index"])
+        }  # TRL asks for each as often as it is completed
+        items = [read[index] for index in batch["index"]]
         rewarded = [rewarded_part(item) for item in items]
         questions = [
             cite_frames(item["question"], len(item["frames"])) if cite and part["salient_frames"] else item["question"]
@@ -40,7 +43,8 @@ def prompts_of(samples: SampleDataset, *, cite: bool = False) -> Dataset:
         ]
         return {
             "prompt": [[{"role": "user", "content": question}] for question in questions],
-            "images": [[Image.fromarray(frame) for frame in item["frames"]] for item in items],
+            # arrays: TRL copies and pickles its prompts, which takes images twenty times as long
+            "images": [list(item["frames"]) for item in items],
             "sample": rewarded,
         }
 
@@ -81,7 +85,7 @@ def reward_function(name: str) -> Callable[..., list[float | None]]:
     return reward
 
 
-class OrderedGRPOTrainer(GRPOTrainer):
+class OrderedGRPOTrainer(SharedPromptTrainer):
     """TRL's trainer with the recipe's optimiser groups; the order of the prompts is drawn beforehand."""
 
     def __init__(self, *, groups: list[dict], **kwargs):

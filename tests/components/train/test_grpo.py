@@ -82,9 +82,15 @@ def test_prompts_are_read_when_asked_for_and_not_before():
     assert row["prompt"] == [{"role": "user", "content": "question 1"}]
     # 2 s a frame: the second and the third lie in the event from 2 s to 6 s
     assert row["sample"] == {"target": SPAN, "question_type": "temporal", "salient_frames": [1, 2]}
-    assert [image.size for image in row["images"]] == [(64, 64)] * 8
-    assert np.array_equal(np.stack([np.asarray(image) for image in row["images"]]), samples[1]["frames"])
+    assert np.array_equal(np.stack(row["images"]), samples[1]["frames"])
     assert prompts[0]["sample"] == {"target": BOX, "question_type": "spatial_object", "salient_frames": None}
+
+
+def test_a_prompt_is_read_once_for_its_group():
+    samples = Samples()
+    rows = prompts_of(samples).__getitems__([2, 2, 2, 0, 0])  # as a data loader asks
+    assert samples.asked == [2, 0]
+    assert [row["prompt"][0]["content"] for row in rows] == ["question 2"] * 3 + ["question 0"] * 2
 
 
 def test_key_frames_are_asked_for_where_they_are_known():
