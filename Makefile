@@ -17,8 +17,9 @@ export HF_HUB_OFFLINE := 1
 demo: .venv/installed
 	python -m flows.pipeline
 
+# a worker for each core; a file stays with one worker, which builds its shared fixtures once
 test: .venv/installed
-	python -m pytest
+	python -m pytest --numprocesses auto --dist loadfile
 
 # modules of tests/benchmarks that measure the data path
 BENCH_DATA := clips

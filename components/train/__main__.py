@@ -97,6 +97,9 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     began_s = time.monotonic()
     # only inference reduces through shared memory, and its first use would compile for half a minute
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    if os.environ.get("TORCH_COMPILE_DISABLE") == "1":
+        # every stage imports Muon, which asks torch to compile and so imports its compiler, for nothing: 2 s
+        deepspeed.runtime.compiler.compile = lambda: deepspeed.runtime.compiler.dummy_decorator
     build.register()
     set_seed(stage.seed)
     output = options.output

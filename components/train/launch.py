@@ -70,7 +70,7 @@ def command(
     """
     # the launcher's part for one node: its part for many imports torch once more to find out that this is the one
     world = base64.urlsafe_b64encode(json.dumps({"localhost": list(range(ranks))}).encode()).decode()
-    launcher = [sys.executable, "-m", "deepspeed.launcher.launch", "--world_info", world]
+    launcher = [sys.executable, "-m", "components.train.launcher", "--world_info", world]
     launcher += ["--master_addr", "127.0.0.1", "--master_port", str(_free_port()), "--no_local_rank"]
     words = arguments(
         recipe=recipe, stage=stage, parents=parents, data=data, output=output, run_id=run_id, provenance=provenance
