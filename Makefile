@@ -1,6 +1,7 @@
 # make demo: the whole path, from bytes of video to a promoted model, on this machine.
-# make test: the tests. make bench-data: what the data steps cost, into results/bench_data.json. All make .venv first.
-.PHONY: demo test bench-data
+# make test: the tests. make bench-data, make bench-train: what a step costs beside a plain one, into results/.
+# All make .venv first.
+.PHONY: demo test bench-data bench-train
 SHELL := bash
 PYTHON ?= python3.11
 
@@ -25,6 +26,10 @@ test: .venv/installed
 BENCH_DATA := clips
 bench-data: .venv/installed
 	set -e; for name in $(BENCH_DATA); do python -m tests.benchmarks.$$name; done
+
+BENCH_TRAIN := grpo
+bench-train: .venv/installed
+	set -e; for name in $(BENCH_TRAIN); do python -m tests.benchmarks.$$name; done
 
 # torch first and by its exact pin (a CPU build where the machine offers one); deepspeed last, it compiles against torch
 .venv/installed: constraints.txt pyproject.toml

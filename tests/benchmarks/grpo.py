@@ -1,0 +1,124 @@
+"""A GRPO step of the miniature model, each prompt read once for its group, against TRL's trainer as it is.
+
+Run as: python -m tests.benchmarks.grpo [--steps 6]
+
+The same model with random weights, prompts, frames, seed, DeepSpeed ZeRO-2 and float32 on both sides, each in a process
+of its own with one thread. CPU seconds of a whole step (tokens, sampling, rewards, reference, policy, update), the
+least of the steps after the first. Both sides sample the same completions (asserted), so they train on the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from components import params
+from components.train import launch
+from tests.benchmarks import rows
+
+ROOT = Path(__file__).parents[2]
+BENCH_TRAIN = ROOT / "results/bench_train.json"
+OBJECTS = ("red cup", "blue pan", "green bottle", "left hand", "right hand")
+
+
+class Samples:
+    """Questions about random frames, each about two frames of its own."""
+
+    def __init__(self, count: int, size_px: int):
+        self.count, self.size_px = count, size_px
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> dict:
+        from components import prompts
+
+        frames = np.random.default_rng(index).integers(0, 255, (2, self.size_px, self.size_px, 3), dtype=np.uint8)
+        return {
+            "question": prompts.spatial_question(OBJECTS[index % len(OBJECTS)]), "question_type": "spatial_object",
+            "target": {"kind": "box", "box_xyxy": [10.0, 20.0, 50.0, 60.0]}, "media": [{}], "frames": frames,
+        }  # fmt: skip
+
+
+def measure(shared: bool, steps: int) -> dict:
+    """Train some steps; give the least CPU seconds of one, and the first completions."""
+    world = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
+    os.environ |= launch.settings(ROOT, threads=1) | world | {"MASTER_PORT": str(launch._free_port())}
+    os.environ["DS_ACCELERATOR"] = "cpu"
+    import deepspeed
+    import torch
+    from transformers import TrainerCallback, set_seed
+    from trl import GRPOTrainer
+
+    from components.models import build
+    from components.models.backbone import EgoflowModel
+    from components.train import checkpoints, grpo, stages
+
+    class Clock(TrainerCallback):
+        seconds: list[float] = []
+
+        def on_step_begin(self, *_, **__) -> None:
+            self.began_s = time.process_time()
+
+        def on_step_end(self, *_, **__) -> None:
+            self.seconds.append(time.process_time() - self.began_s)
+
+    torch.set_num_threads(1)
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    build.register()
+    recipe = params.load(ROOT / "params/recipes/miniature.yaml", params.Recipe)
+    stage = next(stage for stage in recipe.stages if stage.algorithm == "grpo")
+    stage = stage.model_copy(update={"steps": steps, "save_steps": steps + 1, "ranks": 1})
+    if not shared:
+        grpo.OrderedGRPOTrainer.__bases__ = (GRPOTrainer,)
+        EgoflowModel._encode_once = lambda self, tubelets, view: self.encode(tubelets.flatten(0, 1), view)
+    set_seed(stage.seed)
+    processor = stages.fresh_processor(recipe.model, params.load(ROOT / "params/data.yaml", params.Data))
+    model = build.assemble(build.config_of(processor), {}, seed=0)
+    checkpoints.prepare(model, stage.train, stage.lora)
+    clock = Clock()
+    with TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        model.config._name_or_path = folder
+        engine = grpo.trainer(
+            model, processor, stage, Samples(steps * stage.batch, recipe.model.image_px),
+            groups=stages.groups(model, stage), output=Path(folder) / "trainer", callbacks=[clock],
+        )  # fmt: skip
+        said: list[str] = []
+        engine.reward_funcs[0] = _remembering(engine.reward_funcs[0], said)
+        engine.train()
+    return {"seconds": min(clock.seconds[1:]), "said": said[: stage.batch * stage.grpo.group]}
+
+
+def _remembering(reward, said: list[str]):
+    def remembered(completions, **columns) -> list[float | None]:
+        said.extend(each[0]["content"] for each in completions)
+        return reward(completions=completions, **columns)
+
+    remembered.__name__ = reward.__name__
+    return remembered
+
+
+def main() -> None:
+    """Measure, print the table and write the row."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.grpo", description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=6)
+    steps = parser.parse_args().steps
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as alone:
+        ours, peer = (alone.submit(measure, shared, steps).result() for shared in (True, False))
+    same = np.mean([one == two for one, two in zip(ours["said"], peer["said"], strict=True)])
+    assert same > 0.95, f"only {same:.0%} of the first completions are the same"  # a near-tie may fall either way
+    made = [rows.row("GRPO step, 32 prompts x 8 completions", ours["seconds"], peer["seconds"], unit="CPU s")]
+    rows.write(made, BENCH_TRAIN)
+    print(rows.show(made))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
