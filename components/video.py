@@ -256,9 +256,11 @@ def write(path: Path, frames: Iterable[np.ndarray], *, fps: int, size_px: int) -
         stream.pix_fmt = "yuv420p"
         stream.gop_size = 8
         stream.thread_count = 1
+        # no copy of the pixels, but heights in steps of four only
+        wrap = av.VideoFrame.from_ndarray if size_px % 4 else av.VideoFrame.from_numpy_buffer
         for frame in frames:
             yuv = cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420)  # twice as fast as the encoder's own conversion
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(yuv, format="yuv420p")))
+            container.mux(stream.encode(wrap(yuv, format="yuv420p")))
         container.mux(stream.encode(None))
     partial.rename(path)
 

@@ -70,7 +70,7 @@ def encode_piece(path: Path, indices: tuple[int, ...], size_px: int, jpeg_qualit
     options = [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality]
     options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     frames = video.decode(path, np.array(indices), size_px=size_px)
-    return [cv2.imencode(".jpg", frame[..., ::-1], options)[1].tobytes() for frame in frames]
+    return [cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), options)[1].tobytes() for frame in frames]
 
 
 def write_shards(

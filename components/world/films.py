@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 from rich.progress import Progress
 
 from components import video
 from components.world.egoexo4d import EGO_FILE, EXO_CAMERAS
 from components.world.plan import PlannedTake
-from components.world.render import render
-from components.world.script import Take
+from components.world.render import draw
+from components.world.script import scene_at
 
 PROCESSES = 2
 
@@ -32,13 +30,13 @@ def film_all(planned: list[PlannedTake], root: Path, *, fps: int, size_px: int, 
 
 
 def _film(planned: PlannedTake, *, root: Path, fps: int, size_px: int) -> int:
-    folder = root / "takes" / planned.name
+    take, folder = planned.take, root / "takes" / planned.name
     names = {"ego": EGO_FILE} | {camera: f"frame_aligned_videos/{camera}.mp4" for camera in EXO_CAMERAS}
+    times_s = [number / fps for number in range(round(take.take_s * fps))]
+    scenes = [scene_at(take, time_s) for time_s in times_s]
     for view, name in names.items():
-        video.write(folder / name, _frames(planned.take, view, fps=fps, size_px=size_px), fps=fps, size_px=size_px)
+        frames = (
+            draw(take, scene, time_s, view, size_px=size_px) for scene, time_s in zip(scenes, times_s, strict=True)
+        )
+        video.write(folder / name, frames, fps=fps, size_px=size_px)
     return len(names)
-
-
-def _frames(take: Take, view: str, *, fps: int, size_px: int) -> Iterator[np.ndarray]:
-    for number in range(round(take.take_s * fps)):
-        yield render(take, number / fps, view, size_px=size_px)

@@ -8,64 +8,39 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from math import cos, pi, sin
+from functools import cache, lru_cache
+from itertools import takewhile
+from math import cos, sin
 
 import cv2
 import numpy as np
 
 from components.prompts import HANDS
-from components.world.script import Pose, Scene, Take, scene_at
+from components.world.script import Item, Pose, Scene, Take, scene_at
+from components.world.silhouettes import (
+    HAND,
+    HAND_RADIUS,
+    ITEM_RADIUS,
+    SILHOUETTES,
+    SKIN_RGB,
+    Outlines,
+    Polygon,
+    arc,
+    body_look,
+    darker,
+    hand_look,
+    item_look,
+    outlines,
+    rect,
+)
 
 VIEWS = ("ego", "cam01", "cam02")
-COLOUR_RGB = {
-    "red": (214, 40, 40),
-    "green": (46, 160, 60),
-    "blue": (40, 80, 220),
-    "yellow": (242, 210, 40),
-    "purple": (150, 50, 190),
-    "white": (242, 242, 238),
-}
-SKIN_RGB = (224, 172, 138)
 REGION_RGB = ((120, 132, 142), (78, 74, 76), (176, 142, 104), (138, 104, 74))
-ITEM_RADIUS = 0.21  # kitchen units
-Polygon = np.ndarray  # float [N, 2], x right, y down
+EGO_WIDTH = 1.2  # kitchen units that the ego frame shows of the worktop
 Project = Callable[
     [Pose], tuple[float, float, float]
 ]  # pose -> (x, y, pixels of one kitchen unit), in 0..1 of the frame
-
-
-@cache
-def _unit_arc(start: float, end: float) -> Polygon:
-    angles = np.linspace(start, end, 20)
-    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
-
-
-def _arc(rx: float, ry: float, start: float = 0.0, end: float = 2 * pi, *, x: float = 0.0, y: float = 0.0) -> Polygon:
-    return _unit_arc(start, end) * (rx, ry) + (x, y)
-
-
-def _rect(x1: float, y1: float, x2: float, y2: float) -> Polygon:
-    return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], dtype=float)
-
-
-# silhouettes in -1..1: (polygons of the object's colour, polygons of its dark detail)
-SILHOUETTES: dict[str, tuple[tuple[Polygon, ...], tuple[Polygon, ...]]] = {
-    "cup": ((_rect(-0.65, -0.75, 0.5, 0.8), _rect(0.45, -0.45, 1.0, 0.45)), (_rect(0.55, -0.2, 0.8, 0.2),)),
-    "bowl": ((_arc(1.05, 1.0, 0, pi, y=-0.2),), (_arc(1.0, 0.14, y=-0.2),)),
-    "pan": ((_arc(0.68, 0.68, x=-0.35), _rect(0.2, -0.16, 1.3, 0.16)), (_arc(0.42, 0.42, x=-0.35),)),
-    "bottle": ((_rect(-0.42, -0.25, 0.42, 1.1), _rect(-0.17, -1.15, 0.17, -0.2)), (_rect(-0.42, 0.2, 0.42, 0.55),)),
-    "plate": ((_arc(1.2, 0.5),), (_arc(0.7, 0.24),)),
-    "box": ((_rect(-0.85, -0.85, 0.85, 0.85),), (_rect(-0.85, -0.1, 0.85, 0.1), _rect(-0.1, -0.85, 0.1, 0.85))),
-    "carrot": (
-        (np.array([[-0.5, -0.6], [0.5, -0.6], [0.0, 1.25]]),),
-        (np.array([[-0.35, -1.1], [0.35, -1.1], [0, -0.6]]),),
-    ),
-    "fish": (
-        (_arc(0.8, 0.48, x=-0.2), np.array([[0.45, 0.0], [1.15, -0.55], [1.15, 0.55]])),
-        (_arc(0.1, 0.1, x=-0.65, y=-0.12),),
-    ),
-}
+Still = tuple[tuple[Item, Pose, bool], ...]  # what nobody moves: item, where it stands, whether it was cut
 
 
 @dataclass(frozen=True)
@@ -92,12 +67,15 @@ def render(take: Take, time_s: float, view: str, *, size_px: int) -> np.ndarray:
     Raises:
         ValueError: an unknown view.
     """
-    scene = scene_at(take, time_s)
-    canvas = np.empty((size_px, size_px, 3), np.uint8)
+    return draw(take, scene_at(take, time_s), time_s, view, size_px=size_px)
+
+
+def draw(take: Take, scene: Scene, time_s: float, view: str, *, size_px: int) -> np.ndarray:
+    """As `render`, of a scene that is known: the three views of a time share theirs."""
     if view == "ego":
-        _draw_ego(canvas, take, scene, _ego_camera(take, scene, time_s))
+        canvas = _draw_ego(take, scene, _ego_camera(take, scene, time_s), size_px)
     elif view in VIEWS:
-        _draw_exo(canvas, take, scene, view)
+        canvas = _draw_exo(take, scene, view, size_px)
     else:
         raise ValueError(f"view {view!r} is unknown, allowed are {VIEWS}")
     return cv2.convertScaleAbs(canvas, alpha=take.light)
@@ -114,13 +92,13 @@ def shapes(take: Take, time_s: float, view: str) -> list[Shape]:
     project = _ego_camera(take, scene, time_s) if view == "ego" else _exo_camera(view)
     found = []
     for item, pose in zip(take.items, scene.items, strict=True):
-        polygons = tuple(_place(polygon, project, pose) for polygon in SILHOUETTES[item.kind][0])
+        polygons = tuple(_place(polygon * ITEM_RADIUS, project, pose) for polygon in SILHOUETTES[item.kind][0])
         found.append(Shape(f"{item.colour} {item.kind}", polygons, _inside(polygons), None))
     for hand in HANDS:
         touched = scene.acting.item if scene.acting and scene.acting.hand == hand and 0.2 < scene.phase < 0.85 else None
         touched = next((n for n, pose in enumerate(scene.items) if pose.held_by == hand), touched)
         contact = None if touched is None else found[touched].name
-        polygon = _hand_outline(project, scene.hands[hand])
+        polygon = _place(HAND * HAND_RADIUS, project, _palm(scene.hands[hand]))
         found.append(Shape(f"{hand} hand", (polygon,), _inside((polygon,)), contact))
     return found
 
@@ -136,7 +114,11 @@ def _inside(polygons: tuple[Polygon, ...]) -> bool:
 def _ego_camera(take: Take, scene: Scene, time_s: float) -> Project:
     u = scene.gaze_u + 0.05 * sin(1.3 * time_s + take.index)
     dy = 0.02 * sin(1.7 * time_s + 2 * take.index)
-    return lambda pose: ((pose.u - u) / 1.2 + 0.5, 0.84 - 0.62 * pose.v + 0.08 * pose.z + dy, (1 + 0.35 * pose.z) / 1.2)
+    return lambda pose: (
+        (pose.u - u) / EGO_WIDTH + 0.5,
+        0.84 - 0.62 * pose.v + 0.08 * pose.z + dy,
+        (1 + 0.35 * pose.z) / EGO_WIDTH,
+    )
 
 
 def _exo_camera(view: str) -> Project:
@@ -145,18 +127,22 @@ def _exo_camera(view: str) -> Project:
     return lambda pose: (0.47 + (pose.u - 2) * 0.225, 0.62 - 0.18 * pose.v - 0.16 * pose.z, 0.45)
 
 
-def _place(polygon: Polygon, project: Project, pose: Pose, radius: float = ITEM_RADIUS) -> Polygon:
-    """Put a silhouette into the frame (0..1)."""
+def _place(polygon: Polygon, project: Project, pose: Pose) -> Polygon:
+    """Put a polygon of kitchen units around a pose into the frame (0..1)."""
     x, y, unit = project(pose)
-    if pose.angle == 0:  # nearly always, and three times as fast
-        return polygon * (radius * unit) + (x, y)
-    turn = np.array([[cos(pose.angle), sin(pose.angle)], [-sin(pose.angle), cos(pose.angle)]])
-    return polygon @ turn * (radius * unit) + (x, y)
+    if pose.angle != 0:  # seldom
+        polygon = polygon @ np.array([[cos(pose.angle), sin(pose.angle)], [-sin(pose.angle), cos(pose.angle)]])
+    return polygon * unit + (x, y)
 
 
 def _fill(canvas: np.ndarray, polygon: Polygon, rgb: tuple[int, ...]) -> None:
-    points = np.rint(polygon * (canvas.shape[0] * 16)).astype(np.int32)
-    cv2.fillPoly(canvas, [points], rgb, cv2.LINE_AA, shift=4)
+    _fill_all(canvas, polygon, ((slice(None), rgb),))
+
+
+def _fill_all(canvas: np.ndarray, points: Polygon, parts: tuple[tuple[slice, tuple[int, ...]], ...]) -> None:
+    points = np.rint(points * (canvas.shape[0] * 16)).astype(np.int32)
+    for part, rgb in parts:
+        cv2.fillPoly(canvas, [points[part]], rgb, cv2.LINE_AA, shift=4)
 
 
 def _stroke(
@@ -167,22 +153,13 @@ def _stroke(
     cv2.line(canvas, *ends, rgb, max(1, round(width * size)), cv2.LINE_AA, shift=4)
 
 
-def _hand_outline(project: Project, hand: Pose) -> Polygon:
-    return _place(_arc(1.0, 0.85), project, Pose(hand.u, hand.v - 0.14, hand.z), 0.11)
+def _palm(hand: Pose) -> Pose:
+    return Pose(hand.u, hand.v - 0.14, hand.z)
 
 
-def _draw_item(canvas: np.ndarray, take: Take, scene: Scene, number: int, project: Project) -> None:
-    item, pose = take.items[number], scene.items[number]
-    rgb = COLOUR_RGB[item.colour]
-    body, detail = SILHOUETTES[item.kind]
-    for polygon in body:
-        _fill(canvas, _place(polygon, project, pose, ITEM_RADIUS * 1.1), tuple(int(c * 0.35) for c in rgb))
-    for polygon in body:
-        _fill(canvas, _place(polygon, project, pose), rgb)
-    for polygon in detail:
-        _fill(canvas, _place(polygon, project, pose), tuple(int(c * 0.55) for c in rgb))
-    if number in scene.cut:
-        _fill(canvas, _place(_rect(-0.08, -1.0, 0.08, 1.0), project, pose), (20, 20, 20))
+def _draw_item(canvas: np.ndarray, project: Project, item: Item, pose: Pose, is_cut: bool) -> None:
+    look = item_look(item.kind, item.colour, is_cut=is_cut)
+    _fill_all(canvas, _place(look.points, project, pose), look.parts)
 
 
 def _draw_effects(canvas: np.ndarray, scene: Scene, project: Project) -> None:
@@ -212,61 +189,71 @@ def _draw_effects(canvas: np.ndarray, scene: Scene, project: Project) -> None:
         )
     elif event.verb == "stirs":
         _stroke(canvas, (hx, hy - 0.02), (x, y - 0.1 * unit), (92, 58, 30), 0.05 * unit)
-        _fill(canvas, _arc(0.06 * unit, 0.05 * unit, x=x, y=y - 0.08 * unit), (92, 58, 30))
+        _fill(canvas, arc(0.06 * unit, 0.05 * unit, x=x, y=y - 0.08 * unit), (92, 58, 30))
     elif event.verb == "pours":
         side = -1 if event.hand == "right" else 1
         _stroke(
             canvas, (x + side * 0.2 * unit, y), (x + side * 0.24 * unit, y + 0.34 * unit), (120, 190, 235), 0.06 * unit
         )
     elif event.verb == "opens":
-        _fill(canvas, _arc(0.17 * unit, 0.06 * unit, x=hx, y=hy - 0.06 * unit), (40, 40, 44))
+        _fill(canvas, arc(0.17 * unit, 0.06 * unit, x=hx, y=hy - 0.06 * unit), (40, 40, 44))
 
 
 def _draw_hand(canvas: np.ndarray, project: Project, hand: Pose, shoulder: tuple[float, float], width: float) -> None:
-    x, y, unit = project(Pose(hand.u, hand.v - 0.14, hand.z))
+    palm, look = _palm(hand), hand_look()
+    x, y, unit = project(palm)
     _stroke(canvas, shoulder, (x, y), SKIN_RGB, width * unit)
-    outline = _hand_outline(project, hand)
-    centre = outline.mean(0)
-    _fill(canvas, centre + (outline - centre) * 1.12, tuple(int(c * 0.6) for c in SKIN_RGB))
-    _fill(canvas, outline, SKIN_RGB)
+    _fill_all(canvas, _place(look.points, project, palm), look.parts)
 
 
-def _draw_ego(canvas: np.ndarray, take: Take, scene: Scene, project: Project) -> None:
-    canvas[:] = (196, 190, 182)
-    for region, rgb in enumerate(REGION_RGB):
-        x1, far, _ = project(Pose(region, 0.98, 0))
-        x2, near, _ = project(Pose(region + 1, -0.6, 0))
-        _fill(canvas, _rect(x1, far, x2, near), rgb)
-        middle, y, unit = project(Pose(region + 0.5, 0.86, 0))
-        dark = tuple(int(c * 0.75) for c in rgb)
-        if region == 0:
-            _fill(canvas, _rect(middle - 0.3 * unit, y - 0.02, middle + 0.3 * unit, y + 0.07), dark)
-        elif region == 1:
-            for side in (-0.22, 0.22):
-                _fill(canvas, _arc(0.13 * unit, 0.05 * unit, x=middle + side * unit, y=y), (40, 38, 40))
-        elif region == 3:
-            _fill(canvas, _rect(middle - 0.2 * unit, y, middle + 0.2 * unit, y + 0.03), dark)
+def _draw_ego(take: Take, scene: Scene, project: Project, size_px: int) -> np.ndarray:
+    canvas = _wall(size_px).copy()
+    anchors_uv, worktop = _worktop()
+    x, y, _ = project(Pose(anchors_uv[:, 0], anchors_uv[:, 1], 0.0))
+    _fill_all(canvas, np.stack([x, y], axis=1) + worktop.points, worktop.parts)
     behind = sorted(range(len(take.items)), key=lambda n: (scene.items[n].held_by is not None, -scene.items[n].v))
     for number in behind:
-        _draw_item(canvas, take, scene, number, project)
+        _draw_item(canvas, project, take.items[number], scene.items[number], number in scene.cut)
     for hand in HANDS:
         _draw_hand(canvas, project, scene.hands[hand], (0.12 if hand == "left" else 0.88, 1.1), 0.12)
     _draw_effects(canvas, scene, project)
+    return canvas
 
 
-def _draw_exo(canvas: np.ndarray, take: Take, scene: Scene, view: str) -> None:
+@cache
+def _wall(size_px: int) -> np.ndarray:
+    return np.full((size_px, size_px, 3), (196, 190, 182), np.uint8)
+
+
+@cache
+def _worktop() -> tuple[np.ndarray, Outlines]:
+    """Lay out the worktop of the ego view: the (u, v) that each point hangs on, and how far from there it is drawn."""
+    unit = 1 / EGO_WIDTH
+    anchors, polygons = [], []
+    for region, rgb in enumerate(REGION_RGB):
+        dark, details = darker(rgb, 0.75), []
+        if region == 0:
+            details = [(rect(-0.3 * unit, -0.02, 0.3 * unit, 0.07), dark)]
+        elif region == 1:
+            details = [(arc(0.13 * unit, 0.05 * unit, x=side * unit), (40, 38, 40)) for side in (-0.22, 0.22)]
+        elif region == 3:
+            details = [(rect(-0.2 * unit, 0.0, 0.2 * unit, 0.03), dark)]
+        anchors += [rect(region, 0.98, region + 1, -0.6)]
+        anchors += [np.tile((region + 0.5, 0.86), (len(polygon), 1)) for polygon, _ in details]
+        polygons += [(np.zeros((4, 2)), rgb), *details]
+    return np.concatenate(anchors), outlines(polygons)
+
+
+def _draw_exo(take: Take, scene: Scene, view: str, size_px: int) -> np.ndarray:
     project = _exo_camera(view)
     mirrored = view == "cam01"
-    size = canvas.shape[0]
-    room, top, left, right = _room(view, size)
-    canvas[:] = room
-    body_x = project(Pose(scene.gaze_u, 0, 0))[0]
-    if mirrored:
-        _draw_body(canvas, body_x, 0.60)
-        canvas[top:, left:right] = room[top:, left:right]  # the worktop hides the legs
     order = sorted(range(len(take.items)), key=lambda n: scene.items[n].v, reverse=not mirrored)
-    for number in order:
-        _draw_item(canvas, take, scene, number, project)
+    things = [(take.items[number], scene.items[number], number in scene.cut) for number in order]
+    still = tuple(takewhile(lambda thing: thing[1].held_by is None, things))
+    body_x = project(Pose(scene.gaze_u, 0, 0))[0]
+    canvas = _still(view, size_px, body_x if mirrored else None, still).copy()
+    for thing in things[len(still) :]:
+        _draw_item(canvas, project, *thing)
     if not mirrored:
         _draw_body(canvas, body_x, 0.80)
     for hand in HANDS:
@@ -274,7 +261,21 @@ def _draw_exo(canvas: np.ndarray, take: Take, scene: Scene, view: str) -> None:
         _draw_hand(canvas, project, scene.hands[hand], (body_x + side, 0.42 if mirrored else 0.60), 0.09)
     _draw_effects(canvas, scene, project)
     if not mirrored:
-        _fill(canvas, _rect(0.9, 0.2, 1.0, 0.9), (110, 96, 84))  # a cupboard's edge in front of the last region
+        _fill(canvas, rect(0.9, 0.2, 1.0, 0.9), (110, 96, 84))  # a cupboard's edge in front of the last region
+    return canvas
+
+
+@lru_cache(maxsize=16)
+def _still(view: str, size_px: int, body_x: float | None, still: Still) -> np.ndarray:
+    """Draw what lies behind all that moves, which is the same for many frames; `body_x` where the body is behind."""
+    room, top, left, right = _room(view, size_px)
+    canvas = room.copy()
+    if body_x is not None:
+        _draw_body(canvas, body_x, 0.60)
+        canvas[top:, left:right] = room[top:, left:right]  # the worktop hides the legs
+    for thing in still:
+        _draw_item(canvas, _exo_camera(view), *thing)
+    return canvas
 
 
 @cache
@@ -284,17 +285,16 @@ def _room(view: str, size_px: int) -> tuple[np.ndarray, int, int, int]:
     mirrored = view == "cam01"
     room = np.empty((size_px, size_px, 3), np.uint8)
     room[:] = (206, 200, 190) if mirrored else (188, 196, 202)
-    _fill(room, _rect(0, 0.86, 1, 1), (128, 112, 98))
+    _fill(room, rect(0, 0.86, 1, 1), (128, 112, 98))
     for region, rgb in enumerate(REGION_RGB):
         x1, top, _ = project(Pose(region, 0 if mirrored else 1.1, 0))
         x2, bottom, _ = project(Pose(region + 1, 1.1 if mirrored else 0, 0))
-        _fill(room, _rect(min(x1, x2), top - 0.02, max(x1, x2), bottom + 0.02), rgb)
-        _fill(room, _rect(min(x1, x2), bottom + 0.02, max(x1, x2), bottom + 0.14), tuple(int(c * 0.7) for c in rgb))
+        _fill(room, rect(min(x1, x2), top - 0.02, max(x1, x2), bottom + 0.02), rgb)
+        _fill(room, rect(min(x1, x2), bottom + 0.02, max(x1, x2), bottom + 0.14), darker(rgb, 0.7))
     left, right = sorted(project(Pose(u, 0, 0))[0] for u in (0, len(REGION_RGB)))
     return room, round((top - 0.02) * size_px), round(left * size_px), round(right * size_px)
 
 
 def _draw_body(canvas: np.ndarray, x: float, bottom: float) -> None:
-    _fill(canvas, _rect(x - 0.085, bottom - 0.26, x + 0.085, bottom), (70, 84, 110))
-    _fill(canvas, _arc(0.055, 0.065, x=x, y=bottom - 0.33), SKIN_RGB)
-    _fill(canvas, _arc(0.058, 0.045, pi, 2 * pi, x=x, y=bottom - 0.345), (60, 44, 34))
+    look = body_look()
+    _fill_all(canvas, look.points + (x, bottom), look.parts)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from math import cos, pi, sin
+from typing import NamedTuple
 
 import numpy as np
 
@@ -62,8 +63,7 @@ class Take:
         return Facts(event.verb, item.colour, item.kind, event.hand)
 
 
-@dataclass(frozen=True)
-class Pose:
+class Pose(NamedTuple):
     """Where something is: kitchen coordinates and an angle in radians; `held_by` names a hand."""
 
     u: float
@@ -176,6 +176,7 @@ def scene_at(take: Take, time_s: float) -> Scene:
     return Scene(tuple(poses), hands, gaze_u, acting, phase, frozenset(cut), frozenset(opened))
 
 
+@cache
 def _standing(place: int) -> Pose:
     region, side = divmod(place, PLACES_PER_REGION)
     return Pose(region + (0.27, 0.73)[side], (0.6, 0.52)[side], 0.0)

@@ -75,6 +75,14 @@ def test_a_span_that_cannot_be_sampled_is_an_error(start_s, end_s, n_frames):
         sample_frame_indices(start_s, end_s, fps=8.0, n_frames=n_frames, total_frames=128)
 
 
+@pytest.mark.parametrize("size_px", [32, 34])
+def test_written_frames_keep_their_size_and_rows(tmp_path, size_px):
+    rows = np.broadcast_to(np.linspace(0, 250, size_px)[:, None, None], (size_px, size_px, 3)).astype(np.uint8)
+    video.write(tmp_path / "a.mp4", [rows] * 3, fps=FPS, size_px=size_px)
+    back = video.decode(tmp_path / "a.mp4", np.arange(3), size_px=size_px)
+    assert np.abs(back.astype(int) - rows).max() < 12
+
+
 def test_written_frames_come_back_in_place_and_in_the_order_asked(film):
     frames = video.decode(film, np.array([17, 3, 3]), size_px=SIZE_PX)
     assert frames.shape == (3, SIZE_PX, SIZE_PX, 3) and frames.dtype == np.uint8

@@ -3,7 +3,7 @@ import numpy as np
 from components import video
 from components.world.__main__ import MARK, build
 from components.world.films import film_all
-from components.world.render import render
+from components.world.render import VIEWS, _room, _still, _wall, render
 
 EGO = "frame_aligned_videos/aria01_214-1.mp4"
 
@@ -29,6 +29,16 @@ def test_a_decoded_frame_is_the_rendered_one(tiny_world):
             truth = render(take.take, index / fps, view, size_px=size_px)
             assert np.abs(frame.astype(int) - truth).mean() < 4
         assert video.probe(path) == (16.0, 8.0, 128)
+
+
+def test_what_was_drawn_before_leaves_no_trace_in_a_frame(tiny_world):
+    take = tiny_world.planned[0].take
+    calls = [(time_s, view) for time_s in np.arange(0, take.take_s, 0.75) for view in VIEWS]
+    frames = {call: render(take, *call, size_px=48) for call in calls}
+    for time_s, view in reversed(calls):
+        for cached in (_still, _room, _wall):
+            cached.cache_clear()
+        assert (render(take, time_s, view, size_px=48) == frames[time_s, view]).all()
 
 
 def test_the_same_seed_gives_the_same_frames(tiny_world, tmp_path):
