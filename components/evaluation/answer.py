@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from components.data.frames import FrameStore
 from components.models.modeling import EgoflowForConditionalGeneration
-from components.models.processing import EgoflowProcessor, layout, normalise, prompt
+from components.models.processing import EgoflowProcessor, context, layout, normalise, turn
 
 Sample = dict
+Context = tuple[str, bytes]  # view and digest of the frames: what the tokens before a question are made of
+CONTEXTS_AT_ONCE = 8  # 64 windows of frames are no faster on a CPU core and take 600 MB more (measured)
 
 
 class Answerer:
     """A model in evaluation mode with its processor and the frame store.
+
+    Frames are embedded once in its life, whichever samples, conditions and tasks show them.
 
     Args:
         guidance: put F(x) beside x for ego samples, as the checkpoint's stage did.
@@ -35,53 +41,88 @@ class Answerer:
     ):
         self.model, self.processor, self.store = model.eval(), processor, store
         self.guidance, self.batch, self.max_new_tokens = guidance, batch, max_new_tokens
+        self._shown: dict[tuple[str, str], Context] = {}  # (view, sample id)
+        self._embedded: dict[Context, torch.Tensor] = {}
 
     @torch.no_grad()
     def complete(self, samples: list[Sample], frames_of: list[str]) -> list[str]:
         """Answer greedily; sample i is shown the frames of sample id `frames_of[i]`."""
-        done = []
-        for _, embeds, mask in self._prompts(samples, frames_of):
+        said = {}
+        for places, embeds, mask in self._prompts(samples, frames_of):
             ids = self.model.generate(
                 inputs_embeds=embeds, attention_mask=mask, max_new_tokens=self.max_new_tokens, do_sample=False
             )
-            done += self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
-        return done
+            texts = self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
+            said |= zip(places, texts, strict=True)
+        return [said[place] for place in range(len(samples))]
 
     @torch.no_grad()
     def rank(self, samples: list[Sample], frames_of: list[str]) -> list[int]:
         """Give the option of each multiple-choice sample whose tokens are the likeliest, by mean log-probability."""
-        chosen = []
-        for part, embeds, mask in self._prompts(samples, frames_of):
-            options = [(row, text) for row, sample in enumerate(part) for text in sample["target"]["choices"]]
+        chosen = {}
+        for places, embeds, mask in self._prompts(samples, frames_of):
+            options = [(row, text) for row, n in enumerate(places) for text in samples[n]["target"]["choices"]]
             rows = torch.tensor([row for row, _ in options])
-            tokens = [
-                self.processor.tokenizer(f"{text}<eos>", add_special_tokens=False)["input_ids"] for _, text in options
-            ]
+            tokens = self._tokens([f"{text}<eos>" for _, text in options])
             answers = self.processor.tokenizer.pad({"input_ids": tokens}, padding_side="right", return_tensors="pt")
-            ids = answers["input_ids"]
-            both = torch.cat([embeds[rows], self.model.get_input_embeddings()(ids)], dim=1)
-            attention = torch.cat([mask[rows], answers["attention_mask"]], dim=1)
-            logits = self.model(inputs_embeds=both, attention_mask=attention, logits_to_keep=ids.shape[1] + 1).logits
-            logp = logits[:, :-1].float().log_softmax(-1).gather(2, ids.unsqueeze(2)).squeeze(2)
-            real = answers["attention_mask"]
+            ids, real = answers["input_ids"], answers["attention_mask"]
+            # a prompt is read once, its options go on from its cache
+            read = self.model(inputs_embeds=embeds, attention_mask=mask, use_cache=True, logits_to_keep=1)
+            read.past_key_values.batch_select_indices(rows)
+            attention = torch.cat([mask[rows], real], dim=1)
+            follow = self.model(ids, attention_mask=attention, past_key_values=read.past_key_values)
+            logits = torch.cat([read.logits[rows], follow.logits[:, :-1]], dim=1)
+            logp = logits.float().log_softmax(-1).gather(2, ids.unsqueeze(2)).squeeze(2)
             means = ((logp * real).sum(1) / real.sum(1)).numpy()
-            for row in range(len(part)):
-                chosen.append(int(np.argmax(means[rows.numpy() == row])))
-        return chosen
+            for row, place in enumerate(places):
+                chosen[place] = int(np.argmax(means[rows.numpy() == row]))
+        return [chosen[place] for place in range(len(samples))]
 
     def _prompts(
         self, samples: list[Sample], frames_of: list[str]
-    ) -> Iterator[tuple[list[Sample], torch.Tensor, torch.Tensor]]:
-        """Give batches: the samples, their prompts' embeddings [B, L, W] (left-padded) and masks [B, L]."""
-        tokenizer = self.processor.tokenizer
-        for start in range(0, len(samples), self.batch):
-            part = samples[start : start + self.batch]
-            frames = [self.store.frames(sample_id) for sample_id in frames_of[start : start + self.batch]]
-            texts = []
-            for sample, shown in zip(part, frames, strict=True):
-                guided = self.guidance and sample["view"] == "ego"
-                visual = layout(self.model.config, sample["view"], len(shown), guidance=guided)
-                texts.append(prompt(visual, sample["question"]))
-            tokens = tokenizer(texts, add_special_tokens=False, padding=True, padding_side="left", return_tensors="pt")
-            embeds, _ = self.model.model.embed(tokens["input_ids"], normalise(np.concatenate(frames)))
-            yield part, embeds, tokens["attention_mask"]
+    ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
+        """Give batches of like length: places of the samples, embeddings [B, L, W] (left-padded) and masks [B, L]."""
+        words = self.model.get_input_embeddings()
+        turns = self._tokens([turn(sample["question"]) for sample in samples])
+        prompts = [
+            torch.cat([visual, words(torch.tensor(asked))])
+            for visual, asked in zip(self._contexts(samples, frames_of), turns, strict=True)
+        ]
+        order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
+        for start in range(0, len(order), self.batch):
+            places = order[start : start + self.batch]
+            chosen = [prompts[place] for place in places]
+            ones = [torch.ones(len(prompt), dtype=torch.long) for prompt in chosen]
+            embeds, mask = (pad_sequence(rows, batch_first=True, padding_side="left") for rows in (chosen, ones))
+            yield places, embeds, mask
+
+    def _contexts(self, samples: list[Sample], frames_of: list[str]) -> list[torch.Tensor]:
+        """Give the embeddings [C, W] of what stands before each question; frames not shown before are encoded."""
+        shown = [(sample["view"], sample_id) for sample, sample_id in zip(samples, frames_of, strict=True)]
+        new: dict[Context, np.ndarray] = {}
+        for view, sample_id in shown:
+            if (view, sample_id) not in self._shown:
+                frames = self.store.frames(sample_id)
+                made_of = self._shown[view, sample_id] = (view, hashlib.sha256(frames).digest())
+                if made_of not in self._embedded:
+                    new[made_of] = frames
+        keys = list(new)
+        for start in range(0, len(keys), CONTEXTS_AT_ONCE):
+            part = keys[start : start + CONTEXTS_AT_ONCE]
+            self._embedded |= zip(part, self._embed([(view, new[view, digest]) for view, digest in part]), strict=True)
+        return [self._embedded[self._shown[key]] for key in shown]
+
+    def _embed(self, contexts: list[tuple[str, np.ndarray]]) -> list[torch.Tensor]:
+        """Embed (view, frames) pairs: [C, W] each."""
+        visuals = [
+            layout(self.model.config, view, len(frames), guidance=self.guidance and view == "ego")
+            for view, frames in contexts
+        ]
+        tokens = self._tokens([context(visual) for visual in visuals])
+        padded = self.processor.tokenizer.pad({"input_ids": tokens}, padding_side="right", return_tensors="pt")
+        frames = np.concatenate([frames for _, frames in contexts])
+        embeds, _ = self.model.model.embed(padded["input_ids"], normalise(frames))
+        return [row[: len(ids)].clone() for row, ids in zip(embeds, tokens, strict=True)]
+
+    def _tokens(self, texts: list[str]) -> list[list[int]]:
+        return self.processor.tokenizer(texts, add_special_tokens=False)["input_ids"]

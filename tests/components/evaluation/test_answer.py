@@ -98,9 +98,53 @@ def test_completions_do_not_depend_on_the_batch(sharp, processor, samples):
     assert len(set(together)) > 1 and not any("<" in text for text in together)
 
 
+def test_completions_equal_those_of_whole_prompts(sharp, processor, samples):
+    """A question that goes on from embedded frames reads as a prompt that stands in one piece."""
+    expected = []
+    for sample in samples:
+        frames = Frames().frames(sample["sample_id"])
+        prompt = f"<bos>{layout(sharp.config, sample['view'], len(frames))}<user>{sample['question']}<assistant>"
+        tokens = processor.tokenizer(prompt, add_special_tokens=False, return_tensors="pt")
+        ids = sharp.generate(**tokens, pixel_values=normalise(frames), max_new_tokens=6, do_sample=False)
+        answer = ids[0, tokens["input_ids"].shape[1] :]
+        expected.append(processor.tokenizer.decode(answer, skip_special_tokens=True))
+    assert answerer(sharp, processor, batch=3).complete(samples, ids_of(samples)) == expected
+
+
 def test_the_frames_shown_are_those_asked_for(sharp, processor, samples):
     store, others = Frames(), ["98-4", "99-2"] * 4
     answers = answerer(sharp, processor, batch=3, store=store)
     blind = answers.complete(samples, others)
-    assert store.asked == others
+    assert set(store.asked) == set(others)
     assert blind != answers.complete(samples, ids_of(samples))
+
+
+def test_frames_are_read_and_encoded_once(sharp, processor, samples, monkeypatch):
+    steps = []
+    encode = sharp.model.encode
+
+    def counting(frames_NCHW: torch.Tensor, view: str) -> torch.Tensor:
+        steps.append(len(frames_NCHW) // sharp.config.tubelet_frames)
+        return encode(frames_NCHW, view)
+
+    monkeypatch.setattr(sharp.model, "encode", counting)
+    samples = [{**sample, "view": "ego"} for sample in samples]
+    seen, blind = ids_of(samples), ids_of(samples[2:] + samples[:2])
+    alone = [answerer(sharp, processor, batch=3).complete(samples, names) for names in (seen, blind)]
+    steps.clear()
+    store = Frames()
+    shared = answerer(sharp, processor, batch=3, store=store)
+    assert [shared.complete(samples, names) for names in (seen, blind)] == alone
+    assert shared.rank(samples, blind) == answerer(sharp, processor, batch=8).rank(samples, blind)
+    assert store.asked == seen
+    one_pass = sum(int(name.split("-")[1]) for name in seen) // sharp.config.tubelet_frames
+    assert sum(steps) == 2 * one_pass  # the shared one, and the one that ranked alone
+
+
+def test_the_same_frames_under_another_view_are_another_context(sharp, processor, samples):
+    """And under another name they are the same: two questions about one clip have ids of their own."""
+    store = Frames()
+    ego, exo, twin = ({**samples[0], "view": view} for view in ("ego", "exo", "ego"))
+    embeds = answerer(sharp, processor, batch=8, store=store)._contexts([ego, exo, twin], ["0-2", "0-2", "00-2"])
+    assert store.asked == ["0-2", "0-2", "00-2"]
+    assert embeds[0] is embeds[2] and not torch.equal(embeds[0], embeds[1])
