@@ -7,6 +7,8 @@ W text width. Which tower a step takes, and where its tokens go, is said by the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from transformers import AutoModel, CLIPVisionModel, PreTrainedModel
@@ -127,22 +129,26 @@ class EgoflowModel(EgoflowPreTrainedModel):
             step_views[view] = torch.where(marked.any(1, keepdim=True), marked, is_patch[view])
         if pixel_values is None and facts is None:
             return embeds, {}
-        visual, grids = torch.zeros_like(embeds), {}
+        # only the placeholders are worked on, [P, W]: a fifth of the tokens of a text about a window
+        is_visual = torch.stack([*step_views.values(), *is_patch.values()]).any(0)
+        visual, grids = embeds.new_zeros(int(is_visual.sum()), embeds.shape[-1]), {}
         if facts is not None:
             words, weights = facts
             bags = (self.get_input_embeddings()(words) * weights.unsqueeze(-1)).sum(1)
             any_patch = is_patch["ego"] | is_patch["exo"] | is_patch["guide"]
-            visual = visual.masked_scatter(any_patch.unsqueeze(-1), bags.to(visual.dtype))
+            visual = visual.masked_scatter(any_patch[is_visual].unsqueeze(-1), bags.to(visual.dtype))
         else:
             grids = self._grids(step_views, pixel_values)
             for view, grid_NDHW in grids.items():
-                visual = visual + self._tokens(view, grid_NDHW, step_views[view], is_patch[view], embeds)
+                for is_token, tokens in self._tokens(view, grid_NDHW, step_views[view], is_patch[view]):
+                    visual = visual.masked_scatter(is_token[is_visual].unsqueeze(-1), tokens.to(visual.dtype))
         for view, is_step in step_views.items():
             marker = self.mapping_f.marker if view == "guide" else getattr(self, f"{view}_connector").marker
-            position = self._positions(is_step, is_patch[view])
-            visual = visual + torch.where(is_step.unsqueeze(-1), marker, 0) + position
-        is_visual = torch.stack([*step_views.values(), *is_patch.values()]).any(0)
-        return torch.where(is_visual.unsqueeze(-1), visual, embeds), grids
+            mine = is_step | is_patch[view]
+            marked = torch.where(is_step[mine].unsqueeze(-1), marker, 0) + self._positions(is_step, is_patch[view])
+            visual = visual.index_add(0, mine[is_visual].nonzero()[:, 0], marked.to(visual.dtype))
+        places = is_visual.flatten().nonzero()[:, 0]
+        return embeds.flatten(0, 1).index_copy(0, places, visual).view_as(embeds), grids
 
     def _grids(self, step_views: dict[str, Tensor], pixel_values: Tensor) -> dict[str, Tensor]:
         """Encode the steps of each view, and map ego steps to guidance where the layout asks for it."""
@@ -172,21 +178,23 @@ class EgoflowModel(EgoflowPreTrainedModel):
         unlike, places = tubelets.unique(dim=0, return_inverse=True)
         return self.encode(unlike.flatten(0, 1), view)[places]
 
-    def _tokens(self, view: str, grid_NDHW: Tensor, is_step: Tensor, is_patch: Tensor, like: Tensor) -> Tensor:
-        """Connect the grids of one view and scatter their tokens to the placeholders [B, L, W]."""
+    def _tokens(
+        self, view: str, grid_NDHW: Tensor, is_step: Tensor, is_patch: Tensor
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Connect the grids of one view: for each coarseness the placeholders [B, L] and their tokens, in order."""
         connector = self.ego_connector if view == "ego" else self.exo_connector
         steps = is_step.sum(1)
-        side_of = torch.tensor([self.config.grid(int(n)) if n else 0 for n in steps], device=like.device)
+        side_of = torch.tensor([self.config.grid(int(n)) if n else 0 for n in steps], device=is_step.device)
         rows = is_step.nonzero()[:, 0]
-        out = torch.zeros_like(like)
         for side in sorted({int(s) for s in side_of if s}):
             tokens = connector(grid_NDHW[side_of[rows] == side], side).flatten(0, 1)
-            mask = is_patch & (side_of == side).unsqueeze(1)
-            out = out.masked_scatter(mask.unsqueeze(-1), tokens.to(out.dtype))
-        return out
+            yield is_patch & (side_of == side).unsqueeze(1), tokens
 
     def _positions(self, is_step: Tensor, is_patch: Tensor) -> Tensor:
-        """Time word and grid place of each visual position [B, L, W]; zero elsewhere."""
+        """Time word and grid place of each position that is a step or a patch [of these, W]; a step has no place."""
+        words = self.config.time_token_ids
+        if not words:
+            return torch.zeros(1, device=is_step.device)
         counted = is_step.cumsum(1)
         step = (counted - 1).clamp(min=0)
         seen = is_patch.cumsum(1)
@@ -199,18 +207,14 @@ class EgoflowModel(EgoflowPreTrainedModel):
         stride = torch.div(self.config.vision_grid, side, rounding_mode="floor")
         row = torch.div(place, side, rounding_mode="floor") * stride + stride // 2
         col = place % side * stride + stride // 2
-        words = self.config.time_token_ids
-        if not words:
-            return torch.zeros(1, device=step.device)
+        visual = is_step | is_patch
         number = self.get_input_embeddings()
         words = torch.tensor(words, device=step.device)
         percent = lambda cell: (cell * 100 + 50) // self.config.vision_grid  # noqa: E731  (the middle of a patch)
-        row_words, col_words = (number(words[percent(cell).clamp(max=100)]) for cell in (row, col))
+        row_words, col_words = (number(words[percent(cell[visual]).clamp(max=100)]) for cell in (row, col))
         grid = self.grid_rows(row_words) + self.grid_cols(col_words)
-        time = number(words[step.clamp(max=len(words) - 1)])
-        visual = (is_step | is_patch).unsqueeze(-1)
-        out = torch.where(is_patch.unsqueeze(-1), grid, 0) + torch.where(visual, time, 0)
-        return out
+        time = number(words[step[visual].clamp(max=len(words) - 1)])
+        return torch.where(is_patch[visual].unsqueeze(-1), grid, 0) + time
 
     def forward(
         self,

@@ -104,6 +104,11 @@ def has_bf16_cpu() -> bool:
     return not torch.cuda.is_available() and bool(torch.cpu.get_capabilities().get("amx_bf16"))
 
 
+def has_fp16() -> bool:
+    """Say whether this machine multiplies float16 matrices in hardware: a GPU, or a CPU's AMX."""
+    return torch.cuda.is_available() or bool(torch.cpu.get_capabilities().get("amx_fp16"))
+
+
 def attention() -> str:
     """Choose the attention: in bfloat16 on a CPU the plain one is twice as fast, forward and backward (measured)."""
     return "eager" if has_bf16_cpu() else "sdpa"

@@ -69,6 +69,7 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
         facts: tuple[Tensor, Tensor] | None = None,
         inputs_embeds: Tensor | None = None,
         past_key_values: Cache | None = None,
+        word_weights: Tensor | None = None,
         **kwargs,
     ) -> EgoflowOutput:
         """Predict the next tokens.
@@ -81,11 +82,13 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
             logits_to_keep: give only the logits of the last so many positions; 0 gives all.
             paired_pixel_values: frames of the same moments in an exo view, one for each ego frame: asks for `grids`.
             facts, inputs_embeds: see `EgoflowModel.embed`; the place of frames and tokens.
+            word_weights: what each word of the vocabulary counts in the loss [vocabulary]; None counts all alike.
             past_key_values: what was read before; named here, or `generate` would refuse a cache that it is given.
             kwargs: passed to the backbone (positions, whether to cache).
 
         Returns:
-            `loss` (mean over answer tokens; None without labels), `logits`, and `grids` with paired frames.
+            `loss` (mean over answer tokens; None without labels), `logits` (with labels only those that predict an
+            answer token [answer tokens, vocabulary], else [B, L, vocabulary]), and `grids` with paired frames.
         """
         grids = None
         if inputs_embeds is None:
@@ -96,10 +99,14 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
             attention_mask=attention_mask, inputs_embeds=inputs_embeds, past_key_values=past_key_values, **kwargs
         )
         hidden = output.last_hidden_state
-        logits = self.lm_head(hidden[:, -logits_to_keep:] if logits_to_keep else hidden)
-        loss = None
-        if labels is not None:
-            loss = nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten())
+        if labels is None:
+            loss, logits = None, self.lm_head(hidden[:, -logits_to_keep:] if logits_to_keep else hidden)
+        else:
+            # most positions predict what is not learned: the head reads the others only
+            following = nn.functional.pad(labels[:, 1:], (0, 1), value=-100).flatten()
+            answering = (following != -100).nonzero()[:, 0]
+            logits = self.lm_head(hidden.flatten(0, 1).index_select(0, answering))
+            loss = nn.functional.cross_entropy(logits.float(), following[answering], weight=word_weights)
         return EgoflowOutput(loss=loss, logits=logits, past_key_values=output.past_key_values, grids=grids)
 
     def _round_trips(self, x: Tensor, paired_pixel_values: Tensor, fx: Tensor | None) -> dict[str, Tensor]:

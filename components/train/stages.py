@@ -74,7 +74,7 @@ def _text(model, processor, stage, architecture, data, folder, log) -> Parts:
     dataset = text.TextDataset(config, data, steps=stage.steps, batch=stage.batch, seed=stage.seed)
     held_out = text.held_out(config, data, text.GATE_SAMPLES, seed=text.HELD_OUT_SEED)
     callbacks = [text.Gate(processor, held_out, stage.gate, log)] if stage.gate else []
-    return model, dataset, text.CollateText(processor), text.losses(config.time_token_ids), callbacks
+    return model, dataset, text.CollateText(processor), text.losses(config), callbacks
 
 
 def _contrastive(model, processor, stage, architecture, data, folder, log) -> Parts:

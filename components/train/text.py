@@ -89,23 +89,21 @@ class CollateText:
         return {"fact_ids": torch.from_numpy(ids), "fact_weights": torch.from_numpy(weights)}
 
 
-def losses(numbers: list[int]) -> Losses:
+def losses(config: EgoflowConfig) -> Losses:
     """Make the token loss over answers, in which number words count more.
 
     Two of the eighteen tokens of an interval's answer are numbers; the others are learned at once and drown them.
 
     Args:
-        numbers: ids of the number words.
+        config: of the model; says which words are numbers.
     """
 
     def compute(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         facts = (batch["fact_ids"], batch["fact_weights"])
-        tokens = {name: batch[name] for name in ("input_ids", "attention_mask", "position_ids")}
-        logits = model(**tokens, facts=facts).logits[:, :-1].flatten(0, 1)
-        labels = batch["labels"][:, 1:].flatten()
-        weights = torch.ones(logits.shape[-1], device=logits.device)
-        weights[numbers] = NUMBER_WEIGHT
-        return {"total": torch.nn.functional.cross_entropy(logits.float(), labels, weight=weights)}
+        tokens = {name: batch[name] for name in ("input_ids", "labels", "attention_mask", "position_ids")}
+        weights = torch.ones(config.text_config.vocab_size, device=batch["labels"].device)
+        weights[config.time_token_ids] = NUMBER_WEIGHT
+        return {"total": model(**tokens, facts=facts, word_weights=weights).loss}
 
     return compute
 

@@ -96,14 +96,14 @@ def _clip(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: Ru
     """Two steps around an event; in some of them guidance repeats the facts, so that [x ; F(x)] is familiar."""
     event = take.events[rng.integers(len(take.events))]
     facts, steps = take.facts(event), 2
+    qas, side = short.questions(facts), config.grid(steps)
     view = "ego" if rng.random() < 0.6 else "exo"
     guidance = view == "ego" and rng.random() < 0.4
     middle = event.start_s + (event.end_s - event.start_s) * rng.uniform(0.3, 0.7)
     times_s = [middle + dt for _ in range(1 + guidance) for dt in (-0.25, 0.25)]
-    bags = [bag for time_s in times_s for bag in _cells(take, event, time_s, config.grid(steps), rng)]
+    bags = [bag for time_s in times_s for bag in _cells(take, event, time_s, side, rng)]
 
     def ask(task: str) -> Turn:
-        qas = short.questions(facts)
         qa = qas[rng.integers(len(qas))]
         if task == "caption":
             return Turn(task, str(rng.choice(CAPTIONING)), prompts.narrate(facts))
@@ -122,7 +122,8 @@ def _cells(take: Take, event: Event, time_s: float, side: int, rng: np.random.Ge
     bags: list[Bag] = [[] for _ in range(side * side)]
     for shape in ego_shapes(take, time_s):
         points = np.clip(np.concatenate(shape.polygons), 0, 1)
-        low, high = points.min(0) * side, points.max(0) * side
+        # Python's own numbers: the loops below take them one by one
+        low, high = (points.min(0) * side).tolist(), (points.max(0) * side).tolist()
         words = shape.name.split()[: 1 if shape.name.endswith(" hand") else 2]
         if shape.name == facts.object:
             words = [*words, *event.verb.split(), event.hand]
@@ -169,6 +170,8 @@ def _image(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: R
 def _window(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: Rules) -> Context:
     """The whole take, one bag a step: the facts of what is being done."""
     steps = rules.window_frames // config.tubelet_frames
+    patches = config.grid(steps) ** 2
+    events = [(facts.verb, facts.colour, facts.type) for facts in map(take.facts, take.events)]
     step_s = take.take_s / steps
     view = "ego" if rng.random() < 0.7 else "exo"
     acting = [_during(take, (step + 0.5) * step_s) for step in range(steps)]
@@ -178,7 +181,7 @@ def _window(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: 
         if event is not None:
             facts = take.facts(event)
             words, weight = (*facts.verb.split(), facts.colour, facts.type, facts.hand), 1.0
-        bags += [[(word, weight) for word in words if rng.random() > 0.03]] * config.grid(steps) ** 2
+        bags += [[(word, weight) for word in words if rng.random() > 0.03]] * patches
 
     def ask(task: str) -> Turn | None:
         event = take.events[rng.integers(len(take.events))]
@@ -187,11 +190,13 @@ def _window(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: 
             qas = long.questions([(take.facts(e), e.start_s, e.end_s) for e in take.events])
             return Turn(task, (qa := qas[rng.integers(len(qas))]).question, qa.answer) if qas else None
         if task == "when":
-            said, event = _reference(take, rng)
+            said, number = _reference(events, rng)
+            event = take.events[number]
             return Turn(task, f"when: {said}?", prompts.format_span(event.start_s, event.end_s, rules.time_step_s))
         if task == "times":
-            told = [_reference(take, rng) for _ in range(ENTRIES)]
-            spans = [prompts.format_span(each.start_s, each.end_s, rules.time_step_s) for _, each in told]
+            told = [_reference(events, rng) for _ in range(ENTRIES)]
+            named = [take.events[number] for _, number in told]
+            spans = [prompts.format_span(each.start_s, each.end_s, rules.time_step_s) for each in named]
             entries = [f"{said} {_numbers(span)}" for (said, _), span in zip(told, spans, strict=True)]
             return Turn(task, "all times", " ; ".join(entries))
         answer = prompts.temporal_answer(facts, event.start_s, event.end_s, rules.time_step_s)
@@ -200,14 +205,14 @@ def _window(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: 
     return layout(config, view, rules.window_frames), bags, ask
 
 
-def _reference(take: Take, rng: np.random.Generator) -> tuple[str, Event]:
-    """Draw an event, and one to three of its words that name no other: "red", "washes bowl"."""
-    events = [(facts.verb, facts.colour, facts.type) for facts in map(take.facts, take.events)]
+def _reference(events: list[tuple[str, str, str]], rng: np.random.Generator) -> tuple[str, int]:
+    """Draw one to three words of an event that name no other ("red", "washes bowl"), and give its number too."""
     while True:
         number = int(rng.integers(len(events)))
-        named = sorted(rng.permutation(3)[: rng.integers(1, 4)])
-        if sum(all(words[n] == events[number][n] for n in named) for words in events) == 1:
-            return " ".join(events[number][n] for n in named), take.events[number]
+        named = sorted(rng.permutation(3)[: rng.integers(1, 4)].tolist())
+        said = [events[number][n] for n in named]
+        if sum([words[n] for n in named] == said for words in events) == 1:
+            return " ".join(said), number
 
 
 def _numbers(answer: str) -> str:

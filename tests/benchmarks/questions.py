@@ -27,7 +27,7 @@ def main() -> None:
     model = build.assemble(config, {}, seed=0)
     together = [world_text.sample(config, "window", 0, index, text.rules(data)) for index in range(WINDOWS)]
     alone = [TextSample(sample.visual, sample.bags, (turn,)) for sample in together for turn in sample.turns]
-    collate, losses = text.CollateText(processor), text.losses(config.time_token_ids)
+    collate, losses = text.CollateText(processor), text.losses(config)
     seconds = {}
     for name, samples in (("together", together), ("alone", alone)):
         batch = collate(samples)

@@ -77,6 +77,20 @@ def test_guidance_comes_from_f_of_x_through_the_exo_connector(model, processor):
     assert touched == {"language_model", "ego_encoder", "ego_connector", "exo_connector", "mapping_f"}
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_loss_is_the_cross_entropy_of_the_labelled_tokens(model, processor, weighted):
+    text = encode(processor, [prompt(processor, model.config, view, 4) for view in ("ego", "exo")])
+    labels = text["input_ids"].masked_fill(torch.rand(text["input_ids"].shape) < 0.5, -100)
+    labels[0, 0] = text["input_ids"][0, 0]  # nothing predicts a first token
+    weights = torch.rand(model.config.text_config.vocab_size) if weighted else None
+    with torch.no_grad():
+        found = model(**text, pixel_values=frames(8), labels=labels, word_weights=weights)
+        logits = model(**text, pixel_values=frames(8)).logits[:, :-1]
+    assert len(found.logits) == int((labels[:, 1:] != -100).sum())
+    expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels[:, 1:].flatten(), weight=weights)
+    torch.testing.assert_close(found.loss, expected)
+
+
 def test_checkpointing_changes_no_gradient(model, processor):
     """Behind frozen word embeddings too, as in the stages before Stage 3."""
     text = encode(processor, [prompt(processor, model.config, "ego", 4, guidance=True)])

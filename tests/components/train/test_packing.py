@@ -36,7 +36,7 @@ def test_a_packed_question_is_read_as_if_it_stood_alone(model, processor, visual
     frames = torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     batch = pad([row(processor, visual, TURNS)], pad_id=0)
     with torch.no_grad():
-        together = model(**batch, pixel_values=frames).logits[0]
+        together = model(**{**batch, "labels": None}, pixel_values=frames).logits[0]
         for number, (question, answer) in enumerate(TURNS, start=1):
             alone = processor.tokenizer(
                 f"{prompt(visual, question)}{answer}<eos>", add_special_tokens=False, return_tensors="pt"
