@@ -89,9 +89,8 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     from transformers import set_seed
 
     from components.models import build
-    from components.rewards import ACCURACY
     from components.tracking import MetricLog
-    from components.train import checkpoints, plan, stages, trainer
+    from components.train import checkpoints, engine, plan, stages, watch
 
     plan.check_trainable(recipe)
     began_s = time.monotonic()
@@ -104,64 +103,34 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     set_seed(stage.seed)
     output = options.output
     output.mkdir(parents=True, exist_ok=True)
-    is_main = int(os.environ.get("RANK", "0")) == 0
-
     processor = build.load_processor(parents) if parents else stages.fresh_processor(recipe.model, data_params)
     model = build.assemble(build.config_of(processor), parents, seed=stage.seed)
     checkpoints.prepare(model, stage.train, stage.lora)
     resume = checkpoints.last_resumable(output / "trainer")
-    from_step = int(resume.name.split("-")[1]) if resume else None
-    if is_main:
+    log = None
+    if int(os.environ.get("RANK", "0")) == 0:
         (output / "paused.json").unlink(missing_ok=True)
-    log = MetricLog(options.run_id, output / "history.jsonl", from_step=from_step) if is_main else None
-    callbacks = [trainer.LogToTracking(log)] if log else []
-    watching = None
-
-    if stage.algorithm == "grpo":
-        from components.train import grpo, rollouts, watch  # TRL costs every other stage a second and a half
-
-        dataset = stages.samples(stage, data_params, options.data)
-        stage = stages.counted(stage, dataset)
-        groups = stages.groups(model, stage)
-        # TRL reloads the reference model from the folder that the policy came from
-        model.config._name_or_path = str(parents["all"])
-        engine = grpo.trainer(
-            model, processor, stage, dataset, groups=groups, output=output / "trainer", callbacks=callbacks
-        )
-        every, pages = stage.grpo.rollouts_every, output / "rollouts"
-        engine.add_callback(rollouts.Rollouts(engine, stage=stage.name, every=every, folder=pages, log=log))
-        if stage.grpo.watch is not None:
-            watching = watch.Watch(ACCURACY & stage.grpo.rewards.keys(), stage.grpo.watch.model_dump())
-            engine.add_callback(watching)
-    else:
-        wrapped, dataset, collate, losses, more = stages.ALGORITHMS[stage.algorithm](
-            model, processor, stage, recipe.model, data_params, options.data, log
-        )
-        stage = stages.counted(stage, dataset)
-        engine = trainer.StageTrainer(
-            model=wrapped,
-            args=trainer.arguments_for(stage, output / "trainer"),
-            train_dataset=dataset,
-            data_collator=collate,
-            losses=losses,
-            groups=stages.groups(wrapped, stage),
-            callbacks=[*callbacks, *more],
-        )
-    result = engine.train(resume_from_checkpoint=str(resume) if resume else None)
+        from_step = int(resume.name.split("-")[1]) if resume else None
+        log = MetricLog(options.run_id, output / "history.jsonl", from_step=from_step)
+    made = engine.make(
+        recipe, stage, data_params, model, processor,
+        parents=parents, folder=options.data, output=output, log=log,
+    )  # fmt: skip
+    result = made.trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     if stage.algorithm == "contrastive":
         stages.contrastive.share_tower(model)
-    finding = watching.finding if watching else None
-    if is_main and finding:
+    finding = made.watch.finding if made.watch else None
+    if log:
         log.close()
+    if log and finding:
         watch.write(output, finding, stage.name)
         sys.stderr.write(finding.message(stage.name) + "\n")
-    elif is_main:
-        seconds = round(time.monotonic() - began_s, 1)
-        log.close()
-        provenance = {**options.provenance, "stage": stage.name, "recipe": recipe.name, "params": stage.model_dump()}
-        provenance |= {"steps": result.global_step, "seconds": seconds, "parents": options.parents}
+    elif log:
+        provenance = {**options.provenance, "stage": stage.name, "recipe": recipe.name}
+        provenance |= {"params": made.stage.model_dump(), "parents": options.parents}
+        provenance |= {"steps": result.global_step, "seconds": round(time.monotonic() - began_s, 1)}
         provenance |= {"frames_contract": stages.contract(data_params)}
-        provenance |= {"sample_ledger": stages.ledger(dataset, result.global_step)}
+        provenance |= {"sample_ledger": stages.ledger(made.dataset, result.global_step)}
         checkpoints.save(model, processor, output, provenance)
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
