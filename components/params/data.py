@@ -111,9 +111,6 @@ class EgoRe(Strict):
     )
     choices: int = Field(ge=2, description="options of a multiple-choice question")
     box_grid: int = Field(ge=1, description="box answers are multiples of this percentage")
-    box_jitter: float = Field(
-        ge=0, description="noise of the boxes that are taught, share of their side; what is rewarded stays exact"
-    )
     time_step_s: float = Field(gt=0, description="interval answers are multiples of this, seconds")
     box_min_percent: float = Field(ge=0, description="boxes whose shorter side is below this are rejected")
 

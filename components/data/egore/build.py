@@ -146,9 +146,7 @@ def run(params: Data, data_dir: Path) -> dict:
     long_made, long_out = long_term(
         intervals, videos, tables["rejects"], per_take=egore.long_per_take, choices=egore.choices, seed=seed
     )
-    boxed, boxed_out = grounding.spatial(
-        boxes, videos, grid=egore.box_grid, min_percent=egore.box_min_percent, jitter=egore.box_jitter, seed=seed
-    )
+    boxed, boxed_out = grounding.spatial(boxes, videos, grid=egore.box_grid, min_percent=egore.box_min_percent)
     timed, timed_out = grounding.temporal(intervals, videos, time_step_s=egore.time_step_s)
     made = pa.concat_tables([samples.table(frame) for frame in (short_made, long_made, boxed, timed)])
     dropped = samples.rejects("egore", [short_out, long_out, boxed_out, timed_out])

@@ -15,39 +15,18 @@ from components.prompts import (
     temporal_answer,
     temporal_question,
 )
-from components.records import content_id
 
 _HAND_NAMES = tuple(f"{hand} hand" for hand in HANDS)
 
 
-def rough(corners: np.ndarray, box_ids: pd.Series, *, jitter: float, seed: int) -> np.ndarray:
-    """Move every side of every box as a hasty annotator does: normal noise, at most two standard deviations.
-
-    Args:
-        corners: float [N, 4], x1 y1 x2 y2 in percent of the frame.
-        box_ids: ids of the boxes; a box is moved by its id, whatever stands beside it in the table.
-        jitter: standard deviation as a share of the box's width (x) or height (y).
-        seed: another seed moves otherwise.
-
-    Returns:
-        float [N, 4] inside the frame; a tiny box may end before it starts.
-    """
-    seeds = [int(content_id(seed, "rough", box_id), 16) for box_id in box_ids]
-    draws = [np.random.default_rng(each).normal(size=4) for each in seeds]
-    noise = np.clip(np.array(draws).reshape(-1, 4), -2, 2) * jitter
-    sides = np.tile(corners[:, 2:] - corners[:, :2], 2)
-    return np.clip(corners + noise * sides, 0, 100)
-
-
 def spatial(
-    boxes: pd.DataFrame, videos: pd.DataFrame, *, grid: int, min_percent: float, jitter: float, seed: int
+    boxes: pd.DataFrame, videos: pd.DataFrame, *, grid: int, min_percent: float
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Ask where a hand or an object is in one frame.
 
     Args:
         boxes, videos: tables of components/records.py; boxes in percent of the frame.
-        grid: answers are multiples of this percentage.
-        jitter, seed: answers are `rough` by this; the target, which rewards and evaluation read, keeps the exact box.
+        grid: answers are multiples of this percentage; the target, which rewards and evaluation read, stays exact.
         min_percent: boxes whose shorter side is below this are rejected.
 
     Returns:
@@ -57,8 +36,7 @@ def spatial(
     frame = boxes.merge(videos[["video_id", "view", "fps"]], on="video_id", how="left")
     corners = np.array(frame["box_xyxy"].tolist(), dtype=np.float64).reshape(-1, 4)
     sides = np.minimum(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
-    taught = rough(corners, frame["box_id"], jitter=jitter, seed=seed)
-    answers = [spatial_answer(name, tuple(box), grid) for name, box in zip(frame["name"], taught, strict=True)]
+    answers = [spatial_answer(name, tuple(box), grid) for name, box in zip(frame["name"], corners, strict=True)]
     on_grid = np.array([parse_box(split_think_answer(answer)[1]) is not None for answer in answers], dtype=bool)
     reason = np.select(
         [

@@ -109,8 +109,7 @@ def test_prompts_follow_the_order_of_the_steps(tiny_data):
     assert [row["prompt"][0]["content"] for row in prompts] == [sample["question"] for sample in drawn]
     boxes = [list(row["sample"]["target"]["box_xyxy"]) for row in prompts]
     assert boxes == [list(sample["target"]["box_xyxy"]) for sample in drawn]
-    # the answer that is taught earns the full format reward and, being rough, much of the overlap
+    # the answer that is taught earns the full format reward and, but for its grid, the whole overlap
     batch = columns([sample["answer"] for sample in drawn], drawn)
     assert reward_function("format")(**batch) == [1.0] * 12
-    overlaps = reward_function("box_iou")(**batch)
-    assert min(overlaps) > 0 and 0.5 < np.mean(overlaps) < 0.9
+    assert min(reward_function("box_iou")(**batch)) > 0.6
