@@ -72,6 +72,7 @@ def measure(job: Job, checkpoint: Path, stop: Stop, *, named: Sequence[str] = ()
 
     Args:
         named: tasks to measure; all of params/eval.yaml where none is named.
+        threads: of the process; with fewer than there are cores, it leaves those to the training beside it.
 
     Raises:
         StageFailed: it failed; with the last lines of its log.
@@ -79,6 +80,7 @@ def measure(job: Job, checkpoint: Path, stop: Stop, *, named: Sequence[str] = ()
     (checkpoint / "evaluation" / "key.txt").unlink(missing_ok=True)
     command = [sys.executable, "-m", "components.evaluate", "--checkpoint", str(checkpoint)]
     command += ["--tasks", *named] if named else []
+    command += ["--background"] if threads < tasks.cores() else []
     launch.supervise(
         [*command, "--data", str(tasks.DATA), "--params", str(tasks.EVALUATION)],
         launch.environment(job.root, threads=threads),

@@ -62,6 +62,7 @@ parser = argparse.ArgumentParser()
 for name in ("checkpoint", "data", "params"):
     parser.add_argument("--" + name)
 parser.add_argument("--tasks", nargs="*")
+parser.add_argument("--background", action="store_true")
 folder = Path(parser.parse_args().checkpoint) / "evaluation"
 folder.mkdir(exist_ok=True)
 entry = dict(value=0.9, lo=0.8, hi=1.0, blind=0.2, chance=0.2, n=9, learned=True, difference_lo=0.6)

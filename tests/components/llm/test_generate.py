@@ -85,7 +85,11 @@ def test_never_more_calls_under_way_than_allowed(server, generate, bound):
     assert len(server.calls) == 12
 
 
-@pytest.mark.parametrize("trouble", [status(500), status(429), status(503, "<html>"), drop, cut_json], ids=str)
+@pytest.mark.parametrize(
+    "trouble",
+    [status(500), status(429), status(503, "<html>"), drop, cut_json],
+    ids=["500", "429", "503", "drop", "cut_json"],
+)
 def test_what_passes_is_tried_again_with_growing_waits(server, generate, clock, ledger_path, trouble):
     server.script = [trouble] * 3
     assert values(generate(ask("one"))) == WORDS[:1]
