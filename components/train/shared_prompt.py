@@ -22,7 +22,7 @@ def same_prompt(prompts: Sequence[Sequence[int]], frames: Sequence[Tensor | None
     """Give the rows of each prompt, in the order in which the prompts come: same tokens, and same frames to the bit."""
     rows: dict[tuple, list[int]] = {}
     for row, (ids, shown) in enumerate(zip(prompts, frames, strict=True)):
-        seen = None if shown is None else hashlib.sha256(shown.cpu().numpy()).digest()
+        seen = None if shown is None else hashlib.sha256(shown.cpu().contiguous().numpy()).digest()
         rows.setdefault((tuple(ids), seen), []).append(row)
     return list(rows.values())
 

@@ -21,7 +21,8 @@ WIDTH = 7
 @pytest.fixture
 def rows(model, processor):
     generator = torch.Generator().manual_seed(3)
-    shown = [torch.randn(count, 3, 64, 64, generator=generator) for count in FRAMES]
+    # channels last in memory, as `normalise` leaves them
+    shown = [torch.randn(count, 64, 64, 3, generator=generator).permute(0, 3, 1, 2) for count in FRAMES]
     texts = [
         prompt(layout(model.config, "ego", count), question) for count, question in zip(FRAMES, QUESTIONS, strict=True)
     ]
