@@ -119,8 +119,8 @@ def settings(root: Path, *, threads: int) -> dict[str, str]:
         # threads that wait spin for some microseconds, not milliseconds: an evaluation shares the cores
         "GOMP_SPINCOUNT": "30000",
         "TORCH_EXTENSIONS_DIR": str(root / ".cache" / "torch_extensions"),
-        # a step frees and asks again for tensors of some MB all the time: glibc would hand them back to the kernel, and
-        # clearing their pages anew cost a tenth of a step
+        # a step frees and asks again for tensors of some MB all the time: glibc would hand them back to the kernel,
+        # which clears their pages anew
         "MALLOC_MMAP_THRESHOLD_": str(2**30),
         "MALLOC_TRIM_THRESHOLD_": str(2**32),
         # DeepSpeed compiles Muon's few small products, which takes longer than they do

@@ -1,7 +1,7 @@
 """DeepSpeed's launcher of one node's ranks, without MLflow.
 
-Its package imports MLflow where that is installed, for a tuner that nobody runs: two seconds before each stage. The
-ranks are processes of their own and import it as usual.
+Its package imports MLflow where that is installed, for a tuner that nobody runs: one to two seconds before each
+stage. The ranks are processes of their own and import it as usual.
 """
 
 import runpy

@@ -75,7 +75,8 @@ def measure(shared: bool, steps: int) -> dict:
     build.register()
     recipe = params.load(ROOT / "params/recipes/miniature.yaml", params.Recipe)
     stage = next(stage for stage in recipe.stages if stage.algorithm == "grpo")
-    stage = stage.model_copy(update={"steps": steps, "save_steps": steps + 1, "ranks": 1})
+    grouped = stage.grpo.model_copy(update={"group": 8})
+    stage = stage.model_copy(update={"steps": steps, "save_steps": steps + 1, "ranks": 1, "batch": 32, "grpo": grouped})
     if not shared:
         grpo.OrderedGRPOTrainer.__bases__ = (GRPOTrainer,)
         EgoflowModel._encode_once = lambda self, tubelets, view: self.encode(tubelets.flatten(0, 1), view)

@@ -1,5 +1,7 @@
 import json
 import math
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -127,3 +129,12 @@ def test_frames_of_another_sampling_are_refused(checkpoint, tiny_data, settings)
     (checkpoint / "stage.json").write_text(json.dumps(stage | {"frames_contract": "0" * 64}))
     with pytest.raises(ContractError, match="expected is 000000000000"):
         evaluate(checkpoint, tiny_data, settings, tasks=["qa"])
+
+
+def test_an_evaluation_in_the_background_lets_others_go_first():
+    told = "import os; from components.evaluate import step_back; step_back(); print(os.nice(0))"
+    # a session of its own, as a flow starts it: this test must not slow the others
+    done = subprocess.run(
+        [sys.executable, "-c", told], capture_output=True, text=True, check=True, start_new_session=True
+    )
+    assert done.stdout.split() == ["19"]
