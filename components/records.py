@@ -160,6 +160,7 @@ PREDICTION = pa.schema(
 )
 REJECT = pa.schema([("step", pa.string()), ("row_id", pa.string()), ("reason", pa.string()), ("detail", pa.string())])
 
+VIDEOS = ("annotations/videos", "media/videos")  # those that are there belong together; the first always is
 SCHEMAS = {
     "videos": VIDEO,
     "narrations": NARRATION,
@@ -228,3 +229,13 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
             "components/records.py; rerun `dvc repro`"
         )
     return table
+
+
+def read_videos(data_dir: Path) -> pa.Table:
+    """Read the tables of VIDEOS below the data folder as one.
+
+    Raises:
+        ValueError: as `read_table`; the first of them is missing.
+    """
+    first, *others = (data_dir / f"{name}.parquet" for name in VIDEOS)
+    return pa.concat_tables([read_table(path, VIDEO) for path in (first, *filter(Path.is_file, others))])

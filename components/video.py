@@ -1,5 +1,7 @@
 """The one door to video files: probing, sampling, decoding (decord, PyAV behind it) and writing.
 
+A folder of images is a video too (components/frame_folder.py).
+
 The sampling rule is here once, for training, rollouts and evaluation; `contract` says what it was, and its digest is
 stored with the frames and checked by whoever reads them.
 """
@@ -9,14 +11,15 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from components import frame_folder
 from components.guard import Guard, GuardError
+from components.video_write import write as write
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +68,11 @@ def probe(path: Path) -> Probe:
     """
     import av
 
+    if path.is_dir():
+        count = len(frame_folder.files(path))
+        if count == 0:
+            raise VideoError(f"{path}: the folder holds no image")
+        return Probe(count / frame_folder.FPS, frame_folder.FPS, count)
     try:
         # what a title holds is nothing to us, and need not be UTF-8
         with av.open(str(path), metadata_errors="replace") as container:
@@ -73,6 +81,8 @@ def probe(path: Path) -> Probe:
                 raise VideoError(f"{path}: holds no video stream")
             fps = float(stream.average_rate)
             duration_s = float(stream.duration * stream.time_base) if stream.duration else 0.0
+            if not duration_s and container.duration:  # WebM gives no length of a stream, only its own
+                duration_s = container.duration / av.time_base
             frames = stream.frames or round(duration_s * fps)
             uneven_s = _uneven_s(stream, fps)
     except av.FFmpegError as error:
@@ -161,6 +171,8 @@ def decode(path: Path, indices: np.ndarray, *, size_px: int) -> np.ndarray:
         VideoError: no decoder reads it, or it holds fewer frames than asked (names path, decoder and cause).
     """
     wanted, back = np.unique(np.asarray(indices, dtype=np.int64), return_inverse=True)
+    if Path(path).is_dir():
+        return _decode_folder(Path(path), wanted, size_px)[back]
     if not Path(path).is_file():
         raise VideoError(f"{path}: no such file")
     try:
@@ -188,6 +200,14 @@ def decode_guarded(path: Path, indices: np.ndarray, *, size_px: int, guard: Guar
 
 def _decode_call(path: Path, indices: np.ndarray, size_px: int) -> np.ndarray:
     return decode(path, indices, size_px=size_px)
+
+
+def _decode_folder(path: Path, wanted: np.ndarray, size_px: int) -> np.ndarray:
+    try:
+        frames = frame_folder.read(path, wanted)
+    except OSError as error:
+        raise VideoError(f"{path}: {error}") from error
+    return np.concatenate([_resize(frame[None], size_px) for frame in frames])
 
 
 def _decode_decord(path: Path, wanted: np.ndarray) -> np.ndarray:
@@ -234,35 +254,6 @@ def _resize(frames: np.ndarray, size_px: int) -> np.ndarray:
     if frames.shape[1:3] == (size_px, size_px):
         return frames
     return np.stack([cv2.resize(frame, (size_px, size_px), interpolation=cv2.INTER_AREA) for frame in frames])
-
-
-def write(path: Path, frames: Iterable[np.ndarray], *, fps: int, size_px: int) -> None:
-    """Encode square RGB frames as h264; the same frames give the same bytes on the same machine.
-
-    Args:
-        frames: uint8 arrays [size_px, size_px, 3].
-    """
-    import av
-    import cv2
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # a rename at the end: a killed run leaves no half file that looks whole
-    partial = path.with_suffix(".partial.mp4")
-    # ultrafast and no B-frames: rendering should cost more than encoding; one thread, so that frames are repeatable
-    options = {"crf": "16", "preset": "ultrafast", "bf": "0"}
-    with av.open(str(partial), "w", options={"fflags": "+bitexact"}) as container:
-        stream = container.add_stream("libx264", rate=fps, options=options)
-        stream.width = stream.height = size_px
-        stream.pix_fmt = "yuv420p"
-        stream.gop_size = 8
-        stream.thread_count = 1
-        # no copy of the pixels, but heights in steps of four only
-        wrap = av.VideoFrame.from_ndarray if size_px % 4 else av.VideoFrame.from_numpy_buffer
-        for frame in frames:
-            yuv = cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420)  # twice as fast as the encoder's own conversion
-            container.mux(stream.encode(wrap(yuv, format="yuv420p")))
-        container.mux(stream.encode(None))
-    partial.rename(path)
 
 
 def contract(*, size_px: int, image_frames: int, clip_frames: int, window_frames: int, jpeg_quality: int) -> dict:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from components import params
 
-STEPS = ("annotations", "clips", "egoit", "egore", "dataset", "frames")
+STEPS = ("annotations", "media", "clips", "egoit", "egore", "dataset", "frames")
 
 log = logging.getLogger(__name__)
 
@@ -71,15 +71,10 @@ def run(step: str, parameters: params.Data, data_dir: Path) -> dict:
 
 
 def _judge(step: str, data_dir: Path) -> None:
-    import pyarrow.parquet as pq
-
     from components.data import validate
-    from components.data.contracts.tables import LEAVES, REFERS_TO
+    from components.data.contracts import batches
 
-    paths = [*(f"{step}/{name}" for name in LEAVES[step]), *REFERS_TO[step]]
-    # read as they are: a wrong schema is for the contract to tell
-    tables = {path: pq.read_table(data_dir / f"{path}.parquet") for path in paths}
-    index = validate.check(step, tables, docs_dir=data_dir / "gx")
+    index = validate.check(step, batches.load(step, data_dir), docs_dir=data_dir / "gx")
     log.info("%s: every expectation holds; Data Docs: %s", step, index)
 
 

@@ -1,6 +1,6 @@
-"""The figures that Exo2Ego prints of Ego-ExoClip (arXiv 2503.09143, collected in systems §1.1-1.2), in one place.
+"""The figures that Exo2Ego prints of its data (arXiv 2503.09143, collected in systems §1.1-1.2), in one place.
 
-They are of the corpus on the training takes of Ego-Exo4D: validation and test videos are left out of it.
+Those of Ego-ExoClip are of the corpus on the training takes of Ego-Exo4D: validation and test videos are left out.
 """
 
 from __future__ import annotations
@@ -37,4 +37,12 @@ FIGURES = (
     Figure("under_1s_percent", "clips under 1 s", 82.0, "%", digits=1),
     Figure("longest_s", "longest clip", 70.43, "s", digits=2),
     Figure("words", "words of a narration", 10.98, "words", spread=3.16, digits=2),
+)
+EGOIT = (  # records of each source, thousands rounded
+    Figure("egotimeqa", "EgoTimeQA: questions", 303_000),
+    Figure("openeqa", "OpenEQA: questions", 1_600),
+    Figure("ssv2", "SSv2: actions", 221_000),
+    Figure("egtea", "EGTEA: actions", 15_000),
+    Figure("egoexolearn", "EgoExoLearn: captions", 45_000),
+    Figure("total", "together", 586_000),
 )

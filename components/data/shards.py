@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from rich.progress import Progress
 
-from components import video
+from components import frame_folder, video
 from components.guard import Guard, GuardError
 
 WORKERS = 2
@@ -152,8 +152,11 @@ def _decode_all(
 def _content(root: Path, relative: str) -> str:
     """Give the digest of a video's bytes (times of change would make shards differ from machine to machine)."""
     try:
-        with video.inside(root, relative).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        path, digest = video.inside(root, relative), hashlib.sha256()
+        for part in frame_folder.files(path) if path.is_dir() else [path]:
+            with part.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
     except (video.VideoError, OSError):  # decoding will say what is wrong with it
         return "unreadable"
 

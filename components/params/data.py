@@ -99,6 +99,10 @@ class EgoIT(Strict):
     """Instruction templating (systems §1.2)."""
 
     instructions_per_dataset: int = Field(ge=1)
+    open_share: float = Field(
+        ge=0, le=1, description="share of the labelled clips whose action is asked without options"
+    )
+    rates: dict[str, float] = Field(description="source -> share of its records that is kept; 1.0 where none is given")
 
 
 class EgoRe(Strict):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from components import prompts
-from components.data import egoit
+from components.data import by_hand
 from components.data.egore import cot, long, short
 from components.models.configuration import EgoflowConfig
 from components.models.processing import layout
@@ -36,8 +36,12 @@ TASKS = {
     "window": {"times": 0.35, "ground_temporal": 0.25, "when": 0.35, "long": 0.05},
     "image": {"boxes": 0.25, "ground_spatial": 0.5, "place": 0.25},
 }
-CAPTIONING = [text for texts in egoit.CAPTIONING.values() for text in texts]
-RECOGNITION = [text for texts in egoit.RECOGNITION.values() for text in texts]
+CAPTIONING = [text for texts in by_hand.CAPTIONING.values() for text in texts]
+RECOGNITION = by_hand.RECOGNITION  # by source: their answers differ
+RECOGNITION_SHARES = {"egoexolearn": 0.6, "ssv2": 0.2, "egtea": 0.2}
+QUESTIONS = [text for texts in by_hand.QUESTIONS.values() for text in texts]
+INSTRUCTIONS = [*CAPTIONING, *(text for texts in RECOGNITION.values() for text in texts), *QUESTIONS]
+INSTRUCTED = 0.1  # share of the plain questions about a clip that an instruction stands before
 IDLE = "nothing"  # an empty bag would leave the bare time, which then outshouts every real step
 Bag = list[tuple[str, float]]  # words and weights of one placeholder
 
@@ -110,10 +114,19 @@ def _clip(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: Ru
         if task == "cot":
             return Turn(task, cot.question(qa), prompts.think_answer(cot.thought(facts, qa), qa.answer))
         if rng.random() < 0.15:
-            return Turn(task, str(rng.choice(RECOGNITION)), facts.verb)
+            source = str(rng.choice(list(RECOGNITION_SHARES), p=list(RECOGNITION_SHARES.values())))
+            return Turn(task, str(rng.choice(RECOGNITION[source])), label(source, facts))
+        if rng.random() < INSTRUCTED:
+            return Turn(task, f"{rng.choice(QUESTIONS)} {qa.question}", qa.answer)
         return Turn(task, qa.question, qa.answer)
 
     return layout(config, view, steps * config.tubelet_frames, guidance=guidance), bags, ask
+
+
+def label(source: str, facts: prompts.Facts) -> str:
+    """Say what a clip shows as a source of action recognition labels it."""
+    said = {"ssv2": f"{facts.verb} the {facts.object}", "egtea": f"{facts.verb} {facts.type}"}
+    return said.get(source, facts.verb)
 
 
 def _cells(take: Take, event: Event, time_s: float, side: int, rng: np.random.Generator) -> list[Bag]:
