@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[3]
-STEPS = ["world", "annotations", "clips", "statistics", "egoit", "egore", "dataset", "frames"]
+STEPS = ["world", "annotations", "media", "clips", "egoit", "statistics", "egore", "dataset", "frames"]
 
 
 def dvc(project: Path, *command: str) -> subprocess.CompletedProcess:

@@ -8,7 +8,7 @@ import pytest
 from components import params, prompts, records
 from components.data.egore import cot, long, short
 from components.models.configuration import EgoflowConfig
-from components.models.processing import ANSWER_TAGS, SPECIAL_TOKENS
+from components.models.processing import ANSWER_TAGS, SPECIAL_TOKENS, build_tokenizer
 from components.train import stages, text, world_text
 from components.train.world_text import Rules, TextSample, Turn
 from components.world.render import ego_shapes
@@ -97,9 +97,12 @@ def is_true_of_event(turn: Turn, take: Take, event: Event) -> bool:
     if turn.task == "cot":
         parts = prompts.split_think_answer(turn.answer)
         return any((cot.question(qa), qa.answer) == (turn.question, parts[1]) for qa in short.questions(facts))
-    if turn.question in world_text.RECOGNITION:
-        return turn.answer == facts.verb
-    return any((qa.question, qa.answer) == (turn.question, turn.answer) for qa in short.questions(facts))
+    for source, instructions in world_text.RECOGNITION.items():
+        if turn.question in instructions:
+            return turn.answer == world_text.label(source, facts)
+    instruction = next((said for said in world_text.QUESTIONS if turn.question.startswith(f"{said} ")), "")
+    question = turn.question.removeprefix(f"{instruction} ")
+    return any((qa.question, qa.answer) == (question, turn.answer) for qa in short.questions(facts))
 
 
 def test_clips_tell_one_event_of_the_script(config, seen):
@@ -195,6 +198,16 @@ def test_the_vocabulary_covers_what_the_data_graph_writes(encode, tiny_data):
     lines |= {choice for sample in samples for choice in sample["target"]["choices"] or ()}
     assert len(lines) > 100
     assert {line: words for line in lines if (words := encode(line))} == {}
+
+
+def test_every_word_of_an_instruction_is_learned_from_the_text(config, data):
+    """The tokenizer has every word of INSTRUCTIONS; a word that no text says would have an embedding of noise."""
+    turns = [turn for sample in text.held_out(config, data, 1500, seed=0) for turn in sample.turns]
+    said = build_tokenizer([f"{turn.question} {turn.answer}" for turn in turns]).get_vocab()
+    written = build_tokenizer(world_text.INSTRUCTIONS).get_vocab()
+    assert {*written} - {*said} == set()
+    asked = {turn.question for turn in turns}
+    assert asked >= {text for texts in world_text.RECOGNITION.values() for text in texts}
 
 
 def test_an_unknown_word_would_be_noticed(encode):
