@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from components import records
 from components.data import frames
-from components.data.contracts import sample
+from components.data.contracts import quality, sample
 from components.data.contracts.rules import (
     Contract,
     Rule,
@@ -30,8 +30,9 @@ LEAVES = {  # step -> its tables
     "egore": ("samples", "rejects"),
     "dataset": ("samples", "rejects"),
     "frames": ("index", "rejects"),
+    "quality": ("types",),
 }
-SCHEMAS = {**records.SCHEMAS, "index": frames.INDEX}
+SCHEMAS = {**records.SCHEMAS, "index": frames.INDEX, "types": quality.TYPES}
 REFERS_TO = {  # step -> tables of earlier steps that its ids point into
     "annotations": (),
     "clips": ("annotations/videos", "annotations/narrations"),
@@ -39,10 +40,11 @@ REFERS_TO = {  # step -> tables of earlier steps that its ids point into
     "egore": ("annotations/videos", "annotations/intervals", "annotations/boxes", "clips/clips"),
     "dataset": ("annotations/videos", "annotations/intervals", "annotations/boxes", "clips/clips"),
     "frames": ("dataset/samples",),
+    "quality": (),
 }
 KEYS = {"videos": "video_id", "narrations": "narration_id", "boxes": "box_id", "intervals": "interval_id"}
 KEYS |= {"captions": "caption_id", "questions": "question_id", "point_narrations": "narration_id"}
-KEYS |= {"clips": "clip_id", "samples": "sample_id", "index": "sample_id", "rejects": "row_id"}
+KEYS |= {"types": "type", "clips": "clip_id", "samples": "sample_id", "index": "sample_id", "rejects": "row_id"}
 _IDS_REPEAT = ("rejects", "index")
 PARENTS = ("videos", "intervals", "boxes", "clips")
 _LEAVES_ROOT = r"^[/~]|\\|^[A-Za-z]:|(?:^|/)\.\.(?:/|$)"
@@ -129,6 +131,10 @@ def _index(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:
     return frame, [*among(stream=frames.STREAMS), *sentences(frame)]
 
 
+def _types(table: pa.Table, _: Known) -> tuple[pd.DataFrame, list[Rule]]:
+    return quality.rules(table)
+
+
 def _rejects(table: pa.Table, _: Known) -> tuple[pd.DataFrame, list[Rule]]:
     return table.to_pandas(), present("step", "row_id", "reason")
 
@@ -144,6 +150,7 @@ _RULES = {
     "clips": _clips,
     "samples": _samples,
     "index": _index,
+    "types": _types,
     "rejects": _rejects,
 }
 
@@ -166,9 +173,7 @@ def schema(tables: dict[str, pa.Table]) -> Contract:
 
 def _splits(tables: list[pa.Table]) -> Contract:
     """A take in two splits would let training see the test."""
-    pairs = pa.concat_tables(
-        [table.select(["take_id", "split"]) for table in tables if "take_id" in table.schema.names]
-    )
+    pairs = pa.concat_tables([table.select(["take_id", "split"]) for table in tables])
     splits = pairs.to_pandas().groupby("take_id")["split"].nunique().rename("splits").reset_index()
     return Contract(splits, "take_id", between("splits", 1, 1))
 
@@ -181,7 +186,7 @@ def contracts(step: str, tables: dict[str, pa.Table]) -> dict[str, Contract]:
         tables: "step/table" -> table, those in LEAVES and in REFERS_TO, with their right schemas.
 
     Returns:
-        Contracts by table name, `splits` and, for samples, `answer_positions`.
+        Contracts by table name, `splits` where a table names takes and, for samples, `answer_positions`.
     """
     own = {name: tables[f"{step}/{name}"] for name in LEAVES[step]}
     referred = {path.split("/")[1]: tables[path] for path in REFERS_TO[step]}
@@ -195,7 +200,9 @@ def contracts(step: str, tables: dict[str, pa.Table]) -> dict[str, Contract]:
         repeats = name in _IDS_REPEAT or (name == "samples" and step != "dataset")
         ids = [] if repeats else unique(KEYS[name])
         made[name] = Contract(frame, KEYS[name], [*present(KEYS[name]), *ids, *rules])
-    made["splits"] = _splits([*referred.values(), *own.values()])
+    of_takes = [table for table in (*referred.values(), *own.values()) if "take_id" in table.schema.names]
+    if of_takes:
+        made["splits"] = _splits(of_takes)
     if "samples" in own:
         frame, rules = sample.answer_positions(own["samples"])
         made["answer_positions"] = Contract(frame, "position", rules)
