@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SOURCE = "Exo2Ego, arXiv 2503.09143"
+QA_RIGHT_PERCENT = 95.0  # of a sample of EgoRe-5M's questions, by EgoThinker (arXiv 2510.23569, systems §4.1)
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,9 @@ class EgoRe(Strict):
     """EgoRe QA generation (systems §4.1)."""
 
     short_per_clip: int = Field(ge=0, description="short-term questions drawn for each ego clip")
-    long_per_take: int = Field(ge=0, description="long-term questions drawn for each take")
+    long_min_s: float = Field(ge=0, description="shorter windows of long-term questions are rejected, seconds")
+    long_max_s: float = Field(gt=0, description="consecutive events are joined to windows of at most this, seconds")
+    long_per_window: int = Field(ge=0, description="long-term questions drawn for each window")
     cot_fraction: float = Field(
         ge=0, le=1, description="share of short-term questions that also get a chain of thought"
     )
@@ -117,6 +119,15 @@ class EgoRe(Strict):
     box_grid: int = Field(ge=1, description="box answers are multiples of this percentage")
     time_step_s: float = Field(gt=0, description="interval answers are multiples of this, seconds")
     box_min_percent: float = Field(ge=0, description="boxes whose shorter side is below this are rejected")
+
+
+class Quality(Strict):
+    """What the samples are measured against (components/data/quality)."""
+
+    benchmarks: dict[str, Path] = Field(
+        description="benchmark -> text file with a video or take on each line (id, name or path), relative to the "
+        "project root; nothing trained on may stand in one"
+    )
 
 
 class Dataset(Strict):
@@ -147,4 +158,5 @@ class Data(Strict):
     egoit: EgoIT
     egore: EgoRe
     dataset: Dataset
+    quality: Quality
     frames: Frames

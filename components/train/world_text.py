@@ -16,6 +16,7 @@ import numpy as np
 from components import prompts
 from components.data import by_hand
 from components.data.egore import cot, long, short
+from components.data.egore.qa import QA
 from components.models.configuration import EgoflowConfig
 from components.models.processing import layout
 from components.world.render import ego_shapes
@@ -25,6 +26,7 @@ FIRST_TAKE = 1_000_000  # far from the takes that are rendered
 TAKES = 6_000  # takes that the text speaks of; scripting one costs as much as learning from it
 # questions about one context: it is read once, and looking facts up is learned by the number of look-ups
 TURNS = {"clip": 4, "window": 6, "image": 5}
+BEGINNINGS = 0.02  # of the windows: what comes next can only be asked where it is not seen
 ENTRIES = 8  # of a list
 # finding an event by its slots is learned late and at once, and sooner when nothing else is read until then (measured)
 WINDOWS_FIRST = 0.38  # share of the steps
@@ -181,11 +183,12 @@ def _image(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: R
 
 
 def _window(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: Rules) -> Context:
-    """The whole take, one bag a step: the facts of what is being done."""
+    """The whole take, one bag a step: the facts of what is being done; or a beginning of it, and what comes next."""
+    begun, end_s = _beginning(take, rng) if rng.random() < BEGINNINGS else ([], take.take_s)
     steps = rules.window_frames // config.tubelet_frames
     patches = config.grid(steps) ** 2
     events = [(facts.verb, facts.colour, facts.type) for facts in map(take.facts, take.events)]
-    step_s = take.take_s / steps
+    step_s = end_s / steps
     view = "ego" if rng.random() < 0.7 else "exo"
     acting = [_during(take, (step + 0.5) * step_s) for step in range(steps)]
     bags: list[Bag] = []
@@ -199,9 +202,9 @@ def _window(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: 
     def ask(task: str) -> Turn | None:
         event = take.events[rng.integers(len(take.events))]
         facts = take.facts(event)
-        if task == "long":
-            qas = long.questions([(take.facts(e), e.start_s, e.end_s) for e in take.events])
-            return Turn(task, (qa := qas[rng.integers(len(qas))]).question, qa.answer) if qas else None
+        if task == "long" or begun:
+            qas = begun or long.questions(_told(take))
+            return Turn("long", (qa := qas[rng.integers(len(qas))]).question, qa.answer) if qas else None
         if task == "when":
             said, number = _reference(events, rng)
             event = take.events[number]
@@ -216,6 +219,17 @@ def _window(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: 
         return Turn(task, prompts.temporal_question(facts), answer)
 
     return layout(config, view, rules.window_frames), bags, ask
+
+
+def _told(take: Take) -> list[long.Event]:
+    return [(take.facts(event), event.start_s, event.end_s) for event in take.events]
+
+
+def _beginning(take: Take, rng: np.random.Generator) -> tuple[list[QA], float]:
+    """Draw a pause of the take: what is asked of all before it, nothing if there is no pause, and where that ends."""
+    asked = long.beginnings(_told(take))
+    end_s = asked[rng.integers(len(asked))][1] if asked else take.take_s
+    return [qa for qa, until_s in asked if until_s == end_s], end_s
 
 
 def _reference(events: list[tuple[str, str, str]], rng: np.random.Generator) -> tuple[str, int]:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from components import records
 from components.data import frames
-from components.data.contracts import sample
+from components.data.contracts import quality, sample
 from components.data.contracts.rules import (
     Contract,
     Rule,
@@ -31,8 +31,9 @@ LEAVES = {  # step -> its tables
     "egore": ("samples", "rejects"),
     "dataset": ("samples", "rejects"),
     "frames": ("index", "rejects"),
+    "quality": ("types",),
 }
-SCHEMAS = {**records.SCHEMAS, "index": frames.INDEX}
+SCHEMAS = {**records.SCHEMAS, "index": frames.INDEX, "types": quality.TYPES}
 EGOIT = ("annotations/captions", "annotations/questions", "media/videos")
 REFERS_TO = {  # step -> tables of earlier steps that its ids point into
     "annotations": (),
@@ -42,10 +43,11 @@ REFERS_TO = {  # step -> tables of earlier steps that its ids point into
     "egore": ("annotations/videos", "annotations/intervals", "annotations/boxes", "clips/clips"),
     "dataset": ("annotations/videos", "annotations/intervals", "annotations/boxes", "clips/clips", *EGOIT),
     "frames": ("dataset/samples",),
+    "quality": (),
 }
 KEYS = {"videos": "video_id", "narrations": "narration_id", "boxes": "box_id", "intervals": "interval_id"}
 KEYS |= {"captions": "caption_id", "questions": "question_id", "point_narrations": "narration_id"}
-KEYS |= {"clips": "clip_id", "samples": "sample_id", "index": "sample_id", "rejects": "row_id"}
+KEYS |= {"types": "type", "clips": "clip_id", "samples": "sample_id", "index": "sample_id", "rejects": "row_id"}
 _IDS_REPEAT = ("rejects", "index")
 PARENTS = ("videos", "intervals", "boxes", "clips", "captions", "questions")
 _LEAVES_ROOT = r"^[/~]|\\|^[A-Za-z]:|(?:^|/)\.\.(?:/|$)"
@@ -132,6 +134,10 @@ def _index(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:
     return frame, [*among(stream=frames.STREAMS), *sentences(frame)]
 
 
+def _types(table: pa.Table, _: Known) -> tuple[pd.DataFrame, list[Rule]]:
+    return quality.rules(table)
+
+
 def _rejects(table: pa.Table, _: Known) -> tuple[pd.DataFrame, list[Rule]]:
     return table.to_pandas(), present("step", "row_id", "reason")
 
@@ -147,6 +153,7 @@ _RULES = {
     "clips": _clips,
     "samples": _samples,
     "index": _index,
+    "types": _types,
     "rejects": _rejects,
 }
 
@@ -177,9 +184,7 @@ def contract(name: str, table: pa.Table, known: Known, *, repeats: bool = False)
 def splits(tables: list[pa.Table]) -> Contract:
     """A take in two splits would let training see the test."""
     keys = ["take_id", "split"]
-    pairs = pa.concat_tables(
-        [table.group_by(keys).aggregate([]) for table in tables if set(keys) <= set(table.schema.names)]
-    )
+    pairs = pa.concat_tables([table.group_by(keys).aggregate([]) for table in tables])
     counted = pairs.to_pandas().groupby("take_id")["split"].nunique().rename("splits").reset_index()
     return Contract(counted, "take_id", between("splits", 1, 1))
 
@@ -193,7 +198,7 @@ def contracts(step: str, tables: dict[str, pa.Table]) -> dict[str, Contract]:
             that are referred to, the ids.
 
     Returns:
-        Contracts by table name, `splits` and, for samples, `answer_positions`.
+        Contracts by table name, `splits` where a table names takes and, for samples, `answer_positions`.
     """
     own = {name: tables[f"{step}/{name}"] for name in LEAVES[step] if name not in CORPORA}
     referred: dict[str, list[pa.Table]] = {}
@@ -209,7 +214,9 @@ def contracts(step: str, tables: dict[str, pa.Table]) -> dict[str, Contract]:
         # samples of two corpora may coincide; the dataset step rejects the second one
         repeats = name in _IDS_REPEAT or (name == "samples" and step != "dataset")
         made[name] = contract(name, table, known, repeats=repeats)
-    made["splits"] = splits([*pointed_at.values(), *own.values()])
+    of_takes = [table for table in (*pointed_at.values(), *own.values()) if {"take_id", "split"} <= set(table.column_names)]
+    if of_takes:
+        made["splits"] = splits(of_takes)
     if "samples" in own:
         frame, rules = sample.answer_positions(own["samples"])
         made["answer_positions"] = Contract(frame, "position", rules)

@@ -1,4 +1,4 @@
-"""The EgoRe tables: short-term questions and thoughts on ego clips, long-term ones on takes, and grounding."""
+"""The EgoRe tables: short-term questions and thoughts on ego clips, long-term ones on windows, and grounding."""
 
 from __future__ import annotations
 
@@ -10,32 +10,14 @@ import pyarrow as pa
 
 from components import records
 from components.data import samples
-from components.data.egore import cot, grounding, long, short
-from components.data.egore.qa import QA, draw, options
+from components.data.egore import cot, grounding, short
+from components.data.egore.long_term import long_term
+from components.data.egore.qa import QA, choice, draw
 from components.params import Data
 from components.prompts import think_answer
 from components.records import content_id
 
 _COT_STEPS = 1_000_000
-
-
-def _choice(frame: pd.DataFrame, asked: list[QA], *, choices: int, seed: int) -> pd.DataFrame:
-    """Turn one question per row of `frame` (with its `parent`) into multiple choice."""
-    laid = [
-        options(qa, choices, key=content_id(seed, parent, qa.question))
-        for qa, parent in zip(asked, frame["parent"], strict=True)
-    ]
-    return frame.assign(
-        corpus="egore",
-        task="qa",
-        question_type=[qa.question_type for qa in asked],
-        question=[qa.question for qa in asked],
-        answer=[qa.answer for qa in asked],
-        kind="choice",
-        text=None,
-        choices=[list(offered) for offered, _ in laid],
-        answer_index=[index for _, index in laid],
-    )
 
 
 def _drawn(asked: list[QA], count: int, *key: object) -> list[QA]:
@@ -61,7 +43,7 @@ def short_term(
         for facts, clip in zip(ego["facts"], ego["parent"], strict=True)
     ]
     rows = ego.loc[np.repeat(ego.index, [len(asked) for asked in drawn])]
-    plain = _choice(rows, [qa for asked in drawn for qa in asked], choices=choices, seed=seed)
+    plain = choice(rows, [qa for asked in drawn for qa in asked], choices=choices, seed=seed)
     lot = [draw(_COT_STEPS, seed, "cot", *row) for row in zip(plain["parent"], plain["question"], strict=True)]
     chosen = plain[np.array(lot, dtype=np.int64) < cot_fraction * _COT_STEPS]
     asked = [QA(*row, ()) for row in chosen[["question_type", "question", "answer"]].itertuples(index=False, name=None)]
@@ -73,58 +55,6 @@ def short_term(
         ],
     )
     return pd.concat([plain, thoughts], ignore_index=True), rejected
-
-
-def _incomplete(events: pd.DataFrame, rejects: pd.DataFrame) -> np.ndarray:
-    """Say of each event why its window is not fully known: what follows and how many there are cannot be told there.
-
-    A rejected annotation has the row id "take/annotation" and the step "annotations/source" (components/data/sources).
-    """
-    lost = rejects["step"].str.removeprefix("annotations/") + "/" + rejects["row_id"].str.split("/").str[0]
-    unparsed = events["facts"].isna().groupby(events["labels"]).transform("any")
-    missing = (events["source"] + "/" + events["take_id"]).isin(lost)
-    return np.select([unparsed, missing], ["take_has_unparsed_event", "take_has_rejected_event"], "")
-
-
-def long_term(
-    intervals: pd.DataFrame,
-    videos: pd.DataFrame,
-    rejects: pd.DataFrame,
-    *,
-    per_take: int,
-    choices: int,
-    seed: int,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Ask `per_take` long-term questions of each take over the window of its whole ego video.
-
-    Returns:
-        Samples for `samples.table`, whose parent is the video; and the ego videos whose events are not all known.
-    """
-    ego = videos.loc[videos["view"] == "ego", ["video_id", "view", "duration_s"]]
-    rows = intervals.merge(ego, on="video_id").assign(facts=lambda frame: samples.parsed(frame["text"]))
-    # sources label the same video each in their own way: their events must not be counted together
-    rows["labels"] = rows["source"] + "/" + rows["video_id"]
-    rows = rows.sort_values(["labels", "start_s", "interval_id"], kind="stable")
-    rows = rows.assign(reason=_incomplete(rows, rejects))
-    unknown = rows.drop_duplicates("labels")
-    rejected = samples.dropped(unknown, unknown["reason"], row_id="video_id", detail="source")
-    rows = rows[rows["reason"] == ""]
-    drawn = {
-        labels: _drawn(
-            long.questions(list(zip(part["facts"], part["start_s"], part["end_s"], strict=True))),
-            per_take,
-            seed,
-            labels,
-        )
-        for labels, part in rows.groupby("labels")
-    }
-    windows = rows.drop_duplicates("labels").assign(
-        frame_kind="window", start_s=0.0, end_s=lambda frame: frame["duration_s"]
-    )
-    windows = windows.assign(parent=windows["video_id"]).reset_index(drop=True)
-    windows = windows.loc[np.repeat(windows.index, [len(drawn[labels]) for labels in windows["labels"]])]
-    asked = [qa for labels in windows["labels"].unique() for qa in drawn[labels]]
-    return _choice(windows, asked, choices=choices, seed=seed), rejected
 
 
 def run(params: Data, data_dir: Path) -> dict:
@@ -143,8 +73,15 @@ def run(params: Data, data_dir: Path) -> dict:
     short_made, short_out = short_term(
         clips, per_clip=egore.short_per_clip, cot_fraction=egore.cot_fraction, choices=egore.choices, seed=seed
     )
-    long_made, long_out = long_term(
-        intervals, videos, tables["rejects"], per_take=egore.long_per_take, choices=egore.choices, seed=seed
+    long_made, long_out, long_windows = long_term(
+        intervals,
+        videos,
+        tables["rejects"],
+        min_s=egore.long_min_s,
+        max_s=egore.long_max_s,
+        per_window=egore.long_per_window,
+        choices=egore.choices,
+        seed=seed,
     )
     boxed, boxed_out = grounding.spatial(boxes, videos, grid=egore.box_grid, min_percent=egore.box_min_percent)
     timed, timed_out = grounding.temporal(intervals, videos, time_step_s=egore.time_step_s)
@@ -157,6 +94,7 @@ def run(params: Data, data_dir: Path) -> dict:
         "counts": {f"{row['task']}/{row['question_type']}": row["count_all"] for row in kinds}
         | {"rejects": dropped.num_rows},
         "ledger": [
+            long_windows,
             ("boxes", len(boxes), len(boxed), len(boxed_out)),
             ("intervals", len(intervals), len(timed), len(timed_out)),
         ],

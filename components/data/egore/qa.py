@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pandas as pd
+
 from components.records import content_id
 
 
@@ -47,3 +49,23 @@ def options(qa: QA, count: int, *, key: str) -> tuple[tuple[str, ...], int]:
         )
     position = draw(len(false) + 1, key, "position")
     return (*false[:position], qa.answer, *false[position:]), position
+
+
+def choice(frame: pd.DataFrame, asked: list[QA], *, choices: int, seed: int) -> pd.DataFrame:
+    """Turn one question per row of `frame` (with its `parent`, `start_s` and `end_s`) into multiple choice."""
+    keys = ["parent", "start_s", "end_s"]
+    laid = [
+        options(qa, choices, key=content_id(seed, *row, qa.question))
+        for qa, row in zip(asked, frame[keys].itertuples(index=False, name=None), strict=True)
+    ]
+    return frame.assign(
+        corpus="egore",
+        task="qa",
+        question_type=[qa.question_type for qa in asked],
+        question=[qa.question for qa in asked],
+        answer=[qa.answer for qa in asked],
+        kind="choice",
+        text=None,
+        choices=[list(offered) for offered, _ in laid],
+        answer_index=[index for _, index in laid],
+    )

@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[3]
-STEPS = ["world", "annotations", "media", "clips", "egoit", "statistics", "egore", "dataset", "frames"]
+STEPS = ["world", "annotations", "media", "clips", "egoit", "statistics", "egore", "dataset", "quality", "frames"]
 
 
 def dvc(project: Path, *command: str) -> subprocess.CompletedProcess:
@@ -70,9 +70,9 @@ def test_what_a_change_reruns(project):
     assert ran(dvc(project, "repro", "--dry")) == ["frames"]
     change_params(project, frames={"jpeg_quality": 95}, clips={"min_frames": 3})
     assert ran(dvc(project, "repro", "--dry")) == ["clips"]
-    change_params(project, clips={"min_frames": 2}, egore={"long_per_take": 1})
+    change_params(project, clips={"min_frames": 2}, egore={"long_per_window": 1})
     done = dvc(project, "repro")
-    assert ran(done) == ["egore", "dataset", "frames"], done.stdout + done.stderr
+    assert ran(done) == ["egore", "dataset", "quality", "frames"], done.stdout + done.stderr
 
 
 @pytest.mark.slow

@@ -115,7 +115,8 @@ def test_clips_tell_one_event_of_the_script(config, seen):
 def is_true_of_window(turn: Turn, take: Take) -> bool:
     events = [(take.facts(event), event.start_s, event.end_s) for event in take.events]
     if turn.task == "long":
-        return any((qa.question, qa.answer) == (turn.question, turn.answer) for qa in long.questions(events))
+        asked = [*long.questions(events), *(qa for qa, _ in long.beginnings(events))]
+        return any((qa.question, qa.answer) == (turn.question, turn.answer) for qa in asked)
     if turn.task == "times":
         entries = [entry.rsplit(maxsplit=2) for entry in turn.answer.split(" ; ")]
         told = [(named_by(take, words), (float(start), float(end))) for words, start, end in entries]
@@ -129,6 +130,27 @@ def test_windows_tell_when_things_happen_in_the_script(config, seen):
     for index in range(SAMPLES):
         sample = world_text.sample(config, "window", 5, index, RULES)
         assert all(is_true_of_window(turn, seen.take) for turn in sample.turns), sample.turns
+
+
+def test_what_comes_next_is_asked_where_it_is_not_seen(config, seen, monkeypatch):
+    monkeypatch.setattr(world_text, "BEGINNINGS", 1.0)
+    foreseen = 0
+    for index in range(SAMPLES):
+        sample = world_text.sample(config, "window", 5, index, RULES)
+        events = [(seen.take.facts(event), event.start_s, event.end_s) for event in seen.take.events]
+        shown = {word for bag in sample.bags for word, _ in bag}
+        for turn in sample.turns:
+            ends = [
+                end_s
+                for qa, end_s in long.beginnings(events)
+                if (qa.question, qa.answer) == (turn.question, turn.answer)
+            ]
+            if turn.question == long.NEXT:
+                foreseen += 1
+                later = [facts.colour for facts, start_s, _ in events if start_s >= ends[0]]
+                before = {facts.colour for facts, start_s, _ in events if start_s < ends[0]}
+                assert not (set(later) - before) & shown
+    assert foreseen > SAMPLES / 4
 
 
 def boxes_at(take: Take, time_s: float) -> dict[str, np.ndarray]:

@@ -55,6 +55,7 @@ def test_counting_questions_count(events):
         if qa.question == "how many different objects does C handle?":
             assert int(qa.answer) == len({facts.object for facts, _, _ in events})
         elif qa.question_type == "counting":
+            assert len(qa.distractors) == 3 and all(int(number) >= 0 for number in qa.distractors)
             assert int(qa.answer) == sum(f"C {facts.verb} " in qa.question for facts, _, _ in events)
 
 
@@ -69,6 +70,62 @@ def test_a_repeated_event_is_never_referred_to():
     cut = Facts("cuts", "red", "fish")
     events = [(cut, 0.0, 1.0), (Facts("washes", "red", "fish"), 2.0, 3.0), (cut, 4.0, 5.0)]
     assert [qa for qa in long.questions(events) if qa.question_type == "sequence"] == []
+
+
+@given(EVENTS)
+def test_summaries_differ_from_the_truth_in_order_or_in_one_event(events):
+    said = [long.phrase(facts) for facts, _, _ in events]
+    for qa in (qa for qa in long.questions(events) if qa.question_type == "summary"):
+        told = qa.answer.split(", ")
+        assert [phrase for phrase in said if phrase in told] == told and len(told) <= 5
+        changed, reordered, both = (option.split(", ") for option in qa.distractors)
+        assert sorted(reordered) == sorted(told) and reordered != told
+        assert len(set(changed) - set(told)) == 1 and not set(changed) - set(told) & set(said)
+        assert sorted(both) == sorted(changed) and both != changed
+
+
+def test_reasons_are_the_pick_up_and_the_freed_hand():
+    cup, bowl = ("red", "cup"), ("blue", "bowl")
+    done = [
+        ("picks up", *cup, "left"),
+        ("washes", *bowl, "right"),
+        ("puts down", *cup, "left"),
+        ("cuts", *bowl, "left"),
+    ]
+    events = [(Facts(*facts), 3.0 * number, 3.0 * number + 2) for number, facts in enumerate(done)]
+    asked = {qa.question: qa for qa in long.questions(events) if qa.question_type == "reasoning"}
+    assert {question: qa.answer for question, qa in asked.items()} == {
+        "C puts down something. what made that possible?": "picks up the red cup",
+        "C cuts something with the left hand. what made that hand free?": "puts down the red cup",
+    }
+    for qa in asked.values():  # the words must not tell: every option says the same verb
+        assert {option.split(" the ")[0] for option in qa.distractors} == {qa.answer.split(" the ")[0]}
+        assert "red cup" not in qa.question
+
+
+def test_no_cause_is_asked_for_that_is_not_in_the_window():
+    down, cut = Facts("puts down", "red", "cup", "left"), Facts("cuts", "blue", "bowl", "right")
+    held_before = [(down, 0.0, 2.0), (cut, 3.0, 5.0)]
+    no_hand = [(Facts("puts down", "red", "cup"), 0.0, 2.0), (Facts("cuts", "blue", "bowl", "left"), 3.0, 5.0)]
+    for events in (held_before, no_hand):
+        assert [qa for qa in long.questions(events) if qa.question_type == "reasoning"] == []
+
+
+@given(EVENTS)
+def test_a_prediction_ends_in_the_pause_before_its_answer(events):
+    for qa, end_s in long.beginnings(events):
+        if qa.question_type == "prediction":
+            coming = [facts for facts, start_s, _ in events if start_s > end_s]
+            assert qa.answer == long.phrase(coming[0]) and qa.answer not in qa.distractors
+            assert not any(start_s <= end_s <= last_s for _, start_s, last_s in events)
+
+
+def test_nothing_is_predicted_without_a_pause():
+    facts = [Facts("cuts", "red", "fish"), Facts("washes", "red", "fish"), Facts("opens", "blue", "box")]
+    close = [(fact, 2.0 * number, 2.0 * number + 1.8) for number, fact in enumerate(facts)]
+    assert long.beginnings(close) == []
+    at_once = [(facts[0], 0.0, 1.0), (facts[1], 3.0, 4.0), (facts[2], 3.2, 4.0)]
+    assert {qa.question_type for qa, _ in long.beginnings(at_once)} == {"counting"}
 
 
 @given(FACTS, st.integers(2, 8), st.text(max_size=8))
