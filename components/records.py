@@ -11,7 +11,7 @@ asks about one: rows of corpora whose media are not takes, with paths relative t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -222,13 +222,32 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise ValueError(f"{path} cannot be read: {error}; remove what is there and rerun `dvc repro`") from error
-    if not table.schema.equals(schema):
+        raise ValueError(_unreadable(path, error)) from error
+    _check(path, table.schema, schema)
+    return table
+
+
+def read_batches(path: Path, schema: pa.Schema, columns: list[str], *, rows: int) -> Iterator[pa.RecordBatch]:
+    """Read some columns of a Parquet table, as `read_table` does, some rows at a time."""
+    try:
+        file = pq.ParquetFile(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ValueError(_unreadable(path, error)) from error
+    with file:
+        _check(path, file.schema_arrow, schema)
+        yield from file.iter_batches(rows, columns=columns)
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    return f"{path} cannot be read: {error}; remove what is there and rerun `dvc repro`"
+
+
+def _check(path: Path, came: pa.Schema, allowed: pa.Schema) -> None:
+    if not came.equals(allowed):
         raise ValueError(
-            f"{path}: columns are {table.schema.names}, allowed are {schema.names} with the types of "
+            f"{path}: columns are {came.names}, allowed are {allowed.names} with the types of "
             "components/records.py; rerun `dvc repro`"
         )
-    return table
 
 
 def read_videos(data_dir: Path) -> pa.Table:

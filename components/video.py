@@ -125,15 +125,36 @@ def sample_frame_indices(start_s: float, end_s: float, *, fps: float, n_frames: 
     """
     if n_frames < 1 or total_frames < 1 or fps <= 0:
         raise ValueError(f"n_frames {n_frames}, total_frames {total_frames}, fps {fps}: allowed are values above 0")
-    if not 0 <= start_s < end_s or start_s * fps >= total_frames:
+    if not span_allowed(start_s, end_s, fps=fps, total_frames=total_frames):
         raise ValueError(
             f"span [{start_s}, {end_s}) s: allowed is 0 <= start < end, with start inside the {total_frames / fps:g} s "
             "of the video; mend the step that made the span"
         )
-    times_s = start_s + (np.arange(n_frames) + 0.5) * ((end_s - start_s) / n_frames)
+    of_one = (np.array([value]) for value in (start_s, end_s, fps, n_frames, total_frames))
+    return frames_of_spans(*of_one)
+
+
+def span_allowed(
+    start_s: float | np.ndarray, end_s: float | np.ndarray, *, fps: float | np.ndarray, total_frames: int | np.ndarray
+) -> bool | np.ndarray:
+    """Tell of one span or of each of many whether it is not empty and begins inside its video."""
+    return (0 <= start_s) & (start_s < end_s) & (start_s * fps < total_frames)
+
+
+def frames_of_spans(
+    start_s: np.ndarray, end_s: np.ndarray, fps: np.ndarray, n_frames: np.ndarray, total_frames: np.ndarray
+) -> np.ndarray:
+    """Choose the frames of many spans that are allowed, as `sample_frame_indices` does of one; all arrays are [spans].
+
+    Returns:
+        int64 array [sum of n_frames]: those of the first span, then of the second, and so on.
+    """
+    span = np.repeat(np.arange(len(n_frames)), n_frames)
+    number = np.arange(len(span)) - (np.cumsum(n_frames) - n_frames)[span]
+    times_s = start_s[span] + (number + 0.5) * ((end_s - start_s) / n_frames)[span]
     # a time that stands for an exact frame boundary must not fall to the frame before it by rounding
-    indices = np.floor(times_s * fps + 1e-6).astype(np.int64)
-    return np.clip(indices, 0, total_frames - 1)
+    indices = np.floor(times_s * fps[span] + 1e-6).astype(np.int64)
+    return np.clip(indices, 0, total_frames[span] - 1)
 
 
 def frames_within(start_s: float, end_s: float, *, window_s: float, n_frames: int) -> list[int]:

@@ -44,10 +44,8 @@ def change_params(project: Path, **blocks: dict) -> None:
         yaml.dump(content, file)
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
-    """A copy of the project with a few tiny takes, built once by `dvc repro`."""
-    copy = tmp_path_factory.mktemp("project")
+def build_project(copy: Path) -> Path:
+    """Copy the project into an empty folder with a few tiny takes, and build it by `dvc repro`."""
     for name in ("components", "params"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", ".dvcignore"):
@@ -58,6 +56,11 @@ def project(tmp_path_factory) -> Path:
     assert done.returncode == 0, done.stdout + done.stderr
     assert ran(done) == STEPS
     return copy
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    return build_project(tmp_path_factory.mktemp("project"))
 
 
 @pytest.mark.slow
