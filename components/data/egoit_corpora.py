@@ -59,8 +59,8 @@ def recognised(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Ask for the action of labelled clips (as `placed`): a share of them openly, the others among other labels.
 
-    Wrong labels are drawn from the records of the source, so that a label is wrong as often as it is right; what is
-    right of a clip cannot be told from the options alone.
+    Wrong labels are drawn from the records of the source, not from its list of labels: a frequent label is a frequent
+    wrong option too, and to guess it gains little.
 
     Returns:
         Samples for `samples.table`, and the records of sources without instructions.
