@@ -33,7 +33,7 @@ if __name__ == "__main__":
 """
 CLUSTER = """
 import sys, ray
-print(ray.init(num_cpus=2, include_dashboard=False, _node_ip_address="127.0.0.1").address_info["address"], flush=True)
+print(ray.init(num_cpus=2, include_dashboard=False).address_info["address"], flush=True)
 sys.stdin.read()
 """
 KILLED_AT = (0, 2, 5)
@@ -42,7 +42,8 @@ KILLED_AT = (0, 2, 5)
 def environment(**more):
     # no node of a cluster here has the project installed: its workers find it where the tests do
     path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
-    return os.environ | {"PYTHONPATH": path, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"} | more
+    ray = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+    return os.environ | {"PYTHONPATH": path} | ray | more
 
 
 def step(data_dir, given, *, last="", **more):
