@@ -98,7 +98,7 @@ def test_a_batch_is_chosen_as_its_samples_are_one_by_one(seed):
     [
         ([("a", 3.0, 3.0)], "start < end"),
         ([("b", 1.0, 2.0), ("b", 17.0, 18.0)], "inside the 16 s of the video"),
-        ([("z", 0.0, 1.0)], "video z is not in annotations/videos.parquet"),
+        ([("z", 0.0, 1.0)], "video z is in none of the tables"),
         ([("b", 1.0, 2.0)] * 3, "3 spans for 2 frames"),
         ([("b", None, 2.0)], "start < end"),
     ],
