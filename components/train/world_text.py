@@ -16,6 +16,7 @@ import numpy as np
 from components import prompts
 from components.data import egoit
 from components.data.egore import cot, long, short
+from components.data.egore.qa import QA
 from components.models.configuration import EgoflowConfig
 from components.models.processing import layout
 from components.world.render import ego_shapes
@@ -26,6 +27,8 @@ TAKES = 6_000  # takes that the text speaks of; scripting one costs as much as l
 # questions about one context: it is read once, and looking facts up is learned by the number of look-ups
 TURNS = {"clip": 4, "window": 6, "image": 5}
 ENTRIES = 8  # of a list
+AROUND = 0.25  # of the plain questions about a clip, those about what lies around the action
+CHAINED = 0.3  # of the questions about the steps of a window, those answered with a chain of thought
 # finding an event by its slots is learned late and at once, and sooner when nothing else is read until then (measured)
 WINDOWS_FIRST = 0.38  # share of the steps
 # context -> share after that, and task -> share among its questions. "when" asks by any words that name an event, in
@@ -105,15 +108,39 @@ def _clip(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: Ru
 
     def ask(task: str) -> Turn:
         qa = qas[rng.integers(len(qas))]
+        if task == "qa" and rng.random() < AROUND:
+            qa = _around(take, event, middle, rng)
         if task == "caption":
             return Turn(task, str(rng.choice(CAPTIONING)), prompts.narrate(facts))
         if task == "cot":
-            return Turn(task, cot.question(qa), prompts.think_answer(cot.thought(facts, qa), qa.answer))
+            return _chained(task, qa, [facts])
         if rng.random() < 0.15:
             return Turn(task, str(rng.choice(RECOGNITION)), facts.verb)
         return Turn(task, qa.question, qa.answer)
 
     return layout(config, view, steps * config.tubelet_frames, guidance=guidance), bags, ask
+
+
+def _chained(task: str, qa: QA, steps: list[prompts.Facts]) -> Turn:
+    return Turn(task, cot.question(qa), prompts.think_answer(cot.thought(qa, steps), qa.answer))
+
+
+def _around(take: Take, event: Event, time_s: float, rng: np.random.Generator) -> QA:
+    """Ask whether something is there, or for what is seen and not touched; the first where nothing lies by."""
+    if rng.random() < 0.5:
+        seen = ego_shapes(take, time_s)
+        touched = {shape.contact for shape in seen} | {take.facts(event).object}
+        looks = [shape.name.split() for shape in seen if shape.visible and not shape.name.endswith(" hand")]
+        kinds = [kind for _, kind in looks]
+        lying = [look for look in looks if kinds.count(look[1]) == 1 and " ".join(look) not in touched]
+        if lying:
+            return short.background(*lying[rng.integers(len(lying))])
+    item = take.items[event.item]
+    if rng.random() < 0.5:
+        return short.existence(item.colour, item.kind, there=True)
+    there = {(other.colour, other.kind) for other in take.items}
+    like = [look for look in short.alike(item.colour, item.kind) if look not in there]
+    return short.existence(*like[rng.integers(len(like))], there=False)
 
 
 def _cells(take: Take, event: Event, time_s: float, side: int, rng: np.random.Generator) -> list[Bag]:
@@ -188,7 +215,14 @@ def _window(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: 
         facts = take.facts(event)
         if task == "long":
             qas = long.questions([(take.facts(e), e.start_s, e.end_s) for e in take.events])
-            return Turn(task, (qa := qas[rng.integers(len(qas))]).question, qa.answer) if qas else None
+            told = [take.facts(e) for e in take.events]
+            chains = [(short.reason(one, then.verb), [one, then]) for one, then in short.reasons(told)]
+            chains.append((short.count(told), told))
+            number = rng.integers(len(qas) + len(chains))
+            if number >= len(qas) and rng.random() < CHAINED:
+                return _chained(task, *chains[number - len(qas)])
+            qa = [*qas, *(qa for qa, _ in chains)][number]
+            return Turn(task, qa.question, qa.answer)
         if task == "when":
             said, number = _reference(events, rng)
             event = take.events[number]

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from components import records
+from components import llm, records
 from components.data import samples
-from components.data.egore import cot, grounding, long, short
-from components.data.egore.qa import QA, draw, options
+from components.data.egore import grounding, long, prompting, segments, written
+from components.data.egore.qa import QA, options
+from components.data.egore.short_term import short_term
 from components.params import Data
-from components.prompts import think_answer
 from components.records import content_id
 
-_COT_STEPS = 1_000_000
+Made = tuple[list[pd.DataFrame], list[pd.DataFrame], list[tuple[str, int, int, int]]]  # rows, rejects, ledger
 
 
 def _choice(frame: pd.DataFrame, asked: list[QA], *, choices: int, seed: int) -> pd.DataFrame:
@@ -41,38 +42,6 @@ def _choice(frame: pd.DataFrame, asked: list[QA], *, choices: int, seed: int) ->
 def _drawn(asked: list[QA], count: int, *key: object) -> list[QA]:
     """Draw `count` of the questions by content."""
     return sorted(asked, key=lambda qa: content_id(*key, qa.question))[:count]
-
-
-def short_term(
-    clips: pd.DataFrame, *, per_clip: int, cot_fraction: float, choices: int, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Ask `per_clip` short-term questions of each ego clip; a share of them is also answered with a thought.
-
-    Returns:
-        Samples for `samples.table`, and the ego clips whose narration does not parse.
-    """
-    ego = clips[clips["view"] == "ego"]
-    ego = ego.assign(facts=samples.parsed(ego["text"]), parent=ego["clip_id"], frame_kind="clip")
-    known = ego["facts"].notna()
-    rejected = samples.dropped(ego[~known], "text_unparsed", row_id="clip_id", detail="text")
-    ego = ego[known]
-    drawn = [
-        _drawn(short.questions(facts), per_clip, seed, clip)
-        for facts, clip in zip(ego["facts"], ego["parent"], strict=True)
-    ]
-    rows = ego.loc[np.repeat(ego.index, [len(asked) for asked in drawn])]
-    plain = _choice(rows, [qa for asked in drawn for qa in asked], choices=choices, seed=seed)
-    lot = [draw(_COT_STEPS, seed, "cot", *row) for row in zip(plain["parent"], plain["question"], strict=True)]
-    chosen = plain[np.array(lot, dtype=np.int64) < cot_fraction * _COT_STEPS]
-    asked = [QA(*row, ()) for row in chosen[["question_type", "question", "answer"]].itertuples(index=False, name=None)]
-    thoughts = chosen.assign(
-        question_type="cot",
-        question=[cot.question(qa) for qa in asked],
-        answer=[
-            think_answer(cot.thought(facts, qa), qa.answer) for facts, qa in zip(chosen["facts"], asked, strict=True)
-        ],
-    )
-    return pd.concat([plain, thoughts], ignore_index=True), rejected
 
 
 def _incomplete(events: pd.DataFrame, rejects: pd.DataFrame) -> np.ndarray:
@@ -127,29 +96,84 @@ def long_term(
     return _choice(windows, asked, choices=choices, seed=seed), rejected
 
 
+def _read(data_dir: Path) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Read the clips, and the annotations by name."""
+    names = ("videos", "narrations", "boxes", "intervals", "rejects")
+    annotations = {
+        name: records.read_table(data_dir / f"annotations/{name}.parquet", records.SCHEMAS[name]).to_pandas()
+        for name in names
+    }
+    return records.read_table(data_dir / "clips/clips.parquet", records.CLIP).to_pandas(), annotations
+
+
+def _by_rule(params: Data, clips: pd.DataFrame, annotations: dict[str, pd.DataFrame]) -> Made:
+    egore = params.egore
+    how = {"choices": egore.choices, "seed": params.seed}
+    short, short_out, ledger = short_term(
+        clips, annotations, per_clip=egore.short_per_clip, cot_fraction=egore.cot_fraction, **how
+    )
+    tables = (annotations[name] for name in ("intervals", "videos", "rejects"))
+    long, long_out = long_term(*tables, per_take=egore.long_per_take, **how)
+    return [short, long], [short_out, long_out], ledger
+
+
+def _planned(params: Data, clips: pd.DataFrame, annotations: dict[str, pd.DataFrame]) -> Made:
+    """Plan the requests to a language model; the rejects are clips and windows that it is not asked about."""
+    tables = (annotations[name] for name in ("intervals", "videos"))
+    short, short_out = segments.of_clips(clips, annotations, seed=params.seed)
+    long, long_out = segments.of_windows(segments.whole_videos(*tables), annotations["rejects"])
+    planned = written.plan(short, long, cot_fraction=params.egore.cot_fraction, seed=params.seed)
+    ego = int((clips["view"] == "ego").sum())
+    ledger = [
+        ("ego clips", ego, len(short), len(short_out)),
+        ("long windows", len(long) + len(long_out), len(long), len(long_out)),
+    ]
+    return [planned[planned["kind"].map(_counts(params)).fillna(1) > 0]], [short_out, long_out], ledger
+
+
+def _counts(params: Data) -> dict[str, int]:
+    """Give the most questions of a reply, by kind."""
+    return {prompting.SHORT: params.egore.short_per_clip, prompting.LONG: params.egore.long_per_take}
+
+
+def _by_model(params: Data, clips: pd.DataFrame, annotations: dict[str, pd.DataFrame], ledger_path: Path) -> Made:
+    (planned,), unasked, ledger = _planned(params, clips, annotations)
+    made, broken, more = written.written(
+        planned,
+        llm.settings_of(params.llm.model_dump()),
+        ledger_path=ledger_path,
+        counts=_counts(params),
+        choices=params.egore.choices,
+        seed=params.seed,
+    )
+    return [made], [*unasked, broken], [*ledger, *more]
+
+
+def requests(params: Data, data_dir: Path) -> Iterator[llm.Request]:
+    """Give the requests that the step has for a language model; rules have none, but the number is worth knowing."""
+    (planned,), _, _ = _planned(params, *_read(data_dir))
+    return prompting.requests(planned, counts=_counts(params), choices=params.egore.choices)
+
+
 def run(params: Data, data_dir: Path) -> dict:
     """Read data/clips and data/annotations, write data/egore/{samples,rejects}.parquet.
+
+    The replies of a language model stay in data/ledger/egore.jsonl.
 
     Returns:
         `counts` by task and question type, and `ledger`: (what, rows in, rows out, rejected).
     """
-    clips = records.read_table(data_dir / "clips/clips.parquet", records.CLIP).to_pandas()
-    tables = {
-        name: records.read_table(data_dir / f"annotations/{name}.parquet", records.SCHEMAS[name]).to_pandas()
-        for name in ("videos", "boxes", "intervals", "rejects")
-    }
-    videos, intervals, boxes = tables["videos"], tables["intervals"], tables["boxes"]
-    egore, seed = params.egore, params.seed
-    short_made, short_out = short_term(
-        clips, per_clip=egore.short_per_clip, cot_fraction=egore.cot_fraction, choices=egore.choices, seed=seed
-    )
-    long_made, long_out = long_term(
-        intervals, videos, tables["rejects"], per_take=egore.long_per_take, choices=egore.choices, seed=seed
-    )
+    clips, annotations = _read(data_dir)
+    if params.llm.generator == "rules":
+        asked, dropped, ledger = _by_rule(params, clips, annotations)
+    else:
+        asked, dropped, ledger = _by_model(params, clips, annotations, data_dir / "ledger/egore.jsonl")
+    videos, intervals, boxes = (annotations[name] for name in ("videos", "intervals", "boxes"))
+    egore = params.egore
     boxed, boxed_out = grounding.spatial(boxes, videos, grid=egore.box_grid, min_percent=egore.box_min_percent)
     timed, timed_out = grounding.temporal(intervals, videos, time_step_s=egore.time_step_s)
-    made = pa.concat_tables([samples.table(frame) for frame in (short_made, long_made, boxed, timed)])
-    dropped = samples.rejects("egore", [short_out, long_out, boxed_out, timed_out])
+    made = pa.concat_tables([samples.table(frame) for frame in (*asked, boxed, timed)])
+    dropped = samples.rejects("egore", [*dropped, boxed_out, timed_out])
     records.write_table(data_dir / "egore/samples.parquet", made, records.SAMPLE)
     records.write_table(data_dir / "egore/rejects.parquet", dropped, records.REJECT)
     kinds = made.group_by(["task", "question_type"]).aggregate([([], "count_all")]).to_pylist()
@@ -157,6 +181,7 @@ def run(params: Data, data_dir: Path) -> dict:
         "counts": {f"{row['task']}/{row['question_type']}": row["count_all"] for row in kinds}
         | {"rejects": dropped.num_rows},
         "ledger": [
+            *ledger,
             ("boxes", len(boxes), len(boxed), len(boxed_out)),
             ("intervals", len(intervals), len(timed), len(timed_out)),
         ],
