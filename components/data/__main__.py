@@ -32,8 +32,9 @@ def dry_run(step: str, parameters: params.Data, data_dir: Path) -> str:
     """Say what a step would ask of a language model; calls nobody and writes nothing."""
     from components import llm
     from components.data import egoit
+    from components.data.egore import build
 
-    requests_of = {"egoit": egoit.requests}
+    requests_of = {"egoit": egoit.requests, "egore": build.requests}
     if step not in requests_of:
         return f"{step} asks nothing of a language model; steps that do are {sorted(requests_of)}"
     settings = llm.settings_of(parameters.llm.model_dump())

@@ -1,6 +1,7 @@
 """Lots of takes: a step that grows with clips makes the samples of some takes at once, then joins what the lots gave.
 
-What is asked about a take depends on its own rows only, so a lot needs no more than those. It leaves a file of samples
+What is asked about a take depends on its own rows (and which false options are likely, on the other takes of its lot),
+so a lot needs no more than those. It leaves a file of samples
 and one of rejects in data/lots/<step>/<digest>, whole or not at all. The digest is of everything that the rows depend
 on: a killed step goes on with the lots it had, another input, parameter or line of code starts anew. Lots go through
 components/data/engine.py, one after another on this machine or side by side on a Ray cluster.
@@ -88,10 +89,9 @@ def run(step: Step, parameters: dict, data_dir: Path, *, rows: int = ROWS) -> Le
         for entry in done.value:
             what = entry.pop("what")
             ledger[what] = ledger.get(what, 0) + np.array(list(entry.values()))
-    for name, schema in SCHEMAS.items():
-        _join(
-            [_file(folder, lot, name) for lot in range(lots.num_rows)], data_dir / step.name / f"{name}.parquet", schema
-        )
+    for name in SCHEMAS:
+        parts = [_file(folder, lot, name) for lot in range(lots.num_rows)]
+        _join(parts, data_dir / step.name / f"{name}.parquet", SCHEMAS[name])
     shutil.rmtree(folder.parent)
     return [(what, *map(int, numbers)) for what, numbers in ledger.items()]
 
@@ -125,13 +125,13 @@ def _worker(step: Step, parameters: dict, data_dir: Path, folder: Path) -> Itera
         told = folder / f"{lot['lot']:05d}.json"
         if not told.is_file():
             tables = {
-                table: _rows(data_dir / f"{table}.parquet", _schema(table), lot["first"], lot["last"])
+                table: _rows(data_dir / f"{table}.parquet", schema(table), lot["first"], lot["last"])
                 for table in step.tables
             }
             *made, ledger = step.make(parameters, tables)
             ledger = [*((f"{table}, rows to lots", 0, len(tables[table]), 0) for table in _by_take(step)), *ledger]
-            for (name, schema), table in zip(SCHEMAS.items(), made, strict=True):
-                records.write_table(_file(folder, lot["lot"], name), table, schema)
+            for name, table in zip(SCHEMAS, made, strict=True):
+                records.write_table(_file(folder, lot["lot"], name), table, SCHEMAS[name])
             # written last and renamed: where it is, the lot is whole
             told.with_suffix(".partial").write_text(json.dumps(ledger))
             told.with_suffix(".partial").rename(told)
@@ -156,10 +156,11 @@ def _rows(path: Path, schema: pa.Schema, first: str, last: str) -> pa.Table:
 
 
 def _by_take(step: Step) -> list[str]:
-    return [table for table in step.tables if "take_id" in _schema(table).names]
+    return [table for table in step.tables if "take_id" in schema(table).names]
 
 
-def _schema(table: str) -> pa.Schema:
+def schema(table: str) -> pa.Schema:
+    """Give the schema of a table "step/name"."""
     return records.SCHEMAS[table.split("/")[1]]
 
 

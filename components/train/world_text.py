@@ -28,6 +28,8 @@ TAKES = 6_000  # takes that the text speaks of; scripting one costs as much as l
 TURNS = {"clip": 4, "window": 6, "image": 5}
 BEGINNINGS = 0.02  # of the windows: what comes next can only be asked where it is not seen
 ENTRIES = 8  # of a list
+AROUND = 0.25  # of the plain questions about a clip, those about what lies around the action
+CHAINED = 0.3  # of the questions about the steps of a window, those answered with a chain of thought
 # finding an event by its slots is learned late and at once, and sooner when nothing else is read until then (measured)
 WINDOWS_FIRST = 0.38  # share of the steps
 # context -> share after that, and task -> share among its questions. "when" asks by any words that name an event, in
@@ -111,10 +113,12 @@ def _clip(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: Ru
 
     def ask(task: str) -> Turn:
         qa = qas[rng.integers(len(qas))]
+        if task == "qa" and rng.random() < AROUND:
+            qa = _around(take, event, middle, rng)
         if task == "caption":
             return Turn(task, str(rng.choice(CAPTIONING)), prompts.narrate(facts))
         if task == "cot":
-            return Turn(task, cot.question(qa), prompts.think_answer(cot.thought(facts, qa), qa.answer))
+            return _chained(task, qa, [facts])
         if rng.random() < 0.15:
             source = str(rng.choice(list(RECOGNITION_SHARES), p=list(RECOGNITION_SHARES.values())))
             return Turn(task, str(rng.choice(RECOGNITION[source])), label(source, facts))
@@ -129,6 +133,28 @@ def label(source: str, facts: prompts.Facts) -> str:
     """Say what a clip shows as a source of action recognition labels it."""
     said = {"ssv2": f"{facts.verb} the {facts.object}", "egtea": f"{facts.verb} {facts.type}"}
     return said.get(source, facts.verb)
+
+
+def _chained(task: str, qa: QA, steps: list[prompts.Facts]) -> Turn:
+    return Turn(task, cot.question(qa), prompts.think_answer(cot.thought(qa, steps), qa.answer))
+
+
+def _around(take: Take, event: Event, time_s: float, rng: np.random.Generator) -> QA:
+    """Ask whether something is there, or for what is seen and not touched; the first where nothing lies by."""
+    if rng.random() < 0.5:
+        seen = ego_shapes(take, time_s)
+        touched = {shape.contact for shape in seen} | {take.facts(event).object}
+        looks = [shape.name.split() for shape in seen if shape.visible and not shape.name.endswith(" hand")]
+        kinds = [kind for _, kind in looks]
+        lying = [look for look in looks if kinds.count(look[1]) == 1 and " ".join(look) not in touched]
+        if lying:
+            return short.background(*lying[rng.integers(len(lying))])
+    item = take.items[event.item]
+    if rng.random() < 0.5:
+        return short.existence(item.colour, item.kind, there=True)
+    there = {(other.colour, other.kind) for other in take.items}
+    like = [look for look in short.alike(item.colour, item.kind) if look not in there]
+    return short.existence(*like[rng.integers(len(like))], there=False)
 
 
 def _cells(take: Take, event: Event, time_s: float, side: int, rng: np.random.Generator) -> list[Bag]:
@@ -203,8 +229,17 @@ def _window(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: 
         event = take.events[rng.integers(len(take.events))]
         facts = take.facts(event)
         if task == "long" or begun:
-            qas = begun or long.questions(_told(take))
-            return Turn("long", (qa := qas[rng.integers(len(qas))]).question, qa.answer) if qas else None
+            if begun:
+                qa = begun[rng.integers(len(begun))]
+                return Turn("long", qa.question, qa.answer)
+            qas, told = long.questions(_told(take)), [take.facts(e) for e in take.events]
+            chains = [(short.reason(one, then.verb), [one, then]) for one, then in short.reasons(told)]
+            chains.append((short.count(told), told))
+            number = rng.integers(len(qas) + len(chains))
+            if number >= len(qas) and rng.random() < CHAINED:
+                return _chained(task, *chains[number - len(qas)])
+            qa = [*qas, *(qa for qa, _ in chains)][number]
+            return Turn(task, qa.question, qa.answer)
         if task == "when":
             said, number = _reference(events, rng)
             event = take.events[number]

@@ -214,7 +214,9 @@ def contracts(step: str, tables: dict[str, pa.Table]) -> dict[str, Contract]:
         # samples of two corpora may coincide; the dataset step rejects the second one
         repeats = name in _IDS_REPEAT or (name == "samples" and step != "dataset")
         made[name] = contract(name, table, known, repeats=repeats)
-    of_takes = [table for table in (*pointed_at.values(), *own.values()) if {"take_id", "split"} <= set(table.column_names)]
+    of_takes = [
+        table for table in (*pointed_at.values(), *own.values()) if {"take_id", "split"} <= set(table.column_names)
+    ]
     if of_takes:
         made["splits"] = splits(of_takes)
     if "samples" in own:

@@ -89,9 +89,24 @@ def asked_of(take: Take, turn: Turn) -> list[Event]:
     return [event for event in take.events if prompts.temporal_question(take.facts(event)) == turn.question]
 
 
+def is_true_of_scene(turn: Turn, take: Take, event: Event) -> bool | None:
+    """Judge a question about what lies around the event; None for any other."""
+    names = {f"{item.colour} {item.kind}" for item in take.items}
+    if turn.question.startswith("is there a "):
+        return (turn.question.removeprefix("is there a ").removesuffix("?") in names) == (turn.answer == "yes")
+    if turn.question.endswith(" that C does not touch?"):
+        name = f"{turn.answer} {turn.question.split()[4]}"
+        return name in names - {take.facts(event).object}
+    return None
+
+
 def is_true_of_event(turn: Turn, take: Take, event: Event) -> bool:
     """Judge a question about a clip, given the event that the clip is about."""
     facts = take.facts(event)
+    instruction = next((said for said in world_text.QUESTIONS if turn.question.startswith(f"{said} ")), "")
+    question = turn.question.removeprefix(f"{instruction} ")
+    if (around := is_true_of_scene(Turn(turn.task, question, turn.answer), take, event)) is not None:
+        return around
     if turn.task == "caption":
         return prompts.parse_narration(turn.answer) == facts
     if turn.task == "cot":
@@ -100,8 +115,6 @@ def is_true_of_event(turn: Turn, take: Take, event: Event) -> bool:
     for source, instructions in world_text.RECOGNITION.items():
         if turn.question in instructions:
             return turn.answer == world_text.label(source, facts)
-    instruction = next((said for said in world_text.QUESTIONS if turn.question.startswith(f"{said} ")), "")
-    question = turn.question.removeprefix(f"{instruction} ")
     return any((qa.question, qa.answer) == (question, turn.answer) for qa in short.questions(facts))
 
 
@@ -115,8 +128,13 @@ def test_clips_tell_one_event_of_the_script(config, seen):
 def is_true_of_window(turn: Turn, take: Take) -> bool:
     events = [(take.facts(event), event.start_s, event.end_s) for event in take.events]
     if turn.task == "long":
-        asked = [*long.questions(events), *(qa for qa, _ in long.beginnings(events))]
-        return any((qa.question, qa.answer) == (turn.question, turn.answer) for qa in asked)
+        told = [facts for facts, _, _ in events]
+        steps = [short.count(told), *(short.reason(one, then.verb) for one, then in short.reasons(told))]
+        parts = prompts.split_think_answer(turn.answer)
+        asked = [(cot.question(qa), qa.answer) for qa in steps] if parts else [(q.question, q.answer) for q in steps]
+        asked += [(qa.question, qa.answer) for qa in long.questions(events)]
+        asked += [(qa.question, qa.answer) for qa, _ in long.beginnings(events)]
+        return (turn.question, parts[1] if parts else turn.answer) in asked
     if turn.task == "times":
         entries = [entry.rsplit(maxsplit=2) for entry in turn.answer.split(" ; ")]
         told = [(named_by(take, words), (float(start), float(end))) for words, start, end in entries]
@@ -234,3 +252,19 @@ def test_every_word_of_an_instruction_is_learned_from_the_text(config, data):
 
 def test_an_unknown_word_would_be_noticed(encode):
     assert encode("C juggles the red cup") == ["juggles"]
+
+
+def test_every_short_term_question_and_thought_is_read_before(config, data, encode):
+    """Each type of question comes about in the text that the tokenizer is trained on, so its words are known."""
+    made = text.held_out(config, data, text.TEXTS_FOR_VOCABULARY, seed=0)
+    asked = [turn.question for sample in made for turn in sample.turns]
+    for form, (_, question, words) in short.FORMS.items():
+        begin, end = (part.strip() for part in (question.split("{")[0], question.split("}")[-1]))
+        said = [known for known in asked if known.startswith(begin) and known.endswith(end)]
+        assert len(said) >= min(12, len(words)), form
+    thoughts = [turn for sample in made for turn in sample.turns if turn.question.endswith(cot.cued("").strip())]
+    assert any("to do what with it?" in turn.question for turn in thoughts)
+    assert any(turn.question.startswith("how many different objects") for turn in thoughts)
+    facts = prompts.Facts("pours", "red", "cup", "left")
+    chains = [short.count([facts, facts]), short.reason(facts, "cuts"), *short.questions(facts)]
+    assert {qa.question: encode(cot.thought(qa, [facts, facts])) for qa in chains} == {qa.question: [] for qa in chains}

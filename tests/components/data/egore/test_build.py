@@ -6,7 +6,7 @@ import pytest
 
 from components import prompts
 from components.data import clips
-from components.data.egore import build, long
+from components.data.egore import build, long, short
 from tests.components.data.conftest import changed, read, write_annotations
 
 
@@ -24,23 +24,21 @@ def remade(tmp_path, rows, data_params) -> tuple[list[dict], Counter]:
 
 def test_each_ego_clip_gets_its_short_questions(built, samples, data_params):
     ego = {row["clip_id"]: row for row in read(built, "clips/clips") if row["view"] == "ego"}
-    asked = Counter(
-        row["parents"][0] for row in samples if row["frame_kind"] == "clip" and row["question_type"] != "cot"
-    )
+    asked = Counter(row["parents"][0] for row in samples if row["question_type"] in short.TYPES)
     assert asked == dict.fromkeys(ego, data_params.egore.short_per_clip)
     assert {row["view"] for row in samples} == {"ego"}
 
 
 def test_all_question_types_come_about(samples):
     assert {row["question_type"] for row in samples} == {
-        *("action", "attribute", "object", "hand", "cot", *long.TYPES),
+        *("existence", "attribute", "count", "interaction", "action", "cot", *long.TYPES),
         *("spatial_object", "spatial_hand", "temporal"),
     }
 
 
 def test_thoughts_end_in_the_option_and_ask_for_reasoning(samples):
     thoughts = [row for row in samples if row["question_type"] == "cot"]
-    assert 5 < len(thoughts) < 40  # a tenth of 180 questions, give or take
+    assert 2 < len(thoughts) < 20  # a tenth of 180 questions, of which some deserve one
     for row in thoughts:
         _, answer = prompts.split_think_answer(row["answer"])
         assert answer == row["target"]["choices"][row["target"]["answer_index"]]
@@ -53,8 +51,8 @@ def test_choices_differ_and_the_answer_is_at_its_index(samples, data_params):
         assert choices[row["target"]["answer_index"]] == row["answer"]
         assert len(set(choices)) == len(choices)
         few = row["question_type"] in ("sequence", "prediction", "reasoning")  # a window may hold too few events
-        allowed = range(2, 5) if few else [2 if row["question_type"] == "hand" else data_params.egore.choices]
-        assert len(choices) in allowed
+        two = set(choices) <= {"left", "right", "yes", "no"}
+        assert len(choices) in (range(2, 5) if few else [2 if two else data_params.egore.choices])
 
 
 def test_long_questions_stand_on_the_whole_take_or_on_its_beginning(samples, data_params):

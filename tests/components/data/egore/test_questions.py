@@ -1,10 +1,13 @@
 """The pure question functions: true, unambiguous, never given away by their own text."""
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from components.data.egore import cot, long, short
+from components.data.egore import qa as asking
 from components.data.egore.qa import QA, options
 from components.prompts import COLOURS, HANDS, KINDS, VERBS, Facts
 
@@ -19,23 +22,71 @@ SLOT = {"action": "verb", "attribute": "colour", "object": "type", "hand": "hand
 
 @given(FACTS)
 def test_short_questions_answer_their_slot_and_hide_it(facts):
-    asked = short.questions(facts)
-    assert {qa.question_type for qa in asked} == set(SLOT) - (set() if facts.hand else {"hand"})
-    for qa in asked:
-        assert qa.answer == getattr(facts, SLOT[qa.question_type])
+    asked = {cot.form(qa): qa for qa in short.questions(facts)}
+    assert set(asked) == set(SLOT) - (set() if facts.hand else {"hand"})
+    for form, qa in asked.items():
+        assert qa.question_type in short.TYPES
+        assert qa.answer == getattr(facts, SLOT[form])
         assert qa.answer not in qa.distractors
         assert qa.answer not in qa.question
 
 
+@given(FACTS, st.booleans())
+def test_existence_offers_yes_and_no(facts, there):
+    qa = short.existence(facts.colour, facts.type, there=there)
+    assert qa.question == f"is there a {facts.object}?"
+    assert (qa.answer, qa.distractors) == (("yes", ("no",)) if there else ("no", ("yes",)))
+
+
 @given(FACTS)
-def test_thought_names_the_answer_it_leads_to(facts):
-    for qa in short.questions(facts):
-        assert qa.answer in cot.thought(facts, qa)
+def test_a_like_look_differs_in_one_slot(facts):
+    look = (facts.colour, facts.type)
+    like = short.alike(*look)
+    assert len(set(like)) == len(COLOURS) + len(KINDS) - 2
+    assert all(sum(a != b for a, b in zip(look, other, strict=True)) == 1 for other in like)
 
 
-def test_thought_refuses_a_question_without_a_template():
-    with pytest.raises(ValueError, match="counting.*allowed are.*action"):
-        cot.thought(Facts("cuts", "red", "fish"), QA("counting", "?", "1", ("2",)))
+@given(st.lists(FACTS, min_size=1, max_size=4))
+def test_count_counts_objects_and_not_narrations(steps):
+    qa = short.count(steps)
+    assert int(qa.answer) == len({facts.object for facts in steps})
+    assert {qa.answer, *qa.distractors} == {"1", "2", "3", "4"}
+    assert short.count([*steps, *steps]).answer == qa.answer
+
+
+@given(st.lists(FACTS, max_size=8))
+def test_reasons_are_the_next_action_on_the_object(steps):
+    for one, then in short.reasons(steps):
+        after = [facts for facts in steps[steps.index(one) :] if facts.object == one.object]
+        assert then in after and then.verb != one.verb
+        qa = short.reason(one, then.verb)
+        assert qa.question == f"C {one.verb} the {one.object}. to do what with it?"
+        assert qa.answer == then.verb and one.verb not in qa.distractors
+
+
+@given(FACTS, FACTS)
+def test_thought_names_the_answer_it_leads_to(facts, other):
+    steps = [(qa, [facts]) for qa in short.questions(facts)]
+    steps += [(short.count([facts, other]), [facts, other]), (short.reason(facts, other.verb), [facts, other])]
+    for qa, told in steps:
+        assert qa.answer in cot.thought(qa, told)
+
+
+def test_a_thought_about_a_count_names_each_event_once():
+    cup, bowl = Facts("cuts", "red", "cup", "left"), Facts("cuts", "blue", "bowl")
+    thought = cot.thought(short.count([cup, cup, bowl]), [cup, Facts("cuts", "red", "cup"), bowl])
+    assert thought == "C handles the red cup, then the blue bowl. different objects: 2"
+
+
+@pytest.mark.parametrize("qa", [short.existence("red", "cup", there=True), short.background("red", "cup")])
+def test_thought_refuses_a_question_without_a_template(qa):
+    with pytest.raises(ValueError, match=f"{qa.question_type}.*allowed are.*action"):
+        cot.thought(qa, [])
+
+
+def test_two_steps_of_evidence_deserve_a_thought():
+    forms = pd.Series(["count", "reason", "action", "action", "existence", "background"])
+    assert cot.suitable(forms, pd.Series([2, 2, 2, 1, 2, 2])).tolist() == [True, True, True, False, False, False]
 
 
 @given(EVENTS)
@@ -134,6 +185,36 @@ def test_options_hold_the_answer_once_at_its_index(facts, count, key):
         laid, index = options(qa, count, key=key)
         assert laid[index] == qa.answer
         assert len(set(laid)) == len(laid) == min(count, len(qa.distractors) + 1)
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=20), st.integers(2, 8), st.integers(0, 9), st.booleans())
+def test_options_of_rows_hold_the_answer_once_at_its_index(answers, count, seed, held_back):
+    answers = np.array(answers)
+    lot = asking.lots(seed, of=[str(number) for number in range(len(answers))])
+    last = np.tile(np.arange(6) >= 3, (len(answers), 1)) if held_back else None
+    laid, index = asking.options_of_rows(answers, count, lot, words=6, last=last)
+    assert laid.shape == (len(answers), min(count, 6))
+    assert (laid[np.arange(len(answers)), index] == answers).all()
+    for row, answer in zip(laid, answers, strict=True):
+        assert len(set(row)) == len(row)
+        others = set(row) - {answer}
+        if held_back and others - {0, 1, 2}:
+            assert others >= {0, 1, 2} - {answer}
+
+
+def test_options_of_rows_are_balanced_in_position_and_choice():
+    lot = asking.lots("key", of=[str(number) for number in range(8000)])
+    laid, index = asking.options_of_rows(np.full(8000, 2), 4, lot, words=6)
+    assert all(1800 < count < 2200 for count in np.bincount(index))
+    assert all(4500 < count < 5100 for number, count in enumerate(np.bincount(laid.ravel())) if number != 2)
+
+
+def test_lots_depend_on_key_and_text_alone():
+    drawn = asking.lots(7, "a", of=["x", "y"])
+    assert drawn.shape == (2, asking.LOTS) and (drawn > 0).all() and (drawn <= 1).all()
+    assert (asking.lots(7, "a", of=["y"]) == drawn[1:]).all()
+    assert (asking.lots(8, "a", of=["x"]) != drawn[:1]).all()
+    assert set(asking.below(3, drawn.ravel())) <= {0, 1, 2} and asking.below(3, np.array([1.0]))[0] == 2
 
 
 def test_answer_positions_are_balanced_over_keys():
