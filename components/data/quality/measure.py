@@ -20,6 +20,7 @@ from components.data.quality import blind, leaks
 from components.metrics import wilson
 from components.params import Data
 
+MOST_JUDGED = 2000  # rows of a type that the world is asked about, of takes drawn by content: a share to 0.2 %
 _SEEN = ["take_id", "question_type", "question", "said", "start_s", "end_s"]
 
 
@@ -54,7 +55,7 @@ def offered(table: pa.Table, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def judged(frame: pd.DataFrame, params: Data, root: Path) -> pd.Series:
-    """Ask the world whether each answer is true: True, False, or None where it does not say.
+    """Ask the world whether answers are true: True, False, or None where it does not say or is not asked.
 
     Args:
         root: the project root, which `sources` are relative to. Without the mark of the world there, nothing is judged.
@@ -73,11 +74,13 @@ def judged(frame: pd.DataFrame, params: Data, root: Path) -> pd.Series:
     # what is asked of a narration is always the same, in many words
     narrated = frame["question_type"] == "narration"
     asked = frame.assign(question=frame["question"].mask(narrated, ""))
-    asked = asked[asked["take_id"].isin(takes)]
+    # of the same takes for every type: a frame is looked at once
+    place = {uid: number for number, uid in enumerate(sorted(takes, key=records.content_id))}
+    asked = asked[asked["take_id"].isin(takes)].sort_values("take_id", key=lambda ids: ids.map(place), kind="stable")
+    asked = asked[asked.groupby("type").cumcount() < MOST_JUDGED]
     number = asked.groupby(_SEEN, sort=False).ngroup()
-    distinct = asked[~number.duplicated()].sort_values(
-        ["take_id", "start_s"]
-    )  # the oracle keeps what it last looked at
+    # by take and time: the oracle keeps what it last looked at
+    distinct = asked[~number.duplicated()].sort_values(["take_id", "start_s"])
     verdicts = [
         truth.judge(takes[row.take_id], row.question_type, row.question, row.said, row.start_s, row.end_s)
         for row in distinct[_SEEN].itertuples(index=False)

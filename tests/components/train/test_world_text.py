@@ -250,6 +250,16 @@ def test_every_word_of_an_instruction_is_learned_from_the_text(config, data):
     assert asked >= {text for texts in world_text.RECOGNITION.values() for text in texts}
 
 
+def test_every_word_of_the_long_questions_is_known(encode):
+    lines = set()
+    for index in range(150):
+        take = script_take(7, index)
+        events = [(take.facts(event), event.start_s, event.end_s) for event in take.events]
+        for qa in [*long.questions(events), *(qa for qa, _ in long.beginnings(events))]:
+            lines |= {qa.question, qa.answer, *qa.distractors}
+    assert {line: words for line in lines if (words := encode(line))} == {}
+
+
 def test_an_unknown_word_would_be_noticed(encode):
     assert encode("C juggles the red cup") == ["juggles"]
 

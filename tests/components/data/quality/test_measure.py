@@ -129,7 +129,7 @@ def test_one_answer_for_all_is_told_by_the_blind_guesser(data_dir, few):
 
     spoil(data_dir, same)
     (data_dir.parent / few.sources.egoexo4d / MARK).unlink()
-    with pytest.raises(ValueError, match=rf"{BETWEEN}\(blind_lift_low\) failed on 1 of 6") as error:
+    with pytest.raises(ValueError, match=rf"{BETWEEN}\(blind_lift_over_limit\) failed on 1 of 6") as error:
         command.run("quality", few, data_dir)
     assert f"{BETWEEN}(position_sigma) failed on 1 of 6" in str(error.value)
 
