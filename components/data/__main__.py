@@ -17,14 +17,14 @@ from pathlib import Path
 
 from components import params
 
-STEPS = ("annotations", "clips", "egoit", "egore", "dataset", "frames")
+STEPS = ("annotations", "clips", "funnel", "egoit", "egore", "dataset", "frames")
 
 log = logging.getLogger(__name__)
 
 
 def _run_of(step: str) -> Callable[[params.Data, Path], dict]:
     """Give the `run` of a step; only its module loads, and only here: --help and a typing error cost nothing."""
-    module = "egore.build" if step == "egore" else step
+    module = f"{step}.build" if step in ("funnel", "egore") else step
     return importlib.import_module(f"components.data.{module}").run
 
 

@@ -42,7 +42,7 @@ def media_frames(media: list[dict], videos: dict[str, dict], *, n_frames: int) -
     chosen = []
     for span, count in zip(media, spread(n_frames, len(media)) if media else (), strict=True):
         if span["video_id"] not in videos:
-            raise ValueError(f"video {span['video_id']} is not in annotations/videos.parquet")
+            raise ValueError(f"video {span['video_id']} is not in annotations/videos.parquet or funnel/videos.parquet")
         of = videos[span["video_id"]]
         total = round(of["duration_s"] * of["fps"])
         indices = video.sample_frame_indices(
@@ -90,7 +90,7 @@ def choose(
 
 
 def run(params: Data, data_dir: Path) -> dict:
-    """Read data/dataset/samples.parquet and data/annotations/videos.parquet, write data/frames.
+    """Read data/dataset/samples.parquet and the videos of data/annotations and data/funnel, write data/frames.
 
     A shard that an earlier, killed run finished for the same frames is kept. A sample that needs a video which cannot
     be decoded is rejected as a whole.
@@ -101,8 +101,8 @@ def run(params: Data, data_dir: Path) -> dict:
     folder = data_dir / "frames"
     folder.mkdir(parents=True, exist_ok=True)
     contract = contract_of(params.frames)
-    videos = _read(data_dir / "annotations/videos.parquet", records.VIDEO, VIDEO_COLUMNS)
-    videos = {row["video_id"]: row for row in videos}
+    videos = records.read_tables(data_dir, "annotations/videos", "funnel/videos").select(VIDEO_COLUMNS)
+    videos = {row["video_id"]: row for row in videos.to_pylist()}
     samples = _read(data_dir / "dataset/samples.parquet", records.SAMPLE, ["sample_id", "frame_kind", *STREAMS])
     chosen, rejects = choose(samples, videos, params.frames)
     needed: dict[str, set[int]] = {}

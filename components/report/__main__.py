@@ -22,10 +22,11 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from components.data import statistics
-    from components.report import corpus
+    from components.report import corpus, funnel
 
     try:
-        found = statistics.read(params.load(arguments.params, params.Data), Path("data"))
+        settings = params.load(arguments.params, params.Data)
+        found = statistics.read(settings, Path("data")) | {"funnel": funnel.read(settings, Path("data"))}
     except ValueError as error:
         # for people: the message says where to mend it, a traceback would bury it
         log.error("%s", error)

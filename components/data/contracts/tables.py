@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from components import records
 from components.data import frames
-from components.data.contracts import sample
+from components.data.contracts import funnel, sample
 from components.data.contracts.rules import (
     Contract,
     Rule,
@@ -26,23 +26,27 @@ CORPORA = ("captions", "questions", "point_narrations")  # rows of media that ar
 LEAVES = {  # step -> its tables
     "annotations": ("videos", "narrations", "boxes", "intervals", *CORPORA, "rejects"),
     "clips": ("clips", "rejects"),
+    "funnel": ("kept", "table", "videos", "clips", "rejects"),
     "egoit": ("samples", "rejects"),
     "egore": ("samples", "rejects"),
     "dataset": ("samples", "rejects"),
     "frames": ("index", "rejects"),
 }
 SCHEMAS = {**records.SCHEMAS, "index": frames.INDEX}
+WEB = ("funnel/videos", "funnel/clips")  # web video beside the takes
 REFERS_TO = {  # step -> tables of earlier steps that its ids point into
     "annotations": (),
     "clips": ("annotations/videos", "annotations/narrations"),
+    "funnel": (),
     "egoit": ("annotations/videos", "annotations/intervals", "clips/clips"),
-    "egore": ("annotations/videos", "annotations/intervals", "annotations/boxes", "clips/clips"),
-    "dataset": ("annotations/videos", "annotations/intervals", "annotations/boxes", "clips/clips"),
+    "egore": ("annotations/videos", "annotations/intervals", "annotations/boxes", "clips/clips", *WEB),
+    "dataset": ("annotations/videos", "annotations/intervals", "annotations/boxes", "clips/clips", *WEB),
     "frames": ("dataset/samples",),
 }
 KEYS = {"videos": "video_id", "narrations": "narration_id", "boxes": "box_id", "intervals": "interval_id"}
 KEYS |= {"captions": "caption_id", "questions": "question_id", "point_narrations": "narration_id"}
 KEYS |= {"clips": "clip_id", "samples": "sample_id", "index": "sample_id", "rejects": "row_id"}
+KEYS |= {"kept": "clip_id", "table": "stage"}
 _IDS_REPEAT = ("rejects", "index")
 PARENTS = ("videos", "intervals", "boxes", "clips")
 _LEAVES_ROOT = r"^[/~]|\\|^[A-Za-z]:|(?:^|/)\.\.(?:/|$)"
@@ -109,7 +113,10 @@ def _point_narrations(table: pa.Table, _: Known) -> tuple[pd.DataFrame, list[Rul
 
 def _clips(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:
     frame = in_video(table.to_pandas(), known["videos"])
-    frame["the narration is known"] = frame["narration_id"].isin(known["narrations"]["narration_id"])
+    if "kept" in known:  # what web video says is no narration of a take
+        frame["the clip was kept"] = frame["clip_id"].isin(known["kept"]["clip_id"])
+    else:
+        frame["the narration is known"] = frame["narration_id"].isin(known["narrations"]["narration_id"])
     frame["one clip of a moment in each video"] = ~frame.duplicated(["moment_id", "video_id"])
     ordered = [*between("start_s", 0, None), *less("start_s", "end_s")]
     return frame, [*present("text", "moment_id"), *ordered, *among(view=_VIEW, split=_SPLIT), *sentences(frame)]
@@ -142,6 +149,8 @@ _RULES = {
     "questions": _questions,
     "point_narrations": _point_narrations,
     "clips": _clips,
+    "kept": funnel.kept,
+    "table": funnel.table,
     "samples": _samples,
     "index": _index,
     "rejects": _rejects,
@@ -184,7 +193,10 @@ def contracts(step: str, tables: dict[str, pa.Table]) -> dict[str, Contract]:
         Contracts by table name, `splits` and, for samples, `answer_positions`.
     """
     own = {name: tables[f"{step}/{name}"] for name in LEAVES[step]}
-    referred = {path.split("/")[1]: tables[path] for path in REFERS_TO[step]}
+    referred = {}
+    for path in REFERS_TO[step]:  # videos and clips come from two steps
+        name = path.split("/")[1]
+        referred[name] = pa.concat_tables([referred[name], tables[path]]) if name in referred else tables[path]
     # samples are looked up by id only, and their nested columns are slow to convert
     narrow = {name: table.select(["sample_id"]) if name == "samples" else table for name, table in referred.items()}
     known = {name: table.to_pandas() for name, table in (own | narrow).items() if name not in ("rejects", *CORPORA)}

@@ -128,12 +128,12 @@ def long_term(
 
 
 def run(params: Data, data_dir: Path) -> dict:
-    """Read data/clips and data/annotations, write data/egore/{samples,rejects}.parquet.
+    """Read data/clips, data/annotations and the clips of data/funnel, write data/egore/{samples,rejects}.parquet.
 
     Returns:
         `counts` by task and question type, and `ledger`: (what, rows in, rows out, rejected).
     """
-    clips = records.read_table(data_dir / "clips/clips.parquet", records.CLIP).to_pandas()
+    clips = records.read_tables(data_dir, "clips/clips", "funnel/clips").to_pandas()
     tables = {
         name: records.read_table(data_dir / f"annotations/{name}.parquet", records.SCHEMAS[name]).to_pandas()
         for name in ("videos", "boxes", "intervals", "rejects")

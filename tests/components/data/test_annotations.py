@@ -29,7 +29,7 @@ def test_the_tables_have_their_schemas_and_the_counts_told(made):
 
 def test_no_row_is_lost(made):
     result, _ = made
-    assert [source for source, *_ in result["ledger"]] == ["egoexo4d", "visor", "egoexolearn"]
+    assert [source for source, *_ in result["ledger"]] == ["egoexo4d", "visor", "egoexolearn", "htm_aa", "interlink7m"]
     assert all(rows_in == kept + rejected for _, rows_in, kept, rejected in result["ledger"])
 
 

@@ -11,6 +11,7 @@ from components import records, video
 from components.data import annotations, frames
 from components.data.frames import ContractError, FrameStore, media_frames, spread
 from components.data.shards import pack
+from tests.components.data.conftest import without_web_video
 
 TEXT = {"kind": "text", "text": "C", "choices": None, "answer_index": None, "span": None, "box_xyxy": None}
 
@@ -42,7 +43,7 @@ def span(of, start_s, end_s):
 def annotated(tiny_world, tmp_path_factory):
     """(data folder with annotations and a few samples of every kind, its videos)."""
     data_dir = tmp_path_factory.mktemp("frames") / "data"
-    annotations.run(tiny_world.params, data_dir)
+    annotations.run(tiny_world.params, without_web_video(data_dir))
     videos = records.read_table(data_dir / "annotations/videos.parquet", records.VIDEO).to_pylist()
     ego = [row for row in videos if row["view"] == "ego"]
     exo = {row["take_id"]: row for row in videos if row["camera_id"] == "cam01"}
