@@ -17,14 +17,14 @@ from pathlib import Path
 
 from components import params
 
-STEPS = ("annotations", "media", "clips", "egoit", "egore", "dataset", "frames", "quality")
+STEPS = ("annotations", "media", "clips", "funnel", "egoit", "egore", "dataset", "frames", "quality")
 
 log = logging.getLogger(__name__)
 
 
 def _run_of(step: str) -> Callable[[params.Data, Path], dict]:
     """Give the `run` of a step; only its module loads, and only here: --help and a typing error cost nothing."""
-    module = {"egore": "egore.build", "quality": "quality.measure"}.get(step, step)
+    module = {"funnel": "funnel.build", "egore": "egore.build", "quality": "quality.measure"}.get(step, step)
     return importlib.import_module(f"components.data.{module}").run
 
 

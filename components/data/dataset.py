@@ -20,7 +20,7 @@ from components.data.egore.qa import draw
 from components.params import Data
 
 QUESTION = "what does C do?"  # the one question of Ego-ExoClip: pre-training on narrations has no instructions
-STEPS = ("annotations", "clips", "egoit", "egore")
+STEPS = ("annotations", "clips", "funnel", "egoit", "egore")
 _LOT = 1_000_000
 
 

@@ -19,6 +19,7 @@ class World(Strict):
     size_px: int = Field(gt=0, description="side of the square videos, pixels")
     val_fraction: float = Field(gt=0, lt=1, description="share of takes in Ego-Exo4D's val split")
     test_fraction: float = Field(ge=0, lt=1, description="share of takes in its test split (no annotations)")
+    web_videos: int = Field(ge=0, description="films of the web corpora that `sources` names (htm_aa, interlink7m)")
 
 
 class Sources(Strict):
@@ -61,6 +62,18 @@ class Clips(Strict):
     )
     annotators: Literal["merged", "per_annotator"] = Field(description="one timeline for all annotators, or one each")
     min_frames: int = Field(ge=1, description="shorter clips are rejected")
+
+
+class Funnel(Strict):
+    """EgoRe's filter funnel on web video (systems §4.1); its thresholds are in components/data/funnel/filters.py."""
+
+    features: str = Field(description="of the ego/exo classifier: grid, or the folder of a Hugging Face vision encoder")
+    clip_frames: int = Field(ge=2, description="frames that are looked at in each clip")
+    size_px: int = Field(gt=0, description="side of these frames")
+    train_takes: int = Field(gt=0, description="takes that classifier and detector learn from")
+    test_takes: int = Field(gt=0, description="held-out takes that they are judged by")
+    shard_rows: int = Field(gt=0, description="sentences and captions in one part, what a kill can cost")
+    timeout_s: float = Field(gt=0, description="of decoding one video, before it is rejected")
 
 
 class LlmBudget(Strict):
@@ -154,6 +167,7 @@ class Data(Strict):
     world: World
     sources: Sources
     clips: Clips
+    funnel: Funnel
     llm: Llm
     egoit: EgoIT
     egore: EgoRe

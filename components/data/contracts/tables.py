@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from components import records
 from components.data import frames
-from components.data.contracts import quality, sample
+from components.data.contracts import funnel, quality, sample
 from components.data.contracts.rules import (
     Contract,
     Rule,
@@ -27,6 +27,7 @@ LEAVES = {  # step -> its tables
     "annotations": ("videos", "narrations", "boxes", "intervals", *CORPORA, "rejects"),
     "media": ("videos", "rejects"),
     "clips": ("clips", "rejects"),
+    "funnel": ("kept", "table", "videos", "clips", "rejects"),
     "egoit": ("samples", "rejects"),
     "egore": ("samples", "rejects"),
     "dataset": ("samples", "rejects"),
@@ -35,19 +36,22 @@ LEAVES = {  # step -> its tables
 }
 SCHEMAS = {**records.SCHEMAS, "index": frames.INDEX, "types": quality.TYPES}
 EGOIT = ("annotations/captions", "annotations/questions", "media/videos")
+WEB = ("funnel/videos", "funnel/clips")  # web video beside the takes
 REFERS_TO = {  # step -> tables of earlier steps that its ids point into
     "annotations": (),
     "media": (),
     "clips": ("annotations/videos", "annotations/narrations"),
+    "funnel": (),
     "egoit": ("annotations/videos", "annotations/intervals", "clips/clips", *EGOIT),
-    "egore": ("annotations/videos", "annotations/intervals", "annotations/boxes", "clips/clips"),
-    "dataset": ("annotations/videos", "annotations/intervals", "annotations/boxes", "clips/clips", *EGOIT),
+    "egore": ("annotations/videos", "annotations/intervals", "annotations/boxes", "clips/clips", *WEB),
+    "dataset": ("annotations/videos", "annotations/intervals", "annotations/boxes", "clips/clips", *EGOIT, *WEB),
     "frames": ("dataset/samples",),
     "quality": (),
 }
 KEYS = {"videos": "video_id", "narrations": "narration_id", "boxes": "box_id", "intervals": "interval_id"}
 KEYS |= {"captions": "caption_id", "questions": "question_id", "point_narrations": "narration_id"}
 KEYS |= {"types": "type", "clips": "clip_id", "samples": "sample_id", "index": "sample_id", "rejects": "row_id"}
+KEYS |= {"kept": "clip_id", "table": "stage"}
 _IDS_REPEAT = ("rejects", "index")
 PARENTS = ("videos", "intervals", "boxes", "clips", "captions", "questions")
 _LEAVES_ROOT = r"^[/~]|\\|^[A-Za-z]:|(?:^|/)\.\.(?:/|$)"
@@ -114,7 +118,10 @@ def _point_narrations(table: pa.Table, _: Known) -> tuple[pd.DataFrame, list[Rul
 
 def _clips(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:
     frame = in_video(table.to_pandas(), known["videos"])
-    frame["the narration is known"] = frame["narration_id"].isin(known["narrations"]["narration_id"])
+    if "kept" in known:  # what web video says is no narration of a take
+        frame["the clip was kept"] = frame["clip_id"].isin(known["kept"]["clip_id"])
+    else:
+        frame["the narration is known"] = frame["narration_id"].isin(known["narrations"]["narration_id"])
     frame["one clip of a moment in each video"] = ~frame.duplicated(["moment_id", "video_id"])
     ordered = [*between("start_s", 0, None), *less("start_s", "end_s")]
     return frame, [*present("text", "moment_id"), *ordered, *among(view=_VIEW, split=_SPLIT), *sentences(frame)]
@@ -151,6 +158,8 @@ _RULES = {
     "questions": _questions,
     "point_narrations": _point_narrations,
     "clips": _clips,
+    "kept": funnel.kept,
+    "table": funnel.table,
     "samples": _samples,
     "index": _index,
     "types": _types,

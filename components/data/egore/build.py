@@ -19,7 +19,9 @@ from components.data.egore.short_term import short_term
 from components.params import Data, EgoRe, Llm
 
 TABLES = tuple(f"annotations/{name}" for name in ("videos", "narrations", "boxes", "intervals", "rejects"))
-CLIPS = ("clips/clips",)
+CLIPS = ("clips/clips", "funnel/clips")  # of takes, and of web video that came through the funnel
+WEB_VIDEOS = "funnel/videos"
+INPUTS = (*TABLES, *CLIPS, WEB_VIDEOS)
 Made = tuple[list[pd.DataFrame], list[pd.DataFrame], lots.Ledger]  # rows, rejects, ledger
 
 
@@ -79,14 +81,15 @@ def _by_model(of: Settings, clips: pd.DataFrame, annotations: dict[str, pd.DataF
 
 def _frames(tables: dict[str, pa.Table]) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     """Give the clips, and the annotations by name."""
-    clips = pa.concat_tables([tables[name] for name in CLIPS if name in tables]).to_pandas()
+    tables = tables | {"annotations/videos": pa.concat_tables([tables["annotations/videos"], tables[WEB_VIDEOS]])}
+    clips = pa.concat_tables([tables[name] for name in CLIPS]).to_pandas()
     return clips, {name.split("/")[1]: tables[name].to_pandas() for name in TABLES}
 
 
 def requests(params: Data, data_dir: Path) -> Iterator[llm.Request]:
     """Give the requests that the step has for a language model; rules have none, but the number is worth knowing."""
     settings = Settings(**_parameters(params, data_dir))
-    tables = {name: records.read_table(data_dir / f"{name}.parquet", lots.schema(name)) for name in (*TABLES, *CLIPS)}
+    tables = {name: records.read_table(data_dir / f"{name}.parquet", lots.schema(name)) for name in INPUTS}
     (planned,), _, _ = _planned(settings, *_frames(tables))
     return prompting.requests(planned, counts=settings.counts, choices=settings.egore.choices)
 
@@ -102,7 +105,7 @@ def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Ta
 
     Args:
         parameters: the fields of `Settings`, as JSON values.
-        tables: the rows of the takes in `TABLES` and `CLIPS`.
+        tables: the rows of the takes in `INPUTS`.
 
     Returns:
         Samples, rejects and the ledger, as `lots.Step` says.
@@ -129,7 +132,7 @@ def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Ta
 
 
 def run(params: Data, data_dir: Path) -> dict:
-    """Read data/clips and data/annotations, write data/egore/{samples,rejects}.parquet, lot by lot.
+    """Read data/clips, data/annotations and data/funnel, write data/egore/{samples,rejects}.parquet, lot by lot.
 
     With `llm.generator` openai, the replies of the language model stay in data/ledger/egore.jsonl.
 
@@ -147,7 +150,7 @@ def run(params: Data, data_dir: Path) -> dict:
     of = _parameters(params, data_dir)
     parameters = of | {name: of[name].model_dump(mode="json") for name in ("egore", "llm")}
     parameters["ledger_path"] = str(of["ledger_path"].resolve())
-    ledger = lots.run(lots.Step("egore", (*TABLES, *CLIPS), make), parameters, data_dir)
+    ledger = lots.run(lots.Step("egore", INPUTS, make), parameters, data_dir)
     kinds = pq.read_table(data_dir / "egore/samples.parquet", columns=["task", "question_type"])
     kinds = kinds.group_by(["task", "question_type"]).aggregate([([], "count_all")]).to_pylist()
     rejects = pq.read_metadata(data_dir / "egore/rejects.parquet").num_rows

@@ -153,7 +153,7 @@ def run(params: Data, data_dir: Path) -> dict:
     root = data_dir.resolve().parent
     lists = {name: leaks.read_list(name, root / path) for name, path in params.quality.benchmarks.items()}
     table = records.read_table(data_dir / "dataset/samples.parquet", records.SAMPLE)
-    videos = records.read_table(data_dir / "annotations/videos.parquet", records.VIDEO).to_pandas()
+    videos = records.read_videos(data_dir).to_pandas()
     frame = laid_out(table)
     found, leaked = measured(table, videos, judged(frame, params, root), frame, lists)
     rows = pa.Table.from_pandas(found[TYPES.names], TYPES, preserve_index=False)

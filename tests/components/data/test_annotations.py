@@ -30,7 +30,7 @@ def test_the_tables_have_their_schemas_and_the_counts_told(made):
 def test_no_row_is_lost(made):
     result, _ = made
     takes, corpora = ["egoexo4d", "visor", "egoexolearn"], ["egtea", "ssv2", "egotimeqa", "openeqa"]
-    assert [source for source, *_ in result["ledger"]] == takes + corpora
+    assert [source for source, *_ in result["ledger"]] == [*takes, *corpora, "htm_aa", "interlink7m"]
     assert all(rows_in == kept + rejected for _, rows_in, kept, rejected in result["ledger"])
 
 

@@ -12,7 +12,21 @@ import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[3]
-STEPS = ["world", "annotations", "media", "clips", "egoit", "statistics", "egore", "dataset", "quality", "frames"]
+STEPS = [
+    *(
+        "world",
+        "annotations",
+        "media",
+        "clips",
+        "funnel",
+        "egoit",
+        "statistics",
+        "egore",
+        "dataset",
+        "quality",
+        "frames",
+    )
+]
 
 
 def dvc(project: Path, *command: str) -> subprocess.CompletedProcess:
@@ -50,7 +64,8 @@ def build_project(copy: Path) -> Path:
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", ".dvcignore"):
         shutil.copy(ROOT / name, copy / name)
-    change_params(copy, world={"takes": 8, "val_fraction": 0.25, "test_fraction": 0.125}, frames={"shard_frames": 400})
+    few = {"takes": 8, "val_fraction": 0.25, "test_fraction": 0.125, "web_videos": 12}
+    change_params(copy, world=few, frames={"shard_frames": 400})
     dvc(copy, "init", "--no-scm", "--quiet")
     done = dvc(copy, "repro")
     assert done.returncode == 0, done.stdout + done.stderr
