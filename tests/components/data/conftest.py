@@ -75,11 +75,13 @@ def annotation_tables() -> dict:
 def write_annotations(data_dir: Path, rows: dict) -> Path:
     for name, table in rows.items():
         records.write_table(data_dir / "annotations" / f"{name}.parquet", table, records.SCHEMAS[name])
-    return without_web_video(data_dir)
+    return without_corpora(data_dir)
 
 
-def without_web_video(data_dir: Path) -> Path:
-    """Write the tables that the step `funnel` leaves where it found nothing."""
+def without_corpora(data_dir: Path) -> Path:
+    """Write the tables that the steps `media` and `funnel` leave where they found nothing."""
+    for name in ("videos", "rejects"):
+        records.write_table(data_dir / "media" / f"{name}.parquet", [], records.SCHEMAS[name])
     for name in ("kept", "videos", "clips", "rejects"):
         records.write_table(data_dir / "funnel" / f"{name}.parquet", [], records.SCHEMAS[name])
     records.write_table(data_dir / "funnel/table.parquet", outputs.table(0, Counter()), records.FUNNEL)

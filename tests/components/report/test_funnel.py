@@ -74,7 +74,7 @@ def test_the_classifier_is_judged_on_the_films_too(found):
     assert told["auc"]["lo"] <= told["auc"]["value"] <= 1
 
 
-def test_the_section_shows_them_and_a_page_without_web_video_has_none(found):
+def test_the_section_shows_them_and_a_page_without_corpora_has_none(found):
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     folder = FileSystemLoader(Path(corpus.__file__).parent)
