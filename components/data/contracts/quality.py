@@ -16,7 +16,7 @@ TYPES = pa.schema(
         ("checked", pa.int64()),  # judged by the world; 0 with real data
         ("right", pa.int64()),
         ("share_right", pa.float64()),  # null where nothing was checked
-        ("chance", pa.float64()),  # mean of 1 / options; null, as the next four, where there are no options
+        ("chance", pa.float64()),  # mean of 1 / options; null without options, as the shares below and the position
         ("blind_asked", pa.int64()),  # held-out questions that the blind guesser answered
         ("blind_accuracy", pa.float64()),
         ("blind_lift", pa.float64()),  # (blind accuracy - chance) / (1 - chance)

@@ -65,15 +65,16 @@ def _numbers(count: int, least: int, *key: object) -> tuple[str, ...]:
 
 
 def _counting(events: list[Event]) -> list[QA]:
-    said = [phrase(facts) for facts, _, _ in events]
+    key = (len(events), phrase(events[0][0]), phrase(events[-1][0]))
     objects = len({facts.object for facts, _, _ in events})
-    made = [QA("counting", "how many different objects does C handle?", str(objects), _numbers(objects, 1, *said))]
-    times = {verb: sum(facts.verb == verb for facts, _, _ in events) for verb in VERBS}
+    made = [QA("counting", "how many different objects does C handle?", str(objects), _numbers(objects, 1, *key))]
+    happened = Counter(facts.verb for facts, _, _ in events)
+    times = {verb: happened[verb] for verb in VERBS}
     # one verb for each count: most verbs happen once or not at all, and asking for all would make those the answer
     for count in sorted(set(times.values())):
-        verbs = [verb for verb, happened in times.items() if happened == count]
-        question = f"how many times does this happen: C {verbs[draw(len(verbs), count, *said)]} something?"
-        made.append(QA("counting", question, str(count), _numbers(count, 0, *said)))
+        verbs = [verb for verb, number in times.items() if number == count]
+        question = f"how many times does this happen: C {verbs[draw(len(verbs), count, *key)]} something?"
+        made.append(QA("counting", question, str(count), _numbers(count, 0, *key)))
     return made
 
 
@@ -185,6 +186,7 @@ def beginnings(events: list[Event]) -> list[tuple[QA, float]]:
         all earlier events have ended.
     """
     ordered = _ordered(events)
+    said, invented = [phrase(facts) for facts, _, _ in ordered], _invented(ordered)
     starts = [start_s for _, start_s, _ in ordered]
     made = []
     for number, ended_s in enumerate(accumulate((end_s for _, _, end_s in ordered[:-1]), max), start=1):
@@ -192,13 +194,12 @@ def beginnings(events: list[Event]) -> list[tuple[QA, float]]:
             end_s = (ended_s + starts[number]) / 2
             made += [(qa, end_s) for qa in _counting(ordered[:number])]
             if number + 1 == len(ordered) or starts[number + 1] - starts[number] >= PAUSE_S:
-                made.append((_prediction(ordered, number), end_s))
+                made.append((_prediction(said, number, invented), end_s))
     return [(qa, end_s) for qa, end_s in made if qa.distractors]
 
 
-def _prediction(events: list[Event], number: int) -> QA:
-    said = [phrase(facts) for facts, _, _ in events]
+def _prediction(said: list[str], number: int, invented: list[str]) -> QA:
     around = [*reversed(said[:number]), *said[number + 1 :]]
-    likely = [*around[:_AROUND], *_invented(events), *around[_AROUND:]]
+    likely = [*around[:_AROUND], *invented, *around[_AROUND:]]
     false = [option for option in dict.fromkeys(likely) if option != said[number]]
     return QA("prediction", NEXT, said[number], tuple(false[:_DISTRACTORS]))

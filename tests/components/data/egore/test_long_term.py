@@ -4,7 +4,7 @@ from collections import Counter
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.data.egore.long_term import IDLE_S, drawn, long_term, windows
@@ -37,6 +37,7 @@ def asked_of(spans, *, duration_s: float, min_s: float = 15.0, per_window: int =
     return long_term(intervals, videos, rejects, **limits)
 
 
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(EVENTS)
 def test_every_event_is_whole_in_one_window(events):
     spans, now_s = [], 0.0
