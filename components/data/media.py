@@ -50,7 +50,7 @@ def named(data_dir: Path) -> pd.DataFrame:
         pq.read_table(data_dir / f"annotations/{name}.parquet", columns=columns, filters=of_egoit)
         for name, columns in (("captions", keys), ("questions", [key for key in keys if key != "view"]))
     )
-    # who is asked about a first-person film of this mixture is asked as the person who made it
+    # a question tells no view; the films of these sources are egocentric (systems §1.2)
     questions = questions.append_column("view", pa.array(["ego"] * len(questions), pa.string()))
     distinct = pa.concat_tables([captions, questions.select(keys)]).group_by(keys).aggregate([]).to_pandas()
     distinct = distinct.sort_values(keys, ignore_index=True)

@@ -59,11 +59,8 @@ def in_batches(name: str, table: pa.Table | Path) -> Iterator[tuple[str, str, Co
         again = seen_before(pd.util.hash_array(made.frame[key].to_numpy(dtype=object), categorize=False), seen)
         frame, rules = made.frame.assign(**{FRESH: ~again}), [*made.rules, *among(**{FRESH: [True]})]
         # an id that stands twice in one batch is told by the rule of the batch
-        yield (
-            name,
-            "" if is_all else f" rows {first} to {first + len(part) - 1}",
-            replace(made, frame=frame, rules=rules),
-        )
+        rows = "" if is_all else f" rows {first} to {first + len(part) - 1}"
+        yield name, rows, replace(made, frame=frame, rules=rules)
         if "take_id" in part.schema.names:
             pairs.append(part.group_by(["take_id", "split"]).aggregate([]))
     if pairs:
