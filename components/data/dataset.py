@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.data import lots, samples
 from components.data.egoit import clip_captions
 from components.data.egore.qa import draw
+from components.data.quality.leaks import near_duplicates
 from components.params import Data
 
 QUESTION = "what does C do?"  # the one question of Ego-ExoClip: pre-training on narrations has no instructions
@@ -33,7 +35,10 @@ def corpus_of_clips(clips: pd.DataFrame, *, seed: int) -> pa.Table:
 
 
 def mixed(made: pa.Table, *, rates: dict[str, float], seed: int) -> tuple[pa.Table, pd.DataFrame]:
-    """Keep a share of each `corpus/task`, chosen by content, and one sample of each id.
+    """Keep a share of each `corpus/task`, chosen by content, one sample of each id, and no question twice.
+
+    Two annotators who say the same make the same question of nearly the same span; narrations stay as they are, for
+    Ego-ExoClip keeps their diversity.
 
     Args:
         made: samples of all corpora, at least all of a take: no id stands in two takes.
@@ -41,13 +46,20 @@ def mixed(made: pa.Table, *, rates: dict[str, float], seed: int) -> tuple[pa.Tab
         seed: changes which samples are kept, not how many.
 
     Returns:
-        The samples kept, in their order, and the rejects: `duplicate_sample_id` or `mixture_rate`.
+        The samples kept, in their order, and the rejects: `duplicate_sample_id`, `near_duplicate` or `mixture_rate`.
     """
-    frame = made.select(["sample_id", "corpus", "task"]).to_pandas()
+    frame = made.select(["sample_id", "corpus", "task", "question_type", "question", "answer"]).to_pandas()
+    span = pc.list_element(made["media"].combine_chunks(), 0)
+    frame = frame.assign(**{name: pc.struct_field(span, name).to_pandas() for name in ("video_id", "start_s", "end_s")})
     part = frame["corpus"] + "/" + frame["task"]
     rate = part.map(lambda name: rates.get(name, 1.0))
     lot = np.array([draw(_LOT, seed, "mixture", sample) for sample in frame["sample_id"]], dtype=np.int64)
-    reason = np.select([frame.duplicated("sample_id"), lot >= rate * _LOT], ["duplicate_sample_id", "mixture_rate"], "")
+    again = near_duplicates(frame) & (frame["task"] == "qa")
+    reason = np.select(
+        [frame.duplicated("sample_id"), again, lot >= rate * _LOT],
+        ["duplicate_sample_id", "near_duplicate", "mixture_rate"],
+        "",
+    )
     rejected = samples.dropped(frame.assign(part=part), reason, row_id="sample_id", detail="part")
     return made.filter(pa.array(reason == "")), rejected
 
