@@ -75,7 +75,9 @@ def counted(line: Timeline, at: np.ndarray, lot: np.ndarray) -> Found:
 def _different(rows: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
     """Count the different values, integers from 0, of each of `count` rows."""
     most = values.max(initial=0) + 1
-    return np.bincount(np.unique(rows * most + values) // most, minlength=count)
+    # np.unique hashes, which takes ten times as long here
+    pairs = np.sort(rows * most + values)
+    return np.bincount(pairs[np.diff(pairs, prepend=-1) > 0] // most, minlength=count)
 
 
 def continued(line: Timeline, at: np.ndarray, lot: np.ndarray) -> Found:

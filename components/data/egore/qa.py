@@ -42,7 +42,9 @@ def lots(*key: object, of: Iterable[str]) -> np.ndarray:
     True
     """
     prefix = "".join(f"{part}\x1f" for part in key)
-    digests = b"".join(hashlib.sha512((prefix + text).encode()).digest() for text in of)
+    # pandas gives its strings one by one ten times as slowly as an array of objects does
+    texts = np.asarray(of, dtype=object)
+    digests = b"".join([hashlib.sha512((prefix + text).encode()).digest() for text in texts])
     return (np.frombuffer(digests, ">u4").reshape(-1, LOTS) + 1.0) / 2**32
 
 

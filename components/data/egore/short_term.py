@@ -80,7 +80,7 @@ def _thoughts(made: pd.DataFrame, line: Timeline) -> pd.DataFrame:
     """Answer questions once more, each with its chain of thought."""
     answers = []
     columns = made[["form", "question_type", "question", "answer", "low", "high"]]
-    for form, kind, said, answer, low, high in columns.itertuples(index=False, name=None):
+    for form, kind, said, answer, low, high in columns.astype(object).itertuples(index=False, name=None):
         places = (low, high - 1) if form == "reason" else range(low, high)
         steps = [coded.facts_of(line.event[place], line.hand[place]) for place in places]
         answers.append(think_answer(cot.thought(QA(kind, said, answer, ()), steps), answer))
