@@ -130,25 +130,18 @@ def sample_frame_indices(start_s: float, end_s: float, *, fps: float, n_frames: 
             f"span [{start_s}, {end_s}) s: allowed is 0 <= start < end, with start inside the {total_frames / fps:g} s "
             "of the video; mend the step that made the span"
         )
-    of_one = (np.array([value]) for value in (start_s, end_s, fps, n_frames, total_frames))
-    return frames_of_spans(*of_one)
+    return frames_of_spans(*(np.array([value]) for value in (start_s, end_s, fps, n_frames, total_frames)))
 
 
-def span_allowed(
-    start_s: float | np.ndarray, end_s: float | np.ndarray, *, fps: float | np.ndarray, total_frames: int | np.ndarray
-) -> bool | np.ndarray:
-    """Tell of one span or of each of many whether it is not empty and begins inside its video."""
+def span_allowed(start_s: Any, end_s: Any, *, fps: Any, total_frames: Any) -> Any:
+    """Tell of one span, or by arrays of each of many, whether it is not empty and begins inside its video."""
     return (0 <= start_s) & (start_s < end_s) & (start_s * fps < total_frames)
 
 
 def frames_of_spans(
     start_s: np.ndarray, end_s: np.ndarray, fps: np.ndarray, n_frames: np.ndarray, total_frames: np.ndarray
 ) -> np.ndarray:
-    """Choose the frames of many spans that are allowed, as `sample_frame_indices` does of one; all arrays are [spans].
-
-    Returns:
-        int64 array [sum of n_frames]: those of the first span, then of the second, and so on.
-    """
+    """Choose as `sample_frame_indices` does, for many allowed spans: arrays [spans] in, int64 [sum of n_frames] out."""
     span = np.repeat(np.arange(len(n_frames)), n_frames)
     number = np.arange(len(span)) - (np.cumsum(n_frames) - n_frames)[span]
     times_s = start_s[span] + (number + 0.5) * ((end_s - start_s) / n_frames)[span]
