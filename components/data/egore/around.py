@@ -133,11 +133,14 @@ def untouched(clips: pd.DataFrame, boxes: pd.DataFrame, handled_s: np.ndarray, l
         The object, shape [N]; -1 where there is none.
     """
     videos = pd.Index(clips["video_id"].unique())
-    boxes = boxes.assign(video=videos.get_indexer(boxes["video_id"]), kind=boxes["name"].str.extract(_KIND)[0])
+    number, names = pd.factorize(boxes["name"])
+    kinds = pd.Series(names).str.extract(_KIND)[0].to_numpy(dtype=object)
+    look = {f"{colour} {kind}": thing for thing, (colour, kind) in enumerate(LOOKS)}
+    things = np.array([look.get(name, -1) for name in names], dtype=np.int64)
+    boxes = boxes.assign(video=videos.get_indexer(boxes["video_id"]), kind=kinds[number], thing=things[number])
     boxes = boxes[(boxes["video"] >= 0) & boxes["kind"].notna()]
-    boxes = boxes[~boxes.duplicated(["video_id", "frame", "kind"], keep=False)]
-    look = {f"{colour} {kind}": number for number, (colour, kind) in enumerate(LOOKS)}
-    boxes = boxes.assign(thing=boxes["name"].map(look)).dropna(subset="thing").sort_values(["video", "time_s"])
+    boxes = boxes[~boxes.duplicated(["video", "frame", "kind"], keep=False) & (boxes["thing"] >= 0)]
+    boxes = boxes.sort_values(["video", "time_s"])
     video, time_s = boxes["video"].to_numpy(), boxes["time_s"].to_numpy()
 
     line, begin = video * APART_S + time_s, videos.get_indexer(clips["video_id"]) * APART_S
@@ -146,7 +149,7 @@ def untouched(clips: pd.DataFrame, boxes: pd.DataFrame, handled_s: np.ndarray, l
         np.searchsorted(line, begin + start_s - NEAREST_BOX_S, side="left"),
         np.searchsorted(line, begin + end_s + NEAREST_BOX_S, side="right"),
     )
-    thing = boxes["thing"].to_numpy(dtype=np.int64)[box]
+    thing = boxes["thing"].to_numpy()[box]
     free = handled_s[rows, thing] > end_s[rows] + HANDS_OFF_S
     rows, box, thing = rows[free], box[free], thing[free]
     away_s = np.maximum(0, np.maximum(start_s[rows] - time_s[box], time_s[box] - end_s[rows]))
