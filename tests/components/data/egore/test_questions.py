@@ -1,7 +1,7 @@
 """The pure question functions: true, unambiguous, never given away by their own text."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.data.egore import cot, long, short
@@ -38,6 +38,7 @@ def test_thought_refuses_a_question_without_a_template():
         cot.thought(Facts("cuts", "red", "fish"), QA("counting", "?", "1", ("2",)))
 
 
+@settings(deadline=None)
 @given(EVENTS)
 def test_sequence_questions_hold_of_the_window(events):
     said = [long.phrase(facts) for facts, _, _ in events]
@@ -49,6 +50,7 @@ def test_sequence_questions_hold_of_the_window(events):
             assert not {anchor, qa.answer} & set(qa.distractors)
 
 
+@settings(deadline=None)
 @given(EVENTS)
 def test_counting_questions_count(events):
     for qa in long.questions(events):
@@ -59,6 +61,7 @@ def test_counting_questions_count(events):
             assert int(qa.answer) == sum(f"C {facts.verb} " in qa.question for facts, _, _ in events)
 
 
+@settings(deadline=None)
 @given(EVENTS, st.randoms())
 def test_long_questions_do_not_depend_on_row_order(events, random):
     shuffled = list(events)
@@ -72,6 +75,7 @@ def test_a_repeated_event_is_never_referred_to():
     assert [qa for qa in long.questions(events) if qa.question_type == "sequence"] == []
 
 
+@settings(deadline=None)
 @given(EVENTS)
 def test_summaries_differ_from_the_truth_in_order_or_in_one_event(events):
     said = [long.phrase(facts) for facts, _, _ in events]
@@ -111,6 +115,7 @@ def test_no_cause_is_asked_for_that_is_not_in_the_window():
         assert [qa for qa in long.questions(events) if qa.question_type == "reasoning"] == []
 
 
+@settings(deadline=None)
 @given(EVENTS)
 def test_a_prediction_ends_in_the_pause_before_its_answer(events):
     for qa, end_s in long.beginnings(events):
