@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.data.egore import cot, long, short
@@ -89,6 +89,7 @@ def test_two_steps_of_evidence_deserve_a_thought():
     assert cot.suitable(forms, pd.Series([2, 2, 2, 1, 2, 2])).tolist() == [True, True, True, False, False, False]
 
 
+@settings(deadline=None)
 @given(EVENTS)
 def test_sequence_questions_hold_of_the_window(events):
     said = [long.phrase(facts) for facts, _, _ in events]
@@ -100,6 +101,7 @@ def test_sequence_questions_hold_of_the_window(events):
             assert not {anchor, qa.answer} & set(qa.distractors)
 
 
+@settings(deadline=None)
 @given(EVENTS)
 def test_counting_questions_count(events):
     for qa in long.questions(events):
@@ -110,6 +112,7 @@ def test_counting_questions_count(events):
             assert int(qa.answer) == sum(f"C {facts.verb} " in qa.question for facts, _, _ in events)
 
 
+@settings(deadline=None)
 @given(EVENTS, st.randoms())
 def test_long_questions_do_not_depend_on_row_order(events, random):
     shuffled = list(events)
@@ -123,6 +126,7 @@ def test_a_repeated_event_is_never_referred_to():
     assert [qa for qa in long.questions(events) if qa.question_type == "sequence"] == []
 
 
+@settings(deadline=None)
 @given(EVENTS)
 def test_summaries_differ_from_the_truth_in_order_or_in_one_event(events):
     said = [long.phrase(facts) for facts, _, _ in events]
@@ -162,6 +166,7 @@ def test_no_cause_is_asked_for_that_is_not_in_the_window():
         assert [qa for qa in long.questions(events) if qa.question_type == "reasoning"] == []
 
 
+@settings(deadline=None)
 @given(EVENTS)
 def test_a_prediction_ends_in_the_pause_before_its_answer(events):
     for qa, end_s in long.beginnings(events):
