@@ -90,14 +90,14 @@ def corpora(tmp_path_factory):
 @pytest.fixture(scope="module")
 def with_corpora(tiny_world, corpora, tmp_path_factory):
     data_dir = tmp_path_factory.mktemp("with_corpora") / "data"
-    sources = tiny_world.params.sources.model_copy(update=corpora)
+    sources = tiny_world.params.sources.model_copy(update=corpora | {"interlink7m": None})
     return annotations.run(tiny_world.params.model_copy(update={"sources": sources}), data_dir), data_dir
 
 
 def test_corpora_are_added_and_each_row_is_accounted_for(with_corpora, made):
     (result, data_dir), (without, folder) = with_corpora, made
     assert result["ledger"] == [
-        *without["ledger"],
+        *without["ledger"][:3],
         ("ego4d", 2, 1, 1),
         ("openeqa", 2, 1, 1),
         ("htm_aa", 2, 1, 1),
