@@ -26,7 +26,7 @@ from components.world import web
 from tests.benchmarks import rows
 
 HOW = {"frames": 8, "size_px": 64, "timeout_s": 60.0}
-EGO_SECONDS = 2.0
+CLIP_S = 2.0
 
 
 def corpus(folder: Path, *, videos: int, parts: int) -> list[Path]:
@@ -43,9 +43,9 @@ def corpus(folder: Path, *, videos: int, parts: int) -> list[Path]:
     frame = pd.DataFrame(
         [
             {"clip_id": f"{each.vid}-{start_s}", "parent": each.vid, "source": each.corpus, "take_id": each.vid}
-            | {"path": f"videos/{each.vid}.mp4", "start_s": start_s, "end_s": start_s + EGO_SECONDS, "text": ""}
+            | {"path": f"videos/{each.vid}.mp4", "start_s": start_s, "end_s": start_s + CLIP_S, "text": ""}
             for each in planned
-            for start_s in np.arange(0.0, web.VIDEO_S, EGO_SECONDS)
+            for start_s in np.arange(0.0, web.VIDEO_S, CLIP_S)
         ]
     )
     of_part = frame["take_id"].factorize()[0] % parts
@@ -81,7 +81,7 @@ def score(folder: Path, paths: list[Path], target: Path, workers: int) -> float:
 
     ray.init(address="local", num_cpus=workers, include_dashboard=False, log_to_driver=False)
     roots = {name: folder / name for name in web.CORPORA}
-    # the workers' imports and models are there once for all parts of a corpus, and not what is compared
+    # what the first workers of a cluster load from disk is no part of what is compared
     scoring.score(paths[:workers], folder / f"warm-{workers}", folder, roots, encoder="grid", **HOW)
     began_s = time.perf_counter()
     scoring.score(paths, target, folder, roots, encoder="grid", **HOW)

@@ -6,12 +6,13 @@ import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from components.data.funnel import classifier, features, fitting, hands, lessons, measures
+from components.data.funnel import classifier, features, fitting, footage, hands, lessons, measures
 from components.guard import Guard
 from components.metrics import Estimate, bootstrap
 
@@ -43,7 +44,8 @@ def learn(
         "test": lessons.choose(data_dir, takes=test_takes, split="test", seed=seed),
     }
     sizes = [path.stat().st_size for path in _files(drawn, roots) if path.is_file()]
-    settings = (features.digest(encoder), frames, size_px, seed, torch.__version__, _code())
+    code = code_of(classifier, features, fitting, footage, hands, lessons)
+    settings = (features.digest(encoder), frames, size_px, seed, torch.__version__, code)
     plan = hashlib.sha256(repr((settings, drawn, sizes)).encode()).hexdigest()
     paths = {name: folder / f"models/{name}.safetensors" for name in SEED_OF}
     report = folder / REPORT
@@ -69,6 +71,7 @@ def learn(
         "detector": {"train_frames": len(train.stills), "test_frames": len(test.stills)}
         | evaluate(finder, test, seed=seed),
     }
+    report.unlink(missing_ok=True)  # it tells what the models beside it are
     for name, model in (("classifier", views), ("detector", finder)):
         paths[name].parent.mkdir(parents=True, exist_ok=True)
         partial = paths[name].with_suffix(".partial")
@@ -82,11 +85,9 @@ def _files(drawn: dict[str, list[lessons.Lesson]], roots: dict[str, Path]) -> li
     return [roots[each.source] / each.path for every in drawn.values() for each in every]
 
 
-def _code() -> str:
-    """Give the digest of the code that decides what the models become."""
-    return hashlib.sha256(
-        b"".join(Path(each.__file__).read_bytes() for each in (classifier, fitting, hands, lessons))
-    ).hexdigest()
+def code_of(*modules: ModuleType) -> str:
+    """Give the digest of modules: what their code made is made anew when it changes."""
+    return hashlib.sha256(b"".join(Path(each.__file__).read_bytes() for each in modules)).hexdigest()
 
 
 def load(folder: Path) -> tuple[classifier.Classifier, hands.Detector]:

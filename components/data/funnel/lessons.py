@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 
 from components import records
 from components.data.funnel import footage
@@ -59,7 +60,7 @@ def choose(data_dir: Path, *, takes: int, split: str, seed: int) -> list[Lesson]
     }
     found = {
         name: records.read_table(data_dir / f"{path}.parquet", records.SCHEMAS[name])
-        .filter(_of_split(split))
+        .filter(pc.field("split") == split)
         .select(columns[name])
         .to_pandas()
         for name, path in kept.items()
@@ -84,13 +85,7 @@ def choose(data_dir: Path, *, takes: int, split: str, seed: int) -> list[Lesson]
     return [_lesson(row, clips[row.video_id], boxes.get(row.video_id), seed=seed) for row in videos.itertuples()]
 
 
-def _of_split(split: str):
-    import pyarrow.compute as pc
-
-    return pc.field("split") == split
-
-
-def _lesson(video, clips: pd.DataFrame, boxes: pd.DataFrame | None, *, seed: int) -> Lesson:
+def _lesson(video: Any, clips: pd.DataFrame, boxes: pd.DataFrame | None, *, seed: int) -> Lesson:
     chosen = sorted(clips.itertuples(), key=lambda clip: content_id(seed, "funnel", clip.clip_id))[:CLIPS]
     middles = [(clip.start_s + clip.end_s) / 2 for clip in chosen]
     spans = tuple((max(0.0, at - CLIP_S / 2), min(video.duration_s, at + CLIP_S / 2)) for at in middles)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -69,13 +69,28 @@ def worker(models: str, roots: dict[str, str], encoder: str, how: dict) -> Itera
     """Load the models once and keep one killable decoder; gives the function of a part, True where it was there."""
     import torch
 
-    from components.data.funnel import features, learning
+    from components.data.funnel import classifier, features, filters, hands, learning
 
     torch.set_num_threads(1)  # the same scores on every machine, and workers are the parallelism
     views, finder = learning.load(Path(models))
     encode, folders = features.opened(encoder), {name: Path(root) for name, root in roots.items()}
     weights = [path.read_bytes() for path in sorted(Path(models).glob("models/*.safetensors"))]
-    made_by = hashlib.sha256(b"".join([repr((features.digest(encoder), how)).encode(), *weights]))
+    code = learning.code_of(candidates, classifier, features, filters, footage, hands, sys.modules[__name__])
+    made_by = hashlib.sha256(b"".join([repr((features.digest(encoder), how, code)).encode(), *weights]))
+
+    def judge(frames: np.ndarray, size_px: tuple[int, int]) -> dict:
+        ego_score = float(classifier.scores(views, encode(frames)[None])[0])
+        if ego_score < filters.EGO_SCORE:
+            return {"ego_score": ego_score}
+        seen = hands.detect(finder, frames)
+        return {
+            "ego_score": ego_score,
+            "hands": max(map(len, seen.hands)),
+            "objects": sum(map(len, seen.objects)),
+            "frames": len(frames),
+            "motion": filters.motion(seen.centres() * np.array(size_px), width_px=size_px[0], height_px=size_px[1]),
+        }
+
     with Guard(timeout_s=how["timeout_s"]) as guard:
 
         def work(row: dict) -> bool:
@@ -89,7 +104,16 @@ def worker(models: str, roots: dict[str, str], encoder: str, how: dict) -> Itera
                 return True
             rows = []
             for (source, name), of_video in clips.groupby(["source", "path"], sort=False):
-                rows += _score(of_video, guard, folders[source], name, encode, views, finder, how)
+                spans = tuple(zip(of_video["start_s"], of_video["end_s"], strict=True))
+                try:
+                    decoding = {"frames": how["frames"], "size_px": how["size_px"]}
+                    seen = footage.read(guard, folders[source], name, spans, **decoding)
+                except footage.RefusedError as error:
+                    rows += [
+                        row | {"reason": error.reason, "detail": error.detail} for row in of_video.to_dict("records")
+                    ]
+                else:
+                    rows += _scored(of_video.to_dict("records"), seen, judge)
             killed = any(each["reason"] == KILLED for each in rows)
             _write(path, rows, "" if killed else plan.hexdigest())
             return False
@@ -97,39 +121,18 @@ def worker(models: str, roots: dict[str, str], encoder: str, how: dict) -> Itera
         yield work
 
 
-def _score(clips: pd.DataFrame, guard: Guard, root: Path, path: str, encode, views, finder, how: dict) -> list[dict]:
-    """Score the clips of one video, or say of each why not."""
-    from components.data.funnel import classifier, hands
-    from components.data.funnel.filters import EGO_SCORE, motion
-
-    rows = clips.to_dict("records")
-    spans = tuple(zip(clips["start_s"], clips["end_s"], strict=True))
-    try:
-        seen = footage.read(guard, root, path, spans, frames=how["frames"], size_px=how["size_px"])
-    except footage.RefusedError as error:
-        return [row | {"reason": error.reason, "detail": error.detail} for row in rows]
+def _scored(
+    rows: list[dict], seen: footage.Footage, judge: Callable[[np.ndarray, tuple[int, int]], dict]
+) -> list[dict]:
+    """Score the clips of a video that was read; those that the end of the video leaves nothing of have a reason."""
     made = []
-    width_px, height_px = seen.size_px
     for row, (start_s, end_s), frames in zip(rows, seen.spans, seen.clips, strict=True):
-        row |= {"end_s": end_s, "duration_s": seen.duration_s, "fps": seen.fps, "reason": "", "detail": ""}
-        made.append(row)
+        row |= {"end_s": end_s, "duration_s": seen.duration_s, "fps": seen.fps}
         if frames is None or end_s - start_s < candidates.SHORTEST_S:
-            row |= {
-                "reason": "outside_video" if frames is None else "under_1_s",
-                "detail": f"{seen.duration_s:g} s long",
-            }
-            continue
-        row["ego_score"] = float(classifier.scores(views, encode(frames)[None])[0])
-        if row["ego_score"] < EGO_SCORE:
-            continue
-        found = hands.detect(finder, frames)
-        centres_px = found.centres() * np.array([width_px, height_px])
-        row |= {
-            "hands": max(map(len, found.hands)),
-            "objects": sum(map(len, found.objects)),
-            "frames": len(frames),
-            "motion": motion(centres_px, width_px=width_px, height_px=height_px),
-        }
+            why = "outside_video" if frames is None else "under_1_s"
+            made.append(row | {"reason": why, "detail": f"the video is {seen.duration_s:g} s long"})
+        else:
+            made.append(row | judge(frames, seen.size_px) | {"reason": "", "detail": ""})
     return made
 
 

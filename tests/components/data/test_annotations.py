@@ -91,7 +91,7 @@ def corpora(tmp_path_factory):
 @pytest.fixture(scope="module")
 def with_corpora(tiny_world, corpora, tmp_path_factory):
     data_dir = tmp_path_factory.mktemp("with_corpora") / "data"
-    own = dict.fromkeys(("egtea", "ssv2", "egotimeqa"))  # those that the world has too
+    own = dict.fromkeys(("egtea", "ssv2", "egotimeqa", "interlink7m"))  # those that the world has too
     sources = tiny_world.params.sources.model_copy(update=own | corpora)
     return annotations.run(tiny_world.params.model_copy(update={"sources": sources}), data_dir), data_dir
 
