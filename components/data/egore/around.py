@@ -18,9 +18,8 @@ from components.prompts import KINDS, VERBS
 _WANTED = (0.13, 0.24, 0.70, 1.0)
 ANNOTATORS = 2  # who tell the same event on one timeline
 NEAREST_BOX_S = 0.25  # half a second away, one object in fifty is out of view (measured on the miniature)
-HANDS_OFF_S = (
-    2.0  # after the clip: a hand reaches for an object well before the middle of the action, which is narrated
-)
+# after the clip: a hand reaches for an object well before the middle of the action, which is what is narrated
+HANDS_OFF_S = 2.0
 _KIND = rf"\b({'|'.join(KINDS)})\b"
 
 
@@ -142,7 +141,6 @@ def untouched(clips: pd.DataFrame, boxes: pd.DataFrame, handled_s: np.ndarray, l
     boxes = boxes[~boxes.duplicated(["video", "frame", "kind"], keep=False) & (boxes["thing"] >= 0)]
     boxes = boxes.sort_values(["video", "time_s"])
     video, time_s = boxes["video"].to_numpy(), boxes["time_s"].to_numpy()
-
     line, begin = video * APART_S + time_s, videos.get_indexer(clips["video_id"]) * APART_S
     start_s, end_s = clips["start_s"].to_numpy(), clips["end_s"].to_numpy()
     rows, box = expand(
