@@ -56,8 +56,9 @@ def map_rows(
 
             @daft.method.batch(return_dtype=daft.DataType.from_arrow_type(outcome), batch_size=1)
             def outcomes(self, *columns: daft.Series) -> pa.Array:
-                lists = (column.to_pylist() for column in columns)
-                return pa.array([_outcome(self.work, dict(zip(names, row))) for row in zip(*lists)], outcome)  # noqa: B905
+                values = zip(*(column.to_pylist() for column in columns), strict=True)
+                given_rows = (dict(zip(names, row, strict=True)) for row in values)
+                return pa.array([_outcome(self.work, row) for row in given_rows], outcome)
 
         frame, limits = daft.from_arrow(rows), {}
         if on_ray:
