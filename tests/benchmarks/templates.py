@@ -43,7 +43,7 @@ LOOKS = [f"{colour} {kind}" for colour in COLOURS for kind in KINDS]
 TEXTS = np.array(
     [narrate(Facts(verb, *look.split(), hand)) for verb in VERBS for look in LOOKS for hand in (*HANDS, None)],
     dtype=object,
-).reshape(len(VERBS), len(LOOKS), 3)  # fmt: skip
+).reshape(len(VERBS), len(LOOKS), 3)
 
 
 def lot(takes: int, first: int = 0) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
@@ -62,7 +62,7 @@ def lot(takes: int, first: int = 0) -> tuple[pd.DataFrame, dict[str, pd.DataFram
     )
     narrations = _narrations(rng, looks, names).assign(**shared)
     clips = narrations.drop(columns=["ego_visible", "unsure", "annotator_id"]).loc[narrations.index.repeat(CAMERAS)]
-    # the density of a take, which is what the length of its clips comes from: a few takes have clips over ten seconds
+    # the length of clips comes from the density of their take: one take in 500 has clips over ten seconds
     half_s = np.ceil(rng.lognormal(-0.7, 0.8, takes) / TICK_S) * TICK_S
     camera = np.tile(np.arange(CAMERAS), len(narrations))
     of_take = clips.pop("take").to_numpy()
