@@ -1,15 +1,19 @@
 """EgoRe's short-term questions about clips, against a plain reading that asks them clip by clip.
 
-Run as: python -m tests.benchmarks.templates [--rows 5000000] [--peer-rows 500000]
+Run as: python -m tests.benchmarks.templates [--rows 5000000] [--peer-rows 200000]
 
-CPU seconds; every measurement has a process of its own, so that its peak memory is its own too. From a table of clips
-to the sample table, with options, thoughts and content ids. Both sides give the same samples (asserted on the peer's
-rows). The peer's time grows with its rows alone: it is measured on fewer, and counted by the row for all.
+CPU seconds; every measurement has a process of its own, so that its peak memory is its own too (the tables that come
+in are a part of it). Ours goes from the tables of clips, narrations, intervals, boxes and videos to the sample table, a
+lot of takes at a time, as large as those of the step (components/data/lots.py). The peer (tests/benchmarks/plain.py)
+goes from rows that already lie in memory to the same table: all seven types, options, thoughts and content ids,
+asserted equal row for row on the peer's rows. Its time grows with its rows alone: it is measured on fewer, and counted
+by the row for all.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -18,140 +22,184 @@ import pandas as pd
 import pyarrow as pa
 
 from components import records
-from components.data import samples
-from components.data.egore import cot, short
-from components.data.egore.build import short_term
-from components.data.egore.qa import QA
-from components.prompts import COLOURS, HANDS, KINDS, VERBS, Facts, narrate, parse_narration, think_answer
-from components.records import content_id
-from tests.benchmarks import rows
-from tests.benchmarks.clips import _peak_gb, timed
+from components.data import lots, samples
+from components.data.egore.short import TYPES
+from components.data.egore.short_term import short_term
+from components.prompts import COLOURS, HANDS, KINDS, VERBS, Facts, narrate
+from tests.benchmarks import plain, rows
+from tests.benchmarks.clips import TAKE_S, _peak_gb, timed
 
-PER_CLIP, COT_FRACTION, CHOICES, SEED = 2, 0.1, 4, 7
-CLIPS_AT_ONCE = 250_000
-UNPARSED = 0.05  # share of narrations that no grammar reads
+HOW = {"per_clip": 2, "cot_fraction": 0.1, "choices": 4, "seed": 7}
+EVENTS, TOLD_TWICE = 60, 0.5  # of a take, which then has 90 narrations; in systems §1.2 it has 89
+CAMERAS = 5  # of a take, one of them ego
+HANDLED, LYING = 6, 4  # objects of a take
+BOX_FRAMES, BOXES, INTERVALS = 30, 3, 10  # of a take; boxes of a frame
+UNPARSED, UNSURE = 0.05, 0.02  # shares of narrations; each that no grammar reads has words of its own
+ROWS_A_TAKE = EVENTS * (1 + TOLD_TWICE) * (1 + CAMERAS) + CAMERAS + BOX_FRAMES * BOXES + INTERVALS
+TAKES_AT_ONCE = round(lots.ROWS / ROWS_A_TAKE)
+# times are multiples of this: they stay exact on our one line of all takes, so that both sides round alike
+TICK_S = 1 / 64
+LOOKS = [f"{colour} {kind}" for colour in COLOURS for kind in KINDS]
+TEXTS = np.array(
+    [narrate(Facts(verb, *look.split(), hand)) for verb in VERBS for look in LOOKS for hand in (*HANDS, None)],
+    dtype=object,
+).reshape(len(VERBS), len(LOOKS), 3)
 
 
-def clips(count: int, first: int = 0) -> pd.DataFrame:
-    """Give ego clips with narrations of every kind: verb x colour x object x hand, and some that do not parse."""
+def lot(takes: int, first: int = 0) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Give the clips of some takes in every view, and the annotations that their questions need."""
     rng = np.random.default_rng(first)
-    texts = [narrate(Facts(*slots)) for slots in _slots()]
-    texts += [f"C talks to person {number}" for number in range(round(len(texts) * UNPARSED))]
-    starts_s = rng.uniform(0, 100, count)
+    names = np.array([records.content_id("take", first + number) for number in range(takes)], dtype=object)
+    shared = {"source": "egoexo4d", "split": "train"}
+    looks = rng.random((takes, len(LOOKS))).argsort(axis=1)[:, : HANDLED + LYING]
+    videos = pd.DataFrame(
+        {
+            "video_id": [f"{name}-{camera}" for name in names for camera in range(CAMERAS)],
+            "take_id": names.repeat(CAMERAS),
+            "view": ["ego", *["exo"] * (CAMERAS - 1)] * takes,
+            "duration_s": TAKE_S,
+        }
+    )
+    narrations = _narrations(rng, looks, names).assign(**shared)
+    clips = narrations.drop(columns=["ego_visible", "unsure", "annotator_id"]).loc[narrations.index.repeat(CAMERAS)]
+    # the length of clips comes from the density of their take: one take in 500 has clips over ten seconds
+    half_s = np.ceil(rng.lognormal(-0.7, 0.8, takes) / TICK_S) * TICK_S
+    camera = np.tile(np.arange(CAMERAS), len(narrations))
+    of_take = clips.pop("take").to_numpy()
+    time_s = clips.pop("time_s").to_numpy()
+    clips = clips.assign(
+        clip_id=[f"{name}-{number}" for name, number in zip(clips["narration_id"], camera, strict=True)],
+        video_id=videos["video_id"].to_numpy()[of_take * CAMERAS + camera],
+        view=videos["view"].to_numpy()[camera],
+        start_s=np.maximum(time_s - half_s[of_take], 0.0),
+        end_s=np.minimum(time_s + half_s[of_take], TAKE_S),
+    )
+    annotations = {
+        "narrations": narrations.drop(columns="take"),
+        "videos": videos,
+        "boxes": _boxes(rng, looks, names),
+        "intervals": _intervals(rng, looks, names),
+    }
+    return clips.reset_index(drop=True), annotations
+
+
+def _narrations(rng: np.random.Generator, looks: np.ndarray, names: np.ndarray) -> pd.DataFrame:
+    take = np.arange(len(names)).repeat(EVENTS)
+    time_s = _times(rng, len(take))
+    # the smaller of two draws: some verbs are said more often, and follow one another more often
+    verb = rng.integers(0, len(VERBS), (2, len(take))).min(axis=0)
+    thing, hand = looks[take, rng.integers(0, HANDLED, len(take))], rng.integers(0, 3, len(take))
+    twice = np.flatnonzero(rng.random(len(take)) < TOLD_TWICE)
+    row = np.concatenate([np.arange(len(take)), twice])
+    later_s = np.zeros(len(row))
+    later_s[len(take) :] = rng.integers(1, 32, len(twice)) * TICK_S
+    text = TEXTS[verb[row], thing[row], hand[row]]
+    numbers = np.flatnonzero(rng.random(len(row)) < UNPARSED)
+    text[numbers] = [f"C talks to person {number}" for number in numbers]
+    frame = pd.DataFrame(
+        {
+            "take": take[row],
+            "take_id": names[take[row]],
+            "annotator_id": np.where(np.arange(len(row)) < len(take), "1", "2"),
+            "time_s": np.minimum(time_s[row] + later_s, TAKE_S),
+            "text": text,
+            "ego_visible": rng.random(len(row)) >= UNSURE,
+            "unsure": rng.random(len(row)) < UNSURE,
+        }
+    )
+    frame = frame.sort_values(["take", "time_s"], kind="stable", ignore_index=True)
+    place = frame.groupby("take").cumcount()
+    return frame.assign(narration_id=[f"{name}-{n:03d}" for name, n in zip(frame["take_id"], place, strict=True)])
+
+
+def _boxes(rng: np.random.Generator, looks: np.ndarray, names: np.ndarray) -> pd.DataFrame:
+    take = np.arange(len(names)).repeat(BOX_FRAMES)
+    tick = rng.integers(0, round(TAKE_S / TICK_S), len(take)).repeat(BOXES)
+    take = take.repeat(BOXES)
+    # past the objects of a take, a hand
+    place = rng.integers(0, HANDLED + LYING + 2, len(take))
+    thing = np.append(looks, np.full((len(looks), 2), len(LOOKS)), axis=1)[take, place]
+    name = np.array([*LOOKS, "left hand"], dtype=object)[thing]
+    ego = np.array([f"{name}-0" for name in names], dtype=object)[take]
     return pd.DataFrame(
-        {
-            "clip_id": [f"{number:016x}" for number in range(first, first + count)],
-            "video_id": [f"{number // 90:016x}" for number in range(first, first + count)],
-            "take_id": [f"take {number // 90}" for number in range(first, first + count)],
-            "text": rng.choice(texts, count),
-            "start_s": starts_s,
-            "end_s": starts_s + 0.7,
-            "view": "ego",
-            "source": "egoexo4d",
-            "split": "train",
-        }
+        {"take_id": names[take], "video_id": ego, "name": name, "time_s": tick * TICK_S, "frame": tick // 2}
     )
 
 
-def _slots() -> list[tuple]:
-    return [(v, c, k, h) for v in VERBS for c in COLOURS for k in KINDS for h in ("", *HANDS)]
+def _intervals(rng: np.random.Generator, looks: np.ndarray, names: np.ndarray) -> pd.DataFrame:
+    take = np.arange(len(names)).repeat(INTERVALS)
+    thing = looks[take, rng.integers(0, HANDLED, len(take))]
+    text = TEXTS[rng.integers(0, len(VERBS), len(take)), thing, 2]
+    return pd.DataFrame({"take_id": names[take], "start_s": _times(rng, len(take)), "text": text})
 
 
-def ours(frame: pd.DataFrame) -> pa.Table:
+def _times(rng: np.random.Generator, count: int) -> np.ndarray:
+    return rng.integers(0, round(TAKE_S / TICK_S), count) * TICK_S
+
+
+def ours(clips: pd.DataFrame, annotations: dict[str, pd.DataFrame]) -> pa.Table:
     """Make the samples with the functions of the step."""
-    made, _ = short_term(frame, per_clip=PER_CLIP, cot_fraction=COT_FRACTION, choices=CHOICES, seed=SEED)
-    return samples.table(made)
+    return samples.table(short_term(clips, annotations, **HOW)[0])
 
 
-def plain(clips: list[dict]) -> list[dict]:
+def peer(clips: list[dict], annotations: dict[str, list[dict]]) -> pa.Table:
     """Make the samples one by one."""
-    made = []
-    for clip in clips:
-        facts = parse_narration(clip["text"])
-        if facts is None:
-            continue
-        asked = sorted(short.questions(facts), key=lambda qa: content_id(SEED, clip["clip_id"], qa.question))
-        for qa in asked[:PER_CLIP]:
-            made.append(_plain_choice(clip, qa))
-    by_id = {clip["clip_id"]: clip for clip in clips}
-    for row in list(made):
-        clip_id, question = row["parents"][0], row["question"]
-        if int(content_id(SEED, "cot", clip_id, question), 16) % 1_000_000 < COT_FRACTION * 1_000_000:
-            qa = QA(row["question_type"], question, row["answer"], ())
-            answer = think_answer(cot.thought(parse_narration(by_id[clip_id]["text"]), qa), qa.answer)
-            thought = {"question_type": "cot", "question": cot.question(qa), "answer": answer}
-            made.append(_with_id(row | thought))
-    return made
+    return pa.Table.from_pylist(plain.short_term(clips, annotations, **HOW), records.SAMPLE)
 
 
-def _plain_choice(clip: dict, qa: QA) -> dict:
-    key = content_id(SEED, clip["clip_id"], qa.question)
-    false = sorted(set(qa.distractors) - {qa.answer}, key=lambda option: content_id(key, option))[: CHOICES - 1]
-    position = int(content_id(key, "position"), 16) % (len(false) + 1)
-    choices = [*false[:position], qa.answer, *false[position:]]
-    target = {"kind": "choice", "text": None, "choices": choices, "answer_index": position, "span": None}
-    media = {name: clip[name] for name in ("video_id", "view", "start_s", "end_s")}
-    return _with_id(
-        {
-            "corpus": "egore",
-            "task": "qa",
-            "question_type": qa.question_type,
-            "take_id": clip["take_id"],
-            "split": clip["split"],
-            "view": clip["view"],
-            "media": [media],
-            "paired": [],
-            "frame_kind": "clip",
-            "question": qa.question,
-            "answer": qa.answer,
-            "target": target | {"box_xyxy": None},
-            "parents": [clip["clip_id"]],
-        }
-    )
+def _lots(takes: int = TAKES_AT_ONCE) -> Iterator[tuple[pd.DataFrame, dict[str, pd.DataFrame]]]:
+    first = 0
+    while True:
+        yield lot(takes, first)
+        first += takes
 
 
-def _with_id(row: dict) -> dict:
-    keys = ("corpus", "task", "question_type", "question", "answer")
-    sample_id = content_id(*(row[key] for key in keys), *row["parents"], *row["media"][0].values())
-    return row | {"sample_id": sample_id}
-
-
-def compare(count: int) -> dict:
-    """Time both sides and assert that they give the same samples."""
-    frame = clips(count)
-    ours_s, mine = timed(ours, frame)
-    given = frame.to_dict("records")
-    peer_s, theirs = timed(lambda: pa.Table.from_pylist(plain(given), records.SAMPLE))
-    assert mine.equals(theirs)
-    return {"ours": ours_s, "peer": peer_s, "rows": len(mine)}
+def compare(count: int, *, takes: int = TAKES_AT_ONCE) -> dict:
+    """Time both sides on lots until there are `count` samples; assert that they give the same ones, of every type."""
+    total = {"ours": 0.0, "peer": 0.0, "rows": 0}
+    kinds = set()
+    for clips, given in _lots(takes):
+        ours_s, mine = timed(ours, clips, given)
+        said = {name: frame.to_dict("records") for name, frame in given.items()}
+        peer_s, theirs = timed(peer, clips.to_dict("records"), said)
+        assert mine.equals(theirs)
+        kinds |= set(mine["question_type"].to_pylist())
+        total = {"ours": total["ours"] + ours_s, "peer": total["peer"] + peer_s, "rows": total["rows"] + len(mine)}
+        if total["rows"] >= count:
+            break
+    assert kinds == {*TYPES, "cot"}
+    return total
 
 
 def scale(count: int) -> dict:
-    """Time our side alone on many rows, some clips at once, with the peak memory of the process."""
-    seconds, made, first = 0.0, 0, 0
-    while made < count:
-        took_s, table = timed(ours, clips(CLIPS_AT_ONCE, first))
-        seconds, made, first = seconds + took_s, made + len(table), first + CLIPS_AT_ONCE
+    """Time our side alone on lots until there are `count` samples, with the peak memory of the process."""
+    seconds, made = 0.0, 0
+    for clips, given in _lots():
+        took_s, table = timed(ours, clips, given)
+        seconds, made = seconds + took_s, made + len(table)
+        if made >= count:
+            break
     return {"seconds": seconds, "rows": made, "peak_gb": _peak_gb()}
 
 
 def main() -> None:
     """Measure, print the table and write the rows."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.templates", description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=5_000_000, help="samples that our side makes")
-    parser.add_argument("--peer-rows", type=int, default=500_000, help="samples that both sides make")
+    parser.add_argument("--rows", type=int, default=5_000_000, help="samples that our side makes, at least")
+    parser.add_argument("--peer-rows", type=int, default=200_000, help="samples that both sides make, at least")
     given = parser.parse_args()
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as alone:
-        both = alone.submit(compare, given.peer_rows // PER_CLIP).result()
+        both = alone.submit(compare, given.peer_rows).result()
         many = alone.submit(scale, given.rows).result()
     peer_s = both["peer"] * many["rows"] / both["rows"]
-    all_rows = f"egore: {many['rows']:,} short-term samples, peer by the row"
+    few, all_rows = (f"egore: {count:,} short-term samples" for count in (given.peer_rows, given.rows))
     made = [
-        rows.row(f"egore: {both['rows']:,} short-term samples, clip by clip", both["ours"], both["peer"], unit="CPU s"),
-        rows.row(all_rows, many["seconds"], peer_s, unit="CPU s"),
-        rows.row(f"egore: peak memory of {CLIPS_AT_ONCE:,} clips at once", many["peak_gb"], unit="GB"),
+        rows.row(f"{few}, clip by clip", both["ours"], both["peer"], unit="CPU s"),
+        rows.row(f"{all_rows}, peer by the row", many["seconds"], peer_s, unit="CPU s"),
+        rows.row(f"{all_rows}, peak memory", many["peak_gb"], unit="GB"),
     ]
     rows.write(made)
+    print(f"{both['rows']:,} samples by both sides, {many['rows']:,} by ours in lots of {TAKES_AT_ONCE} takes")
     print(rows.show(made))
 
 
