@@ -1,10 +1,10 @@
 """Lots of takes: a step that grows with clips makes the samples of some takes at once, then joins what the lots gave.
 
 What is asked about a take depends on its own rows (and which false options are likely, on the other takes of its lot),
-so a lot needs no more than those. It leaves a file of samples
-and one of rejects in data/lots/<step>/<digest>, whole or not at all. The digest is of everything that the rows depend
-on: a killed step goes on with the lots it had, another input, parameter or line of code starts anew. Lots go through
-components/data/engine.py, one after another on this machine or side by side on a Ray cluster.
+so a lot needs no more than those. It leaves a file of samples and one of rejects in data/lots/<step>/<digest>, whole or
+not at all. The digest is of everything that the rows depend on: a killed step goes on with the lots it had, another
+input, parameter or line of code starts anew. Lots go through components/data/engine.py, one after another on this
+machine or side by side on a Ray cluster.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _worker(step: Step, parameters: dict, data_dir: Path, folder: Path) -> Itera
         told = folder / f"{lot['lot']:05d}.json"
         if not told.is_file():
             tables = {
-                table: _rows(data_dir / f"{table}.parquet", schema(table), lot["first"], lot["last"])
+                table: _rows(data_dir / f"{table}.parquet", schema_of(table), lot["first"], lot["last"])
                 for table in step.tables
             }
             *made, ledger = step.make(parameters, tables)
@@ -156,10 +156,10 @@ def _rows(path: Path, schema: pa.Schema, first: str, last: str) -> pa.Table:
 
 
 def _by_take(step: Step) -> list[str]:
-    return [table for table in step.tables if "take_id" in schema(table).names]
+    return [table for table in step.tables if "take_id" in schema_of(table).names]
 
 
-def schema(table: str) -> pa.Schema:
+def schema_of(table: str) -> pa.Schema:
     """Give the schema of a table "step/name"."""
     return records.SCHEMAS[table.split("/")[1]]
 

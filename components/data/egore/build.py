@@ -89,7 +89,7 @@ def _frames(tables: dict[str, pa.Table]) -> tuple[pd.DataFrame, dict[str, pd.Dat
 def requests(params: Data, data_dir: Path) -> Iterator[llm.Request]:
     """Give the requests that the step has for a language model; rules have none, but the number is worth knowing."""
     settings = Settings(**_parameters(params, data_dir))
-    tables = {name: records.read_table(data_dir / f"{name}.parquet", lots.schema(name)) for name in INPUTS}
+    tables = {name: records.read_table(data_dir / f"{name}.parquet", lots.schema_of(name)) for name in INPUTS}
     (planned,), _, _ = _planned(settings, *_frames(tables))
     return prompting.requests(planned, counts=settings.counts, choices=settings.egore.choices)
 
