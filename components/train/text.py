@@ -17,7 +17,7 @@ from components.train.packing import pad, row
 from components.train.trainer import Losses
 from components.train.world_text import TextSample
 
-TEXTS_FOR_VOCABULARY = 3000
+TEXTS_FOR_VOCABULARY = 1500
 GATE_SAMPLES = 120
 GATE_EVERY = 100
 GATE_TASKS = ("caption", "qa", "ground_temporal")
