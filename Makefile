@@ -13,6 +13,8 @@ export PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY := false
 export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 export DVC_NO_ANALYTICS := 1
+export DAFT_ANALYTICS_ENABLED := 0
+export RAY_USAGE_STATS_ENABLED := 0
 export HF_HUB_OFFLINE := 1
 
 demo: .venv/installed
@@ -23,7 +25,7 @@ test: .venv/installed
 	python -m pytest --numprocesses auto --dist loadfile
 
 # modules of tests/benchmarks that measure the data path
-BENCH_DATA := clips
+BENCH_DATA := clips templates fetch graph
 bench-data: .venv/installed
 	set -e; for name in $(BENCH_DATA); do python -m tests.benchmarks.$$name; done
 

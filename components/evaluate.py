@@ -104,6 +104,8 @@ def select(held_out, task: str, *, limit: int, seed: int) -> list[dict]:
     """Give at most `limit` samples of a task, drawn by content so that every checkpoint is asked the same."""
     name, _, view = task.partition("_") if task.startswith("caption") else (task, "", "ego")
     rows = held_out[(held_out["task"] == name) & (held_out["view"] == view) & (held_out["question_type"] != "cot")]
+    if name == "qa":  # an open answer is right in many words
+        rows = rows[[target["kind"] == "choice" for target in rows["target"]]]
     if name == "caption":  # a caption that the grammar cannot read has no slots to score
         from components.prompts import parse_narration
 

@@ -5,13 +5,14 @@ of one take; a `Sample` is one instruction with a checkable target over one or m
 rewards and benchmarks see); a `Prediction` is one model answer to one sample. `Video`, `BoxLabel` and `Interval` are
 what the adapters give besides narrations. A `Caption` says what a video, a part of it or an image shows, a `Question`
 asks about one: rows of corpora whose media are not takes, with paths relative to the media root of their source.
-`point_narrations` are the narrations of such corpora. `Reject` is a row that was dropped, with the reason.
+`point_narrations` are the narrations of such corpora; `Kept` and `Funnel` are what the funnel made of web video and
+how many rows each of its stages let through. `Reject` is a row that was dropped, with the reason.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -113,6 +114,32 @@ CLIP = pa.schema(
         ("split", pa.string()),
     ]
 )
+KEPT = pa.schema(  # a clip of web video that the funnel kept, with what the thresholds saw
+    [
+        ("clip_id", pa.string()),
+        ("parent", pa.string()),  # narration_id or caption_id
+        ("source", pa.string()),
+        ("take_id", pa.string()),
+        ("path", pa.string()),
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
+        ("text", pa.string()),
+        ("ego_score", pa.float64()),
+        ("hands", pa.int64()),
+        ("objects", pa.int64()),
+        ("frames", pa.int64()),
+        ("motion", pa.float64()),
+        ("split", pa.string()),
+    ]
+)
+FUNNEL = pa.schema(
+    [
+        ("stage", pa.string()),
+        ("rows_in", pa.int64()),
+        ("rows_out", pa.int64()),
+        ("reasons", pa.list_(pa.struct([("reason", pa.string()), ("rows", pa.int64())]))),
+    ]
+)
 SPAN = pa.struct([("start_s", pa.float64()), ("end_s", pa.float64())])
 TARGET = pa.struct(  # a tagged union: `kind` says which member holds the truth, the others are null
     [
@@ -160,6 +187,11 @@ PREDICTION = pa.schema(
 )
 REJECT = pa.schema([("step", pa.string()), ("row_id", pa.string()), ("reason", pa.string()), ("detail", pa.string())])
 
+VIDEOS = (
+    "annotations/videos",
+    "media/videos",
+    "funnel/videos",
+)  # those that are there belong together; the first always is
 SCHEMAS = {
     "videos": VIDEO,
     "narrations": NARRATION,
@@ -169,6 +201,8 @@ SCHEMAS = {
     "questions": QUESTION,
     "point_narrations": NARRATION,
     "clips": CLIP,
+    "kept": KEPT,
+    "table": FUNNEL,
     "samples": SAMPLE,
     "predictions": PREDICTION,
     "rejects": REJECT,
@@ -221,10 +255,39 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise ValueError(f"{path} cannot be read: {error}; remove what is there and rerun `dvc repro`") from error
-    if not table.schema.equals(schema):
+        raise ValueError(_unreadable(path, error)) from error
+    _check(path, table.schema, schema)
+    return table
+
+
+def read_batches(path: Path, schema: pa.Schema, columns: list[str], *, rows: int) -> Iterator[pa.RecordBatch]:
+    """Read some columns of a Parquet table, as `read_table` does, some rows at a time."""
+    try:
+        file = pq.ParquetFile(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ValueError(_unreadable(path, error)) from error
+    with file:
+        _check(path, file.schema_arrow, schema)
+        yield from file.iter_batches(rows, columns=columns)
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    return f"{path} cannot be read: {error}; remove what is there and rerun `dvc repro`"
+
+
+def _check(path: Path, came: pa.Schema, allowed: pa.Schema) -> None:
+    if not came.equals(allowed):
         raise ValueError(
-            f"{path}: columns are {table.schema.names}, allowed are {schema.names} with the types of "
+            f"{path}: columns are {came.names}, allowed are {allowed.names} with the types of "
             "components/records.py; rerun `dvc repro`"
         )
-    return table
+
+
+def read_videos(data_dir: Path) -> pa.Table:
+    """Read the tables of VIDEOS below the data folder as one; all but the first are left out where they are not there.
+
+    Raises:
+        ValueError: as `read_table`.
+    """
+    first, *others = (data_dir / f"{name}.parquet" for name in VIDEOS)
+    return pa.concat_tables([read_table(path, VIDEO) for path in (first, *filter(Path.is_file, others))])

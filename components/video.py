@@ -1,5 +1,7 @@
 """The one door to video files: probing, sampling, decoding (decord, PyAV behind it) and writing.
 
+A folder of images is a video too (components/frame_folder.py).
+
 The sampling rule is here once, for training, rollouts and evaluation; `contract` says what it was, and its digest is
 stored with the frames and checked by whoever reads them.
 """
@@ -9,14 +11,15 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from components import frame_folder
 from components.guard import Guard, GuardError
+from components.video_write import write as write
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +68,11 @@ def probe(path: Path) -> Probe:
     """
     import av
 
+    if path.is_dir():
+        count = len(frame_folder.files(path))
+        if count == 0:
+            raise VideoError(f"{path}: the folder holds no image")
+        return Probe(count / frame_folder.FPS, frame_folder.FPS, count)
     try:
         # what a title holds is nothing to us, and need not be UTF-8
         with av.open(str(path), metadata_errors="replace") as container:
@@ -73,6 +81,8 @@ def probe(path: Path) -> Probe:
                 raise VideoError(f"{path}: holds no video stream")
             fps = float(stream.average_rate)
             duration_s = float(stream.duration * stream.time_base) if stream.duration else 0.0
+            if not duration_s and container.duration:  # WebM gives no length of a stream, only its own
+                duration_s = container.duration / av.time_base
             frames = stream.frames or round(duration_s * fps)
             uneven_s = _uneven_s(stream, fps)
     except av.FFmpegError as error:
@@ -115,15 +125,29 @@ def sample_frame_indices(start_s: float, end_s: float, *, fps: float, n_frames: 
     """
     if n_frames < 1 or total_frames < 1 or fps <= 0:
         raise ValueError(f"n_frames {n_frames}, total_frames {total_frames}, fps {fps}: allowed are values above 0")
-    if not 0 <= start_s < end_s or start_s * fps >= total_frames:
+    if not span_allowed(start_s, end_s, fps=fps, total_frames=total_frames):
         raise ValueError(
             f"span [{start_s}, {end_s}) s: allowed is 0 <= start < end, with start inside the {total_frames / fps:g} s "
             "of the video; mend the step that made the span"
         )
-    times_s = start_s + (np.arange(n_frames) + 0.5) * ((end_s - start_s) / n_frames)
+    return frames_of_spans(*(np.array([value]) for value in (start_s, end_s, fps, n_frames, total_frames)))
+
+
+def span_allowed(start_s: Any, end_s: Any, *, fps: Any, total_frames: Any) -> Any:
+    """Tell of one span, or by arrays of each of many, whether it is not empty and begins inside its video."""
+    return (0 <= start_s) & (start_s < end_s) & (start_s * fps < total_frames)
+
+
+def frames_of_spans(
+    start_s: np.ndarray, end_s: np.ndarray, fps: np.ndarray, n_frames: np.ndarray, total_frames: np.ndarray
+) -> np.ndarray:
+    """Choose as `sample_frame_indices` does, for many allowed spans: arrays [spans] in, int64 [sum of n_frames] out."""
+    span = np.repeat(np.arange(len(n_frames)), n_frames)
+    number = np.arange(len(span)) - (np.cumsum(n_frames) - n_frames)[span]
+    times_s = start_s[span] + (number + 0.5) * ((end_s - start_s) / n_frames)[span]
     # a time that stands for an exact frame boundary must not fall to the frame before it by rounding
-    indices = np.floor(times_s * fps + 1e-6).astype(np.int64)
-    return np.clip(indices, 0, total_frames - 1)
+    indices = np.floor(times_s * fps[span] + 1e-6).astype(np.int64)
+    return np.clip(indices, 0, total_frames[span] - 1)
 
 
 def frames_within(start_s: float, end_s: float, *, window_s: float, n_frames: int) -> list[int]:
@@ -161,6 +185,8 @@ def decode(path: Path, indices: np.ndarray, *, size_px: int) -> np.ndarray:
         VideoError: no decoder reads it, or it holds fewer frames than asked (names path, decoder and cause).
     """
     wanted, back = np.unique(np.asarray(indices, dtype=np.int64), return_inverse=True)
+    if Path(path).is_dir():
+        return _decode_folder(Path(path), wanted, size_px)[back]
     if not Path(path).is_file():
         raise VideoError(f"{path}: no such file")
     try:
@@ -188,6 +214,14 @@ def decode_guarded(path: Path, indices: np.ndarray, *, size_px: int, guard: Guar
 
 def _decode_call(path: Path, indices: np.ndarray, size_px: int) -> np.ndarray:
     return decode(path, indices, size_px=size_px)
+
+
+def _decode_folder(path: Path, wanted: np.ndarray, size_px: int) -> np.ndarray:
+    try:
+        frames = frame_folder.read(path, wanted)
+    except OSError as error:
+        raise VideoError(f"{path}: {error}") from error
+    return np.concatenate([_resize(frame[None], size_px) for frame in frames])
 
 
 def _decode_decord(path: Path, wanted: np.ndarray) -> np.ndarray:
@@ -234,35 +268,6 @@ def _resize(frames: np.ndarray, size_px: int) -> np.ndarray:
     if frames.shape[1:3] == (size_px, size_px):
         return frames
     return np.stack([cv2.resize(frame, (size_px, size_px), interpolation=cv2.INTER_AREA) for frame in frames])
-
-
-def write(path: Path, frames: Iterable[np.ndarray], *, fps: int, size_px: int) -> None:
-    """Encode square RGB frames as h264; the same frames give the same bytes on the same machine.
-
-    Args:
-        frames: uint8 arrays [size_px, size_px, 3].
-    """
-    import av
-    import cv2
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # a rename at the end: a killed run leaves no half file that looks whole
-    partial = path.with_suffix(".partial.mp4")
-    # ultrafast and no B-frames: rendering should cost more than encoding; one thread, so that frames are repeatable
-    options = {"crf": "16", "preset": "ultrafast", "bf": "0"}
-    with av.open(str(partial), "w", options={"fflags": "+bitexact"}) as container:
-        stream = container.add_stream("libx264", rate=fps, options=options)
-        stream.width = stream.height = size_px
-        stream.pix_fmt = "yuv420p"
-        stream.gop_size = 8
-        stream.thread_count = 1
-        # no copy of the pixels, but heights in steps of four only
-        wrap = av.VideoFrame.from_ndarray if size_px % 4 else av.VideoFrame.from_numpy_buffer
-        for frame in frames:
-            yuv = cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420)  # twice as fast as the encoder's own conversion
-            container.mux(stream.encode(wrap(yuv, format="yuv420p")))
-        container.mux(stream.encode(None))
-    partial.rename(path)
 
 
 def contract(*, size_px: int, image_frames: int, clip_frames: int, window_frames: int, jpeg_quality: int) -> dict:

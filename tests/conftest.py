@@ -35,7 +35,7 @@ def tiny_world_at(root: Path) -> TinyWorld:
 
     data = params.load(PROJECT / "params/data.yaml", params.Data)
     sources = {name: root / path for name, path in data.sources.given().items()}
-    few = {"takes": 8, "size_px": 96, "val_fraction": 0.25, "test_fraction": 0.125}
+    few = {"takes": 8, "size_px": 96, "val_fraction": 0.25, "test_fraction": 0.125, "web_videos": 12}
     data = data.model_copy(
         update={
             "world": data.world.model_copy(update=few),

@@ -48,6 +48,8 @@ def test_tools_have_one_door_each():
         "great_expectations": "components/data/validate",
         "decord": "components/video",
         "httpx": "components/llm/endpoint",
+        "daft": "components/data/engine",
+        "ray": "components/data/engine",
     }
     for tool, door in doors.items():
         users = {

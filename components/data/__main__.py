@@ -17,14 +17,14 @@ from pathlib import Path
 
 from components import params
 
-STEPS = ("annotations", "clips", "egoit", "egore", "dataset", "frames")
+STEPS = ("annotations", "media", "clips", "funnel", "egoit", "egore", "dataset", "frames", "quality")
 
 log = logging.getLogger(__name__)
 
 
 def _run_of(step: str) -> Callable[[params.Data, Path], dict]:
     """Give the `run` of a step; only its module loads, and only here: --help and a typing error cost nothing."""
-    module = "egore.build" if step == "egore" else step
+    module = {"funnel": "funnel.build", "egore": "egore.build", "quality": "quality.measure"}.get(step, step)
     return importlib.import_module(f"components.data.{module}").run
 
 
@@ -32,8 +32,9 @@ def dry_run(step: str, parameters: params.Data, data_dir: Path) -> str:
     """Say what a step would ask of a language model; calls nobody and writes nothing."""
     from components import llm
     from components.data import egoit
+    from components.data.egore import build
 
-    requests_of = {"egoit": egoit.requests}
+    requests_of = {"egoit": egoit.requests, "egore": build.requests}
     if step not in requests_of:
         return f"{step} asks nothing of a language model; steps that do are {sorted(requests_of)}"
     settings = llm.settings_of(parameters.llm.model_dump())
@@ -71,15 +72,10 @@ def run(step: str, parameters: params.Data, data_dir: Path) -> dict:
 
 
 def _judge(step: str, data_dir: Path) -> None:
-    import pyarrow.parquet as pq
-
     from components.data import validate
-    from components.data.contracts.tables import LEAVES, REFERS_TO
+    from components.data.contracts import batches
 
-    paths = [*(f"{step}/{name}" for name in LEAVES[step]), *REFERS_TO[step]]
-    # read as they are: a wrong schema is for the contract to tell
-    tables = {path: pq.read_table(data_dir / f"{path}.parquet") for path in paths}
-    index = validate.check(step, tables, docs_dir=data_dir / "gx")
+    index = validate.check(step, batches.load(step, data_dir), docs_dir=data_dir / "gx")
     log.info("%s: every expectation holds; Data Docs: %s", step, index)
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components import records, video
-from components.data.judging import Tables, rejected
+from components.data.judging import Tables, rejected, seen_before
 from components.data.sources import (
     cc3m,
     dci,
@@ -158,20 +158,9 @@ def _arrow(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
 
 
 def _fresh(frame: pd.DataFrame, key: str, seen: list[np.ndarray], source: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Keep the rows whose id is not in `seen`, reject the others, and add the new ids to `seen`.
-
-    The ids are their 64 bits, so that a hundred million of them are 0.8 GB. `seen` holds few sorted arrays: those that
-    are not longer than a new one are merged with it, as a binary counter carries.
-    """
+    """Keep the rows whose id is not in `seen`, reject the others, and add the new ids, 64 bits each, to `seen`."""
     keys = np.frombuffer(bytes.fromhex("".join(frame[key])), dtype=">u8").astype(np.uint64)
-    known = np.zeros(len(keys), dtype=bool)
-    for part in seen:
-        known |= part[np.minimum(np.searchsorted(part, keys), len(part) - 1)] == keys
-    new = np.sort(keys[~known])
-    while len(new) and seen and len(seen[-1]) <= len(new):
-        new = np.sort(np.concatenate([seen.pop(), new]))
-    if len(new):
-        seen.append(new)
+    known = seen_before(keys, seen)
     repeated = frame[known]
     reasons, details = ["repeated_id"] * len(repeated), ["it stands in an earlier batch"] * len(repeated)
     return frame[~known], rejected(source, repeated[key], reasons, details)

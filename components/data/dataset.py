@@ -7,20 +7,25 @@ The split of a sample is its take's, from the source's own split; no step change
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from components import records
-from components.data import samples
+from components.data import lots, samples
 from components.data.egoit import clip_captions
 from components.data.egore.qa import draw
+from components.data.quality.leaks import near_duplicates
 from components.params import Data
 
 QUESTION = "what does C do?"  # the one question of Ego-ExoClip: pre-training on narrations has no instructions
-STEPS = ("annotations", "clips", "egoit", "egore")
+STEPS = ("annotations", "media", "clips", "funnel", "egoit", "egore")
+CORPORA = ("egoit/samples", "egore/samples")
+COUNTED = ["corpus", "task", "question_type", "view", "split"]
 _LOT = 1_000_000
 
 
@@ -30,42 +35,63 @@ def corpus_of_clips(clips: pd.DataFrame, *, seed: int) -> pa.Table:
 
 
 def mixed(made: pa.Table, *, rates: dict[str, float], seed: int) -> tuple[pa.Table, pd.DataFrame]:
-    """Keep a share of each `corpus/task`, chosen by content, and one sample of each id.
+    """Keep a share of each `corpus/task`, chosen by content, one sample of each id, and no question twice.
+
+    Two annotators who say the same make the same question of nearly the same span; narrations stay as they are, for
+    Ego-ExoClip keeps their diversity.
 
     Args:
-        made: samples of all corpora.
+        made: samples of all corpora, at least all of a take: no id stands in two takes.
         rates: `corpus/task` -> share kept, 0 to 1; 1 where none is given.
         seed: changes which samples are kept, not how many.
 
     Returns:
-        The samples kept, in their order, and the rejects: `duplicate_sample_id` or `mixture_rate`.
-
-    Raises:
-        ValueError: a rate is outside 0 to 1, or names a `corpus/task` that no sample has.
+        The samples kept, in their order, and the rejects: `duplicate_sample_id`, `near_duplicate` or `mixture_rate`.
     """
-    frame = made.select(["sample_id", "corpus", "task"]).to_pandas()
+    frame = made.select(["sample_id", "corpus", "task", "question_type", "question", "answer"]).to_pandas()
+    span = pc.list_element(made["media"].combine_chunks(), 0)
+    frame = frame.assign(**{name: pc.struct_field(span, name).to_pandas() for name in ("video_id", "start_s", "end_s")})
     part = frame["corpus"] + "/" + frame["task"]
-    wrong = {name: rate for name, rate in rates.items() if name not in set(part) or not 0 <= rate <= 1}
-    if wrong:
-        raise ValueError(
-            f"dataset.rates: {wrong}, allowed are shares from 0 to 1 of {sorted(part.unique())}; mend params/data.yaml"
-        )
     rate = part.map(lambda name: rates.get(name, 1.0))
     lot = np.array([draw(_LOT, seed, "mixture", sample) for sample in frame["sample_id"]], dtype=np.int64)
-    reason = np.select([frame.duplicated("sample_id"), lot >= rate * _LOT], ["duplicate_sample_id", "mixture_rate"], "")
+    again = near_duplicates(frame) & (frame["task"] == "qa")
+    reason = np.select(
+        [frame.duplicated("sample_id"), again, lot >= rate * _LOT],
+        ["duplicate_sample_id", "near_duplicate", "mixture_rate"],
+        "",
+    )
     rejected = samples.dropped(frame.assign(part=part), reason, row_id="sample_id", detail="part")
     return made.filter(pa.array(reason == "")), rejected
 
 
+def check_rates(rates: dict[str, float], parts: Iterable[str]) -> None:
+    """Make sure that every rate is a share of a `corpus/task` that there is.
+
+    Raises:
+        ValueError: a rate is outside 0 to 1, or names a `corpus/task` that no sample has.
+    """
+    known = sorted(parts)
+    wrong = {name: rate for name, rate in rates.items() if name not in known or not 0 <= rate <= 1}
+    if wrong:
+        raise ValueError(f"dataset.rates: {wrong}, allowed are shares from 0 to 1 of {known}; mend params/data.yaml")
+
+
+def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Table, lots.Ledger]:
+    """Mix the samples of some takes, as `lots.Step` says; `parameters` are `seed` and `rates`."""
+    clips = tables["clips/clips"].to_pandas()
+    made = pa.concat_tables([corpus_of_clips(clips, seed=parameters["seed"]), *(tables[name] for name in CORPORA)])
+    kept, dropped = mixed(made, **parameters)
+    return kept, samples.rejects("dataset", [dropped]), [("samples", made.num_rows, kept.num_rows, len(dropped))]
+
+
 def counts(kept: pa.Table, rejects: list[pa.Table]) -> dict:
     """Count samples by what they are, and rejects of every step by reason."""
-    keys = ["corpus", "task", "question_type", "view", "split"]
-    tally = kept.group_by(keys).aggregate([([], "count_all")]).sort_by([(key, "ascending") for key in keys])
+    tally = kept.group_by(COUNTED).aggregate([([], "count_all")]).sort_by([(key, "ascending") for key in COUNTED])
     dropped = pa.concat_tables(rejects).group_by(["step", "reason"]).aggregate([([], "count_all")])
     dropped = dropped.sort_by([("step", "ascending"), ("reason", "ascending")])
     splits = kept.group_by(["split"]).aggregate([("take_id", "count_distinct"), ([], "count_all")])
     return {
-        "samples": tally.rename_columns([*keys, "samples"]).to_pylist(),
+        "samples": tally.rename_columns([*COUNTED, "samples"]).to_pylist(),
         "splits": {
             row["split"]: {"takes": row["take_id_count_distinct"], "samples": row["count_all"]}
             for row in splits.sort_by("split").to_pylist()
@@ -75,22 +101,24 @@ def counts(kept: pa.Table, rejects: list[pa.Table]) -> dict:
 
 
 def run(params: Data, data_dir: Path) -> dict:
-    """Read what the earlier steps wrote, write data/dataset/{samples,rejects}.parquet and counts.json.
+    """Read what the earlier steps wrote, write data/dataset/{samples,rejects}.parquet lot by lot, and counts.json.
 
     Returns:
         `counts` as in counts.json, and `ledger`: (what, rows in, rows out, rejected).
 
     Raises:
-        ValueError: see `mixed`.
+        ValueError: see `check_rates` and `lots.run`.
     """
-    clips = records.read_table(data_dir / "clips/clips.parquet", records.CLIP).to_pandas()
-    corpora = [records.read_table(data_dir / f"{name}/samples.parquet", records.SAMPLE) for name in ("egoit", "egore")]
-    made = pa.concat_tables([corpus_of_clips(clips, seed=params.seed), *corpora])
-    kept, dropped = mixed(made, rates=params.dataset.rates, seed=params.seed)
-    rejects = samples.rejects("dataset", [dropped])
-    before = [records.read_table(data_dir / f"{step}/rejects.parquet", records.REJECT) for step in STEPS]
-    records.write_table(data_dir / "dataset/samples.parquet", kept, records.SAMPLE)
-    records.write_table(data_dir / "dataset/rejects.parquet", rejects, records.REJECT)
-    counted = counts(kept, [*before, rejects])
+    rates = params.dataset.rates
+    given = [pq.read_table(data_dir / f"{name}.parquet", columns=["corpus", "task"]) for name in CORPORA]
+    kinds = pa.concat_tables(given).group_by(["corpus", "task"]).aggregate([]).to_pylist()
+    check_rates(rates, {"egoexoclip/caption", *(f"{row['corpus']}/{row['task']}" for row in kinds)})
+    step = lots.Step("dataset", ("clips/clips", *CORPORA), make)
+    ledger = lots.run(step, {"seed": params.seed, "rates": rates}, data_dir)
+    kept = pq.read_table(data_dir / "dataset/samples.parquet", columns=[*COUNTED, "take_id"])
+    rejects = [
+        pq.read_table(data_dir / f"{name}/rejects.parquet", columns=["step", "reason"]) for name in (*STEPS, "dataset")
+    ]
+    counted = counts(kept, rejects)
     (data_dir / "dataset/counts.json").write_text(json.dumps(counted, indent=2) + "\n")
-    return {"counts": counted, "ledger": [("samples", made.num_rows, kept.num_rows, len(dropped))]}
+    return {"counts": counted, "ledger": ledger}

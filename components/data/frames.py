@@ -7,49 +7,21 @@ rejects.parquet, contract.json (how frames were chosen and decoded, with its dig
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components import records, video
+from components.data.choosing import STREAMS, Chosen, Films, choose, needed, place_of
 from components.data.shards import map_shard, pack, shard_path, write_shards
 from components.params import Data, Frames
 
 INDEX = pa.schema([("sample_id", pa.string()), ("stream", pa.string()), ("rows", pa.list_(pa.int64()))])
-VIDEO_COLUMNS = ["video_id", "source", "path", "duration_s", "fps"]
-STREAMS = ("media", "paired")
-
-
-def spread(total: int, parts: int) -> list[int]:
-    """Split a number of frames evenly; the first parts get what is left over.
-
-    >>> spread(32, 3)
-    [11, 11, 10]
-    """
-    return [total // parts + (part < total % parts) for part in range(parts)]
-
-
-def media_frames(media: list[dict], videos: dict[str, dict], *, n_frames: int) -> list[tuple[str, int]]:
-    """Choose the frames of a media list: (video_id, frame index), `n_frames` in all, in the order of the list.
-
-    Raises:
-        ValueError: a span is empty or outside its video, its video is unknown, or there are more spans than frames.
-    """
-    if len(media) > n_frames:
-        raise ValueError(f"{len(media)} spans for {n_frames} frames: allowed is at least one frame for each span")
-    chosen = []
-    for span, count in zip(media, spread(n_frames, len(media)) if media else (), strict=True):
-        if span["video_id"] not in videos:
-            raise ValueError(f"video {span['video_id']} is not in annotations/videos.parquet")
-        of = videos[span["video_id"]]
-        total = round(of["duration_s"] * of["fps"])
-        indices = video.sample_frame_indices(
-            span["start_s"], span["end_s"], fps=of["fps"], n_frames=count, total_frames=total
-        )
-        chosen += [(span["video_id"], int(index)) for index in indices]
-    return chosen
+BATCH = 50_000  # samples chosen at once
 
 
 def contract_of(frames: Frames) -> dict:
@@ -63,53 +35,28 @@ def contract_of(frames: Frames) -> dict:
     )
 
 
-def choose(
-    samples: list[dict], videos: dict[str, dict], frames: Frames
-) -> tuple[dict[tuple[str, str], list[tuple[str, int]]], dict[str, dict]]:
-    """Choose the frames of every sample: {(sample_id, stream): [(video_id, frame index)]}, and rejects by sample_id."""
-    totals = {"image": frames.image_frames, "clip": frames.clip_frames, "window": frames.window_frames}
-    chosen: dict[tuple[str, str], list[tuple[str, int]]] = {}
-    rejects: dict[str, dict] = {}
-    for sample in samples:
-        sample_id, n_frames = sample["sample_id"], totals.get(sample["frame_kind"])
-        if n_frames is None:
-            rejects[sample_id] = _reject(sample_id, "unknown_frame_kind", sample["frame_kind"])
-            continue
-        if not sample["media"]:
-            rejects[sample_id] = _reject(sample_id, "no_media", "")
-            continue
-        try:
-            chosen |= {
-                (sample_id, stream): media_frames(sample[stream], videos, n_frames=n_frames)
-                for stream in STREAMS
-                if sample[stream]
-            }
-        except ValueError as error:
-            rejects[sample_id] = _reject(sample_id, "bad_span", error)
-    return chosen, rejects
-
-
 def run(params: Data, data_dir: Path) -> dict:
-    """Read data/dataset/samples.parquet and data/annotations/videos.parquet, write data/frames.
+    """Read data/dataset/samples.parquet and the tables of videos (`records.VIDEOS`), write data/frames.
 
     A shard that an earlier, killed run finished for the same frames is kept. A sample that needs a video which cannot
-    be decoded is rejected as a whole.
+    be decoded is rejected as a whole. Samples are read twice, batch by batch: of all of them together, no more is held
+    than the numbers of the frames.
 
     Returns:
         `counts` (samples, frames, shards, videos, rejects) and `ledger`: (what, rows in, rows out, rejected).
     """
-    folder = data_dir / "frames"
+    folder = data_dir.resolve() / "frames"
     folder.mkdir(parents=True, exist_ok=True)
     contract = contract_of(params.frames)
-    videos = _read(data_dir / "annotations/videos.parquet", records.VIDEO, VIDEO_COLUMNS)
-    videos = {row["video_id"]: row for row in videos}
-    samples = _read(data_dir / "dataset/samples.parquet", records.SAMPLE, ["sample_id", "frame_kind", *STREAMS])
-    chosen, rejects = choose(samples, videos, params.frames)
-    needed: dict[str, set[int]] = {}
-    for frames in chosen.values():
-        for video_id, index in frames:
-            needed.setdefault(video_id, set()).add(index)
-    shards = pack(needed, videos, shard_frames=params.frames.shard_frames)
+    films = Films.of(records.read_videos(data_dir))
+
+    def chosen() -> Iterator[tuple[pa.RecordBatch, Chosen, list[dict]]]:
+        samples = data_dir / "dataset/samples.parquet"
+        for batch in records.read_batches(samples, records.SAMPLE, ["sample_id", "frame_kind", *STREAMS], rows=BATCH):
+            yield batch, *choose(batch, films, params.frames)
+
+    frames = needed(each for _, each, _ in chosen())
+    shards = pack(frames, films, shard_frames=params.frames.shard_frames)
     failed, reused = write_shards(
         shards,
         folder,
@@ -118,40 +65,52 @@ def run(params: Data, data_dir: Path) -> dict:
         jpeg_quality=params.frames.jpeg_quality,
         digest=contract["digest"],
     )
-    for (sample_id, _), frames in chosen.items():
-        broken = next((video_id for video_id, _ in frames if video_id in failed), None)
-        if broken is not None:
-            rejects.setdefault(sample_id, _reject(sample_id, "video_not_decoded", failed[broken]))
-    # all shards but the last are full, so that counting through gives the row
-    places = ((piece.video_id, index) for shard in shards for piece in shard for index in piece.indices)
-    row_of = {place: row for row, place in enumerate(places)}
-    index = [
-        {"sample_id": sample_id, "stream": stream, "rows": [row_of[frame] for frame in frames]}
-        for (sample_id, stream), frames in chosen.items()
-        if sample_id not in rejects
-    ]
-    records.write_table(folder / "index.parquet", index, INDEX)
-    records.write_table(folder / "rejects.parquet", rejects.values(), records.REJECT)
-    layout = {"frames": len(row_of), "shards": len(shards), "shard_frames": params.frames.shard_frames}
+    samples, kept, rejected = 0, 0, 0
+    with (
+        pq.ParquetWriter(folder / "index.parquet", INDEX, compression="zstd") as index,
+        pq.ParquetWriter(folder / "rejects.parquet", records.REJECT, compression="zstd") as rejects,
+    ):
+        for batch, each, unusable in chosen():
+            each, broken = _decoded(batch, each, films, failed)
+            index.write_table(_index(batch, each, frames))
+            rejects.write_table(pa.Table.from_pylist(unusable + broken, records.REJECT))
+            samples, rejected = samples + len(batch), rejected + len(unusable) + len(broken)
+            kept += len(np.unique(each.samples))
+    layout = {"frames": len(frames), "shards": len(shards), "shard_frames": params.frames.shard_frames}
     (folder / "contract.json").write_text(json.dumps(contract | layout, indent=2) + "\n")
     counts = {
-        "samples": len(samples),
-        "frames": len(row_of),
+        "samples": samples,
+        "frames": len(frames),
         "shards": len(shards),
         "shards_reused": reused,
-        "videos": len(needed),
+        "videos": len(np.unique(place_of(frames))),
         "videos_not_decoded": len(failed),
-        "rejects": len(rejects),
+        "rejects": rejected,
     }
-    return {"counts": counts, "ledger": [("samples", len(samples), len(samples) - len(rejects), len(rejects))]}
+    return {"counts": counts, "ledger": [("samples", samples, kept, rejected)]}
 
 
-def _read(path: Path, schema: pa.Schema, columns: list[str]) -> list[dict]:
-    return records.read_table(path, schema).select(columns).to_pylist()
+def _decoded(batch: pa.RecordBatch, chosen: Chosen, films: Films, failed: dict[str, str]) -> tuple[Chosen, list[dict]]:
+    """Leave out the samples that need a video which could not be decoded; give them as rejects."""
+    if not failed:
+        return chosen, []
+    lost = np.flatnonzero(pc.is_in(films.ids, pa.array(list(failed))).to_numpy(zero_copy_only=False))
+    hit = np.isin(place_of(chosen.frames), lost)
+    rows, first = np.unique(np.repeat(chosen.samples, np.diff(chosen.offsets))[hit], return_index=True)
+    sample_ids = batch["sample_id"].take(pa.array(rows)).to_pylist()
+    videos = films.ids.take(pa.array(place_of(chosen.frames)[hit][first])).to_pylist()
+    rejects = [
+        {"step": "frames", "row_id": sample_id, "reason": "video_not_decoded", "detail": failed[video_id]}
+        for sample_id, video_id in zip(sample_ids, videos, strict=True)
+    ]
+    return chosen.without(np.isin(np.arange(len(batch)), rows)), rejects
 
 
-def _reject(sample_id: str, reason: str, detail: object) -> dict:
-    return {"step": "frames", "row_id": sample_id, "reason": reason, "detail": str(detail)}
+def _index(batch: pa.RecordBatch, chosen: Chosen, frames: np.ndarray) -> pa.Table:
+    """Give the lines of INDEX; the row of a frame is its rank, as all shards but the last are full."""
+    rows = pa.ListArray.from_arrays(chosen.offsets.astype(np.int32), np.searchsorted(frames, chosen.frames))
+    streams = pa.array(STREAMS).take(pa.array(chosen.streams))
+    return pa.table([batch["sample_id"].take(pa.array(chosen.samples)), streams, rows], schema=INDEX)
 
 
 class ContractError(ValueError):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from components import llm
+from components.data.egore.qa import draw
 
 KIND = "egoit.instructions"
 DATASETS = {  # source -> what it is
@@ -17,10 +18,20 @@ DATASETS = {  # source -> what it is
     "head and by several cameras around them. Annotators said at single moments what the person does.",
     "egoexolearn": "EgoExoLearn: people who follow a demonstration of a procedural task in a kitchen or a laboratory, "
     "filmed by a camera on the head. Annotators marked the interval of each fine action.",
+    "ssv2": "Something-Something-V2: short clips of people who do one basic action with everyday objects, acted for "
+    "the camera. The label is a template with the objects filled in.",
+    "egtea": "EGTEA Gaze+: people cooking meals in a kitchen, filmed by a camera on the head and cut into clips of one "
+    "action. The label is a verb with the classes of its objects.",
+    "egotimeqa": "EgoTimeQA: clips of everyday activities from Ego4D, filmed by a camera on the head. A language model "
+    "made questions and answers about single moments from what annotators had said of them.",
+    "openeqa": "OpenEQA: walks through homes and offices, seen by a camera that moves through the rooms. People asked "
+    "about objects, their attributes and places, and what they are good for, and answered in a few words.",
 }
 TASKS = {
     "captioning": "Given a short clip, say in one sentence what the person does, with which object and which hand.",
-    "recognition": "Given a clip of one action, name the action. The options to choose from follow the instruction.",
+    "recognition": "Given a clip of one action, name the action. Options to choose from may follow the instruction.",
+    "qa": "Given a video and a question about it, answer the question. It follows the instruction, and so may options "
+    "to choose from.",
 }
 SYSTEM = (
     "You write instructions for a video assistant. People give it a short video and one of your instructions, and it "
@@ -105,3 +116,11 @@ def generated(
         )
     rows = [(reject.request_id, reject.reason, reject.detail) for reject in failed]
     return made, pd.DataFrame(rows, columns=["row_id", "reason", "detail"])
+
+
+def sampled(ids: pd.Series, sources: pd.Series, table: Instructions, *, seed: int) -> list:
+    """Sample one of the instructions of each row's source by the row's id; None for a source without any."""
+    return [
+        table[source][draw(len(table[source]), seed, "instruction", row)] if source in table else None
+        for row, source in zip(ids, sources, strict=True)
+    ]

@@ -104,6 +104,26 @@ def judge(frame: pd.DataFrame, masks: dict[str, pd.Series], *, source: str, deta
     return frame[kept], rejected(source, refused["row_id"], reason[~kept], told)
 
 
+def seen_before(keys: np.ndarray, seen: list[np.ndarray]) -> np.ndarray:
+    """Tell which keys are in `seen`, and add the others to it.
+
+    A hundred million keys are 0.8 GB. `seen` holds few sorted arrays: those that are not longer than a new one are
+    merged with it, as a binary counter carries.
+
+    Args:
+        keys: uint64 array, one for each id.
+    """
+    known = np.zeros(len(keys), dtype=bool)
+    for part in seen:
+        known |= part[np.minimum(np.searchsorted(part, keys), len(part) - 1)] == keys
+    new = np.sort(keys[~known])
+    while len(new) and seen and len(seen[-1]) <= len(new):
+        new = np.sort(np.concatenate([seen.pop(), new]))
+    if len(new):
+        seen.append(new)
+    return known
+
+
 def captions(
     frame: pd.DataFrame, *, source: str, read_time: Callable = seconds, masks: dict[str, pd.Series] | None = None
 ) -> Tables:

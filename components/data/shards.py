@@ -1,15 +1,17 @@
 """Arrow shards of JPEGs: which frames lie where, decoding them in guarded workers, writing, and mapping them back.
 
 A shard is one Arrow IPC file with the column `jpeg`, null where a video could not be decoded. Frame rows are numbered
-through all shards: row r lies in shard r // shard_frames.
+through all shards: row r lies in shard r // shard_frames. A shard is one row of work for components/data/engine.py, so
+that a cluster decodes on all its nodes; its bytes go from the worker to the file and nowhere else.
 """
 
 from __future__ import annotations
 
 import hashlib
 import queue
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +19,15 @@ import numpy as np
 import pyarrow as pa
 from rich.progress import Progress
 
-from components import video
+from components import frame_folder, video
+from components.data import engine
+from components.data.choosing import Films, index_of, place_of
 from components.guard import Guard, GuardError
 
-WORKERS = 2
+WORKERS = 2  # decoding processes of one shard
 TIMEOUT_S = 120.0  # of the frames of one video in one shard
 SHARD = pa.schema([("jpeg", pa.binary())])
+_WRITTEN = pa.struct([("reused", pa.bool_()), ("lost", pa.map_(pa.string(), pa.string()))])
 
 
 @dataclass(frozen=True)
@@ -40,21 +45,19 @@ def shard_path(folder: Path, number: int) -> Path:
     return folder / f"shard-{number:05d}.arrow"
 
 
-def pack(needed: dict[str, set[int]], videos: dict[str, dict], *, shard_frames: int) -> list[list[Piece]]:
-    """Lay the needed frames, video after video, into shards of exactly `shard_frames` (the last may hold fewer)."""
-    shards: list[list[Piece]] = [[]]
-    room = shard_frames
-    for video_id in sorted(needed):
-        left = sorted(needed[video_id])
-        while left:
-            if room == 0:
-                shards.append([])
-                room = shard_frames
-            taken, left = left[:room], left[room:]
-            room -= len(taken)
-            of = videos[video_id]
-            shards[-1].append(Piece(video_id, of["path"], of["source"], tuple(taken)))
-    return [shard for shard in shards if shard]
+def pack(frames: np.ndarray, films: Films, *, shard_frames: int) -> pa.Table:
+    """Lay frames (as `choosing.needed` gives them) into shards of exactly `shard_frames`; the last may hold fewer.
+
+    Returns:
+        A row per shard: its `number`, and its `pieces` with the members of `Piece`.
+    """
+    rows, place = np.arange(len(frames)), place_of(frames)
+    begins = np.flatnonzero((rows % shard_frames == 0) | (place != np.roll(place, 1)))
+    of_film = [column.take(pa.array(place[begins])) for column in (films.ids, films.paths, films.sources)]
+    indices = pa.ListArray.from_arrays(np.append(begins, len(frames)).astype(np.int32), index_of(frames))
+    pieces = pa.StructArray.from_arrays([*of_film, indices], names=["video_id", "path", "source", "indices"])
+    shards = np.searchsorted(begins, np.append(rows[::shard_frames], len(frames))).astype(np.int32)
+    return pa.table({"number": rows[: len(shards) - 1], "pieces": pa.ListArray.from_arrays(shards, pieces)})
 
 
 def encode_piece(path: Path, indices: tuple[int, ...], size_px: int, jpeg_quality: int) -> list[bytes]:
@@ -74,61 +77,49 @@ def encode_piece(path: Path, indices: tuple[int, ...], size_px: int, jpeg_qualit
 
 
 def write_shards(
-    shards: list[list[Piece]], folder: Path, *, roots: dict[str, Path], size_px: int, jpeg_quality: int, digest: str
+    shards: pa.Table, folder: Path, *, roots: dict[str, Path], size_px: int, jpeg_quality: int, digest: str
 ) -> tuple[dict[str, str], int]:
     """Write the shards that are not there yet, and remove those of another plan.
 
     Args:
-        roots: source -> folder that the paths of its pieces are relative to.
+        shards: as `pack` gives them.
+        roots: source -> folder that the paths of its pieces are relative to; absolute, as `folder`.
         digest: of the sampling contract; a shard made under another one is made anew.
 
     Returns:
         {video_id: why it could not be decoded}, and how many shards were there already.
+
+    Raises:
+        RuntimeError: a shard could not be written; the others are.
     """
-    failed: dict[str, str] = {}
-    todo: list[tuple[Path, list[Piece], str]] = []
-    contents: dict[tuple[str, str], str] = {}
-    for number, shard in enumerate(shards):
-        path = shard_path(folder, number)
-        plan = hashlib.sha256(digest.encode())
-        for piece in shard:
-            place = (piece.source, piece.path)
-            if place not in contents:
-                contents[place] = _content(roots[piece.source], piece.path)
-            plan.update(f"{contents[place]}{piece}".encode())
-        if _plan_of(path) != plan.hexdigest():
-            todo.append((path, shard, plan.hexdigest()))
     for stale in set(folder.glob("shard-*")) - {shard_path(folder, number) for number in range(len(shards))}:
         stale.unlink()
-    pieces = [piece for _, shard, _ in todo for piece in shard]
+    failed: dict[str, str] = {}
+    reused, unwritten = 0, []
+    given = folder, roots, size_px, jpeg_quality, digest
     with Progress() as progress:
-        decoded = _decode_all(pieces, roots, size_px=size_px, jpeg_quality=jpeg_quality)
-        tracked = progress.track(decoded, total=len(pieces), description="frames")
-        for path, shard, plan in todo:
-            jpegs: list[bytes | None] = []
-            lost = {}
-            for piece, result in zip(shard, tracked, strict=False):
-                if isinstance(result, str):
-                    lost[piece.video_id] = result
-                    jpegs += [None] * len(piece.indices)
-                else:
-                    jpegs += result
-            # a shard with losses belongs to no plan, so that the next run tries again
-            _write_shard(path, jpegs, "" if lost else plan)
-            failed |= lost
-    return failed, len(shards) - len(todo)
+        written = engine.map_rows(shards, _writer, *given, returns=_WRITTEN, cpus=WORKERS)
+        for number, (value, error) in enumerate(progress.track(written, total=len(shards), description="frame shards")):
+            if error is not None:
+                unwritten.append(f"{shard_path(folder, number).name} ({error})")
+                continue
+            reused += value["reused"]
+            failed |= value["lost"]
+    if unwritten:
+        raise RuntimeError(
+            f"{len(unwritten)} of {len(shards)} shards could not be written: {', '.join(unwritten[:3])}; "
+            "mend that and run `dvc repro frames` again, which keeps the others"
+        )
+    return failed, reused
 
 
-def _decode_all(
-    pieces: list[Piece], roots: dict[str, Path], *, size_px: int, jpeg_quality: int
-) -> Iterator[list[bytes] | str]:
-    """Decode pieces in guarded workers; give, in order, the JPEGs of each or why there are none."""
-    if not pieces:
-        return
-    guards = [Guard(timeout_s=TIMEOUT_S) for _ in range(WORKERS)]
+@contextmanager
+def _writer(
+    folder: Path, roots: dict[str, Path], size_px: int, jpeg_quality: int, digest: str
+) -> Iterator[Callable[[dict], dict]]:
+    """Open the worker that makes one shard after the other; its decoding processes serve all of them."""
+    contents: dict[tuple[str, str], str] = {}
     idle: queue.SimpleQueue[Guard] = queue.SimpleQueue()
-    for guard in guards:
-        idle.put(guard)
 
     def decode(piece: Piece) -> list[bytes] | str:
         guard = idle.get()
@@ -140,20 +131,45 @@ def _decode_all(
         finally:
             idle.put(guard)
 
-    pool = ThreadPoolExecutor(WORKERS)
-    try:
-        yield from pool.map(decode, pieces)
-    finally:
-        pool.shutdown(cancel_futures=True)
-        for guard in guards:
-            guard.close()
+    def write(shard: dict) -> dict:
+        path = shard_path(folder, shard["number"])
+        pieces = [Piece(**piece | {"indices": tuple(piece["indices"])}) for piece in shard["pieces"]]
+        plan = hashlib.sha256(digest.encode())
+        for piece in pieces:
+            place = (piece.source, piece.path)
+            if place not in contents:
+                contents[place] = _content(roots[piece.source], piece.path)
+            plan.update(f"{contents[place]}{piece}".encode())
+        if _plan_of(path) == plan.hexdigest():
+            return {"reused": True, "lost": {}}
+        jpegs: list[bytes | None] = []
+        lost = {}
+        for piece, result in zip(pieces, pool.map(decode, pieces), strict=True):
+            if isinstance(result, str):
+                lost[piece.video_id] = result
+                jpegs += [None] * len(piece.indices)
+            else:
+                jpegs += result
+        # a shard with losses belongs to no plan, so that the next run tries again
+        _write_shard(path, jpegs, "" if lost else plan.hexdigest())
+        return {"reused": False, "lost": lost}
+
+    with ExitStack() as opened:
+        for _ in range(WORKERS):
+            idle.put(opened.enter_context(Guard(timeout_s=TIMEOUT_S)))
+        pool = ThreadPoolExecutor(WORKERS)
+        opened.callback(pool.shutdown, cancel_futures=True)
+        yield write
 
 
 def _content(root: Path, relative: str) -> str:
     """Give the digest of a video's bytes (times of change would make shards differ from machine to machine)."""
     try:
-        with video.inside(root, relative).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        path, digest = video.inside(root, relative), hashlib.sha256()
+        for part in frame_folder.files(path) if path.is_dir() else [path]:
+            with part.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
     except (video.VideoError, OSError):  # decoding will say what is wrong with it
         return "unreadable"
 

@@ -9,20 +9,21 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from components.data.contracts.batches import empty, in_batches
 from components.data.contracts.rules import Contract
-from components.data.contracts.tables import LEAVES, contracts, schema
+from components.data.contracts.tables import CORPORA, LEAVES, contracts, schema
 
 _EXAMPLES = 5
 
 log = logging.getLogger(__name__)
 
 
-def check(step: str, tables: dict[str, pa.Table], *, docs_dir: Path) -> Path:
+def check(step: str, tables: dict[str, pa.Table | Path], *, docs_dir: Path) -> Path:
     """Judge every table that leaves a step and rebuild the Data Docs.
 
     Args:
         step: a step that leaves tables (contracts/tables.py).
-        tables: "step/table" -> table: those of the step and those its ids point into (contracts/tables.py).
+        tables: "step/table" -> table: those of the step and those its ids point into (`load` of contracts/batches.py).
         docs_dir: folder of the file context that all steps share.
 
     Returns:
@@ -37,9 +38,17 @@ def check(step: str, tables: dict[str, pa.Table], *, docs_dir: Path) -> Path:
     # each of the three calls writes the whole configuration, so one batch serves all tables of the step
     batch = context.data_sources.add_or_update_pandas(step).add_dataframe_asset(step)
     batch = batch.add_batch_definition_whole_dataframe("all")
-    failed = _judge(context, batch, step, {"schema": schema(own)})
+    large = {name: own[name] for name in LEAVES[step] if name in CORPORA}
+    flat = own | {name: empty(table) for name, table in large.items()}
+    failed = _judge(context, batch, step, {"schema": schema(flat)})
     if not failed:
         failed = _judge(context, batch, step, contracts(step, tables))
+        for name, table in large.items():
+            for told, rows, contract in in_batches(name, table):
+                wrong = _judge(context, batch, step, {told: contract}, rows=rows)
+                failed += wrong
+                if wrong:
+                    break  # hours of the same fault would tell nothing more
     # the pages of the other steps are there already
     keys = [*context.stores["expectations_store"].list_keys(), *context.validation_results_store.list_keys()]
     context.build_data_docs(resource_identifiers=[key for key in keys if key.to_tuple()[0] == step])
@@ -67,8 +76,8 @@ def _context(docs_dir: Path, step: str):
     return context
 
 
-def _judge(context, batch, step: str, judged: dict[str, Contract]) -> list[str]:
-    """Run one suite for each contract; give a line for each expectation that failed."""
+def _judge(context, batch, step: str, judged: dict[str, Contract], *, rows: str = "") -> list[str]:
+    """Run one suite for each contract; give a line for each expectation that failed, with `rows` behind its name."""
     import great_expectations as gx
 
     failed = []
@@ -85,8 +94,8 @@ def _judge(context, batch, step: str, judged: dict[str, Contract]) -> list[str]:
                 "unexpected_index_column_names": [contract.key],
             },
         )
-        failed += [_line(label, result) for result in verdict.results if not result.success]
-        log.info("%s: %d rows, %d expectations", label, len(contract.frame), len(expectations))
+        failed += [_line(label + rows, result) for result in verdict.results if not result.success]
+        log.info("%s%s: %d rows, %d expectations", label, rows, len(contract.frame), len(expectations))
     return failed
 
 

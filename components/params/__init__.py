@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from components.params.data import Clips, Data, Frames, Llm, LlmBudget, Sources, World
+from components.params.data import Clips, Data, EgoRe, Frames, Funnel, Llm, LlmBudget, Sources, World
 from components.params.evaluation import Eval, Gate, Task
 from components.params.recipe import Egoflow, Grpo, Lora, Model, Qwen, Recipe, Stage, Watch
 from components.params.strict import Strict
@@ -17,9 +17,11 @@ from components.params.strict import Strict
 __all__ = [
     "Clips",
     "Data",
+    "EgoRe",
     "Egoflow",
     "Eval",
     "Frames",
+    "Funnel",
     "Gate",
     "Grpo",
     "Llm",

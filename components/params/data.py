@@ -19,6 +19,7 @@ class World(Strict):
     size_px: int = Field(gt=0, description="side of the square videos, pixels")
     val_fraction: float = Field(gt=0, lt=1, description="share of takes in Ego-Exo4D's val split")
     test_fraction: float = Field(ge=0, lt=1, description="share of takes in its test split (no annotations)")
+    web_videos: int = Field(ge=0, description="films of the web corpora that `sources` names (htm_aa, interlink7m)")
 
 
 class Sources(Strict):
@@ -63,6 +64,18 @@ class Clips(Strict):
     min_frames: int = Field(ge=1, description="shorter clips are rejected")
 
 
+class Funnel(Strict):
+    """EgoRe's filter funnel on web video (systems §4.1); its thresholds are in components/data/funnel/filters.py."""
+
+    features: str = Field(description="of the ego/exo classifier: grid, or the folder of a Hugging Face vision encoder")
+    clip_frames: int = Field(ge=2, description="frames that are looked at in each clip")
+    size_px: int = Field(gt=0, description="side of these frames")
+    train_takes: int = Field(gt=0, description="takes that classifier and detector learn from")
+    test_takes: int = Field(gt=0, description="held-out takes that they are judged by")
+    shard_rows: int = Field(gt=0, description="sentences and captions in one part, what a kill can cost")
+    timeout_s: float = Field(gt=0, description="of decoding one video, before it is rejected")
+
+
 class LlmBudget(Strict):
     """What the replies in one ledger may cost over all runs; null sets no limit."""
 
@@ -99,13 +112,19 @@ class EgoIT(Strict):
     """Instruction templating (systems §1.2)."""
 
     instructions_per_dataset: int = Field(ge=1)
+    open_share: float = Field(
+        ge=0, le=1, description="share of the labelled clips whose action is asked without options"
+    )
+    rates: dict[str, float] = Field(description="source -> share of its records that is kept; 1.0 where none is given")
 
 
 class EgoRe(Strict):
     """EgoRe QA generation (systems §4.1)."""
 
     short_per_clip: int = Field(ge=0, description="short-term questions drawn for each ego clip")
-    long_per_take: int = Field(ge=0, description="long-term questions drawn for each take")
+    long_min_s: float = Field(ge=0, description="shorter windows of long-term questions are rejected, seconds")
+    long_max_s: float = Field(gt=0, description="consecutive events are joined to windows of at most this, seconds")
+    long_per_window: int = Field(ge=0, description="long-term questions drawn for each window")
     cot_fraction: float = Field(
         ge=0, le=1, description="share of short-term questions that also get a chain of thought"
     )
@@ -113,6 +132,15 @@ class EgoRe(Strict):
     box_grid: int = Field(ge=1, description="box answers are multiples of this percentage")
     time_step_s: float = Field(gt=0, description="interval answers are multiples of this, seconds")
     box_min_percent: float = Field(ge=0, description="boxes whose shorter side is below this are rejected")
+
+
+class Quality(Strict):
+    """What the samples are measured against (components/data/quality)."""
+
+    benchmarks: dict[str, Path] = Field(
+        description="benchmark -> text file with a video or take on each line (id, name or path), relative to the "
+        "project root; nothing trained on may stand in one"
+    )
 
 
 class Dataset(Strict):
@@ -139,8 +167,10 @@ class Data(Strict):
     world: World
     sources: Sources
     clips: Clips
+    funnel: Funnel
     llm: Llm
     egoit: EgoIT
     egore: EgoRe
     dataset: Dataset
+    quality: Quality
     frames: Frames

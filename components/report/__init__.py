@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from components import tracking
-from components.report import counts, curves, gallery, table
+from components.report import counts, curves, gallery, quality, table
 from components.report.stage import Stage, read_stage
 
 
@@ -50,6 +50,7 @@ def build(pipeline_run_id: str, stages: Sequence[tuple[str, Path, str, bool]], *
         gallery=gallery.gallery(read, samples=data / "dataset" / "samples.parquet", frames=store.frames),
         counts=counts.read_counts(data),
         rejects=counts.read_rejects(data),
+        quality=quality.read_quality(data),
     )
     output.mkdir(parents=True, exist_ok=True)
     path = output / "index.html"

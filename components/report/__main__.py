@@ -22,10 +22,12 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from components.data import statistics
-    from components.report import corpus
+    from components.report import corpus, funnel, mixture
 
     try:
-        found = statistics.read(params.load(arguments.params, params.Data), Path("data"))
+        settings, data_dir = params.load(arguments.params, params.Data), Path("data")
+        found = statistics.read(settings, data_dir)
+        found |= {"egoit": mixture.read(data_dir), "funnel": funnel.read(settings, data_dir)}
     except ValueError as error:
         # for people: the message says where to mend it, a traceback would bury it
         log.error("%s", error)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.data import published, statistics
+from components.report import mixture
 
 WIDTH, HEIGHT = 640, 120
 
@@ -30,7 +31,7 @@ def build(found: dict, output: Path) -> Path:
     """Write `statistics.json` and `index.html`.
 
     Args:
-        found: as `components.data.statistics.read` gives it.
+        found: as `components.data.statistics.read` gives it, and `egoit`, the counts of that step.
         output: a folder.
 
     Returns:
@@ -47,6 +48,7 @@ def build(found: dict, output: Path) -> Path:
         found=found,
         rows=[row | {"ours_text": text(row, "ours"), "published_text": text(row, "published")} for row in rows],
         source=published.SOURCE,
+        mixture=mixture.rows(found["egoit"]),
         tolerance_percent=f"{100 * statistics.TOLERANCE:g}",
         charts=[
             ("clip duration, seconds", bars(train["duration_histogram"])),

@@ -17,7 +17,7 @@ from components.train.packing import pad, row
 from components.train.trainer import Losses
 from components.train.world_text import TextSample
 
-TEXTS_FOR_VOCABULARY = 1500
+TEXTS_FOR_VOCABULARY = 2000
 GATE_SAMPLES = 120
 GATE_EVERY = 100
 GATE_TASKS = ("caption", "qa", "ground_temporal")
@@ -34,7 +34,7 @@ def tokenizer(draft: EgoflowConfig, data: params.Data) -> PreTrainedTokenizerFas
     """Train the tokenizer on the questions and answers of some takes, and on every instruction."""
     turns = [turn for sample in held_out(draft, data, TEXTS_FOR_VOCABULARY, seed=0) for turn in sample.turns]
     texts = [f"{turn.question} {turn.answer}" for turn in turns]
-    return build_tokenizer([*texts, world_text.IDLE, *world_text.CAPTIONING, *world_text.RECOGNITION])
+    return build_tokenizer([*texts, world_text.IDLE, *world_text.INSTRUCTIONS])
 
 
 def held_out(config: EgoflowConfig, data: params.Data, count: int, *, seed: int) -> list[TextSample]:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from components import prompts
-from components.data import egoit
+from components.data import by_hand
 from components.data.egore import cot, long, short
+from components.data.egore.qa import QA
 from components.models.configuration import EgoflowConfig
 from components.models.processing import layout
 from components.world.render import ego_shapes
@@ -25,9 +26,12 @@ FIRST_TAKE = 1_000_000  # far from the takes that are rendered
 TAKES = 6_000  # takes that the text speaks of; scripting one costs as much as learning from it
 # questions about one context: it is read once, and looking facts up is learned by the number of look-ups
 TURNS = {"clip": 4, "window": 6, "image": 5}
+BEGINNINGS = 0.02  # of the windows: what comes next can only be asked where it is not seen
 ENTRIES = 8  # of a list
+AROUND = 0.25  # of the plain questions about a clip, those about what lies around the action
+CHAINED = 0.3  # of the questions about the steps of a window, those answered with a chain of thought
 # finding an event by its slots is learned late and at once, and sooner when nothing else is read until then (measured)
-WINDOWS_FIRST = 0.38  # share of the steps
+WINDOWS_FIRST = 0.31  # share of the steps
 # context -> share after that, and task -> share among its questions. "when" asks by any words that name an event, in
 # few tokens; "place" asks the inverse of a box: what is at 5, 40?
 CONTEXTS = {"clip": 0.50, "window": 0.15, "image": 0.35}
@@ -36,8 +40,12 @@ TASKS = {
     "window": {"times": 0.35, "ground_temporal": 0.25, "when": 0.35, "long": 0.05},
     "image": {"boxes": 0.25, "ground_spatial": 0.5, "place": 0.25},
 }
-CAPTIONING = [text for texts in egoit.CAPTIONING.values() for text in texts]
-RECOGNITION = [text for texts in egoit.RECOGNITION.values() for text in texts]
+CAPTIONING = [text for texts in by_hand.CAPTIONING.values() for text in texts]
+RECOGNITION = by_hand.RECOGNITION  # by source: their answers differ
+RECOGNITION_SHARES = {"egoexolearn": 0.6, "ssv2": 0.2, "egtea": 0.2}
+QUESTIONS = [text for texts in by_hand.QUESTIONS.values() for text in texts]
+INSTRUCTIONS = [*CAPTIONING, *(text for texts in RECOGNITION.values() for text in texts), *QUESTIONS]
+INSTRUCTED = 0.1  # share of the plain questions about a clip that an instruction stands before
 IDLE = "nothing"  # an empty bag would leave the bare time, which then outshouts every real step
 Bag = list[tuple[str, float]]  # words and weights of one placeholder
 
@@ -105,15 +113,48 @@ def _clip(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: Ru
 
     def ask(task: str) -> Turn:
         qa = qas[rng.integers(len(qas))]
+        if task == "qa" and rng.random() < AROUND:
+            qa = _around(take, event, middle, rng)
         if task == "caption":
             return Turn(task, str(rng.choice(CAPTIONING)), prompts.narrate(facts))
         if task == "cot":
-            return Turn(task, cot.question(qa), prompts.think_answer(cot.thought(facts, qa), qa.answer))
+            return _chained(task, qa, [facts])
         if rng.random() < 0.15:
-            return Turn(task, str(rng.choice(RECOGNITION)), facts.verb)
+            source = str(rng.choice(list(RECOGNITION_SHARES), p=list(RECOGNITION_SHARES.values())))
+            return Turn(task, str(rng.choice(RECOGNITION[source])), label(source, facts))
+        if rng.random() < INSTRUCTED:
+            return Turn(task, f"{rng.choice(QUESTIONS)} {qa.question}", qa.answer)
         return Turn(task, qa.question, qa.answer)
 
     return layout(config, view, steps * config.tubelet_frames, guidance=guidance), bags, ask
+
+
+def label(source: str, facts: prompts.Facts) -> str:
+    """Say what a clip shows as a source of action recognition labels it."""
+    said = {"ssv2": f"{facts.verb} the {facts.object}", "egtea": f"{facts.verb} {facts.type}"}
+    return said.get(source, facts.verb)
+
+
+def _chained(task: str, qa: QA, steps: list[prompts.Facts]) -> Turn:
+    return Turn(task, cot.question(qa), prompts.think_answer(cot.thought(qa, steps), qa.answer))
+
+
+def _around(take: Take, event: Event, time_s: float, rng: np.random.Generator) -> QA:
+    """Ask whether something is there, or for what is seen and not touched; the first where nothing lies by."""
+    if rng.random() < 0.5:
+        seen = ego_shapes(take, time_s)
+        touched = {shape.contact for shape in seen} | {take.facts(event).object}
+        looks = [shape.name.split() for shape in seen if shape.visible and not shape.name.endswith(" hand")]
+        kinds = [kind for _, kind in looks]
+        lying = [look for look in looks if kinds.count(look[1]) == 1 and " ".join(look) not in touched]
+        if lying:
+            return short.background(*lying[rng.integers(len(lying))])
+    item = take.items[event.item]
+    if rng.random() < 0.5:
+        return short.existence(item.colour, item.kind, there=True)
+    there = {(other.colour, other.kind) for other in take.items}
+    like = [look for look in short.alike(item.colour, item.kind) if look not in there]
+    return short.existence(*like[rng.integers(len(like))], there=False)
 
 
 def _cells(take: Take, event: Event, time_s: float, side: int, rng: np.random.Generator) -> list[Bag]:
@@ -168,11 +209,12 @@ def _image(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: R
 
 
 def _window(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: Rules) -> Context:
-    """The whole take, one bag a step: the facts of what is being done."""
+    """The whole take, one bag a step: the facts of what is being done; or a beginning of it, and what comes next."""
+    begun, end_s = _beginning(take, rng) if rng.random() < BEGINNINGS else ([], take.take_s)
     steps = rules.window_frames // config.tubelet_frames
     patches = config.grid(steps) ** 2
     events = [(facts.verb, facts.colour, facts.type) for facts in map(take.facts, take.events)]
-    step_s = take.take_s / steps
+    step_s = end_s / steps
     view = "ego" if rng.random() < 0.7 else "exo"
     acting = [_during(take, (step + 0.5) * step_s) for step in range(steps)]
     bags: list[Bag] = []
@@ -186,9 +228,18 @@ def _window(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: 
     def ask(task: str) -> Turn | None:
         event = take.events[rng.integers(len(take.events))]
         facts = take.facts(event)
-        if task == "long":
-            qas = long.questions([(take.facts(e), e.start_s, e.end_s) for e in take.events])
-            return Turn(task, (qa := qas[rng.integers(len(qas))]).question, qa.answer) if qas else None
+        if task == "long" or begun:
+            if begun:
+                qa = begun[rng.integers(len(begun))]
+                return Turn("long", qa.question, qa.answer)
+            qas, told = long.questions(_told(take)), [take.facts(e) for e in take.events]
+            chains = [(short.reason(one, then.verb), [one, then]) for one, then in short.reasons(told)]
+            chains.append((short.count(told), told))
+            number = rng.integers(len(qas) + len(chains))
+            if number >= len(qas) and rng.random() < CHAINED:
+                return _chained(task, *chains[number - len(qas)])
+            qa = [*qas, *(qa for qa, _ in chains)][number]
+            return Turn(task, qa.question, qa.answer)
         if task == "when":
             said, number = _reference(events, rng)
             event = take.events[number]
@@ -203,6 +254,17 @@ def _window(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: 
         return Turn(task, prompts.temporal_question(facts), answer)
 
     return layout(config, view, rules.window_frames), bags, ask
+
+
+def _told(take: Take) -> list[long.Event]:
+    return [(take.facts(event), event.start_s, event.end_s) for event in take.events]
+
+
+def _beginning(take: Take, rng: np.random.Generator) -> tuple[list[QA], float]:
+    """Draw a pause of the take: what is asked of all before it, nothing if there is no pause, and where that ends."""
+    asked = long.beginnings(_told(take))
+    end_s = asked[rng.integers(len(asked))][1] if asked else take.take_s
+    return [qa for qa, until_s in asked if until_s == end_s], end_s
 
 
 def _reference(events: list[tuple[str, str, str]], rng: np.random.Generator) -> tuple[str, int]:

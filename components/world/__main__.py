@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def build(data: params.Data, root: Path, *, console: Console | None = None) -> dict[str, int]:
-    """Write the world in the formats of its three datasets, at the places `data.sources` names below `root`.
+    """Write the world in the formats of its datasets, at the places `data.sources` names below `root`.
 
     What an earlier world left there is deleted, so that nothing of another seed stays.
 
@@ -31,7 +31,7 @@ def build(data: params.Data, root: Path, *, console: Console | None = None) -> d
     Raises:
         ValueError: a folder holds something that no world wrote; nothing is deleted then.
     """
-    from components.world import egoexo4d, egoexolearn, films, plan, visor
+    from components.world import egoexo4d, egoexolearn, egoit_sources, films, plan, visor, web
 
     world, sources = data.world, data.sources
     planned = plan.plan_takes(
@@ -41,7 +41,10 @@ def build(data: params.Data, root: Path, *, console: Console | None = None) -> d
         val_fraction=world.val_fraction,
         test_fraction=world.test_fraction,
     )
+    instructed = {name: root / path for name, path in sources.given().items() if name in egoit_sources.FIRST_TAKE}
+    corpora = {name: root / folder for name, folder in sources.given().items() if name in web.CORPORA}
     folders = [root / folder for folder in (sources.egoexo4d, sources.visor, sources.egoexolearn)]
+    folders += [*instructed.values(), *corpora.values()]
     for folder in folders:
         if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).is_file():
             raise ValueError(
@@ -55,9 +58,11 @@ def build(data: params.Data, root: Path, *, console: Console | None = None) -> d
     egoexo4d.write(planned, root / sources.egoexo4d, seed=data.seed)
     visor.write(planned, root / sources.visor, seed=data.seed, fps=world.fps)
     egoexolearn.write(planned, root / sources.egoexolearn, seed=data.seed)
+    cuts = egoit_sources.write(instructed, takes=world.takes, seed=data.seed, fps=world.fps, size_px=world.size_px)
+    files = web.write(web.plan_videos(data.seed, world.web_videos), corpora, fps=world.fps, size_px=world.size_px)
     with Progress(console=console) as progress:
-        files = films.film_all(
-            planned, root / sources.egoexo4d, fps=world.fps, size_px=world.size_px, progress=progress
+        files += films.film_all(
+            planned, root / sources.egoexo4d, fps=world.fps, size_px=world.size_px, progress=progress, cuts=cuts
         )
     return {"takes": len(planned), "films": files}
 

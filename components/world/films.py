@@ -1,9 +1,12 @@
-"""Film the miniature takes: one ego and two exo views each, as h264 files of Ego-Exo4D's names."""
+"""Film the miniature takes: one ego and two exo views each, as h264 files of Ego-Exo4D's names; and single cuts."""
 
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from rich.progress import Progress
@@ -12,18 +15,38 @@ from components import video
 from components.world.egoexo4d import EGO_FILE, EXO_CAMERAS
 from components.world.plan import PlannedTake
 from components.world.render import draw
-from components.world.script import scene_at
+from components.world.script import Take, scene_at
 
 PROCESSES = 2
 
 
-def film_all(planned: list[PlannedTake], root: Path, *, fps: int, size_px: int, progress: Progress) -> int:
-    """Film every take that was not dropped, in two processes, and give the number of files."""
+@dataclass(frozen=True)
+class Cut:
+    """A film of its own: the ego view of `[start_s, end_s)` of a script, at `fps` frames a second."""
+
+    path: Path
+    take: Take
+    start_s: float
+    end_s: float
+    fps: int
+
+
+def film_all(
+    planned: list[PlannedTake],
+    root: Path,
+    *,
+    fps: int,
+    size_px: int,
+    progress: Progress,
+    cuts: Sequence[Cut] = (),
+) -> int:
+    """Film every take that was not dropped, and the cuts, in two processes, and give the number of files."""
     filmed = [take for take in planned if not take.is_dropped]
-    task = progress.add_task("films", total=len(filmed))
+    task = progress.add_task("films", total=len(filmed) + len(cuts))
     files = 0
     with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
-        for count in pool.imap_unordered(partial(_film, root=root, fps=fps, size_px=size_px), filmed, chunksize=4):
+        takes = pool.imap_unordered(partial(_film, root=root, fps=fps, size_px=size_px), filmed, chunksize=4)
+        for count in chain(takes, pool.imap_unordered(partial(_film_cut, size_px=size_px), cuts, chunksize=4)):
             files += count
             progress.advance(task)
     return files
@@ -40,3 +63,11 @@ def _film(planned: PlannedTake, *, root: Path, fps: int, size_px: int) -> int:
         )
         video.write(folder / name, frames, fps=fps, size_px=size_px)
     return len(names)
+
+
+def _film_cut(cut: Cut, *, size_px: int) -> int:
+    count = round((cut.end_s - cut.start_s) * cut.fps)
+    times_s = (cut.start_s + number / cut.fps for number in range(count))
+    frames = (draw(cut.take, scene_at(cut.take, time_s), time_s, "ego", size_px=size_px) for time_s in times_s)
+    video.write(cut.path, frames, fps=cut.fps, size_px=size_px)
+    return 1

@@ -30,11 +30,12 @@ def model(processor):
 @pytest.fixture(scope="session")
 def tiny_data(tiny_world, tmp_path_factory) -> Path:
     """A data folder with every output of the data graph, made from the tiny world; it belongs to all tests."""
-    from components.data import annotations, clips, dataset, egoit, frames
+    from components.data import annotations, clips, dataset, egoit, frames, media
     from components.data.egore import build as egore
+    from components.data.funnel import build as funnel
 
     folder = tmp_path_factory.mktemp("tiny_data") / "data"
-    for step in (annotations, clips, egoit, egore, dataset, frames):
+    for step in (annotations, media, clips, funnel, egoit, egore, dataset, frames):
         step.run(tiny_world.params, folder)
     return folder
 

@@ -16,7 +16,7 @@ CAPTION = "C washes the blue bowl with the left hand."
 def sample(number: int, **changes) -> dict:
     plain = {
         "sample_id": f"s{number}", "take_id": f"take-{number % 3}", "task": "qa", "view": "ego", "frame_kind": "clip",
-        "question_type": "object", "answer": "cup",
+        "question_type": "object", "answer": "cup", "target": {"kind": "choice"},
     }  # fmt: skip
     return {**plain, **changes}
 
@@ -29,6 +29,7 @@ def held_out() -> pd.DataFrame:
     made += [sample(n, task="caption", view=views[n % 2], answer=CAPTION) for n in range(50, 70)]
     made += [sample(n, task="caption", view=views[n % 2], answer="O looks at C.") for n in range(70, 80)]
     made += [sample(n, task="ground_spatial", frame_kind="image") for n in range(80, 90)]
+    made += [sample(n, target={"kind": "text"}) for n in range(90, 95)]
     return pd.DataFrame(made)
 
 
@@ -39,7 +40,7 @@ def chosen(held_out: pd.DataFrame, task: str, *, limit: int = 100, seed: int = 0
 @pytest.mark.parametrize(
     ("task", "numbers"),
     [
-        ("qa", range(40)),  # a chain of thought is no option
+        ("qa", range(40)),  # a chain of thought is no option, and an open question has none
         ("caption_ego", range(50, 70, 2)),  # a sentence outside the grammar has no slots
         ("caption_exo", range(51, 70, 2)),
         ("ground_spatial", range(80, 90)),
@@ -133,8 +134,9 @@ def test_frames_of_another_sampling_are_refused(checkpoint, tiny_data, settings)
 
 def test_an_evaluation_in_the_background_lets_others_go_first():
     # without the interpreter's own end, which takes long for one that stepped back on a busy machine
-    told = "import os; from components.evaluate import step_back; step_back(); "
-    told += "print(os.nice(0), flush=True); os._exit(0)"
+    told = (
+        "import os; from components.evaluate import step_back; step_back(); print(os.nice(0), flush=True); os._exit(0)"
+    )
     # a session of its own, as a flow starts it: this test must not slow the others
     done = subprocess.run(
         [sys.executable, "-c", told], capture_output=True, text=True, check=True, start_new_session=True

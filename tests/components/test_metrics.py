@@ -3,7 +3,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from components.metrics import bootstrap, box_iou, difference, temporal_iou
+from components.metrics import bootstrap, box_iou, difference, temporal_iou, wilson
 
 seconds = st.floats(0, 1000, allow_nan=False, width=32)
 percents = st.integers(0, 100)
@@ -151,3 +151,16 @@ def test_difference_of_equal_scores_is_not_above_zero():
 def test_difference_needs_pairs():
     with pytest.raises(ValueError, match="pairs"):
         difference(np.ones(3), np.ones(2), np.arange(3), seed=0)
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1))
+def test_wilson_holds_the_share_and_stays_in_bounds(count, share):
+    low, high = wilson(share * count, count)
+    assert 0 - 1e-12 <= low <= share + 1e-9 and share - 1e-9 <= high <= 1 + 1e-12
+    other_low, other_high = wilson((1 - share) * count, count)
+    assert (low, high) == (pytest.approx(1 - other_high, abs=1e-9), pytest.approx(1 - other_low, abs=1e-9))
+
+
+def test_wilson_of_few_is_wide_and_of_none_is_all():
+    assert wilson(0, 0) == (0.0, 1.0)
+    assert wilson(10, 10)[0] < 0.75 < wilson(1000, 1000)[0]

@@ -11,6 +11,7 @@ from components.data.contracts.rules import Rule, among, between, in_video, pres
 from components.prompts import parse_box, parse_span
 
 MAX_SIGMA = 5.0  # about one false alarm in two million positions
+_FILE = r"\\|\.(?:mp4|webm|jpg|png|json)\b"  # people do ask about this/that
 _MEMBERS = {"text": "text", "choice": "choices", "span": "span", "box": "box_xyxy"}
 
 
@@ -106,7 +107,7 @@ def rules(table: pa.Table, *, videos: pd.DataFrame, parents: pd.Series) -> tuple
     _target(frame, table)
     return frame, [
         *present("take_id", "question", "answer"),
-        ("ExpectColumnValuesToNotMatchRegex", {"column": "question", "regex": r"[/\\]|\.(?:mp4|jpg|json)"}),
+        ("ExpectColumnValuesToNotMatchRegex", {"column": "question", "regex": _FILE}),
         *among(corpus=("egoexoclip", "egoit", "egore"), frame_kind=("image", "clip", "window")),
         *among(task=("caption", "qa", "ground_spatial", "ground_temporal")),
         *sentences(frame),

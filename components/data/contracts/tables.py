@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from components import records
 from components.data import frames
-from components.data.contracts import sample
+from components.data.contracts import funnel, quality, sample
 from components.data.contracts.rules import (
     Contract,
     Rule,
@@ -22,29 +22,38 @@ from components.data.contracts.rules import (
     unique,
 )
 
-CORPORA = ("captions", "questions", "point_narrations")  # rows of media that are not takes; no id points into them
+CORPORA = ("captions", "questions", "point_narrations")  # may be too large for memory: judged batch by batch
 LEAVES = {  # step -> its tables
     "annotations": ("videos", "narrations", "boxes", "intervals", *CORPORA, "rejects"),
+    "media": ("videos", "rejects"),
     "clips": ("clips", "rejects"),
+    "funnel": ("kept", "table", "videos", "clips", "rejects"),
     "egoit": ("samples", "rejects"),
     "egore": ("samples", "rejects"),
     "dataset": ("samples", "rejects"),
     "frames": ("index", "rejects"),
+    "quality": ("types",),
 }
-SCHEMAS = {**records.SCHEMAS, "index": frames.INDEX}
+SCHEMAS = {**records.SCHEMAS, "index": frames.INDEX, "types": quality.TYPES}
+EGOIT = ("annotations/captions", "annotations/questions", "media/videos")
+WEB = ("funnel/videos", "funnel/clips")  # web video beside the takes
 REFERS_TO = {  # step -> tables of earlier steps that its ids point into
     "annotations": (),
+    "media": (),
     "clips": ("annotations/videos", "annotations/narrations"),
-    "egoit": ("annotations/videos", "annotations/intervals", "clips/clips"),
-    "egore": ("annotations/videos", "annotations/intervals", "annotations/boxes", "clips/clips"),
-    "dataset": ("annotations/videos", "annotations/intervals", "annotations/boxes", "clips/clips"),
+    "funnel": (),
+    "egoit": ("annotations/videos", "annotations/intervals", "clips/clips", *EGOIT),
+    "egore": ("annotations/videos", "annotations/intervals", "annotations/boxes", "clips/clips", *WEB),
+    "dataset": ("annotations/videos", "annotations/intervals", "annotations/boxes", "clips/clips", *EGOIT, *WEB),
     "frames": ("dataset/samples",),
+    "quality": (),
 }
 KEYS = {"videos": "video_id", "narrations": "narration_id", "boxes": "box_id", "intervals": "interval_id"}
 KEYS |= {"captions": "caption_id", "questions": "question_id", "point_narrations": "narration_id"}
-KEYS |= {"clips": "clip_id", "samples": "sample_id", "index": "sample_id", "rejects": "row_id"}
+KEYS |= {"types": "type", "clips": "clip_id", "samples": "sample_id", "index": "sample_id", "rejects": "row_id"}
+KEYS |= {"kept": "clip_id", "table": "stage"}
 _IDS_REPEAT = ("rejects", "index")
-PARENTS = ("videos", "intervals", "boxes", "clips")
+PARENTS = ("videos", "intervals", "boxes", "clips", "captions", "questions")
 _LEAVES_ROOT = r"^[/~]|\\|^[A-Za-z]:|(?:^|/)\.\.(?:/|$)"
 _VIEW, _SPLIT = ("ego", "exo"), ("train", "test")
 
@@ -109,7 +118,10 @@ def _point_narrations(table: pa.Table, _: Known) -> tuple[pd.DataFrame, list[Rul
 
 def _clips(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:
     frame = in_video(table.to_pandas(), known["videos"])
-    frame["the narration is known"] = frame["narration_id"].isin(known["narrations"]["narration_id"])
+    if "kept" in known:  # what web video says is no narration of a take
+        frame["the clip was kept"] = frame["clip_id"].isin(known["kept"]["clip_id"])
+    else:
+        frame["the narration is known"] = frame["narration_id"].isin(known["narrations"]["narration_id"])
     frame["one clip of a moment in each video"] = ~frame.duplicated(["moment_id", "video_id"])
     ordered = [*between("start_s", 0, None), *less("start_s", "end_s")]
     return frame, [*present("text", "moment_id"), *ordered, *among(view=_VIEW, split=_SPLIT), *sentences(frame)]
@@ -129,6 +141,10 @@ def _index(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:
     return frame, [*among(stream=frames.STREAMS), *sentences(frame)]
 
 
+def _types(table: pa.Table, _: Known) -> tuple[pd.DataFrame, list[Rule]]:
+    return quality.rules(table)
+
+
 def _rejects(table: pa.Table, _: Known) -> tuple[pd.DataFrame, list[Rule]]:
     return table.to_pandas(), present("step", "row_id", "reason")
 
@@ -142,8 +158,11 @@ _RULES = {
     "questions": _questions,
     "point_narrations": _point_narrations,
     "clips": _clips,
+    "kept": funnel.kept,
+    "table": funnel.table,
     "samples": _samples,
     "index": _index,
+    "types": _types,
     "rejects": _rejects,
 }
 
@@ -164,38 +183,51 @@ def schema(tables: dict[str, pa.Table]) -> Contract:
     return Contract(frame, "column", [equal])
 
 
-def _splits(tables: list[pa.Table]) -> Contract:
+def contract(name: str, table: pa.Table, known: Known, *, repeats: bool = False) -> Contract:
+    """Give the contract of one table; `repeats` where an id may stand twice."""
+    frame, rules = _RULES[name](table, known)
+    ids = [] if repeats else unique(KEYS[name])
+    return Contract(frame, KEYS[name], [*present(KEYS[name]), *ids, *rules])
+
+
+def splits(tables: list[pa.Table]) -> Contract:
     """A take in two splits would let training see the test."""
-    pairs = pa.concat_tables(
-        [table.select(["take_id", "split"]) for table in tables if "take_id" in table.schema.names]
-    )
-    splits = pairs.to_pandas().groupby("take_id")["split"].nunique().rename("splits").reset_index()
-    return Contract(splits, "take_id", between("splits", 1, 1))
+    keys = ["take_id", "split"]
+    pairs = pa.concat_tables([table.group_by(keys).aggregate([]) for table in tables])
+    counted = pairs.to_pandas().groupby("take_id")["split"].nunique().rename("splits").reset_index()
+    return Contract(counted, "take_id", between("splits", 1, 1))
 
 
 def contracts(step: str, tables: dict[str, pa.Table]) -> dict[str, Contract]:
-    """Give the contract of every table of a step, and those that hold across its tables.
+    """Give the contract of every table of a step but those of CORPORA, and those that hold across its tables.
 
     Args:
         step: a key of LEAVES.
-        tables: "step/table" -> table, those in LEAVES and in REFERS_TO, with their right schemas.
+        tables: "step/table" -> table, those in LEAVES and in REFERS_TO, with their right schemas; of tables of CORPORA
+            that are referred to, the ids.
 
     Returns:
-        Contracts by table name, `splits` and, for samples, `answer_positions`.
+        Contracts by table name, `splits` where a table names takes and, for samples, `answer_positions`.
     """
-    own = {name: tables[f"{step}/{name}"] for name in LEAVES[step]}
-    referred = {path.split("/")[1]: tables[path] for path in REFERS_TO[step]}
+    own = {name: tables[f"{step}/{name}"] for name in LEAVES[step] if name not in CORPORA}
+    referred: dict[str, list[pa.Table]] = {}
+    for path in REFERS_TO[step]:
+        if path in tables:  # not every video table is there
+            referred.setdefault(path.split("/")[1], []).append(tables[path])
+    pointed_at = {name: pa.concat_tables(parts) for name, parts in referred.items()}
     # samples are looked up by id only, and their nested columns are slow to convert
-    narrow = {name: table.select(["sample_id"]) if name == "samples" else table for name, table in referred.items()}
-    known = {name: table.to_pandas() for name, table in (own | narrow).items() if name not in ("rejects", *CORPORA)}
+    narrow = {name: table.select(["sample_id"]) if name == "samples" else table for name, table in pointed_at.items()}
+    known = {name: table.to_pandas() for name, table in (narrow | own).items() if name != "rejects"}
     made = {}
     for name, table in own.items():
-        frame, rules = _RULES[name](table, known)
         # samples of two corpora may coincide; the dataset step rejects the second one
         repeats = name in _IDS_REPEAT or (name == "samples" and step != "dataset")
-        ids = [] if repeats else unique(KEYS[name])
-        made[name] = Contract(frame, KEYS[name], [*present(KEYS[name]), *ids, *rules])
-    made["splits"] = _splits([*referred.values(), *own.values()])
+        made[name] = contract(name, table, known, repeats=repeats)
+    of_takes = [
+        table for table in (*pointed_at.values(), *own.values()) if {"take_id", "split"} <= set(table.column_names)
+    ]
+    if of_takes:
+        made["splits"] = splits(of_takes)
     if "samples" in own:
         frame, rules = sample.answer_positions(own["samples"])
         made["answer_positions"] = Contract(frame, "position", rules)

@@ -1,163 +1,160 @@
-"""The EgoRe tables: short-term questions and thoughts on ego clips, long-term ones on takes, and grounding."""
+"""The EgoRe tables: short-term questions and thoughts on ego clips, long-term ones on windows, and grounding."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from components import records
-from components.data import samples
-from components.data.egore import cot, grounding, long, short
-from components.data.egore.qa import QA, draw, options
-from components.params import Data
-from components.prompts import think_answer
-from components.records import content_id
+from components import llm, records
+from components.data import lots, samples
+from components.data.egore import grounding, prompting, segments, written
+from components.data.egore.long_term import long_term, windows
+from components.data.egore.short_term import short_term
+from components.params import Data, EgoRe, Llm
 
-_COT_STEPS = 1_000_000
+TABLES = tuple(f"annotations/{name}" for name in ("videos", "narrations", "boxes", "intervals", "rejects"))
+CLIPS = ("clips/clips", "funnel/clips")  # of takes, and of web video that came through the funnel
+WEB_VIDEOS = "funnel/videos"
+INPUTS = (*TABLES, *CLIPS, WEB_VIDEOS)
+Made = tuple[list[pd.DataFrame], list[pd.DataFrame], lots.Ledger]  # rows, rejects, ledger
 
 
-def _choice(frame: pd.DataFrame, asked: list[QA], *, choices: int, seed: int) -> pd.DataFrame:
-    """Turn one question per row of `frame` (with its `parent`) into multiple choice."""
-    laid = [
-        options(qa, choices, key=content_id(seed, parent, qa.question))
-        for qa, parent in zip(asked, frame["parent"], strict=True)
+@dataclass(frozen=True)
+class Settings:
+    """The values of params/data.yaml that EgoRe depends on, and where a language model's replies are kept."""
+
+    seed: int
+    egore: EgoRe
+    llm: Llm
+    ledger_path: Path
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Give the most questions of a reply, by kind."""
+        return {prompting.SHORT: self.egore.short_per_clip, prompting.LONG: self.egore.long_per_window}
+
+
+def _by_rule(of: Settings, clips: pd.DataFrame, annotations: dict[str, pd.DataFrame]) -> Made:
+    egore, how = of.egore, {"choices": of.egore.choices, "seed": of.seed}
+    short, short_out, ledger = short_term(
+        clips, annotations, per_clip=egore.short_per_clip, cot_fraction=egore.cot_fraction, **how
+    )
+    tables = (annotations[name] for name in ("intervals", "videos", "rejects"))
+    long, long_out, of_windows = long_term(
+        *tables, min_s=egore.long_min_s, max_s=egore.long_max_s, per_window=egore.long_per_window, **how
+    )
+    return [short, long], [short_out, long_out], [*ledger, of_windows]
+
+
+def _planned(of: Settings, clips: pd.DataFrame, annotations: dict[str, pd.DataFrame]) -> Made:
+    """Plan the requests to a language model; the rejects are clips and windows that it is not asked about."""
+    events = windows(annotations["intervals"], annotations["videos"], max_s=of.egore.long_max_s)
+    short, short_out = segments.of_clips(clips, annotations, seed=of.seed)
+    long, long_out = segments.of_windows(events, annotations["rejects"], min_s=of.egore.long_min_s)
+    planned = written.plan(short, long, cot_fraction=of.egore.cot_fraction, seed=of.seed)
+    ego = int((clips["view"] == "ego").sum())
+    ledger = [
+        ("ego clips", ego, len(short), len(short_out)),
+        ("long windows", len(long) + len(long_out), len(long), len(long_out)),
     ]
-    return frame.assign(
-        corpus="egore",
-        task="qa",
-        question_type=[qa.question_type for qa in asked],
-        question=[qa.question for qa in asked],
-        answer=[qa.answer for qa in asked],
-        kind="choice",
-        text=None,
-        choices=[list(offered) for offered, _ in laid],
-        answer_index=[index for _, index in laid],
+    return [planned[planned["kind"].map(of.counts).fillna(1) > 0]], [short_out, long_out], ledger
+
+
+def _by_model(of: Settings, clips: pd.DataFrame, annotations: dict[str, pd.DataFrame]) -> Made:
+    (planned,), unasked, ledger = _planned(of, clips, annotations)
+    made, broken, more = written.written(
+        planned,
+        llm.settings_of(of.llm.model_dump()),
+        ledger_path=of.ledger_path,
+        counts=of.counts,
+        choices=of.egore.choices,
+        seed=of.seed,
     )
+    return [made], [*unasked, broken], [*ledger, *more]
 
 
-def _drawn(asked: list[QA], count: int, *key: object) -> list[QA]:
-    """Draw `count` of the questions by content."""
-    return sorted(asked, key=lambda qa: content_id(*key, qa.question))[:count]
+def _frames(tables: dict[str, pa.Table]) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Give the clips, and the annotations by name."""
+    tables = tables | {"annotations/videos": pa.concat_tables([tables["annotations/videos"], tables[WEB_VIDEOS]])}
+    clips = pa.concat_tables([tables[name] for name in CLIPS]).to_pandas()
+    return clips, {name.split("/")[1]: tables[name].to_pandas() for name in TABLES}
 
 
-def short_term(
-    clips: pd.DataFrame, *, per_clip: int, cot_fraction: float, choices: int, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Ask `per_clip` short-term questions of each ego clip; a share of them is also answered with a thought.
+def requests(params: Data, data_dir: Path) -> Iterator[llm.Request]:
+    """Give the requests that the step has for a language model; rules have none, but the number is worth knowing."""
+    settings = Settings(**_parameters(params, data_dir))
+    tables = {name: records.read_table(data_dir / f"{name}.parquet", lots.schema_of(name)) for name in INPUTS}
+    (planned,), _, _ = _planned(settings, *_frames(tables))
+    return prompting.requests(planned, counts=settings.counts, choices=settings.egore.choices)
+
+
+def _parameters(params: Data, data_dir: Path) -> dict:
+    return {
+        "seed": params.seed, "egore": params.egore, "llm": params.llm, "ledger_path": data_dir / "ledger/egore.jsonl"
+    }  # fmt: skip
+
+
+def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Table, lots.Ledger]:
+    """Ask all questions of some takes.
+
+    Args:
+        parameters: the fields of `Settings`, as JSON values.
+        tables: the rows of the takes in `INPUTS`.
 
     Returns:
-        Samples for `samples.table`, and the ego clips whose narration does not parse.
+        Samples, rejects and the ledger, as `lots.Step` says.
     """
-    ego = clips[clips["view"] == "ego"]
-    ego = ego.assign(facts=samples.parsed(ego["text"]), parent=ego["clip_id"], frame_kind="clip")
-    known = ego["facts"].notna()
-    rejected = samples.dropped(ego[~known], "text_unparsed", row_id="clip_id", detail="text")
-    ego = ego[known]
-    drawn = [
-        _drawn(short.questions(facts), per_clip, seed, clip)
-        for facts, clip in zip(ego["facts"], ego["parent"], strict=True)
-    ]
-    rows = ego.loc[np.repeat(ego.index, [len(asked) for asked in drawn])]
-    plain = _choice(rows, [qa for asked in drawn for qa in asked], choices=choices, seed=seed)
-    lot = [draw(_COT_STEPS, seed, "cot", *row) for row in zip(plain["parent"], plain["question"], strict=True)]
-    chosen = plain[np.array(lot, dtype=np.int64) < cot_fraction * _COT_STEPS]
-    asked = [QA(*row, ()) for row in chosen[["question_type", "question", "answer"]].itertuples(index=False, name=None)]
-    thoughts = chosen.assign(
-        question_type="cot",
-        question=[cot.question(qa) for qa in asked],
-        answer=[
-            think_answer(cot.thought(facts, qa), qa.answer) for facts, qa in zip(chosen["facts"], asked, strict=True)
-        ],
+    of = Settings(
+        parameters["seed"], EgoRe(**parameters["egore"]), Llm(**parameters["llm"]), Path(parameters["ledger_path"])
     )
-    return pd.concat([plain, thoughts], ignore_index=True), rejected
-
-
-def _incomplete(events: pd.DataFrame, rejects: pd.DataFrame) -> np.ndarray:
-    """Say of each event why its window is not fully known: what follows and how many there are cannot be told there.
-
-    A rejected annotation has the row id "take/annotation" and the step "annotations/source" (components/data/sources).
-    """
-    lost = rejects["step"].str.removeprefix("annotations/") + "/" + rejects["row_id"].str.split("/").str[0]
-    unparsed = events["facts"].isna().groupby(events["labels"]).transform("any")
-    missing = (events["source"] + "/" + events["take_id"]).isin(lost)
-    return np.select([unparsed, missing], ["take_has_unparsed_event", "take_has_rejected_event"], "")
-
-
-def long_term(
-    intervals: pd.DataFrame,
-    videos: pd.DataFrame,
-    rejects: pd.DataFrame,
-    *,
-    per_take: int,
-    choices: int,
-    seed: int,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Ask `per_take` long-term questions of each take over the window of its whole ego video.
-
-    Returns:
-        Samples for `samples.table`, whose parent is the video; and the ego videos whose events are not all known.
-    """
-    ego = videos.loc[videos["view"] == "ego", ["video_id", "view", "duration_s"]]
-    rows = intervals.merge(ego, on="video_id").assign(facts=lambda frame: samples.parsed(frame["text"]))
-    # sources label the same video each in their own way: their events must not be counted together
-    rows["labels"] = rows["source"] + "/" + rows["video_id"]
-    rows = rows.sort_values(["labels", "start_s", "interval_id"], kind="stable")
-    rows = rows.assign(reason=_incomplete(rows, rejects))
-    unknown = rows.drop_duplicates("labels")
-    rejected = samples.dropped(unknown, unknown["reason"], row_id="video_id", detail="source")
-    rows = rows[rows["reason"] == ""]
-    drawn = {
-        labels: _drawn(
-            long.questions(list(zip(part["facts"], part["start_s"], part["end_s"], strict=True))),
-            per_take,
-            seed,
-            labels,
-        )
-        for labels, part in rows.groupby("labels")
-    }
-    windows = rows.drop_duplicates("labels").assign(
-        frame_kind="window", start_s=0.0, end_s=lambda frame: frame["duration_s"]
-    )
-    windows = windows.assign(parent=windows["video_id"]).reset_index(drop=True)
-    windows = windows.loc[np.repeat(windows.index, [len(drawn[labels]) for labels in windows["labels"]])]
-    asked = [qa for labels in windows["labels"].unique() for qa in drawn[labels]]
-    return _choice(windows, asked, choices=choices, seed=seed), rejected
-
-
-def run(params: Data, data_dir: Path) -> dict:
-    """Read data/clips and data/annotations, write data/egore/{samples,rejects}.parquet.
-
-    Returns:
-        `counts` by task and question type, and `ledger`: (what, rows in, rows out, rejected).
-    """
-    clips = records.read_table(data_dir / "clips/clips.parquet", records.CLIP).to_pandas()
-    tables = {
-        name: records.read_table(data_dir / f"annotations/{name}.parquet", records.SCHEMAS[name]).to_pandas()
-        for name in ("videos", "boxes", "intervals", "rejects")
-    }
-    videos, intervals, boxes = tables["videos"], tables["intervals"], tables["boxes"]
-    egore, seed = params.egore, params.seed
-    short_made, short_out = short_term(
-        clips, per_clip=egore.short_per_clip, cot_fraction=egore.cot_fraction, choices=egore.choices, seed=seed
-    )
-    long_made, long_out = long_term(
-        intervals, videos, tables["rejects"], per_take=egore.long_per_take, choices=egore.choices, seed=seed
-    )
+    clips, annotations = _frames(tables)
+    asked, dropped, ledger = (_by_rule if of.llm.generator == "rules" else _by_model)(of, clips, annotations)
+    videos, intervals, boxes = (annotations[name] for name in ("videos", "intervals", "boxes"))
+    egore = of.egore
     boxed, boxed_out = grounding.spatial(boxes, videos, grid=egore.box_grid, min_percent=egore.box_min_percent)
     timed, timed_out = grounding.temporal(intervals, videos, time_step_s=egore.time_step_s)
-    made = pa.concat_tables([samples.table(frame) for frame in (short_made, long_made, boxed, timed)])
-    dropped = samples.rejects("egore", [short_out, long_out, boxed_out, timed_out])
-    records.write_table(data_dir / "egore/samples.parquet", made, records.SAMPLE)
-    records.write_table(data_dir / "egore/rejects.parquet", dropped, records.REJECT)
-    kinds = made.group_by(["task", "question_type"]).aggregate([([], "count_all")]).to_pylist()
-    return {
-        "counts": {f"{row['task']}/{row['question_type']}": row["count_all"] for row in kinds}
-        | {"rejects": dropped.num_rows},
-        "ledger": [
+    made = pa.concat_tables([samples.table(frame) for frame in (*asked, boxed, timed)])
+    return (
+        made,
+        samples.rejects("egore", [*dropped, boxed_out, timed_out]),
+        [
+            *ledger,
             ("boxes", len(boxes), len(boxed), len(boxed_out)),
             ("intervals", len(intervals), len(timed), len(timed_out)),
         ],
+    )
+
+
+def run(params: Data, data_dir: Path) -> dict:
+    """Read data/clips, data/annotations and data/funnel, write data/egore/{samples,rejects}.parquet, lot by lot.
+
+    With `llm.generator` openai, the replies of the language model stay in data/ledger/egore.jsonl.
+
+    Returns:
+        `counts` by task and question type, and `ledger`: (what, rows in, rows out, rejected).
+
+    Raises:
+        ValueError: a language model is to be asked from a cluster; and see `lots.run`.
+    """
+    if params.llm.generator != "rules" and os.environ.get("DAFT_RUNNER") == "ray":
+        raise ValueError(
+            f"llm.generator {params.llm.generator} came with DAFT_RUNNER=ray: the replies are kept in one file, which "
+            "one process writes. Unset DAFT_RUNNER for the step egore; calls are concurrent all the same"
+        )
+    of = _parameters(params, data_dir)
+    parameters = of | {name: of[name].model_dump(mode="json") for name in ("egore", "llm")}
+    parameters["ledger_path"] = str(of["ledger_path"].resolve())
+    ledger = lots.run(lots.Step("egore", INPUTS, make), parameters, data_dir)
+    kinds = pq.read_table(data_dir / "egore/samples.parquet", columns=["task", "question_type"])
+    kinds = kinds.group_by(["task", "question_type"]).aggregate([([], "count_all")]).to_pylist()
+    rejects = pq.read_metadata(data_dir / "egore/rejects.parquet").num_rows
+    return {
+        "counts": {f"{row['task']}/{row['question_type']}": row["count_all"] for row in kinds} | {"rejects": rejects},
+        "ledger": ledger,
     }

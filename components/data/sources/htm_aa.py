@@ -15,6 +15,7 @@ from components.data.reading import delimited, found
 SOURCE = "htm_aa"
 FILE = "htm_aa_v1.csv"
 COLUMNS = ("vid", "timestamp", "text")
+VIDEO = "videos/{}.mp4"  # where the step `funnel` looks for the HowTo100M file of a vid, below the source's folder
 
 
 def read(root: Path) -> Iterator[Tables]:

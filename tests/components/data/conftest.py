@@ -1,5 +1,6 @@
 """A hand-made set of annotation tables: three cameras, two annotators, intervals and boxes, and each defect once."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from components import params, records
 from components.data import clips, dataset, egoit
 from components.data.egore import build
+from components.data.funnel import outputs
 from components.prompts import COLOURS, HANDS, KINDS, VERBS, Facts, narrate
 
 TAKES, TAKE_S, FPS = 12, 16.0, 8.0
@@ -73,6 +75,16 @@ def annotation_tables() -> dict:
 def write_annotations(data_dir: Path, rows: dict) -> Path:
     for name, table in rows.items():
         records.write_table(data_dir / "annotations" / f"{name}.parquet", table, records.SCHEMAS[name])
+    return without_corpora(data_dir)
+
+
+def without_corpora(data_dir: Path) -> Path:
+    """Write the tables that the steps `media` and `funnel` leave where they found nothing."""
+    for name in ("videos", "rejects"):
+        records.write_table(data_dir / "media" / f"{name}.parquet", [], records.SCHEMAS[name])
+    for name in ("kept", "videos", "clips", "rejects"):
+        records.write_table(data_dir / "funnel" / f"{name}.parquet", [], records.SCHEMAS[name])
+    records.write_table(data_dir / "funnel/table.parquet", outputs.table(0, Counter()), records.FUNNEL)
     return data_dir
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 import pyarrow as pa
 import pytest
 
+from components import records
 from components.data import dataset
 from tests.components.data.conftest import TEST_TAKES, changed, read
 
@@ -12,7 +13,9 @@ from tests.components.data.conftest import TEST_TAKES, changed, read
 def test_everything_is_kept_by_default_once(built):
     kept = read(built, "dataset/samples")
     parts = [*read(built, "egoit/samples"), *read(built, "egore/samples"), *read(built, "clips/clips")]
-    assert len(kept) == len(parts) == len({row["sample_id"] for row in kept})
+    again = read(built, "dataset/rejects")
+    assert {row["reason"] for row in again} <= {"near_duplicate"}
+    assert len(kept) + len(again) == len(parts) and len(kept) == len({row["sample_id"] for row in kept})
     assert Counter(row["corpus"] for row in kept)["egoexoclip"] == len(read(built, "clips/clips"))
 
 
@@ -33,9 +36,10 @@ def test_a_rate_keeps_its_share_and_counts_the_rest(built, data_params):
     assert kept["egore", "qa"] == 0
     assert 0.3 < kept["egoit", "caption"] / whole["egoit", "caption"] < 0.7
     assert kept["egoexoclip", "caption"] == whole["egoexoclip", "caption"]
-    rejects = read(built, "dataset/rejects")
-    assert Counter(row["reason"] for row in rejects) == {"mixture_rate": whole.total() - kept.total()}
-    assert {"step": "dataset", "reason": "mixture_rate", "rows": len(rejects)} in result["counts"]["rejects"]
+    reasons = Counter(row["reason"] for row in read(built, "dataset/rejects"))
+    assert reasons["mixture_rate"] == whole.total() - kept.total()
+    told = {"step": "dataset", "reason": "mixture_rate", "rows": reasons["mixture_rate"]}
+    assert told in result["counts"]["rejects"]
 
 
 def test_a_higher_rate_keeps_what_a_lower_one_kept(built, data_params):
@@ -57,3 +61,19 @@ def test_a_sample_id_stays_once(built):
     kept, rejected = dataset.mixed(pa.concat_tables([table, table.slice(1, 1)]), rates={}, seed=7)
     assert kept.to_pylist() == table.to_pylist()
     assert rejected["reason"].tolist() == ["duplicate_sample_id"]
+
+
+def test_the_same_question_about_nearly_the_same_span_is_asked_once(built):
+    one = next(row for row in read(built, "egore/samples") if row["task"] == "qa")
+    (span,) = one["media"]
+    length_s = span["end_s"] - span["start_s"]
+    others = [
+        one | {"sample_id": "near", "media": [span | {"end_s": span["end_s"] - 0.1 * length_s}]},
+        one | {"sample_id": "far", "media": [span | {"end_s": span["end_s"] - 0.5 * length_s}]},
+        one | {"sample_id": "other", "answer": "something else"},
+        one | {"sample_id": "told", "task": "caption", "media": [span | {"end_s": span["end_s"] - 0.1 * length_s}]},
+    ]
+    kept, rejected = dataset.mixed(pa.Table.from_pylist([one, *others], records.SAMPLE), rates={}, seed=7)
+    assert rejected["reason"].tolist() == ["near_duplicate"]
+    # of the two, the one that ends first
+    assert kept["sample_id"].to_pylist() == ["near", "far", "other", "told"]

@@ -14,14 +14,19 @@ def samples(built) -> list[dict]:
     return read(built, "egoit/samples")
 
 
-@pytest.mark.parametrize("table", [egoit.CAPTIONING, egoit.RECOGNITION])
+def narrated(samples: list[dict]) -> list[dict]:
+    """The captions of clips."""
+    return [row for row in samples if (row["task"], row["question_type"]) == ("caption", "narration")]
+
+
+@pytest.mark.parametrize("table", egoit.WRITTEN.values())
 def test_every_source_has_ten_different_instructions(table):
     assert all(len(set(instructions)) == 10 for instructions in table.values())
 
 
 def test_every_clip_of_every_view_is_captioned_with_its_narration(built, samples):
     made = {row["clip_id"]: row for row in read(built, "clips/clips")}
-    captions = [row for row in samples if row["task"] == "caption"]
+    captions = narrated(samples)
     assert len(captions) == len(made)
     for row in captions:
         clip = made[row["parents"][0]]
@@ -31,7 +36,7 @@ def test_every_clip_of_every_view_is_captioned_with_its_narration(built, samples
 
 def test_ego_captions_are_paired_with_one_exo_view_of_the_moment(samples):
     cameras = Counter()
-    for row in (row for row in samples if row["task"] == "caption"):
+    for row in narrated(samples):
         assert len(row["paired"]) == (row["view"] == "ego")
         for other in row["paired"]:
             assert other["view"] == "exo"
@@ -52,7 +57,7 @@ def test_intervals_become_verb_recognition(samples):
 
 
 def test_instructions_are_drawn_evenly_and_by_content(tmp_path, rows, data_params, samples):
-    drawn = Counter(row["question"] for row in samples if row["task"] == "caption")
+    drawn = Counter(row["question"] for row in narrated(samples))
     assert set(drawn) == set(egoit.CAPTIONING["egoexo4d"])
     assert max(drawn.values()) < 3 * min(drawn.values())
     data_dir = write_annotations(tmp_path / "reversed", {name: table[::-1] for name, table in rows.items()})
@@ -65,7 +70,7 @@ def test_instructions_are_drawn_evenly_and_by_content(tmp_path, rows, data_param
 def test_fewer_instructions_when_asked(annotated, data_params):
     clips.run(data_params, annotated)
     egoit.run(changed(data_params, "egoit", instructions_per_dataset=2), annotated)
-    asked = {row["question"] for row in read(annotated, "egoit/samples") if row["task"] == "caption"}
+    asked = {row["question"] for row in narrated(read(annotated, "egoit/samples"))}
     assert asked == set(egoit.CAPTIONING["egoexo4d"][:2])
 
 
@@ -84,5 +89,7 @@ def test_free_narrations_stay_as_they_are_and_odd_rows_are_rejected(tmp_path, ro
     ledger = egoit.run(data_params, data_dir)["ledger"]
     said = {row["answer"] for row in read(data_dir, "egoit/samples")}
     assert "C looks around" in said
-    assert {row["reason"] for row in read(data_dir, "egoit/rejects")} == {"no_verb", "no_instructions"}
+    reasons = Counter(row["reason"] for row in read(data_dir, "egoit/rejects"))
+    # of the interval whose source is unknown, neither the caption nor the verb
+    assert reasons == {"no_verb": 1, "no_instructions": 2}
     assert all(before == after + rejected for _, before, after, rejected in ledger)

@@ -4,13 +4,11 @@ import shutil
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from components import records, video
 from components.data import annotations, frames
-from components.data.frames import ContractError, FrameStore, media_frames, spread
-from components.data.shards import pack
+from components.data.frames import ContractError, FrameStore
+from tests.components.data.test_choosing import plain_frames
 
 TEXT = {"kind": "text", "text": "C", "choices": None, "answer_index": None, "span": None, "box_xyxy": None}
 
@@ -38,11 +36,9 @@ def span(of, start_s, end_s):
     return {"video_id": of["video_id"], "view": of["view"], "start_s": start_s, "end_s": end_s}
 
 
-@pytest.fixture(scope="module")
-def annotated(tiny_world, tmp_path_factory):
-    """(data folder with annotations and a few samples of every kind, its videos)."""
-    data_dir = tmp_path_factory.mktemp("frames") / "data"
-    annotations.run(tiny_world.params, data_dir)
+def annotate(given, data_dir):
+    """Write annotations and a few samples of every kind; give the videos."""
+    annotations.run(given, data_dir)
     videos = records.read_table(data_dir / "annotations/videos.parquet", records.VIDEO).to_pylist()
     ego = [row for row in videos if row["view"] == "ego"]
     exo = {row["take_id"]: row for row in videos if row["camera_id"] == "cam01"}
@@ -54,7 +50,14 @@ def annotated(tiny_world, tmp_path_factory):
         parts = [span(one, 0, 6), span(one, 6, 9), span(one, 9, 16)]
         rows.append(sample(f"window{number}", "window", parts))
     records.write_table(data_dir / "dataset/samples.parquet", rows, records.SAMPLE)
-    return data_dir, videos
+    return videos
+
+
+@pytest.fixture(scope="module")
+def annotated(tiny_world, tmp_path_factory):
+    """(data folder with annotations and samples, its videos)."""
+    data_dir = tmp_path_factory.mktemp("frames") / "data"
+    return data_dir, annotate(tiny_world.params, data_dir)
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +71,6 @@ def copy_of(annotated, tmp_path):
     return tmp_path / "data"
 
 
-@given(st.integers(1, 64), st.integers(1, 64))
-def test_spread_gives_all_frames_as_evenly_as_it_can(total, parts):
-    counts = spread(total, parts)
-    assert sum(counts) == total and len(counts) == parts and max(counts) - min(counts) <= 1
-
-
 def test_the_frames_of_a_sample_are_those_that_the_rule_decodes(stored, annotated, tiny_world):
     _, store, videos = stored
     root, size_px = tiny_world.params.sources.egoexo4d, tiny_world.params.frames.size_px
@@ -85,7 +82,7 @@ def test_the_frames_of_a_sample_are_those_that_the_rule_decodes(stored, annotate
             if not row[stream]:
                 continue
             shown = store.frames(row["sample_id"], stream)
-            chosen = media_frames(row[stream], of, n_frames=expected_frames[row["frame_kind"]])
+            chosen = plain_frames(row[stream], of, n_frames=expected_frames[row["frame_kind"]])
             direct = np.concatenate(
                 [video.decode(root / of[name]["path"], np.array([index]), size_px=size_px) for name, index in chosen]
             )
@@ -97,7 +94,7 @@ def test_the_exo_frames_show_the_same_moment(stored, annotated):
     _, _, videos = stored
     of = {row["video_id"]: row for row in videos}
     clip = records.read_table(annotated[0] / "dataset/samples.parquet", records.SAMPLE).to_pylist()[0]
-    times = [[index for _, index in media_frames(clip[stream], of, n_frames=4)] for stream in ("media", "paired")]
+    times = [[index for _, index in plain_frames(clip[stream], of, n_frames=4)] for stream in ("media", "paired")]
     assert times[0] == times[1] == [25, 28, 31, 34]
 
 
@@ -115,16 +112,6 @@ def test_each_frame_is_stored_once_and_all_shards_but_the_last_are_full(stored, 
     assert result["counts"]["frames"] < takes * (4 + 4 + 1 + 32)
     assert contract["frames"] == result["counts"]["frames"] == sum(len(shard) for shard in store._shards)
     assert [len(shard) for shard in store._shards[:-1]] == [100] * (contract["shards"] - 1) and contract["shards"] > 1
-
-
-def test_a_video_may_lie_across_shards():
-    videos = {name: {"path": name, "source": "s"} for name in "ab"}
-    shards = pack({"a": set(range(7)), "b": {4, 2}}, videos, shard_frames=3)
-    assert [[(piece.video_id, piece.indices) for piece in shard] for shard in shards] == [
-        [("a", (0, 1, 2))],
-        [("a", (3, 4, 5))],
-        [("a", (6,)), ("b", (2, 4))],
-    ]
 
 
 def test_the_store_knows_its_samples_and_says_which_stream_is_missing(stored):

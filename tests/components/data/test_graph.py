@@ -12,7 +12,21 @@ import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[3]
-STEPS = ["world", "annotations", "clips", "statistics", "egoit", "egore", "dataset", "frames"]
+STEPS = [
+    *(
+        "world",
+        "annotations",
+        "media",
+        "clips",
+        "funnel",
+        "egoit",
+        "statistics",
+        "egore",
+        "dataset",
+        "quality",
+        "frames",
+    )
+]
 
 
 def dvc(project: Path, *command: str) -> subprocess.CompletedProcess:
@@ -44,20 +58,24 @@ def change_params(project: Path, **blocks: dict) -> None:
         yaml.dump(content, file)
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
-    """A copy of the project with a few tiny takes, built once by `dvc repro`."""
-    copy = tmp_path_factory.mktemp("project")
+def build_project(copy: Path) -> Path:
+    """Copy the project into an empty folder with a few tiny takes, and build it by `dvc repro`."""
     for name in ("components", "params"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", ".dvcignore"):
         shutil.copy(ROOT / name, copy / name)
-    change_params(copy, world={"takes": 8, "val_fraction": 0.25, "test_fraction": 0.125}, frames={"shard_frames": 400})
+    few = {"takes": 8, "val_fraction": 0.25, "test_fraction": 0.125, "web_videos": 12}
+    change_params(copy, world=few, frames={"shard_frames": 400})
     dvc(copy, "init", "--no-scm", "--quiet")
     done = dvc(copy, "repro")
     assert done.returncode == 0, done.stdout + done.stderr
     assert ran(done) == STEPS
     return copy
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    return build_project(tmp_path_factory.mktemp("project"))
 
 
 @pytest.mark.slow
@@ -70,9 +88,9 @@ def test_what_a_change_reruns(project):
     assert ran(dvc(project, "repro", "--dry")) == ["frames"]
     change_params(project, frames={"jpeg_quality": 95}, clips={"min_frames": 3})
     assert ran(dvc(project, "repro", "--dry")) == ["clips"]
-    change_params(project, clips={"min_frames": 2}, egore={"long_per_take": 1})
+    change_params(project, clips={"min_frames": 2}, egore={"long_per_window": 1})
     done = dvc(project, "repro")
-    assert ran(done) == ["egore", "dataset", "frames"], done.stdout + done.stderr
+    assert ran(done) == ["egore", "dataset", "quality", "frames"], done.stdout + done.stderr
 
 
 @pytest.mark.slow

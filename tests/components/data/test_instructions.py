@@ -31,11 +31,12 @@ def clipped(annotated, data_params):
 
 
 def test_every_source_with_instructions_is_described():
-    assert set(egoit.CAPTIONING) | set(egoit.RECOGNITION) <= set(instructions.DATASETS)
+    assert {source for written in egoit.WRITTEN.values() for source in written} == set(instructions.DATASETS)
+    assert set(egoit.WRITTEN) == set(instructions.TASKS)
 
 
 def test_the_prompt_has_dataset_task_and_example():
-    (request,) = instructions.requests("captioning", egoit.CAPTIONING, count=10)
+    request, *_ = instructions.requests("captioning", egoit.CAPTIONING, count=10)
     assert request.user.startswith("Dataset: Ego-Exo4D")
     assert "Task: Given a short clip" in request.user
     assert f"Example of an instruction: {egoit.CAPTIONING['egoexo4d'][0]}" in request.user
@@ -44,11 +45,10 @@ def test_the_prompt_has_dataset_task_and_example():
 
 def test_the_rules_give_what_is_written_by_hand(tmp_path):
     asked = [
-        *instructions.requests("captioning", egoit.CAPTIONING, count=10),
-        *instructions.requests("recognition", egoit.RECOGNITION, count=10),
+        request for task, written in egoit.WRITTEN.items() for request in instructions.requests(task, written, count=10)
     ]
     made, failed = instructions.generated(asked, llm.Settings(), ledger_path=tmp_path / "l.jsonl")
-    assert made == {"captioning": egoit.CAPTIONING, "recognition": egoit.RECOGNITION}
+    assert made == egoit.WRITTEN
     assert failed.empty and not list(tmp_path.iterdir())
 
 
@@ -58,13 +58,13 @@ def test_an_endpoint_writes_the_instructions_once(server, clipped, asking):
     asked = {row["question"] for row in read(clipped, "egoit/samples")}
     assert asked >= {f"what does C do? ({number})" for number in range(10)}
     assert all(question.endswith(")") for question in asked)
-    assert len(server.calls) == 2
+    assert len(server.calls) == 3
     samples = (clipped / "egoit/samples.parquet").read_bytes()
     # DVC deletes the outputs before a run; the ledger is none
     (clipped / "egoit/samples.parquet").unlink()
     assert egoit.run(asking, clipped)["counts"] == counts
-    assert (len(server.calls), (clipped / "egoit/samples.parquet").read_bytes()) == (2, samples)
-    assert len((clipped / "ledger/egoit.jsonl").read_text().splitlines()) == 2
+    assert (len(server.calls), (clipped / "egoit/samples.parquet").read_bytes()) == (3, samples)
+    assert len((clipped / "ledger/egoit.jsonl").read_text().splitlines()) == 3
 
 
 def test_only_sources_that_the_data_has_are_asked_about(server, tmp_path, rows, data_params, asking):
@@ -78,12 +78,12 @@ def test_only_sources_that_the_data_has_are_asked_about(server, tmp_path, rows, 
 
 
 def test_a_source_without_instructions_is_rejected_row_by_row(server, clipped, asking):
-    server.script = [writes, says(None, refusal="no")]
+    server.script = [writes, writes, says(None, refusal="no")]
     made = egoit.run(asking, clipped)
     rejects = {row["row_id"]: row["reason"] for row in read(clipped, "egoit/rejects")}
     assert rejects.pop("egoit.instructions/recognition/egoexolearn") == "refused"
     assert len(rejects) == 60 and set(rejects.values()) == {"no_instructions"}
-    assert ("requests", 2, 1, 1) in made["ledger"]
+    assert ("requests", 3, 2, 1) in made["ledger"]
     assert all(before == after + rejected for _, before, after, rejected in made["ledger"])
 
 
@@ -92,17 +92,17 @@ def test_instructions_that_repeat_are_no_ten(server, clipped, asking):
     egoit.run(asking, clipped)
     rejects = {row["reason"]: row["detail"] for row in read(clipped, "egoit/rejects")}
     assert "has non-unique elements" in rejects["wrong_schema"]
-    assert len(server.calls) == 4
+    assert len(server.calls) == 6
 
 
 def test_a_failing_network_makes_no_data(server, clipped, asking):
-    server.script, server.otherwise = [writes], status(503)
-    with pytest.raises(llm.StoppedError, match=r"1 of 2 requests.*egoexolearn \(http_503.*run again"):
+    server.script, server.otherwise = [writes, writes], status(503)
+    with pytest.raises(llm.StoppedError, match=r"1 of 3 requests.*egoexolearn \(http_503.*run again"):
         egoit.run(asking, clipped)
     assert not (clipped / "egoit").exists()
     server.otherwise = writes
     egoit.run(asking, clipped)
-    assert len(server.calls) == 4
+    assert len(server.calls) == 5
 
 
 def test_a_model_may_write_more_than_a_hand_did(server, clipped, asking):
@@ -114,9 +114,9 @@ def test_a_model_may_write_more_than_a_hand_did(server, clipped, asking):
 
 def test_a_dry_run_calls_nobody(server, clipped, asking, data_params):
     before = sorted(clipped.rglob("*"))
-    assert "2 requests, 2 of them distinct, 0 in the ledger: 2 calls, about" in command.dry_run(
+    assert "3 requests, 3 of them distinct, 0 in the ledger: 3 calls, about" in command.dry_run(
         "egoit", asking, clipped
     )
-    assert "rules: 2 requests" in (told := command.dry_run("egoit", data_params, clipped)) and ": 0 calls" in told
+    assert "rules: 3 requests" in (told := command.dry_run("egoit", data_params, clipped)) and ": 0 calls" in told
     assert "asks nothing of a language model" in command.dry_run("clips", asking, clipped)
     assert (sorted(clipped.rglob("*")), server.calls) == (before, [])

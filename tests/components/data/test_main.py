@@ -62,4 +62,4 @@ def test_help_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert "annotations,clips,egoit,egore,dataset,frames" in done.stdout.replace("\n", "").replace(" ", "")
+    assert "annotations,media,clips,funnel,egoit,egore,dataset,frames" in done.stdout.replace("\n", "").replace(" ", "")

@@ -12,8 +12,8 @@ import pytest
 
 from components import records
 from components.data import clips, dataset, egoit, validate
-from components.data.contracts import sample
-from components.data.contracts.tables import LEAVES, REFERS_TO, contracts
+from components.data.contracts import batches, sample
+from components.data.contracts.tables import contracts
 from components.data.egore import build
 from tests.components.data.conftest import annotation_tables, write_annotations
 
@@ -26,8 +26,9 @@ BETWEEN, UNIQUE = "expect_column_values_to_be_between", "expect_column_values_to
 
 
 def loaded(data_dir, step: str) -> dict[str, pa.Table]:
-    paths = [*(f"{step}/{name}" for name in LEAVES[step]), *REFERS_TO[step]]
-    return {path: pq.read_table(data_dir / f"{path}.parquet") for path in paths}
+    """The tables that are judged, those of CORPORA in memory, so that a test can break them."""
+    tables = batches.load(step, data_dir)
+    return {path: pq.read_table(table) if isinstance(table, Path) else table for path, table in tables.items()}
 
 
 def broken(tables: dict[str, pa.Table], path: str, change) -> dict[str, pa.Table]:

@@ -72,7 +72,7 @@ def behaviour():
 @pytest.mark.slow
 def test_a_language_model_writes_ten_instructions(server, behaviour, tmp_path):
     server.otherwise = behaviour
-    asked = instructions.requests("captioning", egoit.CAPTIONING, count=10)
+    asked = instructions.requests("captioning", {"egoexo4d": egoit.CAPTIONING["egoexo4d"]}, count=10)
     settings = llm.Settings(**(SLOW | {"max_tokens": 400}))
 
     def written(ledger: str) -> tuple[str, ...]:
@@ -93,7 +93,7 @@ def test_a_language_model_writes_ten_instructions(server, behaviour, tmp_path):
 @pytest.mark.slow
 def test_a_model_that_is_cut_off_is_told_so(server, behaviour, tmp_path):
     server.otherwise = behaviour
-    asked = instructions.requests("captioning", egoit.CAPTIONING, count=10)
+    asked = instructions.requests("captioning", {"egoexo4d": egoit.CAPTIONING["egoexo4d"]}, count=10)
     settings = llm.Settings(**(SLOW | {"tries": 2}))
     made, failed = instructions.generated(asked, settings, ledger_path=tmp_path / "l.jsonl")
     assert made["captioning"] == {}

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from components import tracking
+from components.data.contracts.quality import TYPES
 from components.prompts import think_answer
 from components.records import PREDICTION, REJECT, SAMPLE, write_table
 
@@ -121,6 +122,10 @@ def make_run(folder: Path) -> dict:
     reject = {"step": "clips", "row_id": "r", "reason": "fewer than two frames", "detail": ""}
     write_table(data / "clips" / "rejects.parquet", [reject] * 3 + [reject | {"reason": "unsure"}], REJECT)
     (data / "clips" / "stats.json").write_text(json.dumps({"alpha_s": 1.9211, "clips": {"ego": 10240}}))
+
+    quality = dict.fromkeys(TYPES.names) | {"corpus": "egore", "task": "qa", "question_type": HOSTILE, "samples": 3}
+    none = dict.fromkeys(("checked", "right", "blind_asked", "near_duplicates", "contaminated"), 0)
+    write_table(data / "quality" / "types.parquet", [quality | none], TYPES)
 
     tags = {"recipe": "miniature", "dataset_digest": "9f2c" * 16, "git_commit": "c0ffee" * 6 + "abcd"}
     pipeline = tracking.open_pipeline_run("miniature", tags=tags)

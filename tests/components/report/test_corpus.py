@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from components import params
-from components.data import clips
-from components.data.published import FIGURES, SOURCE
+from components.data import clips, egoit
+from components.data.published import EGOIT, FIGURES, SOURCE
 from components.report import __main__ as command
 from components.report import corpus
 from tests.components.data.conftest import annotation_tables, write_annotations
@@ -29,7 +29,8 @@ def folder(tmp_path_factory) -> Path:
     for name, key in (("videos", "video_id"), ("narrations", "narration_id")):
         of_take = [row for row in rows[name] if row["take_id"] == "take-0"]
         rows[name] += [row | {"take_id": "take-hostile", key: f"hostile-{row[key]}"} for row in of_take]
-    clips.run(data_params, write_annotations(root / "data", rows))
+    for step, data_dir in ((clips, write_annotations(root / "data", rows)), (egoit, root / "data")):
+        step.run(data_params, data_dir)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         patch.setattr(sys, "argv", ["report", "--params", str(settings)])
@@ -49,6 +50,11 @@ def test_every_published_figure_stands_on_the_page_with_its_source(elements):
         value = f"{figure.value:,.{figure.digits}f}"
         spread = "" if figure.spread is None else f" ± {figure.spread:.{figure.digits}f}"
         assert value + spread in elements.text, figure
+
+
+def test_the_mixture_of_egoit_stands_beside_the_published_one(elements):
+    for figure in EGOIT:
+        assert figure.label in elements.text and f"{figure.value:,}" in elements.text, figure
 
 
 def test_the_issue_s_figures_are_all_there(elements):

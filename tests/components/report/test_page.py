@@ -98,6 +98,7 @@ def test_counts_and_rejects_stand_in_the_page(elements):
         "alpha_s 1.921",
         "clips fewer than two frames 3",
         "clips unsure 1",
+        "Quality of the questions",
     ):
         assert words in text
     assert "77,777" not in text  # rejects are counted once, from their tables

@@ -8,7 +8,7 @@ import pytest
 from components import params, prompts, records
 from components.data.egore import cot, long, short
 from components.models.configuration import EgoflowConfig
-from components.models.processing import ANSWER_TAGS, SPECIAL_TOKENS
+from components.models.processing import ANSWER_TAGS, SPECIAL_TOKENS, build_tokenizer
 from components.train import stages, text, world_text
 from components.train.world_text import Rules, TextSample, Turn
 from components.world.render import ego_shapes
@@ -89,17 +89,33 @@ def asked_of(take: Take, turn: Turn) -> list[Event]:
     return [event for event in take.events if prompts.temporal_question(take.facts(event)) == turn.question]
 
 
+def is_true_of_scene(turn: Turn, take: Take, event: Event) -> bool | None:
+    """Judge a question about what lies around the event; None for any other."""
+    names = {f"{item.colour} {item.kind}" for item in take.items}
+    if turn.question.startswith("is there a "):
+        return (turn.question.removeprefix("is there a ").removesuffix("?") in names) == (turn.answer == "yes")
+    if turn.question.endswith(" that C does not touch?"):
+        name = f"{turn.answer} {turn.question.split()[4]}"
+        return name in names - {take.facts(event).object}
+    return None
+
+
 def is_true_of_event(turn: Turn, take: Take, event: Event) -> bool:
     """Judge a question about a clip, given the event that the clip is about."""
     facts = take.facts(event)
+    instruction = next((said for said in world_text.QUESTIONS if turn.question.startswith(f"{said} ")), "")
+    question = turn.question.removeprefix(f"{instruction} ")
+    if (around := is_true_of_scene(Turn(turn.task, question, turn.answer), take, event)) is not None:
+        return around
     if turn.task == "caption":
         return prompts.parse_narration(turn.answer) == facts
     if turn.task == "cot":
         parts = prompts.split_think_answer(turn.answer)
         return any((cot.question(qa), qa.answer) == (turn.question, parts[1]) for qa in short.questions(facts))
-    if turn.question in world_text.RECOGNITION:
-        return turn.answer == facts.verb
-    return any((qa.question, qa.answer) == (turn.question, turn.answer) for qa in short.questions(facts))
+    for source, instructions in world_text.RECOGNITION.items():
+        if turn.question in instructions:
+            return turn.answer == world_text.label(source, facts)
+    return any((qa.question, qa.answer) == (question, turn.answer) for qa in short.questions(facts))
 
 
 def test_clips_tell_one_event_of_the_script(config, seen):
@@ -112,7 +128,13 @@ def test_clips_tell_one_event_of_the_script(config, seen):
 def is_true_of_window(turn: Turn, take: Take) -> bool:
     events = [(take.facts(event), event.start_s, event.end_s) for event in take.events]
     if turn.task == "long":
-        return any((qa.question, qa.answer) == (turn.question, turn.answer) for qa in long.questions(events))
+        told = [facts for facts, _, _ in events]
+        steps = [short.count(told), *(short.reason(one, then.verb) for one, then in short.reasons(told))]
+        parts = prompts.split_think_answer(turn.answer)
+        asked = [(cot.question(qa), qa.answer) for qa in steps] if parts else [(q.question, q.answer) for q in steps]
+        asked += [(qa.question, qa.answer) for qa in long.questions(events)]
+        asked += [(qa.question, qa.answer) for qa, _ in long.beginnings(events)]
+        return (turn.question, parts[1] if parts else turn.answer) in asked
     if turn.task == "times":
         entries = [entry.rsplit(maxsplit=2) for entry in turn.answer.split(" ; ")]
         told = [(named_by(take, words), (float(start), float(end))) for words, start, end in entries]
@@ -126,6 +148,27 @@ def test_windows_tell_when_things_happen_in_the_script(config, seen):
     for index in range(SAMPLES):
         sample = world_text.sample(config, "window", 5, index, RULES)
         assert all(is_true_of_window(turn, seen.take) for turn in sample.turns), sample.turns
+
+
+def test_what_comes_next_is_asked_where_it_is_not_seen(config, seen, monkeypatch):
+    monkeypatch.setattr(world_text, "BEGINNINGS", 1.0)
+    foreseen = 0
+    for index in range(SAMPLES):
+        sample = world_text.sample(config, "window", 5, index, RULES)
+        events = [(seen.take.facts(event), event.start_s, event.end_s) for event in seen.take.events]
+        shown = {word for bag in sample.bags for word, _ in bag}
+        for turn in sample.turns:
+            ends = [
+                end_s
+                for qa, end_s in long.beginnings(events)
+                if (qa.question, qa.answer) == (turn.question, turn.answer)
+            ]
+            if turn.question == long.NEXT:
+                foreseen += 1
+                later = [facts.colour for facts, start_s, _ in events if start_s >= ends[0]]
+                before = {facts.colour for facts, start_s, _ in events if start_s < ends[0]}
+                assert not (set(later) - before) & shown
+    assert foreseen > SAMPLES / 4
 
 
 def boxes_at(take: Take, time_s: float) -> dict[str, np.ndarray]:
@@ -197,5 +240,41 @@ def test_the_vocabulary_covers_what_the_data_graph_writes(encode, tiny_data):
     assert {line: words for line in lines if (words := encode(line))} == {}
 
 
+def test_every_word_of_an_instruction_is_learned_from_the_text(config, data):
+    """The tokenizer has every word of INSTRUCTIONS; a word that no text says would have an embedding of noise."""
+    turns = [turn for sample in text.held_out(config, data, 1500, seed=0) for turn in sample.turns]
+    said = build_tokenizer([f"{turn.question} {turn.answer}" for turn in turns]).get_vocab()
+    written = build_tokenizer(world_text.INSTRUCTIONS).get_vocab()
+    assert {*written} - {*said} == set()
+    asked = {turn.question for turn in turns}
+    assert asked >= {text for texts in world_text.RECOGNITION.values() for text in texts}
+
+
+def test_every_word_of_the_long_questions_is_known(encode):
+    lines = set()
+    for index in range(150):
+        take = script_take(7, index)
+        events = [(take.facts(event), event.start_s, event.end_s) for event in take.events]
+        for qa in [*long.questions(events), *(qa for qa, _ in long.beginnings(events))]:
+            lines |= {qa.question, qa.answer, *qa.distractors}
+    assert {line: words for line in lines if (words := encode(line))} == {}
+
+
 def test_an_unknown_word_would_be_noticed(encode):
     assert encode("C juggles the red cup") == ["juggles"]
+
+
+def test_every_short_term_question_and_thought_is_read_before(config, data, encode):
+    """Each type of question comes about in the text that the tokenizer is trained on, so its words are known."""
+    made = text.held_out(config, data, text.TEXTS_FOR_VOCABULARY, seed=0)
+    asked = [turn.question for sample in made for turn in sample.turns]
+    for form, (_, question, words) in short.FORMS.items():
+        begin, end = (part.strip() for part in (question.split("{")[0], question.split("}")[-1]))
+        said = [known for known in asked if known.startswith(begin) and known.endswith(end)]
+        assert len(said) >= min(12, len(words)), form
+    thoughts = [turn for sample in made for turn in sample.turns if turn.question.endswith(cot.cued("").strip())]
+    assert any("to do what with it?" in turn.question for turn in thoughts)
+    assert any(turn.question.startswith("how many different objects") for turn in thoughts)
+    facts = prompts.Facts("pours", "red", "cup", "left")
+    chains = [short.count([facts, facts]), short.reason(facts, "cuts"), *short.questions(facts)]
+    assert {qa.question: encode(cot.thought(qa, [facts, facts])) for qa in chains} == {qa.question: [] for qa in chains}

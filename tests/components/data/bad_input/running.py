@@ -15,6 +15,7 @@ from components.data import annotations, clips, frames, shards
 from components.guard import Guard
 from tests.components.data.bad_input import films, later, tables, takes
 from tests.components.data.bad_input.case import Case, narrated
+from tests.components.data.conftest import without_corpora
 from tests.components.data.sources import written
 from tests.components.data.test_frames import sample, span
 from tests.conftest import TinyWorld
@@ -86,6 +87,7 @@ def good(world: TinyWorld, folder: Path) -> Good:
     sources = {path.name: Path("raw") / path.name for path in raw.iterdir()}
     made = Good(folder, world.params.model_copy(update={"sources": params.Sources(**sources)}))
     made.told["annotations"] = _told("annotations", made.params, folder)
+    without_corpora(folder / "data")
     _write_samples(folder)
     for step in ("clips", "frames"):
         made.told[step] = _told(step, made.params, folder)

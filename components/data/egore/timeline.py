@@ -1,0 +1,133 @@
+"""What the annotations say around a clip: clips of askable length, and the narrations of their takes in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from components.data import samples
+from components.data.egore import coded
+from components.data.egore.coded import OBJECTS
+from components.data.moments import sorted_rows
+
+SHORTEST_S, LONGEST_S = 1.0, 10.0  # of a short-term question (systems §4.1)
+APART_S = 1e6  # between the takes of one number line; no video is as long
+_EDGE_S = 1e-3  # clips are cut at their neighbours' narrations, which then belong to them as well
+
+
+def fitted(clips: pd.DataFrame, videos: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Fit clips to what a short-term question may show.
+
+    Args:
+        clips, videos: tables of components/records.py.
+
+    Returns:
+        The clips, one under a second widened to a second around its middle and kept inside its video; and the rejects,
+        which are longer than ten seconds or of a video under a second.
+    """
+    lengths = videos.drop_duplicates("video_id").set_index("video_id")["duration_s"]
+    duration_s = clips["video_id"].map(lengths).to_numpy(dtype=np.float64)
+    start_s, end_s = (clips[name].to_numpy(dtype=np.float64) for name in ("start_s", "end_s"))
+    under = end_s - start_s < SHORTEST_S
+    middle_s = (start_s + end_s) / 2
+    from_s = np.clip(middle_s - SHORTEST_S / 2, 0, np.maximum(duration_s - SHORTEST_S, 0))
+    made = clips.assign(start_s=np.where(under, from_s, start_s), end_s=np.where(under, from_s + SHORTEST_S, end_s))
+    reason = np.select(
+        [under & (duration_s < SHORTEST_S), end_s - start_s > LONGEST_S],
+        ["video_under_a_second", "clip_over_ten_seconds"],
+        "",
+    )
+    return made[reason == ""], samples.dropped(clips, reason, row_id="clip_id", detail="text")
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The narrations of some takes in the order of take and time; every array has shape [N].
+
+    `sure` narrations are seen in ego and not doubted; `known` ones parse too: of a span that holds another it cannot
+    be told what is done in all. `clip` is the row of the narration's clip, -1 where it has none; `start_s` and `end_s`
+    are the clip's.
+    """
+
+    take: np.ndarray
+    time_s: np.ndarray
+    text: np.ndarray
+    event: np.ndarray
+    hand: np.ndarray
+    sure: np.ndarray
+    known: np.ndarray
+    clip: np.ndarray
+    start_s: np.ndarray
+    end_s: np.ndarray
+
+    def within(self, take: np.ndarray, start_s: np.ndarray, end_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Give the first narration of each span, its ends included, and the first one behind it, shape [M] each."""
+        line = self.take * APART_S + self.time_s
+        low = np.searchsorted(line, take * APART_S + start_s - _EDGE_S, side="left")
+        return low, np.searchsorted(line, take * APART_S + end_s + _EDGE_S, side="right")
+
+    def all_known(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        """Say of each range [low, high) whether every narration in it is known."""
+        unknown = np.concatenate([[0], np.cumsum(~self.known)])
+        return unknown[high] == unknown[low]
+
+
+def timeline(clips: pd.DataFrame, narrations: pd.DataFrame, takes: pd.Index) -> tuple[Timeline, np.ndarray]:
+    """Put narrations in order.
+
+    Args:
+        clips: ego clips as `fitted` gives them; one of a narration that is not in the table stands for it, at its
+            middle (clips of web videos).
+        narrations: the table of components/records.py.
+        takes: take ids; narrations of other takes are left out. Sources that label the same take share its id.
+
+    Returns:
+        The timeline, and where on it the narration of each clip stands.
+    """
+    alone = clips[~clips["narration_id"].isin(narrations["narration_id"])]
+    alone = alone.assign(time_s=(alone["start_s"] + alone["end_s"]) / 2, ego_visible=True, unsure=False)
+    columns = ["narration_id", "take_id", "time_s", "text", "ego_visible", "unsure"]
+    said = pd.concat([narrations[columns], alone[columns]], ignore_index=True) if len(alone) else narrations[columns]
+    said = said.assign(take=takes.get_indexer(said["take_id"]))
+    said = said[said["take"] >= 0].reset_index(drop=True)
+    order = sorted_rows(said["take"].to_numpy(), said["time_s"].to_numpy(), said["narration_id"])
+    said = said.iloc[order]
+    event, hand = coded.events(said["text"])
+    seen = said["ego_visible"].fillna(True).to_numpy(dtype=bool)
+    # a narration may have clips of several ego cameras: windows begin on one of them
+    first = clips.reset_index(drop=True).drop_duplicates("narration_id")
+    clip = np.append(first.index.to_numpy(), -1)[pd.Index(first["narration_id"]).get_indexer(said["narration_id"])]
+    span = (np.append(clips[name].to_numpy(dtype=np.float64), np.nan)[clip] for name in ("start_s", "end_s"))
+    sure = seen & ~said["unsure"].to_numpy(dtype=bool)
+    told = (said[name].to_numpy() for name in ("take", "time_s", "text"))
+    line = Timeline(*told, event, hand, sure, sure & (event >= 0), clip, *span)
+    return line, pd.Index(said["narration_id"]).get_indexer(clips["narration_id"])
+
+
+def mentions(takes: pd.Index, *tables: tuple[pd.DataFrame, str, str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find every object that the texts of some tables name.
+
+    Args:
+        takes: take ids; rows of other takes are left out.
+        tables: (table, column of the text, column of the time), with a `take_id` each.
+
+    Returns:
+        Take, object and time in seconds, shape [M] each.
+    """
+    parts = []
+    for table, text, time in tables:
+        rows, thing = coded.named(table[text])
+        take = takes.get_indexer(table["take_id"])[rows]
+        time_s = table[time].to_numpy(dtype=np.float64)[rows]
+        parts.append((take[take >= 0], thing[take >= 0], time_s[take >= 0]))
+    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+
+def first_times(takes: int, mentioned: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
+    """Give when each object is first named in each take, seconds; infinity where it never is. [takes, objects]."""
+    take, thing, time_s = mentioned
+    first_s = np.full(takes * OBJECTS, np.inf)
+    np.minimum.at(first_s, take * OBJECTS + thing, time_s)
+    return first_s.reshape(takes, OBJECTS)

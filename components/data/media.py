@@ -1,0 +1,179 @@
+"""Stage `media`: the media of EgoIT's captions and questions are looked at and become videos.
+
+Media are no takes: each file (or folder of frames) is a video of its own, `take_id` its stable id and `take_name` the
+path that the annotations call it by. Media are looked at batch by batch. A batch that an earlier, killed run finished
+is kept while its files are the same; when all are done they become the two tables of the step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from components import records, video
+from components.guard import Guard, GuardError
+from components.params import Data
+from components.records import content_id
+
+FOLDERS = {  # source -> where its media lie below its folder, as the releases unpack
+    "ssv2": "20bn-something-something-v2",
+    "egtea": "cropped_clips",
+    "egotimeqa": "clips",
+    "openeqa": "data/frames",
+}
+BATCH = 2_000  # media; what a killed run loses at most
+WORKERS = 2
+FIRST_WORKER = 200  # media; below that, to start a second process costs more than it saves
+TIMEOUT_S = 30.0  # of one medium
+PART = pa.schema([*records.VIDEO, ("reason", pa.string()), ("detail", pa.string())])
+
+
+def named(data_dir: Path) -> pd.DataFrame:
+    """Give every medium that a caption or a question of EgoIT's sources names, sorted.
+
+    Returns:
+        `source`, `path`, `media`, `view`, `split`, and `splits`, in how many splits it is named.
+    """
+    keys = ["source", "path", "media", "view", "split"]
+    of_egoit = [("source", "in", list(FOLDERS))]
+    captions, questions = (
+        pq.read_table(data_dir / f"annotations/{name}.parquet", columns=columns, filters=of_egoit)
+        for name, columns in (("captions", keys), ("questions", [key for key in keys if key != "view"]))
+    )
+    # a question tells no view; the films of these sources are egocentric (systems §1.2)
+    questions = questions.append_column("view", pa.array(["ego"] * len(questions), pa.string()))
+    distinct = pa.concat_tables([captions, questions.select(keys)]).group_by(keys).aggregate([]).to_pandas()
+    distinct = distinct.sort_values(keys, ignore_index=True)
+    distinct["splits"] = distinct.groupby(["source", "path"])["split"].transform("nunique")
+    return distinct.drop_duplicates(["source", "path"], ignore_index=True)
+
+
+def run(params: Data, data_dir: Path) -> dict:
+    """Read data/annotations/{captions,questions}.parquet, write data/media/{videos,rejects}.parquet.
+
+    Returns:
+        `counts` (videos by source, rejects by reason, batches kept) and `ledger`: (what, rows in, rows out, rejected).
+    """
+    folder = data_dir / "media"
+    parts = folder / "parts"
+    parts.mkdir(parents=True, exist_ok=True)
+    project = data_dir.resolve().parent
+    roots = {source: project / path for source, path in params.sources.given().items() if source in FOLDERS}
+    media = named(data_dir)
+    media["file"] = [str(PurePosixPath(FOLDERS[row.source], row.path)) for row in media.itertuples()]
+    guards = [Guard(timeout_s=TIMEOUT_S) for _ in range(WORKERS if len(media) > FIRST_WORKER else 1)]
+    paths, kept = [], 0
+    try:
+        for number, start in enumerate(range(0, len(media), BATCH)):
+            batch, path = media.iloc[start : start + BATCH], parts / f"{number:05d}.parquet"
+            plan = _plan(batch, roots)
+            if _plan_of(path) == plan:
+                kept += 1
+            else:
+                _write_part(path, _looked_at(batch, roots, guards), plan)
+            paths.append(path)
+    finally:
+        for guard in guards:
+            guard.close()
+    counts = _join(paths, folder)
+    shutil.rmtree(parts)
+    rejected = sum(counts["rejects"].values())
+    return {
+        "counts": counts | {"batches_kept": kept},
+        "ledger": [("media", len(media), sum(counts["videos"].values()), rejected)],
+    }
+
+
+def _looked_at(batch: pd.DataFrame, roots: dict[str, Path], guards: list[Guard]) -> Iterator[dict]:
+    """Give a row of PART for each medium of a batch, in order."""
+    idle: queue.SimpleQueue[Guard] = queue.SimpleQueue()
+    for guard in guards:
+        idle.put(guard)
+
+    def look(medium: dict) -> dict:
+        guard = idle.get()
+        try:
+            return _row(medium, roots[medium["source"]], guard)
+        finally:
+            idle.put(guard)
+
+    pool = ThreadPoolExecutor(len(guards))
+    try:
+        yield from pool.map(look, batch.to_dict("records"))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _row(medium: dict, root: Path, guard: Guard) -> dict:
+    """Look at one medium; `reason` says why it is no video."""
+    take_id = content_id("medium", medium["source"], medium["path"])
+    row = dict.fromkeys(PART.names) | {name: medium[name] for name in ("source", "view", "split")}
+    row |= {"take_id": take_id, "take_name": medium["path"], "camera_id": "", "path": medium["file"]}
+    row["video_id"] = content_id(medium["source"], take_id, "")
+    if medium["splits"] > 1:
+        return row | {"reason": "in_two_splits", "detail": medium["file"]}
+    try:
+        path = video.inside(root, medium["file"])
+        if not (path.is_dir() if medium["media"] == "frames" else path.is_file()):
+            return row | {"reason": "missing_medium", "detail": medium["file"]}
+        seen = guard.call(video.probe, path)
+    except video.PathError as error:
+        return row | {"reason": "path_outside_root", "detail": str(error)}
+    except (video.VideoError, GuardError) as error:
+        return row | {"reason": "unreadable_medium", "detail": f"{medium['file']}: {error}"}
+    return row | {"duration_s": seen.duration_s, "fps": seen.fps}
+
+
+def _plan(batch: pd.DataFrame, roots: dict[str, Path]) -> str:
+    """Give the digest of a batch and of what the file system says of its files, as they are now."""
+    digest = hashlib.sha256()
+    for row in batch.itertuples(index=False):
+        try:
+            stat = (roots[row.source] / row.file).stat()
+            digest.update(f"{tuple(row)}{stat.st_size}/{stat.st_mtime_ns}".encode())
+        except (OSError, ValueError):  # looking at it will say what is wrong
+            digest.update(f"{tuple(row)}".encode())
+    return digest.hexdigest()
+
+
+def _plan_of(path: Path) -> str | None:
+    """Give the plan that a finished part was written for, None where there is no such part."""
+    try:
+        return (pq.read_schema(path).metadata or {}).get(b"plan", b"").decode()
+    except (FileNotFoundError, pa.ArrowInvalid):
+        return None
+
+
+def _write_part(path: Path, rows: Iterator[dict], plan: str) -> None:
+    # a rename at the end: a killed run leaves no half part that looks whole
+    partial = path.with_suffix(".partial")
+    pq.write_table(pa.Table.from_pylist(list(rows), PART.with_metadata({"plan": plan})), partial, compression="zstd")
+    partial.rename(path)
+
+
+def _join(paths: list[Path], folder: Path) -> dict:
+    """Write the parts as one table of videos and one of rejects, and count the rows of both."""
+    videos, reasons = Counter(), Counter()
+    with (
+        pq.ParquetWriter(folder / "videos.parquet", records.VIDEO, compression="zstd") as kept,
+        pq.ParquetWriter(folder / "rejects.parquet", records.REJECT, compression="zstd") as refused,
+    ):
+        for path in paths:
+            part = pq.read_table(path).replace_schema_metadata(None)
+            good, bad = part.filter(pc.field("reason").is_null()), part.filter(pc.field("reason").is_valid())
+            kept.write_table(good.select(records.VIDEO.names))
+            lost = bad.to_pandas().assign(step="media", row_id=lambda rows: rows["source"] + "/" + rows["take_name"])
+            refused.write_table(pa.Table.from_pandas(lost[records.REJECT.names], records.REJECT, preserve_index=False))
+            videos.update(good["source"].to_pylist())
+            reasons.update(lost["reason"])
+    return {"videos": dict(sorted(videos.items())), "rejects": dict(sorted(reasons.items()))}

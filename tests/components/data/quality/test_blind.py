@@ -1,0 +1,67 @@
+"""The blind guesser: above chance where the words tell, at chance where they do not."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.data.quality.blind import accuracy, lift
+
+WORDS = ("red", "green", "blue", "white")
+
+
+def asked(rights: list[str], *, questions: list[str] | None = None, kind: str = "t", seed: int = 0) -> pd.DataFrame:
+    """Questions with all four words to choose from; every fourth is held out."""
+    places = np.random.default_rng(seed).permuted(np.tile(np.arange(4), (len(rights), 1)), axis=1)
+    rows = [
+        {"type": kind, "split": "train" if row % 4 else "test", "row": row, "option": WORDS[place]}
+        | {"question": questions[row] if questions else "?", "right": float(WORDS[place] == right)}
+        for row, right in enumerate(rights)
+        for place in places[row]
+    ]
+    return pd.DataFrame(rows)
+
+
+def drawn(shares: list[float], count: int = 4000) -> list[str]:
+    return np.random.default_rng(3).choice(WORDS, size=count, p=shares).tolist()
+
+
+def test_a_common_answer_is_found_out():
+    found = accuracy(asked(drawn([0.7, 0.1, 0.1, 0.1]))).loc["t"]
+    assert found["blind_right"] / found["blind_asked"] == pytest.approx(0.7, abs=0.05)
+    assert (found["blind_asked"], found["chance"]) == (1000, 0.25)
+
+
+def test_a_question_that_names_its_answer_is_found_out():
+    rights = drawn([0.25] * 4)
+    found = accuracy(asked(rights, questions=[f"what is {right[::-1]}?" for right in rights])).loc["t"]
+    assert found["blind_right"] == found["blind_asked"]
+
+
+def test_without_a_bias_it_guesses_at_chance():
+    rights = drawn([0.25] * 4)
+    seldom = [f"question {row // 3}?" for row in range(len(rights))]  # most texts tell of three answers at most
+    for questions in (None, seldom):
+        found = accuracy(asked(rights, questions=questions)).loc["t"]
+        assert found["blind_right"] / found["blind_asked"] == pytest.approx(0.25, abs=0.04)
+
+
+def test_types_do_not_learn_from_one_another():
+    both = pd.concat(
+        [asked(["red"] * 40, kind="a"), asked(["blue"] * 40, kind="b").assign(row=lambda f: f["row"] + 40)]
+    )
+    found = accuracy(both)
+    assert found["blind_right"].tolist() == found["blind_asked"].tolist() == [10, 10]
+
+
+def test_equal_odds_share_the_guess_and_no_held_out_question_tells_nothing():
+    unseen = asked(["red", "green", "blue", "white"] * 4).assign(split="test")
+    assert accuracy(unseen).loc["t", ["blind_asked", "blind_right"]].tolist() == [16, 4.0]
+    assert np.isnan(accuracy(unseen.assign(split="train")).loc["t", "blind_asked"])
+
+
+@given(st.floats(0.01, 0.9), st.floats(0, 1))
+def test_lift_is_zero_at_chance_and_one_where_all_is_known(chance, share):
+    assert lift(chance, chance) == 0 and lift(1.0, chance) == pytest.approx(1)
+    assert (lift(share, chance) > 0) == (share > chance)

@@ -1,0 +1,187 @@
+"""Media become videos or rejects, each once; a killed run is taken up where it was."""
+
+import json
+import os
+import shutil
+from collections import Counter
+
+import pytest
+
+from components import records, video
+from components.data import annotations, egoit, media
+from components.guard import Guard
+from tests.components.data.conftest import changed, read, write_annotations
+
+WHOLE = {"start_s": None, "end_s": None, "split": "train"}
+
+
+class Inline(Guard):
+    """Calls in this process: what a guard is worth is tested where it is."""
+
+    def call(self, function, *args):
+        return function(*args)
+
+
+@pytest.fixture(scope="module")
+def looked(tiny_world, tmp_path_factory):
+    """(what the step returned, the data folder) of the tiny world."""
+    data_dir = tmp_path_factory.mktemp("media") / "data"
+    annotations.run(tiny_world.params, data_dir)
+    return media.run(tiny_world.params, data_dir), data_dir
+
+
+@pytest.fixture
+def again(looked, tmp_path, monkeypatch):
+    """A copy of the data folder without data/media, to run the step on in this process."""
+    monkeypatch.setattr(media, "Guard", Inline)
+    shutil.copytree(looked[1] / "annotations", tmp_path / "data/annotations")
+    return tmp_path / "data"
+
+
+def bytes_of(data_dir) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (data_dir / "media").iterdir()}
+
+
+def test_every_medium_is_a_video_or_a_reject(looked):
+    result, data_dir = looked
+    named = {
+        (row["source"], row["path"])
+        for name in ("captions", "questions")
+        for row in read(data_dir, f"annotations/{name}")
+        if row["source"] in media.FOLDERS
+    }
+    ((_, rows_in, kept, rejected),) = result["ledger"]
+    assert rows_in == len(named) == kept + rejected
+    assert set(result["counts"]["videos"]) == {"ssv2", "egtea", "egotimeqa", "openeqa"}
+    # of each of the four one is missing, and of the three with films one broke off
+    assert result["counts"]["rejects"] == {"missing_medium": 4, "unreadable_medium": 3}
+    assert {path.name for path in (data_dir / "media").iterdir()} == {"videos.parquet", "rejects.parquet"}
+
+
+def test_a_video_says_where_its_file_is_and_how_long_it_lasts(looked, tiny_world):
+    rows = read(looked[1], "media/videos")
+    assert len({row["video_id"] for row in rows}) == len({row["take_id"] for row in rows}) == len(rows)
+    for row in rows:
+        root = getattr(tiny_world.params.sources, row["source"])
+        seen = video.probe(video.inside(root, row["path"]))
+        assert (row["duration_s"], row["fps"], row["view"]) == (seen.duration_s, seen.fps, "ego")
+        assert row["path"].endswith(row["take_name"])
+    assert Counter(row["split"] for row in rows if row["source"] == "openeqa") == {"train": 5}
+
+
+def test_two_runs_write_the_same_bytes(looked, again, tiny_world):
+    media.run(tiny_world.params, again)
+    assert bytes_of(again) == bytes_of(looked[1])
+
+
+@pytest.mark.parametrize("finished", [0, 1, 4])
+def test_a_killed_run_keeps_its_finished_batches_and_ends_in_the_same_bytes(
+    looked, again, tiny_world, monkeypatch, finished
+):
+    monkeypatch.setattr(media, "BATCH", 5)
+    written = media._write_part
+
+    def killed(path, *args):
+        if path.stem == f"{finished:05d}":
+            raise KeyboardInterrupt
+        written(path, *args)
+
+    with monkeypatch.context() as once, pytest.raises(KeyboardInterrupt):
+        once.setattr(media, "_write_part", killed)
+        media.run(tiny_world.params, again)
+    assert not (again / "media/videos.parquet").exists()
+    assert media.run(tiny_world.params, again)["counts"]["batches_kept"] == finished
+    assert [row["video_id"] for row in read(again, "media/videos")] == [
+        row["video_id"] for row in read(looked[1], "media/videos")
+    ]
+    kept = bytes_of(again)
+    shutil.rmtree(again / "media")
+    media.run(tiny_world.params, again)
+    assert bytes_of(again) == kept
+
+
+def test_a_medium_that_changed_since_is_looked_at_again(again, tiny_world, tmp_path, monkeypatch):
+    shutil.copytree(tiny_world.params.sources.egtea, tmp_path / "egtea")
+    parameters = changed(tiny_world.params, "sources", egtea=tmp_path / "egtea")
+    monkeypatch.setattr(media, "BATCH", 5)
+    with monkeypatch.context() as once, pytest.raises(KeyboardInterrupt):
+        once.setattr(media, "_join", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        media.run(parameters, again)
+    batches = len(list((again / "media/parts").iterdir()))
+    film = next(path for path in (tmp_path / "egtea/cropped_clips").rglob("*.mp4") if path.stat().st_size > 1000)
+    film.write_bytes(film.read_bytes()[:500])
+    counts = media.run(parameters, again)["counts"]
+    assert counts["batches_kept"] == batches - 1
+    assert counts["rejects"]["unreadable_medium"] == 4
+
+
+def caption(number: int, path: str, **other) -> dict:
+    whole = {
+        "caption_id": f"c{number}",
+        "source": "ssv2",
+        "path": path,
+        "media": "video",
+        "text": "cuts",
+        "view": "ego",
+    }
+    return {**WHOLE, **whole, **other}
+
+
+def test_bad_media_have_a_reason_each(tmp_path, rows, data_params, monkeypatch):
+    monkeypatch.setattr(media, "Guard", Inline)
+    folder = tmp_path / "ssv2" / media.FOLDERS["ssv2"]
+    folder.mkdir(parents=True)
+    (folder / "empty.webm").touch()
+    (folder / "folder.webm").mkdir()
+    os.symlink(tmp_path / "elsewhere.webm", folder / "link.webm")
+    (tmp_path / "elsewhere.webm").touch()
+    names = ("empty.webm", "folder.webm", "link.webm", "none.webm", "../../other.webm", "both.webm", "both.webm")
+    rows["captions"] = [caption(n, name, split=("train", "test")[n == 6]) for n, name in enumerate(names)]
+    rows["questions"] = []
+    data_dir = write_annotations(tmp_path / "data", rows)
+    result = media.run(changed(data_params, "sources", ssv2=tmp_path / "ssv2"), data_dir)
+    reasons = {row["row_id"]: row["reason"] for row in read(data_dir, "media/rejects")}
+    assert reasons == {
+        "ssv2/empty.webm": "unreadable_medium",
+        "ssv2/folder.webm": "missing_medium",
+        "ssv2/link.webm": "path_outside_root",
+        "ssv2/none.webm": "missing_medium",
+        "ssv2/../../other.webm": "path_outside_root",
+        "ssv2/both.webm": "in_two_splits",
+    }
+    assert result["ledger"] == [("media", 6, 0, 6)]
+
+
+def test_only_the_sources_of_egoit_are_looked_at(annotated, data_params):
+    assert media.run(data_params, annotated)["ledger"] == [("media", 0, 0, 0)]
+    assert read(annotated, "media/videos") == []
+
+
+def test_what_egoit_makes_of_the_world_is_accounted_for(looked, tiny_world, again):
+    """Every family of the mixture, from annotations to samples, with the media that were looked at."""
+    from components.data import clips
+
+    shutil.copytree(looked[1] / "media", again / "media")
+    clips.run(tiny_world.params, again)
+    result = egoit.run(tiny_world.params, again)
+    assert all(rows_in == kept + rejected for _, rows_in, kept, rejected in result["ledger"])
+    counts = json.loads((again / "egoit/counts.json").read_text())
+    asked = {(row["source"], row["task"], row["kind"]) for row in counts}
+    assert asked >= {
+        ("egotimeqa", "qa", "choice"),
+        ("egotimeqa", "qa", "text"),
+        ("openeqa", "qa", "text"),
+        ("egoexolearn", "caption", "text"),
+        ("egoexolearn", "qa", "choice"),
+        ("egoexo4d", "caption", "text"),
+    }
+    assert {source for source, *_ in asked} == set(egoit.SOURCES)
+    made = read(again, "egoit/samples")
+    assert sum(row["samples"] for row in counts) == len(made) == sum(kept for what, _, kept, _ in result["ledger"][1:])
+    reasons = Counter(row["reason"] for row in read(again, "egoit/rejects"))
+    assert set(reasons) == {"no_video", "outside_video"}
+    videos = {row["video_id"]: row for row in records.read_videos(again).to_pylist()}
+    for row in made:
+        of = videos[row["media"][0]["video_id"]]
+        assert (row["take_id"], row["split"], row["view"]) == (of["take_id"], of["split"], of["view"])
+        assert row["media"][0]["end_s"] <= of["duration_s"] + 1e-9
