@@ -12,13 +12,13 @@ how many rows each of its stages let through. `Reject` is a row that was dropped
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from components.digests import digests, hex_starts
 
 VIDEO = pa.schema(
     [
@@ -221,35 +221,12 @@ def content_id(*parts: object) -> str:
 
 
 def content_ids(*columns: str | pa.Array | Iterable[str]) -> pa.Array:
-    """Give the `content_id` of every row of some text columns, at a third of the cost of a call for each.
-
-    Args:
-        columns: as `digests` takes them.
+    """Give the `content_id` of every row of some text columns (as `digests` takes them), all at once.
 
     >>> content_ids("clip", ["a", "b"], ["x", "y"])[1].as_py() == content_id("clip", "b", "y")
     True
     """
-    whole = np.frombuffer(digests(hashlib.sha256, *columns), "V32")
-    # the text of all rows is written at once, and Arrow told where each ends
-    text = pa.py_buffer(whole.astype("V8").tobytes().hex().encode())
-    ends = pa.py_buffer(np.arange(len(whole) + 1, dtype=np.int64) * 16)
-    return pa.LargeStringArray.from_buffers(len(whole), ends, text).cast(pa.string())
-
-
-def digests(hashed: Callable, *columns: str | pa.Array | Iterable[str]) -> bytes:
-    """Give the digests of the rows of some text columns, one after the other; `content_id` says how a row is joined.
-
-    Args:
-        hashed: a constructor of `hashlib`.
-        columns: at least one column; a text is for one that says the same in every row.
-
-    Raises:
-        pyarrow.ArrowInvalid: the columns are not of one length.
-    """
-    kind = pa.large_string()
-    texts = [pa.scalar(each, kind) if isinstance(each, str) else pa.array(each, kind) for each in columns]
-    rows = pc.binary_join_element_wise(*texts, pa.scalar("\x1f", kind)).cast(pa.large_binary())
-    return b"".join([hashed(row).digest() for row in rows.to_numpy(zero_copy_only=False)])
+    return hex_starts(digests(hashlib.sha256, *columns), of_bytes=32)
 
 
 def write_table(path: Path, rows: Iterable[dict] | pa.Table, schema: pa.Schema) -> pa.Table:

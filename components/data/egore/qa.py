@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from components.records import content_id, digests
+from components.digests import digests
+from components.records import content_id
 
 LOTS = 16  # numbers that `lots` draws for each text: what one digest holds
 
