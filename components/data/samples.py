@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 
 from components.prompts import Facts, parse_narration
-from components.records import MEDIA, REJECT, SAMPLE, SPAN, TARGET, content_id
+from components.records import MEDIA, REJECT, SAMPLE, SPAN, TARGET, content_ids
 
 _SPAN_COLUMNS = ["video_id", "view", "start_s", "end_s"]
 
@@ -19,8 +19,9 @@ def parsed(texts: pd.Series) -> pd.Series:
 
 
 def _array(column: pd.Series, kind: pa.DataType) -> pa.Array:
-    # Arrow takes lists from Python only; from_pandas: a missing value is NaN there and null here
-    array = pa.array(column.tolist() if pa.types.is_nested(kind) else column, kind, from_pandas=True)
+    # Arrow takes lists of NumPy's objects from Python only; from_pandas: a missing value is NaN there and null here
+    listed = pa.types.is_nested(kind) and not isinstance(column.dtype, pd.ArrowDtype)
+    array = pa.array(column.tolist() if listed else column, kind, from_pandas=True)
     # pandas keeps strings in chunks, of which no nested array can be made
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
@@ -34,7 +35,8 @@ def _media(frame: pd.DataFrame, *, prefix: str) -> pa.ListArray:
     """A list with one span where `prefix`video_id is set, an empty list where it is null."""
     has = frame[prefix + "video_id"].notna().to_numpy()
     ends = np.concatenate([[0], np.cumsum(has)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(ends), _struct(frame[has], MEDIA, prefix=prefix))
+    shown = frame[[prefix + field.name for field in MEDIA]][has]
+    return pa.ListArray.from_arrays(pa.array(ends), _struct(shown, MEDIA, prefix=prefix))
 
 
 def _target(frame: pd.DataFrame) -> pa.StructArray:
@@ -74,18 +76,24 @@ def table(frame: pd.DataFrame) -> pa.Table:
     return pa.table({name: (columns | nested)[name] for name in SAMPLE.names}, schema=SAMPLE)
 
 
-def sample_ids(frame: pd.DataFrame) -> list[str]:
+def sample_ids(frame: pd.DataFrame) -> pa.Array:
     """Give the content id of each sample: what is asked, of which row, seen where."""
     keys = ["corpus", "task", "question_type", "question", "answer", "parent", *_SPAN_COLUMNS]
-    # as objects: pandas gives its strings one by one ten times as slowly
-    return [content_id(*row) for row in frame[keys].astype(object).itertuples(index=False, name=None)]
+    return content_ids(*(_said(frame[name]) for name in keys))
+
+
+def _said(column: pd.Series) -> pd.Series | list[str]:
+    """Give each value as text, as `content_id` says it."""
+    as_it_is = isinstance(column.dtype, pd.StringDtype) and not column.hasnans
+    return column if as_it_is else [*map(str, column.tolist())]
 
 
 def dropped(frame: pd.DataFrame, reason: np.ndarray | str, *, row_id: str, detail: str) -> pd.DataFrame:
     """Give the rows with a reason as rejects: columns `row_id`, `reason`, `detail` from the named columns."""
     given = np.broadcast_to(np.asarray(reason, dtype=object), len(frame))
-    columns = {"row_id": frame[row_id].to_numpy(), "reason": given, "detail": frame[detail].to_numpy()}
-    return pd.DataFrame(columns)[given != ""]
+    rows = np.flatnonzero(given != "")
+    ids, details = (frame[name].iloc[rows].to_numpy() for name in (row_id, detail))
+    return pd.DataFrame({"row_id": ids, "reason": given[rows], "detail": details}, rows)
 
 
 def rejects(step: str, parts: list[pd.DataFrame]) -> pa.Table:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from components.data.egore.coded import LOOKS, OBJECTS, expand
+from components.data.egore.coded import LOOKS, OBJECTS, expand, places
 from components.data.egore.qa import below
 from components.data.egore.short import MOST_NARRATIONS
 from components.data.egore.timeline import APART_S, LONGEST_S, Timeline
@@ -20,7 +21,7 @@ ANNOTATORS = 2  # who tell the same event on one timeline
 NEAREST_BOX_S = 0.25  # half a second away, one object in fifty is out of view (measured on the miniature)
 # after the clip: a hand reaches for an object well before the middle of the action, which is what is narrated
 HANDS_OFF_S = 2.0
-_KIND = rf"\b({'|'.join(KINDS)})\b"
+_KIND = re.compile(rf"\b({'|'.join(KINDS)})\b")
 
 
 class Found(NamedTuple):
@@ -54,29 +55,40 @@ def counted(line: Timeline, at: np.ndarray, lot: np.ndarray) -> Found:
     Returns:
         `answer` is the number of objects.
     """
-    wanted = np.searchsorted(_WANTED, lot) + 1
-    none = np.zeros(len(at), dtype=np.int64)
-    found = Found(none.astype(bool), wanted, none, none, none.astype(np.float64), none.astype(np.float64))
-    for more in range(1, ANNOTATORS * MOST_NARRATIONS):
-        to = np.minimum(at + more, len(line.take) - 1)
-        ok = (at + more == to) & one_take(line, at, to)
-        start_s, end_s = line.start_s[at], line.end_s[to]
-        low, high = line.within(line.take[at], np.where(ok, start_s, 0), np.where(ok, end_s, 0))
-        ok &= (high - low >= 2) & line.all_known(low, high)
-        rows, told = expand(low, np.where(ok, high, low))
-        ok &= _different(rows, line.event[told], len(at)) <= MOST_NARRATIONS
-        ok &= _different(rows, line.event[told] % OBJECTS, len(at)) == wanted
-        new = Found(ok, wanted, low, high, start_s, end_s)
-        found = Found(*(np.where(ok, value, old) for value, old in zip(new, found, strict=True)))
-    return found
+    wanted, low = np.searchsorted(_WANTED, lot) + 1, line.low[at]
+    ends = np.minimum(at + np.arange(1, ANNOTATORS * MOST_NARRATIONS)[:, None], len(line.take) - 1)
+    # at the end of the line its last narration stands in for those that are missing
+    askable = (np.diff(ends, axis=0, prepend=at[None]) > 0) & one_take(line, at, ends)
+    askable &= (line.high[ends] - low >= 2) & line.all_known(low, line.high[ends])
+    # windows from one narration on share their beginning: it is read once, up to the end of the longest
+    longest = np.where(askable, line.high[ends] - low, 0).max(axis=0)
+    (rows, told), first = expand(low, low + longest), np.cumsum(longest) - longest
+    there, to = np.zeros(len(at), dtype=bool), at
+    events, objects = (
+        np.append(0, np.cumsum(_before(line.take, values)[told] < low[rows]))
+        for values in (line.event, line.event % OBJECTS)
+    )
+    for ok, end in zip(askable, ends, strict=True):
+        last = first + np.where(ok, line.high[end] - low, 0)
+        fits = ok & (events[last] - events[first] <= MOST_NARRATIONS) & (objects[last] - objects[first] == wanted)
+        there, to = there | fits, np.where(fits, end, to)
+    return Found(there, wanted, low, line.high[to], line.start_s[at], line.end_s[to])
 
 
-def _different(rows: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
-    """Count the different values, integers from 0, of each of `count` rows."""
-    most = values.max(initial=0) + 1
-    # np.unique hashes, which takes ten times as long here
-    pairs = np.sort(rows * most + values)
-    return np.bincount(pairs[np.diff(pairs, prepend=-1) > 0] // most, minlength=count)
+def _before(take: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Give the last row before each with the same value in the same take, shape [N]; -1 where there is none.
+
+    Where that row lies before a span, the value comes for the first time in the span: so its values are counted.
+
+    Args:
+        take, value: integers from 0 and from -1.
+    """
+    group, rows = take * (value.max(initial=0) + 2) + value + 1, np.arange(len(take))
+    # every number is another one, so that the fastest sort will do
+    order = np.argsort(group * len(take) + rows)
+    before = np.full(len(take), -1)
+    before[order[1:]] = np.where(np.diff(group[order]) == 0, order[:-1], -1)
+    return before
 
 
 def continued(line: Timeline, at: np.ndarray, lot: np.ndarray) -> Found:
@@ -94,12 +106,13 @@ def continued(line: Timeline, at: np.ndarray, lot: np.ndarray) -> Found:
         `answer` is the verb; the first narration of the window is the one itself, the last one the next action.
     """
     told = np.flatnonzero(line.event >= 0)
-    thing, verb = line.event[told] % OBJECTS, line.event[told] // OBJECTS
+    verb = line.event[told] // OBJECTS
     # narrations of one object of one take, in time: an action ends where the verb changes
-    order = np.lexsort((told, thing, line.take[told]))
-    of_object = line.take[told][order] * OBJECTS + thing[order]
-    action = np.cumsum(np.diff(verb[order], prepend=-1).astype(bool) | np.diff(of_object, prepend=-1).astype(bool))
-    first = np.searchsorted(action, action + 1)
+    of_object = line.take[told] * OBJECTS + line.event[told] % OBJECTS
+    order = np.argsort(of_object * len(told) + np.arange(len(told)))
+    of_object = of_object[order]
+    changes = np.diff(verb[order], prepend=-1).astype(bool) | np.diff(of_object, prepend=-1).astype(bool)
+    first = np.append(np.flatnonzero(changes), len(order))[np.cumsum(changes)]
     has_next = first < len(order)
     first = np.minimum(first, len(order) - 1)
     has_next &= of_object[first] == of_object
@@ -131,23 +144,22 @@ def untouched(clips: pd.DataFrame, boxes: pd.DataFrame, handled_s: np.ndarray, l
     Returns:
         The object, shape [N]; -1 where there is none.
     """
-    videos = pd.Index(clips["video_id"].unique())
-    number, names = pd.factorize(boxes["name"])
-    kinds = pd.Series(names).str.extract(_KIND)[0].to_numpy(dtype=object)
-    look = {f"{colour} {kind}": thing for thing, (colour, kind) in enumerate(LOOKS)}
-    things = np.array([look.get(name, -1) for name in names], dtype=np.int64)
-    boxes = boxes.assign(video=videos.get_indexer(boxes["video_id"]), kind=kinds[number], thing=things[number])
-    boxes = boxes[(boxes["video"] >= 0) & boxes["kind"].notna()]
-    boxes = boxes[~boxes.duplicated(["video", "frame", "kind"], keep=False) & (boxes["thing"] >= 0)]
-    boxes = boxes.sort_values(["video", "time_s"])
-    video, time_s = boxes["video"].to_numpy(), boxes["time_s"].to_numpy()
-    line, begin = video * APART_S + time_s, videos.get_indexer(clips["video_id"]) * APART_S
+    videos = clips["video_id"].unique()
+    video, kind, looks = places(boxes["video_id"], videos), *_looks(boxes["name"])
+    of_kind = np.flatnonzero((video >= 0) & (kind >= 0))
+    frame, frames = pd.factorize(boxes["frame"].to_numpy()[of_kind])
+    spot = pd.Series((video[of_kind] * len(frames) + frame) * len(KINDS) + kind[of_kind])
+    alone = of_kind[~spot.duplicated(keep=False).to_numpy() & (looks[of_kind] >= 0)]
+    line = video[alone] * APART_S + boxes["time_s"].to_numpy(dtype=np.float64)[alone]
+    alone, line = (values[np.argsort(line)] for values in (alone, line))
+    time_s, looks = boxes["time_s"].to_numpy(dtype=np.float64)[alone], looks[alone]
+    begin = places(clips["video_id"], videos) * APART_S
     start_s, end_s = clips["start_s"].to_numpy(), clips["end_s"].to_numpy()
     rows, box = expand(
         np.searchsorted(line, begin + start_s - NEAREST_BOX_S, side="left"),
         np.searchsorted(line, begin + end_s + NEAREST_BOX_S, side="right"),
     )
-    thing = boxes["thing"].to_numpy()[box]
+    thing = looks[box]
     free = handled_s[rows, thing] > end_s[rows] + HANDS_OFF_S
     rows, box, thing = rows[free], box[free], thing[free]
     away_s = np.maximum(0, np.maximum(start_s[rows] - time_s[box], time_s[box] - end_s[rows]))
@@ -158,3 +170,13 @@ def untouched(clips: pd.DataFrame, boxes: pd.DataFrame, handled_s: np.ndarray, l
     found = np.full(len(clips), -1)
     found[rows[first]] = thing[first]
     return found
+
+
+def _looks(names: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Give the kind that each name of a box has in it, and the object that it is, shape [N]; -1 where there is none."""
+    number, distinct = pd.factorize(names)
+    kinds = [_KIND.search(name) for name in distinct]
+    look = {f"{colour} {kind}": thing for thing, (colour, kind) in enumerate(LOOKS)}
+    # a missing name has number -1, which reads the last
+    kind = np.array([*(KINDS.index(found[0]) if found else -1 for found in kinds), -1])
+    return kind[number], np.array([*(look.get(name, -1) for name in distinct), -1])[number]

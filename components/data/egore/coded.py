@@ -6,33 +6,50 @@ An object is colour * kinds + kind, an event is verb * objects + object; -1 stan
 from __future__ import annotations
 
 import re
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, lru_cache
 from itertools import product
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from components.data.egore.short import FORMS, alike
 from components.prompts import COLOURS, HANDS, KINDS, VERBS, Facts, parse_narration
 
 LOOKS = tuple(product(COLOURS, KINDS))
 OBJECTS = len(LOOKS)
+EVENTS = len(VERBS) * OBJECTS
 _OBJECT = {look: number for number, look in enumerate(LOOKS)}
 _NAMED = re.compile(rf"\b({'|'.join(COLOURS)}) ({'|'.join(KINDS)})\b")
+_KEPT = 1 << 16  # texts whose reading is kept, for the same ones stand in several tables
+
+
+def places(texts: Sequence[str], among: Sequence[str]) -> np.ndarray:
+    """Give where each text first stands among others, shape [N]; -1 where it does not."""
+    found = pc.index_in(pa.array(texts, pa.large_string()), pa.array(among, pa.large_string()))
+    return found.fill_null(-1).to_numpy()
 
 
 def events(texts: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     """Give the event and the hand that each text narrates, shape [N]; -1 where it does not parse or names no hand."""
     number, distinct = pd.factorize(texts)
-    facts = [parse_narration(text) for text in distinct]
-    event = [
-        -1 if fact is None else VERBS.index(fact.verb) * OBJECTS + _OBJECT[fact.colour, fact.type] for fact in facts
-    ]
-    hand = [HANDS.index(fact.hand) if fact and fact.hand else -1 for fact in facts]
     # a missing text has number -1, which reads the last
-    return np.array([*event, -1])[number], np.array([*hand, -1])[number]
+    event, hand = np.array([*map(_event, distinct), (-1, -1)]).T
+    return event[number], hand[number]
 
 
+@lru_cache(_KEPT)
+def _event(text: str) -> tuple[int, int]:
+    facts = parse_narration(text)
+    if facts is None:
+        return -1, -1
+    hand = HANDS.index(facts.hand) if facts.hand else -1
+    return VERBS.index(facts.verb) * OBJECTS + _OBJECT[facts.colour, facts.type], hand
+
+
+@cache
 def facts_of(event: int, hand: int = -1) -> Facts:
     """Give the facts of an event and a hand."""
     verb, thing = divmod(int(event), OBJECTS)
@@ -42,11 +59,16 @@ def facts_of(event: int, hand: int = -1) -> Facts:
 def named(texts: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     """Find every object that texts of any form name ("C looks at the red cup"): row numbers and objects, shape [M]."""
     number, distinct = pd.factorize(texts)
-    found = [[_OBJECT[look] for look in _NAMED.findall(text)] for text in distinct]
+    found = [*map(_objects, distinct)]
     many = np.array([*map(len, found), 0])
     first = np.cumsum(many) - many
     rows, item = expand(first[number], first[number] + many[number])
     return rows, np.array([thing for things in found for thing in things], dtype=np.int64)[item]
+
+
+@lru_cache(_KEPT)
+def _objects(text: str) -> tuple[int, ...]:
+    return tuple(_OBJECT[look] for look in _NAMED.findall(text))
 
 
 def expand(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -67,7 +89,7 @@ def near() -> np.ndarray:
 
 
 @cache
-def asked(form: str) -> np.ndarray:
-    """Give the question of a form about each event, shape [events], text."""
-    question = FORMS[form].question
-    return np.array([question.format(facts=facts_of(event)) for event in range(len(VERBS) * OBJECTS)], dtype=object)
+def questions() -> list[str]:
+    """Give the questions of each form about each event: form * events + event."""
+    events = [facts_of(event) for event in range(EVENTS)]
+    return [form.question.format(facts=facts) for form in FORMS.values() for facts in events]

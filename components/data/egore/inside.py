@@ -27,19 +27,20 @@ class Asked(NamedTuple):
 
 
 def slots(
-    line: Timeline, clips: pd.DataFrame, take: np.ndarray, hand_first: np.ndarray
+    line: Timeline, clips: pd.DataFrame, take: np.ndarray, facts: tuple[np.ndarray, np.ndarray], hand_first: np.ndarray
 ) -> tuple[list[Asked], np.ndarray]:
     """Ask for the slots of each clip's narration, where no other narration of the clip gives another answer.
 
     Args:
         clips: whose narrations parse.
         take: take of each clip on the timeline.
+        facts: event and hand of each clip's own narration.
         hand_first: where both can be asked, whether the interaction is the hand's and not the object's, bool [N].
 
     Returns:
         The questions, of the two forms of interaction at most one for each clip; and how many narrations a clip holds.
     """
-    event, hand = coded.events(clips["text"])
+    event, hand = facts
     verb, colour, kind = event // OBJECTS, event % OBJECTS // len(KINDS), event % len(KINDS)
     rows, told = expand(*line.within(take, clips["start_s"].to_numpy(), clips["end_s"].to_numpy()))
     rows, told = rows[line.event[told] >= 0], told[line.event[told] >= 0]

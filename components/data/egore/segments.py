@@ -45,8 +45,7 @@ def of_clips(
     """
     fit, rejected = fitted(clips[clips["view"] == "ego"], annotations["videos"])
     fit = fit.reset_index(drop=True)
-    takes = pd.Index(fit["take_id"].unique())
-    take = takes.get_indexer(fit["take_id"])
+    take, takes = pd.factorize(fit["take_id"])
     line, at = timeline(fit, annotations["narrations"], takes)
     to = _reached(line, at)
     joined = (lots(seed, "segment", of=fit["clip_id"])[:, 0] <= WINDOW_SHARE) & (to > at)
@@ -60,7 +59,7 @@ def of_clips(
     rows, told = expand(*line.within(take, *spans))
     rows, told = rows[line.sure[told]], told[line.sure[told]]
     after_s = np.maximum(line.time_s[told] - spans[0][rows], 0)
-    lines = [f"{time_s:.1f} s: {text}" for time_s, text in zip(after_s, line.text[told], strict=True)]
+    lines = [f"{time_s:.1f} s: {text}" for time_s, text in zip(after_s, line.text[told].to_numpy(), strict=True)]
     made["told"] = _joined(rows, lines, len(made), "\n")
     made["seen"] = _seen(made, annotations["boxes"])
     # all that was said may be doubted

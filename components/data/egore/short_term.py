@@ -9,17 +9,19 @@ import numpy as np
 import pandas as pd
 
 from components.data import samples
-from components.data.egore import around, coded, cot
+from components.data.egore import around, coded
 from components.data.egore.coded import OBJECTS
 from components.data.egore.inside import Asked, existence, slots
-from components.data.egore.qa import QA, lots, options_of_rows
+from components.data.egore.qa import lots
 from components.data.egore.short import FORMS, TYPES
-from components.data.egore.timeline import Timeline, first_times, fitted, mentions, timeline
-from components.prompts import KINDS, VERBS, think_answer
+from components.data.egore.timeline import Timeline, first_times, fitted, timeline
+from components.data.egore.worded import Questions, Shown, deserving, laid, worded
+from components.prompts import KINDS, VERBS
 
 # fewer clips allow these types; where one does, its question is drawn that much more readily, so that each type has a
 # fair share of all (tests/components/data/egore/test_short_term.py)
 READINESS = {"count": 4.0, "reason": 8.0, "background": 8.0}
+_READ = ["clip_id", "narration_id", "take_id", "split", "video_id", "view", "start_s", "end_s", "text"]
 
 Ledger = list[tuple[str, int, int, int]]  # what, rows in, rows out, rejected
 
@@ -48,46 +50,6 @@ def _never_next(found: around.Found, event: np.ndarray) -> np.ndarray:
     return never + np.eye(len(VERBS))
 
 
-def _samples(
-    clips: pd.DataFrame, asked: Asked, rows: np.ndarray, *, choices: int, seed: int, last: np.ndarray | None
-) -> pd.DataFrame:
-    """Make multiple choice of one form of question about some of the clips."""
-    words = np.array(FORMS[asked.form].words, dtype=object)
-    lot = lots(seed, "short", asked.form, of=clips["clip_id"].iloc[rows])
-    event, answer = asked.event[rows], asked.answer[rows]
-    behind = None if last is None else last[event // OBJECTS]
-    laid, index = options_of_rows(answer, choices, lot, words=len(words), last=behind)
-    return clips.iloc[rows].assign(
-        row=rows,
-        form=asked.form,
-        question_type=FORMS[asked.form].question_type,
-        question=coded.asked(asked.form)[event],
-        answer=words[answer],
-        choices=words[laid].tolist(),
-        answer_index=index,
-        cot_lot=lot[:, -2],  # the last one places the answer
-    )
-
-
-def _windowed(frame: pd.DataFrame, found: around.Found) -> pd.DataFrame:
-    """Show the rows the windows found for their clips, in the place of the clips."""
-    rows = frame["row"].to_numpy()
-    columns = {name: getattr(found, name)[rows] for name in ("low", "high", "start_s", "end_s")}
-    return frame.assign(frame_kind="window", narrations=columns["high"] - columns["low"], **columns)
-
-
-def _thoughts(made: pd.DataFrame, line: Timeline) -> pd.DataFrame:
-    """Answer questions once more, each with its chain of thought."""
-    answers = []
-    columns = made[["form", "question_type", "question", "answer", "low", "high"]]
-    for form, kind, said, answer, low, high in columns.astype(object).itertuples(index=False, name=None):
-        places = (low, high - 1) if form == "reason" else range(low, high)
-        steps = [coded.facts_of(line.event[place], line.hand[place]) for place in places]
-        answers.append(think_answer(cot.thought(QA(kind, said, answer, ()), steps), answer))
-    asked = [cot.cued(said) for said in made["question"]]
-    return made.assign(question_type="cot", question=asked, answer=pd.Series(answers, made.index, dtype=object))
-
-
 def short_term(
     clips: pd.DataFrame,
     annotations: dict[str, pd.DataFrame],
@@ -107,30 +69,32 @@ def short_term(
         Samples for `samples.table`; the rejects, ego clips of a wrong length or whose narration does not parse; and
         the ledger, where a question without a chain of thought is no row lost: it is asked without one.
     """
-    ego = clips[clips["view"] == "ego"]
+    ego = clips.loc[clips["view"] == "ego", _READ]
     fit, misfit = fitted(ego, annotations["videos"])
-    parses = coded.events(fit["text"])[0] >= 0
-    unparsed = samples.dropped(fit[~parses], "text_unparsed", row_id="clip_id", detail="text")
-    fit = fit[parses].reset_index(drop=True)
-    asked, windows, line, narrations, at = _asked(fit, annotations, seed=seed)
+    event, hand = coded.events(fit["text"])
+    unparsed = samples.dropped(fit[event < 0], "text_unparsed", row_id="clip_id", detail="text")
+    fit, facts = fit[event >= 0].reset_index(drop=True), (event[event >= 0], hand[event >= 0])
+    asked, windows, line, narrations, at = _asked(fit, facts, annotations, seed=seed)
     of_type = [[each.can for each in asked if FORMS[each.form].question_type == name] for name in TYPES]
     can = np.stack([np.any(each, axis=0) for each in of_type], axis=1)
     lot = lots(seed, "types", of=fit["clip_id"])
     chosen = drawn(can, per_clip, lot[:, : len(TYPES)])
-    fit = fit.assign(
-        corpus="egore", task="qa", kind="choice", text=None, frame_kind="clip", parent=fit["clip_id"],
-        low=at, high=at + 1, narrations=narrations,
-    )  # fmt: skip
+    clip = Shown(fit["start_s"].to_numpy(), fit["end_s"].to_numpy(), at, at + 1, narrations)
+    shown = {
+        form: Shown(found.start_s, found.end_s, found.low, found.high, found.high - found.low)
+        for form, found in windows.items()
+    }
     parts = []
     for each in asked:
         rows = np.flatnonzero(each.can & chosen[:, TYPES.index(FORMS[each.form].question_type)])
         last = _never_next(windows["reason"], each.event) if each.form == "reason" else None
-        part = _samples(fit, each, rows, choices=choices, seed=seed, last=last)
-        parts.append(_windowed(part, windows[each.form]) if each.form in windows else part)
-    plain = pd.concat(parts).sort_values("row", kind="stable")
-    judged = plain[plain["cot_lot"] <= cot_fraction]
-    chained = judged[cot.suitable(judged["form"], judged["narrations"])]
-    made = pd.concat([plain, _thoughts(chained, line)], ignore_index=True)
+        lot = lots(seed, "short", each.form, of=fit["clip_id"].iloc[rows])
+        parts.append(laid(each, rows, shown.get(each.form, clip), lot, choices=choices, last=last))
+    plain = Questions(*map(np.concatenate, zip(*parts, strict=True)))
+    plain = plain.take(np.argsort(plain.row, kind="stable"))
+    judged = np.flatnonzero(plain.lot <= cot_fraction)
+    chained = deserving(plain, judged)
+    made = worded(fit, plain, chained, line)
     rejected = pd.concat([misfit, unparsed], ignore_index=True)
     return (
         made,
@@ -143,7 +107,7 @@ def short_term(
 
 
 def _asked(
-    clips: pd.DataFrame, annotations: dict[str, pd.DataFrame], *, seed: int
+    clips: pd.DataFrame, facts: tuple[np.ndarray, np.ndarray], annotations: dict[str, pd.DataFrame], *, seed: int
 ) -> tuple[list[Asked], dict[str, around.Found], Timeline, np.ndarray, np.ndarray]:
     """Find what can be asked of clips that are fit and parse.
 
@@ -152,15 +116,14 @@ def _asked(
         holds; and where on the timeline its own stands.
     """
     narrations, intervals = annotations["narrations"], annotations["intervals"]
-    takes = pd.Index(clips["take_id"].unique())
-    take = takes.get_indexer(clips["take_id"])
+    take, takes = pd.factorize(clips["take_id"])
     line, at = timeline(clips, narrations, takes)
     said = [(clips, "text", "start_s"), (narrations, "text", "time_s"), (intervals, "text", "start_s")]
-    handled_s = first_times(len(takes), mentions(takes, *said))
-    shown_s = first_times(len(takes), mentions(takes, (annotations["boxes"], "name", "time_s")))
+    handled_s = first_times(takes, *said)
+    shown_s = first_times(takes, (annotations["boxes"], "name", "time_s"))
     named = np.isfinite(np.minimum(handled_s, shown_s))
     event, lot = line.event[at], lots(seed, "forms", of=clips["clip_id"])
-    own, narrated = slots(line, clips, take, lot[:, 0] <= 0.5)
+    own, narrated = slots(line, clips, take, facts, lot[:, 0] <= 0.5)
     windows = {"count": around.counted(line, at, lot[:, 1]), "reason": around.continued(line, at, lot[:, 5])}
     lying = around.untouched(clips, annotations["boxes"], handled_s[take], lot[:, 2])
     return (

@@ -27,8 +27,8 @@ def fitted(clips: pd.DataFrame, videos: pd.DataFrame) -> tuple[pd.DataFrame, pd.
         The clips, one under a second widened to a second around its middle and kept inside its video; and the rejects,
         which are longer than ten seconds or of a video under a second.
     """
-    lengths = videos.drop_duplicates("video_id").set_index("video_id")["duration_s"]
-    duration_s = clips["video_id"].map(lengths).to_numpy(dtype=np.float64)
+    of_video = coded.places(clips["video_id"], videos["video_id"])
+    duration_s = np.append(videos["duration_s"].to_numpy(dtype=np.float64), np.nan)[of_video]
     start_s, end_s = (clips[name].to_numpy(dtype=np.float64) for name in ("start_s", "end_s"))
     under = end_s - start_s < SHORTEST_S
     middle_s = (start_s + end_s) / 2
@@ -48,12 +48,12 @@ class Timeline:
 
     `sure` narrations are seen in ego and not doubted; `known` ones parse too: of a span that holds another it cannot
     be told what is done in all. `clip` is the row of the narration's clip, -1 where it has none; `start_s` and `end_s`
-    are the clip's.
+    are the clip's, `low` and `high` the narrations [low, high) in it.
     """
 
     take: np.ndarray
     time_s: np.ndarray
-    text: np.ndarray
+    text: pd.api.extensions.ExtensionArray
     event: np.ndarray
     hand: np.ndarray
     sure: np.ndarray
@@ -61,17 +61,22 @@ class Timeline:
     clip: np.ndarray
     start_s: np.ndarray
     end_s: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
 
     def within(self, take: np.ndarray, start_s: np.ndarray, end_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Give the first narration of each span, its ends included, and the first one behind it, shape [M] each."""
-        line = self.take * APART_S + self.time_s
-        low = np.searchsorted(line, take * APART_S + start_s - _EDGE_S, side="left")
-        return low, np.searchsorted(line, take * APART_S + end_s + _EDGE_S, side="right")
+        return _within(self.take * APART_S + self.time_s, take * APART_S, start_s, end_s)
 
     def all_known(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         """Say of each range [low, high) whether every narration in it is known."""
         unknown = np.concatenate([[0], np.cumsum(~self.known)])
         return unknown[high] == unknown[low]
+
+
+def _within(line: np.ndarray, begin: np.ndarray, start_s: np.ndarray, end_s: np.ndarray) -> tuple:
+    low = np.searchsorted(line, begin + start_s - _EDGE_S, side="left")
+    return low, np.searchsorted(line, begin + end_s + _EDGE_S, side="right")
 
 
 def timeline(clips: pd.DataFrame, narrations: pd.DataFrame, takes: pd.Index) -> tuple[Timeline, np.ndarray]:
@@ -86,48 +91,40 @@ def timeline(clips: pd.DataFrame, narrations: pd.DataFrame, takes: pd.Index) -> 
     Returns:
         The timeline, and where on it the narration of each clip stands.
     """
-    alone = clips[~clips["narration_id"].isin(narrations["narration_id"])]
+    alone = clips[coded.places(clips["narration_id"], narrations["narration_id"]) < 0]
     alone = alone.assign(time_s=(alone["start_s"] + alone["end_s"]) / 2, ego_visible=True, unsure=False)
     columns = ["narration_id", "take_id", "time_s", "text", "ego_visible", "unsure"]
     said = pd.concat([narrations[columns], alone[columns]], ignore_index=True) if len(alone) else narrations[columns]
-    said = said.assign(take=takes.get_indexer(said["take_id"]))
-    said = said[said["take"] >= 0].reset_index(drop=True)
-    order = sorted_rows(said["take"].to_numpy(), said["time_s"].to_numpy(), said["narration_id"])
-    said = said.iloc[order]
+    take = coded.places(said["take_id"], takes)
+    of_takes = np.flatnonzero(take >= 0)
+    ids, time_s = said["narration_id"], said["time_s"].to_numpy(dtype=np.float64)
+    order = of_takes[sorted_rows(take[of_takes], time_s[of_takes], ids.iloc[of_takes])]
+    said, take, time_s = said.iloc[order], take[order], time_s[order]
     event, hand = coded.events(said["text"])
     seen = said["ego_visible"].fillna(True).to_numpy(dtype=bool)
-    # a narration may have clips of several ego cameras: windows begin on one of them
-    first = clips.reset_index(drop=True).drop_duplicates("narration_id")
-    clip = np.append(first.index.to_numpy(), -1)[pd.Index(first["narration_id"]).get_indexer(said["narration_id"])]
-    span = (np.append(clips[name].to_numpy(dtype=np.float64), np.nan)[clip] for name in ("start_s", "end_s"))
+    # a narration may have clips of several ego cameras: windows begin on the first of them
+    clip = coded.places(said["narration_id"], clips["narration_id"])
+    span = [np.append(clips[name].to_numpy(dtype=np.float64), np.nan)[clip] for name in ("start_s", "end_s")]
     sure = seen & ~said["unsure"].to_numpy(dtype=bool)
-    told = (said[name].to_numpy() for name in ("take", "time_s", "text"))
-    line = Timeline(*told, event, hand, sure, sure & (event >= 0), clip, *span)
-    return line, pd.Index(said["narration_id"]).get_indexer(clips["narration_id"])
+    inside = _within(take * APART_S + time_s, take * APART_S, *span)
+    line = Timeline(take, time_s, said["text"].array, event, hand, sure, sure & (event >= 0), clip, *span, *inside)
+    return line, coded.places(clips["narration_id"], said["narration_id"])
 
 
-def mentions(takes: pd.Index, *tables: tuple[pd.DataFrame, str, str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Find every object that the texts of some tables name.
+def first_times(takes: pd.Index, *tables: tuple[pd.DataFrame, str, str]) -> np.ndarray:
+    """Find when the texts of some tables first name each object in each take.
 
     Args:
         takes: take ids; rows of other takes are left out.
         tables: (table, column of the text, column of the time), with a `take_id` each.
 
     Returns:
-        Take, object and time in seconds, shape [M] each.
+        Seconds, shape [takes, objects]; infinity where a take never names an object.
     """
-    parts = []
+    first_s = np.full((len(takes) + 1) * OBJECTS, np.inf)
     for table, text, time in tables:
         rows, thing = coded.named(table[text])
-        take = takes.get_indexer(table["take_id"])[rows]
-        time_s = table[time].to_numpy(dtype=np.float64)[rows]
-        parts.append((take[take >= 0], thing[take >= 0], time_s[take >= 0]))
-    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
-
-
-def first_times(takes: int, mentioned: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
-    """Give when each object is first named in each take, seconds; infinity where it never is. [takes, objects]."""
-    take, thing, time_s = mentioned
-    first_s = np.full(takes * OBJECTS, np.inf)
-    np.minimum.at(first_s, take * OBJECTS + thing, time_s)
-    return first_s.reshape(takes, OBJECTS)
+        take = coded.places(table["take_id"], takes)[rows]
+        # the last row is of the other takes, which are number -1
+        np.minimum.at(first_s, take * OBJECTS + thing, table[time].to_numpy(dtype=np.float64)[rows])
+    return first_s.reshape(-1, OBJECTS)[:-1]
