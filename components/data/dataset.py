@@ -114,7 +114,7 @@ def run(params: Data, data_dir: Path) -> dict:
     kinds = pa.concat_tables(given).group_by(["corpus", "task"]).aggregate([]).to_pylist()
     check_rates(rates, {"egoexoclip/caption", *(f"{row['corpus']}/{row['task']}" for row in kinds)})
     step = lots.Step("dataset", ("clips/clips", *CORPORA), make)
-    ledger = lots.run(step, {"seed": params.seed, "rates": rates}, data_dir)
+    ledger, _ = lots.run(step, {"seed": params.seed, "rates": rates}, data_dir)
     kept = pq.read_table(data_dir / "dataset/samples.parquet", columns=[*COUNTED, "take_id"])
     rejects = [
         pq.read_table(data_dir / f"{name}/rejects.parquet", columns=["step", "reason"]) for name in (*STEPS, "dataset")
