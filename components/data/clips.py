@@ -190,6 +190,7 @@ def build(data_dir: Path, *, rows: int, **chosen: object) -> tuple[dict, lots.Le
         The statistics and the ledger: (what, rows in, rows out, rejected) for each time rows may drop.
     """
     ledger, sums = lots.run(STEP, chosen, data_dir, rows=rows)
+    # alpha is the same in every lot, and there is one, for there is an alpha
     counts = {"alpha_s": sums[0]["alpha_s"], "narrations": sum(each["narrations"] for each in sums)}
     return counts | stats(sums), ledger
 

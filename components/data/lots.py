@@ -150,7 +150,10 @@ def _make(step: Step, parameters: dict, tables: Rows, folder: Path, lot: int) ->
     made = step.make(parameters, tables)
     ledger, *sums = made[len(step.leaves) :]
     for name, table in zip(step.leaves, made, strict=False):
-        records.write_table(_file(folder, lot, name), table, records.SCHEMAS[name])
+        schema = records.SCHEMAS[name]
+        # Arrow and not Parquet: it is read once and goes, and its batches are those of the joined table
+        with pa.ipc.new_file(_file(folder, lot, name), schema, options=spread.COMPRESSED) as file:
+            file.write_table(table.select(schema.names).cast(schema).combine_chunks(), max_chunksize=BATCH)
     arrived = [(f"{table}, rows to lots", 0, len(tables[table]), 0) for table in _by_take(step)]
     return {"ledger": [*arrived, *ledger], "sums": sums}
 
@@ -177,7 +180,7 @@ def _runs(folder: Path, table: str) -> Path:
 
 
 def _file(folder: Path, lot: int, name: str) -> Path:
-    return folder / f"{lot:05d}-{name}.parquet"
+    return folder / f"{lot:05d}-{name}.arrow"
 
 
 def _digest_of(path: Path) -> bytes:
@@ -191,5 +194,7 @@ def _join(first: pa.Table | None, parts: list[Path], path: Path, schema: pa.Sche
         if first is not None and len(first):
             file.write_table(first)
         for part in parts:
-            for batch in records.read_batches(part, schema, schema.names, rows=BATCH):
-                file.write_batch(batch)
+            with pa.ipc.open_file(part) as made:
+                for batch in map(made.get_batch, range(made.num_record_batches)):
+                    if len(batch):
+                        file.write_batch(batch)

@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from components import records
 
 ROWS = 250_000  # read at once: one run
-_COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
+COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 def key_columns(names: Sequence[str]) -> list[str]:
@@ -102,7 +102,7 @@ def write(path: Path, schema: pa.Schema, lots: pa.Table, folder: Path, *, source
         ends = np.searchsorted(of_row[order], np.arange(lots.num_rows), side="right")
         starts = np.searchsorted(of_row[order], np.arange(lots.num_rows))
         batch = batch.take(pa.array(order))
-        with pa.ipc.new_file(partial / f"{run:05d}.arrow", schema, options=_COMPRESSED) as file:
+        with pa.ipc.new_file(partial / f"{run:05d}.arrow", schema, options=COMPRESSED) as file:
             for start, end in zip(starts, ends, strict=True):
                 file.write_batch(batch.slice(start, end - start))
     partial.rename(folder)
