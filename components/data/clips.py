@@ -9,20 +9,21 @@ annotators who say nearly the same at nearly the same time both stay: narration 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from components import records
-from components.data.moments import TAKE, alpha, groups, moments, sorted_rows, take_numbers
+from components.data import lots, samples
+from components.data.moments import TAKE, densities, groups, moments, sorted_rows, take_numbers
 from components.params import Data
 from components.records import content_ids
 
-BATCH = 100_000  # narrations expanded at once: of the clips, no more is held than these give
+ROWS = 100_000  # narrations and videos in one lot: their clips are five times as many
 
 
 def expand(moments: pd.DataFrame, videos: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -79,93 +80,128 @@ def _pick(column: pd.Series, rows: np.ndarray) -> pa.Array | pa.ChunkedArray:
     return pa.array(column).take(pa.array(rows))
 
 
-def batches(
-    narrations: pd.DataFrame, videos: pd.DataFrame, *, size: int
-) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Give the narrations of some takes after others, about `size` at once, with the videos of those takes."""
-    take, of_video = take_numbers(narrations, videos)
-    before = np.cumsum(np.bincount(take + 1, minlength=of_video.max(initial=-1) + 2))  # + 1: -1 is of no video
-    batch, of_video = (((before - 1) // size)[numbers + 1] for numbers in (take, of_video))
-    for number in np.unique(batch):
-        yield narrations.iloc[np.flatnonzero(batch == number)], videos.iloc[np.flatnonzero(of_video == number)]
-
-
-def tally(moments: pd.DataFrame, made: pa.Table) -> pd.DataFrame:
-    """Give the numbers of each moment: `duration_s`, `words`, and its `ego` and `exo` clips."""
+def tally(moments: pd.DataFrame, made: pa.Table, rejects: pd.DataFrame) -> dict:
+    """Sum up some takes: durations and words are of moments that have a clip, as (mean, standard deviation)."""
     row, view = pd.Index(moments["moment_id"]).get_indexer(made["moment_id"].to_pandas()), made["view"].to_pandas()
-    clips = {name: np.bincount(row[view == name], minlength=len(moments)) for name in ("ego", "exo")}
-    words = moments["text"].str.split().str.len().to_numpy()
-    return pd.DataFrame({"duration_s": (moments["end_s"] - moments["start_s"]).to_numpy(), "words": words} | clips)
-
-
-def stats(moments: pd.DataFrame, rejects: pd.DataFrame) -> dict:
-    """Sum up the corpus as Exo2Ego's Table 1 does: durations and words are of moments, not of their views.
-
-    Args:
-        moments: as `tally` gives them.
-        rejects: all that was dropped.
-    """
-    used = moments[moments["ego"] + moments["exo"] > 0]
+    ego, exo = (np.bincount(row[view == name], minlength=len(moments)) for name in ("ego", "exo"))
+    used = moments[ego + exo > 0]
+    duration_s, words = used["end_s"] - used["start_s"], used["text"].str.split().str.len()
     return {
         "moments": len(used),
-        "clips": {view: int(used[view].sum()) for view in ("ego", "exo") if used[view].any()},
-        "ego_exo_pairs": int((used["ego"] * used["exo"]).sum()),
-        "duration_s": {"mean": float(used["duration_s"].mean()), "std": float(used["duration_s"].std(ddof=0))},
-        "share_under_1s": float((used["duration_s"] < 1).mean()),
-        "words": {"mean": float(used["words"].mean()), "std": float(used["words"].std(ddof=0))},
-        "rejects": {reason: int(count) for reason, count in sorted(rejects["reason"].value_counts().items())},
+        "clips": {"ego": int(ego.sum()), "exo": int(exo.sum())},
+        "ego_exo_pairs": int((ego * exo).sum()),
+        "under_1s": int((duration_s < 1).sum()),
+        "rejects": {reason: int(count) for reason, count in rejects["reason"].value_counts().items()},
+    } | {
+        name: [float(values.mean()), float(values.std(ddof=0))]
+        for name, values in (("duration_s", duration_s), ("words", words))
     }
+
+
+def stats(tallies: list[dict]) -> dict:
+    """Sum up the corpus as Exo2Ego's Table 1 does, from the tallies of all its takes."""
+    known = [each for each in tallies if each["moments"]]
+    moments = sum(each["moments"] for each in known)
+    spreads = {
+        name: reduce(_together, [(each["moments"], *each[name]) for each in known], (0, np.nan, np.nan))
+        for name in ("duration_s", "words")
+    }
+    made, dropped = Counter(), Counter()
+    for each in tallies:
+        made.update(each["clips"])
+        dropped.update(each["rejects"])
+    return {
+        "moments": moments,
+        "clips": {view: count for view, count in made.items() if count},
+        "ego_exo_pairs": sum(each["ego_exo_pairs"] for each in known),
+        "duration_s": dict(zip(("mean", "std"), spreads["duration_s"][1:], strict=True)),
+        "share_under_1s": sum(each["under_1s"] for each in known) / moments if moments else np.nan,
+        "words": dict(zip(("mean", "std"), spreads["words"][1:], strict=True)),
+        "rejects": dict(sorted(dropped.items())),
+    }
+
+
+def _together(one: tuple[int, float, float], other: tuple[int, float, float]) -> tuple[int, float, float]:
+    """Give count, mean and standard deviation of two groups of values together; a group of none changes nothing."""
+    if not one[0]:
+        return other
+    count = one[0] + other[0]
+    apart, share = other[1] - one[1], other[0] / count
+    variance = one[2] ** 2 * (1 - share) + other[2] ** 2 * share + apart**2 * share * (1 - share)
+    return count, one[1] + apart * share, float(np.sqrt(variance))
+
+
+def survey(parameters: dict, tables: lots.Rows) -> list[float]:
+    """Give the densities of the timelines of some takes, of which alpha is the mean."""
+    columns = ["source", "take_id", "annotator_id", "time_s", "split"]
+    narrations = tables["annotations/narrations"].select(columns).to_pandas()
+    videos, _ = groups(narrations, tables["annotations/videos"].to_pandas())
+    return densities(narrations, videos, annotators=parameters["annotators"]).to_list()
+
+
+def settle(found: list[list[float]]) -> dict[str, float]:
+    """Give alpha, seconds.
+
+    Raises:
+        ValueError: no training take has two narrations.
+    """
+    alpha_s = float(pd.Series([beta_s for of_lot in found for beta_s in of_lot], dtype=np.float64).mean())
+    if not alpha_s > 0:
+        raise ValueError(
+            "clips: alpha is the mean narration distance of the training takes, and none has two narrations; "
+            "look at data/annotations/narrations.parquet"
+        )
+    return {"alpha_s": alpha_s}
+
+
+def make(parameters: dict, tables: lots.Rows) -> tuple[pa.Table, pa.Table, lots.Ledger, dict]:
+    """Make the clips of some takes, as `lots.Step` says; `parameters` are those of `build` and `alpha_s`."""
+    rule = dict(parameters)
+    min_frames, alpha_s = rule.pop("min_frames"), rule.pop("alpha_s")
+    narrations, videos = (tables[name].to_pandas() for name in ("annotations/narrations", "annotations/videos"))
+    kept_videos, no_group = groups(narrations, videos)
+    kept, unusable = moments(narrations, kept_videos, alpha_s, **rule)
+    made, short = clips(kept, kept_videos, min_frames=min_frames)
+    rejects = pd.concat([unusable, short, no_group], ignore_index=True)
+    take, of_video = take_numbers(kept, kept_videos)
+    views = int(np.bincount(of_video)[take].sum())
+    ledger = [
+        ("groups", *(len(rows[TAKE].drop_duplicates()) for rows in (videos, kept_videos)), len(no_group)),
+        ("narrations", len(narrations), len(kept), len(unusable)),
+        ("views", views, len(made), len(short)),
+    ]
+    sums = tally(kept, made, rejects) | {"narrations": len(narrations), "alpha_s": alpha_s}
+    return made, samples.rejects("clips", [rejects]), ledger, sums
+
+
+STEP = lots.Step(
+    "clips", ("annotations/videos", "annotations/narrations"), make, ("clips", "rejects"), survey=survey, settle=settle
+)
+
+
+def build(data_dir: Path, *, rows: int, **chosen: object) -> tuple[dict, lots.Ledger]:
+    """Write data/clips/{clips,rejects}.parquet, lot by lot.
+
+    Args:
+        rows: narrations and videos in one lot.
+        chosen: `annotators`, `rule`, `clamp` and `length_s` of `moments`, and `min_frames`.
+
+    Returns:
+        The statistics and the ledger: (what, rows in, rows out, rejected) for each time rows may drop.
+    """
+    ledger, sums = lots.run(STEP, chosen, data_dir, rows=rows)
+    # alpha is the same in every lot, and there is one, for there is an alpha
+    counts = {"alpha_s": sums[0]["alpha_s"], "narrations": sum(each["narrations"] for each in sums)}
+    return counts | stats(sums), ledger
 
 
 def run(params: Data, data_dir: Path) -> dict:
     """Read data/annotations, write data/clips/{clips,rejects}.parquet and stats.json.
 
     Returns:
-        `counts` (the statistics) and `ledger`: (what, rows in, rows out, rejected) for each time rows may drop.
+        `counts` (the statistics) and `ledger`, as `build` gives them.
     """
-    source, target = data_dir / "annotations", data_dir / "clips"
-    videos = records.read_table(source / "videos.parquet", records.VIDEO).to_pandas()
-    narrations = records.read_table(source / "narrations.parquet", records.NARRATION).to_pandas()
-    target.mkdir(parents=True, exist_ok=True)
     chosen = params.clips.model_dump()
-    counts, rejects, ledger = build(narrations, videos, target / "clips.parquet", **chosen)
-    rejects = pa.Table.from_pandas(rejects.assign(step="clips")[records.REJECT.names], records.REJECT)
-    records.write_table(target / "rejects.parquet", rejects.replace_schema_metadata(None), records.REJECT)
-    (target / "stats.json").write_text(json.dumps({"window": chosen} | counts, indent=2) + "\n")
+    counts, ledger = build(data_dir, rows=ROWS, **chosen)
+    (data_dir / "clips/stats.json").write_text(json.dumps({"window": chosen} | counts, indent=2) + "\n")
     return {"counts": counts, "ledger": ledger}
-
-
-def build(
-    narrations: pd.DataFrame, videos: pd.DataFrame, path: Path, *, min_frames: int, annotators: str, **rule: object
-) -> tuple[dict, pd.DataFrame, list[tuple[str, int, int, int]]]:
-    """Write the clips, batch by batch.
-
-    Args:
-        narrations, videos: tables of components/records.py.
-        path: the Parquet file.
-        rule: `rule`, `clamp` and `length_s` of `moments`.
-
-    Returns:
-        The statistics, the rejects (`row_id`, `reason`, `detail`) and the ledger of `run`.
-    """
-    kept_videos, no_group = groups(narrations, videos)
-    alpha_s = alpha(narrations, kept_videos, annotators=annotators)
-    tallies, dropped, short, views = [], [], [], 0
-    with pq.ParquetWriter(path, records.CLIP, compression="zstd") as file:
-        for said, filmed in batches(narrations, kept_videos, size=BATCH):
-            kept, unusable = moments(said, filmed, alpha_s, annotators=annotators, **rule)
-            made, few = clips(kept, filmed, min_frames=min_frames)
-            file.write_table(made.cast(records.CLIP))
-            tallies.append(tally(kept, made))
-            dropped.append(unusable)
-            short.append(few)
-            take, of_video = take_numbers(kept, filmed)
-            views += int(np.bincount(of_video)[take].sum())
-    every, rejects = pd.concat(tallies), pd.concat([*dropped, *short, no_group], ignore_index=True)
-    counts = {"alpha_s": alpha_s, "narrations": len(narrations)} | stats(every, rejects)
-    ledger = [
-        ("groups", *(len(rows[TAKE].drop_duplicates()) for rows in (videos, kept_videos)), len(no_group)),
-        ("narrations", len(narrations), len(every), sum(map(len, dropped))),
-        ("views", views, sum(counts["clips"].values()), sum(map(len, short))),
-    ]
-    return counts, rejects, ledger

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -84,20 +85,28 @@ def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Ta
     return kept, samples.rejects("dataset", [dropped]), [("samples", made.num_rows, kept.num_rows, len(dropped))]
 
 
-def counts(kept: pa.Table, rejects: list[pa.Table]) -> dict:
-    """Count samples by what they are, and rejects of every step by reason."""
-    tally = kept.group_by(COUNTED).aggregate([([], "count_all")]).sort_by([(key, "ascending") for key in COUNTED])
-    dropped = pa.concat_tables(rejects).group_by(["step", "reason"]).aggregate([([], "count_all")])
-    dropped = dropped.sort_by([("step", "ascending"), ("reason", "ascending")])
-    splits = kept.group_by(["split"]).aggregate([("take_id", "count_distinct"), ([], "count_all")])
+def counts(kept: Path, rejects: list[Path]) -> dict:
+    """Count samples by what they are, and rejects of every step by reason; `takes` are those that have samples."""
+    takes = _counted([kept], ["split", "take_id"]).group_by("split").aggregate([([], "count_all"), ("rows", "sum")])
     return {
-        "samples": tally.rename_columns([*COUNTED, "samples"]).to_pylist(),
+        "samples": _counted([kept], COUNTED).rename_columns([*COUNTED, "samples"]).to_pylist(),
         "splits": {
-            row["split"]: {"takes": row["take_id_count_distinct"], "samples": row["count_all"]}
-            for row in splits.sort_by("split").to_pylist()
+            row["split"]: {"takes": row["count_all"], "samples": row["rows_sum"]}
+            for row in takes.sort_by("split").to_pylist()
         },
-        "rejects": dropped.rename_columns(["step", "reason", "rows"]).to_pylist(),
+        "rejects": _counted(rejects, ["step", "reason"]).to_pylist(),
     }
+
+
+def _counted(paths: list[Path], keys: list[str]) -> pa.Table:
+    """Count the `rows` of some tables by some columns, in their order."""
+    none = pa.table({key: pa.array([], pa.string()) for key in keys})
+    parts = (
+        pa.Table.from_batches([batch]) for path in paths for batch in pq.ParquetFile(path).iter_batches(columns=keys)
+    )
+    counted = [part.group_by(keys).aggregate([([], "count_all")]) for part in chain([none], parts)]
+    summed = pa.concat_tables(counted).group_by(keys).aggregate([("count_all", "sum")])
+    return summed.rename_columns([*keys, "rows"]).sort_by([(key, "ascending") for key in keys])
 
 
 def run(params: Data, data_dir: Path) -> dict:
@@ -110,15 +119,11 @@ def run(params: Data, data_dir: Path) -> dict:
         ValueError: see `check_rates` and `lots.run`.
     """
     rates = params.dataset.rates
-    given = [pq.read_table(data_dir / f"{name}.parquet", columns=["corpus", "task"]) for name in CORPORA]
-    kinds = pa.concat_tables(given).group_by(["corpus", "task"]).aggregate([]).to_pylist()
+    kinds = _counted([data_dir / f"{name}.parquet" for name in CORPORA], ["corpus", "task"]).to_pylist()
     check_rates(rates, {"egoexoclip/caption", *(f"{row['corpus']}/{row['task']}" for row in kinds)})
     step = lots.Step("dataset", ("clips/clips", *CORPORA), make)
-    ledger = lots.run(step, {"seed": params.seed, "rates": rates}, data_dir)
-    kept = pq.read_table(data_dir / "dataset/samples.parquet", columns=[*COUNTED, "take_id"])
-    rejects = [
-        pq.read_table(data_dir / f"{name}/rejects.parquet", columns=["step", "reason"]) for name in (*STEPS, "dataset")
-    ]
-    counted = counts(kept, rejects)
+    ledger, _ = lots.run(step, {"seed": params.seed, "rates": rates}, data_dir)
+    rejects = [data_dir / f"{name}/rejects.parquet" for name in (*STEPS, "dataset")]
+    counted = counts(data_dir / "dataset/samples.parquet", rejects)
     (data_dir / "dataset/counts.json").write_text(json.dumps(counted, indent=2) + "\n")
     return {"counts": counted, "ledger": ledger}

@@ -22,8 +22,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components import llm, records
-from components.data import egoit_corpora, instructions, samples
+from components import llm
+from components.data import egoit_corpora, instructions, lots, samples
 from components.data.by_hand import CAPTIONING, QUESTIONS, RECOGNITION
 from components.data.egoit_corpora import CHOICES
 from components.data.egore.qa import QA, draw, options
@@ -35,6 +35,7 @@ from components.records import content_id
 
 WRITTEN = {"captioning": CAPTIONING, "recognition": RECOGNITION, "qa": QUESTIONS}
 SOURCES = ("egotimeqa", "openeqa", "ssv2", "egtea", "egoexolearn", "egoexo4d")
+COUNTED = ["source", "task", "question_type", "kind", "split"]
 _LOT = 1_000_000
 
 
@@ -50,7 +51,8 @@ def requests(params: Data, data_dir: Path) -> list[llm.Request]:
         source
         for path in tables
         if path.is_file()  # who has takes alone has no media
-        for source in pq.read_table(path, columns=["source"])["source"].unique().to_pylist()
+        for batch in pq.ParquetFile(path).iter_batches(columns=["source"])
+        for source in batch["source"].unique().to_pylist()
     }
     asked: list[llm.Request] = []
     for task, written in WRITTEN.items():
@@ -66,8 +68,8 @@ def requests(params: Data, data_dir: Path) -> list[llm.Request]:
     return asked
 
 
-def thinned(frame: pd.DataFrame, *, key: str, rates: dict[str, float], seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Keep a share of the records of each source, drawn by their ids in the column `key`; reject the others.
+def check_rates(rates: dict[str, float]) -> None:
+    """Make sure that every rate is a share of a source of EgoIT.
 
     Raises:
         ValueError: a rate is outside 0 to 1, or of no source of EgoIT.
@@ -77,6 +79,10 @@ def thinned(frame: pd.DataFrame, *, key: str, rates: dict[str, float], seed: int
         raise ValueError(
             f"egoit.rates: {wrong}, allowed are shares from 0 to 1 of {sorted(SOURCES)}; mend params/data.yaml"
         )
+
+
+def thinned(frame: pd.DataFrame, *, key: str, rates: dict[str, float], seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Keep a share of the records of each source, drawn by their ids in the column `key`; reject the others."""
     rate = frame["source"].map(rates).fillna(1.0).to_numpy(dtype=np.float64)
     out = np.zeros(len(frame), dtype=bool)
     for at in np.flatnonzero(rate < 1):
@@ -167,75 +173,103 @@ def actions(
     ), rejected
 
 
-def _corpora(
-    params: Data, data_dir: Path, videos: pd.DataFrame, written: dict[str, Instructions]
-) -> tuple[dict[str, pd.DataFrame], list[pd.DataFrame], list[tuple[str, int, int, int]]]:
-    """Make the samples of the sources whose media are no takes: by family, the rejects, and the ledger."""
-    seed, made, rejects, ledger = params.seed, {}, [], []
-    for table, key, family in (("captions", "caption_id", "recognition"), ("questions", "question_id", "qa")):
-        rows = egoit_corpora.read(data_dir, table, FOLDERS)
-        kept, thin = thinned(rows, key=key, rates=params.egoit.rates, seed=seed)
-        found, lost = egoit_corpora.placed(kept, videos, key=key)
-        if family == "recognition":
-            asked, unknown = egoit_corpora.recognised(
-                found, written[family], open_share=params.egoit.open_share, seed=seed
-            )
-        else:
-            asked, unknown = egoit_corpora.answered(found, written[family], seed=seed)
-        made[family] = asked
-        rejects += (dropped := [thin, lost, unknown])
-        ledger.append((table, len(rows), len(asked), sum(map(len, dropped))))
-    return made, rejects, ledger
+def _found(
+    parameters: dict, tables: lots.Rows, table: str, key: str
+) -> tuple[pd.DataFrame, pd.DataFrame, list[pd.DataFrame]]:
+    """Give the captions or questions of some media, those that are kept and have a video, and the rejects."""
+    rows = tables[f"annotations/{table}"].to_pandas()
+    kept, thin = thinned(rows, key=key, rates=parameters["rates"], seed=parameters["seed"])
+    found, lost = egoit_corpora.placed(kept, tables["media/videos"].to_pandas(), key=key)
+    return rows, found, [thin, lost]
+
+
+def survey(parameters: dict, tables: lots.Rows) -> egoit_corpora.Labelled:
+    """Give the labels of some media, of which those of the others are wrong options."""
+    _, found, _ = _found(parameters, tables, "captions", "caption_id")
+    return egoit_corpora.labelled(found, parameters["written"]["recognition"])
+
+
+def settle(found: list[egoit_corpora.Labelled]) -> dict[str, dict[str, list[str]]]:
+    """Give the labels of every source."""
+    return {"labels": egoit_corpora.joined(found)}
+
+
+def make(parameters: dict, tables: lots.Rows) -> tuple[pa.Table, pa.Table, lots.Ledger, list[dict]]:
+    """Make the samples of some takes and media, as `lots.Step` says.
+
+    Args:
+        parameters: `seed`, `rates` and `open_share` of EgoIT, `written`: the instructions by task and source, and
+            `labels`.
+        tables: the rows of the takes and media in `TABLES`.
+    """
+    seed, rates, written = (parameters[name] for name in ("seed", "rates", "written"))
+    clips, intervals, videos = (
+        tables[name].to_pandas() for name in ("clips/clips", "annotations/intervals", "annotations/videos")
+    )
+    kept_clips, thin_clips = thinned(clips, key="clip_id", rates=rates, seed=seed)
+    kept_intervals, thin = thinned(intervals, key="interval_id", rates=rates, seed=seed)
+    captioned, unknown = captions(kept_clips, written["captioning"], seed=seed)
+    told, untold = interval_captions(kept_intervals, videos, written["captioning"], seed=seed)
+    verbs, no_verb = actions(kept_intervals, videos, written["recognition"], seed=seed)
+    labelled, placed, unplaced = _found(parameters, tables, "captions", "caption_id")
+    recognised, unnamed = egoit_corpora.recognised(
+        placed, written["recognition"], parameters["labels"], open_share=parameters["open_share"], seed=seed
+    )
+    questions, found, unfound = _found(parameters, tables, "questions", "question_id")
+    answered, unasked = egoit_corpora.answered(found, written["qa"], seed=seed)
+    parts = [pd.concat([captioned, told]), verbs, recognised, answered]
+    lost_labels, lost_questions = [*unplaced, unnamed], [*unfound, unasked]
+    rejects = [thin_clips, unknown, thin, untold, thin, no_verb, *lost_labels, *lost_questions]
+    ledger = [
+        ("clips", len(clips), len(captioned), len(thin_clips) + len(unknown)),
+        ("intervals, captioned", len(intervals), len(told), len(thin) + len(untold)),
+        ("intervals, recognised", len(intervals), len(verbs), len(thin) + len(no_verb)),
+        ("captions", len(labelled), len(recognised), sum(map(len, lost_labels))),
+        ("questions", len(questions), len(answered), sum(map(len, lost_questions))),
+    ]
+    made = pa.concat_tables([samples.table(part) for part in parts])
+    return made, samples.rejects("egoit", rejects), ledger, _counts(parts)
 
 
 def run(params: Data, data_dir: Path) -> dict:
-    """Read data/clips, data/annotations and data/media, write data/egoit/{samples,rejects}.parquet and counts.json.
+    """Read data/clips, data/annotations and data/media, write data/egoit/{samples,rejects}.parquet lot by lot.
 
-    The replies of a language model stay in data/ledger/egoit.jsonl.
+    Writes counts.json there too. The replies of a language model stay in data/ledger/egoit.jsonl.
 
     Returns:
         `counts` by task, and `ledger`: (what, rows in, rows out, rejected).
 
     Raises:
-        ValueError: see `requests` and `thinned`.
+        ValueError: see `requests`, `check_rates` and `lots.run`.
     """
-    clips = records.read_table(data_dir / "clips/clips.parquet", records.CLIP).to_pandas()
-    intervals = records.read_table(data_dir / "annotations/intervals.parquet", records.INTERVAL).to_pandas()
-    videos = records.read_videos(data_dir).to_pandas()
+    check_rates(params.egoit.rates)
     asked = requests(params, data_dir)
     written, failed = instructions.generated(
         asked, llm.settings_of(params.llm.model_dump()), ledger_path=data_dir / "ledger/egoit.jsonl"
     )
-    seed, rates = params.seed, params.egoit.rates
-    kept_clips, thin_clips = thinned(clips, key="clip_id", rates=rates, seed=seed)
-    kept_intervals, thin = thinned(intervals, key="interval_id", rates=rates, seed=seed)
-    captioned, unknown = captions(kept_clips, written["captioning"], seed=seed)
-    told, untold = interval_captions(kept_intervals, videos, written["captioning"], seed=seed)
-    recognised, dropped = actions(kept_intervals, videos, written["recognition"], seed=seed)
-    media = videos[videos["source"].isin(FOLDERS)]
-    made, lost, ledger = _corpora(params, data_dir, media, written)
-    parts = {"captions": pd.concat([captioned, told]), "verbs": recognised, **made}
-    table = pa.concat_tables([samples.table(part) for part in parts.values()])
-    rejects = [failed, thin_clips, unknown, thin, untold, thin, dropped, *lost]
-    records.write_table(data_dir / "egoit/samples.parquet", table, records.SAMPLE)
-    records.write_table(data_dir / "egoit/rejects.parquet", samples.rejects("egoit", rejects), records.REJECT)
-    counts = _counts(parts)
+    parameters = {
+        "seed": params.seed, "rates": params.egoit.rates, "open_share": params.egoit.open_share, "written": written
+    }  # fmt: skip
+    ledger, sums = lots.run(STEP, parameters, data_dir, rejects=samples.rejects("egoit", [failed]))
+    counted = pd.DataFrame([row for of_lot in sums for row in of_lot], columns=[*COUNTED, "samples"])
+    counts = counted.groupby(COUNTED)["samples"].sum().reset_index().to_dict("records")
     (data_dir / "egoit/counts.json").write_text(json.dumps(counts, indent=2) + "\n")
-    tasks = table["task"].value_counts().to_pylist()
+    by_task = counted.groupby("task")["samples"].sum().to_dict()
+    rejects = pq.read_metadata(data_dir / "egoit/rejects.parquet").num_rows
     return {
-        "counts": {row["values"]: row["counts"] for row in tasks} | {"rejects": sum(map(len, rejects))},
-        "ledger": [
-            ("requests", len(asked), sum(map(len, written.values())), len(failed)),
-            ("clips", len(clips), len(captioned), len(thin_clips) + len(unknown)),
-            ("intervals, captioned", len(intervals), len(told), len(thin) + len(untold)),
-            ("intervals, recognised", len(intervals), len(recognised), len(thin) + len(dropped)),
-            *ledger,
-        ],
+        "counts": by_task | {"rejects": rejects},
+        "ledger": [("requests", len(asked), sum(map(len, written.values())), len(failed)), *ledger],
     }
 
 
-def _counts(parts: dict[str, pd.DataFrame]) -> list[dict]:
+def _counts(parts: list[pd.DataFrame]) -> list[dict]:
     """Count the samples of each source by what is asked, whether it is open, and split."""
-    keys = ["source", "task", "question_type", "kind", "split"]
-    rows = pd.concat([part[keys] for part in parts.values()]).value_counts().rename("samples").reset_index()
-    return rows.sort_values(keys).to_dict("records")
+    rows = pd.concat([part[COUNTED] for part in parts]).value_counts().rename("samples").reset_index()
+    return rows.to_dict("records")
+
+
+TABLES = (
+    "clips/clips", "annotations/intervals", "annotations/videos", "annotations/captions", "annotations/questions",
+    "media/videos",
+)  # fmt: skip
+STEP = lots.Step("egoit", TABLES, make, sources=tuple(FOLDERS), survey=survey, settle=settle)

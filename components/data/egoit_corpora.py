@@ -6,11 +6,9 @@ A record gives one sample, about the span that it names or about its whole mediu
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from components.data import samples
 from components.data.egore.qa import QA, draw, options
@@ -18,15 +16,10 @@ from components.data.instructions import Instructions, sampled
 from components.records import content_id
 
 CHOICES = 4
+Labelled = dict[str, tuple[list[str], list[str]]]  # source -> ids and labels
 LONGEST_CLIP_S = 10.0  # what lasts longer is shown with the frames of a window, as EgoRe's long questions are
 _LOT = 1_000_000
 _TRIES = 20  # draws of a wrong label; more only where nearly all records of a source have the same
-
-
-def read(data_dir: Path, table: str, sources: Iterable[str]) -> pd.DataFrame:
-    """Read the rows of some sources from data/annotations/<table>.parquet; others may be far more."""
-    path = data_dir / f"annotations/{table}.parquet"
-    return pq.read_table(path, filters=[("source", "in", sorted(sources))]).to_pandas()
 
 
 def placed(frame: pd.DataFrame, videos: pd.DataFrame, *, key: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -54,13 +47,38 @@ def placed(frame: pd.DataFrame, videos: pd.DataFrame, *, key: str) -> tuple[pd.D
     return frame[reason == ""], rejected
 
 
+def labelled(captions: pd.DataFrame, written: Instructions) -> Labelled:
+    """Give the ids and labels of the records (as `placed`) of each source that has instructions."""
+    known = captions[captions["source"].isin(list(written))]
+    labels = known["text"].map(_as_words)
+    return {
+        source: (known["parent"][rows].tolist(), labels[rows].tolist())
+        for source, rows in known.groupby("source").groups.items()
+    }
+
+
+def joined(parts: Iterable[Labelled]) -> dict[str, list[str]]:
+    """Give the labels of each source in the order of the ids of their records, whatever part a record is in."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    # one text for a label, however many records have it
+    texts: dict[str, str] = {}
+    for part in parts:
+        for source, (ids, labels) in part.items():
+            one = (texts.setdefault(label, label) for label in labels)
+            found.setdefault(source, []).extend(zip(ids, one, strict=True))
+    return {source: [label for _, label in sorted(records)] for source, records in found.items()}
+
+
 def recognised(
-    captions: pd.DataFrame, written: Instructions, *, open_share: float, seed: int
+    captions: pd.DataFrame, written: Instructions, labels: dict[str, list[str]], *, open_share: float, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Ask for the action of labelled clips (as `placed`): a share of them openly, the others among other labels.
 
     Wrong labels are drawn from the records of the source, not from its list of labels: a frequent label is a frequent
     wrong option too, and to guess it gains little.
+
+    Args:
+        labels: of all records of each source, as `joined` gives them: the order of the table draws nothing else.
 
     Returns:
         Samples for `samples.table`, and the records of sources without instructions.
@@ -70,8 +88,6 @@ def recognised(
     unknown = captions["question"].isna()
     rejected = samples.dropped(captions[unknown], "no_instructions", row_id="parent", detail="source")
     captions = captions[~unknown]
-    # in an order of its own, so that the order of the table draws nothing else
-    labels = captions.sort_values("parent").groupby("source")["answer"].agg(list).to_dict()
     asked = []
     for row in captions[["parent", "source", "question", "answer"]].itertuples(index=False):
         is_open = draw(_LOT, seed, "open", row.parent) < open_share * _LOT

@@ -35,7 +35,8 @@ def map_rows(
 ) -> Iterator[Done]:
     """Give every row to a worker; embedded there is one, on Ray as many as the cluster has `cpus` for.
 
-    An error of one row ends no other. Values come in the order of the rows, each when those before it are done.
+    An error of one row ends no other. Values come in the order of the rows, each when those before it are done. Where
+    there is one row alone, it is worked off in this process without Daft, unless the environment says Ray.
 
     Args:
         rows: what there is to do; a worker sees a row as a dict.
@@ -46,8 +47,14 @@ def map_rows(
     """
     if rows.num_rows == 0:
         return
-    daft, on_ray = _daft()
     names, outcome = rows.schema.names, pa.struct([("value", returns), ("error", pa.string())])
+    if rows.num_rows == 1 and os.environ.get("DAFT_RUNNER") != "ray":
+        # nothing to share out: to load Daft would take longer than the row of a small corpus
+        with worker(*given) as work:
+            (each,) = pa.array([_outcome(work, *rows.to_pylist())], outcome).to_pylist()
+        yield Done(**each)
+        return
+    daft, on_ray = _daft()
     with ExitStack() as opened:
 
         class Worker:

@@ -1,10 +1,10 @@
-"""Lots of takes: a step that grows with clips makes the samples of some takes at once, then joins what the lots gave.
+"""Lots of takes: a step that grows with clips makes the rows of some takes at once, then joins what the lots gave.
 
-What is asked about a take depends on its own rows (and which false options are likely, on the other takes of its lot),
-so a lot needs no more than those. It leaves a file of samples and one of rejects in data/lots/<step>/<digest>, whole or
-not at all. The digest is of everything that the rows depend on: a killed step goes on with the lots it had, another
-input, parameter or line of code starts anew. Lots go through components/data/engine.py, one after another on this
-machine or side by side on a Ray cluster.
+What is made of a take depends on its own rows, on what a survey of all lots found (alpha of the clips, for one), and,
+of which false options are likely in EgoRe, on the other takes of its lot: a lot needs no more than those. It leaves a
+file for each table in data/lots/<step>/<digest>, whole or not at all. The digest is of everything that the rows depend
+on: a killed step goes on with the lots it had, another input, parameter or line of code starts anew. Lots go through
+components/data/engine.py, one after another on this machine or side by side on a Ray cluster.
 """
 
 from __future__ import annotations
@@ -20,143 +20,154 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components import records
+from components.data import spread
 from components.data.engine import map_rows
 
 ROWS = 400_000  # of all tables together, in one lot: about a gigabyte with what is made of them
-BATCH = 50_000  # rows read at once of a table, of which a lot keeps its own
-SCHEMAS = {"samples": records.SAMPLE, "rejects": records.REJECT}
-LEDGER = pa.list_(pa.struct([("what", pa.string()), *((name, pa.int64()) for name in ("came", "made", "dropped"))]))
+BATCH = 50_000  # rows of a lot's table that are joined at once
 _COMPONENTS = Path(__file__).parents[1]
 
 Ledger = list[tuple[str, int, int, int]]
+Rows = dict[str, pa.Table]  # of a lot, by "step/table"
 
 
 @dataclass(frozen=True)
 class Step:
-    """What a step does with a lot.
+    """What a step does with a lot. Its functions are functions of a module, for another process may have to find them.
 
     Attributes:
         name: of the step and of its folder below data/.
-        tables: the tables it reads, as "step/table"; rows go to lots by their take.
-        make: given the parameters and the rows of a lot by "step/table", gives the samples, the rejects (tables of
-            components/records.py) and the ledger: (what, rows in, rows out, rejected). A function of a module, for
-            another process may have to find it.
+        tables: the tables it reads, as "step/table"; rows go to lots by their take (components/data/spread.py).
+        make: given the parameters and the rows of a lot, gives a table for each of `leaves`, the ledger (what, rows in,
+            rows out, rejected) and, where the step sums up, its sums: a JSON value.
+        leaves: the tables it writes, of components/records.py; `rejects` is one of them.
+        sources: of captions and questions, the sources that are read.
+        survey: given the parameters and the rows of a lot, gives what the other lots have to know of it: a JSON value.
+        settle: given these values of all lots in order, gives what is added to the parameters of `make`.
     """
 
     name: str
     tables: tuple[str, ...]
-    make: Callable[[dict, dict[str, pa.Table]], tuple[pa.Table, pa.Table, Ledger]]
+    make: Callable[[dict, Rows], tuple]
+    leaves: tuple[str, ...] = ("samples", "rejects")
+    sources: tuple[str, ...] = ()
+    survey: Callable[[dict, Rows], object] | None = None
+    settle: Callable[[list], dict] | None = None
 
 
-def run(step: Step, parameters: dict, data_dir: Path, *, rows: int = ROWS) -> Ledger:
-    """Make data/<step>/{samples,rejects}.parquet lot by lot.
+def run(
+    step: Step, parameters: dict, data_dir: Path, *, rows: int = ROWS, rejects: pa.Table | None = None
+) -> tuple[Ledger, list]:
+    """Make data/<step>/<table>.parquet lot by lot.
 
     Args:
         parameters: what `step.make` gets; a JSON value.
         rows: rows read in one lot.
+        rejects: what was dropped before there were lots; stands first in the table.
 
     Returns:
-        The ledger of all lots together; first how many rows of each table with takes went to lots.
+        The ledger of all lots together, first how many rows of each table with takes went to lots; and the sums of each
+        lot.
 
     Raises:
         ValueError: a table has other columns than components/records.py says, or a lot failed; those that were made
             stay for the next run.
     """
     data_dir = data_dir.resolve()
-    lots = plan([data_dir / f"{table}.parquet" for table in _by_take(step)], rows=rows)
+    paths = {table: data_dir / f"{table}.parquet" for table in step.tables}
     digest = hashlib.sha256(json.dumps([step.name, parameters, rows], sort_keys=True).encode())
-    for path in [*(data_dir / f"{table}.parquet" for table in step.tables), *sorted(_COMPONENTS.rglob("*.py"))]:
+    for path in [*paths.values(), *sorted(_COMPONENTS.rglob("*.py"))]:
         digest.update(path.read_bytes() if path.suffix == ".py" else _digest_of(path))
     folder = data_dir / "lots" / step.name / digest.hexdigest()[:16]
     for stale in set(folder.parent.glob("*")) - {folder}:
         shutil.rmtree(stale)
     folder.mkdir(parents=True, exist_ok=True)
+    held: Counter[str] = Counter()
     # a row that no lot took would be lost without a trace
-    held = {table: pq.read_metadata(data_dir / f"{table}.parquet").num_rows for table in _by_take(step)}
-    ledger = {f"{table}, rows to lots": np.array([rows, 0, 0]) for table, rows in held.items()}
-    for lot, done in zip(
-        lots.to_pylist(), map_rows(lots, _worker, step, parameters, data_dir, folder, returns=LEDGER), strict=True
-    ):
+    ledger = {
+        f"{table}, rows to lots": np.array([spread.count(paths[table], schema_of(table), step.sources, held), 0, 0])
+        for table in _by_take(step)
+    }
+    lots = spread.plan(held, rows=rows)
+    if lots.num_rows > 1:
+        for table, path in paths.items():
+            spread.write(path, schema_of(table), lots, _runs(folder, table), sources=step.sources)
+    given = lots, paths, folder
+    if step.survey:
+        parameters = parameters | step.settle(list(_worked_off(step, _survey, parameters, *given)))
+    sums = []
+    for told in _worked_off(step, _make, parameters, *given):
+        sums += told["sums"]
+        for what, *numbers in told["ledger"]:
+            ledger[what] = ledger.get(what, 0) + np.array(numbers)
+    for name in step.leaves:
+        parts = [_file(folder, lot, name) for lot in range(lots.num_rows)]
+        first = rejects if name == "rejects" else None
+        _join(first, parts, data_dir / step.name / f"{name}.parquet", records.SCHEMAS[name])
+    shutil.rmtree(folder.parent)
+    return [(what, *map(int, numbers)) for what, numbers in ledger.items()], sums
+
+
+def _worked_off(
+    step: Step, work: Callable, parameters: dict, lots: pa.Table, paths: dict[str, Path], folder: Path
+) -> Iterator[dict]:
+    """Give what `work` told of each lot, in order."""
+    told = map_rows(lots, _worker, step, work, parameters, lots, paths, folder, returns=pa.string())
+    for lot, done in zip(lots.to_pylist(), told, strict=True):
         if done.error:
             raise ValueError(
                 f"step {step.name!r}, takes {lot['first']} to {lot['last']}: {done.error}; mend it and run `dvc repro` "
                 "again, lots that were made are kept"
             )
-        for entry in done.value:
-            what = entry.pop("what")
-            ledger[what] = ledger.get(what, 0) + np.array(list(entry.values()))
-    for name in SCHEMAS:
-        parts = [_file(folder, lot, name) for lot in range(lots.num_rows)]
-        _join(parts, data_dir / step.name / f"{name}.parquet", SCHEMAS[name])
-    shutil.rmtree(folder.parent)
-    return [(what, *map(int, numbers)) for what, numbers in ledger.items()]
-
-
-def plan(paths: list[Path], *, rows: int) -> pa.Table:
-    """Cut the takes of some tables with takes, in the order of their ids, into lots of about `rows` rows.
-
-    Returns:
-        `lot` (its number), `first` and `last` (take ids).
-    """
-    held: Counter[str] = Counter()
-    for path in paths:
-        for batch in pq.ParquetFile(path).iter_batches(columns=["take_id"]):
-            held.update(dict(row.values() for row in pc.value_counts(batch["take_id"]).to_pylist()))
-    takes = sorted(held)
-    number = (np.cumsum([held[take] for take in takes], dtype=np.int64) - 1) // rows if takes else np.array([], int)
-    starts = np.flatnonzero(np.diff(number, prepend=-1))
-    ends = [*(starts[1:] - 1), len(takes) - 1] if takes else []
-    return pa.table(
-        {
-            "lot": pa.array(range(len(starts)), pa.int64()),
-            "first": pa.array([takes[n] for n in starts], pa.string()),
-            "last": pa.array([takes[n] for n in ends], pa.string()),
-        }
-    )
+        yield json.loads(Path(done.value).read_text())
 
 
 @contextmanager
-def _worker(step: Step, parameters: dict, data_dir: Path, folder: Path) -> Iterator[Callable[[dict], list[dict]]]:
-    def work(lot: dict) -> list[dict]:
-        told = folder / f"{lot['lot']:05d}.json"
+def _worker(
+    step: Step, work: Callable, parameters: dict, lots: pa.Table, paths: dict[str, Path], folder: Path
+) -> Iterator[Callable[[dict], str]]:
+    def told_of(lot: dict) -> str:
+        told = folder / f"{lot['lot']:05d}{work.__name__}.json"
         if not told.is_file():
-            tables = {
-                table: _rows(data_dir / f"{table}.parquet", schema_of(table), lot["first"], lot["last"])
-                for table in step.tables
-            }
-            *made, ledger = step.make(parameters, tables)
-            ledger = [*((f"{table}, rows to lots", 0, len(tables[table]), 0) for table in _by_take(step)), *ledger]
-            for name, table in zip(SCHEMAS, made, strict=True):
-                records.write_table(_file(folder, lot["lot"], name), table, SCHEMAS[name])
+            tables = {table: _rows(step, table, paths[table], lots, lot["lot"], folder) for table in step.tables}
+            value = work(step, parameters, tables, folder, lot["lot"])
             # written last and renamed: where it is, the lot is whole
-            told.with_suffix(".partial").write_text(json.dumps(ledger))
+            told.with_suffix(".partial").write_text(json.dumps(value))
             told.with_suffix(".partial").rename(told)
-        return [
-            dict(zip(("what", "came", "made", "dropped"), entry, strict=True)) for entry in json.loads(told.read_text())
-        ]
+        return str(told)
 
-    yield work
+    yield told_of
 
 
-def _rows(path: Path, schema: pa.Schema, first: str, last: str) -> pa.Table:
-    """Read the rows of the takes from `first` to `last`; a reject is of the take before the slash of its row id."""
-    kept = []
-    for batch in records.read_batches(path, schema, schema.names, rows=BATCH):
-        take = (
-            batch["take_id"]
-            if "take_id" in schema.names
-            else pc.list_element(pc.split_pattern(batch["row_id"], "/"), 0)
-        )
-        kept.append(batch.filter(pc.and_(pc.greater_equal(take, first), pc.less_equal(take, last))))
-    return pa.Table.from_batches(kept, schema)
+def _survey(step: Step, parameters: dict, tables: Rows, *_: object) -> object:
+    return step.survey(parameters, tables)
+
+
+def _make(step: Step, parameters: dict, tables: Rows, folder: Path, lot: int) -> dict:
+    made = step.make(parameters, tables)
+    ledger, *sums = made[len(step.leaves) :]
+    for name, table in zip(step.leaves, made, strict=False):
+        schema = records.SCHEMAS[name]
+        # Arrow and not Parquet: it is read once and goes, and its batches are those of the joined table
+        with pa.ipc.new_file(_file(folder, lot, name), schema, options=spread.COMPRESSED) as file:
+            file.write_table(table.select(schema.names).cast(schema).combine_chunks(), max_chunksize=BATCH)
+    arrived = [(f"{table}, rows to lots", 0, len(tables[table]), 0) for table in _by_take(step)]
+    return {"ledger": [*arrived, *ledger], "sums": sums}
+
+
+def _rows(step: Step, table: str, path: Path, lots: pa.Table, lot: int, folder: Path) -> pa.Table:
+    schema = schema_of(table)
+    if lots.num_rows > 1:
+        return spread.read(_runs(folder, table), schema, lot)
+    return spread.read_whole(path, schema, lots, sources=step.sources)
 
 
 def _by_take(step: Step) -> list[str]:
-    return [table for table in step.tables if "take_id" in schema_of(table).names]
+    """Give the tables whose rows all belong to a lot; rejects may be of takes that no other table has."""
+    return [table for table in step.tables if spread.key_columns(schema_of(table).names) != ["row_id"]]
 
 
 def schema_of(table: str) -> pa.Schema:
@@ -164,8 +175,12 @@ def schema_of(table: str) -> pa.Schema:
     return records.SCHEMAS[table.split("/")[1]]
 
 
+def _runs(folder: Path, table: str) -> Path:
+    return folder / table.replace("/", "-")
+
+
 def _file(folder: Path, lot: int, name: str) -> Path:
-    return folder / f"{lot:05d}-{name}.parquet"
+    return folder / f"{lot:05d}-{name}.arrow"
 
 
 def _digest_of(path: Path) -> bytes:
@@ -173,9 +188,13 @@ def _digest_of(path: Path) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
-def _join(parts: list[Path], path: Path, schema: pa.Schema) -> None:
+def _join(first: pa.Table | None, parts: list[Path], path: Path, schema: pa.Schema) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with pq.ParquetWriter(path, schema, compression="zstd") as file:
+        if first is not None and len(first):
+            file.write_table(first)
         for part in parts:
-            for batch in records.read_batches(part, schema, schema.names, rows=BATCH):
-                file.write_batch(batch)
+            with pa.ipc.open_file(part) as made:
+                for batch in map(made.get_batch, range(made.num_record_batches)):
+                    if len(batch):
+                        file.write_batch(batch)

@@ -11,7 +11,7 @@ import pandas as pd
 from components.data.windows import betas, windows
 from components.records import content_ids
 
-TAKE = ["source", "take_id"]
+TAKE = ["take_id", "source"]  # the take first: lots of takes (components/data/lots.py) follow one another in order
 _OFF_TIMELINE = ("no_video", "outside_video")
 
 
@@ -35,7 +35,7 @@ def groups(narrations: pd.DataFrame, videos: pd.DataFrame) -> tuple[pd.DataFrame
 
 
 def take_numbers(rows: pd.DataFrame, videos: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Number the takes of the videos by source and name, from 0.
+    """Number the takes of the videos by name and source, from 0.
 
     Returns:
         The number of the take of each of `rows`, shape [N], -1 where it has no video; and of each video, shape [V].
@@ -45,24 +45,17 @@ def take_numbers(rows: pd.DataFrame, videos: pd.DataFrame) -> tuple[np.ndarray, 
     return takes.get_indexer(pd.MultiIndex.from_frame(rows[TAKE])), takes.get_indexer(of_videos)
 
 
-def alpha(narrations: pd.DataFrame, videos: pd.DataFrame, *, annotators: str) -> float:
-    """Give the mean beta of the timelines of the training takes, seconds; equal times count once.
+def densities(narrations: pd.DataFrame, videos: pd.DataFrame, *, annotators: str) -> pd.Series:
+    """Give the beta of each timeline of the training takes, seconds, in their order; NaN for a single narration.
 
-    Raises:
-        ValueError: no training take has two narrations.
+    Equal times count once. Alpha is the mean over all takes.
     """
     timeline, duration_s = _timelines(narrations, videos, annotators)
     time_s = narrations["time_s"].to_numpy()
     trained = np.flatnonzero((time_s >= 0) & (time_s <= duration_s) & narrations["split"].eq("train").to_numpy())
     line = trained[sorted_rows(timeline[trained], time_s[trained])]
     line = line[~_repeats(timeline[line], time_s[line])]
-    alpha_s = float(betas(time_s[line], timeline=timeline[line]).mean())
-    if not alpha_s > 0:
-        raise ValueError(
-            "clips: alpha is the mean narration distance of the training takes, and none has two narrations; "
-            "look at data/annotations/narrations.parquet"
-        )
-    return alpha_s
+    return betas(time_s[line], timeline=timeline[line])
 
 
 def moments(
@@ -82,7 +75,7 @@ def moments(
 
     Args:
         narrations, videos: tables of components/records.py, of whole takes.
-        alpha_s: as `alpha` gives it for all takes.
+        alpha_s: mean of the `densities` of all takes.
         annotators: "merged" or "per_annotator".
         rule, clamp, length_s: how components/data/windows.py makes spans; the defaults are Exo2Ego's.
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from components.data.contracts.batches import empty, in_batches
+from components.data.contracts.batches import across, empty, in_batches, lookup
 from components.data.contracts.rules import Contract
-from components.data.contracts.tables import CORPORA, LEAVES, contracts, schema
+from components.data.contracts.tables import CORPORA, LEAVES, contracts, may_repeat, schema
 
 _EXAMPLES = 5
 
@@ -38,13 +38,14 @@ def check(step: str, tables: dict[str, pa.Table | Path], *, docs_dir: Path) -> P
     # each of the three calls writes the whole configuration, so one batch serves all tables of the step
     batch = context.data_sources.add_or_update_pandas(step).add_dataframe_asset(step)
     batch = batch.add_batch_definition_whole_dataframe("all")
-    large = {name: own[name] for name in LEAVES[step] if name in CORPORA}
+    large = {name: table for name, table in own.items() if name in CORPORA or isinstance(table, Path)}
     flat = own | {name: empty(table) for name, table in large.items()}
     failed = _judge(context, batch, step, {"schema": schema(flat)})
     if not failed:
-        failed = _judge(context, batch, step, contracts(step, tables))
+        failed = _judge(context, batch, step, contracts(step, tables) | across(step, tables))
+        known = lookup(step, tables) if large else None
         for name, table in large.items():
-            for told, rows, contract in in_batches(name, table):
+            for told, rows, contract in in_batches(name, table, known, repeats=may_repeat(step, name)):
                 wrong = _judge(context, batch, step, {told: contract}, rows=rows)
                 failed += wrong
                 if wrong:

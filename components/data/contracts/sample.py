@@ -114,15 +114,23 @@ def rules(table: pa.Table, *, videos: pd.DataFrame, parents: pd.Series) -> tuple
     ]
 
 
-def answer_positions(table: pa.Table) -> tuple[pd.DataFrame, list[Rule]]:
-    """Count how often the answer stands at each index, by number of options: no index may give the answer away.
-
-    `sigmas` is the distance from an equal share in binomial standard deviations, so that small tables are not blamed.
-    """
+def _placed(table: pa.Table) -> pd.DataFrame:
+    """Count the `samples` of each number of options and index of the answer."""
     target = table["target"].combine_chunks()
     options = pc.list_value_length(pc.struct_field(target, "choices")).to_pandas()
     frame = pd.DataFrame({"options": options, "index": pc.struct_field(target, "answer_index").to_pandas()}).dropna()
-    tally = frame.astype(np.int64).value_counts().rename("samples").reset_index()
+    return frame.astype(np.int64).value_counts().rename("samples").reset_index()
+
+
+def answer_positions(*tables: pa.Table) -> tuple[pd.DataFrame, list[Rule]]:
+    """Count how often the answer stands at each index, by number of options: no index may give the answer away.
+
+    `sigmas` is the distance from an equal share in binomial standard deviations, so that small tables are not blamed.
+
+    Args:
+        tables: the parts of a sample table, of which the column `target` is read.
+    """
+    tally = pd.concat([_placed(table) for table in tables]).groupby(["options", "index"]).sum().reset_index()
     grid = [(count, index) for count in sorted(tally["options"].unique()) for index in range(count)]
     tally = pd.DataFrame(grid, columns=["options", "index"], dtype=np.int64).merge(tally, how="left")
     tally["samples"] = tally["samples"].fillna(0).astype(np.int64)

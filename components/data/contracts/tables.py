@@ -183,6 +183,12 @@ def schema(tables: dict[str, pa.Table]) -> Contract:
     return Contract(frame, "column", [equal])
 
 
+def may_repeat(step: str, name: str) -> bool:
+    """Tell whether an id may stand twice in a table."""
+    # samples of two corpora may coincide; the dataset step rejects the second one
+    return name in _IDS_REPEAT or (name == "samples" and step != "dataset")
+
+
 def contract(name: str, table: pa.Table, known: Known, *, repeats: bool = False) -> Contract:
     """Give the contract of one table; `repeats` where an id may stand twice."""
     frame, rules = _RULES[name](table, known)
@@ -191,7 +197,7 @@ def contract(name: str, table: pa.Table, known: Known, *, repeats: bool = False)
 
 
 def splits(tables: list[pa.Table]) -> Contract:
-    """A take in two splits would let training see the test."""
+    """A take in two splits would let training see the test; of the tables, `take_id` and `split` are read."""
     keys = ["take_id", "split"]
     pairs = pa.concat_tables([table.group_by(keys).aggregate([]) for table in tables])
     counted = pairs.to_pandas().groupby("take_id")["split"].nunique().rename("splits").reset_index()
@@ -204,12 +210,13 @@ def contracts(step: str, tables: dict[str, pa.Table]) -> dict[str, Contract]:
     Args:
         step: a key of LEAVES.
         tables: "step/table" -> table, those in LEAVES and in REFERS_TO, with their right schemas; of tables of CORPORA
-            that are referred to, the ids.
+            that are referred to, the ids. What is a file is left to contracts/batches.py.
 
     Returns:
         Contracts by table name, `splits` where a table names takes and, for samples, `answer_positions`.
     """
-    own = {name: tables[f"{step}/{name}"] for name in LEAVES[step] if name not in CORPORA}
+    tables = {path: table for path, table in tables.items() if isinstance(table, pa.Table)}
+    own = {name: tables[path] for name in LEAVES[step] if name not in CORPORA and (path := f"{step}/{name}") in tables}
     referred: dict[str, list[pa.Table]] = {}
     for path in REFERS_TO[step]:
         if path in tables:  # not every video table is there
@@ -220,9 +227,7 @@ def contracts(step: str, tables: dict[str, pa.Table]) -> dict[str, Contract]:
     known = {name: table.to_pandas() for name, table in (narrow | own).items() if name != "rejects"}
     made = {}
     for name, table in own.items():
-        # samples of two corpora may coincide; the dataset step rejects the second one
-        repeats = name in _IDS_REPEAT or (name == "samples" and step != "dataset")
-        made[name] = contract(name, table, known, repeats=repeats)
+        made[name] = contract(name, table, known, repeats=may_repeat(step, name))
     of_takes = [
         table for table in (*pointed_at.values(), *own.values()) if {"take_id", "split"} <= set(table.column_names)
     ]

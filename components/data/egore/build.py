@@ -150,7 +150,7 @@ def run(params: Data, data_dir: Path) -> dict:
     of = _parameters(params, data_dir)
     parameters = of | {name: of[name].model_dump(mode="json") for name in ("egore", "llm")}
     parameters["ledger_path"] = str(of["ledger_path"].resolve())
-    ledger = lots.run(lots.Step("egore", INPUTS, make), parameters, data_dir)
+    ledger, _ = lots.run(lots.Step("egore", INPUTS, make), parameters, data_dir)
     kinds = pq.read_table(data_dir / "egore/samples.parquet", columns=["task", "question_type"])
     kinds = kinds.group_by(["task", "question_type"]).aggregate([([], "count_all")]).to_pylist()
     rejects = pq.read_metadata(data_dir / "egore/rejects.parquet").num_rows

@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,8 +16,9 @@ from hypothesis import strategies as st
 from components import records
 from components.data import validate
 from components.data.contracts import batches
+from components.data.contracts.tables import LEAVES, contracts, may_repeat
 from components.data.judging import seen_before
-from tests.components.data.conftest import annotation_tables, write_annotations
+from tests.components.data.conftest import annotation_tables, read, write_annotations
 
 CAPTION = {"source": "ssv2", "media": "video", "start_s": None, "end_s": None, "view": "ego", "split": "train"}
 
@@ -73,6 +76,50 @@ def test_every_row_is_in_one_batch_whether_from_a_file_or_from_memory(tmp_path, 
         assert ids == table["caption_id"].to_pylist()
         assert ([rows for rows, _ in made] == [""]) == (count <= 10)
         assert batches.empty(given_as).schema.equals(records.CAPTION)
+
+
+def judged_in_batches(step: str, data_dir) -> dict[str, pd.DataFrame]:
+    """The frames that are judged, batches joined."""
+    tables = batches.load(step, data_dir)
+    assert all(isinstance(tables[f"{step}/{name}"], Path) for name in LEAVES[step])
+    known = batches.lookup(step, tables)
+    made = {name: contract.frame for name, contract in batches.across(step, tables).items()}
+    for name in LEAVES[step]:
+        parts = batches.in_batches(name, tables[f"{step}/{name}"], known, repeats=may_repeat(step, name))
+        made[name] = pd.concat([contract.frame for _, _, contract in parts], ignore_index=True)
+    return made
+
+
+def test_what_lots_made_is_judged_in_batches_as_it_is_whole(built, monkeypatch):
+    whole = {step: contracts(step, batches.load(step, built)) for step in batches.OF_LOTS}
+    monkeypatch.setattr(batches, "ROWS", 70)
+    for step, judged in whole.items():
+        frames = judged_in_batches(step, built)
+        assert frames.keys() == judged.keys()
+        assert step == "egore" or len(frames[LEAVES[step][0]]) > 140
+        for name, frame in frames.items():
+            fresh = frame.pop(batches.FRESH) if batches.FRESH in frame else pd.Series(True)
+            pd.testing.assert_frame_equal(frame, judged[name].frame, check_dtype=False)
+            assert fresh.all()
+
+
+def test_a_name_of_nothing_is_found_in_its_batch(built, monkeypatch, tmp_path):
+    monkeypatch.setattr(batches, "ROWS", 70)
+    rows = read(built, "egoit/samples")
+    rows[80]["parents"] = ["nobody"]
+    rows[150]["media"][0]["video_id"] = "no film"
+    records.write_table(built / "egoit/samples.parquet", rows, records.SAMPLE)
+    frame = judged_in_batches("egoit", built)["samples"]
+    assert frame.index[~frame["every parent is known"]].tolist() == [80]
+    assert frame.index[~frame["media: the video is known"]].tolist() == [150]
+    rows = read(built, "clips/clips")
+    rows[99]["narration_id"] = "nobody"
+    rows[200]["split"] = "test" if rows[200]["split"] == "train" else "train"
+    records.write_table(built / "clips/clips.parquet", rows, records.CLIP)
+    with pytest.raises(ValueError, match="expectations failed") as error:
+        validate.check("clips", batches.load("clips", built), docs_dir=tmp_path / "gx")
+    assert "clips.clips rows 70 to 139: expect_column_values_to_be_in_set(the narration is known)" in str(error.value)
+    assert "clips.splits: expect_column_values_to_be_between(splits)" in str(error.value)
 
 
 @given(parts=st.lists(st.lists(st.integers(0, 40), unique=True, max_size=12), max_size=12))

@@ -5,13 +5,14 @@ from collections import Counter
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components import records
 from components.data import clips, moments
-from tests.components.data.conftest import TAKE_S, annotation_tables, changed, write_annotations
+from tests.components.data.conftest import TAKE_S, annotation_tables, changed, read, write_annotations
 
 
 def made(data_dir) -> tuple[dict, list[dict], Counter]:
@@ -205,27 +206,43 @@ def test_a_group_without_ego_video_is_rejected_with_its_narrations(tmp_path, row
     assert "take-5" not in {row["take_id"] for row in table}
 
 
-@pytest.mark.parametrize("size", [1, 10, 33])
-def test_batches_of_takes_change_nothing(tmp_path, rows, data_params, monkeypatch, size):
+@pytest.mark.parametrize("size", [10, 33])
+def test_lots_of_takes_change_nothing(tmp_path, rows, data_params, size):
     said = rows["narrations"]
     said[3]["unsure"], said[4]["take_id"], said[5]["time_s"] = True, "unknown", 99.0
     rows["narrations"] = said[::2] + said[1::2]
-    clips.run(data_params, write_annotations(tmp_path / "whole", rows))
-    monkeypatch.setattr(clips, "BATCH", size)
-    counted = clips.run(data_params, write_annotations(tmp_path / "parts", rows))
-    assert made(tmp_path / "whole")[1:] == made(tmp_path / "parts")[1:]
-    whole, parts = made(tmp_path / "whole")[0], made(tmp_path / "parts")[0]
-    assert whole.pop("duration_s") == pytest.approx(parts.pop("duration_s")) and whole == parts
-    assert all(before == after + rejected for _, before, after, rejected in counted["ledger"])
+    data_dir = write_annotations(tmp_path, rows)
+    whole, ledger = clips.build(data_dir, rows=1000, **data_params.clips.model_dump())
+    tables = {name: read(data_dir, f"clips/{name}") for name in ("clips", "rejects")}
+    parts, of_parts = clips.build(data_dir, rows=size, **data_params.clips.model_dump())
+    assert read(data_dir, "clips/clips") == tables["clips"] and len(tables["clips"]) > 200
+    assert sorted(map(str, read(data_dir, "clips/rejects"))) == sorted(map(str, tables["rejects"]))
+    assert dict((what, numbers) for what, *numbers in of_parts) == dict((what, numbers) for what, *numbers in ledger)
+    for name in ("duration_s", "words"):
+        assert whole.pop(name) == pytest.approx(parts.pop(name))
+    assert whole == parts
+    assert all(before == after + rejected for _, before, after, rejected in of_parts)
 
 
-def test_batches_hold_whole_takes_and_every_row_once(rows):
-    said, videos = pd.DataFrame(rows["narrations"]), pd.DataFrame(rows["videos"])
-    parts = list(clips.batches(said, videos, size=15))
-    assert sorted(row for part, _ in parts for row in part["narration_id"]) == sorted(said["narration_id"])
-    assert sorted(row for _, filmed in parts for row in filmed["video_id"]) == sorted(videos["video_id"])
-    assert all(set(part["take_id"]) == set(filmed["take_id"]) for part, filmed in parts)
-    assert len(parts) > 3 and max(len(part) for part, _ in parts) < 15 + 10
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.lists(st.floats(0, 9), max_size=9), min_size=1, max_size=6))
+def test_sums_of_takes_are_those_of_the_corpus(groups):
+    def tally(durations_s: list[float]) -> dict:
+        ids = [f"m{number}" for number in range(len(durations_s))]
+        frame = pd.DataFrame({"moment_id": ids, "start_s": 0.0, "end_s": durations_s, "text": "C looks"})
+        made = pa.table({"moment_id": pa.array(ids * 2, pa.string()), "view": ["ego"] * len(ids) + ["exo"] * len(ids)})
+        return clips.tally(frame, made, pd.DataFrame({"reason": ["short"] * len(ids)}))
+
+    joined = clips.stats([tally(group) for group in groups])
+    together = [value for group in groups for value in group]
+    assert joined["moments"] == len(together) and joined["rejects"].get("short", 0) == len(together)
+    assert joined["clips"] == ({"ego": len(together), "exo": len(together)} if together else {})
+    for of_joined, of_all in ((joined["duration_s"], together), (joined["words"], [2.0] * len(together))):
+        known = {"mean": np.mean(of_all), "std": np.std(of_all)} if together else {"mean": np.nan, "std": np.nan}
+        assert of_joined == pytest.approx(known, abs=1e-9, nan_ok=True)
+    one = tally(groups[0])
+    if groups[0]:
+        assert clips.stats([one])["duration_s"] == dict(zip(("mean", "std"), one["duration_s"], strict=True))
 
 
 def test_nothing_is_lost(annotated, data_params):

@@ -29,8 +29,14 @@ def questions(*rows: tuple) -> pd.DataFrame:
     return frame.assign(view="ego", start_s=0.0, end_s=2.0, frame_kind="clip", split="train")
 
 
+def recognised(frame: pd.DataFrame, *, open_share: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Ask about all the records there are."""
+    labels = egoit_corpora.joined([egoit_corpora.labelled(frame, WRITTEN)])
+    return egoit_corpora.recognised(frame, WRITTEN, labels, open_share=open_share, seed=3)
+
+
 def test_an_open_action_is_a_text_and_a_closed_one_a_choice_among_other_labels():
-    made, rejected = egoit_corpora.recognised(captions(LABELS * 40), WRITTEN, open_share=0.5, seed=3)
+    made, rejected = recognised(captions(LABELS * 40), open_share=0.5)
     rows = samples.table(made).to_pylist()
     assert rejected.empty and len(rows) == 200
     assert 70 < sum(row["target"]["kind"] == "text" for row in rows) < 130
@@ -47,34 +53,44 @@ def test_an_open_action_is_a_text_and_a_closed_one_a_choice_among_other_labels()
 
 @pytest.mark.parametrize(("open_share", "kinds"), [(0.0, {"choice"}), (1.0, {"text"})])
 def test_the_open_share_reaches_from_none_to_all(open_share, kinds):
-    made, _ = egoit_corpora.recognised(captions(LABELS * 5), WRITTEN, open_share=open_share, seed=3)
+    made, _ = recognised(captions(LABELS * 5), open_share=open_share)
     assert set(made["kind"]) == kinds
 
 
 def test_a_frequent_label_is_hardly_a_better_guess():
     """Drawn from the list of labels, the frequent ones would be right in 45 % of the questions that offer them."""
     labels = [f"label {number}" for number in range(20) for _ in range(40 if number < 4 else 10)]
-    made, _ = egoit_corpora.recognised(captions(labels), WRITTEN, open_share=0.0, seed=3)
+    made, _ = recognised(captions(labels), open_share=0.0)
     offered = Counter(text for row in made.itertuples() for text in row.choices)
     right = sum(made["answer"].isin([f"label {number}" for number in range(4)]))
     assert right / sum(offered[f"label {number}"] for number in range(4)) < 0.34
 
 
+def test_labels_are_those_of_all_parts_in_one_order():
+    frame = captions(LABELS * 8)
+    whole = egoit_corpora.joined([egoit_corpora.labelled(frame, WRITTEN)])
+    parts = [egoit_corpora.labelled(frame[number::3], WRITTEN) for number in (2, 0, 1)]
+    assert egoit_corpora.joined(parts) == whole and len(whole["ssv2"]) == 40
+    closed, _ = recognised(frame, open_share=0.0)
+    of_part, _ = egoit_corpora.recognised(frame[2::3], WRITTEN, whole, open_share=0.0, seed=3)
+    assert of_part["choices"].tolist() == closed["choices"].iloc[2::3].tolist()
+
+
 def test_a_source_with_one_label_is_asked_openly():
-    made, _ = egoit_corpora.recognised(captions(["cuts", "Cuts"]), WRITTEN, open_share=0.0, seed=3)
+    made, _ = recognised(captions(["cuts", "Cuts"]), open_share=0.0)
     assert made["kind"].tolist() == ["text", "text"]
 
 
 def test_what_is_drawn_hangs_on_the_content_alone():
     frame = captions(LABELS * 8)
-    one, _ = egoit_corpora.recognised(frame, WRITTEN, open_share=0.5, seed=3)
-    other, _ = egoit_corpora.recognised(frame[::-1].reset_index(drop=True), WRITTEN, open_share=0.5, seed=3)
+    one, _ = recognised(frame, open_share=0.5)
+    other, _ = recognised(frame[::-1].reset_index(drop=True), open_share=0.5)
     columns = ["parent", "question", "kind", "choices", "answer_index"]
     assert one[columns].to_dict("records") == other[columns].iloc[::-1].to_dict("records")
 
 
 def test_an_action_of_a_source_without_instructions_is_a_reject():
-    made, rejected = egoit_corpora.recognised(captions(LABELS, source="egtea"), WRITTEN, open_share=0.5, seed=3)
+    made, rejected = recognised(captions(LABELS, source="egtea"), open_share=0.5)
     assert made.empty and rejected["reason"].tolist() == ["no_instructions"] * 5
     assert len(samples.table(made)) == 0
 
@@ -138,4 +154,4 @@ def test_a_rate_keeps_its_share_of_a_source_and_no_other_s():
 @pytest.mark.parametrize("rates", [{"ssv2": 1.5}, {"webvid": 0.5}])
 def test_a_wrong_rate_is_refused(rates):
     with pytest.raises(ValueError, match=r"egoit.rates: .*allowed are shares from 0 to 1 of \['egoexo4d'.*params/data"):
-        egoit.thinned(captions(LABELS), key="parent", rates=rates, seed=3)
+        egoit.check_rates(rates)

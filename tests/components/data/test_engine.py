@@ -1,7 +1,9 @@
 from contextlib import contextmanager
 
 import pyarrow as pa
+import pytest
 
+from components.data import engine
 from components.data.engine import Done, map_rows
 
 left = []
@@ -38,6 +40,18 @@ def test_rows_come_back_in_order_and_an_error_ends_no_other():
     ]
     # one worker for all rows, and it is left at the end
     assert left == [("mine", 4)]
+
+
+def test_a_single_row_needs_no_daft(monkeypatch):
+    monkeypatch.setattr(engine, "_daft", lambda: pytest.fail("Daft was loaded"))
+    monkeypatch.delenv("DAFT_RUNNER", raising=False)
+    left.clear()
+    for number, done in (
+        (4, Done({"half": 2, "nested": [1], "seen": 1}, None)),
+        (3, Done(None, "ValueError: 3 is odd")),
+    ):
+        assert list(map_rows(pa.table({"number": [number], "nested": [[1]]}), halves, "one", returns=HALF)) == [done]
+    assert left == [("one", 1), ("one", 1)]
 
 
 def test_no_rows_start_no_worker():

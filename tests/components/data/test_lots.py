@@ -55,7 +55,7 @@ def data_dir(tmp_path):
 
 
 def made_in(data_dir):
-    return {name: pq.read_table(data_dir / f"egore/{name}.parquet") for name in lots.SCHEMAS}
+    return {name: pq.read_table(data_dir / f"egore/{name}.parquet") for name in STEP.leaves}
 
 
 def by_id(table):
@@ -66,28 +66,17 @@ def by_id(table):
 def test_lots_give_what_one_lot_gives(data_dir, rows):
     paths = {table: data_dir / f"{table}.parquet" for table in STEP.tables}
     whole = make({}, {table: pq.read_table(path) for table, path in paths.items()})
-    ledger = lots.run(STEP, {}, data_dir, rows=rows)
-    assert ledger == [("clips/clips, rows to lots", 28, 28, 0), *whole[2]]
+    ledger, sums = lots.run(STEP, {}, data_dir, rows=rows)
+    assert sums == [] and ledger == [("clips/clips, rows to lots", 28, 28, 0), *whole[2]]
     assert whole[2] == [("clips", 28, 21, 7)]
-    for name, table in zip(lots.SCHEMAS, whole, strict=False):
+    for name, table in zip(STEP.leaves, whole, strict=False):
         assert by_id(made_in(data_dir)[name]).equals(by_id(table))
     assert not (data_dir / "lots/egore").exists()
 
 
-def test_takes_are_cut_where_the_rows_are(data_dir):
-    cut = lots.plan([data_dir / "clips/clips.parquet"], rows=6).to_pylist()
-    assert cut == [
-        {"lot": 0, "first": "take1", "last": "take3"},
-        {"lot": 1, "first": "take4", "last": "take4"},
-        {"lot": 2, "first": "take5", "last": "take5"},
-        {"lot": 3, "first": "take6", "last": "take6"},
-        {"lot": 4, "first": "take7", "last": "take7"},
-    ]
-
-
 def test_no_rows_give_empty_tables(data_dir):
     records.write_table(data_dir / "clips/clips.parquet", [], records.CLIP)
-    assert lots.run(STEP, {}, data_dir) == [("clips/clips, rows to lots", 0, 0, 0)]
+    assert lots.run(STEP, {}, data_dir) == ([("clips/clips, rows to lots", 0, 0, 0)], [])
     assert {name: table.num_rows for name, table in made_in(data_dir).items()} == {"samples": 0, "rejects": 0}
 
 
@@ -118,6 +107,6 @@ def test_killed_the_rerun_makes_only_the_rest_and_the_same_bytes(data_dir, tmp_p
     monkeypatch.setattr(os, "killpg", lambda *_: None)
     lots.run(STEP, {"log": str(log), "die_at": "take5"}, data_dir, rows=5)
     assert log.read_text().split() == ["take5", "take6", "take7"]
-    resumed = {name: (data_dir / f"egore/{name}.parquet").read_bytes() for name in lots.SCHEMAS}
+    resumed = {name: (data_dir / f"egore/{name}.parquet").read_bytes() for name in STEP.leaves}
     lots.run(STEP, {}, data_dir, rows=5)
-    assert resumed == {name: (data_dir / f"egore/{name}.parquet").read_bytes() for name in lots.SCHEMAS}
+    assert resumed == {name: (data_dir / f"egore/{name}.parquet").read_bytes() for name in STEP.leaves}

@@ -4,11 +4,12 @@ import json
 import os
 import shutil
 from collections import Counter
+from functools import partial
 
 import pytest
 
 from components import records, video
-from components.data import annotations, egoit, media
+from components.data import annotations, egoit, lots, media
 from components.guard import Guard
 from tests.components.data.conftest import changed, read, write_annotations
 
@@ -157,7 +158,11 @@ def test_only_the_sources_of_egoit_are_looked_at(annotated, data_params):
     assert read(annotated, "media/videos") == []
 
 
-def test_what_egoit_makes_of_the_world_is_accounted_for(looked, tiny_world, again):
+def by_id(rows: list[dict], key: str) -> list[dict]:
+    return sorted(rows, key=lambda row: (row[key], str(row)))
+
+
+def test_what_egoit_makes_of_the_world_is_accounted_for_in_one_lot_and_in_many(looked, tiny_world, again, monkeypatch):
     """Every family of the mixture, from annotations to samples, with the media that were looked at."""
     from components.data import clips
 
@@ -177,7 +182,8 @@ def test_what_egoit_makes_of_the_world_is_accounted_for(looked, tiny_world, agai
     }
     assert {source for source, *_ in asked} == set(egoit.SOURCES)
     made = read(again, "egoit/samples")
-    assert sum(row["samples"] for row in counts) == len(made) == sum(kept for what, _, kept, _ in result["ledger"][1:])
+    kept = {what: rows for what, _, rows, _ in result["ledger"] if "to lots" not in what and what != "requests"}
+    assert sum(row["samples"] for row in counts) == len(made) == sum(kept.values())
     reasons = Counter(row["reason"] for row in read(again, "egoit/rejects"))
     assert set(reasons) == {"no_video", "outside_video"}
     videos = {row["video_id"]: row for row in records.read_videos(again).to_pylist()}
@@ -185,3 +191,10 @@ def test_what_egoit_makes_of_the_world_is_accounted_for(looked, tiny_world, agai
         of = videos[row["media"][0]["video_id"]]
         assert (row["take_id"], row["split"], row["view"]) == (of["take_id"], of["split"], of["view"])
         assert row["media"][0]["end_s"] <= of["duration_s"] + 1e-9
+    rejects, ledger = read(again, "egoit/rejects"), dict((what, rows) for what, *rows in result["ledger"])
+    monkeypatch.setattr(lots, "run", partial(lots.run, rows=40))
+    result = egoit.run(tiny_world.params, again)
+    assert len(made) > 100 and dict((what, rows) for what, *rows in result["ledger"]) == ledger
+    assert by_id(read(again, "egoit/samples"), "sample_id") == by_id(made, "sample_id")
+    assert by_id(read(again, "egoit/rejects"), "row_id") == by_id(rejects, "row_id")
+    assert json.loads((again / "egoit/counts.json").read_text()) == counts
