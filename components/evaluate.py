@@ -13,6 +13,7 @@ import json
 import logging
 import os
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -27,14 +28,20 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--params", type=Path, default=Path("params/eval.yaml"))
-    parser.add_argument("--tasks", nargs="+", default=None, help="tasks to measure (default: all of params/eval.yaml)")
+    parser.add_argument(
+        "--tasks",
+        nargs="+",
+        default=None,
+        help="tasks to measure (default: all of params/eval.yaml but those of the mapping F)",
+    )
     parser.add_argument("--background", action="store_true", help="let everything else on this machine go first")
     options = parser.parse_args()
     if options.background:
         step_back()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings = params.load(options.params, params.Eval)
-    evaluate(options.checkpoint, options.data, settings, tasks=options.tasks or list(settings.limits))
+    tasks = options.tasks or [task for task in settings.limits if task in get_args(params.Task)]
+    evaluate(options.checkpoint, options.data, settings, tasks=tasks)
 
 
 def step_back() -> None:
@@ -52,6 +59,7 @@ def evaluate(checkpoint: Path, data: Path, settings: params.Eval, *, tasks: list
         "<task>/<metric>" to value, lo, hi, blind, chance, n, difference_lo (of value - blind) and learned.
     """
     from components.data.frames import FrameStore
+    from components.evaluation import mapping
     from components.evaluation.answer import Answerer
     from components.evaluation.score import TASKS
     from components.models import build
@@ -59,32 +67,37 @@ def evaluate(checkpoint: Path, data: Path, settings: params.Eval, *, tasks: list
     made = json.loads((checkpoint / "stage.json").read_text())
     store = FrameStore(data / "frames")
     store.check(made["frames_contract"])  # what is measured must be sampled as it was trained
-    answerer = Answerer(
-        build.load(checkpoint / "model"),
-        build.load_processor({"all": checkpoint / "model"}),
-        store,
-        guidance=made["params"]["guidance"],
-        batch=settings.batch,
-        max_new_tokens=settings.max_new_tokens,
-    )
+    model, processor = build.load(checkpoint / "model"), build.load_processor({"all": checkpoint / "model"})
+    limits = {"batch": settings.batch, "max_new_tokens": settings.max_new_tokens}
+    answerer = Answerer(model, processor, store, guidance=made["params"]["guidance"], **limits)
     table = records.read_table(data / "dataset" / "samples.parquet", records.SAMPLE).to_pandas()
-    held_out = table[(table["split"] == "test") & table["sample_id"].map(store.__contains__)]
+    table = table[table["sample_id"].map(store.__contains__)]
+    held_out = table[table["split"] == "test"]
+    if mapping.TASKS.keys() & set(tasks):
+        known = select_pairs(table[table["split"] == "train"], mapping.ORACLE_PAIRS, settings)
+        pairs = mapping.Pairs(model, processor, store, known, **limits)
     found: dict[str, dict] = {}
     predictions: list[dict] = []
     for task in tasks:
         if task not in settings.limits:
             raise ValueError(f"task {task!r} came, allowed are {sorted(settings.limits)} of params/eval.yaml")
-        samples = select(held_out, task, limit=settings.limits[task], seed=settings.seed)
+        if task in mapping.TASKS:
+            samples = select_pairs(held_out, settings.limits[task], settings)
+        else:
+            samples = select(held_out, task, limit=settings.limits[task], seed=settings.seed)
         if not samples:
             raise ValueError(
                 f"no held-out sample for task {task!r} in {data}/dataset; run `dvc repro`, or leave the task out of "
                 "params/eval.yaml"
             )
-        score, chance = TASKS[task]
+        score, chance = (TASKS | mapping.TASKS)[task]
         seen = {"model": [sample["sample_id"] for sample in samples], "blind": blind(samples, seed=settings.seed)}
         scores = {}
         for condition, frames_of in seen.items():
-            answers = (answerer.rank if task == "qa" else answerer.complete)(samples, frames_of)
+            if task in mapping.TASKS:
+                answers = pairs.answer(task, samples, frames_of)
+            else:
+                answers = (answerer.rank if task == "qa" else answerer.complete)(samples, frames_of)
             scores[condition] = score(samples, answers)
             predictions += _rows(samples, answers, scores[condition], task, condition)
         found |= _estimates(task, samples, scores, chance(samples), settings)
@@ -112,6 +125,11 @@ def select(held_out, task: str, *, limit: int, seed: int) -> list[dict]:
         rows = rows[rows["answer"].map(parse_narration).notna()]
     order = rows["sample_id"].map(lambda sample_id: records.content_id(seed, sample_id)).sort_values().index
     return rows.loc[order].head(limit).to_dict("records")
+
+
+def select_pairs(rows, limit: int, settings: params.Eval) -> list[dict]:
+    """Give at most `limit` ego captions whose moment was also filmed from outside."""
+    return select(rows[rows["paired"].str.len() > 0], "caption_ego", limit=limit, seed=settings.seed)
 
 
 def blind(samples: list[dict], *, seed: int) -> list[str]:

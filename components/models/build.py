@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -123,13 +124,16 @@ def load(folder: Path) -> EgoflowForConditionalGeneration:
     )
 
 
-def assemble(config: EgoflowConfig, parents: dict[str, Path], *, seed: int) -> EgoflowForConditionalGeneration:
+def assemble(
+    config: EgoflowConfig, parents: dict[str, Path], *, seed: int, fresh: Collection[str] = ()
+) -> EgoflowForConditionalGeneration:
     """Make a model whose parts come from the checkpoints of earlier stages; parts without a parent start fresh.
 
     Args:
         parents: part of the model (see backbone.PARTS), or "all", to the folder that gives it. A named part wins over
             "all".
         seed: of the fresh parts.
+        fresh: parts that start fresh whatever the parents have.
 
     Raises:
         ValueError: a name that is no part, or a checkpoint that lacks parameters of its part.
@@ -143,7 +147,7 @@ def assemble(config: EgoflowConfig, parents: dict[str, Path], *, seed: int) -> E
     own = model.state_dict()
     for part, prefixes in PARTS.items():
         folder = parents.get(part, parents.get("all"))
-        if folder is None:
+        if folder is None or part in fresh:
             continue
         with safe_open(folder / "model.safetensors", "pt") as file:
             theirs = {name: file.get_tensor(name) for name in file.keys() if name.startswith(prefixes)}  # noqa: SIM118

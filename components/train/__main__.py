@@ -104,7 +104,10 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     output = options.output
     output.mkdir(parents=True, exist_ok=True)
     processor = build.load_processor(parents) if parents else stages.fresh_processor(recipe.model, data_params)
-    model = build.assemble(build.config_of(processor), parents, seed=stage.seed)
+    fresh = ("mapping_f", "mapping_g") if stage.mapping else ()
+    if stage.mapping:
+        processor.layout_config |= {"mapping": stage.mapping}
+    model = build.assemble(build.config_of(processor), parents, seed=stage.seed, fresh=fresh)
     checkpoints.prepare(model, stage.train, stage.lora)
     resume = checkpoints.last_resumable(output / "trainer")
     log = None
