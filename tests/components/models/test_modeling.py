@@ -151,6 +151,17 @@ def test_assemble_takes_each_part_from_its_parent(processor, tmp_path):
         assert torch.equal(value, (two if part_of(name) == "exo_encoder" else one)[name])
 
 
+def test_assemble_starts_parts_afresh_where_it_is_told_so(processor, tmp_path):
+    build.assemble(build.config_of(processor), {}, seed=1).save_pretrained(tmp_path)
+    config = build.config_of(processor)
+    config.mapping = "fc"
+    other = build.assemble(config, {"all": tmp_path}, seed=2, fresh=("mapping_f", "mapping_g"))
+    one = build.load(tmp_path).state_dict()
+    for name, value in other.state_dict().items():
+        assert part_of(name).startswith("mapping") or torch.equal(value, one[name])
+    assert {type(part).__name__ for part in (other.model.mapping_f.mapping, other.model.mapping_g)} == {"PatchMapping"}
+
+
 def test_unknown_part_is_named(processor):
     with pytest.raises(ValueError, match="parents name .'eyes'"):
         build.assemble(build.config_of(processor), {"eyes": "x"}, seed=0)
