@@ -75,12 +75,12 @@ def file_name(arm: str) -> str:
     return "-".join("".join(letter if letter.isalnum() else " " for letter in arm).split())
 
 
-def planned(runs: Sequence[Run], *, dataset: str | None) -> list[Planned]:
+def planned(runs: Sequence[Run], *, dataset: str) -> list[Planned]:
     """Say for each run which of its stages would be trained.
 
     Args:
         runs: in the order in which they run.
-        dataset: digest of the data; None where it is stale, then nothing that reads it is reused.
+        dataset: digest of the data.
     """
     ahead: set[str] = set()
     found = []
@@ -89,17 +89,16 @@ def planned(runs: Sequence[Run], *, dataset: str | None) -> list[Planned]:
         fates: dict[str, list[str]] = {"trains": [], "reuses": [], "shares": []}
         for stage in job.recipe.stages:
             fates[_fate(job, stage.name, ahead)].append(stage.name)
-        # without the data's digest a key is not known, but equal recipes up to a stage share it all the same
-        ahead |= {job.keys[name] for name in fates["trains"] if name in job.keys}
-        found.append(Planned(run, *map(tuple, fates.values()), _seconds(job, fates["trains"])))
+        ahead |= {job.keys[name] for name in fates["trains"]}
+        each = {fate: tuple(names) for fate, names in fates.items()}
+        found.append(Planned(run, **each, seconds=_seconds(job, fates["trains"])))
     return found
 
 
 def _fate(job: Job, stage: str, ahead: set[str]) -> str:
-    key = job.keys.get(stage)
-    if key in ahead:
+    if job.keys[stage] in ahead:
         return "shares"
-    is_done = key is not None and plan.is_finished(job.checkpoint(stage)) and tracking.finished_stage(key) is not None
+    is_done = plan.is_finished(job.checkpoint(stage)) and tracking.finished_stage(job.keys[stage]) is not None
     return "reuses" if is_done else "trains"
 
 

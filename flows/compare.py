@@ -119,15 +119,12 @@ def compare_runs(
 
 
 def train_and_measure(run: Run, tags: dict[str, str]) -> list[Outcome]:
-    """Train and measure the stages of a run as the pipeline does."""
+    """Train and measure the stages of a run as the pipeline does; its MLflow run gets the scores of the last stage."""
     job = tasks.open_job(str(run.recipe), dataset=data.digest())
     with tasks.stopping() as stop, tasks.pipeline_run("compare", job) as run_id:
         tracking.set_tags(run_id, tags)
         outcomes = train.train_stages(job, run_id, stop, after=evaluate.Beside(job, run_id, stop))
-        for outcome in outcomes:
-            metrics = outcome.checkpoint / "evaluation" / "metrics.json"
-            if any(stage.evaluate for stage in job.recipe.stages if stage.name == outcome.name):
-                tracking.log_evaluation(run_id, metrics)
+        tracking.log_evaluation(run_id, outcomes[-1].checkpoint / "evaluation" / "metrics.json")
     return outcomes
 
 
@@ -136,7 +133,9 @@ def show_plan(comparison: str, *, seeds: int, only: Sequence[str] = ()) -> None:
     wanted = params.load(Path(comparison), Comparison)
     runs = arms.write_recipes(wanted, folder_of(wanted) / "recipes", seeds=seeds, arms=only)
     stale = data.stale()
-    compare_summary.show_plan(comparison, arms.planned(runs, dataset=None if stale else data.digest()), stale=stale)
+    # a digest that no checkpoint has: what arms have in common is still seen
+    digest = "not known before the data is made" if stale else data.digest()
+    compare_summary.show_plan(comparison, arms.planned(runs, dataset=digest), stale=stale)
 
 
 def folder_of(comparison: Comparison) -> Path:

@@ -158,7 +158,7 @@ class Stage(Strict):
     evaluate: tuple[Task | MappingTask, ...] = Field(
         default=get_args(Task), description="what the checkpoint is measured in; all by default, [] for nothing"
     )
-    seed: int = 0
+    seed: int = Field(default=0, description="of the order of samples, fresh parts, dropout and sampled completions")
 
     @model_validator(mode="after")
     def _one_length(self) -> Stage:
