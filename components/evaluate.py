@@ -28,20 +28,15 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--params", type=Path, default=Path("params/eval.yaml"))
-    parser.add_argument(
-        "--tasks",
-        nargs="+",
-        default=None,
-        help="tasks to measure (default: all of params/eval.yaml but those of the mapping F)",
-    )
+    parser.add_argument("--tasks", nargs="+", default=None, help="default: of params/eval.yaml all but the mapping's")
     parser.add_argument("--background", action="store_true", help="let everything else on this machine go first")
     options = parser.parse_args()
     if options.background:
         step_back()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings = params.load(options.params, params.Eval)
-    tasks = options.tasks or [task for task in settings.limits if task in get_args(params.Task)]
-    evaluate(options.checkpoint, options.data, settings, tasks=tasks)
+    usual = [task for task in settings.limits if task in get_args(params.Task)]
+    evaluate(options.checkpoint, options.data, settings, tasks=options.tasks or usual)
 
 
 def step_back() -> None:
@@ -67,24 +62,28 @@ def evaluate(checkpoint: Path, data: Path, settings: params.Eval, *, tasks: list
     made = json.loads((checkpoint / "stage.json").read_text())
     store = FrameStore(data / "frames")
     store.check(made["frames_contract"])  # what is measured must be sampled as it was trained
-    model, processor = build.load(checkpoint / "model"), build.load_processor({"all": checkpoint / "model"})
-    limits = {"batch": settings.batch, "max_new_tokens": settings.max_new_tokens}
-    answerer = Answerer(model, processor, store, guidance=made["params"]["guidance"], **limits)
+    answerer = Answerer(
+        build.load(checkpoint / "model"),
+        build.load_processor({"all": checkpoint / "model"}),
+        store,
+        guidance=made["params"]["guidance"],
+        batch=settings.batch,
+        max_new_tokens=settings.max_new_tokens,
+    )
     table = records.read_table(data / "dataset" / "samples.parquet", records.SAMPLE).to_pandas()
-    table = table[table["sample_id"].map(store.__contains__)]
-    held_out = table[table["split"] == "test"]
+    held_out = table[(table["split"] == "test") & table["sample_id"].map(store.__contains__)]
     if mapping.TASKS.keys() & set(tasks):
-        known = select_pairs(table[table["split"] == "train"], mapping.ORACLE_PAIRS, settings)
-        pairs = mapping.Pairs(model, processor, store, known, **limits)
+        seen_before = table[(table["split"] == "train") & table["sample_id"].map(store.__contains__)]
+        known = select(seen_before, mapping.BASE, limit=mapping.ORACLE_PAIRS, seed=settings.seed, paired=True)
+        pairs = mapping.Pairs(answerer, known)
     found: dict[str, dict] = {}
     predictions: list[dict] = []
     for task in tasks:
         if task not in settings.limits:
             raise ValueError(f"task {task!r} came, allowed are {sorted(settings.limits)} of params/eval.yaml")
-        if task in mapping.TASKS:
-            samples = select_pairs(held_out, settings.limits[task], settings)
-        else:
-            samples = select(held_out, task, limit=settings.limits[task], seed=settings.seed)
+        of_mapping = task in mapping.TASKS
+        kind = mapping.BASE if of_mapping else task
+        samples = select(held_out, kind, limit=settings.limits[task], seed=settings.seed, paired=of_mapping)
         if not samples:
             raise ValueError(
                 f"no held-out sample for task {task!r} in {data}/dataset; run `dvc repro`, or leave the task out of "
@@ -94,7 +93,7 @@ def evaluate(checkpoint: Path, data: Path, settings: params.Eval, *, tasks: list
         seen = {"model": [sample["sample_id"] for sample in samples], "blind": blind(samples, seed=settings.seed)}
         scores = {}
         for condition, frames_of in seen.items():
-            if task in mapping.TASKS:
+            if of_mapping:
                 answers = pairs.answer(task, samples, frames_of)
             else:
                 answers = (answerer.rank if task == "qa" else answerer.complete)(samples, frames_of)
@@ -113,10 +112,15 @@ def evaluate(checkpoint: Path, data: Path, settings: params.Eval, *, tasks: list
     return found
 
 
-def select(held_out, task: str, *, limit: int, seed: int) -> list[dict]:
-    """Give at most `limit` samples of a task, drawn by content so that every checkpoint is asked the same."""
+def select(held_out, task: str, *, limit: int, seed: int, paired: bool = False) -> list[dict]:
+    """Give at most `limit` samples of a task, drawn by content so that every checkpoint is asked the same.
+
+    With `paired` only those whose moment was filmed from outside too.
+    """
     name, _, view = task.partition("_") if task.startswith("caption") else (task, "", "ego")
     rows = held_out[(held_out["task"] == name) & (held_out["view"] == view) & (held_out["question_type"] != "cot")]
+    if paired:
+        rows = rows[rows["paired"].str.len() > 0]
     if name == "qa":  # an open answer is right in many words
         rows = rows[[target["kind"] == "choice" for target in rows["target"]]]
     if name == "caption":  # a caption that the grammar cannot read has no slots to score
@@ -125,11 +129,6 @@ def select(held_out, task: str, *, limit: int, seed: int) -> list[dict]:
         rows = rows[rows["answer"].map(parse_narration).notna()]
     order = rows["sample_id"].map(lambda sample_id: records.content_id(seed, sample_id)).sort_values().index
     return rows.loc[order].head(limit).to_dict("records")
-
-
-def select_pairs(rows, limit: int, settings: params.Eval) -> list[dict]:
-    """Give at most `limit` ego captions whose moment was also filmed from outside."""
-    return select(rows[rows["paired"].str.len() > 0], "caption_ego", limit=limit, seed=settings.seed)
 
 
 def blind(samples: list[dict], *, seed: int) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from components import params, tracking
-from components.params import Comparison
+from components.params.comparison import Comparison, recipe_of
 from components.train import plan
 from flows import tasks
 from flows.tasks import Job
@@ -60,7 +60,7 @@ def write_recipes(comparison: Comparison, folder: Path, *, seeds: int, arms: Seq
         for arm in wanted:
             run = Run(arm, seed, folder / f"{file_name(arm)}-{seed}.yaml")
             with run.recipe.open("w") as file:
-                YAML().dump(params.recipe_of(comparison, base, arm, seed), file)
+                YAML().dump(recipe_of(comparison, base, arm, seed), file)
             params.load(run.recipe, params.Recipe)
             runs.append(run)
     return runs

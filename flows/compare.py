@@ -20,7 +20,7 @@ from prefect.logging import get_run_logger
 
 from components import params, tracking
 from components.evaluation import comparing
-from components.params import Comparison
+from components.params.comparison import Comparison
 from components.report import comparison as page
 from components.train import launch
 from flows import arms, compare_summary, data, evaluate, summary, tasks, train

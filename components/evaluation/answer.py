@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -27,8 +27,6 @@ class Answerer:
         guidance: put F(x) beside x for ego samples, as the checkpoint's stage did.
         batch: samples at once.
         max_new_tokens: longest completion.
-        grids: frames [frames, 3, H, W] to the feature grids [N, D, H, W] that are shown as the sample's view; None
-            takes the tower of that view.
     """
 
     def __init__(
@@ -40,9 +38,7 @@ class Answerer:
         guidance: bool,
         batch: int,
         max_new_tokens: int,
-        grids: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ):
-        self.grids = grids
         self.model, self.processor, self.store = model.eval(), processor, store
         self.guidance, self.batch, self.max_new_tokens = guidance, batch, max_new_tokens
         self._shown: dict[tuple[str, str], Context] = {}  # (view, sample id)
@@ -125,11 +121,7 @@ class Answerer:
         tokens = self._tokens([context(visual) for visual in visuals])
         padded = self.processor.tokenizer.pad({"input_ids": tokens}, padding_side="right", return_tensors="pt")
         frames = np.concatenate([frames for _, frames in contexts])
-        if self.grids is None:
-            embeds, _ = self.model.model.embed(padded["input_ids"], normalise(frames))
-        else:
-            [view] = {view for view, _ in contexts}
-            embeds, _ = self.model.model.embed(padded["input_ids"], grids={view: self.grids(normalise(frames))})
+        embeds, _ = self.model.model.embed(padded["input_ids"], normalise(frames))
         return [row[: len(ids)].clone() for row, ids in zip(embeds, tokens, strict=True)]
 
     def _tokens(self, texts: list[str]) -> list[list[int]]:

@@ -13,6 +13,7 @@ x to y on training moments (oracle), and for captions the true y.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import partial
 from types import SimpleNamespace
 
@@ -21,12 +22,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from components.data.frames import FrameStore
 from components.evaluation.answer import CONTEXTS_AT_ONCE, Answerer, Sample
 from components.evaluation.score import Scores, caption, caption_chance
 from components.models.modeling import EgoflowForConditionalGeneration
-from components.models.processing import EgoflowProcessor, normalise
+from components.models.processing import normalise
 
+BASE = "caption_ego"  # whose samples are shown
 ORACLE_PAIRS = 512  # training moments under the ridge regression, four for each of the miniature's dimensions
 _STRENGTHS = 10.0 ** np.arange(-6, 1)  # of the ridge, as shares of the greatest squared singular value
 
@@ -49,30 +50,22 @@ TASKS: dict[str, tuple[Callable, Callable]] = {
 
 
 class Pairs:
-    """A model in evaluation mode and the moments that it knows from both sides.
+    """The model of an answerer, and the moments that it knows from both sides.
 
     Args:
+        answerer: gives model, processor, frames and the lengths of captions.
         known: training samples with both views, for the oracle; at least two where it is asked for.
-        batch, max_new_tokens: of the captions.
     """
 
-    def __init__(
-        self,
-        model: EgoflowForConditionalGeneration,
-        processor: EgoflowProcessor,
-        store: FrameStore,
-        known: list[Sample],
-        *,
-        batch: int,
-        max_new_tokens: int,
-    ):
-        self.backbone, self.store, self.known = model.eval().model, store, known
-        answerer = partial(Answerer, model, processor, guidance=False, batch=batch, max_new_tokens=max_new_tokens)
-        outside = SimpleNamespace(frames=partial(store.frames, stream="paired"))
+    def __init__(self, answerer: Answerer, known: list[Sample]):
+        self.backbone, self.store, self.known = answerer.model.model, answerer.store, known
+        limits = {"batch": answerer.batch, "max_new_tokens": answerer.max_new_tokens}
+        alone = partial(Answerer, processor=answerer.processor, guidance=False, **limits)
+        outside = SimpleNamespace(frames=partial(self.store.frames, stream="paired"))
         self._answerers = {
-            "caption_fx": answerer(store, grids=self._fx),
-            "caption_identity": answerer(store, grids=self._x),
-            "caption_true_exo": answerer(outside),
+            "caption_fx": alone(seeing(answerer.model, self._fx), store=self.store),
+            "caption_identity": alone(seeing(answerer.model, self._x), store=self.store),
+            "caption_true_exo": alone(answerer.model, store=outside),
         }
         self._pooled: dict[tuple[str, str], Tensor] = {}
 
@@ -106,6 +99,19 @@ class Pairs:
 
     def _fx(self, frames_NCHW: Tensor) -> Tensor:
         return self.backbone.mapping_f(self._x(frames_NCHW))
+
+
+def seeing(
+    model: EgoflowForConditionalGeneration, encode: Callable[[Tensor], Tensor]
+) -> EgoflowForConditionalGeneration:
+    """Give a twin of a model, of the same weights, whose every view is seen by `encode`: frames to grids [N, D, H, W].
+
+    The model itself has no such switch, because nothing but this measure would use it.
+    """
+    twin, backbone = copy(model), copy(model.model)
+    backbone.encode = lambda frames_NCHW, view: encode(frames_NCHW)
+    twin._modules = {**model._modules, "model": backbone}  # a shallow copy shares the dict of its modules
+    return twin
 
 
 def nearest(guess: Tensor, truth: Tensor) -> list[int]:

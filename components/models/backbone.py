@@ -108,11 +108,7 @@ class EgoflowModel(EgoflowPreTrainedModel):
         return hidden[:, 1:].transpose(1, 2).unflatten(2, (self.config.vision_grid, -1))
 
     def embed(
-        self,
-        input_ids: Tensor,
-        pixel_values: Tensor | None = None,
-        facts: tuple[Tensor, Tensor] | None = None,
-        grids: dict[str, Tensor] | None = None,
+        self, input_ids: Tensor, pixel_values: Tensor | None = None, facts: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Put visual tokens where the placeholders of `input_ids` [B, L] are.
 
@@ -121,7 +117,6 @@ class EgoflowModel(EgoflowPreTrainedModel):
             pixel_values: frames [frames, 3, H, W] of all steps of all samples, in order.
             facts: instead of frames, for the pre-training of the language model on text: word ids and their weights,
                 both [placeholders, K]; a placeholder's token is the weighted sum of its words' embeddings.
-            grids: instead of frames, the feature grid [N, D, H, W] of each view; it need not come from its own tower.
 
         Returns:
             Embeddings [B, L, W], and the feature grids [N, D, H, W] of the views that came ("ego", "exo", "guide").
@@ -132,18 +127,18 @@ class EgoflowModel(EgoflowPreTrainedModel):
         step_views = {view: input_ids == ids[f"<{view}>"] for view in is_patch}
         for view, marked in step_views.items():  # one patch a step: the patch is the step (processing.layout)
             step_views[view] = torch.where(marked.any(1, keepdim=True), marked, is_patch[view])
-        if pixel_values is None and facts is None and grids is None:
+        if pixel_values is None and facts is None:
             return embeds, {}
         # only the placeholders are worked on, [P, W]: a fifth of the tokens of a text about a window
         is_visual = torch.stack([*step_views.values(), *is_patch.values()]).any(0)
-        visual, grids = embeds.new_zeros(int(is_visual.sum()), embeds.shape[-1]), grids or {}
+        visual, grids = embeds.new_zeros(int(is_visual.sum()), embeds.shape[-1]), {}
         if facts is not None:
             words, weights = facts
             bags = (self.get_input_embeddings()(words) * weights.unsqueeze(-1)).sum(1)
             any_patch = is_patch["ego"] | is_patch["exo"] | is_patch["guide"]
             visual = visual.masked_scatter(any_patch[is_visual].unsqueeze(-1), bags.to(visual.dtype))
         else:
-            grids = grids or self._grids(step_views, pixel_values)
+            grids = self._grids(step_views, pixel_values)
             for view, grid_NDHW in grids.items():
                 for is_token, tokens in self._tokens(view, grid_NDHW, step_views[view], is_patch[view]):
                     visual = visual.masked_scatter(is_token[is_visual].unsqueeze(-1), tokens.to(visual.dtype))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -20,6 +19,7 @@ from components import params
 from components.models.backbone import PARTS, part_of
 from components.models.configuration import EgoflowConfig
 from components.models.modeling import EgoflowForConditionalGeneration
+from components.models.parts import Guide, mapping_of
 from components.models.processing import NUMBERS, SPECIAL_TOKENS, EgoflowImageProcessor, EgoflowProcessor
 
 
@@ -124,16 +124,13 @@ def load(folder: Path) -> EgoflowForConditionalGeneration:
     )
 
 
-def assemble(
-    config: EgoflowConfig, parents: dict[str, Path], *, seed: int, fresh: Collection[str] = ()
-) -> EgoflowForConditionalGeneration:
+def assemble(config: EgoflowConfig, parents: dict[str, Path], *, seed: int) -> EgoflowForConditionalGeneration:
     """Make a model whose parts come from the checkpoints of earlier stages; parts without a parent start fresh.
 
     Args:
         parents: part of the model (see backbone.PARTS), or "all", to the folder that gives it. A named part wins over
             "all".
         seed: of the fresh parts.
-        fresh: parts that start fresh whatever the parents have.
 
     Raises:
         ValueError: a name that is no part, or a checkpoint that lacks parameters of its part.
@@ -147,7 +144,7 @@ def assemble(
     own = model.state_dict()
     for part, prefixes in PARTS.items():
         folder = parents.get(part, parents.get("all"))
-        if folder is None or part in fresh:
+        if folder is None:
             continue
         with safe_open(folder / "model.safetensors", "pt") as file:
             theirs = {name: file.get_tensor(name) for name in file.keys() if name.startswith(prefixes)}  # noqa: SIM118
@@ -158,6 +155,21 @@ def assemble(
             )
         model.load_state_dict(theirs, strict=False)
     return model
+
+
+def renew_mapping(model: EgoflowForConditionalGeneration, processor: EgoflowProcessor, kind: str, *, seed: int) -> None:
+    """Put fresh F and G into a model in the place of its own, and say so in its configuration and its processor's.
+
+    Args:
+        kind: see `parts.mapping_of`.
+        seed: of their weights.
+    """
+    torch.manual_seed(seed)
+    vision, text, blocks = model.config.vision_config, model.config.text_config, model.config.mapping_blocks
+    model.model.mapping_f = Guide(mapping_of(kind, vision.hidden_size, blocks), text.hidden_size)
+    model.model.mapping_g = mapping_of(kind, vision.hidden_size, blocks)
+    model.config.mapping = kind
+    processor.layout_config |= {"mapping": kind}
 
 
 @torch.no_grad()

@@ -9,22 +9,18 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from components.params.comparison import Arm, Comparison, Frontier, recipe_of
 from components.params.data import Clips, Data, EgoRe, Frames, Funnel, Llm, LlmBudget, Sources, World
 from components.params.evaluation import Eval, Gate, Task
 from components.params.recipe import Egoflow, Grpo, Lora, Model, Qwen, Recipe, Stage, Watch
 from components.params.strict import Strict
 
 __all__ = [
-    "Arm",
     "Clips",
-    "Comparison",
     "Data",
     "EgoRe",
     "Egoflow",
     "Eval",
     "Frames",
-    "Frontier",
     "Funnel",
     "Gate",
     "Grpo",
@@ -41,7 +37,6 @@ __all__ = [
     "World",
     "find_recipe",
     "load",
-    "recipe_of",
 ]
 
 RECIPES = Path("params/recipes")

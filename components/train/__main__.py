@@ -104,10 +104,9 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     output = options.output
     output.mkdir(parents=True, exist_ok=True)
     processor = build.load_processor(parents) if parents else stages.fresh_processor(recipe.model, data_params)
-    fresh = ("mapping_f", "mapping_g") if stage.mapping else ()
+    model = build.assemble(build.config_of(processor), parents, seed=stage.seed)
     if stage.mapping:
-        processor.layout_config |= {"mapping": stage.mapping}
-    model = build.assemble(build.config_of(processor), parents, seed=stage.seed, fresh=fresh)
+        build.renew_mapping(model, processor, stage.mapping, seed=stage.seed)
     checkpoints.prepare(model, stage.train, stage.lora)
     resume = checkpoints.last_resumable(output / "trainer")
     log = None

@@ -17,9 +17,13 @@ class GradientNorms(TrainerCallback):
     DeepSpeed takes a gradient away as soon as it is there, so each parameter tells its own on the way. With several
     micro-batches in a step it is the root of the sum of their squares. Must stand before the callback that takes the
     log. Heads of a pretext task count as "pretext".
+
+    Args:
+        parts: of the architecture, as `backbone.part_of` takes them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, parts: dict[str, tuple[str, ...]]):
+        self._parts = parts
         self._squares: dict[str, Tensor] = {}
         self._wanted = False
 
@@ -28,7 +32,7 @@ class GradientNorms(TrainerCallback):
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
                 name = name.removeprefix("module.")  # DeepSpeed's engine wraps the model
-                part = "pretext" if name.startswith("pretext.") else part_of(name)
+                part = "pretext" if name.startswith("pretext.") else part_of(name, self._parts)
                 parameter.register_hook(partial(self._add, part))
 
     def on_step_begin(self, args, state, control, **kwargs) -> None:

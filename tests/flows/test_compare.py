@@ -8,7 +8,7 @@ import pytest
 from prefect.logging import disable_run_logger
 
 from components import records, tracking
-from components.params import Comparison
+from components.params.comparison import Comparison
 from components.tracking.runs import client
 from components.train import launch
 from flows import arms, compare, data

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.evaluation.answer import Answerer
-from components.evaluation.mapping import TASKS, Pairs, nearest, ridge
-from components.models.processing import layout, normalise
+from components.evaluation.mapping import TASKS, Pairs, nearest, ridge, seeing
+from components.models.processing import normalise
 
 
 class Frames:
@@ -27,7 +27,7 @@ def samples() -> list[dict]:
 @pytest.fixture
 def pairs(model, processor):
     known = [{"sample_id": str(n)} for n in range(20, 40)]
-    return Pairs(model, processor, Frames(), known, batch=4, max_new_tokens=4)
+    return Pairs(Answerer(model, processor, Frames(), guidance=True, batch=4, max_new_tokens=4), known)
 
 
 def ids_of(samples: list[dict]) -> list[str]:
@@ -73,19 +73,23 @@ def test_captions_of_the_true_exo_are_those_of_the_exo_branch(pairs, model, proc
     assert pairs.answer("caption_true_exo", samples, ids_of(samples)) == branch.complete(exo, ids_of(samples))
 
 
-@pytest.mark.parametrize(("task", "mapped"), [("caption_fx", True), ("caption_identity", False)])
-def test_captions_of_f_stand_where_y_stood(pairs, model, processor, samples, task, mapped):
+@pytest.mark.parametrize("task", ["caption_fx", "caption_identity"])
+@torch.no_grad()
+def test_captions_of_f_stand_where_y_stood(pairs, model, processor, samples, task, monkeypatch):
+    said = pairs.answer(task, samples[3:4], ["3"])
+    grid = model.model.encode(normalise(Frames().frames("3")), "ego")
+    grid = model.model.mapping_f(grid) if task == "caption_fx" else grid
+    monkeypatch.setattr(model.model, "encode", lambda frames, view: grid)
+    branch = Answerer(model, processor, Frames(), guidance=False, batch=4, max_new_tokens=4)
+    assert said == branch.complete([{**samples[3], "view": "exo"}], ["3"])
+
+
+def test_a_twin_sees_otherwise_and_the_model_stays(model):
+    twin = seeing(model, lambda frames: torch.zeros(2, 32, 8, 8))
     frames = normalise(Frames().frames("3"))
-    with torch.no_grad():
-        grid = model.model.encode(frames, "ego")
-        grid = model.model.mapping_f(grid) if mapped else grid
-        text = f"<bos>{layout(model.config, 'exo', 4)}<user>what does C do?<assistant>"
-        ids = processor.tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
-        embeds, seen = model.model.embed(ids, grids={"exo": grid})
-        said = model.generate(inputs_embeds=embeds, max_new_tokens=4, do_sample=False)
-    assert list(seen) == ["exo"]
-    expected = processor.tokenizer.batch_decode(said, skip_special_tokens=True)
-    assert pairs.answer(task, samples[3:4], ["3"]) == expected
+    assert twin.model.encode(frames, "exo").abs().sum() == 0
+    assert model.model.encode(frames, "exo").abs().sum() > 0
+    assert twin.model.language_model is model.model.language_model
 
 
 @settings(max_examples=10, deadline=None)

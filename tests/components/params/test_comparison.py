@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from components import params
-from components.params import Comparison, Recipe, load, recipe_of
+from components.params import Recipe, load
+from components.params.comparison import Comparison, recipe_of
 
 ROOT = Path(__file__).parents[3]
 BASE = YAML(typ="safe").load((ROOT / "params/recipes/miniature.yaml").read_text())

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from components.models.backbone import PARTS
 from components.train.gradients import GradientNorms
 
 
@@ -32,7 +33,7 @@ def backward(model: Model) -> dict[str, float]:
 @pytest.fixture
 def listening() -> tuple[Model, GradientNorms]:
     torch.manual_seed(0)
-    model, norms = Model(), GradientNorms()
+    model, norms = Model(), GradientNorms(PARTS)
     norms.on_train_begin(None, None, None, model=model)
     return model, norms
 
