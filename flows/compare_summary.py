@@ -32,7 +32,8 @@ def show_plan(comparison: str, found: Sequence[Planned], *, stale: Sequence[str]
     console.print(_table(f"{comparison}, nothing was run", columns, rows))
     known = [one.seconds for one in found if one.seconds is not None]
     missing = f"; of {len(found) - len(known)} runs the time is not known" if len(known) < len(found) else ""
-    console.print(f"{len(found)} runs, about {sum(known) / 60:.0f} min of training and measuring{missing}")
+    minutes = f"about {sum(known) / 60:.0f} min, without the start of processes and what was never measured before"
+    console.print(f"{len(found)} runs, {minutes}{missing}")
     if stale:
         console.print(f"The data is stale ({', '.join(stale)}): it comes first, and nothing that reads it is reused.")
 
