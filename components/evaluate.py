@@ -13,6 +13,7 @@ import json
 import logging
 import os
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -27,14 +28,15 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--params", type=Path, default=Path("params/eval.yaml"))
-    parser.add_argument("--tasks", nargs="+", default=None, help="tasks to measure (default: all of params/eval.yaml)")
+    parser.add_argument("--tasks", nargs="+", default=None, help="default: of params/eval.yaml all but the mapping's")
     parser.add_argument("--background", action="store_true", help="let everything else on this machine go first")
     options = parser.parse_args()
     if options.background:
         step_back()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings = params.load(options.params, params.Eval)
-    evaluate(options.checkpoint, options.data, settings, tasks=options.tasks or list(settings.limits))
+    usual = [task for task in settings.limits if task in get_args(params.Task)]
+    evaluate(options.checkpoint, options.data, settings, tasks=options.tasks or usual)
 
 
 def step_back() -> None:
@@ -52,6 +54,7 @@ def evaluate(checkpoint: Path, data: Path, settings: params.Eval, *, tasks: list
         "<task>/<metric>" to value, lo, hi, blind, chance, n, difference_lo (of value - blind) and learned.
     """
     from components.data.frames import FrameStore
+    from components.evaluation import mapping
     from components.evaluation.answer import Answerer
     from components.evaluation.score import TASKS
     from components.models import build
@@ -69,22 +72,31 @@ def evaluate(checkpoint: Path, data: Path, settings: params.Eval, *, tasks: list
     )
     table = records.read_table(data / "dataset" / "samples.parquet", records.SAMPLE).to_pandas()
     held_out = table[(table["split"] == "test") & table["sample_id"].map(store.__contains__)]
+    if mapping.TASKS.keys() & set(tasks):
+        seen_before = table[(table["split"] == "train") & table["sample_id"].map(store.__contains__)]
+        known = select(seen_before, mapping.BASE, limit=mapping.ORACLE_PAIRS, seed=settings.seed, paired=True)
+        pairs = mapping.Pairs(answerer, known)
     found: dict[str, dict] = {}
     predictions: list[dict] = []
     for task in tasks:
         if task not in settings.limits:
             raise ValueError(f"task {task!r} came, allowed are {sorted(settings.limits)} of params/eval.yaml")
-        samples = select(held_out, task, limit=settings.limits[task], seed=settings.seed)
+        of_mapping = task in mapping.TASKS
+        kind = mapping.BASE if of_mapping else task
+        samples = select(held_out, kind, limit=settings.limits[task], seed=settings.seed, paired=of_mapping)
         if not samples:
             raise ValueError(
                 f"no held-out sample for task {task!r} in {data}/dataset; run `dvc repro`, or leave the task out of "
                 "params/eval.yaml"
             )
-        score, chance = TASKS[task]
+        score, chance = (TASKS | mapping.TASKS)[task]
         seen = {"model": [sample["sample_id"] for sample in samples], "blind": blind(samples, seed=settings.seed)}
         scores = {}
         for condition, frames_of in seen.items():
-            answers = (answerer.rank if task == "qa" else answerer.complete)(samples, frames_of)
+            if of_mapping:
+                answers = pairs.answer(task, samples, frames_of)
+            else:
+                answers = (answerer.rank if task == "qa" else answerer.complete)(samples, frames_of)
             scores[condition] = score(samples, answers)
             predictions += _rows(samples, answers, scores[condition], task, condition)
         found |= _estimates(task, samples, scores, chance(samples), settings)
@@ -100,10 +112,15 @@ def evaluate(checkpoint: Path, data: Path, settings: params.Eval, *, tasks: list
     return found
 
 
-def select(held_out, task: str, *, limit: int, seed: int) -> list[dict]:
-    """Give at most `limit` samples of a task, drawn by content so that every checkpoint is asked the same."""
+def select(held_out, task: str, *, limit: int, seed: int, paired: bool = False) -> list[dict]:
+    """Give at most `limit` samples of a task, drawn by content so that every checkpoint is asked the same.
+
+    With `paired` only those whose moment was filmed from outside too.
+    """
     name, _, view = task.partition("_") if task.startswith("caption") else (task, "", "ego")
     rows = held_out[(held_out["task"] == name) & (held_out["view"] == view) & (held_out["question_type"] != "cot")]
+    if paired:
+        rows = rows[rows["paired"].str.len() > 0]
     if name == "qa":  # an open answer is right in many words
         rows = rows[[target["kind"] == "choice" for target in rows["target"]]]
     if name == "caption":  # a caption that the grammar cannot read has no slots to score

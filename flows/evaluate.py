@@ -62,6 +62,7 @@ def evaluate_stage(job: Job, outcome: Outcome, pipeline_run_id: str, stop: Stop,
         measure(job, outcome.checkpoint, stop, named=_named(job, outcome), threads=threads)
         tracking.log_evaluation(outcome.run_id, folder / "metrics.json")
         tracking.log_artifacts(outcome.run_id, folder / "predictions.parquet", "evaluation")
+        (folder / "seconds.txt").write_text(f"{time.monotonic() - started_s:.1f}\n")
         mark.write_text(key)  # last: whatever broke before is done again
         logger.info("%s measured in %.0f s", outcome.name, time.monotonic() - started_s)
     return tasks.shown(replace(outcome, measured_s=time.monotonic() - started_s), pipeline_run_id)

@@ -19,6 +19,7 @@ from components import params
 from components.models.backbone import PARTS, part_of
 from components.models.configuration import EgoflowConfig
 from components.models.modeling import EgoflowForConditionalGeneration
+from components.models.parts import Guide, mapping_of
 from components.models.processing import NUMBERS, SPECIAL_TOKENS, EgoflowImageProcessor, EgoflowProcessor
 
 
@@ -154,6 +155,21 @@ def assemble(config: EgoflowConfig, parents: dict[str, Path], *, seed: int) -> E
             )
         model.load_state_dict(theirs, strict=False)
     return model
+
+
+def renew_mapping(model: EgoflowForConditionalGeneration, processor: EgoflowProcessor, kind: str, *, seed: int) -> None:
+    """Put fresh F and G into a model in the place of its own, and say so in its configuration and its processor's.
+
+    Args:
+        kind: see `parts.mapping_of`.
+        seed: of their weights.
+    """
+    torch.manual_seed(seed)
+    vision, text, blocks = model.config.vision_config, model.config.text_config, model.config.mapping_blocks
+    model.model.mapping_f = Guide(mapping_of(kind, vision.hidden_size, blocks), text.hidden_size)
+    model.model.mapping_g = mapping_of(kind, vision.hidden_size, blocks)
+    model.config.mapping = kind
+    processor.layout_config |= {"mapping": kind}
 
 
 @torch.no_grad()

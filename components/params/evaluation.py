@@ -10,6 +10,11 @@ from components.params.strict import Strict
 
 Task = Literal["caption_ego", "caption_exo", "qa", "ground_spatial", "ground_temporal"]
 
+# of Exo2Ego's mapping F (components/evaluation/mapping.py); measured where a recipe asks for them
+MappingTask = Literal[
+    "retrieval_fx", "retrieval_identity", "retrieval_oracle", "caption_fx", "caption_identity", "caption_true_exo"
+]
+
 
 class Gate(Strict):
     """When a new model version takes the alias `champion` (components/promotion.py)."""
@@ -26,5 +31,7 @@ class Eval(Strict):
     bootstrap_resamples: int = Field(gt=0, description="draws of takes under each 95 % interval")
     batch: int = Field(gt=0, description="samples generated at once")
     max_new_tokens: int = Field(gt=0, description="longest answer, tokens")
-    limits: dict[Task, int] = Field(description="task -> most held-out samples; a task not named is not measured")
+    limits: dict[Task | MappingTask, int] = Field(
+        description="task -> most held-out samples; a task not named is not measured"
+    )
     gate: Gate

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from components.params.evaluation import Task
+from components.params.evaluation import MappingTask, Task
 from components.params.strict import Strict
 
 
@@ -126,6 +126,9 @@ class Stage(Strict):
     losses: dict[str, float] = Field(
         default_factory=lambda: {"vtg": 1.0}, description="loss -> weight: vtg, words of train/losses.py"
     )
+    mapping: Literal["resnet", "fc"] | None = Field(
+        default=None, description="begin here with fresh F and G of this kind; null: those of the parents"
+    )
     guidance: bool = Field(default=False, description="put F(x) beside x in front of the language model")
     mixture: dict[str, float] = Field(
         default_factory=dict, description="`corpus/task/view` -> share of the stage's samples"
@@ -152,10 +155,10 @@ class Stage(Strict):
     threads: int = Field(default=2, ge=1, description="threads of each rank")
     zero: Literal[0, 1, 2, 3] = Field(default=2, description="DeepSpeed ZeRO stage")
     timeout_minutes: float = Field(default=60, gt=0)
-    evaluate: tuple[Task, ...] = Field(
+    evaluate: tuple[Task | MappingTask, ...] = Field(
         default=get_args(Task), description="what the checkpoint is measured in; all by default, [] for nothing"
     )
-    seed: int = 0
+    seed: int = Field(default=0, description="of the order of samples, fresh parts, dropout and sampled completions")
 
     @model_validator(mode="after")
     def _one_length(self) -> Stage:

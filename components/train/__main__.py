@@ -105,6 +105,8 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     output.mkdir(parents=True, exist_ok=True)
     processor = build.load_processor(parents) if parents else stages.fresh_processor(recipe.model, data_params)
     model = build.assemble(build.config_of(processor), parents, seed=stage.seed)
+    if stage.mapping:
+        build.renew_mapping(model, processor, stage.mapping, seed=stage.seed)
     checkpoints.prepare(model, stage.train, stage.lora)
     resume = checkpoints.last_resumable(output / "trainer")
     log = None

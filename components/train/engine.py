@@ -10,10 +10,11 @@ from torch.utils.data import Dataset
 from transformers import Trainer
 
 from components import params
+from components.models import published
 from components.models.processing import EgoflowProcessor
 from components.rewards import ACCURACY
 from components.tracking import MetricLog
-from components.train import stages, trainer, watch
+from components.train import gradients, stages, trainer, watch
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def make(
         output: checkpoint folder; the trainer's own files go into `trainer` below it.
         log: takes the curves; None on all ranks but the first.
     """
-    callbacks = [trainer.LogToTracking(log)] if log else []
+    callbacks = [gradients.GradientNorms(published.parts_of(model.config)), trainer.LogToTracking(log)] if log else []
     if stage.algorithm == "grpo":
         return _grpo(stage, data, model, processor, parents["all"], folder, output, log, callbacks)
     wrapped, dataset, collate, losses, more = stages.ALGORITHMS[stage.algorithm](

@@ -62,12 +62,13 @@ GUIDANCE: dict[str, Callable[[dict[str, Tensor]], Tensor]] = {
 
 
 @torch.no_grad()
-def retrieval(grids: dict[str, Tensor]) -> float:
+def retrieval(grids: dict[str, Tensor], guess: str = "fx") -> float:
     """Centred retrieval F(x) -> y inside a batch: the share of steps whose own y is the nearest by cosine.
 
-    Means over the batch are taken out first, or every feature would look like every other. Chance is 1 / N.
+    Means over the batch are taken out first, or every feature would look like every other. Chance is 1 / N. With "x"
+    as `guess` it is what F has to beat: the identity.
     """
-    fx, y = (grids[name].mean((2, 3)) for name in ("fx", "y"))
-    fx, y = (functional.normalize(side - side.mean(0), dim=1) for side in (fx, y))
-    nearest = (fx @ y.T).argmax(1)
+    guessed, y = (grids[name].mean((2, 3)) for name in (guess, "y"))
+    guessed, y = (functional.normalize(side - side.mean(0), dim=1) for side in (guessed, y))
+    nearest = (guessed @ y.T).argmax(1)
     return (nearest == torch.arange(len(nearest), device=nearest.device)).float().mean().item()

@@ -28,7 +28,7 @@ def losses(weights: dict[str, float]) -> Callable[[nn.Module, dict[str, Tensor]]
             parts |= {name: GUIDANCE[name](output.grids) for name in weights if name != "vtg"}
         total = sum(weight * parts[name] for name, weight in weights.items())
         if output.grids is not None:
-            parts["retrieval"] = retrieval(output.grids)
+            parts |= {"retrieval": retrieval(output.grids), "retrieval_identity": retrieval(output.grids, "x")}
         return {"total": total, **parts}
 
     return compute

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from components.metrics import bootstrap, box_iou, difference, temporal_iou, wilson
+from components.metrics import bootstrap, box_iou, crossed, difference, temporal_iou, wilson
 
 seconds = st.floats(0, 1000, allow_nan=False, width=32)
 percents = st.integers(0, 100)
@@ -151,6 +151,68 @@ def test_difference_of_equal_scores_is_not_above_zero():
 def test_difference_needs_pairs():
     with pytest.raises(ValueError, match="pairs"):
         difference(np.ones(3), np.ones(2), np.arange(3), seed=0)
+
+
+def noisy(seeds: int, *, between: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Scores [seeds, 120] on 12 takes: a take has its own level, a seed another, `between` apart."""
+    rng = np.random.default_rng(seed)
+    takes = np.repeat(np.arange(12), 10)
+    level = rng.normal(0, 0.1, 12)[takes] + rng.normal(0, between, (seeds, 1))
+    return 0.5 + level + rng.normal(0, 0.05, (seeds, 120)), takes
+
+
+def test_crossed_of_one_seed_is_the_bootstrap_over_takes():
+    scores, takes = noisy(1, between=0.0)
+    one, whole = crossed([(scores, takes)], seed=0), bootstrap(scores[0], takes, seed=1)
+    assert one.value == pytest.approx(whole.value)
+    assert (one.lo, one.hi) == (pytest.approx(whole.lo, abs=0.01), pytest.approx(whole.hi, abs=0.01))
+
+
+def test_seeds_that_disagree_widen_the_interval():
+    def width(between: float) -> float:
+        estimate = crossed([noisy(3, between=between)], seed=0)
+        return estimate.hi - estimate.lo
+
+    assert width(0.3) > 2 * width(0.0)
+
+
+def test_crossed_holds_the_truth_as_often_as_it_says():
+    """Many seeds, for with three the interval is known to be too narrow."""
+    truth = 0.5
+    held = [
+        (estimate := crossed([noisy(10, between=0.1, seed=draw)], seed=0, resamples=200)).lo <= truth <= estimate.hi
+        for draw in range(60)
+    ]
+    assert 0.8 <= np.mean(held) <= 1.0
+
+
+def test_an_average_weighs_its_parts_alike_and_draws_their_takes_together():
+    scores, takes = noisy(3, between=0.1)
+    against = 1 - scores  # what one part wins in a take or a seed, the other loses
+    both = crossed([(scores, takes), (against, takes)], seed=0)
+    assert (both.value, both.lo, both.hi) == (pytest.approx(0.5), pytest.approx(0.5), pytest.approx(0.5))
+    few = crossed([(np.ones((2, 1)), np.array([7])), (np.zeros((2, 30)), np.arange(30))], seed=0)
+    assert few.value == 0.5 and few.n == 62
+
+
+def test_crossed_of_one_take_knows_no_spread():
+    estimate = crossed([(np.array([[0.0, 1.0]]), np.array([4, 4]))], seed=0)
+    assert (estimate.value, estimate.lo, estimate.hi) == (0.5, -np.inf, np.inf)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [],
+        [(np.ones(3), np.arange(3))],
+        [(np.ones((2, 3)), np.arange(2))],
+        [(np.ones((2, 3)), np.arange(3)), (np.ones((1, 3)), np.arange(3))],
+        [(np.array([[np.nan]]), np.arange(1))],
+    ],
+)
+def test_crossed_needs_whole_tables(parts):
+    with pytest.raises(ValueError, match=r"crossed got scores .*allowed are finite scores \[seeds, samples\]"):
+        crossed(parts, seed=0)
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1))

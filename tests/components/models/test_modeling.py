@@ -151,6 +151,22 @@ def test_assemble_takes_each_part_from_its_parent(processor, tmp_path):
         assert torch.equal(value, (two if part_of(name) == "exo_encoder" else one)[name])
 
 
+def test_a_renewed_mapping_is_another_kind_and_all_else_stays(processor, tmp_path):
+    model, told = (
+        build.assemble(build.config_of(processor), {}, seed=1),
+        build.processor_for(build.config_of(processor), processor.tokenizer),
+    )
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    build.renew_mapping(model, told, "fc", seed=2)
+    model.save_pretrained(tmp_path)
+    told.save_pretrained(tmp_path)
+    after = build.load(tmp_path)
+    assert {type(part).__name__ for part in (after.model.mapping_f.mapping, after.model.mapping_g)} == {"PatchMapping"}
+    for name, value in after.state_dict().items():
+        assert part_of(name).startswith("mapping") or torch.equal(value, before[name])
+    assert build.config_of(told).mapping == build.config_of(build.load_processor({"all": tmp_path})).mapping == "fc"
+
+
 def test_unknown_part_is_named(processor):
     with pytest.raises(ValueError, match="parents name .'eyes'"):
         build.assemble(build.config_of(processor), {"eyes": "x"}, seed=0)

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.metrics import box_iou, temporal_iou
@@ -163,6 +163,25 @@ def test_a_closer_interval_earns_more(off_s, less_s):
 def test_citing_earns_at_most_one_and_less_the_more_is_cited_beyond_three(pred, salient):
     reward, beyond = cite(pred, salient), max(0, len(pred) - MOST_CITED)
     assert -0.1 * beyond - 1e-9 <= reward <= 1.0 - 0.1 * beyond + 1e-9
+
+
+def most_pairs(pred: list[int], salient: list[int]) -> int:
+    """Count the most pairs of a cited and a salient frame at most one apart, none used twice, by trying all."""
+    if not pred:
+        return 0
+    first, *others = pred
+    tried = [most_pairs(others, [s for s in salient if s != mine]) + 1 for mine in salient if abs(mine - first) <= 1]
+    return max([*tried, most_pairs(others, salient)])
+
+
+@settings(deadline=None)
+@given(st.sets(st.integers(0, 9), min_size=1, max_size=6), st.sets(st.integers(0, 9), min_size=1, max_size=6))
+def test_citing_earns_the_f1_of_the_specification(pred, salient):
+    """F1 of cited and key frames, one off allowed, three key frames enough; less 0.1 a frame beyond three."""
+    hits = most_pairs(sorted(pred), sorted(salient))
+    precision, recall = hits / len(pred), min(1.0, hits / min(3, len(salient)))
+    f1 = 2 * precision * recall / (precision + recall) if hits else 0.0
+    assert cite(pred, salient) == pytest.approx(f1 - 0.1 * max(0, len(pred) - 3))
 
 
 @given(frames)

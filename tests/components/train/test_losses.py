@@ -63,6 +63,11 @@ def test_retrieval_is_one_for_the_truth_and_falls_to_chance():
     assert retrieval({"fx": y.roll(1, 0), "y": y}) == 0
 
 
+def test_retrieval_by_x_is_that_of_the_identity():
+    x, y = grid(3), grid(4)
+    assert retrieval({"x": x, "fx": y, "y": y}, "x") == retrieval({"fx": x, "y": y}) < 1
+
+
 def test_unknown_loss_is_named():
     with pytest.raises(ValueError, match="'hinge'"):
         supervised.losses({"vtg": 1.0, "hinge": 1.0})

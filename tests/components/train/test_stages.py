@@ -37,7 +37,8 @@ FREEZE = {
 ADAPTED = {"stage3"}  # the language model moves by adapters, so in its projections only
 CURVES = {
     "base_encoder": {"loss/total", "loss/captions", "loss/phrases", "loss/regions"},
-    "stage2": {"loss/total", "loss/vtg", "loss/ccl", "loss/kl"},
+    "stage2": {"loss/total", "loss/vtg", "loss/ccl", "loss/kl", "loss/retrieval", "loss/retrieval_identity"}
+    | {"grad_norm/ego_encoder", "grad_norm/ego_connector", "grad_norm/mapping_f", "grad_norm/mapping_g"},
     "grpo": {f"rewards/{name}/{moment}" for name in ("format", "box_iou") for moment in ("mean", "std")}
     | {"reward", "reward_std", "frac_reward_zero_std", "kl", "completions/mean_length", "completions/clipped_ratio"},
 }

@@ -1,0 +1,145 @@
+"""Arms of a comparison against one of them: means over seeds, and differences paired by seed and sample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from components import records
+from components.metrics import Estimate, crossed
+
+Place = tuple[str, str, str]  # stage, task, metric
+Scores = dict[str, pd.DataFrame]  # stage -> score of each sample: columns task, metric, sample_id, take_id, score
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measure of one arm.
+
+    Args:
+        seeds: repetitions that are finished.
+        by_seed: the measure in each of them.
+        value: mean over them; its interval holds other seeds and other takes.
+        difference: to the arm that is compared with, over the seeds that both have; None for that arm itself.
+        published: the paper's difference, points; None where it prints none.
+        verdict: what became of its sign (`verdict`), "" where there is nothing to say.
+    """
+
+    arm: str
+    measure: str
+    seeds: tuple[int, ...]
+    by_seed: tuple[float, ...]
+    value: Estimate
+    difference: Estimate | None
+    published: float | None
+    verdict: str
+
+
+def read_scores(predictions: Path) -> pd.DataFrame:
+    """Read what a checkpoint scored with its own frames from `evaluation/predictions.parquet`."""
+    table = records.read_table(predictions, records.PREDICTION).to_pandas()
+    table = table[(table["condition"] == "model") & table["score"].notna()]
+    return table.rename(columns={"score_name": "metric"})[["task", "metric", "sample_id", "take_id", "score"]]
+
+
+def compare(
+    found: Mapping[tuple[str, int], Scores],
+    places: Mapping[str, Mapping[str, Sequence[Place]]],
+    *,
+    against: str,
+    published: Mapping[str, Mapping[str, float]],
+    seed: int,
+    resamples: int,
+) -> list[Row]:
+    """Give a row for every measure of every arm that has a finished seed.
+
+    Args:
+        found: (arm, seed) -> scores.
+        places: arm -> measure -> what it is the mean of.
+        against: arm that the others are compared with.
+        published: arm -> measure -> difference that the paper prints, points.
+        seed, resamples: of the bootstrap.
+
+    Raises:
+        ValueError: a measure was not scored, or two arms were asked different samples.
+    """
+    rows = []
+    for arm, measures in places.items():
+        seeds = tuple(sorted(number for name, number in found if name == arm))
+        common = tuple(number for number in seeds if (against, number) in found)
+        for measure, parts in measures.items() if seeds else ():
+            tables = [_table(found, arm, seeds, place) for place in parts]
+            by_seed = np.mean([table.to_numpy().mean(1) for table in tables], axis=0)
+            value = crossed([_part(table) for table in tables], seed=seed, resamples=resamples)
+            difference = None
+            if arm != against and common:
+                pairs = zip(parts, places[against][measure], strict=True)
+                paired = [
+                    _part(_paired(_table(found, arm, common, mine), _table(found, against, common, theirs), mine))
+                    for mine, theirs in pairs
+                ]
+                difference = crossed(paired, seed=seed, resamples=resamples)
+            sign = published.get(arm, {}).get(measure)
+            told = verdict(difference, sign) if difference and sign else ""
+            rows.append(Row(arm, measure, seeds, tuple(by_seed.tolist()), value, difference, sign, told))
+    return rows
+
+
+def verdict(difference: Estimate, published: float) -> str:
+    """Say whether the sign of a published difference holds: beyond the 95 % interval, or only in the mean.
+
+    >>> verdict(Estimate(-0.02, -0.05, 0.01, 100), -4.2)
+    'same sign, within noise'
+    """
+    if not math.isfinite(difference.lo):
+        return "not known from one take"
+    toward = math.copysign(1.0, published)
+    nearer, further = sorted((toward * difference.lo, toward * difference.hi))
+    if nearer > 0:
+        return "holds"
+    if further < 0:
+        return "contradicted"
+    return "same sign, within noise" if toward * difference.value > 0 else "other sign, within noise"
+
+
+def dominated(points: Mapping[str, tuple[float, float]]) -> dict[str, list[str]]:
+    """Give for each point (x, y) the others that are at least as good in both and better in one: more is better.
+
+    >>> dominated({"a": (1.0, 1.0), "b": (2.0, 1.0), "c": (0.0, 3.0)})
+    {'a': ['b'], 'b': [], 'c': []}
+    """
+    return {
+        name: [other for other, its in points.items() if its != point and its[0] >= point[0] and its[1] >= point[1]]
+        for name, point in points.items()
+    }
+
+
+def _table(found: Mapping[tuple[str, int], Scores], arm: str, seeds: Sequence[int], place: Place) -> pd.DataFrame:
+    """Give the scores of one metric: a row for each seed, a column for each (take, sample)."""
+    stage, task, metric = place
+    rows = {}
+    for number in seeds:
+        scores = found[arm, number].get(stage)
+        mine = None if scores is None else scores[(scores["task"] == task) & (scores["metric"] == metric)]
+        if mine is None or mine.empty:
+            raise ValueError(f"arm {arm!r}, seed {number}: {task}/{metric} was not scored at stage {stage!r}")
+        rows[number] = mine.set_index(["take_id", "sample_id"])["score"].sort_index()
+    table = pd.DataFrame(rows).T
+    if table.isna().to_numpy().any():
+        raise ValueError(f"arm {arm!r}: its seeds were asked different samples of {task}/{metric}; run it again")
+    return table
+
+
+def _paired(mine: pd.DataFrame, theirs: pd.DataFrame, place: Place) -> pd.DataFrame:
+    if not mine.columns.equals(theirs.columns):
+        raise ValueError(f"two arms were asked different samples of {place[1]}/{place[2]}; run the comparison again")
+    return mine - theirs
+
+
+def _part(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    return table.to_numpy(), table.columns.get_level_values("take_id").to_numpy()

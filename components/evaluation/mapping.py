@@ -1,0 +1,142 @@
+"""How well F learned, on held-out moments with both views: x is ego, y exo, both after their tower (systems §1.4).
+
+Two measures, since either alone misleads: F may find the right y and still say nothing to the language model.
+
+- retrieval: whose y is nearest to F(x)? Features are means over steps and patches, centred over all moments, or every
+  feature would look like every other.
+- captions of F(x) alone, put in the place of y before the exo connector.
+
+Beside both stand x itself in the place of F(x) (identity). The reference above is for retrieval a ridge regression from
+x to y on training moments (oracle), and for captions the true y.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from components.evaluation.answer import CONTEXTS_AT_ONCE, Answerer, Sample
+from components.evaluation.score import Scores, caption, caption_chance
+from components.models.modeling import EgoflowForConditionalGeneration
+from components.models.processing import normalise
+
+BASE = "caption_ego"  # whose samples are shown
+ORACLE_PAIRS = 512  # training moments under the ridge regression, four for each of the miniature's dimensions
+_STRENGTHS = 10.0 ** np.arange(-6, 1)  # of the ridge, as shares of the greatest squared singular value
+
+
+def found_own(samples: list[Sample], nearest: list[str]) -> Scores:
+    """Score retrieval: was the sample's own y the nearest?"""
+    return {"top1": [float(sample["sample_id"] == name) for sample, name in zip(samples, nearest, strict=True)]}
+
+
+def found_chance(samples: list[Sample]) -> dict[str, float]:
+    """One over the number of moments that are looked through."""
+    return {"top1": 1 / len(samples)}
+
+
+# task -> (scores of answers, chance level), as score.TASKS; an answer is a caption, or the sample id of the nearest y
+TASKS: dict[str, tuple[Callable, Callable]] = {
+    **dict.fromkeys(("retrieval_fx", "retrieval_identity", "retrieval_oracle"), (found_own, found_chance)),
+    **dict.fromkeys(("caption_fx", "caption_identity", "caption_true_exo"), (caption, caption_chance)),
+}
+
+
+class Pairs:
+    """The model of an answerer, and the moments that it knows from both sides.
+
+    Args:
+        answerer: gives model, processor, frames and the lengths of captions.
+        known: training samples with both views, for the oracle; at least two where it is asked for.
+    """
+
+    def __init__(self, answerer: Answerer, known: list[Sample]):
+        self.backbone, self.store, self.known = answerer.model.model, answerer.store, known
+        limits = {"batch": answerer.batch, "max_new_tokens": answerer.max_new_tokens}
+        alone = partial(Answerer, processor=answerer.processor, guidance=False, **limits)
+        outside = SimpleNamespace(frames=partial(self.store.frames, stream="paired"))
+        self._answerers = {
+            "caption_fx": alone(seeing(answerer.model, self._fx), store=self.store),
+            "caption_identity": alone(seeing(answerer.model, self._x), store=self.store),
+            "caption_true_exo": alone(answerer.model, store=outside),
+        }
+        self._pooled: dict[tuple[str, str], Tensor] = {}
+
+    def answer(self, task: str, samples: list[Sample], frames_of: list[str]) -> list[str]:
+        """Give the caption or the id of the nearest y of each sample, shown the frames of sample id `frames_of[i]`."""
+        if task in self._answerers:
+            return self._answerers[task].complete([{**sample, "view": "exo"} for sample in samples], frames_of)
+        ids = [sample["sample_id"] for sample in samples]
+        guess = self._features("fx" if task == "retrieval_fx" else "x", frames_of)
+        if task == "retrieval_oracle":
+            known = [sample["sample_id"] for sample in self.known]
+            x, y = self._features("x", known), self._features("y", known)
+            guess = (guess - x.mean(0)) @ ridge(x, y)
+        return [ids[place] for place in nearest(guess, self._features("y", ids))]
+
+    @torch.no_grad()
+    def _features(self, side: str, sample_ids: Sequence[str]) -> Tensor:
+        """Give the mean feature [n, D] of samples on one side; frames not seen before are encoded."""
+        encode = {"x": self._x, "fx": self._fx, "y": partial(self.backbone.encode, view="exo")}[side]
+        new = [name for name in dict.fromkeys(sample_ids) if (side, name) not in self._pooled]
+        for start in range(0, len(new), CONTEXTS_AT_ONCE):
+            part = new[start : start + CONTEXTS_AT_ONCE]
+            frames = [self.store.frames(name, stream="paired" if side == "y" else "media") for name in part]
+            steps = [len(each) // self.backbone.config.tubelet_frames for each in frames]
+            grids = encode(normalise(np.concatenate(frames))).split(steps)
+            self._pooled |= {(side, name): grid.mean((0, 2, 3)) for name, grid in zip(part, grids, strict=True)}
+        return torch.stack([self._pooled[side, name] for name in sample_ids])
+
+    def _x(self, frames_NCHW: Tensor) -> Tensor:
+        return self.backbone.encode(frames_NCHW, "ego")
+
+    def _fx(self, frames_NCHW: Tensor) -> Tensor:
+        return self.backbone.mapping_f(self._x(frames_NCHW))
+
+
+def seeing(
+    model: EgoflowForConditionalGeneration, encode: Callable[[Tensor], Tensor]
+) -> EgoflowForConditionalGeneration:
+    """Give a twin of a model, of the same weights, whose every view is seen by `encode`: frames to grids [N, D, H, W].
+
+    The model itself has no such switch, because nothing but this measure would use it.
+    """
+    twin, backbone = copy(model), copy(model.model)
+    backbone.encode = lambda frames_NCHW, view: encode(frames_NCHW)
+    twin._modules = {**model._modules, "model": backbone}  # a shallow copy shares the dict of its modules
+    return twin
+
+
+def nearest(guess: Tensor, truth: Tensor) -> list[int]:
+    """Give for each row of `guess` [n, D] the nearest row of `truth` [m, D] by cosine, both centred."""
+    guess, truth = (functional.normalize(side - side.mean(0), dim=1) for side in (guess, truth))
+    return (guess @ truth.T).argmax(1).tolist()
+
+
+def ridge(x: Tensor, y: Tensor) -> Tensor:
+    """Fit y from x, both centred first, by ridge regression; its strength is chosen by generalised cross-validation.
+
+    Args:
+        x, y: [n, D] and [n, E].
+
+    Returns:
+        Weights [D, E].
+    """
+    x, y = x - x.mean(0), y - y.mean(0)
+    u, s, vt = torch.linalg.svd(x, full_matrices=False)
+    along = u.T @ y
+    best = None
+    for strength in (s[0] ** 2).item() * _STRENGTHS:
+        kept = s**2 / (s**2 + strength)
+        residual = y - u @ (kept.unsqueeze(1) * along)
+        error = float(residual.square().sum() / (len(x) - kept.sum()) ** 2)
+        if best is None or error < best[0]:
+            best = error, strength
+    return vt.T @ ((s / (s**2 + best[1])).unsqueeze(1) * along)

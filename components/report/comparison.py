@@ -1,0 +1,144 @@
+"""The page of a comparison: every measure of every arm, with what the paper printed, and two measures as a frontier.
+
+No script and no external resource, as the report of a pipeline run, whose style it shares.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from components.evaluation.comparing import Row
+from components.report import frontier
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that ended well: its wall time here, and (stage, "ran" or "reused", checkpoint) in training order."""
+
+    arm: str
+    seed: int
+    seconds: float
+    stages: list[tuple[str, str, str]]
+
+
+def write(
+    folder: Path,
+    comparison: Mapping,
+    rows: Sequence[Row],
+    finished: Sequence[Finished],
+    failed: Mapping[tuple[str, int], str],
+    *,
+    of: int,
+    run_id: str,
+) -> None:
+    """Write `index.html`, `table.md` and `table.json`.
+
+    Args:
+        folder: takes them.
+        comparison: as its YAML has it.
+        rows: what is known so far.
+        finished: runs that ended well.
+        failed: (arm, seed) -> why.
+        of: runs there will be.
+        run_id: MLflow run of the comparison.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    names = list(comparison["measures"])
+    table = {arm: {row.measure: row for row in rows if row.arm == arm} for arm in dict.fromkeys(r.arm for r in rows)}
+    drawn = frontier.draw(comparison, table) if comparison["frontier"] and table else None
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    page = templates.get_template("comparison.html").render(
+        comparison=comparison,
+        changes={arm: changes(values["changes"]) for arm, values in comparison["arms"].items()},
+        measures=names,
+        table=table,
+        percent=percent,
+        signed=signed,
+        frontier=drawn,
+        finished=finished,
+        failed=failed,
+        of=of,
+        run_id=run_id,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "index.html").write_text(page)
+    (folder / "table.md").write_text(markdown(names, table))
+    numbers = {
+        "comparison": comparison,
+        "run_id": run_id,
+        "runs": {"finished": len(finished), "failed": len(failed), "of": of},
+        "rows": [asdict(row) for row in rows],
+        "failed": [{"arm": arm, "seed": seed, "why": why} for (arm, seed), why in failed.items()],
+        "frontier": asdict(drawn) if drawn else None,
+    }
+    (folder / "table.json").write_text(json.dumps(_finite(numbers), indent=2) + "\n")
+
+
+def files(folder: Path) -> list[Path]:
+    """Give what `write` wrote."""
+    return [folder / name for name in ("index.html", "table.md", "table.json")]
+
+
+def markdown(measures: Sequence[str], table: Mapping[str, Mapping[str, Row]]) -> str:
+    """Write the table for a note: mean over seeds, then the difference with its interval, in percent."""
+    lines = ["| arm | " + " | ".join(measures) + " |", "|---" * (len(measures) + 1) + "|"]
+    for arm, rows in table.items():
+        lines.append(f"| {arm} | " + " | ".join(_cell(rows[measure]) for measure in measures) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(row: Row) -> str:
+    if row.difference is None:
+        return f"{percent(row.value.value)} [{percent(row.value.lo)}, {percent(row.value.hi)}]"
+    told = f" *published {row.published:+.1f}: {row.verdict}*" if row.verdict else ""
+    lo, hi = signed(row.difference.lo), signed(row.difference.hi)
+    return f"{percent(row.value.value)}, {signed(row.difference.value)} [{lo}, {hi}]{told}"
+
+
+def percent(value: float) -> str:
+    """Write a share in percent.
+
+    >>> percent(0.1234), percent(float("inf"))
+    ('12.3', '∞')
+    """
+    return f"{100 * value:.1f}" if math.isfinite(value) else ("∞" if value > 0 else "−∞")
+
+
+def signed(value: float) -> str:
+    """Write a difference of shares in points, with its sign.
+
+    >>> signed(0.012), signed(-0.1), signed(0.0)
+    ('+1.2', '−10.0', '0.0')
+    """
+    text = percent(abs(value))
+    return text if text == "0.0" else ("+" if value > 0 else "−") + text
+
+
+def changes(values: Mapping[str, object]) -> list[str]:
+    """Say what an arm changes, a line for each value.
+
+    >>> changes({"stage3.lora": None, "stage2.losses": {"vtg": 1.0}})
+    ['stage3.lora left out', 'stage2.losses: vtg 1.0']
+    """
+    said = []
+    for path, value in values.items():
+        if isinstance(value, Mapping):
+            value = ", ".join(f"{name} {each}" for name, each in value.items())
+        said.append(f"{path} left out" if value is None else f"{path}: {value}")
+    return said
+
+
+def _finite(value: object) -> object:
+    # JSON knows no infinity: the open ends of an interval become null
+    if isinstance(value, Mapping):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

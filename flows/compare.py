@@ -1,0 +1,167 @@
+"""Arms of a comparison over seeds: each a run of the same stages as the pipeline's, then one table with intervals.
+
+Run as: python -m flows.compare --comparison params/ablations/exo2ego.yaml --seeds 3
+
+What arms have in common is trained once. Stopped at any time, the same command goes on: finished stages and
+evaluations are reused. The table is written again after every run, to reports/compare-<name>/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import flow
+from prefect.logging import get_run_logger
+
+from components import params, tracking
+from components.evaluation import comparing
+from components.params.comparison import Comparison
+from components.report import comparison as page
+from components.train import launch
+from flows import arms, compare_summary, data, evaluate, summary, tasks, train
+from flows.arms import Run
+from flows.tasks import Outcome
+
+COMPARISON = "params/ablations/exo2ego.yaml"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a comparison leaves behind; `failed` says why a run has no scores."""
+
+    rows: list[comparing.Row]
+    failed: dict[tuple[str, int], str]
+    page: Path
+    run_id: str
+
+
+@flow(name="compare", task_runner=tasks.runner())
+def compare(comparison: str = COMPARISON, seeds: int = 3, only: Sequence[str] = ()) -> Compared:
+    """Train and measure every arm with every seed, and compare them.
+
+    Args:
+        comparison: YAML, relative to the project root.
+        seeds: repetitions.
+        only: arms that are wanted; all by default.
+    """
+    wanted = params.load(Path(comparison), Comparison)
+    folder = folder_of(wanted)
+    runs = arms.write_recipes(wanted, folder / "recipes", seeds=seeds, arms=only)
+    with tasks.stopping() as stop:
+        data.refresh(stop)
+    run_id = tracking.open_pipeline_run(f"compare {wanted.name}", tags={"kind": "comparison", "recipe": comparison})
+    status = "KILLED"
+    try:
+        compared = compare_runs(wanted, runs, folder, run_id, one=train_and_measure)
+        status = "FAILED" if compared.failed else "FINISHED"
+    finally:
+        tracking.finish(run_id, status)
+    return compared
+
+
+def compare_runs(
+    comparison: Comparison, runs: Sequence[Run], folder: Path, run_id: str, *, one: Callable[[Run, dict], list[Outcome]]
+) -> Compared:
+    """Do one run after the other; a run that fails or pauses is noted, and the others go on.
+
+    Args:
+        comparison: has the arms.
+        runs: in this order.
+        folder: takes the page and the table.
+        run_id: MLflow run of the comparison.
+        one: trains and measures a run, which it tags in MLflow as told; gives its stages.
+
+    Raises:
+        StageStopped: the flow run was cancelled.
+    """
+    logger, settings = get_run_logger(), params.load(tasks.EVALUATION, params.Eval)
+    places = {arm: comparison.places(arm) for arm in dict.fromkeys(run.arm for run in runs)}
+    found: dict[tuple[str, int], comparing.Scores] = {}
+    failed: dict[tuple[str, int], str] = {}
+    shown: list[page.Finished] = []
+    for number, run in enumerate(runs, start=1):
+        logger.info("run %d of %d: arm %r, seed %d (%s)", number, len(runs), run.arm, run.seed, run.recipe)
+        started_s = time.monotonic()
+        tags = {"comparison": comparison.name, "arm": run.arm, "seed": str(run.seed), "mlflow.parentRunId": run_id}
+        try:
+            outcomes = one(run, tags)
+        except launch.StageStopped:
+            raise
+        except launch.StageFailed as error:
+            failed[run.arm, run.seed] = str(error)
+            logger.error("arm %r, seed %d has no scores: %s", run.arm, run.seed, error)
+        else:
+            measured = {stage for parts in places[run.arm].values() for stage, _, _ in parts}
+            found[run.arm, run.seed] = {
+                outcome.name: comparing.read_scores(outcome.checkpoint / "evaluation" / "predictions.parquet")
+                for outcome in outcomes
+                if outcome.name in measured
+            }
+            stages = [(outcome.name, outcome.how, outcome.checkpoint.name) for outcome in outcomes]
+            shown.append(page.Finished(run.arm, run.seed, time.monotonic() - started_s, stages))
+        rows = comparing.compare(
+            found,
+            places,
+            against=comparison.against,
+            published={arm: values.published for arm, values in comparison.arms.items()},
+            seed=settings.seed,
+            resamples=settings.bootstrap_resamples,
+        )
+        page.write(folder, comparison.model_dump(mode="json"), rows, shown, failed, of=len(runs), run_id=run_id)
+    for path in page.files(folder):
+        tracking.log_artifacts(run_id, path, "comparison")
+    return Compared(rows, failed, folder / "index.html", run_id)
+
+
+def train_and_measure(run: Run, tags: dict[str, str]) -> list[Outcome]:
+    """Train and measure the stages of a run as the pipeline does; its MLflow run gets the scores of the last stage."""
+    job = tasks.open_job(str(run.recipe), dataset=data.digest())
+    with tasks.stopping() as stop, tasks.pipeline_run("compare", job) as run_id:
+        tracking.set_tags(run_id, tags)
+        outcomes = train.train_stages(job, run_id, stop, after=evaluate.Beside(job, run_id, stop))
+        tracking.log_evaluation(run_id, outcomes[-1].checkpoint / "evaluation" / "metrics.json")
+    return outcomes
+
+
+def show_plan(comparison: str, *, seeds: int, only: Sequence[str] = ()) -> None:
+    """Print what `compare` would train, without training anything."""
+    wanted = params.load(Path(comparison), Comparison)
+    runs = arms.write_recipes(wanted, folder_of(wanted) / "recipes", seeds=seeds, arms=only)
+    stale = data.stale()
+    # a digest that no checkpoint has: what arms have in common is still seen
+    digest = "not known before the data is made" if stale else data.digest()
+    compare_summary.show_plan(comparison, arms.planned(runs, dataset=digest), stale=stale)
+
+
+def folder_of(comparison: Comparison) -> Path:
+    """Give the folder of a comparison's recipes, page and table."""
+    return Path("reports") / f"compare-{arms.file_name(comparison.name)}"
+
+
+def main() -> int:
+    """Compare in this process and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--comparison", default=COMPARISON, help="YAML with the arms (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=3, help="repetitions of every arm (default: %(default)s)")
+    parser.add_argument("--arms", nargs="+", default=(), help="only these, and the one they are compared with")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be trained, and about how long")
+    options = parser.parse_args()
+    try:
+        if options.dry_run:
+            show_plan(options.comparison, seeds=options.seeds, only=options.arms)
+            return 0
+        compared = compare(options.comparison, options.seeds, options.arms)
+    except (RuntimeError, ValueError, OSError) as error:
+        summary.show_failure(error)
+        return 1
+    compare_summary.show(compared)
+    return 1 if compared.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

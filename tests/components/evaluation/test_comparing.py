@@ -1,0 +1,126 @@
+"""Differences are paired by seed and sample, and a sign holds only beyond the interval."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components import records
+from components.evaluation.comparing import compare, dominated, read_scores, verdict
+from components.metrics import Estimate
+
+QA = ("stage3", "qa", "accuracy")
+
+
+def scores(values: dict[str, float], task: str = "qa", metric: str = "accuracy") -> pd.DataFrame:
+    """One row for each sample "take/number"."""
+    rows = [(task, metric, name, name.split("/")[0], value) for name, value in values.items()]
+    return pd.DataFrame(rows, columns=["task", "metric", "sample_id", "take_id", "score"])
+
+
+def made(seed: int, takes: int = 6, each: int = 5) -> dict[str, float]:
+    rng = np.random.default_rng(seed)
+    return {f"t{take}/{n}": float(rng.random()) for take in range(takes) for n in range(each)}
+
+
+def compared(found: dict, measures: dict | None = None, published: dict | None = None) -> dict:
+    measures = measures or {"QA": (QA,)}
+    arms = dict.fromkeys(arm for arm, _ in found)
+    rows = compare(
+        {run: {"stage3": table} for run, table in found.items()},
+        dict.fromkeys(arms, measures),
+        against="full",
+        published=published or {},
+        seed=0,
+        resamples=100,
+    )
+    return {(row.arm, row.measure): row for row in rows}
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(-0.5, 0.5), st.integers(1, 4))
+def test_a_constant_difference_has_no_interval_however_much_samples_and_seeds_vary(shift, seeds):
+    found = {("full", seed): scores(made(seed)) for seed in range(seeds)}
+    found |= {
+        ("other", seed): scores({name: value + shift for name, value in made(seed).items()}) for seed in range(seeds)
+    }
+    row = compared(found)["other", "QA"]
+    assert row.difference.value == pytest.approx(shift, abs=1e-9)
+    assert row.difference.lo == pytest.approx(shift, abs=1e-9) and row.difference.hi == pytest.approx(shift, abs=1e-9)
+    assert row.value.hi > row.value.lo and row.seeds == tuple(range(seeds))
+    assert row.by_seed == pytest.approx([np.mean(list(made(seed).values())) + shift for seed in range(seeds)])
+
+
+def test_pairs_are_made_by_name_and_over_common_seeds_only():
+    mixed = scores(made(1)).sample(frac=1, random_state=0)
+    found = {("full", 1): scores(made(1)), ("other", 1): mixed, ("other", 2): scores(made(2))}
+    row = compared(found)["other", "QA"]
+    assert (row.difference.value, row.difference.lo, row.difference.hi) == (0, 0, 0)
+    assert row.seeds == (1, 2) and row.difference.n == 30 and row.value.n == 60
+
+
+def test_a_measure_of_several_metrics_is_the_mean_of_their_means():
+    verbs = scores({f"t{n}/0": 1.0 for n in range(6)}, "caption_ego", "verb")
+    table = pd.concat([scores({name: 0.0 for name in made(0)}), verbs])
+    both = {"average": (QA, ("stage3", "caption_ego", "verb"))}
+    row = compared({("full", 0): table}, both)["full", "average"]
+    # 30 questions do not outweigh 6 captions
+    assert row.value.value == row.value.lo == row.value.hi == 0.5 and row.difference is None
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (scores(made(0, takes=5)), r"two arms were asked different samples of qa/accuracy"),
+        (scores(made(0), task="caption_ego"), r"arm 'other', seed 0: qa/accuracy was not scored at stage 'stage3'"),
+    ],
+)
+def test_what_cannot_be_paired_is_refused(other, words):
+    with pytest.raises(ValueError, match=words):
+        compared({("full", 0): scores(made(0)), ("other", 0): other})
+
+
+def test_seeds_that_were_asked_different_samples_are_refused():
+    with pytest.raises(ValueError, match="arm 'full': its seeds were asked different samples"):
+        compared({("full", 0): scores(made(0)), ("full", 1): scores(made(0, takes=5))})
+
+
+def test_a_verdict_comes_only_where_something_was_published():
+    better = {name: value + 0.1 for name, value in made(0).items()}
+    found = {("full", 0): scores(made(0)), ("other", 0): scores(better)}
+    assert compared(found)["other", "QA"].verdict == ""
+    assert compared(found, published={"other": {"QA": 2.0}})["other", "QA"].verdict == "holds"
+    assert compared(found, published={"other": {"QA": -2.0}})["other", "QA"].verdict == "contradicted"
+
+
+@given(st.tuples(*[st.floats(-1, 1)] * 3).map(sorted), st.floats(0.1, 9))
+def test_a_verdict_turns_with_the_sign(ends, points):
+    lo, value, hi = ends
+    there = verdict(Estimate(value, lo, hi, 9), points)
+    back = verdict(Estimate(-value, -hi, -lo, 9), -points)
+    assert there == back
+    assert (there == "holds") == (lo > 0) and (there == "contradicted") == (hi < 0)
+
+
+def test_one_take_says_nothing_about_a_sign():
+    assert verdict(Estimate(0.5, -np.inf, np.inf, 9), 1.0) == "not known from one take"
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.dictionaries(st.text(max_size=3), st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1))
+def test_somebody_is_always_unbeaten_and_nobody_by_equals(points):
+    beaten = dominated(points)
+    assert any(not others for others in beaten.values())
+    for name, others in beaten.items():
+        assert all(points[other] != points[name] for other in others)
+
+
+def test_scores_are_those_of_the_model_that_apply(tmp_path):
+    row = {"sample_id": "a", "take_id": "t", "task": "qa", "view": "ego", "completion": "", "score_name": "accuracy"}
+    rows = [row | {"condition": "model", "score": 1.0}, row | {"condition": "blind", "score": 0.0}]
+    rows += [row | {"sample_id": "b", "condition": "model", "score": None}]
+    records.write_table(tmp_path / "p.parquet", rows, records.PREDICTION)
+    assert read_scores(tmp_path / "p.parquet").to_dict("records") == [
+        {"task": "qa", "metric": "accuracy", "sample_id": "a", "take_id": "t", "score": 1.0}
+    ]

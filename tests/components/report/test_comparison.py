@@ -1,0 +1,95 @@
+"""The page of a comparison holds every number, escapes what it shows, and draws who beats whom."""
+
+import json
+import math
+import re
+
+import pytest
+
+from components.evaluation.comparing import Row
+from components.metrics import Estimate
+from components.report import comparison as page
+from components.report import frontier
+
+COMPARISON = {
+    "name": "boxes <and> questions",
+    "recipe": "r.yaml",
+    "against": "start",
+    "reseed": ["sft"],
+    "measures": {"boxes": ["a/b"], "QA": ["c/d"]},
+    "frontier": {"x": "boxes", "y": "QA"},
+    "arms": {
+        "start": {"changes": {}, "series": None},
+        "low": {"changes": {"sft.steps": 3}, "series": "SFT"},
+        "high": {"changes": {"sft.lora": None}, "series": "SFT"},
+        "poor": {"changes": {}, "series": "SFT"},
+    },
+}
+MEANS = {"start": (0.30, 0.60), "low": (0.40, 0.58), "high": (0.50, 0.40), "poor": (0.35, 0.39)}
+
+
+def row(arm: str, measure: str, mean: float, *, spread: float = 0.05) -> Row:
+    difference = None if arm == "start" else Estimate(mean - 0.3, mean - 0.35, mean - 0.25, 40)
+    told = "holds" if (arm, measure) == ("low", "boxes") else ""
+    value = Estimate(mean, mean - spread, mean + spread, 40)
+    return Row(arm, measure, (0, 1), (mean - 0.01, mean + 0.01), value, difference, 2.5 if told else None, told)
+
+
+ROWS = [row(arm, name, mean) for arm, both in MEANS.items() for name, mean in zip(("boxes", "QA"), both, strict=True)]
+
+
+@pytest.fixture
+def written(tmp_path):
+    finished = [page.Finished("start", 0, 61.2, [("sft", "ran", "sft-012"), ("init", "reused", "init-3")])]
+    failed = {("low", 1): "no <b>luck</b>"}
+    page.write(tmp_path, COMPARISON, ROWS, finished, failed, of=8, run_id="0f")
+    return tmp_path
+
+
+def test_the_page_shows_every_arm_and_escapes_words(written):
+    text = (written / "index.html").read_text()
+    for words in (
+        "boxes &lt;and&gt; questions", "1 of 8, 1 failed", "no &lt;b&gt;luck&lt;/b&gt;", "sft.lora left out",
+        "sft.steps: 3", "+10.0 [+5.0, +15.0]", "published +2.5: holds", "sft-012, init-3 (reused)",
+        "by seed: 29.0 31.0",
+    ):  # fmt: skip
+        assert words in text, words
+    assert "<script" not in text and not re.search(r'(src|href)="http', text)
+    assert {path.name for path in page.files(written)} == {path.name for path in written.iterdir()}
+
+
+def test_the_table_of_a_note_has_a_line_for_each_arm(written):
+    lines = (written / "table.md").read_text().splitlines()
+    assert lines[:3] == ["| arm | boxes | QA |", "|---|---|---|", "| start | 30.0 [25.0, 35.0] | 60.0 [55.0, 65.0] |"]
+    assert lines[3].startswith("| low | 40.0, +10.0 [+5.0, +15.0] *published +2.5: holds* |") and len(lines) == 6
+
+
+def test_the_numbers_are_json_even_where_an_interval_is_open(tmp_path):
+    page.write(tmp_path, COMPARISON | {"frontier": None}, [row("start", "boxes", 0.3, spread=math.inf)] + ROWS[1:], [],
+               {}, of=1, run_id="0f")  # fmt: skip
+    read = json.loads((tmp_path / "table.json").read_text(), parse_constant=pytest.fail)
+    assert read["rows"][0]["value"] == {"value": 0.3, "lo": None, "hi": None, "n": 40}
+    assert read["frontier"] is None and "[−∞, ∞]" in (tmp_path / "index.html").read_text()
+
+
+def test_nothing_is_finished_yet(tmp_path):
+    page.write(tmp_path, COMPARISON, [], [], {("start", 0): "no"}, of=8, run_id="0f")
+    assert "0 of 8, 1 failed" in (tmp_path / "index.html").read_text()
+
+
+def test_the_frontier_joins_what_nobody_of_its_series_beats():
+    table = {arm: {r.measure: r for r in ROWS if r.arm == arm} for arm in MEANS}
+    drawn = frontier.draw(COMPARISON, table)
+    points = {point.arm: point for point in drawn.points}
+    assert {arm: point.beaten_by for arm, point in points.items()} == {
+        "start": [], "low": [], "high": [], "poor": ["low", "high"]
+    }  # fmt: skip
+    lines = dict(drawn.lines)
+    assert list(lines) == ["start", "SFT"]
+    assert lines["SFT"] == " ".join(f"{at[0]},{at[1]}" for at in (points["low"].at, points["high"].at))
+    # right is more of the first, up is more of the second, and all stay on the picture
+    assert points["high"].at[0] > points["low"].at[0] > points["start"].at[0]
+    assert points["start"].at[1] < points["low"].at[1] < points["high"].at[1]
+    for point in points.values():
+        assert frontier.LEFT <= point.across[0] <= point.at[0] <= point.across[1] <= frontier.WIDTH - frontier.RIGHT
+        assert frontier.TOP <= point.along[1] <= point.at[1] <= point.along[0] <= frontier.HEIGHT - frontier.BOTTOM
