@@ -107,6 +107,24 @@ def frames_of(task: str, frames: Frames) -> set[int]:
     return kinds.get(task, {clip, window})
 
 
+def base_digest(base: str) -> str:
+    """Give what tells downloaded weights from others under the same path: a name stands for itself.
+
+    Of a folder, the sha256 of its json files and of the size and the last megabyte of each file of weights: to read
+    all of them would take longer than to plan a stage may.
+    """
+    folder = Path(base)
+    if not folder.is_dir():
+        return base
+    digest = hashlib.sha256()
+    for path in sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")]):
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - 2**20))
+            digest.update(f"{path.name}\0{size}\0{hashlib.sha256(file.read()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
 def dataset_digest(lock: Path) -> str:
     """Give one sha256 over the outputs of the stages `dataset` and `frames` in `dvc.lock`.
 
@@ -161,8 +179,11 @@ def stage_key(
         raise ValueError(
             f"stage {stage.name!r} ({stage.algorithm}) reads the dataset, so its key needs the dataset digest"
         )
+    downloaded = recipe.model.base if recipe.model.architecture == "egoflow" and "all" not in stage.parents else {}
+    bases = {part: base_digest(base) for part, base in downloaded.items() if part not in stage.parents}
     return _sha256(
         {
+            **({"bases": bases} if bases else {}),
             "model": recipe.model.model_dump(mode="json"),
             "stage": stage.model_dump(mode="json", exclude=NOT_IN_KEY),
             "data": dataset if reads_dataset else dict(world),

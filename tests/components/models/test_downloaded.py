@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import CLIPVisionModel, MistralForCausalLM, PreTrainedTokenizerFast
+from transformers import CLIPVisionModel, MistralForCausalLM, PreTrainedTokenizerFast, Qwen2ForCausalLM
 
 from components import params
 from components.models import build, downloaded
 from components.models.backbone import part_of
 from components.models.modeling import EgoflowForConditionalGeneration
-from components.models.processing import EgoflowProcessor, layout, normalise
+from components.models.processing import EgoflowProcessor, layout, normalise, prompt
 from components.train.packing import row
-from tests.components.bases import COLOURS, TEXTS, save_bases, save_tower
+from tests.components.bases import COLOURS, TEXTS, save_bases, save_qwen2, save_tower
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +97,26 @@ def test_the_language_model_says_what_the_downloaded_one_says(filled, base):
     torch.testing.assert_close(table[expected.shape[-1] :], table[: expected.shape[-1]].mean(0).expand(10 + 3, -1))
 
 
+def test_a_language_model_of_qwen2_with_tied_words_and_its_own_chat(recipe_model, base, tmp_path):
+    folder = save_qwen2(tmp_path / "qwen2")
+    base = base | {"language_model": str(folder)}
+    processor = downloaded.processor(recipe_model.model_copy(update={"base": base}))
+    own = PreTrainedTokenizerFast.from_pretrained(folder)
+    numbers = build.config_of(processor).token_ids
+    assert (numbers["<pad>"], numbers["<eos>"]) == (0, 2) and numbers["<bos>"] >= len(own)
+    ids = row(processor, "", [("what?", "a cup")]).ids
+    chat = [{"role": "user", "content": "what?"}]
+    asked = own.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    said = own(asked + "a cup<|im_end|>", add_special_tokens=False, return_tensors="pt")["input_ids"]
+    assert ids == [numbers["<bos>"], *said[0].tolist()]
+    made = build.assemble(build.config_of(processor), {}, seed=0).eval()
+    downloaded.fill(made, base, {"language_model"})
+    theirs = Qwen2ForCausalLM.from_pretrained(folder).eval()
+    with torch.no_grad():
+        expected = theirs(input_ids=said).logits
+        assert torch.equal(made(input_ids=said).logits[..., : expected.shape[-1]], expected)
+
+
 @pytest.mark.parametrize("view", ["ego", "exo"])
 def test_a_tower_sees_what_the_downloaded_one_sees_through_its_own_colours(filled, base, view):
     frames = np.random.default_rng(0).integers(0, 255, (3, 64, 64, 3), dtype=np.uint8)
@@ -115,6 +135,16 @@ def test_only_the_named_parts_are_filled(processor, base, filled):
     downloaded.fill(fresh, base, {"exo_encoder"})
     changed = {part_of(name) for name, value in fresh.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {"exo_encoder"}
+
+
+def test_it_answers_about_videos_of_unlike_lengths_in_words_of_the_downloaded_vocabulary(processor, filled):
+    config = filled.config
+    texts = [prompt(layout(config, view, n), "what?") for view, n in (("ego", 2), ("exo", 5))]
+    batch = processor.tokenizer(texts, padding=True, return_tensors="pt", add_special_tokens=False)
+    shown = torch.rand(7, 3, 64, 64) * 2 - 1
+    said = filled.generate(**batch, pixel_values=shown, max_new_tokens=4, min_new_tokens=4, do_sample=False)
+    answers = said[:, batch["input_ids"].shape[1] :]
+    assert answers.shape == (2, 4) and not set(answers.flatten().tolist()) & set(config.never_generated)
 
 
 def test_a_checkpoint_reads_as_the_processor_it_was_saved_with(processor, filled, tmp_path):

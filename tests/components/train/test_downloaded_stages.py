@@ -1,5 +1,6 @@
 """Exo2Ego's chain from downloaded weights, by real training processes: what each stage moves and measures."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,15 @@ def test_the_chain_from_downloaded_weights_moves_what_its_freeze_table_says(work
         wanted = {f"loss/{name}" for name in ("total", *stage.losses)}
         assert all(wanted <= row.keys() and row["loss/total"] > 0 for row in rows)
         before = after
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Threads that wait for one another's small convolutions cost more than they do."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +173,24 @@ def test_frames_of_another_size_or_number_are_refused_with_the_cure(started):
         stages.check_frames(init, config, data_with())
     with pytest.raises(ValueError, match="the frames have 96 px, the vision towers read 64 px .*`frames.size_px: 64`"):
         stages.check_frames(init, config, data_with(size_px=96))
+
+
+def test_other_weights_under_the_same_path_make_another_checkpoint(base, tmp_path):
+    folder = Path(shutil.copytree(base["ego_encoder"], tmp_path / "tower"))
+    recipe = recipe_of(base | {"ego_encoder": str(folder)}, tmp_path / "recipe.yaml")
+
+    def keys() -> list[str]:
+        found = plan.stage_keys(recipe, dataset="d", world={}, code="c")
+        return list(found.values())
+
+    first = keys()
+    assert plan.base_digest(str(folder)) == plan.base_digest(base["ego_encoder"]) and keys() == first
+    weights = bytearray((folder / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(weights)
+    assert plan.base_digest(str(folder)) != plan.base_digest(base["ego_encoder"])
+    assert not set(keys()) & set(first), "every stage comes from the first one"
+    assert plan.base_digest("openai/clip") == "openai/clip"
 
 
 def test_base_stages_and_pixels_are_refused_for_downloaded_weights(base, tmp_path):
