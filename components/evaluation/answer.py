@@ -83,7 +83,7 @@ class Answerer:
     ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
         """Give batches of like length: places of the samples, embeddings [B, L, W] (left-padded) and masks [B, L]."""
         words = self.model.get_input_embeddings()
-        turns = self._tokens([turn(sample["question"]) for sample in samples])
+        turns = self._tokens([turn(sample["question"], self.processor.turn_words) for sample in samples])
         prompts = [
             torch.cat([visual, words(torch.tensor(asked))])
             for visual, asked in zip(self._contexts(samples, frames_of), turns, strict=True)

@@ -7,16 +7,15 @@ W text width. Which tower a step takes, and where its tokens go, is said by the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor, nn
 from transformers import AutoModel, CLIPVisionModel, PreTrainedModel
 from transformers.cache_utils import Cache
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
+from components.models import ranks
 from components.models.configuration import EgoflowConfig
-from components.models.parts import Connector, Guide, mapping_of
+from components.models.parts import Guide, connector_of, mapping_of
 
 # part -> prefixes of its parameters: the words of the recipes' freeze tables
 PARTS = {
@@ -51,7 +50,7 @@ class EgoflowPreTrainedModel(PreTrainedModel):
     base_model_prefix = "model"
     _supports_sdpa = True
     supports_gradient_checkpointing = True  # of the towers and the language model
-    _no_split_modules = ["Connector", "Mapping", "PatchMapping"]
+    _no_split_modules = ["Connector", "STCConnector", "Mapping", "PatchMapping"]
 
     def _init_weights(self, module: nn.Module) -> None:
         # connectors and mappings keep torch's own initialisation; the towers initialise themselves
@@ -67,9 +66,11 @@ class EgoflowModel(EgoflowPreTrainedModel):
         vision, text = config.vision_config, config.text_config
         attention = {"attn_implementation": config._attn_implementation}
         self.ego_encoder = CLIPVisionModel._from_config(vision, **attention)
-        self.exo_encoder = CLIPVisionModel._from_config(vision, **attention)
-        self.ego_connector = Connector(vision.hidden_size, text.hidden_size)
-        self.exo_connector = Connector(vision.hidden_size, text.hidden_size)
+        if not config.shared_encoder:
+            self.exo_encoder = CLIPVisionModel._from_config(vision, **attention)
+        self.ego_connector = connector_of(config.connector, vision.hidden_size, text.hidden_size)
+        if not config.shared_encoder:
+            self.exo_connector = connector_of(config.connector, vision.hidden_size, text.hidden_size)
         kind, blocks = config.mapping, config.mapping_blocks
         self.mapping_f = Guide(mapping_of(kind, vision.hidden_size, blocks), text.hidden_size)
         self.mapping_g = mapping_of(kind, vision.hidden_size, blocks)
@@ -92,13 +93,18 @@ class EgoflowModel(EgoflowPreTrainedModel):
         """Run a vision tower.
 
         Args:
-            frames_NCHW: normalised frames [frames, 3, H, W], steps in order, `tubelet_frames` for each.
+            frames_NCHW: frames [frames, 3, H, W] in -1..1, steps in order, `tubelet_frames` for each.
             view: "ego" or "exo".
 
         Returns:
             Feature grids [steps, D, grid, grid].
         """
-        tower = self.ego_encoder if view == "ego" else self.exo_encoder
+        tower = getattr(self, f"{self.config.branch(view)}_encoder")
+        if self.config.image_mean:  # what the downloaded tower was trained on
+            mean, std = (
+                frames_NCHW.new_tensor(each).view(3, 1, 1) for each in (self.config.image_mean, self.config.image_std)
+            )
+            frames_NCHW = ((frames_NCHW + 1) / 2 - mean) / std
         tubelets = frames_NCHW.unflatten(0, (-1, self.config.tubelet_frames)).flatten(1, 2)
         layer = self.config.vision_feature_layer
         if layer == -1:
@@ -121,9 +127,43 @@ class EgoflowModel(EgoflowPreTrainedModel):
         Returns:
             Embeddings [B, L, W], and the feature grids [N, D, H, W] of the views that came ("ego", "exo", "guide").
         """
+        if facts is None and (views := ranks.absent(self.config, input_ids, always=self._learning())):
+            return self._embed_beside(views, input_ids, pixel_values)
+        return self._embed(input_ids, pixel_values, facts)
+
+    def _learning(self) -> list[str]:
+        """Give the views whose own parts learn under ZeRO-3 (`ranks`); none under another stage."""
+        if not hasattr(self.ego_connector.marker, "ds_id"):  # how ZeRO-3 marks what it has partitioned
+            return []
+        parts = {
+            "ego": ("ego_encoder", "ego_connector"),
+            "exo": ("exo_encoder", "exo_connector"),
+            "guide": ("mapping_f",),
+        }
+        modules = dict(self.named_children())
+        return [
+            view
+            for view, names in parts.items()
+            if any(value.requires_grad for name in names if name in modules for value in modules[name].parameters())
+        ]
+
+    def _embed_beside(
+        self, views: list[str], input_ids: Tensor, pixel_values: Tensor | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Embed, and take part in what other ranks do for the views that only they see."""
+        count, length = input_ids.shape
+        input_ids, pixel_values, added = ranks.fill(self.config, views, input_ids, pixel_values)
+        embeds, grids = self._embed(input_ids, pixel_values, None)
+        own = {view: len(grid) - added[view] for view, grid in grids.items()}
+        grids = {view: grids[view][:steps] for view, steps in own.items() if steps}
+        return embeds[:count, :length] + 0 * embeds[count:].sum(), grids
+
+    def _embed(
+        self, input_ids: Tensor, pixel_values: Tensor | None, facts: tuple[Tensor, Tensor] | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         embeds = self.get_input_embeddings()(input_ids)
         ids = self.config.token_ids
-        is_patch = {view: input_ids == ids[f"<{view}_patch>"] for view in ("ego", "exo", "guide")}
+        is_patch = {view: input_ids == ids[f"<{view}_patch>"] for view in ranks.VIEWS}
         step_views = {view: input_ids == ids[f"<{view}>"] for view in is_patch}
         for view, marked in step_views.items():  # one patch a step: the patch is the step (processing.layout)
             step_views[view] = torch.where(marked.any(1, keepdim=True), marked, is_patch[view])
@@ -140,10 +180,14 @@ class EgoflowModel(EgoflowPreTrainedModel):
         else:
             grids = self._grids(step_views, pixel_values)
             for view, grid_NDHW in grids.items():
-                for is_token, tokens in self._tokens(view, grid_NDHW, step_views[view], is_patch[view]):
-                    visual = visual.masked_scatter(is_token[is_visual].unsqueeze(-1), tokens.to(visual.dtype))
+                tokens = self._tokens(view, grid_NDHW, step_views[view])
+                visual = visual.masked_scatter(is_patch[view][is_visual].unsqueeze(-1), tokens.to(visual.dtype))
         for view, is_step in step_views.items():
-            marker = self.mapping_f.marker if view == "guide" else getattr(self, f"{view}_connector").marker
+            marker = (
+                self.mapping_f.marker
+                if view == "guide"
+                else getattr(self, f"{self.config.branch(view)}_connector").marker
+            )
             mine = is_step | is_patch[view]
             marked = torch.where(is_step[mine].unsqueeze(-1), marker, 0) + self._positions(is_step, is_patch[view])
             visual = visual.index_add(0, mine[is_visual].nonzero()[:, 0], marked.to(visual.dtype))
@@ -178,17 +222,13 @@ class EgoflowModel(EgoflowPreTrainedModel):
         unlike, places = tubelets.unique(dim=0, return_inverse=True)
         return self.encode(unlike.flatten(0, 1), view)[places]
 
-    def _tokens(
-        self, view: str, grid_NDHW: Tensor, is_step: Tensor, is_patch: Tensor
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Connect the grids of one view: for each coarseness the placeholders [B, L] and their tokens, in order."""
-        connector = self.ego_connector if view == "ego" else self.exo_connector
-        steps = is_step.sum(1)
-        side_of = torch.tensor([self.config.grid(int(n)) if n else 0 for n in steps], device=is_step.device)
-        rows = is_step.nonzero()[:, 0]
-        for side in sorted({int(s) for s in side_of if s}):
-            tokens = connector(grid_NDHW[side_of[rows] == side], side).flatten(0, 1)
-            yield is_patch & (side_of == side).unsqueeze(1), tokens
+    def _tokens(self, view: str, grid_NDHW: Tensor, is_step: Tensor) -> Tensor:
+        """Connect the grids of one view; give the tokens of its placeholders, in order [placeholders, W]."""
+        connector = getattr(self, f"{self.config.branch(view)}_connector")
+        steps = [steps for steps in is_step.sum(1).tolist() if steps]
+        if self.config.connector == "stc":
+            return connector(grid_NDHW, steps)
+        return connector(grid_NDHW, [self.config.grid(n) for n in steps for _ in range(n)])
 
     def _positions(self, is_step: Tensor, is_patch: Tensor) -> Tensor:
         """Time word and grid place of each position that is a step or a patch [of these, W]; a step has no place."""

@@ -67,6 +67,7 @@ def tiny_config(model: params.Model, tokenizer: PreTrainedTokenizerFast) -> Egof
         vision_feature_layer=-1,  # three layers are too few to give one away
         image_tokens=model.image_tokens,
         video_tokens=model.video_tokens,
+        shared_encoder=model.shared_encoder,
         mapping=model.mapping,
         mapping_blocks=model.mapping_blocks,
         token_ids={token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS},

@@ -16,10 +16,14 @@ class EgoflowConfig(PretrainedConfig):
         tubelet_frames: frames stacked into the channels of one encoder input; one frame cannot tell "picks up" from
             "puts down". 1 at paper scale.
         vision_feature_layer: hidden layer of the tower that is read, CLS dropped (-2 at paper scale).
-        image_tokens, video_tokens: most visual tokens of an image (one step) and of a video (several steps).
+        image_tokens, video_tokens: most visual tokens of an image (one step) and of a video (more); "pool" only.
+        connector: how grids become tokens: "pool" (parts.Connector) or "stc" (stc.STCConnector, VideoLLaMA2's).
+        shared_encoder: one tower and one connector, those of ego, take both views.
         mapping: what F and G are: "resnet", or "fc" for patches by themselves (an ablation).
         mapping_blocks: residual blocks of F and G.
         token_ids: ids of the special tokens by name, see processing.SPECIAL_TOKENS.
+        image_mean, image_std: by which the towers were trained to see colours in 0..1; None: frames stay in -1..1.
+        turn_words: what stands before a question, and between it and its answer.
         time_token_ids: ids of the words "0", "1", ...: the embedding of word k is added to the tokens of step k, so
             that the words of an answer "(3, 6)" mean something. Empty: no such positions.
     """
@@ -36,9 +40,14 @@ class EgoflowConfig(PretrainedConfig):
         vision_feature_layer: int = -2,
         image_tokens: int = 64,
         video_tokens: int = 32,
+        connector: str = "pool",
+        shared_encoder: bool = False,
         mapping: str = "resnet",
         mapping_blocks: int = 9,
         token_ids: dict[str, int] | None = None,
+        image_mean: list[float] | None = None,
+        image_std: list[float] | None = None,
+        turn_words: tuple[str, str] = ("<user>", "<assistant>"),
         time_token_ids: list[int] | None = None,
         **kwargs,
     ):
@@ -53,9 +62,14 @@ class EgoflowConfig(PretrainedConfig):
         self.vision_feature_layer = vision_feature_layer
         self.image_tokens = image_tokens
         self.video_tokens = video_tokens
+        self.connector = connector
+        self.shared_encoder = shared_encoder
         self.mapping = mapping
         self.mapping_blocks = mapping_blocks
         self.token_ids = token_ids or {}
+        self.image_mean = image_mean
+        self.image_std = image_std
+        self.turn_words = tuple(turn_words)
         self.time_token_ids = time_token_ids or []
         kwargs.setdefault("tie_word_embeddings", False)
         super().__init__(**kwargs)
@@ -70,15 +84,37 @@ class EgoflowConfig(PretrainedConfig):
         """Special tokens that no answer may hold: a sampled placeholder would ask for frames that are not there."""
         return sorted(number for token, number in self.token_ids.items() if token != "<eos>")
 
+    def branch(self, view: str) -> str:
+        """Say whose tower and connector a view takes, "ego" or "exo"; guidance is in the language of exo."""
+        return "ego" if self.shared_encoder or view == "ego" else "exo"
+
     @property
     def vision_grid(self) -> int:
         """Side of the encoder's patch grid: 8 for 64 px in patches of 8, 24 for 336 px in patches of 14."""
         return self.vision_config.image_size // self.vision_config.patch_size
 
     def grid(self, steps: int) -> int:
-        """Side of the token grid of each step: the largest halving of the encoder's grid that fits the token limit."""
+        """Side of the token grid of a marked group (`markers`).
+
+        For "pool" the largest halving of the encoder's grid that fits the token limit; for "stc" side // 2 + 1.
+        """
+        if self.connector == "stc":
+            return self.vision_grid // 2 + 1
         limit = self.image_tokens if steps == 1 else self.video_tokens
         side = self.vision_grid
         while side > 1 and steps * side * side > limit:
             side //= 2
         return side
+
+    def markers(self, steps: int) -> list[int]:
+        """Say how many steps each group of tokens stands for, each of them marked: all steps, in order.
+
+        For "pool" one; for "stc" the steps that a place of its convolution sees: the first, then two, the last alone
+        where one is left (`stc.STCConnector`).
+
+        >>> EgoflowConfig(connector="stc").markers(16)
+        [1, 2, 2, 2, 2, 2, 2, 2, 1]
+        """
+        if self.connector != "stc":
+            return [1] * steps
+        return [1, *[2] * ((steps - 1) // 2), *[1] * ((steps - 1) % 2)]

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional
+
+from components.models.stc import STCConnector
+
+
+def several_ranks() -> bool:
+    """Say whether other processes train the same model."""
+    return distributed.is_initialized() and distributed.get_world_size() > 1
 
 
 class Connector(nn.Module):
@@ -15,7 +25,6 @@ class Connector(nn.Module):
 
     def __init__(self, vision_width: int, text_width: int, heads: int = 4, gain: float = 0.15):
         super().__init__()
-        self.heads = heads
         self.norm_in = nn.LayerNorm(vision_width)
         self.score = nn.Linear(vision_width, heads)
         self.value = nn.Linear(vision_width, vision_width)
@@ -27,17 +36,65 @@ class Connector(nn.Module):
         nn.init.constant_(self.norm_out.weight, gain)
         self.marker = nn.Parameter(torch.randn(text_width) * gain / 2)
 
-    def forward(self, grid_NDHW: Tensor, side: int) -> Tensor:
-        """Give tokens [N, side * side, text_width] from encoder grids [N, D, H, W]; H and W are multiples of `side`."""
-        n, width, height, _ = grid_NDHW.shape
-        window = height // side
-        # [N, side, window, side, window, D] -> [N, side * side, window * window, D]
-        patches = grid_NDHW.permute(0, 2, 3, 1).reshape(n, side, window, side, window, width)
-        patches = self.norm_in(patches.transpose(2, 3).reshape(n, side * side, window * window, width))
+    def forward(self, grid_NDHW: Tensor, sides: Sequence[int]) -> Tensor:
+        """Give the tokens of all grids, one after another.
+
+        Args:
+            grid_NDHW: encoder grids [N, D, H, W].
+            sides: for each, how many windows there are along H and along W, of which it is a divisor.
+
+        Returns:
+            Tokens [sum of side * side, text_width].
+        """
+        windows, places = [], []
+        first = list(accumulate((side * side for side in sides), initial=0))  # place of each grid's first token
+        for kind in sorted(set(sides)):
+            chosen = [number for number, side in enumerate(sides) if side == kind]
+            windows.append(_windows(grid_NDHW[torch.tensor(chosen, device=grid_NDHW.device)], kind))
+            places += [first[number] + token for number in chosen for token in range(kind * kind)]
+        if len(windows) == 1:
+            return self._pooled(windows[0]).flatten(0, 1)
+        if several_ranks():
+            tokens = self._pooled_at_once(windows)
+        else:
+            tokens = torch.cat([self._pooled(each).flatten(0, 1) for each in windows])
+        return tokens[torch.tensor(places, device=grid_NDHW.device).argsort()]
+
+    def _pooled(self, windows: Tensor) -> Tensor:
+        """Give tokens [N, side * side, text_width] of one kind of windows."""
+        patches = self.norm_in(windows)
         weights = self.score(patches).softmax(dim=2)
-        values = self.value(patches).unflatten(-1, (self.heads, width // self.heads))
-        pooled = (weights.unsqueeze(-1) * values).sum(dim=2).flatten(-2)
-        return self.norm_out(self.project(pooled))
+        return self.norm_out(self.project(_weighed(weights, self.value(patches))))
+
+    def _pooled_at_once(self, windows: list[Tensor]) -> Tensor:
+        """Give the tokens of several kinds by one call of each module, up to rounding what `_pooled` gives of each.
+
+        Under ZeRO-3 every call gathers the module's weights anew, so all ranks must make equally many.
+        """
+        sizes = [each.shape[:3].numel() for each in windows]
+        patches = self.norm_in(torch.cat([each.flatten(0, 2) for each in windows]))
+        scores, values = self.score(patches).split(sizes), self.value(patches).split(sizes)
+        pooled = [
+            _weighed(score.view(*each.shape[:3], -1).softmax(dim=2), value.view(each.shape)).flatten(0, 1)
+            for each, score, value in zip(windows, scores, values, strict=True)
+        ]
+        return self.norm_out(self.project(torch.cat(pooled)))
+
+
+def _windows(grid_NDHW: Tensor, side: int) -> Tensor:
+    """Cut grids into windows of patches [N, side * side, window * window, D]; H and W are multiples of `side`."""
+    n, width, height, _ = grid_NDHW.shape
+    window = height // side
+    # [N, side, window, side, window, D] -> [N, side * side, window * window, D]
+    patches = grid_NDHW.permute(0, 2, 3, 1).reshape(n, side, window, side, window, width)
+    return patches.transpose(2, 3).reshape(n, side * side, window * window, width)
+
+
+def _weighed(weights: Tensor, values: Tensor) -> Tensor:
+    """Sum the patches of each window [N, tokens, patches, D] by each head's weights [N, tokens, patches, heads]."""
+    heads = weights.shape[-1]
+    values = values.unflatten(-1, (heads, values.shape[-1] // heads))
+    return (weights.unsqueeze(-1) * values).sum(dim=2).flatten(-2)
 
 
 class _ResidualBlock(nn.Module):
@@ -100,6 +157,19 @@ class PatchMapping(nn.Module):
         """Map [N, D, H, W] to the same shape in the other view's feature space."""
         patches = grid_NDHW.movedim(1, -1)
         return (self.skip(patches) + self.layers(patches)).movedim(-1, 1)
+
+
+def connector_of(kind: str, vision_width: int, text_width: int) -> nn.Module:
+    """Make a connector by its word in the recipe's model block: "pool", or "stc" (stc.py).
+
+    Raises:
+        ValueError: another word.
+    """
+    if kind == "pool":
+        return Connector(vision_width, text_width)
+    if kind == "stc":
+        return STCConnector(vision_width, text_width)
+    raise ValueError(f"connector {kind!r} came, allowed are 'pool' and 'stc'; mend the recipe's model block")
 
 
 def mapping_of(kind: str, width: int, blocks: int) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 import numpy as np
@@ -31,14 +32,27 @@ CHAT_TEMPLATE = (
 )
 
 
+OUR_TURN = ("<user>", "<assistant>")
+
+
+def template_of(turn_words: tuple[str, str]) -> str:
+    """Give the template of a conversation in which these words stand around a question."""
+    template = CHAT_TEMPLATE
+    for ours, word in zip(OUR_TURN, turn_words, strict=True):
+        if word != ours:  # as an expression: Jinja keeps its line breaks
+            template = template.replace(ours, "{{ " + json.dumps(word, ensure_ascii=False) + " }}")
+    return template
+
+
 def context(visual: str) -> str:
     """Begin a prompt with the layout of its frames."""
     return f"<bos>{visual}"
 
 
-def turn(question: str) -> str:
-    """Ask a question, up to where its answer begins."""
-    return f"<user>{question}<assistant>"
+def turn(question: str, turn_words: tuple[str, str] = OUR_TURN) -> str:
+    """Ask a question, up to where its answer begins, in the words that the language model knows for that."""
+    before, after = turn_words
+    return f"{before}{question}{after}"
 
 
 def prompt(visual: str, question: str) -> str:
@@ -74,7 +88,7 @@ def _plain(text: str) -> str:
 
 
 def layout(config: EgoflowConfig, view: str, n_frames: int, *, guidance: bool = False) -> str:
-    """Write the visual tokens of one sample: for each step a marker and its patches; then F(x) likewise.
+    """Write the visual tokens of one sample: for each group of steps their markers and patches; then F(x) likewise.
 
     >>> config = EgoflowConfig(vision_config={"image_size": 32, "patch_size": 8}, tubelet_frames=2, video_tokens=8)
     >>> layout(config, "exo", 4)
@@ -93,8 +107,13 @@ def layout(config: EgoflowConfig, view: str, n_frames: int, *, guidance: bool = 
         raise ValueError(f"guidance maps ego to exo, a sample of view {view!r} cannot have it")
     patches = config.grid(steps) ** 2
     segments = (view, "guide") if guidance else (view,)
-    marked = patches > 1  # with one patch a step the patch is its own marker: half the tokens of a long window
-    return "".join((f"<{name}>" * marked + f"<{name}_patch>" * patches) * steps for name in segments)
+    # with one patch a step the patch is its own marker: half the tokens of a long window
+    marked = patches > 1 or config.connector == "stc"
+    return "".join(
+        f"<{name}>" * marked * group + f"<{name}_patch>" * patches
+        for name in segments
+        for group in config.markers(steps)
+    )
 
 
 def normalise(frames_THWC: np.ndarray) -> torch.Tensor:
@@ -142,8 +161,9 @@ class EgoflowProcessor(ProcessorMixin):
     def __init__(
         self, image_processor=None, tokenizer=None, chat_template=None, layout_config: dict | None = None, **kwargs
     ):
-        super().__init__(image_processor, tokenizer, chat_template=chat_template or CHAT_TEMPLATE)
         self.layout_config = layout_config or {}
+        self.turn_words = tuple(self.layout_config.get("turn_words", OUR_TURN))
+        super().__init__(image_processor, tokenizer, chat_template=chat_template or template_of(self.turn_words))
         self.image_token = "<ego_patch>"
         self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token) if tokenizer is not None else None
 

@@ -81,7 +81,9 @@ def sizes(base: str) -> dict:
     """
     file = Path(base) / "config.json"
     if file.is_file():
-        return json.loads(file.read_text())
+        values = json.loads(file.read_text())
+        # what it was saved in is not what it is trained in
+        return {name: value for name, value in values.items() if name not in ("dtype", "torch_dtype")}
     if base not in SIZES:
         raise ValueError(
             f"base {base!r} came, allowed are a folder with a config.json or one of {sorted(SIZES)}; "
@@ -114,6 +116,8 @@ def config_of(model: params.Egoflow | params.Qwen) -> PretrainedConfig:
         vision_feature_layer=model.vision_layer,
         image_tokens=model.image_tokens,
         video_tokens=model.video_tokens,
+        connector=model.connector,
+        shared_encoder=model.shared_encoder,
         mapping=model.mapping,
         mapping_blocks=model.mapping_blocks,
         token_ids={token: first + number for number, token in enumerate(SPECIAL_TOKENS)},
@@ -123,7 +127,7 @@ def config_of(model: params.Egoflow | params.Qwen) -> PretrainedConfig:
 def _vision(base: str, tubelet_frames: int) -> CLIPVisionConfig:
     values = sizes(base)
     values = values.get("vision_config", values)  # a folder of CLIP holds the text tower's sizes too
-    values.pop("model_type", None)
+    values = {name: value for name, value in values.items() if name not in ("model_type", "dtype", "torch_dtype")}
     return CLIPVisionConfig(**values | {"num_channels": 3 * tubelet_frames})
 
 

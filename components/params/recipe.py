@@ -22,6 +22,7 @@ class Model(Strict):
     vision_heads: int = Field(gt=0)
     image_tokens: int = Field(gt=0, description="most visual tokens of a still image")
     video_tokens: int = Field(gt=0, description="most visual tokens of a video; the grid per step shrinks to fit")
+    shared_encoder: bool = Field(default=False, description="one encoder, ego's, for both views (systems §7, X3)")
     mapping: Literal["resnet", "fc"] = Field(default="resnet", description="F and G; fc: each patch by itself")
     mapping_blocks: int = Field(ge=1, description="residual blocks of F and of G, where they are resnet")
     text_width: int = Field(gt=0)
@@ -38,10 +39,22 @@ class Egoflow(Strict):
     )
     tubelet_frames: int = Field(ge=1)
     vision_layer: int = Field(lt=0, description="hidden layer of the towers that is read")
-    image_tokens: int = Field(gt=0, description="most visual tokens of a still image")
-    video_tokens: int = Field(gt=0, description="most visual tokens of a video; the grid per step shrinks to fit")
+    connector: Literal["pool", "stc"] = Field(
+        default="pool", description="pool: within token limits; stc: VideoLLaMA2's, whose tokens follow from the frames"
+    )
+    image_tokens: int | None = Field(default=None, gt=0, description="pool: most visual tokens of a still image")
+    video_tokens: int | None = Field(default=None, gt=0, description="pool: most of a video; the grid shrinks to fit")
+    shared_encoder: bool = Field(default=False, description="one encoder, ego's, for both views (systems §7, X3)")
     mapping: Literal["resnet", "fc"] = Field(default="resnet", description="F and G; fc: each patch by itself")
     mapping_blocks: int = Field(ge=1, description="residual blocks of F and of G, where they are resnet")
+
+    @model_validator(mode="after")
+    def _limits_belong_to_pool(self) -> Egoflow:
+        limits = {"image_tokens": self.image_tokens, "video_tokens": self.video_tokens}
+        wrong = [name for name, limit in limits.items() if (limit is None) == (self.connector == "pool")]
+        if wrong:
+            raise ValueError(f"connector {self.connector!r} with {limits}; `pool` needs both limits, `stc` takes none")
+        return self
 
 
 class Qwen(Strict):

@@ -103,8 +103,10 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     set_seed(stage.seed)
     output = options.output
     output.mkdir(parents=True, exist_ok=True)
-    processor = build.load_processor(parents) if parents else stages.fresh_processor(recipe.model, data_params)
+    processor = stages.processor_of(recipe.model, data_params, parents)
+    stages.check_frames(stage, build.config_of(processor), data_params)
     model = build.assemble(build.config_of(processor), parents, seed=stage.seed)
+    stages.fill(model, recipe.model, parents)
     if stage.mapping:
         build.renew_mapping(model, processor, stage.mapping, seed=stage.seed)
     checkpoints.prepare(model, stage.train, stage.lora)

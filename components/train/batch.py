@@ -169,17 +169,23 @@ class Collate:
         self.config, self.processor = config, processor
 
     def __call__(self, items: list[dict]) -> dict[str, torch.Tensor]:
-        """Give what `packing.pad` gives, pixel_values and, where paired, paired_pixel_values."""
+        """Give what `packing.pad` gives, pixel_values and, where paired, paired_pixel_values.
+
+        An item without frames is text alone; a batch of such items has no pixel_values.
+        """
         rows = [
             row(
                 self.processor,
-                layout(self.config, item["view"], len(item["frames"]), guidance=item["guidance"]),
+                layout(self.config, item["view"], len(item["frames"]), guidance=item["guidance"])
+                if len(item["frames"])
+                else "",
                 item["turns"],
             )
             for item in items
         ]
         batch = pad(rows, self.processor.tokenizer.pad_token_id)
-        batch["pixel_values"] = normalise(np.concatenate([item["frames"] for item in items]))
+        if shown := [item["frames"] for item in items if len(item["frames"])]:
+            batch["pixel_values"] = normalise(np.concatenate(shown))
         if "paired_frames" in items[0]:
             batch["paired_pixel_values"] = normalise(np.concatenate([item["paired_frames"] for item in items]))
         return batch

@@ -8,16 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import PretrainedConfig
 
 from components import params
 from components.models import published
 from components.models.backbone import part_of
 from components.models.configuration import EgoflowConfig
 from components.models.processing import layout
-from components.train import checkpoints, memory
+from components.train import checkpoints, measured, memory
+from components.train.measured import Measured
 from components.train.memory import States, Transformer
+from components.train.plan import frames_of
 
 # DeepSpeed's stage3_max_live_parameters: what ZeRO-3 may hold gathered at once
 LIVE_PARAMETERS = 1_000_000_000
@@ -33,6 +34,7 @@ class Demand:
         sequences: sequences of a sample: the group of grpo, else 1.
         scored_tokens: positions of a sequence whose logits are kept for the loss.
         mapped: how often a frame's grid passes F or G.
+        connected: how often a connector takes the grids of a sample, and how many they are (`steps`).
     """
 
     towers: dict[str, tuple[int, int]]
@@ -41,6 +43,8 @@ class Demand:
     sequences: int
     scored_tokens: int
     mapped: int
+    connected: int = 0
+    steps: int = 0
 
     @property
     def tokens(self) -> int:
@@ -60,8 +64,8 @@ class Budget:
     shapes: dict[str, Transformer]
     vocabulary: int
     embedding: int
-    mapping_bytes: int
-    mapping_flops: int
+    mapping: Measured
+    connector: Measured
 
     @property
     def steps(self) -> int:
@@ -87,7 +91,8 @@ class Budget:
         """Activations and logits of a micro-batch, or the cache of its generation where that is more, bytes."""
         need, stage = self.demand, self.stage
         sequences = micro_batch * need.sequences
-        kept = need.mapped * self.mapping_bytes * sequences
+        connector = self.connector.again if checkpointing else self.connector.kept
+        kept = (need.mapped * self.mapping.kept + need.connected * connector) * sequences
         for part, (frames, tokens) in need.towers.items():
             # nothing trained lies before a tower, so a frozen one keeps nothing
             if self.trained.get(part):
@@ -133,7 +138,8 @@ class Budget:
             forward = memory.linear_flops(self.parameters[part], seen)
             forward += memory.attention_flops(self.shapes[part], seen, tokens)
             work += forward * (forwards + 1 + 2 * bool(self.trained.get(part)))
-        work += 3 * need.mapped * self.mapping_flops * need.sequences
+        work += 3 * need.mapped * self.mapping.flops * need.sequences
+        work += 3 * need.connected * self.connector.flops * need.sequences
         return float(work * self.stage.batch)
 
     def disk(self) -> tuple[int, int]:
@@ -167,7 +173,6 @@ def budget(stage: params.Stage, config: PretrainedConfig, frames: params.Frames)
         parameters[part] += parameter.numel()
         trained[part] += parameter.numel() * parameter.requires_grad
     demand = _demand(stage, config, frames)
-    mapping = _mapping(model, config) if demand.mapped else (0, 0)
     table = model.get_input_embeddings().weight
     tied = table is model.get_output_embeddings().weight
     return Budget(
@@ -179,16 +184,9 @@ def budget(stage: params.Stage, config: PretrainedConfig, frames: params.Frames)
         shapes=_shapes(config),
         vocabulary=table.shape[0],
         embedding=0 if tied else table.numel(),
-        mapping_bytes=mapping[0],
-        mapping_flops=mapping[1],
+        mapping=measured.mapping(model, config) if demand.mapped else Measured(),
+        connector=measured.connector(model, config, demand.steps) if demand.connected else Measured(),
     )
-
-
-def _frames_of(stage: params.Stage, task: str, frames: params.Frames) -> int:
-    if stage.frames is not None:
-        return stage.frames
-    kinds = {"ground_spatial": frames.image_frames, "caption": frames.clip_frames}
-    return kinds.get(task, frames.window_frames)  # questions are about clips and windows; the longer counts
 
 
 def _demand(stage: params.Stage, config: PretrainedConfig, frames: params.Frames) -> Demand:
@@ -203,10 +201,10 @@ def _demand(stage: params.Stage, config: PretrainedConfig, frames: params.Frames
         visual = layout(config, "ego", frames.window_frames).count("<")
         return Demand({}, visual, text, sequences=1, scored_tokens=visual + text, mapped=0)
     towers: dict[str, tuple[int, int]] = {}
-    visual, mapped = 0, 0
+    visual, mapped, connected, most = 0, 0, 0, 0
     for key in stage.mixture:
         _, task, view = key.split("/")
-        shown = _frames_of(stage, task, frames)
+        shown = stage.frames or max(frames_of(task, frames))
         if not isinstance(config, EgoflowConfig):
             tokens = _qwen_patches(stage, config)
             towers["vision_encoder"] = max(towers.get("vision_encoder", (0, tokens)), (shown, tokens))
@@ -216,13 +214,14 @@ def _demand(stage: params.Stage, config: PretrainedConfig, frames: params.Frames
         steps = shown // config.tubelet_frames
         guided = stage.guidance and view == "ego"
         paired = bool(set(stage.losses) - {"vtg"})
-        for each in {view, "exo"} if paired else {view}:
-            tower = (steps, config.vision_grid**2 + 1)
-            towers[f"{each}_encoder"] = max(towers.get(f"{each}_encoder", tower), tower)
+        tower = (steps, config.vision_grid**2 + 1)
+        for part in {f"{config.branch(each)}_encoder" for each in ((view, "exo") if paired else (view,))}:
+            towers[part] = max(towers.get(part, tower), tower)
         visual = max(visual, layout(config, view, shown, guidance=guided).count("<"))
         # F(x) once; the cycles are G(F(x)), G(y), F(G(y)), and F(x) where it is no guidance
         mapped = max(mapped, steps * (4 if paired else int(guided)))
-    return Demand(towers, visual, text, sequences, completion or visual + text, mapped)
+        connected, most = max(connected, 1 + guided), max(most, steps)
+    return Demand(towers, visual, text, sequences, completion or visual + text, mapped, connected, most)
 
 
 def _qwen_patches(stage: params.Stage, config: PretrainedConfig) -> int:
@@ -254,21 +253,3 @@ def _shapes(config: PretrainedConfig) -> dict[str, Transformer]:
     inner = vision.intermediate_size if gated else int(width * vision.mlp_ratio)
     tower = Transformer(vision.depth, width, width, width, inner, gated)
     return {"language_model": language, "vision_encoder": tower}
-
-
-def _mapping(model: PreTrainedModel, config: EgoflowConfig) -> tuple[int, int]:
-    """Bytes that F keeps for the backward pass of one grid in bfloat16, and its forward operations, by running it."""
-    kept: list[int] = []
-    mapping = model.model.mapping_f.mapping.requires_grad_(True).to(torch.bfloat16)
-    own = {id(parameter) for parameter in mapping.parameters()}
-
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        if id(tensor) not in own:
-            kept.append(tensor.numel() * tensor.element_size())
-        return tensor
-
-    side = config.vision_grid
-    grid = torch.empty(1, config.vision_config.hidden_size, side, side, device="meta", dtype=torch.bfloat16)
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), FlopCounterMode(display=False) as count:
-        mapping(grid)
-    return sum(kept), count.get_total_flops()

@@ -30,12 +30,18 @@ def prepare(
     """Freeze everything but the parts in `train`, and put fresh adapters on the language model if asked.
 
     Raises:
-        ValueError: `train` names what is no part, or trains the language model beside its adapters.
+        ValueError: `train` names what is no part or has no parameters in this model, or trains the language model
+            beside its adapters.
     """
     if unknown := sorted(set(train) - set(parts)):
         raise ValueError(f"`train` names {unknown}, allowed are {sorted(parts)}; mend the recipe")
     if lora is not None and "language_model" in train:
         raise ValueError("`lora` and `train: language_model` exclude one another; mend the recipe")
+    if missing := sorted(set(train) - {part_of(name, parts) for name, _ in model.named_parameters()}):
+        raise ValueError(
+            f"`train` names {missing}, of which this model has no parameters; mend the recipe (with `shared_encoder` "
+            "both views have the ego encoder)"
+        )
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(part_of(name, parts) in train)
     if lora is not None:

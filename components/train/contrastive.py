@@ -67,7 +67,7 @@ class Contrastive(nn.Module):
     def forward(self, frames: Tensor, slots: Tensor, regions: Tensor, region_slots: Tensor) -> dict[str, Tensor]:
         """Give the losses, and the share of images whose every phrase ranks first ("all") and of each slot."""
         grid = self.model.encode(frames, "ego")
-        image = functional.normalize(self.pretext["head"](grid, 1)[:, 0], dim=-1)
+        image = functional.normalize(self.pretext["head"](grid, [1] * len(grid)), dim=-1)
         scale = self.pretext.log_scale.exp().clamp(max=50)
         first = torch.tensor([0, *np.cumsum(self.sizes)[:-1]], device=slots.device)
         phrases = functional.normalize(self.pretext["text"](self.pretext["phrases"].weight), dim=-1).split(self.sizes)
@@ -103,4 +103,5 @@ def losses(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def share_tower(model: EgoflowForConditionalGeneration) -> None:
     """Copy the pre-trained ego tower to the exo one, as both views start from the same CLIP."""
-    model.model.exo_encoder.load_state_dict(model.model.ego_encoder.state_dict())
+    if not model.config.shared_encoder:
+        model.model.exo_encoder.load_state_dict(model.model.ego_encoder.state_dict())

@@ -35,7 +35,10 @@ class Row:
 
 def row(processor: EgoflowProcessor, visual: str, turns: Sequence[tuple[str, str]]) -> Row:
     """Tokenize a context and (question, answer) pairs about it; every answer ends with <eos>."""
-    texts = [context(visual), *(text for asked, said in turns for text in (turn(asked), f"{said}<eos>"))]
+    texts = [
+        context(visual),
+        *(text for asked, said in turns for text in (turn(asked, processor.turn_words), f"{said}<eos>")),
+    ]
     # one call: most of what a call costs is not for its text
     ids, *encoded = processor.tokenizer(texts, add_special_tokens=False)["input_ids"]
     length = len(ids)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ruamel.yaml import YAML
 
 if TYPE_CHECKING:
-    from components.params import Data, Recipe, Stage
+    from components.params import Data, Frames, Recipe, Stage
 
 TRAINING = "components/train/__main__.py"
 EVALUATION = "components/evaluate.py"
@@ -82,10 +82,14 @@ def check_trainable(recipe: Recipe) -> None:
         ValueError: what it asks for, stage by stage.
     """
     asked = []
-    if recipe.model.architecture != "miniature":
+    if recipe.model.architecture not in ("miniature", "egoflow"):
         asked.append(f"model: architecture {recipe.model.architecture!r} from downloaded weights")
     for stage in recipe.stages:
-        names = [name for name in ("frames", "pixels") if getattr(stage, name) is not None]
+        # a downloaded model says how many frames it wants, and stages.check_frames that they are there
+        wanted = ("pixels",) if recipe.model.architecture == "egoflow" else ("frames", "pixels")
+        names = [name for name in wanted if getattr(stage, name) is not None]
+        if recipe.model.architecture == "egoflow" and stage.algorithm in WITHOUT_DATASET:
+            names.append("algorithm")  # its base models are downloaded
         if stage.algorithm == "contrastive":  # its loss compares the samples of a batch with one another
             names += [name for name in ("micro_batch", "checkpointing") if getattr(stage, name)]
         asked += [f"stage {stage.name!r} ({stage.algorithm}): `{name}`" for name in names]
@@ -94,6 +98,31 @@ def check_trainable(recipe: Recipe) -> None:
             f"recipe {recipe.name!r} asks for what is not implemented for training: {'; '.join(asked)}.\n"
             "Take it out of the recipe, or plan without training: python -m components.train --recipe … --dry-run"
         )
+
+
+def frames_of(task: str, frames: Frames) -> set[int]:
+    """Give the numbers of frames that samples of a task have."""
+    clip, window = frames.clip_frames, frames.window_frames
+    kinds = {"caption": {clip}, "ground_spatial": {frames.image_frames}, "ground_temporal": {window}}
+    return kinds.get(task, {clip, window})
+
+
+def base_digest(base: str) -> str:
+    """Give what tells downloaded weights from others under the same path: a name stands for itself.
+
+    Of a folder, the sha256 of its json files and of the size and the last megabyte of each file of weights: to read
+    all of them would take longer than to plan a stage may.
+    """
+    folder = Path(base)
+    if not folder.is_dir():
+        return base
+    digest = hashlib.sha256()
+    for path in sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")]):
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - 2**20))
+            digest.update(f"{path.name}\0{size}\0{hashlib.sha256(file.read()).hexdigest()}\n".encode())
+    return digest.hexdigest()
 
 
 def dataset_digest(lock: Path) -> str:
@@ -150,8 +179,11 @@ def stage_key(
         raise ValueError(
             f"stage {stage.name!r} ({stage.algorithm}) reads the dataset, so its key needs the dataset digest"
         )
+    downloaded = recipe.model.base if recipe.model.architecture == "egoflow" and "all" not in stage.parents else {}
+    bases = {part: base_digest(base) for part, base in downloaded.items() if part not in stage.parents}
     return _sha256(
         {
+            **({"bases": bases} if bases else {}),
             "model": recipe.model.model_dump(mode="json"),
             "stage": stage.model_dump(mode="json", exclude=NOT_IN_KEY),
             "data": dataset if reads_dataset else dict(world),

@@ -11,23 +11,64 @@ from transformers import CLIPVisionConfig, TrainerCallback
 
 from components import params
 from components.data.frames import contract_of
-from components.models import build
+from components.models import build, downloaded
 from components.models.configuration import EgoflowConfig
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import EgoflowProcessor
 from components.train import contrastive, supervised, text
 from components.train.batch import Collate, SampleDataset
+from components.train.plan import WITHOUT_DATASET, frames_of
 from components.train.trainer import Losses, optimiser_groups
 
 Parts = tuple[nn.Module, Dataset, Callable, Losses, list[TrainerCallback]]
 
 
-def fresh_processor(model: params.Model, data: params.Data) -> EgoflowProcessor:
-    """Make the processor of a stage without parents: the tokenizer is trained on the world's text."""
+def processor_of(model: params.Model | params.Egoflow, data: params.Data, parents: dict[str, Path]) -> EgoflowProcessor:
+    """Give the processor of a stage: that of its language model, or a fresh one where that is none of a parent's."""
+    speaks = parents.keys() & {"all", "language_model"}
+    if not parents or (isinstance(model, params.Egoflow) and not speaks):
+        return fresh_processor(model, data)
+    return build.load_processor(parents)
+
+
+def fresh_processor(model: params.Model | params.Egoflow, data: params.Data) -> EgoflowProcessor:
+    """Make the processor of a stage without parents: the tokenizer is downloaded, or trained on the world's text."""
+    if isinstance(model, params.Egoflow):
+        return downloaded.processor(model)
     vision = CLIPVisionConfig(image_size=model.image_px, patch_size=model.patch_px)
     limits = {"image_tokens": model.image_tokens, "video_tokens": model.video_tokens}
     tokenizer = text.tokenizer(EgoflowConfig(vision_config=vision, tubelet_frames=model.tubelet_frames, **limits), data)
     return build.processor_for(build.tiny_config(model, tokenizer), tokenizer)
+
+
+def fill(made: EgoflowForConditionalGeneration, model: params.Model | params.Egoflow, parents: dict[str, Path]) -> None:
+    """Put downloaded weights into the parts that no parent gives."""
+    if isinstance(model, params.Egoflow) and "all" not in parents:
+        downloaded.fill(made, model.base, model.base.keys() - parents.keys())
+
+
+def check_frames(stage: params.Stage, config: EgoflowConfig, data: params.Data) -> None:
+    """Make sure that the frames are those that the model and the recipe are for.
+
+    Raises:
+        ValueError: the size or a number of frames of params/data.yaml differs.
+    """
+    if stage.algorithm in WITHOUT_DATASET:
+        return
+    if (size := config.vision_config.image_size) != data.frames.size_px:
+        raise ValueError(
+            f"the frames have {data.frames.size_px} px, the vision towers read {size} px and no other size: set "
+            f"`frames.size_px: {size}` in params/data.yaml, or take towers of that size"
+        )
+    if stage.frames is None:
+        return
+    for key in stage.mixture:
+        shown = frames_of(key.split("/")[1], data.frames)
+        if shown != {stage.frames}:
+            raise ValueError(
+                f"stage {stage.name!r} wants {stage.frames} frames, {key} has {sorted(shown)}: set `frames` "
+                "in params/data.yaml, for training and evaluation alike, or leave `frames` out of the stage"
+            )
 
 
 def contract(data: params.Data) -> str:

@@ -189,7 +189,7 @@ def test_the_same_classes_build_the_paper_scale_model():
         grid = model.model.encode(torch.empty(16, 3, 336, 336), "ego")
         assert grid.shape == (16, 1024, 24, 24)
         assert model.model.mapping_f(grid).shape == grid.shape
-        assert model.model.exo_connector(grid, config.grid(16)).shape == (16, 144, 4096)
+        assert model.model.exo_connector(grid, [config.grid(16)] * 16).shape == (16 * 144, 4096)
     sizes = {part: 0 for part in PARTS}
     for name, parameter in model.named_parameters():
         sizes[part_of(name)] += parameter.numel()

@@ -4,9 +4,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from components.models import build
+from components.models import build, parts
 from components.models.backbone import part_of
-from components.models.parts import mapping_of
+from components.models.parts import connector_of, mapping_of
 from tests.components.conftest import TINY
 
 KINDS = ["resnet", "fc"]
@@ -66,3 +66,17 @@ def test_another_word_is_refused():
         mapping_of("attention", 8, blocks=1)
     with pytest.raises(ValidationError, match="'resnet' or 'fc'"):
         type(TINY).model_validate(TINY.model_dump() | {"mapping": "attention"})
+
+
+def test_grids_of_unlike_sides_come_out_in_order_by_one_call_of_each_module_or_by_several(monkeypatch):
+    torch.manual_seed(0)
+    connector, sides = connector_of("pool", 8, 6), [2, 4, 1, 4, 2]
+    grids = torch.randn(5, 8, 8, 8)
+    alone = torch.cat([connector(grid.unsqueeze(0), [side]) for grid, side in zip(grids, sides, strict=True)])
+    assert alone.shape == (sum(side * side for side in sides), 6)
+    torch.testing.assert_close(connector(grids, sides), alone)
+    calls = []
+    connector.value.register_forward_hook(lambda *_: calls.append(1))
+    monkeypatch.setattr(parts, "several_ranks", lambda: True)
+    torch.testing.assert_close(connector(grids, sides), alone)
+    assert len(calls) == 1

@@ -1,0 +1,69 @@
+"""What connectors and mappings keep for the backward pass, and their work: they are run, without memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import PreTrainedModel
+
+from components.models.configuration import EgoflowConfig
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One pass of a module in bfloat16.
+
+    Args:
+        kept: bytes that the backward pass needs.
+        again: the same where the blocks of the connector are computed again: their inputs, and the largest of them.
+        flops: of the forward pass.
+    """
+
+    kept: int = 0
+    again: int = 0
+    flops: int = 0
+
+
+def mapping(model: PreTrainedModel, config: EgoflowConfig) -> Measured:
+    """Measure F on one grid; the model is on the meta device."""
+    return _measure(model.model.mapping_f.mapping, config, 1, lambda module, grid: module(grid))
+
+
+def connector(model: PreTrainedModel, config: EgoflowConfig, steps: int) -> Measured:
+    """Measure a connector on the grids of one video."""
+    sizes = [steps] if config.connector == "stc" else [config.grid(steps)] * steps
+    return _measure(model.model.ego_connector, config, steps, lambda module, grid: module(grid, sizes))
+
+
+def _measure(module: nn.Module, config: EgoflowConfig, grids: int, run: Callable) -> Measured:
+    module = module.requires_grad_(True).to(torch.bfloat16)
+    own = {id(parameter) for parameter in module.parameters()}
+    kept, inputs, blocks, begun = [], [], [], []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        if id(tensor) not in own:
+            kept.append(tensor.numel() * tensor.element_size())
+        return tensor
+
+    def begin(_, arguments: tuple[torch.Tensor]) -> None:
+        inputs.append(arguments[0].numel() * arguments[0].element_size())
+        begun.append(sum(kept))
+
+    def end(*_) -> None:
+        blocks.append(sum(kept) - begun.pop())
+
+    for stage in module.modules():
+        if hasattr(stage, "gradient_checkpointing"):  # transformers sets it there
+            for block in stage.blocks:
+                block.register_forward_pre_hook(begin)
+                block.register_forward_hook(end)
+    side, width = config.vision_grid, config.vision_config.hidden_size
+    grid = torch.empty(grids, width, side, side, device="meta", dtype=torch.bfloat16)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), FlopCounterMode(display=False) as count:
+        run(module, grid)
+    again = sum(kept) - sum(blocks) + sum(inputs) + max(blocks, default=0)
+    return Measured(sum(kept), again, count.get_total_flops())

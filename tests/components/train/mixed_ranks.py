@@ -1,0 +1,94 @@
+"""Two ranks that see unlike things, step by step: a process of test_mixed_ranks.py."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel, set_seed
+
+from components.models import build
+from components.models.configuration import EgoflowConfig
+from components.models.processing import EgoflowProcessor, build_tokenizer
+from components.train.batch import Collate
+from components.train.trainer import DEEPSPEED
+from tests.components.conftest import TINY
+
+RATE = 0.1
+CASES = (("pool", 3), ("stc", 3), ("pool", 2))
+# step -> rank -> (view, frames, guidance) of each sample
+SEEN = (
+    ((("ego", 2, False), ("ego", 4, True)), (("ego", 0, False),)),
+    ((("ego", 0, False), ("ego", 0, False)), (("exo", 4, False),)),
+    ((("ego", 16, False),), (("exo", 2, False), ("exo", 4, False))),
+    ((("ego", 0, False),), (("ego", 0, False),)),
+    ((("exo", 4, False), ("ego", 2, False)), (("ego", 8, True), ("ego", 0, False))),
+)
+
+
+def model_of(connector: str) -> tuple[PreTrainedModel, EgoflowProcessor]:
+    """A model of two towers, the same in every process; number words are for "pool" alone."""
+    tokenizer = build_tokenizer(["what does C do? C picks up the red cup with the right hand. [1, 2]"])
+    values = build.tiny_config(TINY, tokenizer).to_dict() | {"connector": connector}
+    if connector == "stc":
+        values["time_token_ids"] = []
+    config = EgoflowConfig(**values)
+    return build.assemble(config, {}, seed=0), build.processor_for(config, tokenizer)
+
+
+def batch_of(step: int, rank: int, model: PreTrainedModel, processor: EgoflowProcessor) -> dict[str, torch.Tensor]:
+    items = [
+        {
+            "view": view,
+            "guidance": guided,
+            "frames": np.random.default_rng((step, rank, number)).integers(0, 255, (count, 64, 64, 3), dtype=np.uint8),
+            "turns": [("what does C do?", f"C picks up the {'red cup' if count else 'hand'}")],
+        }
+        for number, (view, count, guided) in enumerate(SEEN[step][rank])
+    ]
+    return Collate(model.config, processor)(items)
+
+
+def train(connector: str, zero: int, rank: int) -> tuple[dict[str, torch.Tensor], list[float]]:
+    """Give the weights after all steps, and the losses of this rank."""
+    import deepspeed
+
+    set_seed(0)
+    model, processor = model_of(connector)
+    values = json.loads((DEEPSPEED / f"zero{zero}.json").read_text())
+    given = {"train_micro_batch_size_per_gpu": 1, "gradient_accumulation_steps": 1, "gradient_clipping": 0.0}
+    values = {name: value for name, value in values.items() if value != "auto" and name != "bf16"} | given
+    optimiser = torch.optim.SGD(model.parameters(), lr=RATE)
+    engine, *_ = deepspeed.initialize(model=model, optimizer=optimiser, config=copy.deepcopy(values))
+    losses = []
+    for step in range(len(SEEN)):
+        loss = engine(**batch_of(step, rank, model, processor)).loss
+        engine.backward(loss)
+        engine.step()
+        losses.append(loss.item())
+    with deepspeed.zero.GatheredParameters(list(model.parameters())):
+        return {name: value.detach().clone() for name, value in model.named_parameters()}, losses
+
+
+def main(output: Path) -> None:
+    import deepspeed
+
+    # as in components/train/__main__: its first use would compile for half a minute
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    deepspeed.init_distributed("gloo")
+    rank = int(os.environ["RANK"])
+    for connector, zero in CASES:
+        weights, losses = train(connector, zero, rank)
+        torch.save({"weights": weights, "losses": losses}, output / f"{connector}-{zero}-{rank}.pt")
+    torch.distributed.barrier()
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
