@@ -1,6 +1,6 @@
 """A step of Exo2Ego's Stage 2 with the frozen exo features kept from the first pass, against computing them again.
 
-Run as: python -m tests.benchmarks.guidance [--passes 6]
+Run as: python -m tests.benchmarks.guidance [--passes 4]
 
 The miniature's Stage 2 with random weights over a small world, several passes over its samples. Ours keeps the exo
 tower's output (components/train/features.py), so that later steps neither read the exo frames nor run the tower; the
@@ -52,7 +52,7 @@ def measure(side: str, data: params.Data, folder: Path, passes: int) -> dict:
 def main() -> None:
     """Measure, print the table and write the rows."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.guidance", description=__doc__.splitlines()[0])
-    parser.add_argument("--passes", type=int, default=6)
+    parser.add_argument("--passes", type=int, default=4)
     passes = parser.parse_args().passes
     with (
         TemporaryDirectory() as root,

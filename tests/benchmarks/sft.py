@@ -1,6 +1,6 @@
 """A step of the SFT stage against TRL's plain SFTTrainer: same miniature model, samples, optimiser and precision.
 
-Run as: python -m tests.benchmarks.sft [--steps 24]
+Run as: python -m tests.benchmarks.sft [--steps 16]
 
 Ours is the stage as the recipe trains it: questions about the same frames are one row, frames come from the shards.
 Plain is TRL's trainer with the collator that it takes for vision datasets: every question is a row of its own, padded
@@ -117,7 +117,7 @@ def measure(side: str, data: params.Data, folder: Path, steps: int) -> dict:
 def main() -> None:
     """Measure, print the table and write the rows."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.sft", description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--steps", type=int, default=16)
     steps = parser.parse_args().steps
     with (
         TemporaryDirectory() as root,

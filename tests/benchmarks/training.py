@@ -85,6 +85,7 @@ def trainer(
     recipe: params.Recipe, stage: params.Stage, data: params.Data, folder: Path, output: Path
 ) -> tuple[StageTrainer, list[dict[str, float]]]:
     """Compose the trainer of a stage over random weights; give it with the list that takes its losses, step by step."""
+    import torch
     from transformers import set_seed
 
     from components.train import engine
@@ -96,7 +97,7 @@ def trainer(
 
     def losses(model, batch: dict) -> dict:
         parts = compute(model, batch)
-        told.append({name: float(value) for name, value in parts.items()})
+        told.append({name: float(torch.as_tensor(value).detach()) for name, value in parts.items()})
         return parts
 
     made.trainer.losses = losses
