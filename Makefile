@@ -29,7 +29,7 @@ BENCH_DATA := clips templates fetch graph
 bench-data: .venv/installed
 	set -e; for name in $(BENCH_DATA); do python -m tests.benchmarks.$$name; done
 
-BENCH_TRAIN := grpo
+BENCH_TRAIN := sft guidance grpo
 bench-train: .venv/installed
 	set -e; for name in $(BENCH_TRAIN); do python -m tests.benchmarks.$$name; done
 

@@ -66,6 +66,7 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
         labels: Tensor | None = None,
         logits_to_keep: int = 0,
         paired_pixel_values: Tensor | None = None,
+        paired_grids: tuple[Tensor, Tensor] | None = None,
         facts: tuple[Tensor, Tensor] | None = None,
         inputs_embeds: Tensor | None = None,
         past_key_values: Cache | None = None,
@@ -81,6 +82,8 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
             labels: [B, L], -100 where there is nothing to learn (vision, question).
             logits_to_keep: give only the logits of the last so many positions; 0 gives all.
             paired_pixel_values: frames of the same moments in an exo view, one for each ego frame: asks for `grids`.
+            paired_grids: what is known of their features: bool [N], whether a step's are, and those [K, H * W, D];
+                `paired_pixel_values` then holds the frames of the other steps, if there are any.
             facts, inputs_embeds: see `EgoflowModel.embed`; the place of frames and tokens.
             word_weights: what each word of the vocabulary counts in the loss [vocabulary]; None counts all alike.
             past_key_values: what was read before; named here, or `generate` would refuse a cache that it is given.
@@ -93,8 +96,9 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
         grids = None
         if inputs_embeds is None:
             inputs_embeds, seen = self.model.embed(input_ids, pixel_values, facts)
-            if paired_pixel_values is not None:
-                grids = self._round_trips(seen["ego"], paired_pixel_values, seen.get("guide"))
+            if paired_pixel_values is not None or paired_grids is not None:
+                y = self._exo_grids(paired_pixel_values, paired_grids)
+                grids = self._round_trips(seen["ego"], y, seen.get("guide"))
         output = self.model(
             attention_mask=attention_mask, inputs_embeds=inputs_embeds, past_key_values=past_key_values, **kwargs
         )
@@ -109,9 +113,21 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
             loss = nn.functional.cross_entropy(logits.float(), following[answering], weight=word_weights)
         return EgoflowOutput(loss=loss, logits=logits, past_key_values=output.past_key_values, grids=grids)
 
-    def _round_trips(self, x: Tensor, paired_pixel_values: Tensor, fx: Tensor | None) -> dict[str, Tensor]:
+    def _exo_grids(self, frames_NCHW: Tensor | None, known: tuple[Tensor, Tensor] | None) -> Tensor:
+        """Encode the frames of the steps whose features are not known, and put all in order: [N, D, H, W]."""
+        if known is None:
+            return self.model.encode(frames_NCHW, "exo")
+        is_known, patches = known
+        if frames_NCHW is not None:
+            encoded = self.model.encode(frames_NCHW, "exo").flatten(2).mT
+            both = encoded.new_empty(len(is_known), *encoded.shape[1:])
+            both[is_known], both[~is_known] = patches.to(encoded.dtype), encoded
+            patches = both
+        # channels come last in memory, as they do out of the tower: convolutions round by that
+        return patches.mT.unflatten(2, (self.config.vision_grid, -1))
+
+    def _round_trips(self, x: Tensor, y: Tensor, fx: Tensor | None) -> dict[str, Tensor]:
         """Take both views through F and G and back (systems §1.4)."""
-        y = self.model.encode(paired_pixel_values, "exo")
         fx = self.model.mapping_f(x) if fx is None else fx
         gy = self.model.mapping_g(y)
         return {"x": x, "y": y, "fx": fx, "gfx": self.model.mapping_g(fx), "gy": gy, "fgy": self.model.mapping_f(gy)}

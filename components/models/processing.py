@@ -167,7 +167,9 @@ class EgoflowProcessor(ProcessorMixin):
         self.image_token = "<ego_patch>"
         self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token) if tokenizer is not None else None
 
-    def __call__(self, images=None, text=None, padding=False, return_tensors=None, **kwargs) -> BatchFeature:
+    def __call__(
+        self, images=None, text=None, padding=False, return_tensors=None, padding_side=None, **kwargs
+    ) -> BatchFeature:
         """Tokenize prompts that hold one `<frame>` per image (ego view) and normalise the images."""
         texts = [text] if isinstance(text, str) else list(text)
         config = EgoflowConfig(**self.layout_config)
@@ -177,7 +179,8 @@ class EgoflowProcessor(ProcessorMixin):
             expanded.append(
                 prompt.replace("<frame>" * n_frames, layout(config, "ego", n_frames)) if n_frames else prompt
             )
-        out = dict(self.tokenizer(expanded, padding=padding, return_tensors=return_tensors, add_special_tokens=False))
+        how = {"padding": padding, "padding_side": padding_side, "return_tensors": return_tensors}
+        out = dict(self.tokenizer(expanded, add_special_tokens=False, **how))
         out.pop("token_type_ids", None)
         if images is not None:
             out.update(self.image_processor(images))

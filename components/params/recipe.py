@@ -155,6 +155,9 @@ class Stage(Strict):
     )
     checkpointing: bool = Field(default=False, description="compute activations again in the backward pass")
     frames: int | None = Field(default=None, ge=1, description="frames of a sample; null: those of params/data.yaml")
+    features_gib: float = Field(
+        default=16, ge=0, description="disk for the features of a frozen exo tower that come again, in Stage 2"
+    )
     pixels: int | None = Field(default=None, gt=0, description="most pixels of a frame, where the model takes any size")
     text_tokens: int = Field(default=64, ge=0, description="most tokens of question and answer; read by the dry run")
     turns: int = Field(default=1, ge=1, description="most questions about the frames of a sample; none sees another")

@@ -16,6 +16,7 @@ from components import records
 from components.data.frames import FrameStore
 from components.models.configuration import EgoflowConfig
 from components.models.processing import EgoflowProcessor, layout, normalise
+from components.train import features
 from components.train.packing import pad, row
 
 
@@ -119,6 +120,7 @@ class SampleDataset(Dataset):
         self.times = pd.Series(self.order).groupby(self.order).cumcount().to_numpy()  # how often the frames came before
         self.samples, self.turns = table.to_dict("records"), turns
         self.guidance, self.paired = guidance, paired
+        self.features: features.Features | None = None  # of a stage whose exo tower is frozen
         schedule = {"steps": steps, "epochs": epochs, "batch": batch, "turns": turns, "seed": seed}
         self._made_of = (data, mixture), {**schedule, "guidance": guidance, "paired": paired, "contract": contract}
 
@@ -158,7 +160,9 @@ class SampleDataset(Dataset):
             "guidance": self.guidance and sample["view"] == "ego",
         }
         if self.paired:
-            item["paired_frames"] = self.store.frames(sample["sample_id"], stream="paired")
+            item |= self.features.item(index) if self.features else {}
+            if "paired_grids" not in item:
+                item["paired_frames"] = self.store.frames(sample["sample_id"], stream="paired")
         return item
 
 
@@ -169,7 +173,7 @@ class Collate:
         self.config, self.processor = config, processor
 
     def __call__(self, items: list[dict]) -> dict[str, torch.Tensor]:
-        """Give what `packing.pad` gives, pixel_values and, where paired, paired_pixel_values.
+        """Give what `packing.pad` gives, pixel_values and, where paired, what `features.collate` gives.
 
         An item without frames is text alone; a batch of such items has no pixel_values.
         """
@@ -186,6 +190,6 @@ class Collate:
         batch = pad(rows, self.processor.tokenizer.pad_token_id)
         if shown := [item["frames"] for item in items if len(item["frames"])]:
             batch["pixel_values"] = normalise(np.concatenate(shown))
-        if "paired_frames" in items[0]:
-            batch["paired_pixel_values"] = normalise(np.concatenate([item["paired_frames"] for item in items]))
+        if "paired_frames" in items[0] or "paired_grids" in items[0]:
+            batch |= features.collate(items, self.config.tubelet_frames)
         return batch

@@ -56,7 +56,7 @@ def make(
     if stage.algorithm == "grpo":
         return _grpo(stage, data, model, processor, parents["all"], folder, output, log, callbacks)
     wrapped, dataset, collate, losses, more = stages.ALGORITHMS[stage.algorithm](
-        model, processor, stage, recipe.model, data, folder, log
+        model, processor, stage, recipe.model, data, folder, output / "trainer", log
     )
     stage = stages.counted(stage, dataset)
     made = trainer.StageTrainer(

@@ -31,7 +31,7 @@ NOT_CODE = (
 )
 # These fields of a stage say when it is stopped, saved, shown, measured or planned, not what it learns.
 NOT_IN_KEY = {
-    **dict.fromkeys(("timeout_minutes", "save_steps", "evaluate", "samples", "text_tokens"), True),
+    **dict.fromkeys(("timeout_minutes", "save_steps", "evaluate", "samples", "text_tokens", "features_gib"), True),
     "grpo": {"rollouts_every", "watch"},
 }
 DATASET_STAGES = ("dataset", "frames")

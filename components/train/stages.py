@@ -15,7 +15,7 @@ from components.models import build, downloaded
 from components.models.configuration import EgoflowConfig
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import EgoflowProcessor
-from components.train import contrastive, supervised, text
+from components.train import contrastive, features, supervised, text
 from components.train.batch import Collate, SampleDataset
 from components.train.plan import WITHOUT_DATASET, frames_of
 from components.train.trainer import Losses, optimiser_groups
@@ -110,7 +110,7 @@ def groups(model: nn.Module, stage: params.Stage) -> list[dict]:
     )
 
 
-def _text(model, processor, stage, architecture, data, folder, log) -> Parts:
+def _text(model, processor, stage, architecture, data, folder, output, log) -> Parts:
     config: EgoflowConfig = model.config
     dataset = text.TextDataset(config, data, steps=stage.steps, batch=stage.batch, seed=stage.seed)
     held_out = text.held_out(config, data, text.GATE_SAMPLES, seed=text.HELD_OUT_SEED)
@@ -118,7 +118,7 @@ def _text(model, processor, stage, architecture, data, folder, log) -> Parts:
     return model, dataset, text.CollateText(processor), text.losses(config), callbacks
 
 
-def _contrastive(model, processor, stage, architecture, data, folder, log) -> Parts:
+def _contrastive(model, processor, stage, architecture, data, folder, output, log) -> Parts:
     dataset = contrastive.ImageDataset(
         stage.images,
         steps=stage.steps,
@@ -132,9 +132,14 @@ def _contrastive(model, processor, stage, architecture, data, folder, log) -> Pa
     return contrastive.Contrastive(model), dataset, contrastive.collate, contrastive.losses, []
 
 
-def _supervised(model: EgoflowForConditionalGeneration, processor, stage, architecture, data, folder, log) -> Parts:
+def _supervised(
+    model: EgoflowForConditionalGeneration, processor, stage, architecture, data, folder, output, log
+) -> Parts:
     dataset = samples(stage, data, folder)
-    return model, dataset, Collate(model.config, processor), supervised.losses(stage.losses), []
+    if dataset.paired:
+        dataset.features = features.of_stage(model, dataset, output, gib=stage.features_gib)
+    losses = supervised.losses(stage.losses, dataset.features)
+    return model, dataset, Collate(model.config, processor), losses, []
 
 
 ALGORITHMS: dict[str, Callable[..., Parts]] = {

@@ -6,14 +6,18 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from components.train.features import Features
 from components.train.losses import GUIDANCE, retrieval
 
 
-def losses(weights: dict[str, float]) -> Callable[[nn.Module, dict[str, Tensor]], dict[str, Tensor]]:
+def losses(
+    weights: dict[str, float], kept: Features | None = None
+) -> Callable[[nn.Module, dict[str, Tensor]], dict[str, Tensor]]:
     """Make the loss function of a stage: "total" is the weighted sum of what is logged beside it.
 
     Args:
         weights: "vtg" (token loss) and words of `losses.GUIDANCE`.
+        kept: takes the exo features that come again.
 
     Raises:
         ValueError: a word that is no loss.
@@ -22,7 +26,10 @@ def losses(weights: dict[str, float]) -> Callable[[nn.Module, dict[str, Tensor]]
         raise ValueError(f"`losses` names {unknown}, allowed are {['vtg', *GUIDANCE]}; mend the recipe")
 
     def compute(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        slots = batch.pop("paired_slots", None)
         output = model(**batch)
+        if slots is not None:
+            kept.keep(slots, output.grids["y"])
         parts = {"vtg": output.loss}
         if output.grids is not None:
             parts |= {name: GUIDANCE[name](output.grids) for name in weights if name != "vtg"}

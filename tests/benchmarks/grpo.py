@@ -10,7 +10,6 @@ least of the steps after the first. Both sides sample the same completions (asse
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -20,11 +19,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from components import params
-from components.train import launch
-from tests.benchmarks import rows
+from tests.benchmarks import rows, training
 
-ROOT = Path(__file__).parents[2]
-BENCH_TRAIN = ROOT / "results/bench_train.json"
 OBJECTS = ("red cup", "blue pan", "green bottle", "left hand", "right hand")
 
 
@@ -49,16 +45,11 @@ class Samples:
 
 def measure(shared: bool, steps: int) -> dict:
     """Train some steps; give the least CPU seconds of one, and the first completions."""
-    world = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
-    os.environ |= launch.settings(ROOT, threads=1) | world | {"MASTER_PORT": str(launch._free_port())}
-    os.environ["DS_ACCELERATOR"] = "cpu"
-    import deepspeed
-    import torch
+    training.rank()
     from transformers import TrainerCallback, set_seed
     from trl import GRPOTrainer
 
     from components.models import build
-    from components.models.backbone import EgoflowModel
     from components.train import checkpoints, grpo, stages
 
     class Clock(TrainerCallback):
@@ -70,18 +61,15 @@ def measure(shared: bool, steps: int) -> dict:
         def on_step_end(self, *_, **__) -> None:
             self.seconds.append(time.process_time() - self.began_s)
 
-    torch.set_num_threads(1)
-    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    build.register()
-    recipe = params.load(ROOT / "params/recipes/miniature.yaml", params.Recipe)
+    recipe = params.load(training.ROOT / "params/recipes/miniature.yaml", params.Recipe)
     stage = next(stage for stage in recipe.stages if stage.algorithm == "grpo")
     grouped = stage.grpo.model_copy(update={"group": 8})
     stage = stage.model_copy(update={"steps": steps, "save_steps": steps + 1, "ranks": 1, "batch": 32, "grpo": grouped})
     if not shared:
         grpo.OrderedGRPOTrainer.__bases__ = (GRPOTrainer,)
-        EgoflowModel._encode_once = lambda self, tubelets, view: self.encode(tubelets.flatten(0, 1), view)
+        training.encode_every_row()
     set_seed(stage.seed)
-    processor = stages.fresh_processor(recipe.model, params.load(ROOT / "params/data.yaml", params.Data))
+    processor = stages.fresh_processor(recipe.model, params.load(training.ROOT / "params/data.yaml", params.Data))
     model = build.assemble(build.config_of(processor), {}, seed=0)
     checkpoints.prepare(model, stage.train, stage.lora)
     clock = Clock()
@@ -117,7 +105,7 @@ def main() -> None:
     same = np.mean([one == two for one, two in zip(ours["said"], peer["said"], strict=True)])
     assert same > 0.95, f"only {same:.0%} of the first completions are the same"  # a near-tie may fall either way
     made = [rows.row("GRPO step, 32 prompts x 8 completions", ours["seconds"], peer["seconds"], unit="CPU s")]
-    rows.write(made, BENCH_TRAIN)
+    rows.write(made, training.BENCH_TRAIN)
     print(rows.show(made))  # noqa: T201
 
 

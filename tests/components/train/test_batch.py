@@ -3,11 +3,14 @@ import pickle
 from collections import Counter
 
 import numpy as np
+import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.data.frames import FrameStore
-from components.train.batch import SampleDataset, draw_order
+from components.train import features, supervised
+from components.train.batch import Collate, SampleDataset, draw_order
 
 
 @settings(max_examples=50, deadline=None)
@@ -91,3 +94,25 @@ def test_the_ledger_tells_samples_order_and_steps_apart(tiny_data):
     assert one.ledger(5) == samples().ledger(5) == hashlib.sha256(text.encode()).hexdigest()
     others = [one.ledger(6), samples(seed=6).ledger(5), samples(turns=1).ledger(5), samples(batch=2).ledger(5)]
     assert len({one.ledger(5), *others}) == 5
+
+
+def test_frames_that_come_again_are_read_as_features_with_the_same_losses(tiny_data, tmp_path, model, processor):
+    model.model.exo_encoder.requires_grad_(False)
+    digest = FrameStore(tiny_data / "frames").contract["digest"]
+    options = {"batch": 4, "seed": 5, "guidance": True, "paired": True, "contract": digest}
+    samples = SampleDataset(tiny_data, {"egoexoclip/caption/ego": 1.0}, steps=None, epochs=3, **options)
+    kept = features.of_stage(model, samples, tmp_path, gib=1)
+    collate = Collate(model.config, processor)
+    compute = supervised.losses({"vtg": 1.0, "ccl": 1.0, "kl": 1.0}, kept)
+    read = 0
+    for step in range(samples.steps):
+        places = range(4 * step, 4 * step + 4)
+        samples.features = None
+        with torch.no_grad():
+            expected = compute(model, collate([samples[place] for place in places]))
+            samples.features = kept
+            items = [samples[place] for place in places]
+            found = compute(model, collate(items))
+        read += sum("paired_grids" in item for item in items)
+        assert all(float(found[name]) == pytest.approx(float(value), rel=1e-5) for name, value in expected.items())
+    assert read == kept.plan.reads.sum() > len(samples) // 3
