@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, PositiveFloat, Tag, model_validator
 
 from components.params.evaluation import Task
 from components.params.strict import Strict
@@ -44,6 +44,9 @@ class Egoflow(Strict):
     mapping_blocks: int = Field(ge=1, description="residual blocks of F and of G, where they are resnet")
 
 
+QWEN = ("qwen2_vl", "qwen2_5_vl")  # the words of `Qwen.architecture`, as in transformers' model_type
+
+
 class Qwen(Strict):
     """A Qwen vision-language model by transformers' own classes; its parts: vision_encoder, merger, language_model."""
 
@@ -65,12 +68,19 @@ AnyModel = Annotated[
 
 
 class Lora(Strict):
-    """Low-rank adapters on every linear layer of the language model; merged when the stage ends."""
+    """Low-rank adapters on every linear layer of the language model, or of other parts; merged when the stage ends."""
 
     rank: int = Field(ge=1)
     alpha: float = Field(gt=0)
     dropout: float = Field(ge=0, lt=1)
-    lr: float = Field(gt=0)
+    lr: PositiveFloat | dict[str, PositiveFloat] = Field(
+        description="of the language model's adapters; or part -> learning rate, and each of these parts gets adapters"
+    )
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Part that gets adapters -> their learning rate."""
+        return self.lr if isinstance(self.lr, dict) else {"language_model": self.lr}
 
 
 class Watch(Strict):
@@ -138,7 +148,7 @@ class Stage(Strict):
         default=None, ge=1, description="samples of a rank at once, the rest of its share by accumulation; null: all"
     )
     checkpointing: bool = Field(default=False, description="compute activations again in the backward pass")
-    frames: int | None = Field(default=None, ge=1, description="frames of a sample; null: those of params/data.yaml")
+    frames: int | None = Field(default=None, ge=1, description="most frames of a sample; null: as params/data.yaml")
     pixels: int | None = Field(default=None, gt=0, description="most pixels of a frame, where the model takes any size")
     text_tokens: int = Field(default=64, ge=0, description="most tokens of question and answer; read by the dry run")
     turns: int = Field(default=1, ge=1, description="most questions about the frames of a sample; none sees another")

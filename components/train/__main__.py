@@ -88,7 +88,8 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     import torch
     from transformers import set_seed
 
-    from components.models import build
+    from components import params
+    from components.models import build, published
     from components.tracking import MetricLog
     from components.train import checkpoints, engine, plan, stages, watch
 
@@ -103,9 +104,12 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     set_seed(stage.seed)
     output = options.output
     output.mkdir(parents=True, exist_ok=True)
-    processor = build.load_processor(parents) if parents else stages.fresh_processor(recipe.model, data_params)
-    model = build.assemble(build.config_of(processor), parents, seed=stage.seed)
-    checkpoints.prepare(model, stage.train, stage.lora)
+    if recipe.model.architecture in params.QWEN:
+        model, processor = stages.downloaded(recipe.model, stage, parents)
+    else:
+        processor = build.load_processor(parents) if parents else stages.fresh_processor(recipe.model, data_params)
+        model = build.assemble(build.config_of(processor), parents, seed=stage.seed)
+    checkpoints.prepare(model, stage.train, stage.lora, published.parts_of(model.config))
     resume = checkpoints.last_resumable(output / "trainer")
     log = None
     if int(os.environ.get("RANK", "0")) == 0:
@@ -120,6 +124,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     if stage.algorithm == "contrastive":
         stages.contrastive.share_tower(model)
     finding = made.watch.finding if made.watch else None
+    checkpoints.gather(model)
     if log:
         log.close()
     if log and finding:

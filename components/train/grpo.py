@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,13 +11,17 @@ from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
 from components import params
+from components.models import qwen
+from components.models.configuration import EgoflowConfig
 from components.prompts import cite_frames
 from components.rewards import REWARDS
 from components.train.batch import SampleDataset
+from components.train.qwen import encode_once
 from components.train.shared_prompt import SharedPromptTrainer
 from components.train.trainer import arguments
 from components.video import frames_within
 
+logger = logging.getLogger(__name__)
 # a second group, shown the frames that are not salient, would give this reward its accuracies
 NEEDS_TWO_GROUPS = frozenset({"key_frames_contrast"})
 
@@ -105,6 +110,7 @@ def trainer(
     grpo = stage.grpo
     values = arguments(stage, output)
     values["per_device_train_batch_size"] *= grpo.group
+    ours = isinstance(model.config, EgoflowConfig)
     config = GRPOConfig(
         **values,
         num_generations=grpo.group,
@@ -116,16 +122,27 @@ def trainer(
         loss_type="grpo",
         shuffle_dataset=False,
         log_completions=False,
-        generation_kwargs={"suppress_tokens": model.config.never_generated},
+        generation_kwargs={
+            "suppress_tokens": model.config.never_generated if ours else qwen.never_generated(model),
+        },
         # TRL looks for the reference model's class among transformers' own
         model_init_kwargs={"architecture": type(model)},
     )
-    return OrderedGRPOTrainer(
-        model=model,
-        reward_funcs=[reward_function(name) for name in grpo.rewards],
-        args=config,
-        train_dataset=prompts_of(samples, cite="key_frames_cite" in grpo.rewards),
-        processing_class=processor,
-        callbacks=callbacks,
-        groups=groups,
+    given = {
+        "model": model,
+        "reward_funcs": [reward_function(name) for name in grpo.rewards],
+        "args": config,
+        "train_dataset": prompts_of(samples, cite="key_frames_cite" in grpo.rewards),
+        "processing_class": processor,
+        "callbacks": callbacks,
+    }
+    if ours:
+        return OrderedGRPOTrainer(**given, groups=groups)
+    logger.warning(
+        "prompts are not shared by the completions of a group: this model counts positions in three axes, which the "
+        "shared row does not lay out. Its frames are encoded once for a group all the same"
     )
+    made = GRPOTrainer(**given, optimizers=(torch.optim.AdamW(groups, betas=(0.9, 0.99)), None))
+    for each in filter(None, (made.model, made.ref_model)):
+        encode_once(made.accelerator.unwrap_model(each))
+    return made

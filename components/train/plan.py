@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from ruamel.yaml import YAML
 
+from components.params import QWEN
+
 if TYPE_CHECKING:
     from components.params import Data, Recipe, Stage
 
@@ -82,10 +84,13 @@ def check_trainable(recipe: Recipe) -> None:
         ValueError: what it asks for, stage by stage.
     """
     asked = []
-    if recipe.model.architecture != "miniature":
+    qwen = recipe.model.architecture in QWEN
+    if recipe.model.architecture != "miniature" and not qwen:
         asked.append(f"model: architecture {recipe.model.architecture!r} from downloaded weights")
     for stage in recipe.stages:
-        names = [name for name in ("frames", "pixels") if getattr(stage, name) is not None]
+        names = [name for name in ("frames", "pixels") if getattr(stage, name) is not None and not qwen]
+        if qwen:
+            asked += _not_by_qwen(stage)
         if stage.algorithm == "contrastive":  # its loss compares the samples of a batch with one another
             names += [name for name in ("micro_batch", "checkpointing") if getattr(stage, name)]
         asked += [f"stage {stage.name!r} ({stage.algorithm}): `{name}`" for name in names]
@@ -94,6 +99,17 @@ def check_trainable(recipe: Recipe) -> None:
             f"recipe {recipe.name!r} asks for what is not implemented for training: {'; '.join(asked)}.\n"
             "Take it out of the recipe, or plan without training: python -m components.train --recipe … --dry-run"
         )
+
+
+def _not_by_qwen(stage: Stage) -> list[str]:
+    """Give what a stage asks for that a model of transformers' own classes has not."""
+    where = f"stage {stage.name!r} ({stage.algorithm})"
+    if stage.algorithm not in ("supervised", "grpo"):
+        return [f"{where}: the algorithm, which makes a base model"]
+    asked = [name for name in ("guidance", "muon") if getattr(stage, name)]
+    asked += ["turns"] * (stage.turns > 1) + ["losses"] * (set(stage.losses) != {"vtg"})
+    asked += [f"parents.{part}" for part in stage.parents if part != "all"]
+    return [f"{where}: `{name}`" for name in asked]
 
 
 def dataset_digest(lock: Path) -> str:
