@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import deepspeed
 import torch
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
@@ -90,8 +91,8 @@ def reward_function(name: str) -> Callable[..., list[float | None]]:
     return reward
 
 
-class OrderedGRPOTrainer(SharedPromptTrainer):
-    """TRL's trainer with the recipe's optimiser groups; the order of the prompts is drawn beforehand."""
+class _Grouped:
+    """The recipe's optimiser groups, for either of the two trainers below."""
 
     def __init__(self, *, groups: list[dict], **kwargs):
         super().__init__(**kwargs)
@@ -101,6 +102,14 @@ class OrderedGRPOTrainer(SharedPromptTrainer):
         """Make AdamW over the stage's groups; a second beta of .99 follows the short run (measured)."""
         self.optimizer = torch.optim.AdamW(self.groups, betas=(0.9, 0.99))
         return self.optimizer
+
+
+class OrderedGRPOTrainer(_Grouped, SharedPromptTrainer):
+    """TRL's trainer with the recipe's optimiser groups; the order of the prompts is drawn beforehand."""
+
+
+class PlainGRPOTrainer(_Grouped, GRPOTrainer):
+    """The same, where each completion reads its prompt by itself."""
 
 
 def trainer(
@@ -128,6 +137,9 @@ def trainer(
         # TRL looks for the reference model's class among transformers' own
         model_init_kwargs={"architecture": type(model)},
     )
+    if stage.zero == 3:
+        # the reference is loaded spread over the ranks, and without this DeepSpeed does not know of them on a CPU
+        deepspeed.init_distributed(verbose=False)
     given = {
         "model": model,
         "reward_funcs": [reward_function(name) for name in grpo.rewards],
@@ -135,14 +147,15 @@ def trainer(
         "train_dataset": prompts_of(samples, cite="key_frames_cite" in grpo.rewards),
         "processing_class": processor,
         "callbacks": callbacks,
+        "groups": groups,
     }
     if ours:
-        return OrderedGRPOTrainer(**given, groups=groups)
+        return OrderedGRPOTrainer(**given)
     logger.warning(
         "prompts are not shared by the completions of a group: this model counts positions in three axes, which the "
         "shared row does not lay out. Its frames are encoded once for a group all the same"
     )
-    made = GRPOTrainer(**given, optimizers=(torch.optim.AdamW(groups, betas=(0.9, 0.99)), None))
+    made = PlainGRPOTrainer(**given)
     for each in filter(None, (made.model, made.ref_model)):
         encode_once(made.accelerator.unwrap_model(each))
     return made

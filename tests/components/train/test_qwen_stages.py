@@ -126,6 +126,7 @@ def test_grpo_goes_on_from_sft(sft, workshop, recipe):
     rows = history.read(output / "history.jsonl")[0]
     assert [row["step"] for row in rows] == [1, 2]
     assert {"kl", "reward", "rewards/format/mean", "completions/mean_length", "frac_reward_zero_std"} <= set(rows[0])
+    assert rows[0]["learning_rate"] == 1e-3, "the recipe's, not TRL's own"
     # the policy is the reference until the first step has moved it
     assert rows[0]["kl"] == pytest.approx(0, abs=1e-6)
     assert len(list((output / "rollouts").glob("step-*.html"))) == 2
