@@ -91,25 +91,21 @@ def reward_function(name: str) -> Callable[..., list[float | None]]:
     return reward
 
 
-class _Grouped:
-    """The recipe's optimiser groups, for either of the two trainers below."""
+class OrderedGRPOTrainer(SharedPromptTrainer):
+    """TRL's trainer with the recipe's optimiser groups; the order of the prompts is drawn beforehand.
 
-    def __init__(self, *, groups: list[dict], **kwargs):
+    Args:
+        shared: the completions of a group share their prompt; else each reads it by itself, as TRL has it.
+    """
+
+    def __init__(self, *, groups: list[dict], shared: bool = True, **kwargs):
         super().__init__(**kwargs)
-        self.groups = groups
+        self.groups, self.shared = groups, shared
 
     def create_optimizer(self, model=None) -> torch.optim.Optimizer:
         """Make AdamW over the stage's groups; a second beta of .99 follows the short run (measured)."""
         self.optimizer = torch.optim.AdamW(self.groups, betas=(0.9, 0.99))
         return self.optimizer
-
-
-class OrderedGRPOTrainer(_Grouped, SharedPromptTrainer):
-    """TRL's trainer with the recipe's optimiser groups; the order of the prompts is drawn beforehand."""
-
-
-class PlainGRPOTrainer(_Grouped, GRPOTrainer):
-    """The same, where each completion reads its prompt by itself."""
 
 
 def trainer(
@@ -140,22 +136,21 @@ def trainer(
     if stage.zero == 3:
         # the reference is loaded spread over the ranks, and without this DeepSpeed does not know of them on a CPU
         deepspeed.init_distributed(verbose=False)
-    given = {
-        "model": model,
-        "reward_funcs": [reward_function(name) for name in grpo.rewards],
-        "args": config,
-        "train_dataset": prompts_of(samples, cite="key_frames_cite" in grpo.rewards),
-        "processing_class": processor,
-        "callbacks": callbacks,
-        "groups": groups,
-    }
-    if ours:
-        return OrderedGRPOTrainer(**given)
-    logger.warning(
-        "prompts are not shared by the completions of a group: this model counts positions in three axes, which the "
-        "shared row does not lay out. Its frames are encoded once for a group all the same"
+    made = OrderedGRPOTrainer(
+        model=model,
+        reward_funcs=[reward_function(name) for name in grpo.rewards],
+        args=config,
+        train_dataset=prompts_of(samples, cite="key_frames_cite" in grpo.rewards),
+        processing_class=processor,
+        callbacks=callbacks,
+        groups=groups,
+        shared=ours,
     )
-    made = PlainGRPOTrainer(**given)
-    for each in filter(None, (made.model, made.ref_model)):
-        encode_once(made.accelerator.unwrap_model(each))
+    if not ours:
+        logger.warning(
+            "prompts are not shared by the completions of a group: this model counts positions in three axes, which "
+            "the shared row does not lay out. Its frames are encoded once for a group all the same"
+        )
+        for each in filter(None, (made.model, made.ref_model)):
+            encode_once(made.accelerator.unwrap_model(each))
     return made

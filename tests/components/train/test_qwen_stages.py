@@ -16,7 +16,9 @@ from components import history, params
 from components.models import export, qwen
 from components.models.backbone import part_of
 from components.models.published import QWEN_PARTS
-from components.train import plan
+from components.train import checkpoints, grpo, plan, stages
+from components.train.trainer import arguments
+from tests.components.train.conftest import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -131,3 +133,41 @@ def test_grpo_goes_on_from_sft(sft, workshop, recipe):
     assert rows[0]["kl"] == pytest.approx(0, abs=1e-6)
     assert len(list((output / "rollouts").glob("step-*.html"))) == 2
     assert "prompts are not shared by the completions of a group" in output.with_suffix(".log").read_text()
+
+
+def test_a_group_is_encoded_once_and_teaches(recipe, workshop, qwen_bases, tmp_path, monkeypatch):
+    """In this process, for a reward of the first token: a random model earns nothing else."""
+    first = {"format": lambda completion_ids, **columns: [float(ids[0] % 7) for ids in completion_ids]}
+    monkeypatch.setattr(grpo, "reward_function", first.get)
+    monkeypatch.setattr(grpo, "arguments", lambda *of: arguments(*of) | {"deepspeed": None, "save_strategy": "no"})
+    model, asked = qwen.load(qwen_bases["qwen2_vl"]), recipe.stages[1].grpo
+    torch.manual_seed(1)
+    with torch.no_grad():  # what a fresh model sees makes too small a difference to be heard
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(std=0.2)
+    model.save_pretrained(tmp_path / "loud")
+    model = qwen.load(tmp_path / "loud")
+    asked = asked.model_copy(update={"group": 4, "rewards": {"format": 1.0}})
+    stage = recipe.stages[1].model_copy(update={"grpo": asked, "weight_decay": 0.0, "checkpointing": True})
+    data = params.load(ROOT / "params/data.yaml", params.Data)
+    samples = stages.samples(stage, data, workshop.data, recipe.model)
+    checkpoints.prepare(model, stage.train, None, QWEN_PARTS)
+    processor, groups = (
+        qwen.load_processor(qwen_bases["qwen2_vl"], pixels=3136),
+        stages.groups(model, stage, QWEN_PARTS),
+    )
+    made = grpo.trainer(model, processor, stage, samples, groups=groups, output=tmp_path, callbacks=[])
+    seen: list[int] = []
+    for each in (made.model, made.ref_model):
+        count = lambda module, args, kwargs: seen.append(len(kwargs["grid_thw"]))  # noqa: E731
+        each.model.visual.register_forward_pre_hook(count, with_kwargs=True)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    made.train()
+    # two prompts of a still image, four completions of each: sampled, compared with the reference, learned from
+    # (checkpointing reads the tower's layers again, not the tower)
+    assert seen == [2] * 3 * stage.steps
+    assert moved(before, model.state_dict()) == {"language_model", "vision_encoder"}
+    rows = [row for row in made.state.log_history if "kl" in row]
+    assert rows[0]["kl"] == pytest.approx(0, abs=1e-6) and rows[1]["kl"] > 0
+    assert all(row["grad_norm"] > 0.01 for row in rows)
