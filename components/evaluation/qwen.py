@@ -9,7 +9,7 @@ import torch
 from transformers import PreTrainedModel
 
 from components.data.frames import FrameStore
-from components.models.qwen import QwenProcessor, encode, never_generated, shown
+from components.models.qwen import QwenProcessor, encode, shown
 
 Sample = dict
 
@@ -42,13 +42,9 @@ class QwenAnswerer:
         """Answer greedily; sample i is shown the frames of sample id `frames_of[i]`."""
         said = []
         for _, inputs in self._prompts(samples, frames_of):
-            ids = self.model.generate(
-                **inputs,
-                max_new_tokens=self.max_new_tokens,
-                do_sample=False,
-                suppress_tokens=never_generated(self.model),
-            )[:, inputs["input_ids"].shape[1] :]
-            said += self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
+            ids = self.model.generate(**inputs, max_new_tokens=self.max_new_tokens, do_sample=False)
+            made = ids[:, inputs["input_ids"].shape[1] :]
+            said += self.processor.tokenizer.batch_decode(made, skip_special_tokens=True)
         return said
 
     @torch.no_grad()

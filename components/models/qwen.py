@@ -105,7 +105,7 @@ def load(folder: Path, *, architecture: str | None = None) -> PreTrainedModel:
     # greedy answers would not be greedy
     habits = model.generation_config
     ends = {name: getattr(habits, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
-    model.generation_config = GenerationConfig(**ends)
+    model.generation_config = GenerationConfig(**ends, suppress_tokens=never_generated(model))
     return model
 
 

@@ -12,7 +12,6 @@ from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
 from components import params
-from components.models import qwen
 from components.models.configuration import EgoflowConfig
 from components.prompts import cite_frames
 from components.rewards import REWARDS
@@ -127,9 +126,7 @@ def trainer(
         loss_type="grpo",
         shuffle_dataset=False,
         log_completions=False,
-        generation_kwargs={
-            "suppress_tokens": model.config.never_generated if ours else qwen.never_generated(model),
-        },
+        generation_kwargs={"suppress_tokens": model.generation_config.suppress_tokens},
         # TRL looks for the reference model's class among transformers' own
         model_init_kwargs={"architecture": type(model)},
     )

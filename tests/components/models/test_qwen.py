@@ -67,6 +67,16 @@ def test_a_name_that_was_not_downloaded_says_how_to(monkeypatch, tmp_path):
         qwen.folder_of("nobody/no-model")
 
 
+def test_a_name_is_found_where_it_was_downloaded_to(base, monkeypatch, tmp_path):
+    monkeypatch.setattr(qwen.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    snapshot = tmp_path / "models--somebody--tiny" / "snapshots" / "abc"
+    shutil.copytree(base, snapshot)
+    (tmp_path / "models--somebody--tiny" / "refs").mkdir()
+    (tmp_path / "models--somebody--tiny" / "refs" / "main").write_text("abc")
+    assert qwen.folder_of("somebody/tiny") == snapshot
+
+
 def test_another_architecture_is_refused(qwen_bases):
     with pytest.raises(ValueError, match="is a 'qwen2_vl', the recipe's architecture is 'qwen2_5_vl'"):
         qwen.load(qwen_bases["qwen2_vl"], architecture="qwen2_5_vl")
@@ -86,7 +96,7 @@ def test_what_the_chat_model_prefers_when_it_samples_is_left_out(base):
     assert model.generation_config.repetition_penalty is None and model.generation_config.top_k is None
     tokenizer = AutoTokenizer.from_pretrained(base)
     assert model.generation_config.eos_token_id == tokenizer.convert_tokens_to_ids("<|im_end|>")
-    assert set(tokenizer.convert_ids_to_tokens(qwen.never_generated(model))) == {
+    assert set(tokenizer.convert_ids_to_tokens(model.generation_config.suppress_tokens)) == {
         "<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>",
     }  # fmt: skip
 

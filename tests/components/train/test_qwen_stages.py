@@ -153,10 +153,8 @@ def test_a_group_is_encoded_once_and_teaches(recipe, workshop, qwen_bases, tmp_p
     data = params.load(ROOT / "params/data.yaml", params.Data)
     samples = stages.samples(stage, data, workshop.data, recipe.model)
     checkpoints.prepare(model, stage.train, None, QWEN_PARTS)
-    processor, groups = (
-        qwen.load_processor(qwen_bases["qwen2_vl"], pixels=3136),
-        stages.groups(model, stage, QWEN_PARTS),
-    )
+    groups = stages.groups(model, stage, QWEN_PARTS)
+    processor = qwen.load_processor(qwen_bases["qwen2_vl"], pixels=3136)
     made = grpo.trainer(model, processor, stage, samples, groups=groups, output=tmp_path, callbacks=[])
     seen: list[int] = []
     for each in (made.model, made.ref_model):
@@ -165,7 +163,6 @@ def test_a_group_is_encoded_once_and_teaches(recipe, workshop, qwen_bases, tmp_p
     before = {name: value.clone() for name, value in model.state_dict().items()}
     made.train()
     # two prompts of a still image, four completions of each: sampled, compared with the reference, learned from
-    # (checkpointing reads the tower's layers again, not the tower)
     assert seen == [2] * 3 * stage.steps
     assert moved(before, model.state_dict()) == {"language_model", "vision_encoder"}
     rows = [row for row in made.state.log_history if "kl" in row]
