@@ -13,11 +13,15 @@ import json
 import logging
 import os
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
 from components import metrics, params, records
+
+if TYPE_CHECKING:
+    from components.evaluation.answer import Answerer
+    from components.evaluation.qwen import QwenAnswerer
 
 logger = logging.getLogger(__name__)
 
@@ -55,20 +59,13 @@ def evaluate(checkpoint: Path, data: Path, settings: params.Eval, *, tasks: list
     """
     from components.data.frames import FrameStore
     from components.evaluation import mapping
-    from components.evaluation.answer import Answerer
     from components.evaluation.score import TASKS
-    from components.models import build
 
     made = json.loads((checkpoint / "stage.json").read_text())
     store = FrameStore(data / "frames")
     store.check(made["frames_contract"])  # what is measured must be sampled as it was trained
-    answerer = Answerer(
-        build.load(checkpoint / "model"),
-        build.load_processor({"all": checkpoint / "model"}),
-        store,
-        guidance=made["params"]["guidance"],
-        batch=settings.batch,
-        max_new_tokens=settings.max_new_tokens,
+    answerer = answerer_of(
+        checkpoint / "model", made["params"], store, batch=settings.batch, max_new_tokens=settings.max_new_tokens
     )
     table = records.read_table(data / "dataset" / "samples.parquet", records.SAMPLE).to_pandas()
     held_out = table[(table["split"] == "test") & table["sample_id"].map(store.__contains__)]
@@ -110,6 +107,21 @@ def evaluate(checkpoint: Path, data: Path, settings: params.Eval, *, tasks: list
     records.write_table(folder / "predictions.parquet", predictions, records.PREDICTION)
     (folder / "metrics.json").write_text(json.dumps(found, indent=2))
     return found
+
+
+def answerer_of(folder: Path, stage: dict, store, **limits: int) -> Answerer | QwenAnswerer:
+    """Give what answers by the model of a folder; `stage` is what its stage.json says of how frames are shown."""
+    if json.loads((folder / "config.json").read_text())["model_type"] in params.QWEN:
+        from components.evaluation.qwen import QwenAnswerer
+        from components.models import qwen
+
+        model, processor = qwen.load(folder), qwen.load_processor(folder, pixels=None)
+        return QwenAnswerer(model, processor, store, most_frames=stage["frames"], **limits)
+    from components.evaluation.answer import Answerer
+    from components.models import build
+
+    model, processor = build.load(folder), build.load_processor({"all": folder})
+    return Answerer(model, processor, store, guidance=stage["guidance"], **limits)
 
 
 def select(held_out, task: str, *, limit: int, seed: int, paired: bool = False) -> list[dict]:

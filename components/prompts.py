@@ -185,3 +185,26 @@ def temporal_question(facts: Facts) -> str:
 def temporal_answer(facts: Facts, start_s: float, end_s: float, step_s: float) -> str:
     """Reason about the event, then give the interval."""
     return think_answer(f"C {facts.verb} the {facts.object}", format_span(start_s, end_s, step_s))
+
+
+def spelled_out(question: str, target: dict, *, reasoned: bool) -> str:
+    """Ask so that a model that never saw our answers can write them; the miniature learns their form instead.
+
+    Args:
+        question: of a sample.
+        target: its target, which says what kind of answer is checked.
+        reasoned: a chain of thought is asked for, as boxes and intervals ask for one in any case.
+
+    >>> spelled_out("where is the cup?", {"kind": "box"}, reasoned=False)[:52]
+    'where is the cup? Reason inside <think></think>, the'
+    """
+    kind, asked = target["kind"], question
+    if kind == "choice":
+        asked += f" Choose one of: {'; '.join(target['choices'])}."
+    form = {
+        "box": "the box [x1, y1, x2, y2] in percent of the frame, as integers",
+        "span": "the interval (start, end) in seconds from the start of the video",
+    }.get(kind, "the answer alone")
+    if reasoned or kind in ("box", "span"):
+        return f"{asked} Reason inside <think></think>, then give {form} inside <answer></answer>."
+    return f"{asked} Answer with the option alone." if kind == "choice" else asked

@@ -5,10 +5,13 @@ MLflow imports this module by name and calls `_load_pyfunc`; nothing here knows 
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from components.params import QWEN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,6 +60,10 @@ def _load_pyfunc(path: str) -> Served:
 
     from components.models.build import load, processor_for
 
+    if json.loads((Path(path) / "config.json").read_text())["model_type"] in QWEN:
+        from components.models import qwen
+
+        return Served(qwen.load(Path(path)).eval(), qwen.load_processor(Path(path), pixels=None))
     model = load(Path(path)).eval()
     # made anew: transformers 5.23 cannot read a saved processor whose image processor is registered from outside
     return Served(model, processor_for(model.config, PreTrainedTokenizerFast.from_pretrained(path)))

@@ -19,11 +19,10 @@ from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, PreT
 
 from components.models import build
 from components.models.modeling import EgoflowForConditionalGeneration
+from components.models.published import READING
 
 PARTS = ("all", "language_model")
 MADE_BY = "made_by.json"
-# what says how text and frames are read; weights and their configuration are written anew
-_READING = ("tokenizer*.json", "*processor_config.json", "special_tokens_map.json", "*.jinja", "vocab.json", "*.txt")
 
 
 def export(checkpoint: Path, output: Path, *, part: str = "all") -> None:
@@ -52,7 +51,7 @@ def export(checkpoint: Path, output: Path, *, part: str = "all") -> None:
     shutil.rmtree(partial, ignore_errors=True)
     if part == "all":
         model.save_pretrained(partial)
-        for pattern in _READING:
+        for pattern in READING:
             for path in (checkpoint / "model").glob(pattern):
                 shutil.copy(path, partial / path.name)
     else:

@@ -62,6 +62,11 @@ SIZES: dict[str, dict] = {
         "vision_config": _QWEN2_5_VISION | {"out_hidden_size": 2048}, "tie_word_embeddings": True,
     },
 }  # fmt: skip
+# the files of a folder that say how text and frames are read; weights and their configuration are written anew
+READING = (
+    "tokenizer*.json", "*processor_config.json", "special_tokens_map.json", "added_tokens.json", "*.jinja",
+    "chat_template.json", "vocab.json", "*.txt",
+)  # fmt: skip
 # part -> prefixes of its parameters, the first that fits: the merger lies inside the tower
 QWEN_PARTS = {
     "merger": ("model.visual.merger.",),

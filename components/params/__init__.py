@@ -11,10 +11,12 @@ from ruamel.yaml import YAML
 
 from components.params.data import Clips, Data, EgoRe, Frames, Funnel, Llm, LlmBudget, Sources, World
 from components.params.evaluation import Eval, Gate, Task
-from components.params.recipe import Egoflow, Grpo, Lora, Model, Qwen, Recipe, Stage, Watch
+from components.params.recipe import QWEN, AnyModel, Egoflow, Grpo, Lora, Model, Qwen, Recipe, Stage, Watch
 from components.params.strict import Strict
 
 __all__ = [
+    "QWEN",
+    "AnyModel",
     "Clips",
     "Data",
     "EgoRe",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, PositiveFloat, Tag, model_validator
 
 from components.params.evaluation import MappingTask, Task
 from components.params.strict import Strict
@@ -57,6 +57,9 @@ class Egoflow(Strict):
         return self
 
 
+QWEN = ("qwen2_vl", "qwen2_5_vl")  # the words of `Qwen.architecture`, as in transformers' model_type
+
+
 class Qwen(Strict):
     """A Qwen vision-language model by transformers' own classes; its parts: vision_encoder, merger, language_model."""
 
@@ -78,12 +81,19 @@ AnyModel = Annotated[
 
 
 class Lora(Strict):
-    """Low-rank adapters on every linear layer of the language model; merged when the stage ends."""
+    """Low-rank adapters on every linear layer of the language model, or of other parts; merged when the stage ends."""
 
     rank: int = Field(ge=1)
     alpha: float = Field(gt=0)
     dropout: float = Field(ge=0, lt=1)
-    lr: float = Field(gt=0)
+    lr: PositiveFloat | dict[str, PositiveFloat] = Field(
+        description="of the language model's adapters; or part -> learning rate, and each of these parts gets adapters"
+    )
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Part that gets adapters -> their learning rate."""
+        return self.lr if isinstance(self.lr, dict) else {"language_model": self.lr}
 
 
 class Watch(Strict):
@@ -154,7 +164,7 @@ class Stage(Strict):
         default=None, ge=1, description="samples of a rank at once, the rest of its share by accumulation; null: all"
     )
     checkpointing: bool = Field(default=False, description="compute activations again in the backward pass")
-    frames: int | None = Field(default=None, ge=1, description="frames of a sample; null: those of params/data.yaml")
+    frames: int | None = Field(default=None, ge=1, description="most frames of a sample; null: as params/data.yaml")
     features_gib: float = Field(
         default=16, ge=0, description="disk for the features of a frozen exo tower that come again, in Stage 2"
     )

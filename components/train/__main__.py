@@ -88,7 +88,8 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     import torch
     from transformers import set_seed
 
-    from components.models import build
+    from components import params
+    from components.models import build, published
     from components.tracking import MetricLog
     from components.train import checkpoints, engine, plan, stages, watch
 
@@ -103,13 +104,16 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     set_seed(stage.seed)
     output = options.output
     output.mkdir(parents=True, exist_ok=True)
-    processor = stages.processor_of(recipe.model, data_params, parents)
-    stages.check_frames(stage, build.config_of(processor), data_params)
-    model = build.assemble(build.config_of(processor), parents, seed=stage.seed)
-    stages.fill(model, recipe.model, parents)
-    if stage.mapping:
-        build.renew_mapping(model, processor, stage.mapping, seed=stage.seed)
-    checkpoints.prepare(model, stage.train, stage.lora)
+    if recipe.model.architecture in params.QWEN:
+        model, processor = stages.published_model(recipe.model, stage, parents)
+    else:
+        processor = stages.processor_of(recipe.model, data_params, parents)
+        stages.check_frames(stage, build.config_of(processor), data_params)
+        model = build.assemble(build.config_of(processor), parents, seed=stage.seed)
+        stages.fill(model, recipe.model, parents)
+        if stage.mapping:
+            build.renew_mapping(model, processor, stage.mapping, seed=stage.seed)
+    checkpoints.prepare(model, stage.train, stage.lora, published.parts_of(model.config))
     resume = checkpoints.last_resumable(output / "trainer")
     log = None
     if int(os.environ.get("RANK", "0")) == 0:
@@ -124,6 +128,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     if stage.algorithm == "contrastive":
         stages.contrastive.share_tower(model)
     finding = made.watch.finding if made.watch else None
+    checkpoints.gather(model)
     if log:
         log.close()
     if log and finding:

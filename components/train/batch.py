@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -72,6 +73,7 @@ class SampleDataset(Dataset):
         guidance: bool,
         paired: bool,
         contract: str,
+        shown: Callable[[dict], dict] | None = None,
     ):
         """Open the samples and the frame store.
 
@@ -84,6 +86,7 @@ class SampleDataset(Dataset):
             guidance: put F(x) beside x for ego samples.
             paired: give the frames of the same moment in an exo view too; only samples that have them are used.
             contract: digest of the sampling contract that the recipe's data parameters ask for.
+            shown: makes of an item what a model is shown that takes it otherwise; can be pickled.
 
         Raises:
             ValueError: a key of the mixture has no sample, or the shards were sampled by another contract.
@@ -119,10 +122,11 @@ class SampleDataset(Dataset):
         self.order = draw_order(groups, self.weights, steps=self.steps, batch=batch, seed=seed)
         self.times = pd.Series(self.order).groupby(self.order).cumcount().to_numpy()  # how often the frames came before
         self.samples, self.turns = table.to_dict("records"), turns
-        self.guidance, self.paired = guidance, paired
+        self.guidance, self.paired, self.shown = guidance, paired, shown
         self.features: features.Features | None = None  # of a stage whose exo tower is frozen
         schedule = {"steps": steps, "epochs": epochs, "batch": batch, "turns": turns, "seed": seed}
-        self._made_of = (data, mixture), {**schedule, "guidance": guidance, "paired": paired, "contract": contract}
+        seen = {"guidance": guidance, "paired": paired, "contract": contract, "shown": shown}
+        self._made_of = (data, mixture), schedule | seen
 
     def __reduce__(self) -> tuple:
         # `datasets` pickles what it transforms, to name its cache: rows would take seconds, and minutes at scale
@@ -163,7 +167,7 @@ class SampleDataset(Dataset):
             item |= self.features.item(index) if self.features else {}
             if "paired_grids" not in item:
                 item["paired_frames"] = self.store.frames(sample["sample_id"], stream="paired")
-        return item
+        return self.shown(item) if self.shown else item
 
 
 class Collate:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -27,20 +28,22 @@ def prepare(
     lora: params.Lora | None,
     parts: dict[str, tuple[str, ...]] = PARTS,
 ) -> None:
-    """Freeze everything but the parts in `train`, and put fresh adapters on the language model if asked.
+    """Freeze everything but the parts in `train`, and put fresh adapters on the parts that `lora` names.
 
     Raises:
-        ValueError: `train` names what is no part or has no parameters in this model, or trains the language model
+        ValueError: `train` or `lora` names what is no part or has no parameters in this model, or a part is trained
             beside its adapters.
     """
-    if unknown := sorted(set(train) - set(parts)):
-        raise ValueError(f"`train` names {unknown}, allowed are {sorted(parts)}; mend the recipe")
-    if lora is not None and "language_model" in train:
-        raise ValueError("`lora` and `train: language_model` exclude one another; mend the recipe")
-    if missing := sorted(set(train) - {part_of(name, parts) for name, _ in model.named_parameters()}):
+    adapted = lora.rates if lora else {}
+    for block, named in (("train", train), ("lora.lr", adapted)):
+        if unknown := sorted(set(named) - set(parts)):
+            raise ValueError(f"`{block}` names {unknown}, allowed are {sorted(parts)}; mend the recipe")
+    if both := sorted(train.keys() & adapted.keys()):
+        raise ValueError(f"`lora` and `train: {', '.join(both)}` exclude one another; mend the recipe")
+    if missing := sorted({*train, *adapted} - {part_of(name, parts) for name, _ in model.named_parameters()}):
         raise ValueError(
-            f"`train` names {missing}, of which this model has no parameters; mend the recipe (with `shared_encoder` "
-            "both views have the ego encoder)"
+            f"`train` or `lora` names {missing}, of which this model has no parameters; mend the recipe (with "
+            "`shared_encoder` both views have the ego encoder)"
         )
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(part_of(name, parts) in train)
@@ -48,7 +51,7 @@ def prepare(
         names = [
             name
             for name, module in model.named_modules()
-            if re.fullmatch(_LINEAR, name) and isinstance(module, nn.Linear)
+            if isinstance(module, nn.Linear) and _takes_adapter(name, adapted, parts)
         ]
         config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=names)
         # injection leaves the class and the other parts' flags as they are; a PeftModel would freeze and hide them
@@ -56,6 +59,12 @@ def prepare(
         inject_adapter_in_model(config, model)
         for name, parameter in model.named_parameters():
             parameter.requires_grad_("lora_" in name or frozen.get(name.replace(".base_layer", ""), False))
+
+
+def _takes_adapter(module: str, adapted: Collection[str], parts: dict[str, tuple[str, ...]]) -> bool:
+    """Say whether a linear layer gets an adapter; of the language model its head and what places frames get none."""
+    part = part_of(f"{module}.weight", parts)
+    return part in adapted and (part != "language_model" or bool(re.fullmatch(_LINEAR, module)))
 
 
 @torch.no_grad()
@@ -66,6 +75,15 @@ def merge_adapters(model: nn.Module) -> None:
             module.merge()
             parent, _, child = name.rpartition(".")
             setattr(model.get_submodule(parent), child, module.get_base_layer())
+
+
+def gather(model: nn.Module) -> None:
+    """Make weights whole that ZeRO-3 has spread over the ranks, for good; every rank must call it, training is over."""
+    spread = [parameter for parameter in model.parameters() if hasattr(parameter, "ds_id")]
+    if spread:
+        import deepspeed  # a dry run does without its two seconds
+
+        deepspeed.zero.GatheredParameters(spread).__enter__()
 
 
 def last_resumable(folder: Path) -> Path | None:
@@ -80,7 +98,10 @@ def last_resumable(folder: Path) -> Path | None:
 
 
 def save(model: EgoflowForConditionalGeneration, processor: EgoflowProcessor, output: Path, provenance: dict) -> None:
-    """Write the finished checkpoint: `model/` (Hugging Face, safetensors) and, last, `stage.json`."""
+    """Write the finished checkpoint: `model/` (Hugging Face, safetensors) and, last, `stage.json`.
+
+    What ZeRO-3 has spread must be whole again (`gather`).
+    """
     merge_adapters(model)
     model.save_pretrained(output / "model", safe_serialization=True)
     processor.save_pretrained(output / "model")

@@ -170,7 +170,12 @@ def _parts(budgets: Sequence[Budget]) -> Table:
         (part, f"{count:,}", *(f"{each.stage.train[part]:g}" if each.trained[part] else "frozen" for each in budgets))
         for part, count in counts.items()
     ]
-    adapters = [f"{each.adapters:,} ({each.stage.lora.lr:g})" if each.stage.lora else "–" for each in budgets]
+    adapters = [
+        f"{each.adapters:,} ({', '.join(f'{rate:g}' for rate in each.stage.lora.rates.values())})"
+        if each.stage.lora
+        else "–"
+        for each in budgets
+    ]
     rows.append(("LoRA adapters", "", *adapters))
     rows.append(("trained", "", *(f"{each.total_trained:,}" for each in budgets)))
     rows.append(("frozen", "", *(f"{each.total - each.total_trained:,}" for each in budgets)))

@@ -54,7 +54,8 @@ def make(
     """
     callbacks = [gradients.GradientNorms(published.parts_of(model.config)), trainer.LogToTracking(log)] if log else []
     if stage.algorithm == "grpo":
-        return _grpo(stage, data, model, processor, parents["all"], folder, output, log, callbacks)
+        policy = parents.get("all", model.config._name_or_path)  # a downloaded model has no parent
+        return _grpo(recipe, stage, data, model, processor, policy, folder, output, log, callbacks)
     wrapped, dataset, collate, losses, more = stages.ALGORITHMS[stage.algorithm](
         model, processor, stage, recipe.model, data, folder, output / "trainer", log
     )
@@ -65,20 +66,20 @@ def make(
         train_dataset=dataset,
         data_collator=collate,
         losses=losses,
-        groups=stages.groups(wrapped, stage),
+        groups=stages.groups(wrapped, stage, published.parts_of(model.config)),
         callbacks=[*callbacks, *more],
     )
     return Engine(made, stage, dataset)
 
 
-def _grpo(stage, data, model, processor, policy: Path, folder, output, log, callbacks: list) -> Engine:
+def _grpo(recipe, stage, data, model, processor, policy: Path, folder, output, log, callbacks: list) -> Engine:
     from components.train import grpo, rollouts  # TRL costs every other stage a second and a half
 
-    dataset = stages.samples(stage, data, folder)
+    dataset = stages.samples(stage, data, folder, recipe.model)
     stage = stages.counted(stage, dataset)
     # TRL reloads the reference model from the folder that the policy came from
     model.config._name_or_path = str(policy)
-    groups = stages.groups(model, stage)
+    groups = stages.groups(model, stage, published.parts_of(model.config))
     made = grpo.trainer(model, processor, stage, dataset, groups=groups, output=output / "trainer", callbacks=callbacks)
     every, pages = stage.grpo.rollouts_every, output / "rollouts"
     made.add_callback(rollouts.Rollouts(made, stage=stage.name, every=every, folder=pages, log=log))

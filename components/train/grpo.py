@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import deepspeed
 import torch
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
 from components import params
+from components.models.configuration import EgoflowConfig
 from components.prompts import cite_frames
 from components.rewards import REWARDS
 from components.train.batch import SampleDataset
+from components.train.qwen import encode_once
 from components.train.shared_prompt import SharedPromptTrainer
 from components.train.trainer import arguments
 from components.video import frames_within
 
+logger = logging.getLogger(__name__)
 # a second group, shown the frames that are not salient, would give this reward its accuracies
 NEEDS_TWO_GROUPS = frozenset({"key_frames_contrast"})
 
@@ -86,11 +91,15 @@ def reward_function(name: str) -> Callable[..., list[float | None]]:
 
 
 class OrderedGRPOTrainer(SharedPromptTrainer):
-    """TRL's trainer with the recipe's optimiser groups; the order of the prompts is drawn beforehand."""
+    """TRL's trainer with the recipe's optimiser groups; the order of the prompts is drawn beforehand.
 
-    def __init__(self, *, groups: list[dict], **kwargs):
+    Args:
+        shared: the completions of a group share their prompt; else each reads it by itself, as TRL has it.
+    """
+
+    def __init__(self, *, groups: list[dict], shared: bool = True, **kwargs):
         super().__init__(**kwargs)
-        self.groups = groups
+        self.groups, self.shared = groups, shared
 
     def create_optimizer(self, model=None) -> torch.optim.Optimizer:
         """Make AdamW over the stage's groups; a second beta of .99 follows the short run (measured)."""
@@ -105,6 +114,7 @@ def trainer(
     grpo = stage.grpo
     values = arguments(stage, output)
     values["per_device_train_batch_size"] *= grpo.group
+    ours = isinstance(model.config, EgoflowConfig)
     config = GRPOConfig(
         **values,
         num_generations=grpo.group,
@@ -116,11 +126,14 @@ def trainer(
         loss_type="grpo",
         shuffle_dataset=False,
         log_completions=False,
-        generation_kwargs={"suppress_tokens": model.config.never_generated},
+        generation_kwargs={"suppress_tokens": model.generation_config.suppress_tokens},
         # TRL looks for the reference model's class among transformers' own
         model_init_kwargs={"architecture": type(model)},
     )
-    return OrderedGRPOTrainer(
+    if stage.zero == 3:
+        # the reference is loaded spread over the ranks, and without this DeepSpeed does not know of them on a CPU
+        deepspeed.init_distributed(verbose=False)
+    made = OrderedGRPOTrainer(
         model=model,
         reward_funcs=[reward_function(name) for name in grpo.rewards],
         args=config,
@@ -128,4 +141,13 @@ def trainer(
         processing_class=processor,
         callbacks=callbacks,
         groups=groups,
+        shared=ours,
     )
+    if not ours:
+        logger.warning(
+            "prompts are not shared by the completions of a group: this model counts positions in three axes, which "
+            "the shared row does not lay out. Its frames are encoded once for a group all the same"
+        )
+        for each in filter(None, (made.model, made.ref_model)):
+            encode_once(made.accelerator.unwrap_model(each))
+    return made

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from ruamel.yaml import YAML
 
+from components.params import QWEN
+
 if TYPE_CHECKING:
     from components.params import Data, Frames, Recipe, Stage
 
@@ -82,13 +84,14 @@ def check_trainable(recipe: Recipe) -> None:
         ValueError: what it asks for, stage by stage.
     """
     asked = []
-    if recipe.model.architecture not in ("miniature", "egoflow"):
-        asked.append(f"model: architecture {recipe.model.architecture!r} from downloaded weights")
+    architecture = recipe.model.architecture
+    # a downloaded model says how many frames it wants, and stages.check_frames that they are there
+    refused = {"miniature": ("frames", "pixels"), "egoflow": ("pixels",)}.get(architecture, ())
     for stage in recipe.stages:
-        # a downloaded model says how many frames it wants, and stages.check_frames that they are there
-        wanted = ("pixels",) if recipe.model.architecture == "egoflow" else ("frames", "pixels")
-        names = [name for name in wanted if getattr(stage, name) is not None]
-        if recipe.model.architecture == "egoflow" and stage.algorithm in WITHOUT_DATASET:
+        names = [name for name in refused if getattr(stage, name) is not None]
+        if architecture in QWEN:
+            asked += _not_by_qwen(stage)
+        elif architecture == "egoflow" and stage.algorithm in WITHOUT_DATASET:
             names.append("algorithm")  # its base models are downloaded
         if stage.algorithm == "contrastive":  # its loss compares the samples of a batch with one another
             names += [name for name in ("micro_batch", "checkpointing") if getattr(stage, name)]
@@ -98,6 +101,17 @@ def check_trainable(recipe: Recipe) -> None:
             f"recipe {recipe.name!r} asks for what is not implemented for training: {'; '.join(asked)}.\n"
             "Take it out of the recipe, or plan without training: python -m components.train --recipe … --dry-run"
         )
+
+
+def _not_by_qwen(stage: Stage) -> list[str]:
+    """Give what a stage asks for that a model of transformers' own classes has not."""
+    where = f"stage {stage.name!r} ({stage.algorithm})"
+    if stage.algorithm not in ("supervised", "grpo"):
+        return [f"{where}: the algorithm, which makes a base model"]
+    asked = [name for name in ("guidance", "muon") if getattr(stage, name)]
+    asked += ["turns"] * (stage.turns > 1) + ["losses"] * (set(stage.losses) != {"vtg"})
+    asked += [f"parents.{part}" for part in stage.parents if part != "all"]
+    return [f"{where}: `{name}`" for name in asked]
 
 
 def frames_of(task: str, frames: Frames) -> set[int]:
@@ -179,8 +193,7 @@ def stage_key(
         raise ValueError(
             f"stage {stage.name!r} ({stage.algorithm}) reads the dataset, so its key needs the dataset digest"
         )
-    downloaded = recipe.model.base if recipe.model.architecture == "egoflow" and "all" not in stage.parents else {}
-    bases = {part: base_digest(base) for part, base in downloaded.items() if part not in stage.parents}
+    bases = {part: base_digest(base) for part, base in _downloaded(recipe, stage).items()}
     return _sha256(
         {
             **({"bases": bases} if bases else {}),
@@ -191,6 +204,14 @@ def stage_key(
             "code": code,
         }
     )
+
+
+def _downloaded(recipe: Recipe, stage: Stage) -> dict[str, str]:
+    """Give the bases that a stage starts from: part -> folder or name, of a Qwen model "all" of its parts."""
+    if recipe.model.architecture == "miniature" or "all" in stage.parents:
+        return {}
+    bases = {"all": recipe.model.base} if recipe.model.architecture in QWEN else recipe.model.base
+    return {part: base for part, base in bases.items() if part not in stage.parents}
 
 
 def stage_keys(recipe: Recipe, *, dataset: str | None, world: Mapping[str, float], code: str) -> dict[str, str]:

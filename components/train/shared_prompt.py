@@ -112,9 +112,15 @@ def sample(
 
 
 class SharedPromptTrainer(GRPOTrainer):
-    """TRL's trainer, with its two readers of prompts replaced."""
+    """TRL's trainer, with its two readers of prompts replaced where `shared` is true."""
+
+    shared = True
 
     def _generate_single_turn(self, prompt_ids, images, multimodal_fields, num_generations, has_tool_images=False):
+        if not self.shared:
+            return super()._generate_single_turn(
+                prompt_ids, images, multimodal_fields, num_generations, has_tool_images=has_tool_images
+            )
         pixel_values = multimodal_fields.get("pixel_values")
         counts = [len(shown or []) for shown in images] if images else [0] * len(prompt_ids)
         device = self.accelerator.device
@@ -141,6 +147,12 @@ class SharedPromptTrainer(GRPOTrainer):
         num_images=None,
         **others,
     ) -> tuple[Tensor, Tensor | None, None]:
+        if not self.shared:
+            return super()._get_per_token_logps_and_entropies(
+                model, input_ids, attention_mask, logits_to_keep, batch_size=batch_size,
+                compute_entropy=compute_entropy, compute_aux_loss=compute_aux_loss, pixel_values=pixel_values,
+                num_images=num_images, **others,
+            )  # fmt: skip
         rows = [ids[real].tolist() for ids, real in zip(input_ids, attention_mask.bool(), strict=True)]
         lengths = attention_mask[:, -logits_to_keep:].sum(1).tolist()
         prompts = [ids[: len(ids) - length] for ids, length in zip(rows, lengths, strict=True)]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from torch import nn
 from torch.utils.data import Dataset
-from transformers import CLIPVisionConfig, TrainerCallback
+from transformers import CLIPVisionConfig, PreTrainedModel, ProcessorMixin, TrainerCallback
 
 from components import params
 from components.data.frames import contract_of
 from components.models import build, downloaded
+from components.models.backbone import PARTS
 from components.models.configuration import EgoflowConfig
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import EgoflowProcessor
@@ -71,13 +73,39 @@ def check_frames(stage: params.Stage, config: EgoflowConfig, data: params.Data) 
             )
 
 
+def published_model(
+    model: params.Qwen, stage: params.Stage, parents: dict[str, Path]
+) -> tuple[PreTrainedModel, ProcessorMixin]:
+    """Load the model that a stage starts from and its processor: the parent's, or those that `base` names."""
+    from components.models import qwen
+
+    folder = qwen.folder_of(parents.get("all", model.base))
+    return qwen.load(folder, architecture=model.architecture), qwen.load_processor(folder, pixels=stage.pixels)
+
+
 def contract(data: params.Data) -> str:
     """Give the digest of the sampling contract: how frames are taken from video, and at what size."""
     return contract_of(data.frames)["digest"]
 
 
-def samples(stage: params.Stage, data: params.Data, folder: Path) -> SampleDataset:
-    """Open the samples of a stage that trains on the dataset."""
+def samples(
+    stage: params.Stage, data: params.Data, folder: Path, architecture: params.AnyModel | None = None
+) -> SampleDataset:
+    """Open the samples of a stage that trains on the dataset, as the recipe's architecture is shown them.
+
+    Raises:
+        ValueError: the stage asks for more frames than the sampling contract gives.
+    """
+    shown = None
+    if isinstance(architecture, params.Qwen):
+        from components.models import qwen
+
+        if stage.frames is not None and stage.frames > data.frames.window_frames:
+            raise ValueError(
+                f"stage {stage.name!r}: `frames` {stage.frames} came, allowed is {data.frames.window_frames} at most, "
+                "frames.window_frames of params/data.yaml; raise that and run `dvc repro`, or mend the recipe"
+            )
+        shown = partial(qwen.shown, most_frames=stage.frames)
     return SampleDataset(
         folder,
         stage.mixture,
@@ -89,6 +117,7 @@ def samples(stage: params.Stage, data: params.Data, folder: Path) -> SampleDatas
         guidance=stage.guidance,
         paired=bool(set(stage.losses) - {"vtg"}),
         contract=contract(data),
+        shown=shown,
     )
 
 
@@ -102,11 +131,11 @@ def ledger(dataset: Dataset, steps: int) -> str | None:
     return dataset.ledger(steps) if isinstance(dataset, SampleDataset) else None
 
 
-def groups(model: nn.Module, stage: params.Stage) -> list[dict]:
+def groups(model: nn.Module, stage: params.Stage, parts: dict[str, tuple[str, ...]] = PARTS) -> list[dict]:
     """The optimiser groups of a stage."""
-    lora_rate = stage.lora.lr if stage.lora else None
+    lora_rate = stage.lora.rates if stage.lora else None
     return optimiser_groups(
-        model, stage.train, lora_rate=lora_rate, weight_decay=stage.weight_decay, muon_rate=stage.muon
+        model, stage.train, lora_rate=lora_rate, weight_decay=stage.weight_decay, muon_rate=stage.muon, parts=parts
     )
 
 
@@ -135,7 +164,11 @@ def _contrastive(model, processor, stage, architecture, data, folder, output, lo
 def _supervised(
     model: EgoflowForConditionalGeneration, processor, stage, architecture, data, folder, output, log
 ) -> Parts:
-    dataset = samples(stage, data, folder)
+    dataset = samples(stage, data, folder, architecture)
+    if isinstance(architecture, params.Qwen):
+        from components.train import qwen
+
+        return model, dataset, qwen.Collate(processor), qwen.losses(stage.losses), []
     if dataset.paired:
         dataset.features = features.of_stage(model, dataset, output, gib=stage.features_gib)
     losses = supervised.losses(stage.losses, dataset.features)

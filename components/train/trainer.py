@@ -11,7 +11,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import SchedulerType
 
 from components import params
-from components.models.backbone import part_of
+from components.models.backbone import PARTS, part_of
 from components.models.build import has_bf16_cpu, has_fp16
 from components.tracking import MetricLog
 
@@ -64,9 +64,10 @@ def optimiser_groups(
     model: nn.Module,
     rates: dict[str, float],
     *,
-    lora_rate: float | None,
+    lora_rate: dict[str, float] | float | None,
     weight_decay: float,
     muon_rate: float | None = None,
+    parts: dict[str, tuple[str, ...]] = PARTS,
 ) -> list[dict]:
     """Put every trainable parameter into exactly one group, by part and by whether it decays.
 
@@ -74,10 +75,11 @@ def optimiser_groups(
 
     Args:
         rates: part -> learning rate.
-        lora_rate: learning rate of the adapters, wherever they sit.
+        lora_rate: learning rate of the adapters, wherever they sit; or part -> learning rate.
         weight_decay: of matrices; vectors (norms, biases, markers) do not decay.
         muon_rate: learning rate of the matrices of transformer layers under Muon; None leaves all to AdamW. Embeddings,
             heads, connectors and mappings are AdamW's in any case.
+        parts: of the architecture, as `part_of` takes them.
     """
     groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
@@ -87,11 +89,11 @@ def optimiser_groups(
             if parameter.use_muon:
                 rate = muon_rate
             elif "lora_" in name:
-                rate = lora_rate
+                rate = lora_rate[part_of(name, parts)] if isinstance(lora_rate, dict) else lora_rate
             elif name.startswith("pretext."):
                 rate = max(rates.values())
             else:
-                rate = rates[part_of(name)]
+                rate = rates[part_of(name, parts)]
             decay = weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((rate, decay, parameter.use_muon), []).append(parameter)
     return [

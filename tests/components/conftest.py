@@ -9,6 +9,7 @@ from components import params
 from components.models import build
 from components.models.processing import build_tokenizer
 from tests.components.llm.misbehaving import KEY, Server, listening
+from tests.components.tiny_qwen import write_base
 
 TINY = params.Model(
     image_px=64, patch_px=8, tubelet_frames=2, vision_width=32, vision_layers=1, vision_heads=2, image_tokens=16,
@@ -50,3 +51,9 @@ def server(monkeypatch) -> Iterator[Server]:
         monkeypatch.setenv("OPENAI_BASE_URL", at.url)
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
         yield at
+
+
+@pytest.fixture(scope="session")
+def qwen_bases(tmp_path_factory) -> dict[str, Path]:
+    """Architecture to a folder of random weights in transformers' layout."""
+    return {name: write_base(tmp_path_factory.mktemp(name), name) for name in params.QWEN}

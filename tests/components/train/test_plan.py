@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from components.params import Model, Recipe, Stage, Watch, load
+from components.params import Model, Qwen, Recipe, Stage, Watch, load
 from components.train import plan
 
 MODEL = Model.model_construct(image_px=64)  # its fields do not matter here
@@ -84,6 +84,21 @@ def test_what_only_the_dry_run_knows_is_not_trained():
         plan.check_trainable(recipe(frames=16, pixels=100))
     with pytest.raises(ValueError, match=r"stage 'last' \(contrastive\): `micro_batch`"):
         plan.check_trainable(recipe(algorithm="contrastive", micro_batch=2))
+
+
+def test_a_qwen_model_takes_frames_and_pixels_but_not_what_is_egoflows():
+    model = Qwen(architecture="qwen2_vl", base="b")
+
+    def check(**changes) -> None:
+        plan.check_trainable(Recipe(name="r", model=model, stages=(stage("first"), stage("last", **changes))))
+
+    check(frames=16, pixels=100, micro_batch=2, checkpointing=True, parents={"all": "first"})
+    asked = r"`guidance`; .*`muon`; .*`turns`; .*`losses`; .*`parents.language_model`"
+    with pytest.raises(ValueError, match=asked):
+        losses = {"vtg": 1.0, "kl": 1.0}
+        check(guidance=True, muon=0.1, turns=2, losses=losses, parents={"language_model": "first"})
+    with pytest.raises(ValueError, match=r"'last' \(text\): the algorithm"):
+        check(algorithm="text")
 
 
 @pytest.fixture

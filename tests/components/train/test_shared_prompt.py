@@ -33,7 +33,7 @@ def rows(model, processor):
 
 def trainer_like(processor):
     accelerator = SimpleNamespace(autocast=nullcontext, device="cpu", is_main_process=False)
-    return SimpleNamespace(accelerator=accelerator, _tokenizer=processor.tokenizer)
+    return SimpleNamespace(accelerator=accelerator, _tokenizer=processor.tokenizer, shared=True)
 
 
 def test_rows_of_one_prompt_are_found_wherever_they_stand(rows):

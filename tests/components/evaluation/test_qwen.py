@@ -1,0 +1,82 @@
+"""A Qwen checkpoint answers in batches as alone, and ranks options by the likelihoods of a plain forward."""
+
+import numpy as np
+import pytest
+import torch
+
+from components import params
+from components.evaluate import answerer_of
+from components.evaluation.qwen import QwenAnswerer
+from components.models import qwen
+
+OPTIONS = ["the red cup", "a pan", "C picks up the red cup with the right hand", "hand"]
+
+
+class Frames:
+    """A store of random frames: of its name, so many of them."""
+
+    def frames(self, sample_id: str) -> np.ndarray:
+        seed, count = map(int, sample_id.split("-"))
+        return np.random.default_rng(seed).integers(0, 255, (count, 64, 64, 3), dtype=np.uint8)
+
+
+def sample(number: int) -> dict:
+    return {
+        "sample_id": f"{number}-{(2, 4, 7)[number % 3]}", "view": "ego", "frame_kind": ("clip", "image")[number % 2],
+        "question": ("what does C do?", "where is the blue bowl?")[number % 2], "question_type": "object",
+        "answer": OPTIONS[0], "target": {"kind": "choice", "choices": OPTIONS[: 2 + number % 3]},
+    }  # fmt: skip
+
+
+SAMPLES = [sample(number) for number in range(5)]
+IDS = [one["sample_id"] for one in SAMPLES]
+
+
+@pytest.fixture(params=params.QWEN)
+def loaded(request, qwen_bases) -> tuple:
+    model = qwen.load(qwen_bases[request.param])
+    torch.manual_seed(1)
+    with torch.no_grad():  # a fresh model finds all words about equally likely, whatever it sees
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(std=0.3)
+    return model, qwen.load_processor(qwen_bases[request.param], pixels=None)
+
+
+def answerer(loaded: tuple, batch: int) -> QwenAnswerer:
+    return QwenAnswerer(*loaded, Frames(), most_frames=4, batch=batch, max_new_tokens=5)
+
+
+@pytest.mark.parametrize("of", ["complete", "rank"])
+def test_a_batch_answers_as_each_sample_alone(loaded, of):
+    together, alone = (getattr(answerer(loaded, batch), of)(SAMPLES, IDS) for batch in (5, 1))
+    assert together == alone
+
+
+def test_the_chosen_option_is_the_likeliest_of_a_plain_forward(loaded):
+    model, processor = loaded
+    chosen = answerer(loaded, batch=3).rank(SAMPLES, IDS)
+    for one, said in zip(SAMPLES, chosen, strict=True):
+        shown = qwen.shown({**one, "frames": Frames().frames(one["sample_id"])}, most_frames=4)
+        means = []
+        for text in one["target"]["choices"]:
+            prompt = qwen.encode(processor, [shown])
+            answer = [*processor.tokenizer(text)["input_ids"], processor.tokenizer.eos_token_id]
+            ids = torch.tensor([prompt["input_ids"][0] + answer])
+            kinds = torch.tensor([prompt["mm_token_type_ids"][0] + [0] * len(answer)])
+            images = {name: torch.as_tensor(prompt[name]) for name in ("pixel_values", "image_grid_thw")}
+            with torch.no_grad():
+                logits = model(input_ids=ids, mm_token_type_ids=kinds, **images).logits[0, -len(answer) - 1 : -1]
+            means.append(logits.log_softmax(-1)[range(len(answer)), answer].mean().item())
+        assert said == int(np.argmax(means)) and np.ptp(means) > 0.01
+
+
+def test_frames_make_a_difference(loaded):
+    blind = answerer(loaded, batch=5).complete(SAMPLES, IDS[1:] + IDS[:1])
+    assert blind != answerer(loaded, batch=5).complete(SAMPLES, IDS)
+
+
+def test_a_checkpoint_is_read_by_its_architecture(qwen_bases):
+    stage = {"guidance": False, "frames": 4}
+    made = answerer_of(qwen_bases["qwen2_vl"], stage, Frames(), batch=2, max_new_tokens=3)
+    assert isinstance(made, QwenAnswerer) and made.most_frames == 4

@@ -1,0 +1,170 @@
+"""Real training processes on a random Qwen model: SFT, what a killed one resumes to, GRPO from it, and what is left."""
+
+import json
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from ruamel.yaml import YAML
+from transformers import AutoModelForImageTextToText
+
+from components import history, params
+from components.models import export, qwen
+from components.models.backbone import part_of
+from components.models.published import QWEN_PARTS
+from components.train import checkpoints, grpo, plan, stages
+from components.train.trainer import arguments
+from tests.components.train.conftest import ROOT
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+BROKEN = "qwen_broken"
+SHARED = {"weight_decay": 0.1, "warmup": 0.0, "threads": 1, "pixels": 3136, "frames": 3}
+SFT = {
+    "name": "sft", "algorithm": "supervised", "steps": 5, "batch": 4, "micro_batch": 2, "save_steps": 2,
+    "checkpointing": True, "train": {"language_model": 1.0e-3, "merger": 1.0e-2},
+    "lora": {"rank": 2, "alpha": 4, "dropout": 0.1, "lr": {"vision_encoder": 1.0e-2}},
+    "mixture": {"egore/ground_spatial/ego": 0.5, "egore/ground_temporal/ego": 0.5},
+}  # fmt: skip
+GRPO = {
+    "name": "grpo", "algorithm": "grpo", "steps": 2, "batch": 2, "save_steps": 1, "parents": {"all": "sft"},
+    "train": {"language_model": 1.0e-3, "vision_encoder": 1.0e-3}, "mixture": {"egore/ground_spatial/ego": 1.0},
+    "grpo": {"group": 2, "beta": 0.04, "temperature": 1.0, "max_completion_tokens": 4, "rollouts_every": 1,
+             "rewards": {"format": 1.0, "box_iou": 1.0}},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def recipe(workshop, qwen_bases) -> params.Recipe:
+    path = workshop.folder / "qwen.yaml"
+    model = {"architecture": "qwen2_5_vl", "base": str(qwen_bases["qwen2_5_vl"])}
+    with path.open("w") as file:
+        YAML().dump({"name": "qwen", "model": model, "stages": [SHARED | SFT, SHARED | GRPO]}, file)
+    return params.load(path, params.Recipe)
+
+
+@pytest.fixture(scope="module")
+def sft(workshop, recipe) -> Path:
+    """The finished stage; what it was after two steps lies in the folder BROKEN, as an interrupted run leaves it."""
+    with ThreadPoolExecutor() as pool:
+        copy = pool.submit(copy_after_two_steps, workshop.folder / "qwen_sft", workshop.folder / BROKEN)
+        output = trained(workshop, recipe.stages[0], {}, "qwen_sft")
+        copy.result()
+    return output
+
+
+def copy_after_two_steps(running: Path, copy: Path) -> None:
+    end_s, saved = time.monotonic() + 200, running / "trainer" / "checkpoint-2"
+    while not (saved / "trainer_state.json").is_file():  # written last
+        assert time.monotonic() < end_s, "no checkpoint came"
+        time.sleep(0.005)
+    stopped = rank_of(running)
+    stopped.suspend()
+    shutil.copytree(saved, copy / "trainer" / saved.name)
+    stopped.resume()
+
+
+def rank_of(output: Path) -> psutil.Process:
+    """The process that trains into a folder, not its launcher."""
+    for process in psutil.Process().children(recursive=True):
+        line = process.cmdline()
+        if "-m" in line and line[line.index("-m") + 1] == "components.train" and str(output) in line:
+            return process
+    raise AssertionError(f"nothing trains into {output}")
+
+
+def trained(workshop, stage: params.Stage, parents: dict[str, Path], name: str) -> Path:
+    output = workshop.folder / name
+    workshop.train(workshop.folder / "qwen.yaml", stage, parents, output, workshop.open_run(name))
+    assert plan.is_finished(output), output.with_suffix(".log").read_text()[-3000:]
+    return output
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    # by the class: the files have the names of the published ones, which are older
+    return qwen.load(folder).state_dict()
+
+
+def moved(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
+    assert set(after) == set(before)
+    return {part_of(name, QWEN_PARTS) for name in after if not torch.equal(after[name], before[name])}
+
+
+def test_sft_moves_its_parts_and_leaves_a_plain_folder(sft, qwen_bases, tmp_path):
+    base = qwen_bases["qwen2_5_vl"]
+    before, after = weights(base), weights(sft / "model")
+    assert moved(before, after) == {"language_model", "merger", "vision_encoder"}
+    # of the tower only what has adapters
+    norms = [name for name in after if "visual.blocks" in name and "norm" in name]
+    assert norms and all(torch.equal(after[name], before[name]) for name in norms)
+    rows = history.read(sft / "history.jsonl")[0]
+    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5] and {"loss/vtg", "grad_norm"} <= set(rows[0])
+    made = json.loads((sft / "stage.json").read_text())
+    assert (made["params"]["frames"], made["params"]["pixels"]) == (3, 3136) and made["sample_ledger"]
+    export.export(sft, tmp_path / "out")
+    model, found = AutoModelForImageTextToText.from_pretrained(tmp_path / "out", output_loading_info=True)
+    assert not found["missing_keys"] and not found["unexpected_keys"]
+    assert type(model).__module__.startswith("transformers.")
+    reading = {"tokenizer.json", "preprocessor_config.json", "chat_template.jinja", "config.json"}
+    assert reading <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
+def test_an_interrupted_sft_resumes_to_the_same_weights(sft, workshop, recipe):
+    """The known trap: a full fine-tune of Qwen2-VL that goes on from wrong weights because of renamed parameters."""
+    output = trained(workshop, recipe.stages[0], {}, BROKEN)
+    assert moved(weights(sft / "model"), weights(output / "model")) == set()
+    whole, rest = (history.read(folder / "history.jsonl")[0] for folder in (sft, output))
+    assert [row["step"] for row in rest] == [3, 4, 5]
+    assert [row["loss"] for row in rest] == [row["loss"] for row in whole[2:]]
+
+
+def test_grpo_goes_on_from_sft(sft, workshop, recipe):
+    output = trained(workshop, recipe.stages[1], {"all": sft}, "qwen_grpo")
+    assert moved(weights(sft / "model"), weights(output / "model")) == {"language_model", "vision_encoder"}
+    rows = history.read(output / "history.jsonl")[0]
+    assert [row["step"] for row in rows] == [1, 2]
+    assert {"kl", "reward", "rewards/format/mean", "completions/mean_length", "frac_reward_zero_std"} <= set(rows[0])
+    assert rows[0]["learning_rate"] == 1e-3, "the recipe's, not TRL's own"
+    # the policy is the reference until the first step has moved it
+    assert rows[0]["kl"] == pytest.approx(0, abs=1e-6)
+    assert len(list((output / "rollouts").glob("step-*.html"))) == 2
+    assert "prompts are not shared by the completions of a group" in output.with_suffix(".log").read_text()
+
+
+def test_a_group_is_encoded_once_and_teaches(recipe, workshop, qwen_bases, tmp_path, monkeypatch):
+    """In this process, for a reward of the first token: a random model earns nothing else."""
+    first = {"format": lambda completion_ids, **columns: [float(ids[0] % 7) for ids in completion_ids]}
+    monkeypatch.setattr(grpo, "reward_function", first.get)
+    monkeypatch.setattr(grpo, "arguments", lambda *of: arguments(*of) | {"deepspeed": None, "save_strategy": "no"})
+    model, asked = qwen.load(qwen_bases["qwen2_vl"]), recipe.stages[1].grpo
+    torch.manual_seed(1)
+    with torch.no_grad():  # what a fresh model sees makes too small a difference to be heard
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(std=0.2)
+    model.save_pretrained(tmp_path / "loud")
+    model = qwen.load(tmp_path / "loud")
+    asked = asked.model_copy(update={"group": 4, "rewards": {"format": 1.0}})
+    stage = recipe.stages[1].model_copy(update={"grpo": asked, "weight_decay": 0.0, "checkpointing": True})
+    data = params.load(ROOT / "params/data.yaml", params.Data)
+    samples = stages.samples(stage, data, workshop.data, recipe.model)
+    checkpoints.prepare(model, stage.train, None, QWEN_PARTS)
+    groups = stages.groups(model, stage, QWEN_PARTS)
+    processor = qwen.load_processor(qwen_bases["qwen2_vl"], pixels=3136)
+    made = grpo.trainer(model, processor, stage, samples, groups=groups, output=tmp_path, callbacks=[])
+    seen: list[int] = []
+    for each in (made.model, made.ref_model):
+        count = lambda module, args, kwargs: seen.append(len(kwargs["grid_thw"]))  # noqa: E731
+        each.model.visual.register_forward_pre_hook(count, with_kwargs=True)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    made.train()
+    # two prompts of a still image, four completions of each: sampled, compared with the reference, learned from
+    assert seen == [2] * 3 * stage.steps
+    assert moved(before, model.state_dict()) == {"language_model", "vision_encoder"}
+    rows = [row for row in made.state.log_history if "kl" in row]
+    assert rows[0]["kl"] == pytest.approx(0, abs=1e-6) and rows[1]["kl"] > 0
+    assert all(row["grad_norm"] > 0.01 for row in rows)
