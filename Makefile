@@ -24,8 +24,8 @@ demo: .venv/installed
 test: .venv/installed
 	python -m pytest --numprocesses auto --dist loadfile
 
-# modules of tests/benchmarks that measure the data path
-BENCH_DATA := clips templates fetch graph
+# modules of tests/benchmarks that measure the data path: about ten minutes of an idle machine with two cores
+BENCH_DATA := clips templates fetch graph funnel
 bench-data: .venv/installed
 	set -e; for name in $(BENCH_DATA); do python -m tests.benchmarks.$$name; done
 

@@ -24,6 +24,7 @@ from components.video_write import write as write
 log = logging.getLogger(__name__)
 
 UNEVEN_S = 0.1  # or a frame, where that is longer: how far a frame may lie from its place at a constant rate
+DECODED_AT_ONCE = 64  # frames of full size that are held: all that are wanted of a long film would not fit into memory
 SAMPLING_RULE = "middles of equal segments, frame = floor(time_s * fps), resized to a square by area"
 
 
@@ -190,14 +191,14 @@ def decode(path: Path, indices: np.ndarray, *, size_px: int) -> np.ndarray:
     if not Path(path).is_file():
         raise VideoError(f"{path}: no such file")
     try:
-        frames = _decode_decord(path, wanted)
+        frames = _decode_decord(path, wanted, size_px)
     except VideoError as first:
         log.warning("decord failed, PyAV tries: %s", first)
         try:
-            frames = _decode_av(path, wanted)
+            frames = _decode_av(path, wanted, size_px)
         except VideoError as second:
             raise VideoError(f"{second}; before it, {first}") from second
-    return _resize(frames, size_px)[back]
+    return frames[back]
 
 
 def decode_guarded(path: Path, indices: np.ndarray, *, size_px: int, guard: Guard) -> np.ndarray:
@@ -224,7 +225,7 @@ def _decode_folder(path: Path, wanted: np.ndarray, size_px: int) -> np.ndarray:
     return np.concatenate([_resize(frame[None], size_px) for frame in frames])
 
 
-def _decode_decord(path: Path, wanted: np.ndarray) -> np.ndarray:
+def _decode_decord(path: Path, wanted: np.ndarray, size_px: int) -> np.ndarray:
     import decord
 
     decord.logging.set_level(decord.logging.QUIET)
@@ -232,12 +233,13 @@ def _decode_decord(path: Path, wanted: np.ndarray) -> np.ndarray:
         reader = decord.VideoReader(str(path), num_threads=1)
         _check_length(path, wanted, len(reader))
         # corruption may surface only here, after the length was read
-        return reader.get_batch(wanted).asnumpy()
+        parts = (wanted[start : start + DECODED_AT_ONCE] for start in range(0, len(wanted), DECODED_AT_ONCE))
+        return np.concatenate([_resize(reader.get_batch(part).asnumpy(), size_px) for part in parts])
     except (RuntimeError, decord.DECORDError) as error:  # DECORDError is not a RuntimeError
         raise VideoError(f"{path}: decord: {' '.join(str(error).split())[:300]}") from error
 
 
-def _decode_av(path: Path, wanted: np.ndarray) -> np.ndarray:
+def _decode_av(path: Path, wanted: np.ndarray, size_px: int) -> np.ndarray:
     import av
 
     needed = set(wanted.tolist())
@@ -247,14 +249,14 @@ def _decode_av(path: Path, wanted: np.ndarray) -> np.ndarray:
         with av.open(str(path), metadata_errors="replace") as container:
             for count, frame in enumerate(container.decode(video=0), start=1):
                 if count - 1 in needed:
-                    frames.append(frame.to_ndarray(format="rgb24"))
+                    frames.append(_resize(frame.to_ndarray(format="rgb24")[None], size_px))
                 if len(frames) == len(wanted):
                     break
     except (av.FFmpegError, IndexError) as error:  # IndexError: no video stream
         raise VideoError(f"{path}: PyAV: {' '.join(str(error).split())[:300]}") from error
     if len(frames) < len(wanted):
         _check_length(path, wanted, count)
-    return np.stack(frames)
+    return np.concatenate(frames)
 
 
 def _check_length(path: Path, wanted: np.ndarray, frames: int) -> None:

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 LONGEST_FILE = 300
 TOP_LEVEL = {
     ".ci", ".dvc", ".dvcignore", ".gitignore", "Makefile", "README.md", "components", "constraints.txt", "dvc.lock",
-    "dvc.yaml", "flows", "infra", "params", "pyproject.toml", "tests",
+    "dvc.yaml", "flows", "infra", "params", "pyproject.toml", "results", "tests",
 }  # fmt: skip
 
 

@@ -171,10 +171,14 @@ class FrameStore:
         start, end = self._spans[sample_id, stream]
         size_px = self.contract["size_px"]
         frames = np.empty((end - start, size_px, size_px, 3), np.uint8)
-        for frame, row in zip(frames, self._rows[start:end], strict=True):
-            shard, place = divmod(int(row), self.contract["shard_frames"])
+        rows = self._rows[start:end].tolist()
+        for number, row in enumerate(rows):
+            if number and row == rows[number - 1]:  # an image, or a span with fewer frames than are asked
+                frames[number] = frames[number - 1]
+                continue
+            shard, place = divmod(row, self.contract["shard_frames"])
             jpeg = np.frombuffer(self._shards[shard][place].as_buffer(), np.uint8)
-            frame[:] = cv2.imdecode(jpeg, cv2.IMREAD_COLOR_RGB)
+            frames[number] = cv2.imdecode(jpeg, cv2.IMREAD_COLOR_RGB)
         return frames
 
     def check(self, digest: str) -> None:

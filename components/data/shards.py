@@ -25,7 +25,7 @@ from components.data.choosing import Films, index_of, place_of
 from components.guard import Guard, GuardError
 
 WORKERS = 2  # decoding processes of one shard
-TIMEOUT_S = 120.0  # of the frames of one video in one shard
+PART_FRAMES, TIMEOUT_S = 500, 120.0  # frames of one video that are decoded at once, and the time that they may take
 SHARD = pa.schema([("jpeg", pa.binary())])
 _WRITTEN = pa.struct([("reused", pa.bool_()), ("lost", pa.map_(pa.string(), pa.string()))])
 
@@ -125,7 +125,9 @@ def _writer(
         guard = idle.get()
         try:
             path = video.inside(roots[piece.source], piece.path)
-            return guard.call(encode_piece, path, piece.indices, size_px, jpeg_quality)
+            parts = (piece.indices[start : start + PART_FRAMES] for start in range(0, len(piece.indices), PART_FRAMES))
+            made = (guard.call(encode_piece, path, part, size_px, jpeg_quality) for part in parts)
+            return [jpeg for part in made for jpeg in part]
         except (video.VideoError, GuardError) as error:
             return f"{piece.path}: {error}"
         finally:

@@ -105,8 +105,16 @@ def test_probe_agrees_with_what_was_written(film):
 
 def test_both_decoders_see_the_same_frames(film):
     wanted = np.array([0, 7, 8, 23])
-    difference = video._decode_decord(film, wanted).astype(int) - video._decode_av(film, wanted)
-    assert np.abs(difference).max() <= 2
+    seen = [decode(film, wanted, SIZE_PX).astype(int) for decode in (video._decode_decord, video._decode_av)]
+    assert np.abs(seen[0] - seen[1]).max() <= 2
+
+
+@pytest.mark.parametrize("decode", [video._decode_decord, video._decode_av])
+def test_many_frames_are_those_that_are_decoded_one_by_one(decode, film, monkeypatch):
+    monkeypatch.setattr(video, "DECODED_AT_ONCE", 5)
+    wanted = np.arange(0, N_FRAMES, 2)
+    alone = [decode(film, wanted[number : number + 1], 16) for number in range(len(wanted))]
+    assert (decode(film, wanted, 16) == np.concatenate(alone)).all()
 
 
 def test_pyav_stands_in_and_the_reason_is_logged(film, monkeypatch, caplog):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from components import records, video
-from components.data import annotations, frames
+from components.data import annotations, frames, shards
 from components.data.frames import ContractError, FrameStore
 from tests.components.data.test_choosing import plain_frames
 
@@ -161,6 +161,15 @@ def test_a_film_with_other_content_is_decoded_again(stored, annotated, tiny_worl
     result = frames.run(tiny_world.params.model_copy(update={"sources": sources}), data_dir)
     assert 0 < result["counts"]["shards_reused"] < result["counts"]["shards"]
     assert (FrameStore(data_dir / "frames").frames("clip0") == store.frames("clip1")).all()
+
+
+def test_a_long_film_is_decoded_in_parts_to_the_same_bytes(stored, annotated, tiny_world, tmp_path, monkeypatch):
+    data_dir = copy_of(annotated, tmp_path)
+    before = {path.name: path.read_bytes() for path in (data_dir / "frames").iterdir()}
+    shutil.rmtree(data_dir / "frames")
+    monkeypatch.setattr(shards, "PART_FRAMES", 7)
+    assert frames.run(tiny_world.params, data_dir)["counts"]["shards_reused"] == 0
+    assert {path.name: path.read_bytes() for path in (data_dir / "frames").iterdir()} == before
 
 
 def test_another_size_makes_every_shard_anew(stored, annotated, tiny_world, tmp_path):
