@@ -205,6 +205,6 @@ def test_base_stages_and_pixels_are_refused_for_downloaded_weights(base, tmp_pat
 def test_a_part_that_a_shared_encoder_has_not_is_refused(base, tmp_path):
     recipe = recipe_of(base, tmp_path / "recipe.yaml", shared_encoder=True, mapping_blocks=1)
     model = build.assemble(build.config_of(downloaded.processor(recipe.model)), {}, seed=0)
-    with pytest.raises(ValueError, match="`train` names .'exo_connector', 'exo_encoder'., of which this model has no"):
+    with pytest.raises(ValueError, match="names .'exo_connector', 'exo_encoder'., of which this model has no"):
         checkpoints.prepare(model, BOTH, None)
     checkpoints.prepare(model, EGO, None)
