@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 from prefect import flow
@@ -90,6 +91,7 @@ def train_stage(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> Out
         storage.fetch(kept_at, checkpoint, marker=plan.FINISHED)
     if known is not None and plan.is_finished(checkpoint):
         logger.info("%s is reused: run %s has the key %s, checkpoint %s", stage.name, known, key[:12], checkpoint)
+        _keep(checkpoint, kept_at)
         return Outcome(stage.name, "reused", time.monotonic() - started_s, checkpoint, known)
     provenance = {"stage_key": key, "code_digest": job.code, "git_commit": tasks.git_commit(job.root)}
     run_id = tracking.open_stage_run(
@@ -102,8 +104,7 @@ def train_stage(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> Out
     status = "FAILED"
     try:
         _launch(job, stage, run_id, stop, provenance=provenance | {"dataset_digest": job.dataset})
-        if kept_at:
-            storage.store(checkpoint, kept_at, marker=plan.FINISHED)
+        _keep(checkpoint, kept_at)
         status = "FINISHED"
     except launch.StageStopped:
         status = "KILLED"
@@ -111,6 +112,11 @@ def train_stage(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> Out
     finally:
         tracking.finish(run_id, status)
     return Outcome(stage.name, "ran", time.monotonic() - started_s, checkpoint, run_id)
+
+
+def _keep(checkpoint: Path, uri: str | None) -> None:
+    if uri is not None:
+        storage.store(checkpoint, uri, marker=plan.FINISHED)
 
 
 def _launch(job: Job, stage: Stage, run_id: str, stop: Stop, *, provenance: dict[str, str | None]) -> None:

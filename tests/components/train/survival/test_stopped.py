@@ -1,9 +1,9 @@
 """SIGTERM, other numbers of ranks, the death of the launcher: what was done stays, and what goes on goes on alike."""
 
 import json
-import os
-import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psutil
 import pytest
@@ -30,13 +30,13 @@ def test_sigterm_ends_the_step_saves_and_exits(proving: Proving, algorithm: str)
     assert_the_same(output, proving.whole(algorithm))
 
 
-def moved(proving: Proving, output) -> torch.Tensor:
+def moved(proving: Proving, output: Path) -> torch.Tensor:
     """Give the way that all weights have gone in a run."""
     start, now = weights(proving.parent), weights(output)
     return torch.cat([(now[name] - start[name]).flatten() for name in sorted(now)])
 
 
-def assert_alike(proving: Proving, output, expected) -> None:
+def assert_alike(proving: Proving, output: Path, expected: Path) -> None:
     """Same samples in every step, losses within 3 %, weights within 15 % of the way gone (see test_stages)."""
     named = [[row["named"] for _, row in sorted(forked.ledger(folder).items())] for folder in (output, expected)]
     assert named[0] == named[1]
@@ -51,16 +51,20 @@ GROWN = {1: 2, 2: 1}
 
 
 @pytest.fixture(scope="module")
-def alone(proving: Proving):
+def alone(proving: Proving) -> Path:
     output = proving.folder / "alone"
     assert proving.run("supervised", output, recipe=proving.recipe("one", **PLAIN, ranks=1)) == [0]
     return output
 
 
 @pytest.mark.parametrize("before", [1, 2])
-def test_a_run_goes_on_with_another_number_of_ranks(proving: Proving, alone, before: int):
+def test_a_run_goes_on_with_another_number_of_ranks(proving: Proving, alone: Path, before: int):
     recipes = {ranks: proving.recipe(name, **PLAIN, ranks=ranks) for ranks, name in {1: "one", 2: "two"}.items()}
     output = proving.folder / f"from_{before}"
+    if before == 2:
+        killed = Mishap("kill", "batch", 3, rank=1)
+        codes = proving.run("supervised", output, killed, recipe=recipes[2], ranks=2)
+        assert codes[1] == -9 and codes[0] != 0
     # one rank alone is told to end; both do
     codes = proving.run(
         "supervised", output, Mishap("ask", "batch", 3, rank=before - 1), recipe=recipes[before], ranks=before
@@ -84,8 +88,22 @@ def test_muon_refuses_another_number_of_ranks_in_words(proving: Proving):
     assert checkpoints.last_resumable(output / "trainer").name == "checkpoint-1"
 
 
+def kill_launcher_in(output: Path, seen: list[int]) -> None:
+    """Wait for the first step of a stage, note the pids of all its processes, and SIGKILL DeepSpeed's launcher."""
+    end_s = time.monotonic() + 200
+    while not history.read(output / "history.jsonl")[0]:
+        assert time.monotonic() < end_s, "no step came"
+        time.sleep(0.005)
+    for process in psutil.Process().children(recursive=True):
+        if str(output) in (line := process.cmdline()):
+            seen.append(process.pid)
+            # the watchdog has the same words further on
+            if line[1:3] == ["-m", "components.train.launcher"]:
+                process.kill()
+
+
 def test_the_death_of_the_launcher_leaves_no_process_and_loses_no_step(proving: Proving):
-    """Real processes: watchdog, DeepSpeed's launcher, rank. Killed is the launcher, at a step of the clock's choice."""
+    """Real processes: watchdog, DeepSpeed's launcher, rank. Killed is the launcher, in the second step or later."""
     output = proving.folder / "launched"
     recipe = proving.recipe("plain")
     stage = proving.stage(recipe, "supervised")
@@ -95,21 +113,11 @@ def test_the_death_of_the_launcher_leaves_no_process_and_loses_no_step(proving: 
     )  # fmt: skip
     environment = launch.environment(ROOT, threads=1) | {"MLFLOW_TRACKING_URI": forked.NOWHERE}
     seen: list[int] = []
-
-    def kill_launcher() -> None:
-        rows = history.read(output / "history.jsonl")[0]
-        if rows and not seen:
-            for process in psutil.Process().children(recursive=True):
-                if str(output) in (line := process.cmdline()):
-                    seen.append(process.pid)
-                    # the watchdog has the same words further on
-                    if line[1:3] == ["-m", "components.train.launcher"]:
-                        os.kill(process.pid, signal.SIGKILL)
-
-    with pytest.raises(launch.StageFailed, match="exit code 137"):
-        launch.supervise(
-            command, environment, log_path=proving.log(output), timeout_s=240, cwd=ROOT, grace_s=1, stop=kill_launcher
-        )
+    with ThreadPoolExecutor() as pool:
+        killer = pool.submit(kill_launcher_in, output, seen)
+        with pytest.raises(launch.StageFailed, match="exit code 137"):
+            launch.supervise(command, environment, log_path=proving.log(output), timeout_s=240, cwd=ROOT, grace_s=1)
+        killer.result()
     end_s = time.monotonic() + 10
     while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in seen):
         assert time.monotonic() < end_s, f"of {seen} some are alive"
