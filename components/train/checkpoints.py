@@ -17,6 +17,7 @@ from components import params
 from components.models.backbone import PARTS, part_of
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import EgoflowProcessor
+from components.train import failures
 
 _LINEAR = r".*language_model\.layers\..*_proj"
 
@@ -66,21 +67,12 @@ def last_resumable(folder: Path) -> Path | None:
     """Give the newest complete trainer checkpoint below `folder`; remove half-written ones (killed while saving)."""
     found = []
     for path in folder.glob("checkpoint-*"):
-        if _is_whole(path):
+        if failures.is_whole(path):
             found.append(path)
         else:
             # every rank looks here, and another may be quicker
             shutil.rmtree(path, ignore_errors=True)
     return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)
-
-
-def _is_whole(checkpoint: Path) -> bool:
-    """Say whether all of trainer_state.json is there: it is written last, but not at once."""
-    try:
-        json.loads((checkpoint / "trainer_state.json").read_text())
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def save(model: EgoflowForConditionalGeneration, processor: EgoflowProcessor, output: Path, provenance: dict) -> None:

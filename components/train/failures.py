@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +21,6 @@ _FULL_WORDS = (
     "No space left", "StorageFull", "File too large", "quota exceeded", "failed writing file", "unexpected pos",
 )  # fmt: skip
 _MEMORY_WORDS = ("can't allocate memory", "out of memory")
-
-
 MET = (OSError, RuntimeError, MemoryError, SafetensorError)  # among which are those that `tell` knows
 
 
@@ -75,12 +74,19 @@ def less_memory(stage: Stage) -> str:
 
 def kept(output: Path) -> str:
     """Say which resumable checkpoint a stage has."""
-    steps = [
-        int(path.parent.name.split("-")[1]) for path in (output / "trainer").glob("checkpoint-*/trainer_state.json")
-    ]
+    steps = [int(path.name.split("-")[1]) for path in (output / "trainer").glob("checkpoint-*") if is_whole(path)]
     if not steps:
         return "No resumable checkpoint was saved yet: a new run starts at step 0."
     return f"Kept is {output / 'trainer' / f'checkpoint-{max(steps)}'}."
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Say whether all of a resumable checkpoint is there: trainer_state.json is written last, but not at once."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text())
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -127,8 +127,9 @@ def test_what_needs_less_memory_is_said_in_values_of_the_recipe(changes: dict, w
 
 
 def test_the_launcher_speaks_for_a_rank_that_the_kernel_ended(tmp_path: Path):
-    (tmp_path / "trainer" / "checkpoint-40").mkdir(parents=True)
-    (tmp_path / "trainer" / "checkpoint-40" / "trainer_state.json").write_text("{}")
+    for step, state in ((40, "{}"), (60, '{"global_step": ')):  # the newer one is half written
+        (tmp_path / "trainer" / f"checkpoint-{step}").mkdir(parents=True)
+        (tmp_path / "trainer" / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
     recipe = str(ROOT / "params/recipes/miniature.yaml")
     words = ["--world_info", "x", "--module", "components.train", "--recipe", recipe, "--stage", "sft"]
     text = launcher.killed([*words, "--output", str(tmp_path), "--run-id", "r"])
