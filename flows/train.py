@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 from prefect import flow
 from prefect.futures import PrefectFuture, as_completed
 from prefect.logging import get_run_logger
 
-from components import history, tracking
+from components import history, storage, tracking
 from components.params import Stage
 from components.train import launch, plan
 from flows import data, tasks
 from flows.tasks import Job, Outcome, Stop
 
 PROGRESS_S = 15.0
+GRACE_S = 60.0  # from SIGTERM to SIGKILL: a stage ends its step and saves a checkpoint
 
 
 @flow(name="train", task_runner=tasks.runner())
@@ -84,8 +86,12 @@ def train_stage(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> Out
     logger, started_s = get_run_logger(), time.monotonic()
     key, checkpoint = job.keys[stage.name], job.checkpoint(stage.name)
     known = tracking.finished_stage(key)
+    kept_at = storage.place(f"checkpoints/{checkpoint.name}")
+    if known is not None and kept_at and not plan.is_finished(checkpoint):
+        storage.fetch(kept_at, checkpoint, marker=plan.FINISHED)
     if known is not None and plan.is_finished(checkpoint):
         logger.info("%s is reused: run %s has the key %s, checkpoint %s", stage.name, known, key[:12], checkpoint)
+        _keep(checkpoint, kept_at)
         return Outcome(stage.name, "reused", time.monotonic() - started_s, checkpoint, known)
     provenance = {"stage_key": key, "code_digest": job.code, "git_commit": tasks.git_commit(job.root)}
     run_id = tracking.open_stage_run(
@@ -98,6 +104,7 @@ def train_stage(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> Out
     status = "FAILED"
     try:
         _launch(job, stage, run_id, stop, provenance=provenance | {"dataset_digest": job.dataset})
+        _keep(checkpoint, kept_at)
         status = "FINISHED"
     except launch.StageStopped:
         status = "KILLED"
@@ -105,6 +112,11 @@ def train_stage(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> Out
     finally:
         tracking.finish(run_id, status)
     return Outcome(stage.name, "ran", time.monotonic() - started_s, checkpoint, run_id)
+
+
+def _keep(checkpoint: Path, uri: str | None) -> None:
+    if uri is not None:
+        storage.store(checkpoint, uri, marker=plan.FINISHED)
 
 
 def _launch(job: Job, stage: Stage, run_id: str, stop: Stop, *, provenance: dict[str, str | None]) -> None:
@@ -133,7 +145,9 @@ def _launch(job: Job, stage: Stage, run_id: str, stop: Stop, *, provenance: dict
     env = launch.environment(job.root, threads=stage.threads)
     timeout_s = stage.timeout_minutes * 60
     try:
-        launch.supervise(command, env, log_path=log_path, timeout_s=timeout_s, cwd=job.root, stop=asked)
+        launch.supervise(
+            command, env, log_path=log_path, timeout_s=timeout_s, cwd=job.root, stop=asked, grace_s=GRACE_S
+        )
     except launch.StagePaused as paused:
         evidence = checkpoint / "paused.json"
         tracking.log_artifacts(run_id, evidence, "paused")

@@ -48,6 +48,7 @@ def test_tools_have_one_door_each():
         "great_expectations": "components/data/validate",
         "decord": "components/video",
         "httpx": "components/llm/endpoint",
+        "fsspec": "components/storage",
         "daft": "components/data/engine",
         "ray": "components/data/engine",
     }

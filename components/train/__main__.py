@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -79,11 +80,15 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     """Build or assemble the model, train the stage's parts, leave a checkpoint folder.
 
     Returns:
-        0, or `watch.PAUSED` where the run paused itself: then the folder has a resumable checkpoint and paused.json.
+        0, or `watch.PAUSED` where the run paused itself: then the folder has a resumable checkpoint and paused.json;
+        or `stopping.STOPPED` after SIGTERM, with a resumable checkpoint too.
 
     Raises:
         ValueError: the recipe and the parents or the data do not fit; the message says where to mend it.
+        CannotGoOn: full disk, too little memory, or a loss that is no number; the message says what is kept.
     """
+    if finished_before(options):
+        return 0
     import deepspeed
     import torch
     from transformers import set_seed
@@ -91,7 +96,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     from components import params
     from components.models import build, published
     from components.tracking import MetricLog
-    from components.train import checkpoints, engine, plan, stages, watch
+    from components.train import careful, checkpoints, engine, failures, plan, regroup, stages, stopping, watch
 
     plan.check_trainable(recipe)
     began_s = time.monotonic()
@@ -124,26 +129,62 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
         recipe, stage, data_params, model, processor,
         parents=parents, folder=options.data, output=output, log=log,
     )  # fmt: skip
-    result = made.trainer.train(resume_from_checkpoint=str(resume) if resume else None)
-    if stage.algorithm == "contrastive":
-        stages.contrastive.share_tower(model)
-    finding = made.watch.finding if made.watch else None
-    checkpoints.gather(model)
-    if log:
-        log.close()
-    if log and finding:
-        watch.write(output, finding, stage.name)
-        sys.stderr.write(finding.message(stage.name) + "\n")
-    elif log:
-        provenance = {**options.provenance, "stage": stage.name, "recipe": recipe.name}
-        provenance |= {"params": made.stage.model_dump(), "parents": options.parents}
-        provenance |= {"steps": result.global_step, "seconds": round(time.monotonic() - began_s, 1)}
-        provenance |= {"frames_contract": stages.contract(data_params)}
-        provenance |= {"sample_ledger": stages.ledger(made.dataset, result.global_step)}
-        checkpoints.save(model, processor, output, provenance)
+    stop = stopping.StopOnSignal()
+    made.trainer.add_callback(stop)
+    careful.guard(made.trainer, lambda step: stages.seen_by(made.dataset, step))
+    try:
+        if resume:
+            regroup.prepare(made.trainer, resume, muon=stage.muon is not None)
+        result = made.trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+        if stage.algorithm == "contrastive":
+            stages.contrastive.share_tower(model)
+        finding = made.watch.finding if made.watch else None
+        checkpoints.gather(model)
+        if log and finding:
+            watch.write(output, finding, stage.name)
+            sys.stderr.write(finding.message(stage.name) + "\n")
+        elif log and stop.stopped:
+            sys.stderr.write(f"stage {stage.name!r} ends, as SIGTERM asks. {failures.kept(output)}\n")
+        elif log:
+            provenance = {**options.provenance, "stage": stage.name, "recipe": recipe.name}
+            provenance |= {"params": made.stage.model_dump(), "parents": options.parents}
+            provenance |= {"steps": result.global_step, "seconds": round(time.monotonic() - began_s, 1)}
+            provenance |= {"frames_contract": stages.contract(data_params)}
+            provenance |= {"sample_ledger": stages.ledger(made.dataset, result.global_step)}
+            checkpoints.save(model, processor, output, provenance)
+    except failures.MET as error:
+        failures.tell(error, made.stage, output)
+        raise
+    finally:
+        if log:
+            log.close()
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
-    return watch.PAUSED if finding else 0
+    if finding:
+        return watch.PAUSED
+    return stopping.STOPPED if stop.stopped else 0
+
+
+def finished_before(options: argparse.Namespace) -> bool:
+    """Say whether this very stage lies finished in its folder; then its curves go to the run that is open now.
+
+    That is a run of the same key that came as far as stage.json, when its process was killed or MLflow was away.
+    """
+    from components.tracking import MetricLog
+    from components.train import plan
+
+    if not plan.is_finished(options.output):
+        return False
+    made = json.loads((options.output / "stage.json").read_text())
+    if "stage_key" not in made or made["stage_key"] != options.provenance.get("stage_key"):
+        return False
+    if int(os.environ.get("RANK", "0")) == 0:
+        shutil.rmtree(options.output / "trainer", ignore_errors=True)
+        log = MetricLog(options.run_id, options.output / "history.jsonl", from_step=made["steps"])
+        for page in sorted((options.output / "rollouts").glob("step-*.html")):
+            log.attach(page, "rollouts")
+        log.close()
+    return True
 
 
 if __name__ == "__main__":

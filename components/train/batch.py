@@ -142,6 +142,11 @@ class SampleDataset(Dataset):
         begin = self.times[index] * self.turns
         return [self.samples[rows[(begin + turn) % len(rows)]] for turn in range(min(self.turns, len(rows)))]
 
+    def ids(self, step: int) -> list[list[str]]:
+        """Give the sample ids of each item of an optimiser step, counted from 0."""
+        items = range(step * self.batch, (step + 1) * self.batch)
+        return [[sample["sample_id"] for sample in self.asked(index)] for index in items]
+
     def ledger(self, steps: int) -> str:
         """Give the sha256 of which samples the first `steps` optimiser steps learn from, in their order.
 
@@ -149,9 +154,9 @@ class SampleDataset(Dataset):
         ranks, runs that learned from the same samples in the same order have the same digest.
         """
         digest = hashlib.sha256()
-        for index in range(steps * self.batch):
-            ids = (sample["sample_id"] for sample in self.asked(index))
-            digest.update(("\t".join([str(index // self.batch), *ids]) + "\n").encode())
+        for step in range(steps):
+            for ids in self.ids(step):
+                digest.update(("\t".join([str(step), *ids]) + "\n").encode())
         return digest.hexdigest()
 
     def __getitem__(self, index: int) -> dict:

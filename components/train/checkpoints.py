@@ -18,6 +18,7 @@ from components import params
 from components.models.backbone import PARTS, part_of
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import EgoflowProcessor
+from components.train import failures
 
 _LINEAR = r".*language_model\.layers\..*_proj"
 
@@ -90,22 +91,24 @@ def last_resumable(folder: Path) -> Path | None:
     """Give the newest complete trainer checkpoint below `folder`; remove half-written ones (killed while saving)."""
     found = []
     for path in folder.glob("checkpoint-*"):
-        if (path / "trainer_state.json").is_file():  # written last
+        if failures.is_whole(path):
             found.append(path)
         else:
-            shutil.rmtree(path)
+            # every rank looks here, and another may be quicker
+            shutil.rmtree(path, ignore_errors=True)
     return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)
 
 
 def save(model: EgoflowForConditionalGeneration, processor: EgoflowProcessor, output: Path, provenance: dict) -> None:
-    """Write the finished checkpoint: `model/` (Hugging Face, safetensors) and, last, `stage.json`.
+    """Write the finished checkpoint: `model/` (Hugging Face, safetensors), then `stage.json`: it is whole.
 
     What ZeRO-3 has spread must be whole again (`gather`).
     """
     merge_adapters(model)
     model.save_pretrained(output / "model", safe_serialization=True)
     processor.save_pretrained(output / "model")
-    shutil.rmtree(output / "trainer", ignore_errors=True)
     partial = output / "stage.json.partial"
     partial.write_text(json.dumps(provenance, indent=2, default=str))
     partial.rename(output / "stage.json")
+    # not before: killed between the two, the stage would start anew
+    shutil.rmtree(output / "trainer", ignore_errors=True)

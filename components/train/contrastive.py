@@ -29,7 +29,7 @@ class ImageDataset(Dataset):
     ):
         size = {"frames": frames, "size_px": size_px, "render_px": render_px, "grid": grid}
         self.pool = [world_images.tubelet(seed, index, **size) for index in range(pool)]
-        self.draws, self.seed, self.grid = steps * batch, seed, grid
+        self.draws, self.batch, self.seed, self.grid = steps * batch, batch, seed, grid
 
     def __len__(self) -> int:
         return self.draws

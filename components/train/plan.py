@@ -34,8 +34,10 @@ NOT_CODE = (
 # These fields of a stage say when it is stopped, saved, shown, measured or planned, not what it learns.
 NOT_IN_KEY = {
     **dict.fromkeys(("timeout_minutes", "save_steps", "evaluate", "samples", "text_tokens", "features_gib"), True),
+    "ranks": True,  # moves weights by rounding only, and a run must be able to go on with what is left of a machine
     "grpo": {"rollouts_every", "watch"},
 }
+FINISHED = "stage.json"  # of a checkpoint folder
 DATASET_STAGES = ("dataset", "frames")
 # The base models train on worlds rendered on the fly, so a change of the dataset leaves them as they are.
 WITHOUT_DATASET = frozenset({"text", "contrastive"})
@@ -234,7 +236,7 @@ def checkpoint_dir(root: Path, stage: str, key: str) -> Path:
 
 def is_finished(checkpoint: Path) -> bool:
     """Say whether a checkpoint folder is complete: `stage.json` is written last."""
-    return (checkpoint / "stage.json").is_file()
+    return (checkpoint / FINISHED).is_file()
 
 
 def pause_of(checkpoint: Path) -> str:

@@ -131,6 +131,13 @@ def ledger(dataset: Dataset, steps: int) -> str | None:
     return dataset.ledger(steps) if isinstance(dataset, SampleDataset) else None
 
 
+def seen_by(dataset: Dataset, step: int) -> str:
+    """Name in words what a step (counted from 0) learns from."""
+    if isinstance(dataset, SampleDataset):
+        return f"sample ids {', '.join(sample for item in dataset.ids(step) for sample in item)}"
+    return f"items {step * dataset.batch} to {(step + 1) * dataset.batch - 1} of seed {dataset.seed}"
+
+
 def groups(model: nn.Module, stage: params.Stage, parts: dict[str, tuple[str, ...]] = PARTS) -> list[dict]:
     """The optimiser groups of a stage."""
     lora_rate = stage.lora.rates if stage.lora else None

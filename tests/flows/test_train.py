@@ -1,6 +1,7 @@
 """One stage at a time in a stand-in project, without Prefect's engine; MLflow is real, in the project's own folder."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,20 @@ def test_a_stage_trains_once_per_key(job: Job):
     (first.checkpoint / "stage.json").unlink()
     third = go(job, "first", parent)
     assert third.how == "ran" and third.run_id != first.run_id
+
+
+def test_a_checkpoint_that_is_gone_here_is_fetched_from_where_it_is_kept(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("EGOFLOW_STORAGE", f"file://{tmp_path}/kept")
+    parent = tracking.open_pipeline_run("p", tags={})
+    ran = {name: go(job, name, parent) for name in ("text", "images", "first")}["first"]
+    before = (ran.checkpoint / "stage.json").read_bytes()
+    assert (tmp_path / "kept" / "checkpoints" / ran.checkpoint.name / "stage.json").read_bytes() == before
+    shutil.rmtree(ran.checkpoint)
+    again = go(job, "first", parent)
+    assert (again.how, again.run_id) == ("reused", ran.run_id)
+    assert (ran.checkpoint / "stage.json").read_bytes() == before
 
 
 def test_a_failure_ends_the_mlflow_run_and_keeps_the_words(job: Job, made: Path):
