@@ -1,7 +1,7 @@
 # make demo: the whole path, from bytes of video to a promoted model, on this machine.
-# make test: the tests. make bench-data, make bench-train: what a step costs beside a plain one, into results/.
+# make test: the tests. make test-long: those that take half a minute or more each. make bench-data, make bench-train: what a step costs beside a plain one, into results/.
 # All make .venv first.
-.PHONY: demo test bench-data bench-train
+.PHONY: demo test test-long bench-data bench-train
 SHELL := bash
 PYTHON ?= python3.11
 
@@ -22,7 +22,10 @@ demo: .venv/installed
 
 # a worker for each core; a file stays with one worker, which builds its shared fixtures once
 test: .venv/installed
-	python -m pytest --numprocesses auto --dist loadfile
+	python -m pytest --numprocesses auto --dist loadfile -m "not long"
+
+test-long: .venv/installed
+	python -m pytest --numprocesses auto --dist loadfile -m long
 
 # modules of tests/benchmarks that measure the data path: about ten minutes of an idle machine with two cores
 BENCH_DATA := clips templates fetch graph funnel

@@ -185,7 +185,7 @@ def test_a_stopped_comparison_stops(project: Path, tmp_path: Path):
         compare.compare_runs(comparison, runs, tmp_path, tracking.open_pipeline_run("c", tags={}), one=one)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(200)
 def test_the_command_trains_each_common_stage_once(project: Path):
     (project / "fail").write_text("second")  # its first process fails; its retry does not

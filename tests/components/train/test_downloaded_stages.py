@@ -56,7 +56,7 @@ def base(tmp_path_factory) -> dict[str, str]:
     return save_bases(tmp_path_factory.mktemp("bases"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_the_chain_from_downloaded_weights_moves_what_its_freeze_table_says(workshop, base):
     path = workshop.folder / "downloaded.yaml"

@@ -59,7 +59,7 @@ def expected(connector: str) -> tuple[dict[str, torch.Tensor], list[list[float]]
     return dict(model.named_parameters()), losses
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("case", mixed_ranks.CASES, ids=lambda case: f"{case[0]}, ZeRO-{case[1]}")
 def test_ranks_that_see_unlike_views_or_none_learn_what_one_process_learns(trained, case):

@@ -9,7 +9,7 @@ from components.train import launch
 from tests.components.train.conftest import ROOT
 from tests.components.train.test_qwen_stages import moved, weights
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 MIXED_RANKS = "tests.components.train.mixed_ranks_qwen"
 
 

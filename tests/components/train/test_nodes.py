@@ -195,7 +195,7 @@ def one_host(workshop) -> tuple[Path, Path, Path]:
     return path, base, alone
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", ["slurm", "deepspeed"])
 def test_two_hosts_learn_bit_for_bit_what_two_ranks_of_one_host_learn(kind, one_host, workshop, cluster, tmp_path):

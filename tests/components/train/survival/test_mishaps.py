@@ -35,7 +35,7 @@ CASES = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("case", CASES)
 def test_a_mishap_says_what_and_the_run_goes_on_from_the_checkpoint_before(proving: Proving, case: str):
@@ -51,7 +51,7 @@ def test_a_mishap_says_what_and_the_run_goes_on_from_the_checkpoint_before(provi
     assert_the_same(output, proving.whole("supervised"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_policy_that_is_spoilt_stops_before_it_answers(proving: Proving):
     output = proving.folder / "spoilt"
@@ -60,7 +60,7 @@ def test_a_policy_that_is_spoilt_stops_before_it_answers(proving: Proving):
     assert checkpoints.last_resumable(output / "trainer").name == "checkpoint-4"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_the_curves_of_a_run_without_mlflow_arrive_when_it_is_asked_again(proving: Proving, monkeypatch):
     output = proving.whole("grpo")

@@ -15,7 +15,7 @@ from tests.components.train.survival import forked
 from tests.components.train.survival.conftest import ROOT, STAGES, Proving, assert_the_same, curves, weights
 from tests.components.train.survival.forked import Mishap
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 
 @pytest.mark.parametrize("algorithm", ["supervised", "grpo"])
