@@ -1,5 +1,6 @@
 # make demo: the whole path, from bytes of video to a promoted model, on this machine.
-# make test: the tests. make test-long: those that take half a minute or more each. make bench-data, make bench-train: what a step costs beside a plain one, into results/.
+# make test: the tests. make test-long: those that take half a minute or more each.
+# make bench-data, make bench-train: what a step costs beside a plain one, into results/.
 # All make .venv first.
 .PHONY: demo test test-long bench-data bench-train
 SHELL := bash
