@@ -21,12 +21,13 @@ export HF_HUB_OFFLINE := 1
 demo: .venv/installed
 	python -m flows.pipeline
 
-# a worker for each core; a file stays with one worker, which builds its shared fixtures once
+# a worker for each core; a file stays with one worker, which builds its shared fixtures once; tests/conftest.py orders
+PYTEST := python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 test: .venv/installed
-	python -m pytest --numprocesses auto --dist loadfile -m "not long"
+	$(PYTEST) -m "not long"
 
 test-long: .venv/installed
-	python -m pytest --numprocesses auto --dist loadfile -m long
+	$(PYTEST) -m long
 
 # modules of tests/benchmarks that measure the data path: about ten minutes of an idle machine with two cores
 BENCH_DATA := clips templates fetch graph funnel

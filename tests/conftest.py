@@ -9,6 +9,13 @@ from components import params
 from components.world.plan import PlannedTake, plan_takes
 
 PROJECT = Path(__file__).parents[1]
+# files whose tests wait for servers and processes; the last ones of a run would leave the other workers idle
+FIRST = ("flows/test_deployments.py", "train/test_stages.py", "flows/test_pipeline.py", "data/test_graph.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest; workers take them in this order."""
+    items.sort(key=lambda item: not item.path.as_posix().endswith(FIRST))
 
 
 @dataclass(frozen=True)

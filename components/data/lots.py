@@ -78,6 +78,12 @@ def run(
     """
     data_dir = data_dir.resolve()
     paths = {table: data_dir / f"{table}.parquet" for table in step.tables}
+    held: Counter[str] = Counter()
+    # a row that no lot took would be lost without a trace
+    ledger = {
+        f"{table}, rows to lots": np.array([spread.count(paths[table], schema_of(table), step.sources, held), 0, 0])
+        for table in _by_take(step)
+    }
     digest = hashlib.sha256(json.dumps([step.name, parameters, rows], sort_keys=True).encode())
     for path in [*paths.values(), *sorted(_COMPONENTS.rglob("*.py"))]:
         digest.update(path.read_bytes() if path.suffix == ".py" else _digest_of(path))
@@ -85,12 +91,6 @@ def run(
     for stale in set(folder.parent.glob("*")) - {folder}:
         shutil.rmtree(stale)
     folder.mkdir(parents=True, exist_ok=True)
-    held: Counter[str] = Counter()
-    # a row that no lot took would be lost without a trace
-    ledger = {
-        f"{table}, rows to lots": np.array([spread.count(paths[table], schema_of(table), step.sources, held), 0, 0])
-        for table in _by_take(step)
-    }
     lots = spread.plan(held, rows=rows)
     if lots.num_rows > 1:
         for table, path in paths.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from prefect.logging import disable_run_logger
 
-from components import tracking
+from components import params, tracking
 from components.tracking.runs import client
 from components.train import launch
 from flows import evaluate, tasks, train
@@ -195,6 +195,10 @@ def test_progress_is_the_last_record_of_the_history(job: Job):
     assert train._progress(job, stage) == "text: step 1 of 1: loss 0.25"
 
 
-def test_a_recipe_for_a_dry_run_only_is_refused_before_anything_starts(job: Job):
-    with pytest.raises(ValueError, match="'egovlm' asks for what is not implemented for training"):
-        tasks.open_job("params/recipes/egovlm.yaml", dataset=None)
+def test_a_recipe_that_training_cannot_follow_is_refused_before_anything_starts(job: Job, tmp_path):
+    recipe = params.load(Path("params/recipes/egovlm.yaml"), params.Recipe)
+    stage = recipe.stages[0].model_copy(update={"muon": 0.01})
+    path = tmp_path / "muon.yaml"
+    path.write_text(recipe.model_copy(update={"stages": (stage,)}).model_dump_json())
+    with pytest.raises(ValueError, match="'egovlm' asks for what is not implemented for training: .*`muon`"):
+        tasks.open_job(str(path), dataset=None)

@@ -161,7 +161,7 @@ def judged(folder, count: int) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_table(tmp_path):
     few, many = (judged(tmp_path / str(count), count) for count in (200_000, 1_600_000))
     # 8 bytes an id, and what the allocators keep

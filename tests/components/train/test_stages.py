@@ -141,6 +141,7 @@ def test_a_killed_stage_resumes_to_the_same_weights(chain, workshop, recipe):
     assert curves[0] == curves[1]
 
 
+@pytest.mark.long
 def test_a_run_whose_kl_is_too_high_pauses_and_goes_on_under_a_higher_limit(chain, workshop):
     path, output = workshop.folder / "watched.yaml", workshop.folder / "watched"
     run_id = workshop.open_run("watched")
@@ -199,6 +200,7 @@ def test_two_ranks_learn_what_one_learns(chain, workshop, recipe):
     assert apart.norm() < 0.15 * way.norm()
 
 
+@pytest.mark.long
 def test_micro_batches_and_checkpointing_learn_what_the_whole_batch_learns(workshop):
     """Not equal: each micro-batch takes the mean over its own answer tokens, as ranks do. Grpo groups stay whole."""
     done = {}
