@@ -20,6 +20,7 @@ import pyarrow as pa
 from components import records
 from components.data import lots, samples
 from components.data.moments import TAKE, densities, groups, moments, sorted_rows, take_numbers
+from components.data.sums import together
 from components.params import Data
 from components.records import content_ids
 
@@ -103,7 +104,7 @@ def stats(tallies: list[dict]) -> dict:
     known = [each for each in tallies if each["moments"]]
     moments = sum(each["moments"] for each in known)
     spreads = {
-        name: reduce(_together, [(each["moments"], *each[name]) for each in known], (0, np.nan, np.nan))
+        name: reduce(together, [(each["moments"], *each[name]) for each in known], (0, np.nan, np.nan))
         for name in ("duration_s", "words")
     }
     made, dropped = Counter(), Counter()
@@ -119,16 +120,6 @@ def stats(tallies: list[dict]) -> dict:
         "words": dict(zip(("mean", "std"), spreads["words"][1:], strict=True)),
         "rejects": dict(sorted(dropped.items())),
     }
-
-
-def _together(one: tuple[int, float, float], other: tuple[int, float, float]) -> tuple[int, float, float]:
-    """Give count, mean and standard deviation of two groups of values together; a group of none changes nothing."""
-    if not one[0]:
-        return other
-    count = one[0] + other[0]
-    apart, share = other[1] - one[1], other[0] / count
-    variance = one[2] ** 2 * (1 - share) + other[2] ** 2 * share + apart**2 * share * (1 - share)
-    return count, one[1] + apart * share, float(np.sqrt(variance))
 
 
 def survey(parameters: dict, tables: lots.Rows) -> list[float]:

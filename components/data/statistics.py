@@ -7,104 +7,99 @@ miniature world they only show that every number is there.
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterator
+from functools import reduce
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from components import records
+from components.data import tallies
 from components.data.published import FIGURES
 from components.data.sources import egoexo4d
+from components.data.tallies import Distribution, Tally
 from components.params import Data
 
 TOLERANCE = 0.05  # published counts are rounded to two to four digits
-DURATION_EDGES_S = (*np.round(np.arange(0, 3.01, 0.2), 1).tolist(), None)  # None: no upper end
-WORD_EDGES = (*range(0, 31, 2), None)
+ROWS = 100_000  # of a table, read at once
 _SPLITS = {"train": "kept, train", "test": "held out (val)"}
-_TABLES = {
-    "videos": "annotations/videos",
-    "narrations": "annotations/narrations",
-    "refused": "annotations/rejects",
-    "clips": "clips/clips",
-    "dropped": "clips/rejects",
-}
 
 
-def read(params: Data, data_dir: Path) -> dict:
-    """Compute the numbers from the tables below `data_dir` and the takes of Ego-Exo4D.
+def read(params: Data, data_dir: Path, *, rows: int = ROWS) -> dict:
+    """Compute the numbers from the tables below `data_dir` and the takes of Ego-Exo4D; reads each table once.
+
+    Args:
+        rows: of a table, read at once.
 
     Raises:
         ValueError: a table has other columns than components/records.py says, or a file of the release is missing.
     """
-    tables = {
-        name: records.read_table(data_dir / f"{path}.parquet", records.SCHEMAS[path.split("/")[1]]).to_pandas()
-        for name, path in _TABLES.items()
-    }
+
+    def frames(table: str, columns: list[str]) -> Iterator[pd.DataFrame]:
+        path, schema = data_dir / f"{table}.parquet", records.SCHEMAS[table.split("/")[1]]
+        return (batch.to_pandas() for batch in records.read_batches(path, schema, columns, rows=rows))
+
     takes = pd.DataFrame(egoexo4d.takes(data_dir.resolve().parent / params.sources.egoexo4d))
     made = json.loads((data_dir / "clips/stats.json").read_text())
-    return numbers(takes, **tables) | {"alpha_s": made["alpha_s"], "window": made["window"]}
+    found = chain(
+        tallies.of_clips(frames("clips/clips", tallies.CLIP_COLUMNS)),
+        map(tallies.of_videos, frames("annotations/videos", tallies.VIDEO_COLUMNS)),
+        map(tallies.of_narrations, frames("annotations/narrations", tallies.NARRATION_COLUMNS)),
+        map(tallies.of_rejects, frames("annotations/rejects", tallies.REJECT_COLUMNS)),
+        map(tallies.of_rejects, frames("clips/rejects", tallies.REJECT_COLUMNS)),
+    )
+    return numbers(takes, reduce(tallies.add, found, Tally())) | {"alpha_s": made["alpha_s"], "window": made["window"]}
 
 
-def numbers(
-    takes: pd.DataFrame,
-    *,
-    videos: pd.DataFrame,
-    narrations: pd.DataFrame,
-    refused: pd.DataFrame,
-    clips: pd.DataFrame,
-    dropped: pd.DataFrame,
-) -> dict:
+def numbers(takes: pd.DataFrame, tally: Tally) -> dict:
     """Sum up the corpus.
 
     Args:
         takes: every take of the release: `take_id`, `scenario`, `refused` (the reason, or None).
-        videos, narrations, clips: tables of components/records.py; rows of other sources are left out.
-        refused, dropped: the rejects of the steps `annotations` and `clips`.
+        tally: of all rows.
 
     Returns:
         `groups_before`, `groups` by fate, `splits` (the corpus of each split, see `of_corpus`), `scenarios` of the
         training takes and `drops` by step and reason.
     """
-    own = (table[table["source"] == egoexo4d.SOURCE] for table in (videos, narrations, clips))
-    videos, narrations, clips = own
-    fates = _fates(takes, videos, clips, dropped)
-    splits = {split: of_corpus(videos, narrations, clips, split) for split in _SPLITS}
     return {
         "groups_before": len(takes),
-        "groups": {fate: int(count) for fate, count in fates.value_counts().items()},
-        "splits": splits,
-        "scenarios": _scenarios(takes, videos, clips[clips["split"] == "train"]),
-        "drops": _drops(refused[refused["step"] == f"annotations/{egoexo4d.SOURCE}"], dropped),
+        "groups": {fate: int(count) for fate, count in _fates(takes, tally).value_counts().items()},
+        "splits": {split: of_corpus(tally, split) for split in _SPLITS},
+        "scenarios": _scenarios(takes, tally),
+        "drops": _drops(tally),
     }
 
 
-def of_corpus(videos: pd.DataFrame, narrations: pd.DataFrame, clips: pd.DataFrame, split: str) -> dict:
+def of_corpus(tally: Tally, split: str) -> dict:
     """Give the numbers of one split: means and standard deviations are of moments, all else of the takes with a clip.
 
     Returns:
         Counts, `hours` of video, `duration_s` and `words` as {mean, std}, `under_1s_percent`, `longest_s`, and two
         histograms as [[from, to, moments], ...], `to` None for the open end.
     """
-    clips = clips[clips["split"] == split]
-    moments = clips.drop_duplicates("moment_id")
-    used = videos[videos["take_id"].isin(clips["take_id"])]
-    duration_s = (moments["end_s"] - moments["start_s"]).to_numpy()
-    words = moments["text"].str.split().str.len().to_numpy(dtype=np.float64)
-    is_ego = clips["view"] == "ego"
+    takes = _moments(tally, split)
+    moments = sum(takes.values())
+    no_moment = np.array([])
+    duration_s = tally.duration_s.get(split) or tallies.distribution(no_moment, tallies.DURATION_EDGES_S)
+    words = tally.words.get(split) or tallies.distribution(no_moment, tallies.WORD_EDGES)
     return {
-        "groups": int(clips["take_id"].nunique()),
-        "videos": len(used),
-        "hours": float(used["duration_s"].sum() / 3600),
-        "narrations_read": int(narrations["take_id"].isin(clips["take_id"]).sum()),
-        "narrations": len(moments),
-        "ego_clips": int(is_ego.sum()),
-        "exo_clips": int((~is_ego).sum()),
+        "groups": len(takes),
+        "videos": sum(tally.videos.get(take, 0) for take in takes),
+        "hours": float(sum(tally.video_s.get(take, 0.0) for take in takes) / 3600),
+        "narrations_read": sum(tally.narrations.get(take, 0) for take in takes),
+        "narrations": moments,
+        "ego_clips": tally.clips.get((split, "ego"), 0),
+        "exo_clips": tally.clips.get((split, "exo"), 0),
         "duration_s": _mean(duration_s),
-        "under_1s_percent": float(100 * (duration_s < 1).mean()) if len(moments) else None,
-        "longest_s": float(duration_s.max()) if len(moments) else None,
+        "under_1s_percent": 100 * (tally.under_1s.get(split, 0) / moments) if moments else None,
+        "longest_s": duration_s.largest if moments else None,
         "words": _mean(words),
-        "duration_histogram": _histogram(duration_s, DURATION_EDGES_S),
-        "word_histogram": _histogram(words, WORD_EDGES),
+        "duration_histogram": _histogram(duration_s, tallies.DURATION_EDGES_S),
+        "word_histogram": _histogram(words, tallies.WORD_EDGES),
     }
 
 
@@ -139,46 +134,52 @@ def comparison(found: dict) -> list[dict]:
     return rows
 
 
-def _mean(values: np.ndarray) -> dict:
-    known = len(values) > 0
-    return {"mean": float(values.mean()) if known else None, "std": float(values.std()) if known else None}
+def _moments(tally: Tally, split: str) -> dict[str, int]:
+    """Give the moments of each take that has clips in a split."""
+    return {take: count for (of_split, take), count in tally.moments.items() if of_split == split}
 
 
-def _histogram(values: np.ndarray, edges: tuple) -> list[list]:
+def _mean(found: Distribution) -> dict:
+    count, mean, std = found.spread
+    return {"mean": mean if count else None, "std": std if count else None}
+
+
+def _histogram(found: Distribution, edges: tuple) -> list[list]:
     low, high = edges[:-1], edges[1:]
-    counts, _ = np.histogram(values, bins=[*low, np.inf])
-    return [[start, end, int(count)] for start, end, count in zip(low, high, counts, strict=True)]
+    return [[start, end, int(count)] for start, end, count in zip(low, high, found.histogram, strict=True)]
 
 
-def _fates(takes: pd.DataFrame, videos: pd.DataFrame, clips: pd.DataFrame, dropped: pd.DataFrame) -> pd.Series:
+def _fates(takes: pd.DataFrame, tally: Tally) -> pd.Series:
     """Say of every take where it was dropped, or in which split its clips are."""
     take = takes["take_id"]
-    reason = take.map(dropped[dropped["reason"].str.startswith("group_")].set_index("row_id")["reason"])
-    split = take.map(clips.drop_duplicates("take_id").set_index("take_id")["split"]).map(_SPLITS)
-    no_clip = pd.Series("no_usable_narration", index=take.index).where(take.isin(videos["take_id"]), "no_video")
+    reason = take.map({of_take: reason for of_take, reason in tally.dropped_groups})
+    split = take.map({of_take: _SPLITS[of_split] for of_split, of_take in reversed(tally.moments)})
+    no_clip = pd.Series("no_usable_narration", index=take.index).where(take.isin(list(tally.videos)), "no_video")
     return takes["refused"].fillna(reason).fillna(split).fillna(no_clip)
 
 
-def _scenarios(takes: pd.DataFrame, videos: pd.DataFrame, clips: pd.DataFrame) -> list[dict]:
+def _scenarios(takes: pd.DataFrame, tally: Tally) -> list[dict]:
     """Give the groups, hours and narrations of each scenario that has clips, the largest first."""
-    of_take = takes.set_index("take_id")["scenario"]
-    moments = clips.drop_duplicates("moment_id")["take_id"].map(of_take).value_counts()
-    used = videos[videos["take_id"].isin(clips["take_id"])]
-    hours = used.groupby(used["take_id"].map(of_take))["duration_s"].sum() / 3600
-    groups = used.drop_duplicates("take_id")["take_id"].map(of_take).value_counts()
+    scenario_of = dict(zip(takes["take_id"], takes["scenario"], strict=True))
+    narrations, groups, seconds = Counter(), Counter(), Counter()
+    for take, count in _moments(tally, "train").items():
+        if take in scenario_of:
+            narrations[scenario_of[take]] += count
+            groups[scenario_of[take]] += 1
+            seconds[scenario_of[take]] += tally.video_s.get(take, 0.0)
     return [
         {
             "scenario": name,
-            "groups": int(groups[name]),
-            "hours": float(hours[name]),
-            "narrations": int(count),
-            "narrations_percent": float(100 * count / moments.sum()),
+            "groups": groups[name],
+            "hours": seconds[name] / 3600,
+            "narrations": count,
+            "narrations_percent": 100 * count / narrations.total(),
         }
-        for name, count in moments.items()
+        for name, count in narrations.most_common()
     ]
 
 
-def _drops(*rejects: pd.DataFrame) -> list[dict]:
-    counted = pd.concat(rejects).groupby(["step", "reason"]).size().rename("rows").reset_index()
-    order = counted.sort_values(["step", "rows", "reason"], ascending=[True, False, True])
-    return [{"step": row.step, "reason": row.reason, "rows": int(row.rows)} for row in order.itertuples()]
+def _drops(tally: Tally) -> list[dict]:
+    """Give the rows dropped by step and reason, those of a step with the most frequent reason first."""
+    order = sorted(tally.drops.items(), key=lambda drop: (drop[0][0], -drop[1], drop[0][1]))
+    return [{"step": step, "reason": reason, "rows": rows} for (step, reason), rows in order]

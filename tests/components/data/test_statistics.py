@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from components import records
 from components.data import clips, statistics
 from components.data.published import FIGURES
+from components.data.tallies import Tally
 from tests.components.data.conftest import TAKES, read, write_annotations
 
 SCENARIOS = ("Cooking", "Health", "Dance")
@@ -84,6 +84,27 @@ def test_the_numbers_are_those_of_plain_loops(found):
             assert sum(count for *_, count in got[name]) == len(moments)
 
 
+def test_the_numbers_are_the_same_however_many_rows_are_read_at_once(found, tmp_path, data_params):
+    numbers, _, _, _ = found
+    moments = [row["moment_id"] for row in read(tmp_path / "data", "clips/clips")]
+    assert any(one == other for one, other in zip(moments[6::7], moments[7::7], strict=False)), "a cut inside a moment"
+    got = statistics.read(data_params, tmp_path / "data", rows=7)
+    assert list(got["groups"]) == list(numbers["groups"])
+    for split, corpus in numbers["splits"].items():
+        for name in ("duration_s", "words"):
+            assert got["splits"][split].pop(name) == pytest.approx(corpus.pop(name), rel=1e-12)
+    assert got == numbers
+
+
+def test_the_clips_of_a_moment_follow_one_another_in_their_table(found, tmp_path, data_params):
+    # statistics count a moment wherever another one ends
+    _, whole, _, _ = found
+    clips.build(tmp_path / "data", rows=20, **data_params.clips.model_dump())
+    for rows in (whole, read(tmp_path / "data", "clips/clips")):
+        ids = [row["moment_id"] for row in rows]
+        assert sum(one != other for one, other in zip(ids, ["", *ids], strict=False)) == len(set(ids))
+
+
 def test_every_take_has_one_fate(found):
     numbers, _, _, _ = found
     assert numbers["groups"] == {
@@ -131,8 +152,7 @@ def test_the_published_figures_agree_with_themselves_only(found):
 
 def test_a_corpus_without_clips_has_nothing_to_compare(found):
     numbers, _, _, _ = found
-    tables = {name: records.SCHEMAS[name].empty_table().to_pandas() for name in ("videos", "narrations", "clips")}
-    empty = statistics.of_corpus(*tables.values(), "train")
+    empty = statistics.of_corpus(Tally(), "train")
     rows = {row["name"]: row for row in statistics.comparison(numbers | {"splits": {"train": empty}})}
     assert rows["duration_s"]["agrees"] is None and rows["words"]["ours"] is None
     assert rows["exo_clips"]["ours"] == 0 and not rows["exo_clips"]["agrees"]
