@@ -114,7 +114,7 @@ def rules(table: pa.Table, *, videos: pd.DataFrame, parents: pd.Series) -> tuple
     ]
 
 
-def _placed(table: pa.Table) -> pd.DataFrame:
+def placed(table: pa.Table) -> pd.DataFrame:
     """Count the `samples` of each number of options and index of the answer."""
     target = table["target"].combine_chunks()
     options = pc.list_value_length(pc.struct_field(target, "choices")).to_pandas()
@@ -125,12 +125,19 @@ def _placed(table: pa.Table) -> pd.DataFrame:
 def answer_positions(*tables: pa.Table) -> tuple[pd.DataFrame, list[Rule]]:
     """Count how often the answer stands at each index, by number of options: no index may give the answer away.
 
-    `sigmas` is the distance from an equal share in binomial standard deviations, so that small tables are not blamed.
-
     Args:
         tables: the parts of a sample table, of which the column `target` is read.
     """
-    tally = pd.concat([_placed(table) for table in tables]).groupby(["options", "index"]).sum().reset_index()
+    tally = distances(pd.concat([placed(table) for table in tables]))
+    return tally, between("sigmas", -MAX_SIGMA, MAX_SIGMA)
+
+
+def distances(counted: pd.DataFrame) -> pd.DataFrame:
+    """Add up what `placed` counted, and say how far each position is from an equal share.
+
+    `sigmas` is the distance in binomial standard deviations, so that small tables are not blamed.
+    """
+    tally = counted.groupby(["options", "index"])["samples"].sum().reset_index()
     grid = [(count, index) for count in sorted(tally["options"].unique()) for index in range(count)]
     tally = pd.DataFrame(grid, columns=["options", "index"], dtype=np.int64).merge(tally, how="left")
     tally["samples"] = tally["samples"].fillna(0).astype(np.int64)
@@ -138,4 +145,4 @@ def answer_positions(*tables: pa.Table) -> tuple[pd.DataFrame, list[Rule]]:
     tally["share"] = tally["samples"] / total
     tally["sigmas"] = (tally["samples"] - total * fair) / np.sqrt(total * fair * (1 - fair))
     tally["position"] = tally["index"].astype(str) + " of " + tally["options"].astype(str)
-    return tally, between("sigmas", -MAX_SIGMA, MAX_SIGMA)
+    return tally

@@ -1,1 +1,4 @@
-"""What the samples are worth, per question type: `measure` makes the table from the truth, `blind` and `leaks`."""
+"""What the samples are worth, per question type.
+
+`measure` makes the table; `parts` reads the samples; `verdicts`, `blind`, `repeats` and `leaks` each measure one thing.
+"""

@@ -6,9 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.data.quality.blind import accuracy, lift
+from components.data.quality import blind
+from components.data.quality.blind import lift
 
 WORDS = ("red", "green", "blue", "white")
+
+
+def accuracy(*parts: pd.DataFrame) -> pd.DataFrame:
+    return blind.accuracy(lambda: parts)
 
 
 def asked(rights: list[str], *, questions: list[str] | None = None, kind: str = "t", seed: int = 0) -> pd.DataFrame:
@@ -53,6 +58,21 @@ def test_types_do_not_learn_from_one_another():
     )
     found = accuracy(both)
     assert found["blind_right"].tolist() == found["blind_asked"].tolist() == [10, 10]
+
+
+def test_the_guess_is_the_same_however_the_questions_are_cut():
+    texts = [f"question {row % 5}?" for row in range(48)]
+    kinds = [asked(drawn([0.4, 0.3, 0.2, 0.1], 48), kind=str(n), questions=texts, seed=n) for n in range(3)]
+    kinds[2]["split"] = "test"  # nothing is known of it: all odds are equal
+    whole = pd.concat([kind.assign(row=3 * kind["row"] + n) for n, kind in enumerate(kinds)])
+    whole = whole[(whole["row"] % 4 > 0) | (whole["option"] != "white")].sort_values("row", kind="stable")
+    once = accuracy(whole)
+    last = whole[whole["type"] == "2"]
+    guesses = last["right"] / last.groupby("row")["right"].transform("size")
+    assert once["blind_asked"].tolist() == [12, 12, 48] and once.loc["2", "blind_right"] == pytest.approx(guesses.sum())
+    for rows in (11, 50):
+        cut = [part.assign(row=part["row"] - part["row"].min()) for _, part in whole.groupby(whole["row"] // rows)]
+        pd.testing.assert_frame_equal(accuracy(whole[:0], *cut), once, check_exact=True)
 
 
 def test_equal_odds_share_the_guess_and_no_held_out_question_tells_nothing():

@@ -50,7 +50,8 @@ def marked(samples: list[tuple[str, str, str]], lists: dict[str, set[str]]) -> d
     """Samples as (take, split, video); gives the rows that each benchmark marks."""
     frame = pd.DataFrame(samples, columns=["take_id", "split", "video_id"])
     shown = pd.DataFrame({"row": frame.index, "video_id": frame["video_id"]})
-    found = leaks.contaminated(frame, shown, VIDEOS, lists)
+    tested = frame.loc[frame["split"] == "test", "take_id"]
+    found = leaks.contaminated(frame, shown, leaks.banned(VIDEOS, tested, lists))
     return {name: found.index[found[name]].tolist() for name in found}
 
 

@@ -12,7 +12,7 @@ from components.data import __main__ as command
 from components.data import samples
 from components.data.egore import grounding
 from components.data.egore.long_term import long_term
-from components.data.quality import measure
+from components.data.quality import measure, parts, verdicts
 from components.prompts import narrate
 from components.world.__main__ import MARK
 from components.world.plan import plan_takes
@@ -81,6 +81,32 @@ def test_what_the_rules_ask_of_the_world_is_right_and_passes(data_dir, few):
     found = of_type(data_dir, "summary")
     assert (found["share_right"], found["chance"]) == (1.0, 0.25) and found["blind_asked"] > 5
     assert of_type(data_dir, "temporal")["chance"] is None
+
+
+def test_the_table_is_the_same_to_the_byte_however_the_rows_are_cut(data_dir, few, monkeypatch):
+    def mix(rows):
+        rows += [row | {"sample_id": row["sample_id"] + "again"} for row in rows[::5]]
+        rows.sort(key=lambda row: records.content_id(row["sample_id"]))
+        next(row for row in rows if row["split"] == "test")["split"] = "train"
+
+    spoil(data_dir, mix)
+    monkeypatch.setattr(verdicts, "MOST_JUDGED", 10)  # some rows of every type are left out
+    made = measure.run(few, data_dir)
+    once = (data_dir / "quality/types.parquet").read_bytes()
+    assert made["counts"]["near_duplicates"] > 50 and made["counts"]["contaminated"] == {"held-out takes": 1}
+    assert made["counts"]["checked"] == 10 * made["counts"]["types"]
+    monkeypatch.setattr(parts, "ROWS", 101)
+    assert measure.run(few, data_dir) == made
+    assert (data_dir / "quality/types.parquet").read_bytes() == once
+
+
+def test_those_judged_are_of_the_first_takes_and_come_first_in_them(monkeypatch):
+    monkeypatch.setattr(verdicts, "MOST_JUDGED", 3)
+    rows = [("c", "x"), ("a", "x"), ("b", "x"), ("nobody", "x"), ("a", "x"), ("b", "x"), ("c", "y")]
+    frame = pd.DataFrame(rows, columns=["take_id", "type"]).assign(row=range(len(rows)))
+    for cut in range(len(rows) + 1):
+        chosen = verdicts.chosen([frame[:cut], frame[cut:]], ["b", "a", "c"])
+        assert chosen["row"].tolist() == [2, 5, 1, 6]
 
 
 def test_wrong_answers_fail(data_dir, few):
