@@ -2,6 +2,9 @@
 
 import errno
 import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,10 +13,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components import params
 from components.models.processing import normalise
-from components.train import features, supervised
+from components.train import checkpoints, features, supervised
 from components.train.batch import Collate
 from components.train.features import AHEAD, Features, collate, of_stage, plan
+from tests.benchmarks import training
+from tests.components.train.conftest import ROOT, shrunk_recipe
 
 
 @settings(max_examples=100, deadline=None)
@@ -141,3 +147,50 @@ def test_features_are_kept_only_of_a_frozen_tower_whose_frames_come_again(model,
     with torch.no_grad():
         next(tower.parameters()).add_(1)
     assert of_stage(model, Samples(6), tmp_path, gib=1).path != kept.path
+
+
+def stop(step: int):
+    """Make a callback that ends the training after a step, as a kill would."""
+    from transformers import TrainerCallback
+
+    class Stop(TrainerCallback):
+        def on_step_end(self, args, state, control, **_) -> None:
+            if state.global_step == step:
+                raise InterruptedError
+
+    return Stop()
+
+
+def train_stage2(data: Path, folder: Path) -> dict[str, tuple]:
+    """Train a small Stage 2 of three passes: reading features, without room for any, and stopped and resumed."""
+    training.rank()
+    recipe = shrunk_recipe(folder / "recipe.yaml")
+    stage = next(stage for stage in recipe.stages if stage.name == "stage2")
+    stage = stage.model_copy(update={"steps": None, "epochs": 3, "save_steps": 8})
+    given = params.load(ROOT / "params/data.yaml", params.Data)
+    done = {}
+    for name, gib, stopped in (("kept", 1, None), ("again", 0, None), ("resumed", 1, 13), ("resumed", 1, None)):
+        changed = stage.model_copy(update={"features_gib": gib})
+        trainer, losses = training.trainer(recipe, changed, given, data, folder / name)
+        if stopped:
+            trainer.add_callback(stop(stopped))
+        resume = checkpoints.last_resumable(folder / name / "trainer")
+        try:
+            trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+        except InterruptedError:
+            continue
+        kept = trainer.train_dataset.features
+        weights = {part: value.clone() for part, value in trainer.model.state_dict().items()}
+        done[name] = int(kept.plan.reads.sum()) if kept else 0, len(losses), weights
+    return done
+
+
+@pytest.mark.slow
+def test_weights_are_the_same_with_kept_features_and_after_a_resume(tiny_data, tmp_path):
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
+        done = alone.submit(train_stage2, tiny_data, tmp_path).result()
+    reads, steps, expected = done["kept"]
+    assert reads > 4 * steps // 3 and done["again"][0] == 0
+    assert done["resumed"][:2] == (reads, steps - 8)
+    for name in ("again", "resumed"):
+        assert all(torch.equal(value, done[name][2][part]) for part, value in expected.items())
