@@ -185,7 +185,7 @@ def train_stage2(data: Path, folder: Path) -> dict[str, tuple]:
     return done
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_weights_are_the_same_with_kept_features_and_after_a_resume(tiny_data, tmp_path):
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
         done = alone.submit(train_stage2, tiny_data, tmp_path).result()
