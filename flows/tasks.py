@@ -95,7 +95,7 @@ def open_job(recipe: str, *, dataset: str | None) -> Job:
 
     Raises:
         FileNotFoundError: no such recipe; names those there are.
-        ValueError: the recipe does not fit its schema, or is for a dry run only.
+        ValueError: the recipe does not fit its schema, or asks for what training cannot do.
     """
     root, path = Path.cwd(), Path(recipe)
     if not path.is_file():

@@ -14,8 +14,6 @@ nothing but the two towers would become 4/3 times as fast, and the mappings and 
 from __future__ import annotations
 
 import argparse
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -54,12 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.guidance", description=__doc__.splitlines()[0])
     parser.add_argument("--passes", type=int, default=4)
     passes = parser.parse_args().passes
-    with (
-        TemporaryDirectory() as root,
-        ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as alone,
-    ):
-        data = alone.submit(training.world, Path(root)).result()
-        told = {side: alone.submit(measure, side, data, Path(root) / "data", passes).result() for side in SIDES}
+    told = training.measured(measure, SIDES, passes)
     kept, again = ([list(parts.values()) for parts in told[side]["losses"]] for side in ("kept", "again"))
     np.testing.assert_allclose(kept, again, rtol=TOLERANCE)
     same = np.mean([one == two for one, two in zip(kept, again, strict=True)])

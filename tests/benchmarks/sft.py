@@ -18,8 +18,6 @@ it, and the shards hold JPEGs); tests/benchmarks/test_sft.py has it token by tok
 from __future__ import annotations
 
 import argparse
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -119,12 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.sft", description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=16)
     steps = parser.parse_args().steps
-    with (
-        TemporaryDirectory() as root,
-        ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as alone,
-    ):
-        data = alone.submit(training.world, Path(root)).result()
-        told = {side: alone.submit(measure, side, data, Path(root) / "data", steps).result() for side in SIDES}
+    told = training.measured(measure, SIDES, steps)
     for side in ("shards", "films"):
         np.testing.assert_allclose(told[side]["losses"], told["ours"]["losses"], rtol=TOLERANCE)
     seconds = {side: float(np.mean(each["seconds"])) for side, each in told.items()}

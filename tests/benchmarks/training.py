@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +41,22 @@ def world(root: Path, takes: int = 40) -> params.Data:
     for step in (annotations, media, clips, funnel, egoit, egore, dataset, frames):
         step.run(data, root / "data")
     return data
+
+
+def measured(measure: Callable[..., dict], sides: Sequence[str], length: int) -> dict[str, dict]:
+    """Measure every side on one world; the world and each side have a process of their own.
+
+    Args:
+        measure: given the side, the parameters, the data folder and `length`.
+        sides: names.
+        length: steps or passes.
+    """
+    with (
+        TemporaryDirectory() as root,
+        ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as alone,
+    ):
+        data = alone.submit(world, Path(root)).result()
+        return {side: alone.submit(measure, side, data, Path(root) / "data", length).result() for side in sides}
 
 
 def rank() -> None:

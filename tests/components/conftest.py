@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from components import params
 from components.models import build
@@ -57,3 +58,12 @@ def server(monkeypatch) -> Iterator[Server]:
 def qwen_bases(tmp_path_factory) -> dict[str, Path]:
     """Architecture to a folder of random weights in transformers' layout."""
     return {name: write_base(tmp_path_factory.mktemp(name), name) for name in params.QWEN}
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Threads that wait for one another's small convolutions cost more than they do."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

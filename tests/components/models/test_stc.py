@@ -18,16 +18,8 @@ from components.models.stc import STCConnector
 from components.train import measured
 from tests.components.models.test_published import egoflow
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 videos = st.lists(st.integers(1, 7), min_size=1, max_size=4)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Threads that wait for one another's small convolutions cost more than they do."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

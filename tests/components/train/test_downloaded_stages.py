@@ -16,6 +16,7 @@ from components.train.trainer import optimiser_groups
 from tests.components.bases import save_bases
 from tests.components.train.conftest import ROOT
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 COMMON = {
     "algorithm": "supervised", "steps": 2, "batch": 2, "warmup": 0.0, "weight_decay": 0.02, "save_steps": 2,
     "threads": 1, "zero": 2,
@@ -81,15 +82,6 @@ def test_the_chain_from_downloaded_weights_moves_what_its_freeze_table_says(work
         wanted = {f"loss/{name}" for name in ("total", *stage.losses)}
         assert all(wanted <= row.keys() and row["loss/total"] > 0 for row in rows)
         before = after
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Threads that wait for one another's small convolutions cost more than they do."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
