@@ -59,7 +59,7 @@ def evaluate(checkpoint: Path, data: Path, settings: params.Eval, *, tasks: list
     """
     from components.data.frames import FrameStore
     from components.evaluation import mapping
-    from components.evaluation.score import TASKS
+    from components.evaluation.score import CHOICES, TASKS
 
     made = json.loads((checkpoint / "stage.json").read_text())
     store = FrameStore(data / "frames")
@@ -93,7 +93,7 @@ def evaluate(checkpoint: Path, data: Path, settings: params.Eval, *, tasks: list
             if of_mapping:
                 answers = pairs.answer(task, samples, frames_of)
             else:
-                answers = (answerer.rank if task == "qa" else answerer.complete)(samples, frames_of)
+                answers = (answerer.rank if task in CHOICES else answerer.complete)(samples, frames_of)
             scores[condition] = score(samples, answers)
             predictions += _rows(samples, answers, scores[condition], task, condition)
         found |= _estimates(task, samples, scores, chance(samples), settings)
@@ -129,7 +129,8 @@ def select(held_out, task: str, *, limit: int, seed: int, paired: bool = False) 
 
     With `paired` only those whose moment was filmed from outside too.
     """
-    name, _, view = task.partition("_") if task.startswith("caption") else (task, "", "ego")
+    name = task.removesuffix("_ego").removesuffix("_exo")
+    view = "exo" if task.endswith("_exo") else "ego"
     rows = held_out[(held_out["task"] == name) & (held_out["view"] == view) & (held_out["question_type"] != "cot")]
     if paired:
         rows = rows[rows["paired"].str.len() > 0]

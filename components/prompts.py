@@ -182,6 +182,15 @@ def temporal_question(facts: Facts) -> str:
     return f"when is it that C {facts.verb} the {facts.object}?"
 
 
+def verification_question(verb: str, thing: str) -> str:
+    """Ask whether what is shown is this event (EgoExo-Con, systems §5.1).
+
+    >>> verification_question("washes", "red cup")
+    'does this happen: C washes the red cup?'
+    """
+    return f"does this happen: C {verb} the {thing}?"
+
+
 def temporal_answer(facts: Facts, start_s: float, end_s: float, step_s: float) -> str:
     """Reason about the event, then give the interval."""
     return think_answer(f"C {facts.verb} the {facts.object}", format_span(start_s, end_s, step_s))

@@ -161,7 +161,7 @@ SAMPLE = pa.schema(
     [
         ("sample_id", pa.string()),
         ("corpus", pa.string()),  # "egoexoclip" | "egoit" | "egore"
-        ("task", pa.string()),  # "caption" | "qa" | "ground_spatial" | "ground_temporal"
+        ("task", pa.string()),  # "caption" | "qa" | "ground_spatial" | "ground_temporal" | "verify"
         ("question_type", pa.string()),
         ("take_id", pa.string()),
         ("split", pa.string()),

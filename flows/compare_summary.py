@@ -45,6 +45,7 @@ def show(compared: Compared) -> None:
             row.arm,
             row.measure,
             f"{100 * row.value.value:.1f}",
+            f"{100 * row.blind:.1f}",
             "" if row.difference is None else f"{100 * row.difference.value:+.1f}",
             "" if row.difference is None else f"[{100 * row.difference.lo:+.1f}, {100 * row.difference.hi:+.1f}]",
             "" if row.published is None else f"{row.published:+.1f}",
@@ -53,7 +54,7 @@ def show(compared: Compared) -> None:
         for row in compared.rows
     ]
     console = Console()
-    columns = ("arm", "measure", "mean", "difference", "95 % interval", "published", "sign")
+    columns = ("arm", "measure", "mean", "blind", "difference", "95 % interval", "published", "sign")
     console.print(_table(f"comparison run {compared.run_id}", columns, rows))
     for (arm, seed), why in compared.failed.items():
         console.print(f"{arm}, seed {seed} has no scores: {why}", style="red")

@@ -14,7 +14,8 @@ from components import records
 from components.metrics import Estimate, crossed
 
 Place = tuple[str, str, str]  # stage, task, metric
-Scores = dict[str, pd.DataFrame]  # stage -> score of each sample: columns task, metric, sample_id, take_id, score
+# stage -> score of each sample: columns task, metric, condition ("model" | "blind"), sample_id, take_id, score
+Scores = dict[str, pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Row:
         seeds: repetitions that are finished.
         by_seed: the measure in each of them.
         value: mean over them; its interval holds other seeds and other takes.
+        blind: the same with the frames of other takes.
         difference: to the arm that is compared with, over the seeds that both have; None for that arm itself.
         published: the paper's difference, points; None where it prints none.
         verdict: what became of its sign (`verdict`), "" where there is nothing to say.
@@ -35,16 +37,17 @@ class Row:
     seeds: tuple[int, ...]
     by_seed: tuple[float, ...]
     value: Estimate
+    blind: float
     difference: Estimate | None
     published: float | None
     verdict: str
 
 
 def read_scores(predictions: Path) -> pd.DataFrame:
-    """Read what a checkpoint scored with its own frames from `evaluation/predictions.parquet`."""
+    """Read what a checkpoint scored, with the right frames and blind, from `evaluation/predictions.parquet`."""
     table = records.read_table(predictions, records.PREDICTION).to_pandas()
-    table = table[(table["condition"] == "model") & table["score"].notna()]
-    return table.rename(columns={"score_name": "metric"})[["task", "metric", "sample_id", "take_id", "score"]]
+    columns = ["task", "metric", "condition", "sample_id", "take_id", "score"]
+    return table[table["score"].notna()].rename(columns={"score_name": "metric"})[columns]
 
 
 def compare(
@@ -76,6 +79,7 @@ def compare(
             tables = [_table(found, arm, seeds, place) for place in parts]
             by_seed = np.mean([table.to_numpy().mean(1) for table in tables], axis=0)
             value = crossed([_part(table) for table in tables], seed=seed, resamples=resamples)
+            blind = np.mean([_table(found, arm, seeds, place, condition="blind").to_numpy().mean() for place in parts])
             difference = None
             if arm != against and common:
                 pairs = zip(parts, places[against][measure], strict=True)
@@ -86,7 +90,7 @@ def compare(
                 difference = crossed(paired, seed=seed, resamples=resamples)
             sign = published.get(arm, {}).get(measure)
             told = verdict(difference, sign) if difference and sign else ""
-            rows.append(Row(arm, measure, seeds, tuple(by_seed.tolist()), value, difference, sign, told))
+            rows.append(Row(arm, measure, seeds, tuple(by_seed.tolist()), value, float(blind), difference, sign, told))
     return rows
 
 
@@ -119,13 +123,18 @@ def dominated(points: Mapping[str, tuple[float, float]]) -> dict[str, list[str]]
     }
 
 
-def _table(found: Mapping[tuple[str, int], Scores], arm: str, seeds: Sequence[int], place: Place) -> pd.DataFrame:
+def _table(
+    found: Mapping[tuple[str, int], Scores], arm: str, seeds: Sequence[int], place: Place, *, condition: str = "model"
+) -> pd.DataFrame:
     """Give the scores of one metric: a row for each seed, a column for each (take, sample)."""
     stage, task, metric = place
     rows = {}
     for number in seeds:
         scores = found[arm, number].get(stage)
-        mine = None if scores is None else scores[(scores["task"] == task) & (scores["metric"] == metric)]
+        mine = None
+        if scores is not None:
+            wanted = (scores["task"] == task) & (scores["metric"] == metric) & (scores["condition"] == condition)
+            mine = scores[wanted]
         if mine is None or mine.empty:
             raise ValueError(f"arm {arm!r}, seed {number}: {task}/{metric} was not scored at stage {stage!r}")
         rows[number] = mine.set_index(["take_id", "sample_id"])["score"].sort_index()

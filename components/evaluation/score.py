@@ -48,6 +48,17 @@ def choice_chance(samples: list[Sample]) -> dict[str, float]:
     return {"accuracy": float(np.mean([1 / len(sample["target"]["choices"]) for sample in samples]))}
 
 
+def verification(samples: list[Sample], chosen: list[int]) -> Scores:
+    """Accuracy of yes and no, and how often "yes" was said: a constant answer is right half of the time."""
+    yes = [float(sample["target"]["choices"][index] == "yes") for sample, index in zip(samples, chosen, strict=True)]
+    return choice(samples, chosen) | {"said_yes": yes}
+
+
+def verification_chance(samples: list[Sample]) -> dict[str, float]:
+    """A coin."""
+    return choice_chance(samples) | {"said_yes": 0.5}
+
+
 def _box(sample: Sample) -> tuple[float, ...]:
     return tuple(sample["target"]["box_xyxy"])
 
@@ -91,7 +102,13 @@ def _grounding_chance(overlap: Callable, truth: Callable, thresholds: dict[str, 
 _BOX_THRESHOLDS = {"r1_50": 0.5}
 _SPAN_THRESHOLDS = {"r1_30": 0.3, "r1_50": 0.5}
 
-# task -> (scores of answers, chance level); "qa" is given option indices, the others completions
+_TEMPORAL = (
+    _grounding(prompts.parse_span, temporal_iou, _span, _SPAN_THRESHOLDS),
+    _grounding_chance(temporal_iou, _span, _SPAN_THRESHOLDS),
+)
+
+CHOICES = ("qa", "verify_ego", "verify_exo")  # their answers are indices of options; the others' are completions
+# task -> (scores of answers, chance level)
 TASKS: dict[str, tuple[Callable, Callable]] = {
     "caption_ego": (caption, caption_chance),
     "caption_exo": (caption, caption_chance),
@@ -100,8 +117,8 @@ TASKS: dict[str, tuple[Callable, Callable]] = {
         _grounding(prompts.parse_box, box_iou, _box, _BOX_THRESHOLDS),
         _grounding_chance(box_iou, _box, _BOX_THRESHOLDS),
     ),
-    "ground_temporal": (
-        _grounding(prompts.parse_span, temporal_iou, _span, _SPAN_THRESHOLDS),
-        _grounding_chance(temporal_iou, _span, _SPAN_THRESHOLDS),
-    ),
+    "ground_temporal": _TEMPORAL,
+    "ground_temporal_exo": _TEMPORAL,
+    "verify_ego": (verification, verification_chance),
+    "verify_exo": (verification, verification_chance),
 }

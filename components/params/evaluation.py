@@ -15,6 +15,9 @@ MappingTask = Literal[
     "retrieval_fx", "retrieval_identity", "retrieval_oracle", "caption_fx", "caption_identity", "caption_true_exo"
 ]
 
+# of moments in both views (EgoExo-Con, systems §5.1); measured where a recipe asks for them
+MomentTask = Literal["ground_temporal_exo", "verify_ego", "verify_exo"]
+
 
 class Gate(Strict):
     """When a new model version takes the alias `champion` (components/promotion.py)."""
@@ -31,7 +34,7 @@ class Eval(Strict):
     bootstrap_resamples: int = Field(gt=0, description="draws of takes under each 95 % interval")
     batch: int = Field(gt=0, description="samples generated at once")
     max_new_tokens: int = Field(gt=0, description="longest answer, tokens")
-    limits: dict[Task | MappingTask, int] = Field(
+    limits: dict[Task | MappingTask | MomentTask, int] = Field(
         description="task -> most held-out samples; a task not named is not measured"
     )
     gate: Gate

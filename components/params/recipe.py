@@ -6,7 +6,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Discriminator, Field, PositiveFloat, Tag, model_validator
 
-from components.params.evaluation import MappingTask, Task
+from components.params.evaluation import MappingTask, MomentTask, Task
 from components.params.strict import Strict
 
 
@@ -181,7 +181,7 @@ class Stage(Strict):
     threads: int = Field(default=2, ge=1, description="threads of each rank")
     zero: Literal[0, 1, 2, 3] = Field(default=2, description="DeepSpeed ZeRO stage")
     timeout_minutes: float = Field(default=60, gt=0)
-    evaluate: tuple[Task | MappingTask, ...] = Field(
+    evaluate: tuple[Task | MappingTask | MomentTask, ...] = Field(
         default=get_args(Task), description="what the checkpoint is measured in; all by default, [] for nothing"
     )
     seed: int = Field(default=0, description="of the order of samples, fresh parts, dropout and sampled completions")

@@ -87,7 +87,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def markdown(measures: Sequence[str], table: Mapping[str, Mapping[str, Row]]) -> str:
-    """Write the table for a note: mean over seeds, then the difference with its interval, in percent."""
+    """Write the table for a note: mean over seeds / blind, then the difference with its interval, in percent."""
     lines = ["| arm | " + " | ".join(measures) + " |", "|---" * (len(measures) + 1) + "|"]
     for arm, rows in table.items():
         lines.append(f"| {arm} | " + " | ".join(_cell(rows[measure]) for measure in measures) + " |")
@@ -95,11 +95,12 @@ def markdown(measures: Sequence[str], table: Mapping[str, Mapping[str, Row]]) ->
 
 
 def _cell(row: Row) -> str:
+    scored = f"{percent(row.value.value)} / {percent(row.blind)}"
     if row.difference is None:
-        return f"{percent(row.value.value)} [{percent(row.value.lo)}, {percent(row.value.hi)}]"
+        return f"{scored} [{percent(row.value.lo)}, {percent(row.value.hi)}]"
     told = f" *published {row.published:+.1f}: {row.verdict}*" if row.verdict else ""
     lo, hi = signed(row.difference.lo), signed(row.difference.hi)
-    return f"{percent(row.value.value)}, {signed(row.difference.value)} [{lo}, {hi}]{told}"
+    return f"{scored}, {signed(row.difference.value)} [{lo}, {hi}]{told}"
 
 
 def percent(value: float) -> str:

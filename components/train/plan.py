@@ -119,7 +119,7 @@ def _not_by_qwen(stage: Stage) -> list[str]:
 def frames_of(task: str, frames: Frames) -> set[int]:
     """Give the numbers of frames that samples of a task have."""
     clip, window = frames.clip_frames, frames.window_frames
-    kinds = {"caption": {clip}, "ground_spatial": {frames.image_frames}, "ground_temporal": {window}}
+    kinds = {"caption": {clip}, "verify": {clip}, "ground_spatial": {frames.image_frames}, "ground_temporal": {window}}
     return kinds.get(task, {clip, window})
 
 

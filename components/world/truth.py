@@ -132,6 +132,10 @@ def _objects(seen: Seen, answer: str) -> bool | None:
     return _counted(answer, len(least), len(most))
 
 
+def _happens(seen: Seen, answer: str, *, said: str) -> bool:
+    return answer == ("yes" if said in [seen.phrase(event) for event in seen.touched] else "no")
+
+
 def _times(seen: Seen, answer: str, *, verb: str) -> bool | None:
     least, most = (sum(event.verb == verb for event in events) for events in (seen.within, seen.touched))
     return _counted(answer, least, most)
@@ -203,6 +207,7 @@ _JUDGES: tuple[tuple[re.Pattern[str], Callable[..., bool | None]], ...] = tuple(
         (r"which kind of object is it that C <verb>\?", _kind),
         (r"which hand does C use for the <object>\?", _hand),
         (r"is there an? <object>\?", _existence),
+        (r"does this happen: C <said>\?", _happens),
         (r"how many different objects does C handle\?", _objects),
         (r"how many times does this happen: C <verb> something\?", _times),
         (r"C <verb> the <object>\. to do what with it\?", _reason),

@@ -30,6 +30,7 @@ def held_out() -> pd.DataFrame:
     made += [sample(n, task="caption", view=views[n % 2], answer="O looks at C.") for n in range(70, 80)]
     made += [sample(n, task="ground_spatial", frame_kind="image") for n in range(80, 90)]
     made += [sample(n, target={"kind": "text"}) for n in range(90, 95)]
+    made += [sample(n, task="verify", view=("ego", "exo")[n % 2]) for n in range(100, 110)]
     return pd.DataFrame(made)
 
 
@@ -45,6 +46,8 @@ def chosen(held_out: pd.DataFrame, task: str, *, limit: int = 100, seed: int = 0
         ("caption_exo", range(51, 70, 2)),
         ("ground_spatial", range(80, 90)),
         ("ground_temporal", ()),
+        ("verify_ego", range(100, 110, 2)),
+        ("verify_exo", range(101, 110, 2)),
     ],
 )
 def test_a_task_has_the_samples_of_its_kind_and_view(held_out, task, numbers):
@@ -77,6 +80,7 @@ def test_one_take_cannot_be_blinded():
 LIMITS = {"caption_ego": 6, "caption_exo": 6, "qa": 6, "ground_spatial": 6, "ground_temporal": 6} | {
     "retrieval_oracle": 6,
     "caption_fx": 6,
+    **dict.fromkeys(("ground_temporal_exo", "verify_ego", "verify_exo"), 6),
 }
 METRICS = {
     "caption_ego": {"verb", "colour", "type", "hand", "all"},
@@ -85,6 +89,9 @@ METRICS = {
     "qa": {"accuracy"},
     "ground_spatial": {"miou", "r1_50", "format"},
     "ground_temporal": {"miou", "r1_30", "r1_50", "format"},
+    "ground_temporal_exo": {"miou", "r1_30", "r1_50", "format"},
+    "verify_ego": {"accuracy", "said_yes"},
+    "verify_exo": {"accuracy", "said_yes"},
 }
 
 

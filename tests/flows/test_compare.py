@@ -44,9 +44,9 @@ folder.mkdir(exist_ok=True)
 stage = json.loads((folder.parent / "stage.json").read_text())
 (folder / "metrics.json").write_text("{}")
 rows = [
-    dict(sample_id=str(n), take_id=str(n % 5), task="qa", view="ego", condition="model", completion="",
+    dict(sample_id=str(n), take_id=str(n % 5), task="qa", view="ego", condition=seen, completion="",
          score_name="accuracy", score=float(n % 3 == 0 or (n + stage["seed"]) % 4 < 4 * stage["weight_decay"]))
-    for n in range(40)
+    for n in range(40) for seen in ("model", "blind")
 ]
 records.write_table(folder / "predictions.parquet", rows, records.PREDICTION)
 with open("evaluations.txt", "a") as log:
@@ -135,11 +135,12 @@ def scored(folder: Path, right: int) -> Outcome:
             "take_id": f"{n % 5}",
             "task": "qa",
             "view": "ego",
-            "condition": "model",
+            "condition": condition,
             "completion": "",
         }
         | {"score_name": "accuracy", "score": float(n < right)}
         for n in range(40)
+        for condition in ("model", "blind")
     ]
     records.write_table(folder / "evaluation" / "predictions.parquet", rows, records.PREDICTION)
     return Outcome("second", "ran", 1.0, checkpoint=folder)

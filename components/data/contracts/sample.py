@@ -109,7 +109,7 @@ def rules(table: pa.Table, *, videos: pd.DataFrame, parents: pd.Series) -> tuple
         *present("take_id", "question", "answer"),
         ("ExpectColumnValuesToNotMatchRegex", {"column": "question", "regex": _FILE}),
         *among(corpus=("egoexoclip", "egoit", "egore"), frame_kind=("image", "clip", "window")),
-        *among(task=("caption", "qa", "ground_spatial", "ground_temporal")),
+        *among(task=("caption", "qa", "ground_spatial", "ground_temporal", "verify")),
         *sentences(frame),
     ]
 

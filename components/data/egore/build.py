@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from components import llm, records
 from components.data import lots, samples
-from components.data.egore import grounding, prompting, segments, written
+from components.data.egore import both_views, grounding, prompting, segments, written
 from components.data.egore.long_term import long_term, windows
 from components.data.egore.short_term import short_term
 from components.params import Data, EgoRe, Llm
@@ -119,14 +119,17 @@ def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Ta
     egore = of.egore
     boxed, boxed_out = grounding.spatial(boxes, videos, grid=egore.box_grid, min_percent=egore.box_min_percent)
     timed, timed_out = grounding.temporal(intervals, videos, time_step_s=egore.time_step_s)
-    made = pa.concat_tables([samples.table(frame) for frame in (*asked, boxed, timed)])
+    outside, outside_out = both_views.seen_from_outside(timed, videos)
+    verified = [both_views.verification(seen, seed=of.seed) for seen in (timed, outside)]
+    made = pa.concat_tables([samples.table(frame) for frame in (*asked, boxed, timed, outside, *verified)])
     return (
         made,
-        samples.rejects("egore", [*dropped, boxed_out, timed_out]),
+        samples.rejects("egore", [*dropped, boxed_out, timed_out, outside_out]),
         [
             *ledger,
             ("boxes", len(boxes), len(boxed), len(boxed_out)),
             ("intervals", len(intervals), len(timed), len(timed_out)),
+            ("intervals from outside", len(timed), len(outside), len(outside_out)),
         ],
     )
 

@@ -15,8 +15,12 @@ QA = ("stage3", "qa", "accuracy")
 
 def scores(values: dict[str, float], task: str = "qa", metric: str = "accuracy") -> pd.DataFrame:
     """One row for each sample "take/number"."""
-    rows = [(task, metric, name, name.split("/")[0], value) for name, value in values.items()]
-    return pd.DataFrame(rows, columns=["task", "metric", "sample_id", "take_id", "score"])
+    rows = [
+        (task, metric, condition, name, name.split("/")[0], score)
+        for name, value in values.items()
+        for condition, score in (("model", value), ("blind", value / 4))
+    ]
+    return pd.DataFrame(rows, columns=["task", "metric", "condition", "sample_id", "take_id", "score"])
 
 
 def made(seed: int, takes: int = 6, each: int = 5) -> dict[str, float]:
@@ -67,6 +71,7 @@ def test_a_measure_of_several_metrics_is_the_mean_of_their_means():
     row = compared({("full", 0): table}, both)["full", "average"]
     # 30 questions do not outweigh 6 captions
     assert row.value.value == row.value.lo == row.value.hi == 0.5 and row.difference is None
+    assert row.blind == 0.125
 
 
 @pytest.mark.parametrize(
@@ -116,11 +121,12 @@ def test_somebody_is_always_unbeaten_and_nobody_by_equals(points):
         assert all(points[other] != points[name] for other in others)
 
 
-def test_scores_are_those_of_the_model_that_apply(tmp_path):
+def test_scores_are_those_that_apply(tmp_path):
     row = {"sample_id": "a", "take_id": "t", "task": "qa", "view": "ego", "completion": "", "score_name": "accuracy"}
     rows = [row | {"condition": "model", "score": 1.0}, row | {"condition": "blind", "score": 0.0}]
     rows += [row | {"sample_id": "b", "condition": "model", "score": None}]
     records.write_table(tmp_path / "p.parquet", rows, records.PREDICTION)
     assert read_scores(tmp_path / "p.parquet").to_dict("records") == [
-        {"task": "qa", "metric": "accuracy", "sample_id": "a", "take_id": "t", "score": 1.0}
+        {"task": "qa", "metric": "accuracy", "condition": condition, "sample_id": "a", "take_id": "t", "score": score}
+        for condition, score in (("model", 1.0), ("blind", 0.0))
     ]

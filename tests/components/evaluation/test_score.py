@@ -96,6 +96,13 @@ def test_spans(said, miou, r1_30, r1_50, readable):
     assert scores_of("ground_temporal", span_sample(2, 6), said) == expected
 
 
+def test_a_constant_answer_to_verifications_is_right_half_of_the_time_and_seen():
+    score, chance = TASKS["verify_exo"]
+    samples = [{"target": {"choices": ["yes", "no"], "answer_index": n % 2}} for n in range(4)]
+    assert score(samples, [0] * 4) == {"accuracy": [1.0, 0.0, 1.0, 0.0], "said_yes": [1.0] * 4}
+    assert chance(samples) == {"accuracy": 0.5, "said_yes": 0.5}
+
+
 @pytest.mark.parametrize(
     ("task", "sample", "right"),
     [

@@ -43,6 +43,8 @@ CASES = [  # type, question, right, wrong, span
     ("existence", "is there a blue bowl?", "yes", "no", (3.5, 4.5)),
     ("existence", "is there a white fish?", "no", "yes", (3.5, 4.5)),
     ("existence", "is there a yellow box?", "no", "yes", (3.5, 4.5)),
+    ("verification", "does this happen: C washes the blue bowl?", "yes", "no", (3.1, 4.9)),
+    ("verification", "does this happen: C cuts the blue bowl?", "no", "yes", (3.1, 4.9)),
     ("count", OBJECTS, "2", "3", (1.5, 7.5)),
     ("counting", OBJECTS, "3", "4", WHOLE),
     ("counting", OBJECTS, "3", "many", WHOLE),
