@@ -1,17 +1,24 @@
-"""What the adapters of takes share: JSON files read whole, and their members asked for by kind.
+"""What the adapters of takes share: members of JSON asked for by kind, and rows gathered some thousands at a time.
 
-A file that cannot be read is an error. A member that is missing or of another kind raises MemberError, which makes a
-reject `bad_member` of the row it belongs to, and of no other.
+A member that is missing or of another kind raises MemberError, which makes a reject `bad_member` of the row it belongs
+to, and of no other.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import reprlib
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from itertools import islice
 from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from components import records
+from components.data.judging import Tables
 
 Kind = type | tuple[type, ...]
 KINDS: dict[Kind, str] = {
@@ -19,41 +26,16 @@ KINDS: dict[Kind, str] = {
     bool: "true or false",
     list: "a list",
     dict: "an object",
+    (list, dict): "a list or an object",
     (str, int): "a text or a whole number",
 }
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _DETAIL = 500  # characters
+BATCH_ROWS = 20_000  # as dicts, some 20 MB
 
 
 class MemberError(ValueError):
     """A member of a JSON object is missing or of another kind; the message says what came and what is allowed."""
-
-
-def json_file(path: Path, *, source: str, kind: Kind, name: str | None = None) -> Any:
-    """Read a JSON file (UTF-8, with or without byte order mark), or the member `name` of the object in it.
-
-    Raises:
-        ValueError: the file cannot be read, is broken, has a key twice in an object, or holds no such value.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_object)
-        if name is not None:
-            return member(content, name, kind)
-        if not isinstance(content, kind):
-            raise ValueError(f"{reprlib.repr(content)} came, allowed is {KINDS[kind]}")
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{path}: {error}; get the released file again or mend sources.{source} in params/data.yaml"
-        ) from error
-    return content
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict:
-    made = dict(pairs)
-    if len(made) < len(pairs):  # the first of the two would be lost
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)!r} stands twice in one object")
-    return made
 
 
 def member(of: object, name: str, kind: Kind) -> Any:
@@ -108,3 +90,36 @@ def reject(source: str, row_id: str, reason: str, detail: object = "") -> dict:
     told = str(detail)[:_DETAIL] if isinstance(detail, (str, Exception)) else reprlib.repr(detail)
     shown = told.encode(errors="replace").decode()
     return {"step": f"annotations/{source}", "row_id": _clean(row_id), "reason": reason, "detail": shown}
+
+
+def in_batches(rows: Iterable[dict], table: str) -> Iterator[Tables]:
+    """Gather rows of a table of `records.SCHEMAS` and the rejects among them, BATCH_ROWS at a time, in their order."""
+    rows = iter(rows)
+    while batch := list(islice(rows, BATCH_ROWS)):
+        kept = [row for row in batch if "reason" not in row]
+        refused = [row for row in batch if "reason" in row]
+        yield (
+            {table: pd.DataFrame(kept, columns=records.SCHEMAS[table].names)},
+            pd.DataFrame(refused, columns=records.REJECT.names, dtype="str"),
+        )
+
+
+def finder(videos: pa.Table, *names: str) -> Callable[..., dict | None]:
+    """Give the function that finds the first of some videos by the values of its columns `names`, None where none is.
+
+    It holds the table and the place of each video in it, not a dict of each.
+
+    >>> videos = pa.table({"take_id": ["a", "b"], "fps": [8.0, 30.0]})
+    >>> finder(videos, "take_id")("b")["fps"]
+    30.0
+    """
+    places: dict[tuple, int] = {}
+    for at, key in enumerate(zip(*(videos[name].to_pylist() for name in names), strict=True)):
+        places.setdefault(key, at)
+
+    @lru_cache(maxsize=1024)  # rows of one take follow one another
+    def find(*key: str) -> dict | None:
+        at = places.get(key)
+        return None if at is None else videos.slice(at, 1).to_pylist()[0]
+
+    return find

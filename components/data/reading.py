@@ -1,15 +1,12 @@
 """What the adapters of large corpora share: files read in batches, columns made clean, rows judged.
 
 A record of a delimited or JSON Lines file is one line: a line that cannot be read alone is a reject
-(`malformed_line`, `not_utf8`) and never takes its neighbours with it. A JSON file is read element by element. No
-function holds more than a batch.
+(`malformed_line`, `not_utf8`) and never takes its neighbours with it. No function holds more than a batch.
 """
 
 from __future__ import annotations
 
 import csv
-import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -20,14 +17,12 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 
+from components.data.elements import json_items
 from components.data.judging import Batch, rejected
 
 BATCH_ROWS = 200_000
-_CHUNK = 1 << 22  # characters of a JSON file read at once
-_LONGEST = 1 << 28  # characters; a longer element means that the JSON is broken somewhere before
 _HEADER = 1 << 16  # bytes; a longer first line is no header
 _SHOWN = 500  # characters of a header
-_SPACE = re.compile(r"[ \t\n\r]*")
 
 
 def found(root: Path, pattern: str, *, source: str) -> list[Path]:
@@ -224,65 +219,3 @@ def json_records(
                 source, [str(key) for key, _ in others], ["not_an_object"] * len(others), [value for _, value in others]
             ),
         )
-
-
-def json_items(path: Path, *, source: str) -> Iterator[tuple[str | int, object]]:
-    """Give the elements of a JSON object (with their keys) or array (with their positions), one at a time.
-
-    Raises:
-        ValueError: it is neither, or it is broken (says where).
-    """
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            text = file.read(_CHUNK).lstrip()
-            if text[:1] not in ("{", "["):
-                raise ValueError(f"it begins with {text[:20]!r}, allowed is a JSON object or array")
-            close, at, number = {"{": "}", "[": "]"}[text[0]], 1, 0
-            end = ""
-            while end != close:
-                try:
-                    key, value, end, after = _item(text, at, close, empty=number == 0)
-                except (ValueError, IndexError) as error:
-                    more = file.read(max(_CHUNK, len(text) - at))
-                    if not more or len(text) - at > _LONGEST:
-                        raise ValueError(f"element {number} is broken or cut off ({error})") from error
-                    text, at = text[at:] + more, 0
-                    continue
-                at = after
-                if value is not _NOTHING:
-                    yield (number if key is None else key), value
-                    number += 1
-            if text[at:].strip() or file.read(_CHUNK).strip():
-                raise ValueError(f"something follows after element {number - 1}")
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{path}: {error}; get the released file again or mend sources.{source} in params/data.yaml"
-        ) from error
-
-
-_NOTHING = object()
-_decode = json.JSONDecoder().raw_decode
-
-
-def _item(text: str, at: int, close: str, *, empty: bool) -> tuple[str | None, object, str, int]:
-    """Decode the element at `at`: key (None in an array), value, the character that ends it, where the next begins.
-
-    An element counts only with the character that ends it: without, `12` may be the beginning of `123`.
-
-    Raises:
-        ValueError, IndexError: the element is broken or goes on beyond the text.
-    """
-    key, at = None, _SPACE.match(text, at).end()
-    if empty and text[at] == close:
-        return None, _NOTHING, close, at + 1
-    if close == "}":
-        key, at = _decode(text, at)
-        at = _SPACE.match(text, at).end()
-        if not isinstance(key, str) or text[at] != ":":
-            raise ValueError(f"a key and a colon should stand at {text[at : at + 20]!r}")
-        at = _SPACE.match(text, at + 1).end()
-    value, at = _decode(text, at)
-    at = _SPACE.match(text, at).end()
-    if text[at] not in ("," + close):
-        raise ValueError(f"',' or {close!r} should stand at {text[at : at + 20]!r}")
-    return key, value, text[at], at + 1

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from components.data.elements import json_items
 from components.data.judging import Tables, clean, narrations, rejected
-from components.data.reading import BATCH_ROWS, found, json_items
+from components.data.reading import BATCH_ROWS, found
 
 SOURCE = "ego4d"
 FILE = "narration.json"

@@ -8,17 +8,23 @@ cannot be read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import reprlib
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from components.data import checking
 from components.data.checking import Kind, MemberError, finite, member
+from components.data.elements import json_items
+from components.data.judging import Tables
 from components.records import content_id
 from components.video import PathError, Probe, VideoError, inside
 
 SOURCE = "egoexo4d"
+TAKES_FILE, SPLITS_FILE = "takes.json", "annotations/splits.json"
+DESCRIPTIONS_FILE = "annotations/atomic_descriptions_{}.json"
 SPLITS = {"train": "train", "val": "test"}  # the test split has no annotations; its val is our held-out benchmark
 PSEUDO_CAMERAS = ("collage", "best_exo", "mobile", "moblie")
 FLAGS = {True: True, False: False, "1": True, "0": False}  # 1 and 0 equal True and False; older rows have strings
@@ -37,42 +43,40 @@ class _Take(NamedTuple):
     streams: dict[str, dict]  # by camera and name
 
 
-def read(root: Path, *, probe: Callable[[Path], Probe]) -> tuple[dict[str, list[dict]], list[dict]]:
-    """Read the release below `root`.
+def read(root: Path, *, probe: Callable[[Path], Probe]) -> Iterator[Tables]:
+    """Read the release below `root` in batches; of a take its split stays in memory, and nothing of a narration.
 
     Args:
         probe: gives the length of a video file, or raises VideoError.
 
-    Returns:
-        tables {"videos", "narrations"} and the rejects; each row read is in exactly one of them.
+    Yields:
+        tables {"videos"}, then tables {"narrations"}, and the rejects; each row read is in exactly one of them.
 
     Raises:
         ValueError: a file of the release is missing or broken (names it).
     """
-    split_of = _load(root / "annotations/splits.json", dict, "take_uid_to_split")
-    videos: list[dict] = []
-    rejects: list[dict] = []
-    known: dict[str, str | None] = {}
-    for number, listed in enumerate(_load(root / "takes.json", list)):
-        known[_name(listed, number)] = None
+    # one that is missing is told now, not after hours of probing
+    described = [_items(root / DESCRIPTIONS_FILE.format(split), dict, "annotations") for split in SPLITS]
+    split_of_take: dict[str, str | None] = {}
+    yield from checking.in_batches(_videos(root, probe, split_of_take), "videos")
+    said = (_descriptions(*of_take, split_of_take) for of_take in chain.from_iterable(described))
+    yield from checking.in_batches(chain.from_iterable(said), "narrations")
+
+
+def _videos(root: Path, probe: Callable[[Path], Probe], split_of_take: dict[str, str | None]) -> Iterator[dict]:
+    """Give the videos and rejects of takes.json; `split_of_take` gets every take, None for one without a video."""
+    split_of = _splits(root / SPLITS_FILE)
+    for number, listed in _items(root / TAKES_FILE, list):
+        split_of_take.setdefault(_name(listed, number), None)
         try:
             take = _take(listed)
         except MemberError as error:
-            rejects += [reject(row_id, "bad_member", error) for row_id in _unread(listed, number)]
+            yield from (reject(row_id, "bad_member", error) for row_id in _unread(listed, number))
             continue
-        _read_take(take, split_of.get(take.uid), root, probe, videos, rejects)
-    narrations: list[dict] = []
-    known |= {video["take_id"]: video["split"] for video in videos}
-    for split in SPLITS:
-        described = _load(root / f"annotations/atomic_descriptions_{split}.json", dict, "annotations")
-        for take_id in described:
-            try:
-                annotations = member(described, take_id, list)
-            except MemberError as error:
-                rejects.append(reject(take_id, "bad_member", error))
-                continue
-            _read_descriptions(take_id, annotations, known, narrations, rejects)
-    return {"videos": videos, "narrations": narrations}, rejects
+        for row in _streams(take, split_of.get(take.uid), root, probe):
+            if "reason" not in row:
+                split_of_take[take.uid] = row["split"]
+            yield row
 
 
 def takes(root: Path) -> list[dict]:
@@ -81,9 +85,9 @@ def takes(root: Path) -> list[dict]:
     Raises:
         ValueError: takes.json or annotations/splits.json is missing or broken (names it).
     """
-    split_of = _load(root / "annotations/splits.json", dict, "take_uid_to_split")
+    split_of = _splits(root / SPLITS_FILE)
     made: dict[str, dict] = {}
-    for number, listed in enumerate(_load(root / "takes.json", list)):
+    for number, listed in _items(root / TAKES_FILE, list):
         uid, scenario = _name(listed, number), _text(listed, "parent_task_name", "unknown")
         try:
             refused = _refuse_take(uid, split_of.get(uid), is_dropped=member(listed, "is_dropped", bool))
@@ -93,13 +97,29 @@ def takes(root: Path) -> list[dict]:
     return list(made.values())
 
 
-def _load(path: Path, kind: Kind, name: str | None = None) -> Any:
+def _splits(path: Path) -> dict[str, object]:
+    """Give the split of each take, whatever stands there.
+
+    Raises:
+        ValueError: the file is missing or broken, or gives a take two splits.
+    """
+    made: dict[str, object] = {}
+    for uid, split in _items(path, dict, "take_uid_to_split"):
+        if made.setdefault(uid, split) != split:
+            raise ValueError(
+                f"{path}: take {uid} has the splits {made[uid]!r} and {split!r}, allowed is one; get the released file "
+                "again or mend sources.egoexo4d in params/data.yaml"
+            )
+    return made
+
+
+def _items(path: Path, kind: Kind, name: str | None = None) -> Iterator[tuple[Any, Any]]:
     if not path.is_file():
         raise ValueError(
             f"{path} is missing; download it (`egoexo --parts metadata annotations`), make the miniature world "
             "(`dvc repro world`), or mend sources.egoexo4d in params/data.yaml"
         )
-    return checking.json_file(path, source=SOURCE, kind=kind, name=name)
+    return json_items(path, source=SOURCE, kind=kind, name=name)
 
 
 def _take(listed: object) -> _Take:
@@ -146,14 +166,8 @@ def _unread(listed: object, number: int) -> list[str]:
     return names or [take]
 
 
-def _read_take(
-    take: _Take,
-    split: object,
-    root: Path,
-    probe: Callable[[Path], Probe],
-    videos: list[dict],
-    rejects: list[dict],
-) -> None:
+def _streams(take: _Take, split: object, root: Path, probe: Callable[[Path], Probe]) -> Iterator[dict]:
+    """Give the video or the reject of each stream of a take."""
     has_ego = False
     for camera, name, stream in ((camera, *item) for camera, of in take.streams.items() for item in of.items()):
         row_id = f"{take.uid}/{camera}/{name}"
@@ -162,40 +176,38 @@ def _read_take(
                 camera, stream, take.is_ego, has_ego=has_ego
             )
             if refused is not None:
-                rejects.append(reject(row_id, *refused))
+                yield reject(row_id, *refused)
                 continue
             path = str(PurePosixPath(take.folder) / member(stream, "relative_path", str))
             file = inside(root, path)
             if not file.is_file():
-                rejects.append(reject(row_id, "file_missing", path))
+                yield reject(row_id, "file_missing", path)
                 continue
             length = probe(file)
         except MemberError as error:
-            rejects.append(reject(row_id, "bad_member", error))
+            yield reject(row_id, "bad_member", error)
             continue
         except PathError as error:
-            rejects.append(reject(row_id, "path_outside_root", error))
+            yield reject(row_id, "path_outside_root", error)
             continue
         except VideoError as error:
-            rejects.append(reject(row_id, "unreadable_video", error))
+            yield reject(row_id, "unreadable_video", error)
             continue
         has_ego = has_ego or take.is_ego[camera]
-        videos.append(
-            {
-                "video_id": content_id(SOURCE, take.uid, camera),
-                "source": SOURCE,
-                "take_id": take.uid,
-                "take_name": take.name,
-                "camera_id": camera,
-                "view": "ego" if take.is_ego[camera] else "exo",
-                "path": path,
-                "duration_s": length.duration_s,
-                "fps": length.fps,
-                "split": SPLITS[split],
-            }
-        )
+        yield {
+            "video_id": content_id(SOURCE, take.uid, camera),
+            "source": SOURCE,
+            "take_id": take.uid,
+            "take_name": take.name,
+            "camera_id": camera,
+            "view": "ego" if take.is_ego[camera] else "exo",
+            "path": path,
+            "duration_s": length.duration_s,
+            "fps": length.fps,
+            "split": SPLITS[split],
+        }
     if not any(take.streams.values()):
-        rejects.append(reject(take.uid, "no_streams", take.name))
+        yield reject(take.uid, "no_streams", take.name)
 
 
 def _refuse_take(name: str, split: object, *, is_dropped: bool) -> tuple[str, object] | None:
@@ -224,33 +236,31 @@ def _refuse_stream(camera: str, stream: object, is_ego: dict, *, has_ego: bool) 
     return None
 
 
-def _read_descriptions(
-    take_id: str, annotations: list, split_of_take: dict[str, str | None], narrations: list[dict], rejects: list[dict]
-) -> None:
-    """Read the descriptions of a take; the split of a take without a usable video is None."""
+def _descriptions(take_id: str, annotations: object, split_of_take: dict[str, str | None]) -> Iterator[dict]:
+    """Give the narration or the reject of each description of a take."""
+    if not isinstance(annotations, list):
+        yield reject(take_id, "bad_member", f"{reprlib.repr(annotations)} came, allowed is a list of annotations")
+        return
     for position, annotation in enumerate(annotations):
         try:
             said, is_rejected = member(annotation, "descriptions", list), member(annotation, "rejected", bool)
             uid, annotator = (member(annotation, name, (str, int)) for name in ("annotation_uid", "annotator_id"))
         except MemberError as error:
             lost = checking.rows_of(annotation, "descriptions", f"{take_id}/{position}")
-            rejects += [reject(row_id, "bad_member", error) for row_id in lost]
+            yield from (reject(row_id, "bad_member", error) for row_id in lost)
             continue
         for number, description in enumerate(said):
             row_id = f"{uid}/{number}"
             if is_rejected:
-                rejects.append(reject(row_id, "annotation_rejected", annotation.get("reject_reason")))
+                yield reject(row_id, "annotation_rejected", annotation.get("reject_reason"))
             elif take_id not in split_of_take:
-                rejects.append(reject(row_id, "no_take", take_id))
+                yield reject(row_id, "no_take", take_id)
             elif split_of_take[take_id] is None:
-                rejects.append(reject(row_id, "no_video", take_id))
+                yield reject(row_id, "no_video", take_id)
             else:
                 row = _narration(row_id, description)
-                if "reason" in row:
-                    rejects.append(row)
-                else:
-                    of = {"take_id": take_id, "annotator_id": str(annotator), "split": split_of_take[take_id]}
-                    narrations.append(row | of)
+                of = {"take_id": take_id, "annotator_id": str(annotator), "split": split_of_take[take_id]}
+                yield row if "reason" in row else row | of
 
 
 def _narration(row_id: str, said: object) -> dict:

@@ -9,14 +9,16 @@ annotations/fine_annotation_test.csv, where it is there, has intervals without n
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import partial
 from math import isfinite
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from components.data import checking
-from components.data.judging import clean
+from components.data.judging import Tables, clean
 from components.data.reading import delimited
 from components.records import content_id
 
@@ -30,13 +32,13 @@ SPLITS = {"train": "train", "val": "test"}
 reject = partial(checking.reject, SOURCE)
 
 
-def read(root: Path, *, videos: list[dict]) -> tuple[dict[str, list[dict]], list[dict]]:
-    """Read the CSV below `root`, and that of the test split where it is there.
+def read(root: Path, *, videos: pa.Table) -> Iterator[Tables]:
+    """Read the CSV below `root`, and that of the test split where it is there, in batches.
 
     Args:
-        videos: rows of `records.VIDEO`.
+        videos: columns of `records.VIDEO`, among them `take_id` and `view`; the first video of a take's view counts.
 
-    Returns:
+    Yields:
         tables {"intervals"} and the rejects; each row read is in exactly one of them.
 
     Raises:
@@ -48,28 +50,23 @@ def read(root: Path, *, videos: list[dict]) -> tuple[dict[str, list[dict]], list
             f"{path} is missing; download EgoExoLearn's annotations, make the miniature world (`dvc repro world`), or "
             "mend sources.egoexolearn in params/data.yaml"
         )
-    known: dict[tuple[str, str], dict] = {}
-    for video in videos:
-        known.setdefault((video["take_id"], video["view"]), video)
-    intervals: list[dict] = []
-    rejects: list[dict] = []
-    for row in _rows(path, COLUMNS, rejects):
-        read_row = _interval(row, known.get((row["video_uid"], row["view"])))
-        (rejects if "reason" in read_row else intervals).append(read_row)
+    find = checking.finder(videos, "take_id", "view")
+    yield from _tables(path, COLUMNS, lambda row: _interval(row, find(row["video_uid"], row["view"])))
     if (root / TEST_FILE).is_file():
-        for row in _rows(root / TEST_FILE, TEST_COLUMNS, rejects):
-            span = f"{row['subset']}, {row['view']}, [{row['start_sec']}, {row['end_sec']})"
-            rejects.append(reject(f"{row['video_uid']}/{row['annotation_id']}", "no_narration", span))
-    return {"intervals": intervals}, rejects
+        yield from _tables(root / TEST_FILE, TEST_COLUMNS, _unlabelled)
 
 
-def _rows(path: Path, columns: tuple[str, ...], rejects: list[dict]) -> list[dict[str, str]]:
-    """Give the lines that can be read, their cells clean, and add the others to `rejects`."""
-    rows: list[dict[str, str]] = []
-    for frame, unread in delimited(path, columns, source=SOURCE):
-        rejects += unread.to_dict("records")
-        rows += pd.DataFrame({name: clean(frame[name]) for name in columns}).to_dict("records")
-    return rows
+def _tables(path: Path, columns: tuple[str, ...], judged: Callable[[dict[str, str]], dict]) -> Iterator[Tables]:
+    """Give what the lines become, their cells clean, and the lines that cannot be read."""
+    for frame, unread in delimited(path, columns, source=SOURCE, batch_rows=checking.BATCH_ROWS):
+        yield {}, unread
+        rows = pd.DataFrame({name: clean(frame[name]) for name in columns}).to_dict("records")
+        yield from checking.in_batches(map(judged, rows), "intervals")
+
+
+def _unlabelled(row: dict[str, str]) -> dict:
+    span = f"{row['subset']}, {row['view']}, [{row['start_sec']}, {row['end_sec']})"
+    return reject(f"{row['video_uid']}/{row['annotation_id']}", "no_narration", span)
 
 
 def _interval(row: dict[str, str], video: dict | None) -> dict:

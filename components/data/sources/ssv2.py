@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from components.data.elements import json_items
 from components.data.judging import Tables, captions, clean, named, rejected
-from components.data.reading import found, json_items, json_records
+from components.data.reading import found, json_records
 
 SOURCE = "ssv2"
 CLASSES = "labels/labels.json"

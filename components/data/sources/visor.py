@@ -8,13 +8,19 @@ one frame that should hold some and cannot be read.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from components.data import checking
 from components.data.checking import MemberError, member
+from components.data.elements import json_items
+from components.data.judging import Tables
 from components.records import content_id
 
 SOURCE = "visor"
@@ -26,13 +32,14 @@ _FRAME = re.compile(r"_frame_([0-9]{1,12})\.jpg$")
 reject = partial(checking.reject, SOURCE)
 
 
-def read(root: Path, *, videos: list[dict]) -> tuple[dict[str, list[dict]], list[dict]]:
-    """Read the annotations below `root`.
+def read(root: Path, *, videos: pa.Table) -> Iterator[Tables]:
+    """Read the annotations below `root` in batches.
 
     Args:
-        videos: rows of `records.VIDEO`.
+        videos: columns of `records.VIDEO`, among them `take_name` and `view`; of two ego videos of takes with one name
+            the first counts.
 
-    Returns:
+    Yields:
         tables {"boxes"} (percent of the frame, the smallest box round all polygons of a mask) and the rejects; each
         mask read is in exactly one of them.
 
@@ -45,23 +52,22 @@ def read(root: Path, *, videos: list[dict]) -> tuple[dict[str, list[dict]], list
             f"{root / ANNOTATIONS}: no <split>/<video>.json there; download VISOR, make the miniature world "
             "(`dvc repro world`), or mend sources.visor in params/data.yaml"
         )
-    ego = {video["take_name"]: video for video in videos if video["view"] == "ego"}
-    boxes: list[dict] = []
-    rejects: list[dict] = []
-    for file in files:
-        frames = checking.json_file(file, source=SOURCE, kind=list, name="video_annotations")
-        for position, frame in enumerate(frames):
-            try:
-                image, masks = member(frame, "image", dict), member(frame, "annotations", list)
-                name, video = member(image, "name", str), member(image, "video", str)
-            except MemberError as error:
-                lost = checking.rows_of(frame, "annotations", f"{file.name}:{position}")
-                rejects += [reject(row_id, "bad_member", error) for row_id in lost]
-                continue
-            for number, mask in enumerate(masks):
-                row = _box(mask, number, name, video, ego.get(video))
-                (rejects if "reason" in row else boxes).append(row)
-    return {"boxes": boxes}, rejects
+    ego = checking.finder(videos.filter(pc.field("view") == "ego"), "take_name")
+    yield from checking.in_batches(chain.from_iterable(_masks(file, ego) for file in files), "boxes")
+
+
+def _masks(file: Path, ego: Callable[[str], dict | None]) -> Iterator[dict]:
+    """Give the box or the reject of each mask in a file."""
+    for position, frame in json_items(file, source=SOURCE, kind=list, name="video_annotations"):
+        try:
+            image, masks = member(frame, "image", dict), member(frame, "annotations", list)
+            name, video = member(image, "name", str), member(image, "video", str)
+        except MemberError as error:
+            lost = checking.rows_of(frame, "annotations", f"{file.name}:{position}")
+            yield from (reject(row_id, "bad_member", error) for row_id in lost)
+            continue
+        for number, mask in enumerate(masks):
+            yield _box(mask, number, name, video, ego(video))
 
 
 def _box(mask: object, at: int, image: str, video_name: str, video: dict | None) -> dict:

@@ -1,12 +1,13 @@
-import json
 import math
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.data.checking import MemberError, finite, json_file, member, reject, rows_of
-from components.records import REJECT
+from components.data import checking
+from components.data.checking import MemberError, finder, finite, in_batches, member, reject, rows_of
+from components.records import INTERVAL, REJECT
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 VALUES = SCALARS | st.lists(SCALARS, max_size=2) | st.dictionaries(st.text(max_size=2), SCALARS, max_size=2)
@@ -53,14 +54,26 @@ def test_a_reject_can_be_stored_whatever_it_is_about(detail, row_id):
         value.encode()
 
 
-@given(content=st.recursive(SCALARS.filter(lambda value: value == value), lambda of: st.lists(of, max_size=2)))
-def test_a_file_gives_what_was_written_where_it_has_the_kind(tmp_path_factory, content):
-    path = tmp_path_factory.getbasetemp() / "content.json"
-    path.write_text(json.dumps(content))
-    if isinstance(content, list):
-        assert json_file(path, source="s", kind=list) == content
-    else:
-        with pytest.raises(
-            ValueError, match="content.json: .* came, allowed is a list; .*sources.s in params/data.yaml"
-        ):
-            json_file(path, source="s", kind=list)
+@given(keys=st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xy"))))
+def test_the_first_video_with_a_key_is_found(keys):
+    take_id, view = zip(*keys, strict=True) if keys else ((), ())
+    videos = pa.table(
+        {"take_id": pa.array(take_id, pa.string()), "view": pa.array(view, pa.string()), "at": [*range(len(keys))]}
+    )
+    find = finder(videos, "take_id", "view")
+    for key in [(one, other) for one in "abcd" for other in "xy"]:
+        found = find(*key)
+        assert found["at"] == keys.index(key) if key in keys else found is None
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 100])
+def test_rows_come_in_batches_in_their_order_beside_their_rejects(monkeypatch, size):
+    monkeypatch.setattr(checking, "BATCH_ROWS", size)
+    rows = [reject("s", str(n), "why") if n % 3 == 0 else {"interval_id": str(n), "start_s": 0.5} for n in range(20)]
+    made = list(in_batches(iter(rows), "intervals"))
+    assert all(0 < len(tables["intervals"]) + len(rejects) <= size for tables, rejects in made)
+    assert all(list(tables["intervals"]) == INTERVAL.names for tables, _ in made)
+    kept = [one for tables, _ in made for one in tables["intervals"]["interval_id"]]
+    assert kept == [row["interval_id"] for row in rows if "reason" not in row]
+    refused = [one for _, rejects in made for one in rejects.to_dict("records")]
+    assert refused == [row for row in rows if "reason" in row]

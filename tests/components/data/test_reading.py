@@ -5,14 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.data import reading
-from components.data.reading import delimited, found, json_items, json_lines, json_records
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=8,
-)
+from components.data.reading import delimited, found, json_lines, json_records
 
 
 def all_of(batches) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
@@ -67,41 +60,6 @@ def test_a_header_without_the_columns_is_an_error(write, data):
 def test_a_byte_order_mark_of_json_lines_does_not_matter(write):
     frame, rejects = all_of(json_lines(write(b'\xef\xbb\xbf{"a": "x", "b": 1}\r\n'), ["a"], source="s"))
     assert frame["a"].tolist() == ["x"] and rejects == []
-
-
-@settings(deadline=None, max_examples=30)
-@given(content=st.lists(JSON) | st.dictionaries(st.text(max_size=3), JSON), indent=st.sampled_from([None, 2]))
-def test_the_elements_are_those_of_the_file_whatever_the_size_of_a_read(tmp_path_factory, content, indent):
-    path = tmp_path_factory.mktemp("json") / "file.json"
-    path.write_text(json.dumps(content, indent=indent))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "_CHUNK", 3)
-        read = list(json_items(path, source="s"))
-    assert read == list(content.items() if isinstance(content, dict) else enumerate(content))
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"3",
-        b'"a"',
-        b"[1",
-        b"[1,",
-        b"[1,]",
-        b"[1 2]",
-        b'{"a" 1}',
-        b'{"a": 1',
-        b"{1: 2}",
-        b"[1]x",
-        b"[1][2]",
-        b"[nope]",
-    ]
-    + [b"[" * 200_000, b"\xff\xfe[", b'["\xff"]', b"[" + b"9" * 5000 + b"]"],
-)
-def test_a_broken_json_file_is_one_clear_error(write, data):
-    with pytest.raises(ValueError, match=r"file.csv: .*sources.s in params/data.yaml"):
-        list(json_items(write(data), source="s"))
 
 
 def test_records_come_in_batches_and_others_are_rejects(write):

@@ -59,6 +59,24 @@ def annotation(change: Callable[[dict], dict | None]) -> Spoil:
     )
 
 
+def member_again(path: str, of: str, change: Callable[[object], object]) -> Spoil:
+    """Say the first member of the object `of` in a file twice, the first time changed."""
+
+    def spoil(folder) -> None:
+        content = json.loads((folder / path).read_text())
+        key, value = next(iter(content[of].items()))
+        again = json.dumps({key: change(value)})[1:-1]
+        head = f'"{of}": {{'
+        put(path, json.dumps(content).replace(head, f"{head}{again}, ", 1).encode())(folder)
+
+    return spoil
+
+
+def first_words(annotations: list[dict]) -> list[dict]:
+    """Give the first annotation of a take that no reviewer refused, with one description."""
+    return [first(annotations) | {"descriptions": first(annotations)["descriptions"][:1]}]
+
+
 def to_nobody(content: dict) -> None:
     told = next(iter(content["annotations"].values()))[:1]
     content["annotations"]["nobody"] = [told[0] | {"descriptions": told[0]["descriptions"][:1], "rejected": False}]
@@ -111,6 +129,12 @@ CASES = [
     Case("split that does not exist", split_of_test_take("dev"), UNKNOWN),
     Case("split that is a list", split_of_test_take(["test"]), UNKNOWN),
     Case(
+        "take with two splits",
+        member_again(SPLITS, "take_uid_to_split", lambda split: "dev"),
+        error="splits.json: take .* has the splits 'dev' and .*mend sources.egoexo4d",
+    ),
+    Case("take with the same split twice", member_again(SPLITS, "take_uid_to_split", lambda split: split)),
+    Case(
         "splits.json without its member",
         put(SPLITS, b"{}"),
         error="splits.json: 'take_uid_to_split' is missing, allowed is an object",
@@ -127,6 +151,7 @@ CASES = [
         "annotations of a take that is null", edited(SAID, lambda all_: all_["annotations"].update(x=None)), BAD, rows=1
     ),
     Case("descriptions of an unknown take", edited(SAID, to_nobody), {"egoexo4d/no_take": 1}, rows=1),
+    Case("take described twice", member_again(SAID, "annotations", first_words), {"egoexo4d/repeated_id": 1}, rows=1),
     Case("text that is a number", description(text=3), BAD),
     Case("text that is null", description(text=None), BAD),
     Case("text missing", description(text=...), BAD),

@@ -97,4 +97,4 @@ def test_the_same_words_at_the_same_time_of_a_pass_are_one_row(tmp_path):
 def test_a_missing_or_broken_file_is_an_error_that_names_it(tmp_path):
     refuses_missing(ego4d.read, tmp_path, "narration.json is missing")
     (tmp_path / ego4d.FILE).write_text(json.dumps({"v": video(SAID)})[:-20])
-    refuses_missing(ego4d.read, tmp_path, "narration.json: element 0 is broken or cut off")
+    refuses_missing(ego4d.read, tmp_path, "narration.json: element 'v' is broken or cut off")

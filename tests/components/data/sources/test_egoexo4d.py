@@ -4,9 +4,15 @@ from collections import Counter
 
 import pytest
 
-from components.data.sources.egoexo4d import read, takes
+from components.data.sources import egoexo4d
+from components.data.sources.egoexo4d import takes
 from components.prompts import parse_narration
 from components.video import Probe, VideoError, probe
+from tests.components.data.sources.written import gathered_tables
+
+
+def read(root, *, probe):
+    return gathered_tables(egoexo4d.read(root, probe=probe))
 
 
 @pytest.fixture

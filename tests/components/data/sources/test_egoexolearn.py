@@ -2,12 +2,13 @@ import csv
 import shutil
 from collections import Counter
 
+import pyarrow as pa
 import pytest
 
 from components.data.sources import egoexo4d, egoexolearn
 from components.prompts import parse_narration
 from components.video import probe
-from tests.components.data.sources.written import RELEASED
+from tests.components.data.sources.written import RELEASED, gathered, gathered_tables
 
 REAL = RELEASED / "egoexolearn_fine_annotation_test.csv"
 
@@ -23,6 +24,10 @@ GOOD = {
 }
 
 
+def read(root, videos=(VIDEO,)):
+    return gathered(egoexolearn.read(root, videos=pa.Table.from_pylist(list(videos))))
+
+
 def write(root, rows, columns=tuple(GOOD)):
     path = root / egoexolearn.FILE
     path.parent.mkdir(parents=True)
@@ -34,8 +39,7 @@ def write(root, rows, columns=tuple(GOOD)):
 
 
 def test_a_row_becomes_an_interval_of_its_video(tmp_path):
-    tables, rejects = egoexolearn.read(write(tmp_path, [GOOD]), videos=[VIDEO])
-    (row,) = tables["intervals"]
+    (row,), rejects = read(write(tmp_path, [GOOD]))
     assert rejects == []
     assert (row["start_s"], row["end_s"], row["text"]) == (1.5, 3.25, "C cuts the red fish, quickly.")
     assert (row["video_id"], row["split"]) == ("v", "train")
@@ -57,15 +61,15 @@ def test_a_row_becomes_an_interval_of_its_video(tmp_path):
     ],
 )
 def test_a_bad_row_is_a_reject(tmp_path, edit, reason):
-    tables, rejects = egoexolearn.read(write(tmp_path, [GOOD, GOOD | edit]), videos=[VIDEO])
-    assert len(tables["intervals"]) == 1 and [row["reason"] for row in rejects] == [reason]
+    intervals, rejects = read(write(tmp_path, [GOOD, GOOD | edit]))
+    assert len(intervals) == 1 and [row["reason"] for row in rejects] == [reason]
 
 
 def test_a_missing_column_or_file_is_an_error_that_names_it(tmp_path):
     with pytest.raises(ValueError, match="fine_annotation_trainval_en.csv is missing"):
-        egoexolearn.read(tmp_path, videos=[VIDEO])
+        read(tmp_path)
     with pytest.raises(ValueError, match="missing .*narration_en.*mend sources.egoexolearn"):
-        egoexolearn.read(write(tmp_path, [GOOD], [name for name in GOOD if name != "narration_en"]), videos=[VIDEO])
+        read(write(tmp_path, [GOOD], [name for name in GOOD if name != "narration_en"]))
 
 
 UNLABELLED = "video_uid,annotation_id,subset,view,scene,start_sec,end_sec"
@@ -78,8 +82,8 @@ def write_test(root, *rows, header=UNLABELLED):
 
 def test_a_row_of_the_test_split_says_nothing_and_is_a_reject(tmp_path):
     root = write_test(write(tmp_path, [GOOD]), "t,08bByaz9,test,ego,kitchen,240.6,241.8", "t,uUcb6CUk,test,exo,lab,1,2")
-    tables, rejects = egoexolearn.read(root, videos=[VIDEO])
-    assert len(tables["intervals"]) == 1
+    intervals, rejects = read(root)
+    assert len(intervals) == 1
     assert [(row["row_id"], row["reason"], row["detail"]) for row in rejects] == [
         ("t/08bByaz9", "no_narration", "test, ego, [240.6, 241.8)"),
         ("t/uUcb6CUk", "no_narration", "test, exo, [1, 2)"),
@@ -89,27 +93,27 @@ def test_a_row_of_the_test_split_says_nothing_and_is_a_reject(tmp_path):
 def test_the_id_of_the_test_split_has_another_name(tmp_path):
     root = write_test(write(tmp_path, [GOOD]), header=UNLABELLED.replace("annotation_id", "annotation_uid"))
     with pytest.raises(ValueError, match="fine_annotation_test.csv: .*missing .*annotation_id"):
-        egoexolearn.read(root, videos=[VIDEO])
+        read(root)
 
 
 @pytest.mark.skipif(not REAL.is_file(), reason="the released file is not on this machine")
 def test_every_row_of_the_released_test_split_is_a_reject(tmp_path):
     shutil.copy(REAL, write(tmp_path, [GOOD]) / egoexolearn.TEST_FILE)
-    tables, rejects = egoexolearn.read(tmp_path, videos=[VIDEO])
-    assert len(tables["intervals"]) == 1
+    intervals, rejects = read(tmp_path)
+    assert len(intervals) == 1
     assert Counter(row["reason"] for row in rejects) == {"no_narration": 23174}
 
 
 def test_intervals_are_the_events_of_the_script_within_the_jitter(tiny_world):
-    videos = egoexo4d.read(tiny_world.params.sources.egoexo4d, probe=probe)[0]["videos"]
-    tables, rejects = egoexolearn.read(tiny_world.params.sources.egoexolearn, videos=videos)
+    videos = gathered_tables(egoexo4d.read(tiny_world.params.sources.egoexo4d, probe=probe))[0]["videos"]
+    intervals, rejects = read(tiny_world.params.sources.egoexolearn, videos)
     events = {
         (take.uid, take.take.facts(event)): event
         for take in tiny_world.planned
         if not take.is_dropped and take.split != "test"
         for event in take.take.events
     }
-    assert len(tables["intervals"]) + len(rejects) == len(events)
-    for row in tables["intervals"]:
+    assert len(intervals) + len(rejects) == len(events)
+    for row in intervals:
         event = events[row["take_id"], parse_narration(row["text"])]
         assert abs(row["start_s"] - event.start_s) <= 0.151 and abs(row["end_s"] - event.end_s) <= 0.151

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -51,18 +52,23 @@ def lines(path: Path, rows: Iterable[str]) -> Path:
     return path
 
 
-def gathered(batches: Iterable[Tables]) -> tuple[list[dict], list[dict]]:
-    """Give the rows of the one table that an adapter fills, and the rejects; the columns are those of the records."""
-    rows, rejects, names = [], [], set()
+def gathered_tables(batches: Iterable[Tables]) -> tuple[dict[str, list[dict]], list[dict]]:
+    """Give the rows by table, and the rejects; the columns are those of the records."""
+    rows, rejects = defaultdict(list), []
     for tables, refused in batches:
         assert list(refused) == records.REJECT.names
         rejects += refused.to_dict("records")
         for name, frame in tables.items():
             assert list(frame) == records.SCHEMAS[name].names
-            names.add(name)
-            rows += frame.to_dict("records")
-    assert len(names) <= 1
+            rows[name] += frame.to_dict("records")
     return rows, rejects
+
+
+def gathered(batches: Iterable[Tables]) -> tuple[list[dict], list[dict]]:
+    """Give the rows of the one table that an adapter fills, and the rejects."""
+    tables, rejects = gathered_tables(batches)
+    assert len(tables) <= 1
+    return next(iter(tables.values()), []), rejects
 
 
 def reasons(batches: Iterable[Tables]) -> list[str]:
