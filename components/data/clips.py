@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from components import records
 from components.data import lots, samples
-from components.data.moments import TAKE, densities, groups, moments, sorted_rows, take_numbers
+from components.data.moments import densities, groups, moments, numbered, sorted_rows
 from components.data.sums import together
 from components.params import Data
 from components.records import content_ids
@@ -30,11 +30,15 @@ ROWS = 100_000  # narrations and videos in one lot: their clips are five times a
 def expand(moments: pd.DataFrame, videos: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Pair every moment with every camera of its take.
 
+    Args:
+        moments: `take` (as `moments.numbered` gives it, of a take with videos), `start_s` and `moment_id`.
+        videos: `take`, `view` and `video_id`.
+
     Returns:
         Row numbers into `moments` and into `videos`, shape [moments x views]; sorted by take, start and moment, the
         ego view of a moment before its exo views.
     """
-    take, of_video = take_numbers(moments, videos)
+    take, of_video = moments["take"].to_numpy(), videos["take"].to_numpy()
     camera = sorted_rows(of_video, pd.factorize(videos["view"], sort=True)[0], videos["video_id"])
     row = sorted_rows(take, moments["start_s"].to_numpy(), moments["moment_id"])
     views = np.bincount(of_video)
@@ -126,7 +130,8 @@ def survey(parameters: dict, tables: lots.Rows) -> list[float]:
     """Give the densities of the timelines of some takes, of which alpha is the mean."""
     columns = ["source", "take_id", "annotator_id", "time_s", "split"]
     narrations = tables["annotations/narrations"].select(columns).to_pandas()
-    videos, _ = groups(narrations, tables["annotations/videos"].to_pandas())
+    narrations, videos = numbered(narrations, tables["annotations/videos"].to_pandas())
+    videos, _ = groups(narrations, videos)
     return densities(narrations, videos, annotators=parameters["annotators"]).to_list()
 
 
@@ -149,15 +154,16 @@ def make(parameters: dict, tables: lots.Rows) -> tuple[pa.Table, pa.Table, lots.
     """Make the clips of some takes, as `lots.Step` says; `parameters` are those of `build` and `alpha_s`."""
     rule = dict(parameters)
     min_frames, alpha_s = rule.pop("min_frames"), rule.pop("alpha_s")
-    narrations, videos = (tables[name].to_pandas() for name in ("annotations/narrations", "annotations/videos"))
+    narrations, videos = numbered(
+        *(tables[name].to_pandas() for name in ("annotations/narrations", "annotations/videos"))
+    )
     kept_videos, no_group = groups(narrations, videos)
     kept, unusable = moments(narrations, kept_videos, alpha_s, **rule)
     made, short = clips(kept, kept_videos, min_frames=min_frames)
     rejects = pd.concat([unusable, short, no_group], ignore_index=True)
-    take, of_video = take_numbers(kept, kept_videos)
-    views = int(np.bincount(of_video)[take].sum())
+    views = int(np.bincount(kept_videos["take"])[kept["take"]].sum())
     ledger = [
-        ("groups", *(len(rows[TAKE].drop_duplicates()) for rows in (videos, kept_videos)), len(no_group)),
+        ("groups", *(rows["take"].nunique() for rows in (videos, kept_videos)), len(no_group)),
         ("narrations", len(narrations), len(kept), len(unusable)),
         ("views", views, len(made), len(short)),
     ]

@@ -27,11 +27,14 @@ def betas(times_s: np.ndarray, *, timeline: np.ndarray) -> pd.Series:
     """Give the mean distance of neighbouring narrations of each timeline, seconds; NaN for a single narration.
 
     Args:
-        times_s: narration times, shape [N].
-        timeline: label of the timeline that each narration stands on, shape [N].
+        times_s: narration times, not decreasing inside each timeline, shape [N].
+        timeline: label of the timeline of each narration, shape [N]; the rows of a timeline follow one another.
     """
-    times = pd.Series(np.asarray(times_s, dtype=np.float64)).groupby(np.asarray(timeline))
-    return (times.max() - times.min()) / (times.size() - 1).replace(0, np.nan)
+    times_s, timeline = np.asarray(times_s, dtype=np.float64), np.asarray(timeline)
+    first = _firsts(timeline)
+    count = np.diff(first, append=len(timeline))
+    span_s = times_s[first + count - 1] - times_s[first]
+    return pd.Series(np.divide(span_s, count - 1, out=np.full(len(first), np.nan), where=count > 1), timeline[first])
 
 
 def windows(
@@ -50,7 +53,7 @@ def windows(
         times_s: narration times inside their video, strictly increasing inside each timeline, shape [N].
         duration_s: length of the video, shape [N].
         alpha_s: mean beta of the corpus, seconds.
-        timeline: label of the timeline, shape [N]; the rows of one timeline need not be neighbours.
+        timeline: label of the timeline, shape [N]; the rows of a timeline follow one another.
         rule: "fixed", "centred", "neighbours", "beta" or "beta_over_alpha".
         clamp: cut spans at the neighbouring narrations.
         length_s: L of `fixed` and `centred`, seconds; None is alpha.
@@ -62,12 +65,13 @@ def windows(
         ValueError: times are equal or out of order inside a timeline; or the rule is unknown.
     """
     times_s, duration_s = (np.asarray(values, dtype=np.float64) for values in (times_s, duration_s))
-    number, labels = pd.factorize(np.asarray(timeline))
-    before_s, after_s = _neighbours(times_s, number)
+    timeline = np.asarray(timeline)
+    first = _firsts(timeline)
+    before_s, after_s = _neighbours(times_s, first)
     unordered = before_s >= times_s
     if unordered.any():
         raise ValueError(
-            f"timeline {labels[number[unordered][0]]!r}: narration times must be strictly increasing; "
+            f"timeline {timeline[unordered][0]!r}: narration times must be strictly increasing; "
             "sort them and collapse equal ones first"
         )
     length_s = alpha_s if length_s is None else length_s
@@ -80,7 +84,8 @@ def windows(
         start_s = np.where(np.isinf(before_s), np.where(alone, np.nan, times_s), before_s)
         end_s = np.where(np.isinf(after_s), np.where(alone, np.nan, times_s), after_s)
     elif rule in ("beta", "beta_over_alpha"):
-        half_s = betas(times_s, timeline=number).to_numpy()[number] / (2 if rule == "beta" else 2 * alpha_s)
+        half_s = betas(times_s, timeline=timeline).to_numpy() / (2 if rule == "beta" else 2 * alpha_s)
+        half_s = np.repeat(half_s, np.diff(first, append=len(timeline)))
         start_s, end_s = times_s - half_s, times_s + half_s
     else:
         raise ValueError(
@@ -92,11 +97,17 @@ def windows(
     return np.maximum(start_s, 0.0), np.minimum(end_s, duration_s)
 
 
-def _neighbours(times_s: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _firsts(timeline: np.ndarray) -> np.ndarray:
+    """Give the row on which each timeline begins, shape [timelines]."""
+    begins = np.ones(len(timeline), dtype=bool)
+    begins[1:] = timeline[1:] != timeline[:-1]
+    return np.flatnonzero(begins)
+
+
+def _neighbours(times_s: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Give the times of the narrations before and after on the same timeline; minus and plus infinity at its ends."""
-    order = np.argsort(number, kind="stable")
-    follows = order[:-1], order[1:]
-    here, there = (rows[number[follows[0]] == number[follows[1]]] for rows in follows)
-    before_s, after_s = np.full(len(times_s), -np.inf), np.full(len(times_s), np.inf)
-    before_s[there], after_s[here] = times_s[here], times_s[there]
+    before_s, after_s = np.empty_like(times_s), np.empty_like(times_s)
+    before_s[1:], after_s[:-1] = times_s[:-1], times_s[1:]
+    before_s[first] = -np.inf
+    after_s[first[1:] - 1], after_s[-1:] = np.inf, np.inf
     return before_s, after_s

@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 
 from components import records
 from components.data import clips
-from components.data.moments import sorted_rows
+from components.data.moments import numbered, sorted_rows
 from components.data.windows import betas, windows
 from tests.benchmarks import rows
 
@@ -90,12 +90,14 @@ def write(narrations: int, data_dir: Path) -> None:
 
 def spans(narrations: pd.DataFrame, videos: pd.DataFrame) -> dict[str, np.ndarray]:
     """Apply the formula with the functions of the step, without ids."""
-    take, time_s = pd.factorize(narrations["take_id"])[0], narrations["time_s"].to_numpy()
-    alpha_s = float(betas(time_s, timeline=take).mean())
+    said, filmed = numbered(narrations, videos)
+    take, time_s = said["take"].to_numpy(), said["time_s"].to_numpy()
     order = sorted_rows(take, time_s)
-    start_s, end_s = windows(time_s[order], np.full(len(order), TAKE_S), alpha_s, timeline=take[order])
-    places = narrations[["source", "take_id"]].iloc[order].assign(start_s=start_s)
-    moment, video = clips.expand(places.assign(moment_id=narrations["narration_id"]), videos)
+    take, time_s = take[order], time_s[order]
+    alpha_s = float(betas(time_s, timeline=take).mean())
+    start_s, end_s = windows(time_s, np.full(len(order), TAKE_S), alpha_s, timeline=take)
+    places = pd.DataFrame({"take": take, "start_s": start_s, "moment_id": order})
+    moment, video = clips.expand(places, filmed)
     return {"narration": order[moment], "video": video, "start_s": start_s[moment], "end_s": end_s[moment]}
 
 
@@ -166,7 +168,8 @@ def plain_step(narrations: pd.DataFrame, videos: pd.DataFrame, alpha_s: float, p
 
 def ids_alone(narrations: pd.DataFrame, videos: pd.DataFrame) -> list[str]:
     """Hash as many clips as there are views of narrations."""
-    moment, video = clips.expand(narrations.assign(start_s=0.0, moment_id=narrations["narration_id"]), videos)
+    said, filmed = numbered(narrations, videos)
+    moment, video = clips.expand(said.assign(start_s=0.0, moment_id=said["narration_id"]), filmed)
     parents = narrations["narration_id"].to_numpy()[moment], videos["video_id"].to_numpy()[video]
     return records.content_ids("clip", *(ids.tolist() for ids in parents))
 

@@ -135,7 +135,8 @@ def test_per_annotator_spans_are_those_of_each_annotator_alone(times_s, annotato
     videos = pd.DataFrame(tables["videos"])
 
     def spans(rows: list[dict], annotators: str) -> dict:
-        kept, _ = moments.moments(pd.DataFrame(said + rows), videos, 1.0, annotators=annotators)
+        numbered = moments.numbered(pd.DataFrame(said + rows), videos)
+        kept, _ = moments.moments(*numbered, 1.0, annotators=annotators)
         of_take = kept[kept["take_id"] == "take-0"]
         return {row.narration_id: (row.start_s, row.end_s) for row in of_take.itertuples()}
 

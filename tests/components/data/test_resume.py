@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 
@@ -44,6 +45,20 @@ def environment(**more):
     path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
     ray = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
     return os.environ | {"PYTHONPATH": path} | ray | more
+
+
+@contextmanager
+def cluster():
+    """Start a Ray of two cores; gives its address."""
+    command, pipe = [sys.executable, "-c", CLUSTER], subprocess.PIPE
+    with subprocess.Popen(command, env=environment(), stdin=pipe, stdout=pipe, text=True) as started:
+        try:
+            address = started.stdout.readline().strip()
+            assert address.startswith("127.0.0.1:")
+            yield address
+        finally:
+            started.stdin.close()
+            started.wait(timeout=60)
 
 
 def step(data_dir, given, *, last="", **more):
@@ -90,15 +105,8 @@ def test_a_killed_run_goes_on_from_the_shards_that_it_finished(quiet, small_shar
 def test_ray_makes_the_same_frames(quiet, small_shards, tmp_path):
     data_dir = tmp_path / "data"
     annotate(small_shards, data_dir)
-    command, pipe = [sys.executable, "-c", CLUSTER], subprocess.PIPE
-    with subprocess.Popen(command, env=environment(), stdin=pipe, stdout=pipe, text=True) as cluster:
-        try:
-            address = cluster.stdout.readline().strip()
-            assert address.startswith("127.0.0.1:")
-            made = step(data_dir, small_shards, DAFT_RUNNER="ray", RAY_ADDRESS=address)
-        finally:
-            cluster.stdin.close()
-            cluster.wait(timeout=60)
+    with cluster() as address:
+        made = step(data_dir, small_shards, DAFT_RUNNER="ray", RAY_ADDRESS=address)
     assert made.returncode == 0, made.stderr
     assert json.loads(made.stdout.splitlines()[-1]) == quiet[1]
     assert contents(data_dir) == quiet[0]
