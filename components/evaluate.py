@@ -68,9 +68,9 @@ def evaluate(checkpoint: Path, data: Path, settings: params.Eval, *, tasks: list
         checkpoint / "model", made["params"], store, batch=settings.batch, max_new_tokens=settings.max_new_tokens
     )
     table = records.read_table(data / "dataset" / "samples.parquet", records.SAMPLE).to_pandas()
-    held_out = table[(table["split"] == "test") & table["sample_id"].map(store.__contains__)]
+    held_out = table[(table["split"] == "test") & store.holds(table["sample_id"])]
     if mapping.TASKS.keys() & set(tasks):
-        seen_before = table[(table["split"] == "train") & table["sample_id"].map(store.__contains__)]
+        seen_before = table[(table["split"] == "train") & store.holds(table["sample_id"])]
         known = select(seen_before, mapping.BASE, limit=mapping.ORACLE_PAIRS, seed=settings.seed, paired=True)
         pairs = mapping.Pairs(answerer, known)
     found: dict[str, dict] = {}

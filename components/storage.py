@@ -21,6 +21,14 @@ def place(name: str) -> str | None:
     return f"{base.rstrip('/')}/{name}" if base else None
 
 
+def _opened(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    """Give the file system of a URI and the path there."""
+    system, root = fsspec.core.url_to_fs(uri)
+    # it keeps the listings of a bucket as long as the process lives: other machines store there too
+    system.invalidate_cache()
+    return system, root
+
+
 def store(folder: Path, uri: str, *, marker: str) -> None:
     """Copy the files of a finished folder to a URI, its marker last; one whose marker is there already is left alone.
 
@@ -36,7 +44,7 @@ def store(folder: Path, uri: str, *, marker: str) -> None:
     """
     if not (folder / marker).is_file():
         raise FileNotFoundError(f"{folder} has no {marker}, only finished folders are stored")
-    system, root = fsspec.core.url_to_fs(uri)
+    system, root = _opened(uri)
     if system.exists(f"{root}/{marker}"):
         return
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / marker)
@@ -60,7 +68,7 @@ def fetch(uri: str, folder: Path, *, marker: str) -> bool:
         OSError: the storage refuses or cannot be reached, or it names a file outside the folder.
         ValueError, ImportError: no such kind of URI, or its library is not installed.
     """
-    system, root = fsspec.core.url_to_fs(uri)
+    system, root = _opened(uri)
     if not system.exists(f"{root}/{marker}"):
         return False
     partial = folder.with_name(f"{folder.name}.partial")

@@ -7,7 +7,7 @@ rejects.parquet, contract.json (how frames were chosen and decoded, with its dig
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +113,13 @@ def _index(batch: pa.RecordBatch, chosen: Chosen, frames: np.ndarray) -> pa.Tabl
     return pa.table([batch["sample_id"].take(pa.array(chosen.samples)), streams, rows], schema=INDEX)
 
 
+def _fixed(texts: pa.Array) -> np.ndarray:
+    """Give ASCII texts as bytes of one length, NUL behind shorter ones, without a Python object for each: S [texts]."""
+    width = pc.max(pc.binary_length(texts)).as_py() or 1
+    padded = pc.ascii_rpad(texts, width, padding="\0").cast(pa.binary()).cast(pa.binary(width))
+    return np.frombuffer(padded.buffers()[1], f"S{width}", count=len(padded))
+
+
 class ContractError(ValueError):
     """Frames were made under another sampling contract than the one expected."""
 
@@ -135,10 +142,14 @@ class FrameStore:
         self.contract: dict = json.loads((self.root / "contract.json").read_text())
         index = pq.read_table(self.root / "index.parquet").combine_chunks()
         lists = pa.concat_arrays(index["rows"].chunks or [pa.array([], INDEX.field("rows").type)])
-        self._rows = lists.values.to_numpy()
-        ends = lists.offsets.to_numpy()
-        keys = zip(index["sample_id"].to_pylist(), index["stream"].to_pylist(), strict=True)
-        self._spans = {key: (ends[number], ends[number + 1]) for number, key in enumerate(keys)}
+        self._rows, self._ends = lists.values.to_numpy(), lists.offsets.to_numpy()
+        # sorted ids, and the line of the index that each stands on: a dict would take ten times the memory
+        self._lines: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        for stream in STREAMS:
+            lines = np.flatnonzero(pc.equal(index["stream"], stream).to_numpy())
+            ids = _fixed(index["sample_id"].take(pa.array(lines)).combine_chunks())
+            order = np.argsort(ids, kind="stable")
+            self._lines[stream] = ids[order], lines[order]
         self._shards = [map_shard(shard_path(self.root, number)) for number in range(self.contract["shards"])]
 
     def __reduce__(self) -> tuple:
@@ -147,10 +158,25 @@ class FrameStore:
 
     def __contains__(self, sample_id: str) -> bool:
         """Tell whether the sample has frames; those in rejects.parquet have none."""
-        return (sample_id, "media") in self._spans
+        return bool(self.holds([sample_id])[0])
 
     def __len__(self) -> int:
-        return sum(stream == "media" for _, stream in self._spans)
+        return len(self._lines["media"][0])
+
+    def holds(self, sample_ids: Sequence[str]) -> np.ndarray:
+        """Tell of many samples at once which have frames: bool [samples]."""
+        return self._find(sample_ids, "media") >= 0
+
+    def _find(self, sample_ids: Sequence[str], stream: str) -> np.ndarray:
+        """Give the line of the index that is about each sample in a stream, -1 where none is: int64 [samples]."""
+        wanted = _fixed(pa.array(sample_ids, pa.string()))
+        ids, lines = self._lines[stream]
+        places = np.searchsorted(ids, wanted)
+        found = places < len(ids)
+        found[found] = ids[places[found]] == wanted[found]
+        of_samples = np.full(len(wanted), -1)
+        of_samples[found] = lines[places[found]]
+        return of_samples
 
     def frames(self, sample_id: str, stream: str = "media") -> np.ndarray:
         """Give the frames of a sample.
@@ -163,12 +189,13 @@ class FrameStore:
         """
         import cv2
 
-        if (sample_id, stream) not in self._spans:
+        line = int(self._find([sample_id], stream)[0]) if stream in STREAMS else -1
+        if line < 0:
             raise KeyError(
                 f"sample {sample_id!r} has no frames in stream {stream!r} of {self.root}; streams are {STREAMS}, "
                 "rejected samples are in its rejects.parquet"
             )
-        start, end = self._spans[sample_id, stream]
+        start, end = self._ends[line : line + 2].tolist()
         size_px = self.contract["size_px"]
         frames = np.empty((end - start, size_px, size_px, 3), np.uint8)
         rows = self._rows[start:end].tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -17,7 +18,8 @@ from components.models.configuration import EgoflowConfig
 class EgoflowOutput(CausalLMOutputWithPast):
     """A causal language model's output, and with paired frames the feature grids that the guidance losses compare.
 
-    `grids` holds, each [N, D, H, W]: x (ego), y (exo), fx = F(x), gfx = G(F(x)), gy = G(y), fgy = F(G(y)).
+    `grids` holds, each [N, D, H, W]: x (ego), y (exo), fx = F(x), and where they are asked for gfx = G(F(x)) and
+    fgy = F(G(y)).
     """
 
     grids: dict[str, Tensor] | None = None
@@ -67,6 +69,7 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
         logits_to_keep: int = 0,
         paired_pixel_values: Tensor | None = None,
         paired_grids: tuple[Tensor, Tensor] | None = None,
+        round_trips: Collection[str] = (),
         facts: tuple[Tensor, Tensor] | None = None,
         inputs_embeds: Tensor | None = None,
         past_key_values: Cache | None = None,
@@ -84,6 +87,7 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
             paired_pixel_values: frames of the same moments in an exo view, one for each ego frame: asks for `grids`.
             paired_grids: what is known of their features: bool [N], whether a step's are, and those [K, H * W, D];
                 `paired_pixel_values` then holds the frames of the other steps, if there are any.
+            round_trips: which of "gfx" and "fgy" the losses read; the others are not computed.
             facts, inputs_embeds: see `EgoflowModel.embed`; the place of frames and tokens.
             word_weights: what each word of the vocabulary counts in the loss [vocabulary]; None counts all alike.
             past_key_values: what was read before; named here, or `generate` would refuse a cache that it is given.
@@ -98,7 +102,7 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
             inputs_embeds, seen = self.model.embed(input_ids, pixel_values, facts)
             if paired_pixel_values is not None or paired_grids is not None:
                 y = self._exo_grids(paired_pixel_values, paired_grids)
-                grids = self._round_trips(seen["ego"], y, seen.get("guide"))
+                grids = self._compared(seen["ego"], y, seen.get("guide"), round_trips)
         output = self.model(
             attention_mask=attention_mask, inputs_embeds=inputs_embeds, past_key_values=past_key_values, **kwargs
         )
@@ -126,8 +130,12 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
         # channels come last in memory, as they do out of the tower: convolutions round by that
         return patches.mT.unflatten(2, (self.config.vision_grid, -1))
 
-    def _round_trips(self, x: Tensor, y: Tensor, fx: Tensor | None) -> dict[str, Tensor]:
-        """Take both views through F and G and back (systems §1.4)."""
-        fx = self.model.mapping_f(x) if fx is None else fx
-        gy = self.model.mapping_g(y)
-        return {"x": x, "y": y, "fx": fx, "gfx": self.model.mapping_g(fx), "gy": gy, "fgy": self.model.mapping_f(gy)}
+    def _compared(self, x: Tensor, y: Tensor, fx: Tensor | None, round_trips: Collection[str]) -> dict[str, Tensor]:
+        """Map x to the exo view, and take the views there and back (systems §1.4)."""
+        f, g = self.model.mapping_f, self.model.mapping_g
+        grids = {"x": x, "y": y, "fx": f(x) if fx is None else fx}
+        if "gfx" in round_trips:
+            grids["gfx"] = g(grids["fx"])
+        if "fgy" in round_trips:
+            grids["fgy"] = f(g(y))
+        return grids

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn import functional
 
+from components.models.mirror import MirrorConv
 from components.models.stc import STCConnector
 
 
@@ -106,8 +107,8 @@ class _ResidualBlock(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.conv1 = nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect")
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect")
+        self.conv1 = MirrorConv(width, width, 3)
+        self.conv2 = MirrorConv(width, width, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.norm(x.movedim(1, -1)).movedim(-1, 1)
@@ -124,7 +125,7 @@ class Mapping(nn.Module):
     def __init__(self, width: int, blocks: int):
         super().__init__()
         narrow = width // 4
-        self.enter = nn.Conv2d(width, narrow, 7, padding=3, padding_mode="reflect")
+        self.enter = MirrorConv(width, narrow, 7)
         self.down = nn.Sequential(
             nn.ReLU(), nn.Conv2d(narrow, 2 * narrow, 3, stride=2, padding=1),
             nn.ReLU(), nn.Conv2d(2 * narrow, width, 3, stride=2, padding=1),
@@ -134,7 +135,7 @@ class Mapping(nn.Module):
             nn.ConvTranspose2d(width, 2 * narrow, 3, stride=2, padding=1, output_padding=1), nn.ReLU(),
             nn.ConvTranspose2d(2 * narrow, narrow, 3, stride=2, padding=1, output_padding=1), nn.ReLU(),
         )  # fmt: skip
-        self.leave = nn.Conv2d(narrow, width, 7, padding=3, padding_mode="reflect")
+        self.leave = MirrorConv(narrow, width, 7)
         self.skip = nn.Conv2d(width, width, 1)
 
     def forward(self, grid_NDHW: Tensor) -> Tensor:

@@ -99,7 +99,7 @@ class SampleDataset(Dataset):
             usable &= table["paired"].str.len() > 0
         self.store = FrameStore(data / "frames")
         self.store.check(contract)
-        usable &= table["sample_id"].map(self.store.__contains__)
+        usable &= self.store.holds(table["sample_id"])
         # shuffled, or the first question about a frame would always be about what its annotator drew first
         table = table[usable].sample(frac=1, random_state=seed)
         keys = keys[table.index].reset_index(drop=True)

@@ -59,6 +59,8 @@ GUIDANCE: dict[str, Callable[[dict[str, Tensor]], Tensor]] = {
     "kl_reverse": kl_tokens_reverse,
     "kl_pooled_reverse": kl_pooled_reverse,
 }
+# the grids that a loss reads beside x, y and F(x): each costs a pass through F or G, or both
+ROUND_TRIPS = {"ccl": ("gfx", "fgy"), "ccl_forward": ("gfx",)}
 
 
 @torch.no_grad()

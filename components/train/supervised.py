@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from components.train.features import Features
-from components.train.losses import GUIDANCE, retrieval
+from components.train.losses import GUIDANCE, ROUND_TRIPS, retrieval
 
 
 def losses(
@@ -25,9 +25,11 @@ def losses(
     if unknown := sorted(set(weights) - {"vtg", *GUIDANCE}):
         raise ValueError(f"`losses` names {unknown}, allowed are {['vtg', *GUIDANCE]}; mend the recipe")
 
+    round_trips = {grid for name in weights for grid in ROUND_TRIPS.get(name, ())}
+
     def compute(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         slots = batch.pop("paired_slots", None)
-        output = model(**batch)
+        output = model(**batch, round_trips=round_trips)
         if slots is not None:
             kept.keep(slots, output.grids["y"])
         parts = {"vtg": output.loss}

@@ -3,12 +3,16 @@
 Run as: python -m tests.benchmarks.guidance [--passes 4]
 
 The miniature's Stage 2 with random weights over a small world, several passes over its samples. Ours keeps the exo
-tower's output (components/train/features.py), so that later steps neither read the exo frames nor run the tower; the
-peer is the same stage with no room for features. A second peer also decodes all frames from the films by decord, as a
-plain loader does. All have the same losses (asserted within 0.1 %, for the frames of the shards; how many steps have
-the very same is printed). Median CPU seconds of whole steps, loading included, each side in a process of its own with
-one thread. The ego tower, which is trained, costs about three passes of the frozen one, forward and back: a step of
-nothing but the two towers would become 4/3 times as fast, and the mappings and the language model come on top.
+tower's output (components/train/features.py), so that later steps neither read the exo frames nor run the tower, and
+takes the mappings' wide convolutions wave by wave (components/models/mirror.py). Peers, each with what the one before
+it has not: the same stage with no room for features; torch's own convolutions, which is a plain step; and all frames
+decoded from the films by decord, as a plain loader does. All have the same losses (asserted within 0.1 %, for the
+frames of the shards; how many steps have the very same with features kept and computed is printed). Median CPU seconds
+of whole steps, loading included, each side in a process of its own with one thread.
+
+What features save alone is bounded: the ego tower, which is trained, costs about three passes of the frozen one,
+forward and back, so a step of nothing but the two towers would become 4/3 times as fast, and the mappings and the
+language model come on top.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ import numpy as np
 from components import params
 from tests.benchmarks import rows, training
 
-SIDES = ("kept", "again", "films")
+SIDES = ("kept", "again", "plain", "films")
 TOLERANCE = 1e-3
 FEW, MOST = 0.1, 0.9  # share of a step's items that are read: while the file fills, and later
 
@@ -30,6 +34,8 @@ FEW, MOST = 0.1, 0.9  # share of a step's items that are read: while the file fi
 def measure(side: str, data: params.Data, folder: Path, passes: int) -> dict:
     """Train some passes; give CPU seconds and share of items read of all steps but the first, and the losses of all."""
     training.rank()
+    if side in ("plain", "films"):
+        training.plain_convolutions()
     recipe = params.load(training.ROOT / "params/recipes/miniature.yaml", params.Recipe)
     stage = next(stage for stage in recipe.stages if stage.name == "stage2")
     changes = {"steps": None, "epochs": passes, "save_steps": 10**6}
@@ -53,8 +59,10 @@ def main() -> None:
     parser.add_argument("--passes", type=int, default=4)
     passes = parser.parse_args().passes
     told = training.measured(measure, SIDES, passes)
-    kept, again = ([list(parts.values()) for parts in told[side]["losses"]] for side in ("kept", "again"))
+    kept, again, plain = ([list(parts.values()) for parts in told[side]["losses"]] for side in SIDES[:3])
     np.testing.assert_allclose(kept, again, rtol=TOLERANCE)
+    np.testing.assert_allclose(kept, plain, rtol=TOLERANCE)
+    print(f"largest difference from the plain losses: {np.abs(np.array(kept) / plain - 1).max():.1e} of them")
     same = np.mean([one == two for one, two in zip(kept, again, strict=True)])
     print(f"{same:.0%} of {len(kept)} steps have the very same losses")
     # the passes are shuffled together: what a step finds is said by the plan
@@ -64,9 +72,12 @@ def main() -> None:
         for chosen in (reads < FEW, reads > MOST)
     )
     what = "Stage 2 step, 32 pairs"
+    by_waves = f"{what}, features computed again, convolutions by waves against torch's"
     made = [
+        rows.row(by_waves, later["again"], later["plain"], unit="CPU s"),
         rows.row(f"{what}, while features are first kept", filling["kept"], filling["again"], unit="CPU s"),
         rows.row(f"{what}, later, against computing them again", later["kept"], later["again"], unit="CPU s"),
+        rows.row(f"{what}, later, against that by torch's convolutions", later["kept"], later["plain"], unit="CPU s"),
         rows.row(f"{what}, later, against that with frames from films", later["kept"], later["films"], unit="CPU s"),
     ]
     rows.write(made, training.BENCH_TRAIN)

@@ -80,6 +80,15 @@ def encode_every_row() -> None:
     EgoflowModel._encode_once = lambda self, tubelets, view: self.encode(tubelets.flatten(0, 1), view)
 
 
+def plain_convolutions() -> None:
+    """Let the mappings in this process convolve as torch does, not by waves (components/models/mirror.py)."""
+    from torch import nn
+
+    from components.models.mirror import MirrorConv
+
+    MirrorConv.forward = nn.Conv2d.forward
+
+
 def clock() -> TrainerCallback:
     """Make a callback whose `seconds` are the CPU seconds from step to step, batches and all; the first step is none's.
 

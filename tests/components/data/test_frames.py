@@ -1,9 +1,14 @@
 import json
 import pickle
 import shutil
+import tracemalloc
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from components import records, video
 from components.data import annotations, frames, shards
@@ -88,6 +93,43 @@ def test_the_frames_of_a_sample_are_those_that_the_rule_decodes(stored, annotate
             )
             assert shown.shape == direct.shape == (expected_frames[row["frame_kind"]], size_px, size_px, 3)
             assert np.abs(shown.astype(int) - direct).mean() < 2  # JPEG at quality 95
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.tuples(st.text("0123456789abcdef", min_size=1, max_size=16), st.booleans()), unique_by=lambda k: k[0]),
+    st.lists(st.text("0123456789abcdef", min_size=1, max_size=20)),
+)
+def test_a_sample_is_found_on_its_own_line(tmp_path_factory, kept, others):
+    root = tmp_path_factory.mktemp("index")
+    spans, lines = {}, []
+    for sample_id, paired in kept:
+        for stream in ("paired", "media")[not paired :]:
+            spans[sample_id, stream] = [3 * len(lines), 3 * len(lines) + 1]
+            lines.append({"sample_id": sample_id, "stream": stream, "rows": spans[sample_id, stream]})
+    pq.write_table(pa.Table.from_pylist(lines, frames.INDEX), root / "index.parquet")
+    (root / "contract.json").write_text(json.dumps({"shards": 0}))
+    store = FrameStore(root)
+    assert len(store) == len(kept)
+    asked = [*others, *(sample_id for sample_id, _ in kept)]
+    assert store.holds(asked).tolist() == [(one, "media") in spans for one in asked] == [one in store for one in asked]
+    for stream in ("media", "paired"):
+        found = store._find(asked, stream)
+        rows = [None if line < 0 else store._rows[slice(*store._ends[line : line + 2])].tolist() for line in found]
+        assert rows == [spans.get((one, stream)) for one in asked]
+
+
+def test_where_a_sample_lies_takes_few_bytes(tmp_path):
+    """A dict of a million samples took 300 MB, in every process that opens the frames."""
+    ids = [records.content_id(number) for number in range(1000)]
+    index = {"sample_id": ids, "stream": ["media"] * 1000, "rows": [[0]] * 1000}
+    pq.write_table(pa.table(index, schema=frames.INDEX), tmp_path / "index.parquet")
+    (tmp_path / "contract.json").write_text(json.dumps({"shards": 0}))
+    tracemalloc.start()
+    store = FrameStore(tmp_path)
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert store.holds(ids).all() and taken < 1000 * 40
 
 
 def test_the_exo_frames_show_the_same_moment(stored, annotated):

@@ -109,6 +109,21 @@ def test_losses_are_the_same_with_features_that_were_read(model, processor, know
         torch.testing.assert_close(found[name], value, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("word", "passes"), [("kl", (1, 0)), ("ccl_forward", (1, 1)), ("ccl", (2, 2))], ids=["kl", "forward", "both"]
+)
+def test_no_mapping_is_run_for_a_grid_that_no_loss_reads(model, processor, word, passes):
+    runs = {model.model.mapping_f: 0, model.model.mapping_g: 0}
+
+    def count(module, *_) -> None:
+        runs[module] += 1
+
+    for module in runs:
+        module.register_forward_hook(count)
+    supervised.losses({"vtg": 1.0, word: 1.0})(model, Collate(model.config, processor)(items(2)))
+    assert tuple(runs.values()) == passes
+
+
 def test_a_batch_says_which_steps_are_known_and_which_are_kept():
     shown = np.zeros((4, 64, 64, 3), np.uint8)
     kept = {"paired_frames": shown, "slots": torch.tensor([4, 5])}

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.train import supervised
-from components.train.losses import GUIDANCE, cycle_consistency, kl_pooled, kl_tokens, retrieval
+from components.train.losses import GUIDANCE, ROUND_TRIPS, cycle_consistency, kl_pooled, kl_tokens, retrieval
 
 
 def grid(seed, requires_grad=False):
@@ -55,6 +55,16 @@ def test_the_forward_cycle_is_that_from_ego_and_needs_no_exo():
 def test_cycle_is_the_sum_of_both_element_means():
     zero, one = torch.zeros(2, 3, 4, 4), torch.ones(2, 3, 4, 4)
     assert cycle_consistency({"x": zero, "gfx": one, "y": zero, "fgy": 2 * one}) == 3
+
+
+@pytest.mark.parametrize("name", GUIDANCE)
+def test_a_loss_reads_no_round_trip_but_those_that_it_names(name):
+    trips = {trip: grid(3) for trip in ROUND_TRIPS.get(name, ())}
+    grids = {"x": grid(0), "y": grid(1), "fx": grid(2), **trips}
+    GUIDANCE[name](grids)
+    for trip in trips:
+        with pytest.raises(KeyError, match=trip):
+            GUIDANCE[name]({one: value for one, value in grids.items() if one != trip})
 
 
 def test_retrieval_is_one_for_the_truth_and_falls_to_chance():
