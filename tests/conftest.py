@@ -4,11 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from components import params
 from components.world.plan import PlannedTake, plan_takes
 
 PROJECT = Path(__file__).parents[1]
+# no deadline: two workers on two cores wait for one another, and a slow example proves nothing
+settings.register_profile("egoflow", deadline=None)
+settings.load_profile("egoflow")
 # files whose tests wait for servers and processes; the last ones of a run would leave the other workers idle
 FIRST = ("flows/test_deployments.py", "train/test_stages.py", "flows/test_pipeline.py", "data/test_graph.py")
 
