@@ -15,8 +15,13 @@ from tests.components.train.survival.forked import AT_END, IN_STEP, Mishap
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 
-def points(algorithm: str) -> list[Mishap]:
-    """Draw where a run is killed: the step of each place in one, then the places after the last step."""
+def points(algorithm: str, count: int | None = None) -> list[Mishap]:
+    """Draw where a run is killed: the step of each place in one, then the places after the last step.
+
+    Args:
+        algorithm: gives the seed.
+        count: draws so many of them; None takes all.
+    """
     rng = random.Random(algorithm)
     saves = list(range(2, STEPS + 1, 2))
     drawn = []
@@ -25,7 +30,8 @@ def points(algorithm: str) -> list[Mishap]:
         steps = range(1, STEPS + 1) if place in ("batch", "taken") else saves[place == "rotation" :]
         drawn.append(Mishap("kill", place, rng.choice(list(steps))))
     drawn.sort(key=lambda point: (point.step, IN_STEP.index(point.place)))
-    return drawn + [Mishap("kill", place) for place in AT_END]
+    drawn += [Mishap("kill", place) for place in AT_END]
+    return drawn if count is None else [drawn[place] for place in sorted(rng.sample(range(len(drawn)), count))]
 
 
 def last_saved(output: Path) -> int:
@@ -41,13 +47,26 @@ def last_saved(output: Path) -> int:
 def test_killed_at_every_point_a_run_ends_as_the_one_that_nobody_killed(proving: Proving, algorithm: str):
     killed_at = points(algorithm)
     assert len(killed_at) >= 10
+    assert_survives(proving, algorithm, killed_at)
+
+
+def test_contrastive_killed_at_some_points_ends_as_the_one_that_nobody_killed(proving: Proving):
+    """It is trained, saved and ended by the code of the other algorithms, and renders its images anew at each start."""
+    killed_at = points("contrastive", 4)
+    assert {point.place in AT_END for point in killed_at} == {True, False}
+    assert_survives(proving, "contrastive", killed_at)
+
+
+def assert_survives(proving: Proving, algorithm: str, killed_at: list[Mishap]) -> None:
+    """Kill one run at each point, and compare what it ends in with a run that nobody killed."""
     expected, output = proving.whole(algorithm), proving.folder / f"killed_{algorithm}"
     for point in killed_at:
         # the step that goes on may be lost, and what was done since the save before it: never more
         assert proving.run(algorithm, output, point) == [-9], (point, proving.log(output).read_text()[-3000:])
         if point.step is not None:
             assert last_saved(output) >= point.step - 2, point
-    assert plan.is_finished(output), "killed after all was written"
+    if killed_at[-1].place == "after":
+        assert plan.is_finished(output), "killed after all was written"
     assert proving.run(algorithm, output) == [0]
     assert_the_same(output, expected)
     ours, theirs = (json.loads((folder / "stage.json").read_text()) for folder in (output, expected))
