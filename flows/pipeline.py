@@ -46,7 +46,7 @@ def pipeline(recipe: str = tasks.RECIPE, dry_run: bool = False) -> Finished | No
     with tasks.stopping() as stop, tasks.pipeline_run("pipeline", job) as run_id:
         base = train.start_without_data(job, run_id, stop)  # the base models train while the data is made
         data_stages = data.refresh(stop)
-        job = tasks.open_job(recipe, dataset=data.digest())
+        job = tasks.with_dataset(job, data.digest())
         tracking.set_tags(run_id, {"dataset_digest": job.dataset})
         # each stage is evaluated beside the training of the next
         stages = train.train_stages(job, run_id, stop, after=evaluate.Beside(job, run_id, stop), started=base)

@@ -30,7 +30,7 @@ DATA = Path("data")
 
 @dataclass(frozen=True)
 class Job:
-    """One recipe on one state of data and code."""
+    """One recipe on one state of data and code; `files` are those that made the keys: name -> sha256."""
 
     root: Path
     recipe_path: Path
@@ -38,6 +38,7 @@ class Job:
     dataset: str | None
     code: str
     keys: dict[str, str]
+    files: dict[str, str]
 
     def checkpoint(self, stage: str) -> Path:
         """Give the checkpoint folder of a stage."""
@@ -55,6 +56,10 @@ class Outcome:
     run_id: str | None = None
     shown_id: str | None = None
     measured_s: float | None = None
+
+
+class ChangedMeanwhile(RuntimeError):  # noqa: N818 - like StagePaused, it says what happened
+    """Code or parameters changed on disk while a flow ran."""
 
 
 class Stop:
@@ -103,8 +108,42 @@ def open_job(recipe: str, *, dataset: str | None) -> Job:
         raise FileNotFoundError(f"recipe {recipe!r} is not a file below {root}; there are {known}")
     loaded = params.load(path, params.Recipe)
     plan.check_trainable(loaded)
-    code, world = plan.code_digest(root), plan.world_values(params.load(DATA_PARAMS, params.Data))
-    return Job(root, path, loaded, dataset, code, plan.stage_keys(loaded, dataset=dataset, world=world, code=code))
+    files = plan.code_files(root)
+    code, settings = plan.code_digest(files), plan.digests_of(root, (recipe, str(DATA_PARAMS)))
+    return Job(root, path, loaded, dataset, code, _keys(loaded, dataset, code), files | settings)
+
+
+def _keys(recipe: params.Recipe, dataset: str | None, code: str) -> dict[str, str]:
+    world = plan.world_values(params.load(DATA_PARAMS, params.Data))
+    return plan.stage_keys(recipe, dataset=dataset, world=world, code=code)
+
+
+def with_dataset(job: Job, dataset: str) -> Job:
+    """Give a job that was opened before its data was made the digest of that, and the keys of all stages.
+
+    Raises:
+        ChangedMeanwhile: as `check_unchanged`.
+    """
+    check_unchanged(job)
+    return replace(job, dataset=dataset, keys=_keys(job.recipe, dataset, job.code))
+
+
+def check_unchanged(job: Job) -> None:
+    """Make sure that a process that starts now trains what the keys of a job stand for.
+
+    Raises:
+        ChangedMeanwhile: a file that they are made of is not what it was when the job was opened.
+    """
+    now = plan.digests_of(job.root, job.files)
+    changed = [
+        f"{name} {'changed' if now[name] else 'is gone'}" for name in sorted(now) if now[name] != job.files[name]
+    ]
+    if changed:
+        raise ChangedMeanwhile(
+            f"{', '.join(changed)} while this run went on; all stages of a run must come from the same code and "
+            f"parameters, so no other is started.\nRun it again: what is finished for the files as they are then is "
+            "reused, and everything this run finished is, once they are again what they were"
+        )
 
 
 @contextlib.contextmanager
@@ -152,8 +191,8 @@ def as_task(body: Callable, name: str, *, retries: int = 0) -> Task:
 
 
 def _may_retry(_task: Task, _run: object, state: object) -> bool:
-    # a paused stage waits for a person, and would only pause again
-    return not isinstance(state.result(raise_on_failure=False), StageStopped | StagePaused)
+    # a paused stage waits for a person, and would only pause again; changed files stay changed
+    return not isinstance(state.result(raise_on_failure=False), StageStopped | StagePaused | ChangedMeanwhile)
 
 
 def runner() -> ThreadPoolTaskRunner:

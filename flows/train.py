@@ -82,6 +82,10 @@ def train_stage(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> Out
     """Reuse the finished run of this stage's key, or train it in a process of its own.
 
     A retry, or a later run of the same key, goes on from the last resumable checkpoint in the folder.
+
+    Raises:
+        StageFailed, StagePaused, StageStopped: as `launch.supervise`.
+        ChangedMeanwhile: code or parameters are no longer those of the key.
     """
     logger, started_s = get_run_logger(), time.monotonic()
     key, checkpoint = job.keys[stage.name], job.checkpoint(stage.name)
@@ -93,6 +97,7 @@ def train_stage(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> Out
         logger.info("%s is reused: run %s has the key %s, checkpoint %s", stage.name, known, key[:12], checkpoint)
         _keep(checkpoint, kept_at)
         return Outcome(stage.name, "reused", time.monotonic() - started_s, checkpoint, known)
+    tasks.check_unchanged(job)
     provenance = {"stage_key": key, "code_digest": job.code, "git_commit": tasks.git_commit(job.root)}
     run_id = tracking.open_stage_run(
         pipeline_run_id,

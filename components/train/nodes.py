@@ -145,7 +145,7 @@ def arguments_of(recipe_path: Path, recipe: params.Recipe, stage: params.Stage, 
     """
     root, dataset = Path.cwd(), plan.dataset_digest(Path("dvc.lock"))
     world = plan.world_values(params.load(data_params, params.Data))
-    code = plan.code_digest(root)
+    code = plan.code_digest(plan.code_files(root))
     keys = plan.stage_keys(recipe, dataset=dataset, world=world, code=code)
     # relative, so that they hold on every host; the pipeline's own are below its root
     folders = {name: plan.checkpoint_dir(Path(), name, key) for name, key in keys.items()}

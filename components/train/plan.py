@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,18 +43,31 @@ DATASET_STAGES = ("dataset", "frames")
 WITHOUT_DATASET = frozenset({"text", "contrastive"})
 
 
-def code_digest(root: Path, entry: str = TRAINING) -> str:
-    """Give the sha256 of the source files that a program imports, however far, and of the DeepSpeed jsons.
+def code_files(root: Path, entry: str = TRAINING) -> dict[str, str]:
+    """Give the source files that a program imports, however far, and the DeepSpeed jsons: name -> sha256.
 
     Args:
-        root: project root.
+        root: project root; names are relative to it.
         entry: the program, relative to it.
     """
     files = {*_imported(root, root / entry), *(root / "infra" / "deepspeed").glob("*.json")}
+    return digests_of(root, (file.relative_to(root).as_posix() for file in files))
+
+
+def code_digest(files: Mapping[str, str]) -> str:
+    """Give the one sha256 that stands for `code_files`."""
     digest = hashlib.sha256()
-    for name, path in sorted((file.relative_to(root).as_posix(), file) for file in files):
-        digest.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    for name, of_file in sorted(files.items()):
+        digest.update(f"{name}\0{of_file}\n".encode())
     return digest.hexdigest()
+
+
+def digests_of(root: Path, names: Iterable[str]) -> dict[str, str]:
+    """Give the sha256 of files below a root by their names, "" of those that are not there."""
+    paths = {name: root / name for name in names}
+    return {
+        name: hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "" for name, path in paths.items()
+    }
 
 
 def _imported(root: Path, entry: Path) -> set[Path]:

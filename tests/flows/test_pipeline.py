@@ -56,3 +56,15 @@ def test_pipeline_runs_and_says_what_it_would_reuse(project: Path):
     done = stand_in.python(project, "-m", "flows.pipeline", "--dry-run", "--recipe", "no.yaml")
     assert done.returncode == 1
     assert "stopped by FileNotFoundError" in done.stderr and "'params/recipes/miniature.yaml'" in done.stderr
+
+
+def test_code_that_changes_while_the_data_is_made_stops_the_run_and_is_named(project: Path):
+    # a data step edits code, as a person might: what the base stages were made by is not what would train the others
+    graph = (project / "dvc.yaml").read_text()
+    edited = graph.replace("cmd: '!", "cmd: 'echo >> components/train/__main__.py && !")
+    assert edited != graph
+    (project / "dvc.yaml").write_text(edited)
+    done = stand_in.python(project, "-m", "flows.pipeline")
+    assert done.returncode == 1, done.stdout
+    assert "stopped by ChangedMeanwhile" in done.stderr and "components/train/__main__.py changed" in done.stderr
+    assert "Run it again" in done.stderr

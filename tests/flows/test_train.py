@@ -74,6 +74,40 @@ def test_a_checkpoint_that_is_gone_here_is_fetched_from_where_it_is_kept(
     assert (ran.checkpoint / "stage.json").read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["components/train/__main__.py", stand_in.RECIPE, "params/data.yaml"])
+def test_no_stage_is_trained_from_files_that_changed_since_the_run_began(made: Path, job: Job, name: str):
+    parent = tracking.open_pipeline_run("p", tags={})
+    text, _ = (go(job, name, parent) for name in ("text", "images"))
+    before = (made / name).read_text()
+    try:
+        (made / name).write_text(before + "\n# later\n")
+        with pytest.raises(tasks.ChangedMeanwhile, match=f"{name} changed while this run went on(.|\n)*Run it again"):
+            go(job, "first", parent)
+        assert go(job, "text", parent).run_id == text.run_id, "what is finished under its key stays so"
+        with pytest.raises(tasks.ChangedMeanwhile):
+            tasks.with_dataset(job, "9" * 60)
+    finally:
+        (made / name).write_text(before)
+    assert go(job, "first", parent).how == "ran"
+
+
+def test_a_file_that_is_gone_is_named(made: Path, job: Job):
+    path = made / "components/train/__main__.py"
+    before = path.read_text()
+    try:
+        path.unlink()
+        with pytest.raises(tasks.ChangedMeanwhile, match="components/train/__main__.py is gone"):
+            tasks.check_unchanged(job)
+    finally:
+        path.write_text(before)
+
+
+def test_a_job_whose_data_came_later_has_the_keys_of_one_opened_then(job: Job):
+    early = tasks.open_job(stand_in.RECIPE, dataset=None)
+    assert early.keys.keys() == {"text", "images"}
+    assert tasks.with_dataset(early, job.dataset) == job
+
+
 def test_a_failure_ends_the_mlflow_run_and_keeps_the_words(job: Job, made: Path):
     parent = tracking.open_pipeline_run("p", tags={})
     for name in ("text", "images"):
@@ -114,6 +148,7 @@ def test_a_stage_that_ends_well_but_wrote_nothing_has_failed(job: Job, made: Pat
     main = made / "components" / "train" / "__main__.py"
     text = main.read_text()
     main.write_text("")
+    job = tasks.open_job(stand_in.RECIPE, dataset=job.dataset)
     try:
         with pytest.raises(launch.StageFailed, match="no stage.json, which is written last"):
             go(job, "first", tracking.open_pipeline_run("p", tags={}))
