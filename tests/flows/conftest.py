@@ -37,7 +37,7 @@ class Server:
 
     def prefect(self, *arguments: str) -> str:
         command = [sys.executable, "-m", "prefect", "--no-prompt", *arguments]
-        done = subprocess.run(command, cwd=self.project, env=self.env, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, cwd=self.project, env=self.env, capture_output=True, text=True, timeout=240)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -72,7 +72,7 @@ def server(project: Path) -> Iterator[Server]:
     env = server.env | {"PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2", "PREFECT_SERVER_UI_ENABLED": "false"}
     arguments = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with ended(arguments, project, env):
-        wait(lambda: _healthy(server.url), 60, lambda: (project / "prefect.log").read_text()[-2000:])
+        wait(lambda: _healthy(server.url), 240, lambda: (project / "prefect.log").read_text()[-2000:])
         yield server
 
 
@@ -90,7 +90,7 @@ def ended(arguments: list[str], project: Path, env: dict[str, str]) -> Iterator[
         _, left = psutil.wait_procs(family, timeout=5)
         for one in left:
             one.kill()
-        process.wait(10)
+        process.wait(40)
 
 
 def _healthy(url: str) -> bool:

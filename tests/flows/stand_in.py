@@ -171,7 +171,7 @@ def python(root: Path, *arguments: str, **env: str) -> subprocess.CompletedProce
         env=environment(root, **env),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=480,
     )
 
 

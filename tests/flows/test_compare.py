@@ -187,7 +187,7 @@ def test_a_stopped_comparison_stops(project: Path, tmp_path: Path):
 
 
 @pytest.mark.long
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(900)
 def test_the_command_trains_each_common_stage_once(project: Path):
     (project / "fail").write_text("second")  # its first process fails; its retry does not
     wanted = ("--comparison", "params/ablations/tiny.yaml", "--seeds", "2", "--arms", "late")

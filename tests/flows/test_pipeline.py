@@ -6,7 +6,7 @@ import pytest
 
 from tests.flows import stand_in
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def rows(printed: str) -> dict[str, list[str]]:

@@ -41,7 +41,7 @@ def dvc(project: Path, *command: str) -> subprocess.CompletedProcess:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=850,
     )
 
 

@@ -50,7 +50,7 @@ def test_ray_makes_the_same_tables(annotated, data_params, monkeypatch):
     command = [sys.executable, "-c", ON_RAY, str(annotated), data_params.model_dump_json()]
     with cluster() as address:
         env = environment(DAFT_RUNNER="ray", RAY_ADDRESS=address)
-        made = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True, timeout=480)
+        made = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True, timeout=850)
     assert made.returncode == 0, made.stderr
     counts, on_ray = json.loads(made.stdout.splitlines()[-1]), contents(annotated)
     assert len(counts) == len(STEPS) and min(counts) > 2

@@ -58,12 +58,12 @@ def cluster():
             yield address
         finally:
             started.stdin.close()
-            started.wait(timeout=60)
+            started.wait(timeout=240)
 
 
 def step(data_dir, given, *, last="", **more):
     command = [sys.executable, "-c", STEP, str(data_dir), given.model_dump_json(), last]
-    return subprocess.run(command, env=environment(**more), capture_output=True, text=True, timeout=240)
+    return subprocess.run(command, env=environment(**more), capture_output=True, text=True, timeout=850)
 
 
 def contents(data_dir):

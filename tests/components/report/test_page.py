@@ -119,7 +119,7 @@ def test_a_real_browser_shows_it_and_asks_nothing_of_the_network(page, tmp_path)
         [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", *quiet, f"--user-data-dir={tmp_path / 'profile'}",
          f"--log-net-log={log}", "--window-size=1600,1200", f"--screenshot={tmp_path / 'page.png'}", "--dump-dom",
          page.as_uri()],
-        capture_output=True, text=True, timeout=120, check=True,
+        capture_output=True, text=True, timeout=480, check=True,
     ).stdout  # fmt: skip
     assert "<title>Egoflow · miniature</title>" in shown
     assert "Scores after every stage" in shown and "not learned" in shown

@@ -114,7 +114,7 @@ def test_a_version_answers_elsewhere_with_the_code_it_brought_along(tmp_path):
     assert tracking.promote("served", version, **GATE).promoted
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     shown = subprocess.run(
-        [sys.executable, "-c", ASK], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200
+        [sys.executable, "-c", ASK], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=800
     )
     assert shown.returncode == 0, shown.stderr
     answers, file = shown.stdout.strip().splitlines()[-2:]

@@ -64,7 +64,7 @@ class Workshop:
             run_id=run_id, provenance={"stage_key": "k"},
         )  # fmt: skip
         environment = launch.environment(ROOT, threads=stage.threads)
-        launch.supervise(command, environment, log_path=output.with_suffix(".log"), timeout_s=240, cwd=ROOT)
+        launch.supervise(command, environment, log_path=output.with_suffix(".log"), timeout_s=850, cwd=ROOT)
 
 
 @pytest.fixture(scope="module")

@@ -135,7 +135,7 @@ def test_death_of_the_caller_ends_the_whole_family(tmp_path: Path, family: list[
     process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(caller)], cwd=ROOT)
     pids = wait_for_family(tmp_path)
     process.send_signal(number)
-    process.wait(10)
+    process.wait(60)
     assert_dead(pids)
 
 

@@ -20,7 +20,7 @@ from components.train import checkpoints, grpo, plan, stages
 from components.train.trainer import arguments
 from tests.components.train.conftest import ROOT
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 BROKEN = "qwen_broken"
 SHARED = {"weight_decay": 0.1, "warmup": 0.0, "threads": 1, "pixels": 3136, "frames": 3}

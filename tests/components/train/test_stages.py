@@ -18,7 +18,7 @@ from components.tracking.runs import client
 from components.train import checkpoints, launch, plan, stages
 from tests.components.train.conftest import ROOT, shrunk_recipe
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 # The parts that may move in each stage: Exo2Ego's table (systems §1.4; its "encoder" is tower and connector, its exo
 # branch is unused in stage 3) and EgoThinker's full fine-tuning (§4.2). Written out, so that no recipe changes it.

@@ -12,7 +12,7 @@ from tests.components.train.survival import forked
 from tests.components.train.survival.conftest import STEPS, Proving, assert_the_same
 from tests.components.train.survival.forked import AT_END, IN_STEP, Mishap
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 
 def points(algorithm: str, count: int | None = None) -> list[Mishap]:

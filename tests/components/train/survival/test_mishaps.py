@@ -36,7 +36,7 @@ CASES = {
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("case", CASES)
 def test_a_mishap_says_what_and_the_run_goes_on_from_the_checkpoint_before(proving: Proving, case: str):
     mishap, words = CASES[case]
@@ -52,7 +52,7 @@ def test_a_mishap_says_what_and_the_run_goes_on_from_the_checkpoint_before(provi
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_a_policy_that_is_spoilt_stops_before_it_answers(proving: Proving):
     output = proving.folder / "spoilt"
     assert proving.run("grpo", output, Mishap("nan", "taken", 5)) == [1]
@@ -61,7 +61,7 @@ def test_a_policy_that_is_spoilt_stops_before_it_answers(proving: Proving):
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_the_curves_of_a_run_without_mlflow_arrive_when_it_is_asked_again(proving: Proving, monkeypatch):
     output = proving.whole("grpo")
     assert "the curves wait in" in proving.log(output).read_text()

@@ -15,7 +15,7 @@ from tests.components.train.survival import forked
 from tests.components.train.survival.conftest import ROOT, STAGES, Proving, assert_the_same, curves, weights
 from tests.components.train.survival.forked import Mishap
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 
 @pytest.mark.parametrize("algorithm", ["supervised", "grpo"])
@@ -116,7 +116,7 @@ def test_the_death_of_the_launcher_leaves_no_process_and_loses_no_step(proving: 
     with ThreadPoolExecutor() as pool:
         killer = pool.submit(kill_launcher_in, output, seen)
         with pytest.raises(launch.StageFailed, match="exit code 137"):
-            launch.supervise(command, environment, log_path=proving.log(output), timeout_s=240, cwd=ROOT, grace_s=1)
+            launch.supervise(command, environment, log_path=proving.log(output), timeout_s=850, cwd=ROOT, grace_s=1)
         killer.result()
     end_s = time.monotonic() + 10
     while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in seen):
