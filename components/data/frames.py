@@ -113,8 +113,10 @@ def _index(batch: pa.RecordBatch, chosen: Chosen, frames: np.ndarray) -> pa.Tabl
     return pa.table([batch["sample_id"].take(pa.array(chosen.samples)), streams, rows], schema=INDEX)
 
 
-def _fixed(texts: pa.Array) -> np.ndarray:
+def _fixed(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """Give ASCII texts as bytes of one length, NUL behind shorter ones, without a Python object for each: S [texts]."""
+    if isinstance(texts, pa.ChunkedArray):  # as pandas keeps the columns of a large table
+        texts = texts.combine_chunks()
     width = pc.max(pc.binary_length(texts)).as_py() or 1
     padded = pc.ascii_rpad(texts, width, padding="\0").cast(pa.binary()).cast(pa.binary(width))
     return np.frombuffer(padded.buffers()[1], f"S{width}", count=len(padded))

@@ -4,6 +4,7 @@ import shutil
 import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -113,6 +114,9 @@ def test_a_sample_is_found_on_its_own_line(tmp_path_factory, kept, others):
     assert len(store) == len(kept)
     asked = [*others, *(sample_id for sample_id, _ in kept)]
     assert store.holds(asked).tolist() == [(one, "media") in spans for one in asked] == [one in store for one in asked]
+    in_chunks = pd.concat([pd.Series(asked, dtype="str")] * 2, ignore_index=True)
+    assert isinstance(pa.array(in_chunks, pa.string()), pa.ChunkedArray)
+    assert store.holds(in_chunks).tolist() == store.holds(asked).tolist() * 2
     for stream in ("media", "paired"):
         found = store._find(asked, stream)
         rows = [None if line < 0 else store._rows[slice(*store._ends[line : line + 2])].tolist() for line in found]
