@@ -2,17 +2,20 @@
 
 Run as: python -m tests.benchmarks.funnel [--parts 8] [--limit 300], in some three minutes
 
-Wall seconds of an idle machine with two cores or more, which the ratio can be no larger than; anything else that runs
-there spoils it. First from the call to the last part of scores: Ray runs already and the training of the models is no
-part of it, but the workers start in that time, some seconds that a corpus of hours does not notice. Then for each part,
-once every worker has finished its first. To hand a part to a worker costs the cluster about 0.05 CPU seconds whatever
-is in it; a part here is of some seconds, one of 20,000 clips (`funnel.shard_rows`) of many minutes.
+Wall seconds of an idle machine with two cores or more; anything else that runs there spoils them. A worker asks Ray for
+one core, and gets it here: one worker has one core of the machine, two workers have two, and Ray's own processes share
+them. (Left alone on two cores, one worker keeps some 1.2 of them busy, as decord's thread runs beside the reading one
+for a part of the time: two workers could then not be more than 1.7 times as fast, whatever the cluster does.)
+
+First from the call to the last part of scores: Ray runs already and the training of the models is no part of it, but
+the workers start in that time, some seconds that a corpus of hours does not notice. Then for each part, once every
+worker has finished its first. To hand a part to a worker costs the cluster about 0.05 CPU seconds whatever is in it; a
+part here is of some seconds, one of 20,000 clips (`funnel.shard_rows`) of many minutes.
 
 Two cores of a machine may be less than twice one: they can share caches, memory and, in a rented machine, a core. So
 the same parts are also scored by bare processes, two against one, without Daft and Ray: the ratio of Ray is to be read
 beside theirs. A process for each size of the cluster, because Daft chooses its runner once; all write the same bytes
-(asserted). A worker computes on one thread and has one decoding process, which it waits for; there decord's thread runs
-beside the reading one for a part of the time, so that a single worker keeps somewhat more than a core busy.
+(asserted).
 """
 
 from __future__ import annotations
@@ -90,6 +93,7 @@ def score(folder: Path, paths: list[Path], target: Path, workers: int) -> dict[s
 
     from components.data.funnel import scoring
 
+    _keep_to(workers)  # Ray's processes inherit it
     ray.init(address="local", num_cpus=workers, include_dashboard=False, log_to_driver=False)
     roots = {SOURCE: folder / SOURCE}
     # what the first workers of a cluster load from disk is no part of what is compared
@@ -105,9 +109,14 @@ def score_bare(folder: Path, paths: list[Path], target: Path, processes: int) ->
     """Score every part in bare processes, as many parts in each; give wall seconds of a part once all of them run."""
     target.mkdir()
     shares = [paths[number::processes] for number in range(processes)]
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=spawn, initializer=_keep_to, initargs=(processes,)) as pool:
         list(pool.map(_score_share, shares, [target] * processes, [folder] * processes))
     return _of_part_s([target / path.name for path in paths], processes)
+
+
+def _keep_to(cores: int) -> None:
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 
 
 def _score_share(paths: list[Path], target: Path, folder: Path) -> None:
