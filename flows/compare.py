@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from prefect import flow
@@ -25,7 +26,7 @@ from components.report import comparison as page
 from components.train import launch
 from flows import arms, compare_summary, data, evaluate, summary, tasks, train
 from flows.arms import Run
-from flows.tasks import Outcome
+from flows.tasks import Job, Outcome
 
 COMPARISON = "params/ablations/exo2ego.yaml"
 
@@ -52,12 +53,13 @@ def compare(comparison: str = COMPARISON, seeds: int = 3, only: Sequence[str] = 
     wanted = params.load(Path(comparison), Comparison)
     folder = folder_of(wanted)
     runs = arms.write_recipes(wanted, folder / "recipes", seeds=seeds, arms=only)
+    began = tasks.open_job(str(wanted.recipe), dataset=None)
     with tasks.stopping() as stop:
         data.refresh(stop)
     run_id = tracking.open_pipeline_run(f"compare {wanted.name}", tags={"kind": "comparison", "recipe": comparison})
     status = "KILLED"
     try:
-        compared = compare_runs(wanted, runs, folder, run_id, one=train_and_measure)
+        compared = compare_runs(wanted, runs, folder, run_id, one=partial(train_and_measure, began=began))
         status = "FAILED" if compared.failed else "FINISHED"
     finally:
         tracking.finish(run_id, status)
@@ -78,6 +80,7 @@ def compare_runs(
 
     Raises:
         StageStopped: the flow run was cancelled.
+        ChangedMeanwhile: the code did, between two runs; see `train_and_measure`.
     """
     logger, settings = get_run_logger(), params.load(tasks.EVALUATION, params.Eval)
     places = {arm: comparison.places(arm) for arm in dict.fromkeys(run.arm for run in runs)}
@@ -118,8 +121,18 @@ def compare_runs(
     return Compared(rows, failed, folder / "index.html", run_id)
 
 
-def train_and_measure(run: Run, tags: dict[str, str]) -> list[Outcome]:
-    """Train and measure the stages of a run as the pipeline does; its MLflow run gets the scores of the last stage."""
+def train_and_measure(run: Run, tags: dict[str, str], *, began: Job) -> list[Outcome]:
+    """Train and measure the stages of a run as the pipeline does; its MLflow run gets the scores of the last stage.
+
+    Args:
+        run: arm and seed.
+        tags: of its MLflow run.
+        began: opened when the comparison was, so that all arms are of the same code.
+
+    Raises:
+        ChangedMeanwhile: code or parameters are not those of `began`.
+    """
+    tasks.check_unchanged(began)
     job = tasks.open_job(str(run.recipe), dataset=data.digest())
     with tasks.stopping() as stop, tasks.pipeline_run("compare", job) as run_id:
         tracking.set_tags(run_id, tags)

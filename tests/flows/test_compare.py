@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from components import records, tracking
 from components.params.comparison import Comparison
 from components.tracking.runs import client
 from components.train import launch
-from flows import arms, compare, data
+from flows import arms, compare, data, tasks
 from flows.tasks import Outcome
 from tests.flows import stand_in
 
@@ -184,6 +185,20 @@ def test_a_stopped_comparison_stops(project: Path, tmp_path: Path):
 
     with disable_run_logger(), pytest.raises(launch.StageStopped):
         compare.compare_runs(comparison, runs, tmp_path, tracking.open_pipeline_run("c", tags={}), one=one)
+
+
+def test_code_that_changes_between_two_runs_stops_a_comparison(project: Path, tmp_path: Path):
+    comparison = Comparison(**COMPARISON)
+    runs = arms.write_recipes(comparison, tmp_path / "recipes", seeds=1)
+    path = project / "components/train/__main__.py"
+    before, began = path.read_text(), tasks.open_job(stand_in.RECIPE, dataset=None)
+    path.write_text(before + "\n# later\n")
+    try:
+        with disable_run_logger(), pytest.raises(tasks.ChangedMeanwhile, match="__main__.py changed"):
+            parent, one = tracking.open_pipeline_run("c", tags={}), partial(compare.train_and_measure, began=began)
+            compare.compare_runs(comparison, runs, tmp_path, parent, one=one)
+    finally:
+        path.write_text(before)
 
 
 @pytest.mark.long
