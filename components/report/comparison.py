@@ -59,6 +59,7 @@ def write(
         changes={arm: changes(values["changes"]) for arm, values in comparison["arms"].items()},
         measures=names,
         table=table,
+        only=only(table),
         percent=percent,
         signed=signed,
         frontier=drawn,
@@ -89,9 +90,17 @@ def files(folder: Path) -> list[Path]:
 def markdown(measures: Sequence[str], table: Mapping[str, Mapping[str, Row]]) -> str:
     """Write the table for a note: mean over seeds / blind, then the difference with its interval, in percent."""
     lines = ["| arm | " + " | ".join(measures) + " |", "|---" * (len(measures) + 1) + "|"]
-    for arm, rows in table.items():
-        lines.append(f"| {arm} | " + " | ".join(_cell(rows[measure]) for measure in measures) + " |")
+    for arm, told in only(table).items():
+        cells = [f"{arm} ({told})" if told else arm, *(_cell(table[arm][measure]) for measure in measures)]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def only(table: Mapping[str, Mapping[str, Row]]) -> dict[str, str]:
+    """Say for each arm which seeds it has, where it lacks some: its means are not of the same seeds as the others'."""
+    seeds = {arm: next(iter(rows.values())).seeds for arm, rows in table.items()}
+    every = {seed for own in seeds.values() for seed in own}
+    return {arm: "" if every == set(own) else f"only seed {', '.join(map(str, own))}" for arm, own in seeds.items()}
 
 
 def _cell(row: Row) -> str:

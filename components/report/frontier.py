@@ -50,7 +50,7 @@ def draw(comparison: Mapping, table: Mapping[str, Mapping[str, Row]]) -> Drawn:
     means = {arm: (rows[x].value.value, rows[y].value.value) for arm, rows in table.items()}
     spans = {name: _span([row[name] for row in table.values()]) for name in (x, y)}
     right, up = _scale(spans[x], LEFT, WIDTH - RIGHT), _scale(spans[y], HEIGHT - BOTTOM, TOP)
-    beaten, numbers, series_of = dominated(means), {}, {}
+    beaten, numbers, series_of = _beaten(means, {arm: rows[x].seeds for arm, rows in table.items()}), {}, {}
     points = []
     for arm, rows in table.items():
         series_of[arm] = comparison["arms"][arm]["series"] or arm
@@ -72,10 +72,17 @@ def draw(comparison: Mapping, table: Mapping[str, Mapping[str, Row]]) -> Drawn:
     lines = []
     for series in numbers:
         own = {point.arm: point for point in points if point.series == series}
-        best = dominated({arm: means[arm] for arm in own})
-        kept = sorted((own[arm].at for arm in own if not best[arm]), key=lambda at: at[0])
+        kept = sorted((one.at for one in own.values() if not own.keys() & one.beaten_by), key=lambda at: at[0])
         lines.append((series, " ".join(f"{across},{along}" for across, along in kept)))
     return Drawn(x, y, points, lines, _ticks(spans[x], right), _ticks(spans[y], up))
+
+
+def _beaten(means: Mapping[str, tuple[float, float]], seeds: Mapping[str, tuple[int, ...]]) -> dict[str, list[str]]:
+    """Give for each arm those that beat it; a mean over other seeds beats nobody."""
+    alike: dict[tuple[int, ...], dict[str, tuple[float, float]]] = {}
+    for arm, point in means.items():
+        alike.setdefault(seeds[arm], {})[arm] = point
+    return {arm: others for group in alike.values() for arm, others in dominated(group).items()}
 
 
 def _span(rows: list[Row]) -> tuple[float, float]:

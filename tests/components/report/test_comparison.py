@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -63,6 +64,17 @@ def test_the_table_of_a_note_has_a_line_for_each_arm(written):
     assert lines[:2] == ["| arm | boxes | QA |", "|---|---|---|"]
     assert lines[2] == "| start | 30.0 / 12.5 [25.0, 35.0] | 60.0 / 12.5 [55.0, 65.0] |"
     assert lines[3].startswith("| low | 40.0 / 12.5, +10.0 [+5.0, +15.0] *published +2.5: holds* |") and len(lines) == 6
+
+
+def test_an_arm_that_lacks_a_seed_says_so_and_beats_nobody(tmp_path):
+    rows = [replace(one, seeds=(1,)) if one.arm == "high" else one for one in ROWS]
+    page.write(tmp_path, COMPARISON, rows, [], {}, of=8, run_id="0f")
+    assert (tmp_path / "index.html").read_text().count("<small>only seed 1</small>") == 1
+    assert (tmp_path / "table.md").read_text().splitlines()[4].startswith("| high (only seed 1) | 50.0")
+    drawn = json.loads((tmp_path / "table.json").read_text())["frontier"]
+    assert {point["arm"]: point["beaten_by"] for point in drawn["points"]} == {
+        "start": [], "low": [], "high": [], "poor": ["low"]
+    }  # fmt: skip
 
 
 def test_the_numbers_are_json_even_where_an_interval_is_open(tmp_path):
