@@ -4,8 +4,8 @@ Run as: python -m tests.benchmarks.funnel [--parts 8] [--limit 300], in some thr
 
 Wall seconds of an idle machine with two cores or more; anything else that runs there spoils them. A worker asks Ray for
 one core, and gets it here: one worker has one core of the machine, two workers have two, and Ray's own processes share
-them. (Left alone on two cores, one worker keeps more than one of them busy, as decord's thread runs beside the reading one for
-a part of the time.) On one core Ray's processes take from the only worker, which the ratio holds too.
+them. (Left alone on two cores, one worker keeps more than one of them busy, as decord's thread runs beside the reading
+one for a part of the time.) On one core Ray's processes take from the only worker, which the ratio holds too.
 
 First from the call to the last part of scores: Ray runs already and the training of the models is no part of it, but
 the workers start in that time, some seconds that a corpus of hours does not notice. Then for each part, once every
