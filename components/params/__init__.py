@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from components.params.data import Clips, Data, EgoRe, Frames, Funnel, Llm, LlmBudget, Sources, World
 from components.params.evaluation import Eval, Gate, Task
-from components.params.recipe import QWEN, AnyModel, Egoflow, Grpo, Lora, Model, Qwen, Recipe, Stage, Watch
+from components.params.recipe import QWEN, AnyModel, Egoflow, Grpo, Lora, Model, Qwen, Recipe, Stage, Vllm, Watch
 from components.params.strict import Strict
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "Sources",
     "Stage",
     "Task",
+    "Vllm",
     "Watch",
     "World",
     "find_recipe",

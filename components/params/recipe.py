@@ -110,6 +110,18 @@ class Watch(Strict):
     cut: float = Field(default=0.9, ge=0, le=1, description="greatest share of completions cut at the longest length")
 
 
+class Vllm(Strict):
+    """Completions sampled by vLLM, on GPUs and for the Qwen models; the trainer hands it the weights of every step."""
+
+    mode: Literal["colocate", "server"] = Field(
+        description="colocate: in the training processes; server: where `vllm serve` answers, on GPUs of its own"
+    )
+    server_url: str = Field(default="http://127.0.0.1:8000", description="server: its address")
+    gpu_memory: float = Field(
+        default=0.3, gt=0, lt=1, description="colocate: share of each GPU's memory that vLLM takes for itself"
+    )
+
+
 class Grpo(Strict):
     """Group-relative policy optimisation (systems §0.2)."""
 
@@ -125,6 +137,7 @@ class Grpo(Strict):
     rollouts_every: int = Field(
         default=0, ge=0, description="optimiser steps between two pages that show what is sampled; 0 for none"
     )
+    vllm: Vllm | None = Field(default=None, description="how completions are sampled; null: by transformers")
     watch: Watch | None = Field(default=Watch(), description="when the run pauses itself; null for never")
 
 

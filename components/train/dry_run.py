@@ -85,6 +85,13 @@ def setting(stage: params.Stage, machine: Machine) -> Setting:
     return Setting(stage.zero, gpus, stage.micro_batch or max(1, stage.batch // gpus), stage.checkpointing)
 
 
+def usable(stage: params.Stage, machine: Machine) -> float:
+    """Give the bytes of a GPU that training may fill: less than all, and not what vLLM takes beside it."""
+    vllm = stage.grpo.vllm if stage.grpo else None
+    beside = vllm.gpu_memory if vllm and vllm.mode == "colocate" else 0.0
+    return max(0.0, USABLE - beside) * machine.memory_gib * GIB
+
+
 def refusal(stage: Budget, machine: Machine) -> str | None:
     """Say why a stage cannot run on the machine and what would fit; None if it can."""
     name, batch, asked = stage.stage.name, stage.stage.batch, setting(stage.stage, machine)
@@ -93,11 +100,13 @@ def refusal(stage: Budget, machine: Machine) -> str | None:
             f"stage {name!r}: batch {batch} came for {asked.gpus} GPUs times micro_batch {asked.micro_batch}, allowed "
             "are multiples of their product; change --gpus or the recipe"
         )
-    limit = USABLE * machine.memory_gib * GIB
+    limit = usable(stage.stage, machine)
     if (need := _peak(stage, asked)) <= limit:
         return None
     came = f"stage {name!r} needs {need / GIB:.1f} GiB on each GPU by {asked}"
     have = f"{limit / GIB:.1f} of {machine.memory_gib:g} GiB can be used"
+    if limit < USABLE * machine.memory_gib * GIB:
+        have += f" beside vLLM's share of {stage.stage.grpo.vllm.gpu_memory:.0%}"
     if not (fitting := remedies(stage, asked, limit)):
         less = "take fewer frames or tokens, or a smaller model"
         return f"{came}; {have}. Nothing fits within batch {batch} and {MOST_GPUS} GPUs; {less}"
@@ -192,9 +201,8 @@ def _memory(budgets: Sequence[Budget], machine: Machine) -> Table:
     table = Table(title="memory of one GPU, GiB", title_justify="left")
     for column in columns:
         table.add_column(column, overflow="fold")
-    limit = USABLE * machine.memory_gib * GIB
     for each in budgets:
-        asked = setting(each.stage, machine)
+        asked, limit = setting(each.stage, machine), usable(each.stage, machine)
         kept = [each.working(micro_batch=asked.micro_batch, checkpointing=again) for again in (False, True)]
         for zero in range(4):
             states = each.states(zero=zero, gpus=asked.gpus)

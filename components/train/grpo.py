@@ -10,6 +10,7 @@ import deepspeed
 import torch
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
+from trl.import_utils import is_vllm_available
 
 from components import params
 from components.models.configuration import EgoflowConfig
@@ -107,6 +108,30 @@ class OrderedGRPOTrainer(SharedPromptTrainer):
         return self.optimizer
 
 
+def sampling(vllm: params.Vllm | None, never: list[int] | None) -> dict:
+    """Give the values of TRL's configuration that say what samples the completions.
+
+    Args:
+        vllm: of the recipe; None: transformers' `generate`.
+        never: token ids that no completion may hold: placeholders of frames.
+
+    Raises:
+        ValueError: vLLM is asked for and not installed.
+    """
+    if vllm is None:
+        return {"generation_kwargs": {"suppress_tokens": never}}
+    if not is_vllm_available():
+        raise ValueError(
+            f"`grpo.vllm` asks for vLLM ({vllm.mode}), which is not installed: pip install -e '.[vllm]' on a machine "
+            "with GPUs, or take `grpo.vllm` out of the recipe"
+        )
+    # vLLM knows no suppress_tokens; this is the greatest bias that it takes
+    values = {"use_vllm": True, "vllm_mode": vllm.mode, "generation_kwargs": {"logit_bias": dict.fromkeys(never, -100)}}
+    if vllm.mode == "server":
+        return values | {"vllm_server_base_url": vllm.server_url}
+    return values | {"vllm_gpu_memory_utilization": vllm.gpu_memory}
+
+
 def trainer(
     model, processor, stage: params.Stage, samples: SampleDataset, *, groups: list[dict], output: Path, callbacks: list
 ) -> GRPOTrainer:
@@ -126,7 +151,7 @@ def trainer(
         loss_type="grpo",
         shuffle_dataset=False,
         log_completions=False,
-        generation_kwargs={"suppress_tokens": model.generation_config.suppress_tokens},
+        **sampling(grpo.vllm, model.generation_config.suppress_tokens),
         # TRL looks for the reference model's class among transformers' own
         model_init_kwargs={"architecture": type(model)},
     )

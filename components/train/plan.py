@@ -104,6 +104,8 @@ def check_trainable(recipe: Recipe) -> None:
     refused = {"miniature": ("frames", "pixels"), "egoflow": ("pixels",)}.get(architecture, ())
     for stage in recipe.stages:
         names = [name for name in refused if getattr(stage, name) is not None]
+        if architecture not in QWEN and stage.grpo and stage.grpo.vllm:
+            names.append("grpo.vllm")  # vLLM has no class for Egoflow's models
         if architecture in QWEN:
             asked += _not_by_qwen(stage)
         elif architecture == "egoflow" and stage.algorithm in WITHOUT_DATASET:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 from transformers import DynamicCache, GenerationConfig
+from transformers.image_transforms import to_pil_image
 from trl import GRPOTrainer
 from trl.models import unwrap_model_for_generation
 
@@ -117,6 +118,9 @@ class SharedPromptTrainer(GRPOTrainer):
     shared = True
 
     def _generate_single_turn(self, prompt_ids, images, multimodal_fields, num_generations, has_tool_images=False):
+        if self.use_vllm and images:
+            # as arrays it would read the height where the channels are
+            images = [shown and [to_pil_image(frame_HWC) for frame_HWC in shown] for shown in images]
         if not self.shared:
             return super()._generate_single_turn(
                 prompt_ids, images, multimodal_fields, num_generations, has_tool_images=has_tool_images

@@ -139,6 +139,19 @@ def test_where_nothing_helps_it_says_so(data):
     assert "Nothing fits within batch 8" in dry_run.refusal(budget_of("egovlm", "grpo", data), tiny)
 
 
+def test_vllm_beside_training_takes_its_share_of_the_memory(data):
+    alone = budget_of("egothinker", "grpo", data)
+    assert dry_run.refusal(alone, A100) is None
+    for mode, gib in (("server", 72.0), ("colocate", 24.0)):
+        vllm = params.Vllm(mode=mode, gpu_memory=0.6)
+        grpo = alone.stage.grpo.model_copy(update={"vllm": vllm})
+        beside = budget_of("egothinker", "grpo", data, grpo=grpo)
+        assert dry_run.usable(beside.stage, A100) == pytest.approx(gib * 2**30)
+        why = dry_run.refusal(beside, A100)
+        assert (why is None) == (mode == "server")
+    assert "24.0 of 80 GiB can be used beside vLLM's share of 60%" in why
+
+
 def test_a_batch_that_does_not_divide_is_refused(data):
     odd = dry_run.Machine(gpus=3, memory_gib=80.0, tokens_per_second=None)
     why = dry_run.refusal(budget_of("egovlm", "grpo", data), odd)

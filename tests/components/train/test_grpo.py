@@ -1,12 +1,17 @@
 """What TRL is given: prompts in the order of the steps, frames when asked for, rewards as they are."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
+from trl import GRPOConfig
 
+from components import params
 from components.data.frames import FrameStore
 from components.prompts import cite_frames
+from components.train import grpo
 from components.train.batch import SampleDataset
-from components.train.grpo import prompts_of, reward_function, rewarded_part
+from components.train.grpo import prompts_of, reward_function, rewarded_part, sampling
 
 BOX = {"kind": "box", "box_xyxy": [0.0, 0.0, 20.0, 20.0]}
 SPAN = {"kind": "span", "span": {"start_s": 2.0, "end_s": 6.0}}
@@ -70,6 +75,19 @@ def test_a_reward_that_is_none_is_named():
 def test_a_reward_that_needs_another_group_is_refused():
     with pytest.raises(ValueError, match=r"compares two groups .* allowed are \[.*'key_frames_cite'.*mend the recipe"):
         reward_function("key_frames_contrast")
+
+
+def test_vllm_by_config(monkeypatch):
+    with pytest.raises(ValueError, match=r"`grpo.vllm` asks for vLLM \(colocate\), which is not installed"):
+        sampling(params.Vllm(mode="colocate"), [7])
+    assert sampling(None, [7]) == {"generation_kwargs": {"suppress_tokens": [7]}}
+    monkeypatch.setattr(grpo, "is_vllm_available", lambda: True)
+    colocated = sampling(params.Vllm(mode="colocate", gpu_memory=0.4), [7])
+    assert colocated["use_vllm"] and colocated["vllm_gpu_memory_utilization"] == 0.4
+    assert colocated["generation_kwargs"] == {"logit_bias": {7: -100}}
+    served = sampling(params.Vllm(mode="server"), [7])
+    assert served["vllm_server_base_url"] == "http://127.0.0.1:8000"
+    assert {*colocated, *served} <= {field.name for field in fields(GRPOConfig)}
 
 
 def test_prompts_are_read_when_asked_for_and_not_before():

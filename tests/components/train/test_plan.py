@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from components.params import Model, Qwen, Recipe, Stage, Watch, load
+from components.params import Grpo, Model, Qwen, Recipe, Stage, Watch, load
 from components.train import plan
 
 MODEL = Model.model_construct(image_px=64)  # its fields do not matter here
@@ -85,6 +85,11 @@ def test_what_only_the_dry_run_knows_is_not_trained():
         plan.check_trainable(recipe(frames=16, pixels=100))
     with pytest.raises(ValueError, match=r"stage 'last' \(contrastive\): `micro_batch`"):
         plan.check_trainable(recipe(algorithm="contrastive", micro_batch=2))
+    asked = Grpo(
+        group=2, beta=0.0, temperature=1.0, max_completion_tokens=4, rewards={"format": 1.0}, vllm={"mode": "server"}
+    )
+    with pytest.raises(ValueError, match=r"stage 'last' \(grpo\): `grpo.vllm`"):
+        plan.check_trainable(recipe(algorithm="grpo", grpo=asked))
 
 
 def test_a_qwen_model_takes_frames_and_pixels_but_not_what_is_egoflows():

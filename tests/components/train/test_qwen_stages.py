@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 from transformers import AutoModelForImageTextToText
+from trl.trainer import grpo_trainer
 
 from components import history, params
 from components.models import export, qwen
@@ -135,27 +137,39 @@ def test_grpo_goes_on_from_sft(sft, workshop, recipe):
     assert "prompts are not shared by the completions of a group" in output.with_suffix(".log").read_text()
 
 
-def test_a_group_is_encoded_once_and_teaches(recipe, workshop, qwen_bases, tmp_path, monkeypatch):
-    """In this process, for a reward of the first token: a random model earns nothing else."""
-    first = {"format": lambda completion_ids, **columns: [float(ids[0] % 7) for ids in completion_ids]}
-    monkeypatch.setattr(grpo, "reward_function", first.get)
+FIRST = {"format": lambda completion_ids, **columns: [float(ids[0] % 7) for ids in completion_ids]}
+
+
+@pytest.fixture
+def in_process(recipe, workshop, qwen_bases, tmp_path, monkeypatch) -> Callable:
+    """GRPO in this process, for a reward of the first token: a random model earns nothing else."""
+    monkeypatch.setattr(grpo, "reward_function", FIRST.get)
     monkeypatch.setattr(grpo, "arguments", lambda *of: arguments(*of) | {"deepspeed": None, "save_strategy": "no"})
-    model, asked = qwen.load(qwen_bases["qwen2_vl"]), recipe.stages[1].grpo
-    torch.manual_seed(1)
-    with torch.no_grad():  # what a fresh model sees makes too small a difference to be heard
-        for parameter in model.parameters():
-            if parameter.ndim > 1:
-                parameter.normal_(std=0.2)
-    model.save_pretrained(tmp_path / "loud")
-    model = qwen.load(tmp_path / "loud")
-    asked = asked.model_copy(update={"group": 4, "rewards": {"format": 1.0}})
-    stage = recipe.stages[1].model_copy(update={"grpo": asked, "weight_decay": 0.0, "checkpointing": True})
-    data = params.load(ROOT / "params/data.yaml", params.Data)
-    samples = stages.samples(stage, data, workshop.data, recipe.model)
-    checkpoints.prepare(model, stage.train, None, QWEN_PARTS)
-    groups = stages.groups(model, stage, QWEN_PARTS)
-    processor = qwen.load_processor(qwen_bases["qwen2_vl"], pixels=3136)
-    made = grpo.trainer(model, processor, stage, samples, groups=groups, output=tmp_path, callbacks=[])
+
+    def make(**changes) -> tuple[grpo.GRPOTrainer, params.Stage]:
+        model = qwen.load(qwen_bases["qwen2_vl"])
+        torch.manual_seed(1)
+        with torch.no_grad():  # what a fresh model sees makes too small a difference to be heard
+            for parameter in model.parameters():
+                if parameter.ndim > 1:
+                    parameter.normal_(std=0.2)
+        model.save_pretrained(tmp_path / "loud")
+        model = qwen.load(tmp_path / "loud")
+        asked = recipe.stages[1].grpo.model_copy(update={"group": 4, "rewards": {"format": 1.0}, **changes})
+        stage = recipe.stages[1].model_copy(update={"grpo": asked, "weight_decay": 0.0, "checkpointing": True})
+        data = params.load(ROOT / "params/data.yaml", params.Data)
+        samples = stages.samples(stage, data, workshop.data, recipe.model)
+        checkpoints.prepare(model, stage.train, None, QWEN_PARTS)
+        groups = stages.groups(model, stage, QWEN_PARTS)
+        processor = qwen.load_processor(qwen_bases["qwen2_vl"], pixels=3136)
+        return grpo.trainer(model, processor, stage, samples, groups=groups, output=tmp_path, callbacks=[]), stage
+
+    return make
+
+
+def test_a_group_is_encoded_once_and_teaches(in_process):
+    made, stage = in_process()
+    model = made.model
     seen: list[int] = []
     for each in (made.model, made.ref_model):
         count = lambda module, args, kwargs: seen.append(len(kwargs["grid_thw"]))  # noqa: E731
@@ -168,3 +182,37 @@ def test_a_group_is_encoded_once_and_teaches(recipe, workshop, qwen_bases, tmp_p
     rows = [row for row in made.state.log_history if "kl" in row]
     assert rows[0]["kl"] == pytest.approx(0, abs=1e-6) and rows[1]["kl"] > 0
     assert all(row["grad_norm"] > 0.01 for row in rows)
+
+
+class Engine:
+    """In the place of TRL's door to vLLM: says the same tokens to every prompt and keeps what it was given."""
+
+    def __init__(self, model, **asked):
+        self.model, self.asked, self.handed_over, self.shown = model, asked, [], []
+        self.never = model.generation_config.suppress_tokens
+
+    def sync_weights(self) -> None:
+        self.handed_over.append(self.model.lm_head.weight.detach().clone())
+
+    def generate(self, prompts, images, num_generations, profiler):
+        self.shown += images
+        said = [[row % 5 + 1, 2] for row in range(len(prompts))]
+        return prompts, said, [[[-1.0]] * len(ids) for ids in said], None
+
+
+def test_vllm_gets_the_weights_of_each_step_and_frames_as_pictures(in_process, monkeypatch):
+    """vLLM itself needs a GPU and is not here: what stands between it and the trainer is TRL's and ours."""
+    monkeypatch.setattr(grpo, "is_vllm_available", lambda: True)
+    monkeypatch.setattr(grpo_trainer, "VLLMGeneration", Engine)
+    made, stage = in_process(vllm=params.Vllm(mode="colocate", gpu_memory=0.4))
+    made.train()
+    engine = made.vllm_generation
+    assert (engine.asked["mode"], engine.asked["gpu_memory_utilization"]) == ("colocate", 0.4)
+    assert engine.never and engine.asked["generation_kwargs"] == {"logit_bias": dict.fromkeys(engine.never, -100)}
+    first, second = engine.handed_over  # before each of the two steps
+    assert stage.steps == 2 and not torch.equal(first, second)
+    assert len(engine.shown) == 2 * 2 * 4  # steps, prompts, completions
+    assert {picture.size for shown in engine.shown for picture in shown} == {(64, 64)}
+    rows = [row for row in made.state.log_history if "reward" in row]
+    earned = [float((number % 5 + 1) % 7) for number in range(8)]
+    assert [row["reward"] for row in rows] == pytest.approx([sum(earned) / 8] * 2)
