@@ -125,8 +125,8 @@ def sampling(vllm: params.Vllm | None, never: list[int] | None) -> dict:
             f"`grpo.vllm` asks for vLLM ({vllm.mode}), which is not installed: pip install -e '.[vllm]' on a machine "
             "with GPUs, or take `grpo.vllm` out of the recipe"
         )
-    # vLLM knows no suppress_tokens; this is the greatest bias that it takes
-    values = {"use_vllm": True, "vllm_mode": vllm.mode, "generation_kwargs": {"logit_bias": dict.fromkeys(never, -100)}}
+    never_said = {"logit_bias": dict.fromkeys(never or (), -100)}  # vLLM knows no suppress_tokens, and no greater bias
+    values = {"use_vllm": True, "vllm_mode": vllm.mode, "generation_kwargs": never_said}
     if vllm.mode == "server":
         return values | {"vllm_server_base_url": vllm.server_url}
     return values | {"vllm_gpu_memory_utilization": vllm.gpu_memory}
