@@ -118,10 +118,9 @@ class SharedPromptTrainer(GRPOTrainer):
     shared = True
 
     def _generate_single_turn(self, prompt_ids, images, multimodal_fields, num_generations, has_tool_images=False):
-        if self.use_vllm and images:
-            # as arrays it would read the height where the channels are
-            images = [shown and [to_pil_image(frame_HWC) for frame_HWC in shown] for shown in images]
         if not self.shared:
+            if self.use_vllm and images:  # as arrays vLLM would read the height where the channels are
+                images = [shown and [to_pil_image(frame_HWC) for frame_HWC in shown] for shown in images]
             return super()._generate_single_turn(
                 prompt_ids, images, multimodal_fields, num_generations, has_tool_images=has_tool_images
             )
