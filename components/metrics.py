@@ -55,7 +55,7 @@ def box_iou(a: Box, b: Box) -> float:
 
 
 def bootstrap(scores: np.ndarray, takes: np.ndarray, *, seed: int, resamples: int = 2000) -> Estimate:
-    """Give the mean score with a 95 % percentile interval from resampling whole takes.
+    """Return the mean score with a 95 % percentile interval from resampling whole takes.
 
     The samples of one take share its scene and its actor, so they are drawn together (a cluster bootstrap): resampling
     single samples would give intervals that are too narrow.
@@ -113,7 +113,7 @@ def difference(
 
 
 def crossed(parts: Sequence[tuple[np.ndarray, np.ndarray]], *, seed: int, resamples: int = 2000) -> Estimate:
-    """Give the mean over training seeds and samples with a 95 % interval from resampling both seeds and whole takes.
+    """Return the mean over training seeds and samples with a 95 % interval from resampling both seeds and whole takes.
 
     Each draw takes as many seeds as there are and as many takes as there are, both with replacement, so that the
     interval holds what another training run and other films would change. From few seeds it is too narrow, as every
@@ -159,7 +159,7 @@ def crossed(parts: Sequence[tuple[np.ndarray, np.ndarray]], *, seed: int, resamp
 
 
 def wilson(right: float, count: float) -> tuple[float, float]:
-    """Give the 95 % interval of a share by Wilson's score, which holds near 0 and 1 too.
+    """Return the 95 % interval of a share by Wilson's score, which holds near 0 and 1 too.
 
     Args:
         right: how many are right; an expected number need not be whole.

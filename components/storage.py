@@ -16,13 +16,13 @@ URI = "EGOFLOW_STORAGE"  # environment variable; unset, everything stays in the 
 
 
 def place(name: str) -> str | None:
-    """Give the URI of a folder by its name; None where nothing is kept elsewhere."""
+    """Return the URI of a folder by its name; None where nothing is kept elsewhere."""
     base = os.environ.get(URI)
     return f"{base.rstrip('/')}/{name}" if base else None
 
 
 def _opened(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    """Give the file system of a URI and the path there."""
+    """Return the file system of a URI and the path there."""
     system, root = fsspec.core.url_to_fs(uri)
     # it keeps the listings of a bucket as long as the process lives: other machines store there too
     system.invalidate_cache()

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from components import params, tracking
 from components.params.comparison import Comparison, recipe_of
 from components.train import plan
-from flows import tasks
+from flows import levels, tasks
 from flows.tasks import Job
 
 
@@ -109,8 +109,8 @@ def _seconds(job: Job, trains: Sequence[str]) -> float | None:
         each[stage.name] = _stage_seconds(job.root, stage) if stage.name in trains else 0.0
         if each[stage.name] is None:
             return None
-    levels = plan.levels(job.recipe.stages, threads=tasks.cores())
-    return sum(max(each[stage.name] for stage in level) for level in levels)
+    steps = levels.of_stages(job.recipe.stages, threads=tasks.cores())
+    return sum(max(each[stage.name] for stage in level) for level in steps)
 
 
 def _stage_seconds(root: Path, stage: params.Stage) -> float | None:

@@ -12,7 +12,6 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -23,22 +22,12 @@ from components import params, tracking
 from components.evaluation import comparing
 from components.params.comparison import Comparison
 from components.report import comparison as page
-from components.train import launch
-from flows import arms, compare_summary, data, evaluate, summary, tasks, train
+from flows import arms, compare_summary, data, evaluate, summary, supervisor, tasks, train
 from flows.arms import Run
+from flows.compare_summary import Compared
 from flows.tasks import Job, Outcome
 
 COMPARISON = "params/ablations/exo2ego.yaml"
-
-
-@dataclass(frozen=True)
-class Compared:
-    """What a comparison leaves behind; `failed` says why a run has no scores."""
-
-    rows: list[comparing.Row]
-    failed: dict[tuple[str, int], str]
-    page: Path
-    run_id: str
 
 
 @flow(name="compare", task_runner=tasks.runner())
@@ -93,9 +82,9 @@ def compare_runs(
         tags = {"comparison": comparison.name, "arm": run.arm, "seed": str(run.seed), "mlflow.parentRunId": run_id}
         try:
             outcomes = one(run, tags)
-        except launch.StageStopped:
+        except supervisor.StageStopped:
             raise
-        except launch.StageFailed as error:
+        except supervisor.StageFailed as error:
             failed[run.arm, run.seed] = str(error)
             logger.error("arm %r, seed %d has no scores: %s", run.arm, run.seed, error)
         else:
@@ -152,7 +141,7 @@ def show_plan(comparison: str, *, seeds: int, only: Sequence[str] = ()) -> None:
 
 
 def folder_of(comparison: Comparison) -> Path:
-    """Give the folder of a comparison's recipes, page and table."""
+    """Return the folder of a comparison's recipes, page and table."""
     return Path("reports") / f"compare-{arms.file_name(comparison.name)}"
 
 

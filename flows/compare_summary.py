@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from components.evaluation import comparing
 from flows.arms import Planned
 
-if TYPE_CHECKING:
-    from flows.compare import Compared
+
+@dataclass(frozen=True)
+class Compared:
+    """What a comparison leaves behind; `failed` says why a run has no scores."""
+
+    rows: list[comparing.Row]
+    failed: dict[tuple[str, int], str]
+    page: Path
+    run_id: str
 
 
 def show_plan(comparison: str, found: Sequence[Planned], *, stale: Sequence[str]) -> None:

@@ -13,8 +13,8 @@ from prefect import flow
 from prefect.logging import get_run_logger
 from ruamel.yaml import YAML
 
-from components.train import launch, plan
-from flows import tasks
+from components.train import launch_command, plan
+from flows import supervisor, tasks
 from flows.tasks import Outcome, Stop
 
 DVC = [sys.executable, "-m", "dvc"]
@@ -50,9 +50,9 @@ def repro(name: str, stop: Stop) -> Outcome:
             logger.info(line)
         how = next((word for text, word in NOT_RUN.items() if f"Stage '{name}' {text}" in line), how)
 
-    launch.supervise(
+    supervisor.supervise(
         [*DVC, "repro", "--single-item", name],
-        launch.environment(Path.cwd(), threads=tasks.cores()),
+        launch_command.environment(Path.cwd(), threads=tasks.cores()),
         log_path=tasks.LOGS / f"data-{name}.log",
         timeout_s=TIMEOUT_S,
         on_line=on_line,
@@ -62,12 +62,12 @@ def repro(name: str, stop: Stop) -> Outcome:
 
 
 def digest() -> str:
-    """Give the digest of the dataset as dvc.lock has it."""
+    """Return the digest of the dataset as dvc.lock has it."""
     return plan.dataset_digest(Path("dvc.lock"))
 
 
 def stage_names(dvc_yaml: Path) -> list[str]:
-    """Give the stages of dvc.yaml, each after those that make what it reads.
+    """Return the stages of dvc.yaml, each after those that make what it reads.
 
     `dvc repro --single-item` looks at one stage only, so the order is ours to keep.
     """
@@ -75,7 +75,7 @@ def stage_names(dvc_yaml: Path) -> list[str]:
 
 
 def _needs(dvc_yaml: Path) -> dict[str, set[str]]:
-    """Give stage -> the stages that make what it reads.
+    """Return stage -> the stages that make what it reads.
 
     Raises:
         ValueError: there is no dvc.yaml or no stage in it.
@@ -101,7 +101,7 @@ def _paths(stage: dict, which: str) -> list[Path]:
 
 
 def stale() -> list[str]:
-    """Give the stages that would run, in order: those whose inputs or outputs changed, and all that read from them."""
+    """Return the stages that would run, in order: those whose inputs or outputs changed, and all that read them."""
     status = subprocess.run([*DVC, "status", "--json"], capture_output=True, text=True, check=False)
     if status.returncode != 0:
         raise RuntimeError(f"`dvc status` ended with exit code {status.returncode}:\n{status.stderr.strip()}")

@@ -15,8 +15,8 @@ from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
 
 from components import params, tracking
-from components.train import launch, plan
-from flows import data, tasks
+from components.train import launch_command, plan
+from flows import data, supervisor, tasks
 from flows.tasks import Job, Outcome, Stop
 
 TIMEOUT_S = 24 * 3600.0
@@ -69,7 +69,7 @@ def evaluate_stage(job: Job, outcome: Outcome, pipeline_run_id: str, stop: Stop,
 
 
 def measure(job: Job, checkpoint: Path, stop: Stop, *, named: Sequence[str] = (), threads: int) -> None:
-    """Run `components.evaluate` on a checkpoint; it writes `evaluation/` there.
+    """Run `components.evaluation` on a checkpoint; it writes `evaluation/` there.
 
     Args:
         named: tasks to measure; all of params/eval.yaml where none is named.
@@ -79,12 +79,12 @@ def measure(job: Job, checkpoint: Path, stop: Stop, *, named: Sequence[str] = ()
         StageFailed: it failed; with the last lines of its log.
     """
     (checkpoint / "evaluation" / "key.txt").unlink(missing_ok=True)
-    command = [sys.executable, "-m", "components.evaluate", "--checkpoint", str(checkpoint)]
+    command = [sys.executable, "-m", "components.evaluation", "--checkpoint", str(checkpoint)]
     command += ["--tasks", *named] if named else []
     command += ["--background"] if threads < tasks.cores() else []
-    launch.supervise(
+    supervisor.supervise(
         [*command, "--data", str(tasks.DATA), "--params", str(tasks.EVALUATION)],
-        launch.environment(job.root, threads=threads),
+        launch_command.environment(job.root, threads=threads),
         log_path=job.root / tasks.LOGS / f"{checkpoint.name}-evaluation.log",
         timeout_s=TIMEOUT_S,
         cwd=job.root,
@@ -105,7 +105,7 @@ def _key(job: Job, outcome: Outcome) -> str:
 
 
 def trained(job: Job, stage: str) -> Outcome:
-    """Give the finished stage.
+    """Return the finished stage.
 
     Raises:
         ValueError: it has no finished run or no checkpoint on this data.

@@ -8,26 +8,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from prefect import flow
 
 from components import report, tracking
 from flows import data, evaluate, promote, summary, tasks, train
+from flows.summary import Finished
 from flows.tasks import Outcome
-
-
-@dataclass(frozen=True)
-class Finished:
-    """What a pipeline run leaves behind."""
-
-    data: list[Outcome]
-    stages: list[Outcome]
-    decision: tracking.PromotionDecision
-    report: Path
-    run_id: str
-    seconds: float
 
 
 @flow(name="pipeline", task_runner=tasks.runner())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.panel import Panel
@@ -12,11 +12,20 @@ from rich.table import Table
 
 from components import tracking
 from components.train import plan
-from flows import data, tasks
-from flows.tasks import Job
+from flows import data, levels, tasks
+from flows.tasks import Job, Outcome
 
-if TYPE_CHECKING:
-    from flows.pipeline import Finished
+
+@dataclass(frozen=True)
+class Finished:
+    """What a pipeline run leaves behind."""
+
+    data: list[Outcome]
+    stages: list[Outcome]
+    decision: tracking.PromotionDecision
+    report: Path
+    run_id: str
+    seconds: float
 
 
 def show(finished: Finished) -> None:
@@ -55,7 +64,7 @@ def show_plan(recipe: str) -> None:
     rows = [
         ("data", name, "runs" if name in stale else "up to date", "") for name in data.stage_names(Path("dvc.yaml"))
     ]
-    for number, level in enumerate(plan.levels(job.recipe.stages, threads=tasks.cores()), start=1):
+    for number, level in enumerate(levels.of_stages(job.recipe.stages, threads=tasks.cores()), start=1):
         rows += [("train", stage.name, _fate(job, stage.name), str(number)) for stage in level]
     console = Console()
     console.print(_table(f"{recipe}, nothing was run", ("", "stage", "", "step"), rows))

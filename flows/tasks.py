@@ -18,8 +18,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from components import params, tracking
 from components.train import plan
-from components.train.launch import StagePaused, StageStopped
 from components.train.provenance import git_commit
+from flows.supervisor import StagePaused, StageStopped
 
 RECIPE = "params/recipes/miniature.yaml"
 DATA_PARAMS = Path("params/data.yaml")
@@ -41,7 +41,7 @@ class Job:
     files: dict[str, str]
 
     def checkpoint(self, stage: str) -> Path:
-        """Give the checkpoint folder of a stage."""
+        """Return the checkpoint folder of a stage."""
         return plan.checkpoint_dir(self.root, stage, self.keys[stage])
 
 
@@ -75,7 +75,7 @@ class Stop:
         self._worker_pid = os.getppid() if "PREFECT__FLOW_RUN_ID" in os.environ else None
 
     def __call__(self) -> str | None:
-        """Give the reason, or None."""
+        """Return the reason, or None."""
         if self._worker_pid is not None and os.getppid() != self._worker_pid:
             return f"the Prefect worker (process {self._worker_pid}) that executed this flow run is gone"
         return self.reason
@@ -83,7 +83,7 @@ class Stop:
 
 @contextlib.contextmanager
 def stopping() -> Iterator[Stop]:
-    """Give a `Stop` that says yes as soon as the block is left, by cancellation or failure."""
+    """Return a `Stop` that says yes as soon as the block is left, by cancellation or failure."""
     stop = Stop()
     try:
         yield stop
@@ -119,7 +119,7 @@ def _keys(recipe: params.Recipe, dataset: str | None, code: str) -> dict[str, st
 
 
 def with_dataset(job: Job, dataset: str) -> Job:
-    """Give a job that was opened before its data was made the digest of that, and the keys of all stages.
+    """Return a job that was opened before its data was made the digest of that, and the keys of all stages.
 
     Raises:
         ChangedMeanwhile: as `check_unchanged`.
@@ -196,10 +196,10 @@ def _may_retry(_task: Task, _run: object, state: object) -> bool:
 
 
 def runner() -> ThreadPoolTaskRunner:
-    """Give the task runner of every flow: a thread for each supervised process; the processes do the work."""
+    """Return the task runner of every flow: a thread for each supervised process; the processes do the work."""
     return ThreadPoolTaskRunner(max_workers=8)
 
 
 def cores() -> int:
-    """Give the number of processor cores that we may use."""
+    """Return the number of processor cores that we may use."""
     return len(os.sched_getaffinity(0))

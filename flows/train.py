@@ -11,10 +11,11 @@ from prefect import flow
 from prefect.futures import PrefectFuture, as_completed
 from prefect.logging import get_run_logger
 
-from components import history, storage, tracking
+from components import storage, tracking
 from components.params import Stage
-from components.train import launch, plan
-from flows import data, tasks
+from components.tracking import history
+from components.train import launch_command, plan
+from flows import data, levels, supervisor, tasks
 from flows.tasks import Job, Outcome, Stop
 
 PROGRESS_S = 15.0
@@ -31,7 +32,7 @@ def train(recipe: str = tasks.RECIPE) -> list[Outcome]:
 
 def start_without_data(job: Job, pipeline_run_id: str, stop: Stop) -> dict[str, PrefectFuture[Outcome]]:
     """Start the stages of the first level that read no dataset; give name -> future, once a core is free for others."""
-    first = plan.levels(job.recipe.stages, threads=tasks.cores())[0]
+    first = levels.of_stages(job.recipe.stages, threads=tasks.cores())[0]
     alone = [stage for stage in first if stage.algorithm in plan.WITHOUT_DATASET]
     running = {stage.name: _start(job, stage, pipeline_run_id, stop) for stage in alone}
     if sum(stage.ranks * stage.threads for stage in alone) >= tasks.cores():
@@ -62,13 +63,13 @@ def train_stages(
         StagePaused: a stage paused itself; with what came, what is allowed and where to change it.
     """
     budget = tasks.cores()
-    levels = plan.levels(job.recipe.stages, threads=budget)
+    steps = levels.of_stages(job.recipe.stages, threads=budget)
     finished = []
-    for number, level in enumerate(levels):
+    for number, level in enumerate(steps):
         running = [started.get(stage.name) or _start(job, stage, pipeline_run_id, stop) for stage in level]
         outcomes = [future.result() for future in running]
         # beside another training it takes what the threads of that leave; alone, all
-        threads = 1 if number + 1 < len(levels) else budget
+        threads = 1 if number + 1 < len(steps) else budget
         finished += [after(outcome, threads) for outcome in outcomes]
     return [future.result() if isinstance(future, PrefectFuture) else future for future in finished]
 
@@ -84,7 +85,7 @@ def train_stage(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> Out
     A retry, or a later run of the same key, goes on from the last resumable checkpoint in the folder.
 
     Raises:
-        StageFailed, StagePaused, StageStopped: as `launch.supervise`.
+        StageFailed, StagePaused, StageStopped: as `supervisor.supervise`.
         ChangedMeanwhile: code or parameters are no longer those of the key.
     """
     logger, started_s = get_run_logger(), time.monotonic()
@@ -111,7 +112,7 @@ def train_stage(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> Out
         _launch(job, stage, run_id, stop, provenance=provenance | {"dataset_digest": job.dataset})
         _keep(checkpoint, kept_at)
         status = "FINISHED"
-    except launch.StageStopped:
+    except supervisor.StageStopped:
         status = "KILLED"
         raise
     finally:
@@ -137,7 +138,7 @@ def _launch(job: Job, stage: Stage, run_id: str, stop: Stop, *, provenance: dict
             logger.info(_progress(job, stage))
         return stop()
 
-    command = launch.command(
+    command = launch_command.command(
         recipe=job.recipe_path,
         stage=stage.name,
         ranks=stage.ranks,
@@ -147,22 +148,22 @@ def _launch(job: Job, stage: Stage, run_id: str, stop: Stop, *, provenance: dict
         run_id=run_id,
         provenance=provenance,
     )
-    env = launch.environment(job.root, threads=stage.threads)
+    env = launch_command.environment(job.root, threads=stage.threads)
     timeout_s = stage.timeout_minutes * 60
     try:
-        launch.supervise(
+        supervisor.supervise(
             command, env, log_path=log_path, timeout_s=timeout_s, cwd=job.root, stop=asked, grace_s=GRACE_S
         )
-    except launch.StagePaused as paused:
+    except supervisor.StagePaused as paused:
         evidence = checkpoint / "paused.json"
         tracking.log_artifacts(run_id, evidence, "paused")
-        raise launch.StagePaused(
+        raise supervisor.StagePaused(
             f"{plan.pause_of(checkpoint)}\nThe numbers: {evidence}\nThe whole log: {log_path}"
         ) from paused
     tracking.log_artifacts(run_id, log_path, "log")
     # the launcher ends with 0 when a signal ends its inner half, so its exit code alone proves nothing
     if not plan.is_finished(checkpoint):
-        raise launch.StageFailed(
+        raise supervisor.StageFailed(
             f"stage {stage.name!r} ended without an error but {checkpoint} has no stage.json, which is written last."
             f"\nThe whole log: {log_path}"
         )

@@ -45,12 +45,12 @@ def test_the_top_level_is_fixed():
 def test_tools_have_one_door_each():
     doors = {
         "mlflow": "components/tracking/",
-        "great_expectations": "components/data/validate",
-        "decord": "components/video",
+        "great_expectations": "components/data/contracts/validate",
+        "decord": "components/video/",
         "httpx": "components/llm/endpoint",
         "fsspec": "components/storage",
-        "daft": "components/data/engine",
-        "ray": "components/data/engine",
+        "daft": "components/data/partition/executor",
+        "ray": "components/data/partition/executor",
     }
     for tool, door in doors.items():
         users = {

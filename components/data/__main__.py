@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib
+import importlib.util
 import json
 import logging
 import sys
@@ -23,16 +24,20 @@ log = logging.getLogger(__name__)
 
 
 def _run_of(step: str) -> Callable[[params.Data, Path], dict]:
-    """Give the `run` of a step; only its module loads, and only here: --help and a typing error cost nothing."""
-    module = {"funnel": "funnel.build", "egore": "egore.build", "quality": "quality.measure"}.get(step, step)
-    return importlib.import_module(f"components.data.{module}").run
+    """Return the `run` of a step: of its module, or of `step.py` where the step is a folder.
+
+    Only that module is loaded, and only here: --help and a mistyped name cost nothing.
+    """
+    name = f"components.data.{step}"
+    is_folder = importlib.util.find_spec(name).submodule_search_locations is not None
+    return importlib.import_module(f"{name}.step" if is_folder else name).run
 
 
 def dry_run(step: str, parameters: params.Data, data_dir: Path) -> str:
     """Say what a step would ask of a language model; calls nobody and writes nothing."""
     from components import llm
-    from components.data import egoit
-    from components.data.egore import build
+    from components.data.egoit import step as egoit
+    from components.data.egore import step as build
 
     requests_of = {"egoit": egoit.requests, "egore": build.requests}
     if step not in requests_of:
@@ -63,7 +68,7 @@ def run(step: str, parameters: params.Data, data_dir: Path) -> dict:
         What the step counted.
 
     Raises:
-        ValueError: an input is wrong, or an expectation on the tables failed (components/data/validate.py).
+        ValueError: an input is wrong, or an expectation on the tables failed (components/data/contracts/validate.py).
     """
     made = _run_of(step)(parameters, data_dir)
     _account(step, made.get("ledger", []))
@@ -72,10 +77,9 @@ def run(step: str, parameters: params.Data, data_dir: Path) -> dict:
 
 
 def _judge(step: str, data_dir: Path) -> None:
-    from components.data import validate
-    from components.data.contracts import batches
+    from components.data.contracts import large_tables, validate
 
-    index = validate.check(step, batches.load(step, data_dir), docs_dir=data_dir / "gx")
+    index = validate.check(step, large_tables.load(step, data_dir), docs_dir=data_dir / "gx")
     log.info("%s: every expectation holds; Data Docs: %s", step, index)
 
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components import records, video
-from components.data.judging import Tables, rejected, seen_before
+from components.data.seen_ids import seen_before
 from components.data.sources import (
     cc3m,
     dci,
@@ -39,8 +39,9 @@ from components.data.sources import (
     visor,
     webvid,
 )
-from components.guard import Guard, GuardError
+from components.data.sources.shared.cleaning import Tables, rejected
 from components.params import Data
+from components.video.killable_worker import Guard, GuardError
 
 PROBE_TIMEOUT_S = 30.0
 IDS = {

@@ -17,10 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.data import lots, samples
-from components.data.egoit import clip_captions
-from components.data.egore.qa import draw
-from components.data.quality.leaks import near_duplicates
+from components.data import sample_table
+from components.data.egoit.step import clip_captions
+from components.data.egore.multiple_choice import draw
+from components.data.partition import runner
+from components.data.quality.contamination import near_duplicates
 from components.params import Data
 
 QUESTION = "what does C do?"  # the one question of Ego-ExoClip: pre-training on narrations has no instructions
@@ -32,7 +33,7 @@ _LOT = 1_000_000
 
 def corpus_of_clips(clips: pd.DataFrame, *, seed: int) -> pa.Table:
     """Turn the clips of every view into the samples of Ego-ExoClip: clip in, narration out."""
-    return samples.table(clip_captions(clips, seed=seed).assign(corpus="egoexoclip", question=QUESTION))
+    return sample_table.table(clip_captions(clips, seed=seed).assign(corpus="egoexoclip", question=QUESTION))
 
 
 def mixed(made: pa.Table, *, rates: dict[str, float], seed: int) -> tuple[pa.Table, pd.DataFrame]:
@@ -61,7 +62,7 @@ def mixed(made: pa.Table, *, rates: dict[str, float], seed: int) -> tuple[pa.Tab
         ["duplicate_sample_id", "near_duplicate", "mixture_rate"],
         "",
     )
-    rejected = samples.dropped(frame.assign(part=part), reason, row_id="sample_id", detail="part")
+    rejected = sample_table.dropped(frame.assign(part=part), reason, row_id="sample_id", detail="part")
     return made.filter(pa.array(reason == "")), rejected
 
 
@@ -77,12 +78,12 @@ def check_rates(rates: dict[str, float], parts: Iterable[str]) -> None:
         raise ValueError(f"dataset.rates: {wrong}, allowed are shares from 0 to 1 of {known}; mend params/data.yaml")
 
 
-def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Table, lots.Ledger]:
+def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Table, runner.Ledger]:
     """Mix the samples of some takes, as `lots.Step` says; `parameters` are `seed` and `rates`."""
     clips = tables["clips/clips"].to_pandas()
     made = pa.concat_tables([corpus_of_clips(clips, seed=parameters["seed"]), *(tables[name] for name in CORPORA)])
     kept, dropped = mixed(made, **parameters)
-    return kept, samples.rejects("dataset", [dropped]), [("samples", made.num_rows, kept.num_rows, len(dropped))]
+    return kept, sample_table.rejects("dataset", [dropped]), [("samples", made.num_rows, kept.num_rows, len(dropped))]
 
 
 def counts(kept: Path, rejects: list[Path]) -> dict:
@@ -121,8 +122,8 @@ def run(params: Data, data_dir: Path) -> dict:
     rates = params.dataset.rates
     kinds = _counted([data_dir / f"{name}.parquet" for name in CORPORA], ["corpus", "task"]).to_pylist()
     check_rates(rates, {"egoexoclip/caption", *(f"{row['corpus']}/{row['task']}" for row in kinds)})
-    step = lots.Step("dataset", ("clips/clips", *CORPORA), make)
-    ledger, _ = lots.run(step, {"seed": params.seed, "rates": rates}, data_dir)
+    step = runner.Step("dataset", ("clips/clips", *CORPORA), make)
+    ledger, _ = runner.run(step, {"seed": params.seed, "rates": rates}, data_dir)
     rejects = [data_dir / f"{name}/rejects.parquet" for name in (*STEPS, "dataset")]
     counted = counts(data_dir / "dataset/samples.parquet", rejects)
     (data_dir / "dataset/counts.json").write_text(json.dumps(counted, indent=2) + "\n")

@@ -21,9 +21,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components import records, video
-from components.guard import Guard, GuardError
 from components.params import Data
 from components.records import content_id
+from components.video.killable_worker import Guard, GuardError
 
 FOLDERS = {  # source -> where its media lie below its folder, as the releases unpack
     "ssv2": "20bn-something-something-v2",
@@ -39,7 +39,7 @@ PART = pa.schema([*records.VIDEO, ("reason", pa.string()), ("detail", pa.string(
 
 
 def named(data_dir: Path) -> pd.DataFrame:
-    """Give every medium that a caption or a question of EgoIT's sources names, sorted.
+    """Return every medium that a caption or a question of EgoIT's sources names, sorted.
 
     Returns:
         `source`, `path`, `media`, `view`, `split`, and `splits`, in how many splits it is named.
@@ -95,7 +95,7 @@ def run(params: Data, data_dir: Path) -> dict:
 
 
 def _looked_at(batch: pd.DataFrame, roots: dict[str, Path], guards: list[Guard]) -> Iterator[dict]:
-    """Give a row of PART for each medium of a batch, in order."""
+    """Return a row of PART for each medium of a batch, in order."""
     idle: queue.SimpleQueue[Guard] = queue.SimpleQueue()
     for guard in guards:
         idle.put(guard)
@@ -135,7 +135,7 @@ def _row(medium: dict, root: Path, guard: Guard) -> dict:
 
 
 def _plan(batch: pd.DataFrame, roots: dict[str, Path]) -> str:
-    """Give the digest of a batch and of what the file system says of its files, as they are now."""
+    """Return the digest of a batch and of what the file system says of its files, as they are now."""
     digest = hashlib.sha256()
     for row in batch.itertuples(index=False):
         try:
@@ -147,7 +147,7 @@ def _plan(batch: pd.DataFrame, roots: dict[str, Path]) -> str:
 
 
 def _plan_of(path: Path) -> str | None:
-    """Give the plan that a finished part was written for, None where there is no such part."""
+    """Return the plan that a finished part was written for, None where there is no such part."""
     try:
         return (pq.read_schema(path).metadata or {}).get(b"plan", b"").decode()
     except (FileNotFoundError, pa.ArrowInvalid):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from components.data.frames import FrameStore
+from components.data.frames.store import FrameStore
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import EgoflowProcessor, context, layout, normalise, turn
 
@@ -58,7 +58,7 @@ class Answerer:
 
     @torch.no_grad()
     def rank(self, samples: list[Sample], frames_of: list[str]) -> list[int]:
-        """Give the option of each multiple-choice sample whose tokens are the likeliest, by mean log-probability."""
+        """Return the option of each multiple-choice sample whose tokens are the likeliest, by mean log-probability."""
         chosen = {}
         for places, embeds, mask in self._prompts(samples, frames_of):
             options = [(row, text) for row, n in enumerate(places) for text in samples[n]["target"]["choices"]]
@@ -81,7 +81,7 @@ class Answerer:
     def _prompts(
         self, samples: list[Sample], frames_of: list[str]
     ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
-        """Give batches of like length: places of the samples, embeddings [B, L, W] (left-padded) and masks [B, L]."""
+        """Return batches of like length: places of the samples, embeddings [B, L, W] (left-padded) and masks [B, L]."""
         words = self.model.get_input_embeddings()
         turns = self._tokens([turn(sample["question"], self.processor.turn_words) for sample in samples])
         prompts = [
@@ -97,7 +97,7 @@ class Answerer:
             yield places, embeds, mask
 
     def _contexts(self, samples: list[Sample], frames_of: list[str]) -> list[torch.Tensor]:
-        """Give the embeddings [C, W] of what stands before each question; frames not shown before are encoded."""
+        """Return the embeddings [C, W] of what stands before each question; frames not shown before are encoded."""
         shown = [(sample["view"], sample_id) for sample, sample_id in zip(samples, frames_of, strict=True)]
         new: dict[Context, np.ndarray] = {}
         for view, sample_id in shown:

@@ -59,7 +59,7 @@ def compare(
     seed: int,
     resamples: int,
 ) -> list[Row]:
-    """Give a row for every measure of every arm that has a finished seed.
+    """Return a row for every measure of every arm that has a finished seed.
 
     Args:
         found: (arm, seed) -> scores.
@@ -95,7 +95,7 @@ def compare(
 
 
 def verdict(difference: Estimate, published: float) -> str:
-    """Say whether the sign of a published difference holds: beyond the 95 % interval, or only in the mean.
+    """Return whether the sign of a published difference holds: beyond the 95 % interval, or only in the mean.
 
     >>> verdict(Estimate(-0.02, -0.05, 0.01, 100), -4.2)
     'same sign, within noise'
@@ -112,7 +112,7 @@ def verdict(difference: Estimate, published: float) -> str:
 
 
 def dominated(points: Mapping[str, tuple[float, float]]) -> dict[str, list[str]]:
-    """Give for each point (x, y) the others that are at least as good in both and better in one: more is better.
+    """Return, for each point (x, y) the others that are at least as good in both and better in one: more is better.
 
     >>> dominated({"a": (1.0, 1.0), "b": (2.0, 1.0), "c": (0.0, 3.0)})
     {'a': ['b'], 'b': [], 'c': []}
@@ -126,7 +126,7 @@ def dominated(points: Mapping[str, tuple[float, float]]) -> dict[str, list[str]]
 def _table(
     found: Mapping[tuple[str, int], Scores], arm: str, seeds: Sequence[int], place: Place, *, condition: str = "model"
 ) -> pd.DataFrame:
-    """Give the scores of one metric: a row for each seed, a column for each (take, sample)."""
+    """Return the scores of one metric: a row for each seed, a column for each (take, sample)."""
     stage, task, metric = place
     rows = {}
     for number in seeds:

@@ -70,7 +70,7 @@ class Pairs:
         self._pooled: dict[tuple[str, str], Tensor] = {}
 
     def answer(self, task: str, samples: list[Sample], frames_of: list[str]) -> list[str]:
-        """Give the caption or the id of the nearest y of each sample, shown the frames of sample id `frames_of[i]`."""
+        """Return each sample's caption, or the id of its nearest y, when it is shown the frames of `frames_of[i]`."""
         if task in self._answerers:
             return self._answerers[task].complete([{**sample, "view": "exo"} for sample in samples], frames_of)
         ids = [sample["sample_id"] for sample in samples]
@@ -83,7 +83,7 @@ class Pairs:
 
     @torch.no_grad()
     def _features(self, side: str, sample_ids: Sequence[str]) -> Tensor:
-        """Give the mean feature [n, D] of samples on one side; frames not seen before are encoded."""
+        """Return the mean feature [n, D] of samples on one side; frames not seen before are encoded."""
         encode = {"x": self._x, "fx": self._fx, "y": partial(self.backbone.encode, view="exo")}[side]
         new = [name for name in dict.fromkeys(sample_ids) if (side, name) not in self._pooled]
         for start in range(0, len(new), CONTEXTS_AT_ONCE):
@@ -104,7 +104,7 @@ class Pairs:
 def seeing(
     model: EgoflowForConditionalGeneration, encode: Callable[[Tensor], Tensor]
 ) -> EgoflowForConditionalGeneration:
-    """Give a twin of a model, of the same weights, whose every view is seen by `encode`: frames to grids [N, D, H, W].
+    """Return a copy of a model that shares its weights and encodes each view by `encode`: frames to grids [N, D, H, W].
 
     The model itself has no such switch, because nothing but this measure would use it.
     """
@@ -115,7 +115,7 @@ def seeing(
 
 
 def nearest(guess: Tensor, truth: Tensor) -> list[int]:
-    """Give for each row of `guess` [n, D] the nearest row of `truth` [m, D] by cosine, both centred."""
+    """Return, for each row of `guess` [n, D] the nearest row of `truth` [m, D] by cosine, both centred."""
     guess, truth = (functional.normalize(side - side.mean(0), dim=1) for side in (guess, truth))
     return (guess @ truth.T).argmax(1).tolist()
 

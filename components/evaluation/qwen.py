@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from components.data.frames import FrameStore
-from components.models.qwen import QwenProcessor, encode, shown
+from components.data.frames.store import FrameStore
+from components.models.qwen_vl import QwenProcessor, encode, shown
 
 Sample = dict
 
@@ -49,7 +49,7 @@ class QwenAnswerer:
 
     @torch.no_grad()
     def rank(self, samples: list[Sample], frames_of: list[str]) -> list[int]:
-        """Give the option of each multiple-choice sample whose tokens are the likeliest, by mean log-probability."""
+        """Return the option of each multiple-choice sample whose tokens are the likeliest, by mean log-probability."""
         chosen, tokenizer = [], self.processor.tokenizer
         for part, inputs in self._prompts(samples, frames_of):
             options = [(row, text) for row, sample in enumerate(part) for text in sample["target"]["choices"]]
@@ -78,7 +78,7 @@ class QwenAnswerer:
         return chosen
 
     def _lag(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Give by how much the next position of each prompt differs from its number of tokens [B, 1]."""
+        """Return by how much the next position of each prompt differs from its number of tokens [B, 1]."""
         if "image_grid_thw" not in inputs:
             return torch.zeros(len(inputs["input_ids"]), 1, dtype=torch.long, device=self.model.device)
         named = ("input_ids", "attention_mask", "mm_token_type_ids", "image_grid_thw")
@@ -87,7 +87,7 @@ class QwenAnswerer:
     def _prompts(
         self, samples: list[Sample], frames_of: list[str]
     ) -> Iterator[tuple[list[Sample], dict[str, torch.Tensor]]]:
-        """Give batches of samples with the model's inputs, padded on the left."""
+        """Return batches of samples with the model's inputs, padded on the left."""
         for start in range(0, len(samples), self.batch):
             part = samples[start : start + self.batch]
             ids = frames_of[start : start + self.batch]

@@ -8,6 +8,7 @@ import numpy as np
 
 from components import prompts
 from components.metrics import box_iou, temporal_iou
+from components.prompts import kitchen_grammar
 
 Sample = dict
 Scores = dict[str, list[float | None]]  # metric -> score of each sample; None where it does not apply
@@ -18,7 +19,7 @@ def caption(samples: list[Sample], completions: list[str]) -> Scores:
     """Slot accuracy: the verb, colour, type and hand of the caption against those of the narration."""
     scores: Scores = {name: [] for name in ("verb", "colour", "type", "hand", "all")}
     for sample, completion in zip(samples, completions, strict=True):
-        truth, said = prompts.slots(sample["answer"]), prompts.slots(completion)
+        truth, said = kitchen_grammar.slots(sample["answer"]), kitchen_grammar.slots(completion)
         right = {name: None if truth[name] is None else float(said[name] == truth[name]) for name in truth}
         for name, value in right.items():
             scores[name].append(value)
@@ -29,10 +30,10 @@ def caption(samples: list[Sample], completions: list[str]) -> Scores:
 def caption_chance(samples: list[Sample]) -> dict[str, float]:
     """Uniform guesses; "all" is their product."""
     each = {
-        "verb": 1 / len(prompts.VERBS),
-        "colour": 1 / len(prompts.COLOURS),
-        "type": 1 / len(prompts.KINDS),
-        "hand": 1 / len(prompts.HANDS),
+        "verb": 1 / len(kitchen_grammar.VERBS),
+        "colour": 1 / len(kitchen_grammar.COLOURS),
+        "type": 1 / len(kitchen_grammar.KINDS),
+        "hand": 1 / len(kitchen_grammar.HANDS),
     }
     return {**each, "all": float(np.prod(list(each.values())))}
 

@@ -163,7 +163,7 @@ class Run:
 
 
 def _usage(asked: Request, reply: Reply) -> dict:
-    """Give the tokens of a reply; estimated where the server does not count, so that a budget ends all the same."""
+    """Return the tokens of a reply; estimated where the server does not count, so that a budget ends all the same."""
     told = reply.input_tokens is not None and reply.output_tokens is not None
     return {
         "input_tokens": reply.input_tokens if told else request.input_tokens(asked),

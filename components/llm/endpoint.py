@@ -102,7 +102,7 @@ class Endpoint:
         )
 
     def clean(self, value: Any) -> Any:
-        """Give a JSON value with "[key]" in the place of the key."""
+        """Return a JSON value with "[key]" in the place of the key."""
         if isinstance(value, str):
             return value.replace(self.secret, "[key]") if len(self.secret) >= SHORTEST_SECRET else value
         if isinstance(value, list):

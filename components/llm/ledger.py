@@ -47,7 +47,7 @@ class Ledger:
     _file: int | None = None
 
     def done(self, key: str, *, tries: int) -> bool:
-        """Say whether the ledger settles a key: answered, refused, or wrong as often as one may try."""
+        """Return whether the ledger settles a key: answered, refused, or wrong as often as one may try."""
         entry = self.entries.get(key)
         return entry is not None and (entry.outcome in FINAL or entry.replies >= tries)
 

@@ -45,7 +45,7 @@ class Pace:
 
 
 def backoff_s(failures: int, *, base_s: float, dice: float) -> float:
-    """Give the wait after so many failures: it doubles up to a minute, less up to half of it by `dice` in [0, 1).
+    """Return the wait after so many failures: it doubles up to a minute, less up to half of it by `dice` in [0, 1).
 
     >>> [backoff_s(n, base_s=1.0, dice=0.0) for n in (1, 2, 3, 9)]
     [1.0, 2.0, 4.0, 60.0]

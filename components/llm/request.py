@@ -111,7 +111,7 @@ class StoppedError(ValueError):
 
 
 def key_of(request: Request, settings: Settings) -> str:
-    """Give the content key of a reply: SHA-256 of prompt, schema, model and sampling settings."""
+    """Return the content key of a reply: SHA-256 of prompt, schema, model and sampling settings."""
     asked = [request.system, request.user, request.schema, settings.model, settings.sampling]
     return hashlib.sha256(json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -153,7 +153,7 @@ def settings_of(values: Mapping[str, object]) -> Settings:
 
 
 def trace(request: Request, settings: Settings) -> dict:
-    """Give what a ledger entry says of the question, beside the reply."""
+    """Return what a ledger entry says of the question, beside the reply."""
     return {name: getattr(request, name) for name in ("request_id", "kind", "system", "user", "schema")} | {
         "model": settings.model,
         "sampling": settings.sampling,

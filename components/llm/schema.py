@@ -14,7 +14,7 @@ _VALUES = ("enum", "const", "default", "examples")  # what stands here is no sch
 
 
 def decodable(schema: dict) -> dict:
-    """Give the schema without the keywords that strict decoders refuse.
+    """Return the schema without the keywords that strict decoders refuse.
 
     >>> decodable({"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 2, "uniqueItems": True})
     {'type': 'array', 'items': {'type': 'string'}, 'minItems': 2}

@@ -13,9 +13,10 @@ from transformers import AutoModel, CLIPVisionModel, PreTrainedModel
 from transformers.cache_utils import Cache
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
-from components.models import ranks
+from components.models import zero3_dummies
 from components.models.configuration import EgoflowConfig
-from components.models.parts import Guide, connector_of, mapping_of
+from components.models.mappings import Guide, mapping_of
+from components.models.parts import connector_of
 
 # part -> prefixes of its parameters: the words of the recipes' freeze tables
 PARTS = {
@@ -127,12 +128,12 @@ class EgoflowModel(EgoflowPreTrainedModel):
         Returns:
             Embeddings [B, L, W], and the feature grids [N, D, H, W] of the views that came ("ego", "exo", "guide").
         """
-        if facts is None and (views := ranks.absent(self.config, input_ids, always=self._learning())):
+        if facts is None and (views := zero3_dummies.absent(self.config, input_ids, always=self._learning())):
             return self._embed_beside(views, input_ids, pixel_values)
         return self._embed(input_ids, pixel_values, facts)
 
     def _learning(self) -> list[str]:
-        """Give the views whose own parts learn under ZeRO-3 (`ranks`); none under another stage."""
+        """Return the views whose own parts learn under ZeRO-3 (`ranks`); none under another stage."""
         if not hasattr(self.ego_connector.marker, "ds_id"):  # how ZeRO-3 marks what it has partitioned
             return []
         parts = {
@@ -152,7 +153,7 @@ class EgoflowModel(EgoflowPreTrainedModel):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Embed, and take part in what other ranks do for the views that only they see."""
         count, length = input_ids.shape
-        input_ids, pixel_values, added = ranks.fill(self.config, views, input_ids, pixel_values)
+        input_ids, pixel_values, added = zero3_dummies.fill(self.config, views, input_ids, pixel_values)
         embeds, grids = self._embed(input_ids, pixel_values, None)
         own = {view: len(grid) - added[view] for view, grid in grids.items()}
         grids = {view: grids[view][:steps] for view, steps in own.items() if steps}
@@ -163,7 +164,7 @@ class EgoflowModel(EgoflowPreTrainedModel):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         embeds = self.get_input_embeddings()(input_ids)
         ids = self.config.token_ids
-        is_patch = {view: input_ids == ids[f"<{view}_patch>"] for view in ranks.VIEWS}
+        is_patch = {view: input_ids == ids[f"<{view}_patch>"] for view in zero3_dummies.VIEWS}
         step_views = {view: input_ids == ids[f"<{view}>"] for view in is_patch}
         for view, marked in step_views.items():  # one patch a step: the patch is the step (processing.layout)
             step_views[view] = torch.where(marked.any(1, keepdim=True), marked, is_patch[view])

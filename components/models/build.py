@@ -18,8 +18,8 @@ from transformers import (
 from components import params
 from components.models.backbone import PARTS, part_of
 from components.models.configuration import EgoflowConfig
+from components.models.mappings import Guide, mapping_of
 from components.models.modeling import EgoflowForConditionalGeneration
-from components.models.parts import Guide, mapping_of
 from components.models.processing import NUMBERS, SPECIAL_TOKENS, EgoflowImageProcessor, EgoflowProcessor
 
 
@@ -99,17 +99,17 @@ def load_processor(parents: dict[str, Path]) -> EgoflowProcessor:
 
 
 def config_of(processor: EgoflowProcessor) -> EgoflowConfig:
-    """Give the model configuration that a processor lays prompts out for."""
+    """Return the model configuration that a processor lays prompts out for."""
     return EgoflowConfig(**processor.layout_config, attn_implementation=attention())
 
 
 def has_bf16_cpu() -> bool:
-    """Say whether this CPU multiplies bfloat16 matrices in hardware (AMX); without, float32 is faster (measured)."""
+    """Return whether this CPU multiplies bfloat16 matrices in hardware (AMX); without, float32 is faster (measured)."""
     return not torch.cuda.is_available() and bool(torch.cpu.get_capabilities().get("amx_bf16"))
 
 
 def has_fp16() -> bool:
-    """Say whether this machine multiplies float16 matrices in hardware: a GPU, or a CPU's AMX."""
+    """Return whether this machine multiplies float16 matrices in hardware: a GPU, or a CPU's AMX."""
     return torch.cuda.is_available() or bool(torch.cpu.get_capabilities().get("amx_fp16"))
 
 

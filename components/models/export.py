@@ -18,8 +18,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, PreTrainedModel, PreTrainedTokenizerFast
 
 from components.models import build
+from components.models.hub_configs import READING
 from components.models.modeling import EgoflowForConditionalGeneration
-from components.models.published import READING
 
 PARTS = ("all", "language_model")
 MADE_BY = "made_by.json"
@@ -83,7 +83,7 @@ def load(folder: Path) -> PreTrainedModel:
 
 
 def language_model(model: PreTrainedModel) -> PreTrainedModel:
-    """Give the causal language model inside: same weights, same logits for text; what only places frames is left out.
+    """Return the causal language model inside: same weights, same logits for text; what only places frames is left out.
 
     Raises:
         ValueError: the model is not Egoflow, whose language model is a class of its own in transformers.

@@ -52,7 +52,7 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
     def prepare_inputs_for_generation(
         self, input_ids, is_first_iteration=False, pixel_values=None, inputs_embeds=None, **kwargs
     ) -> dict:
-        """Give the frames to the first forward only: later ones read them from the cache."""
+        """Return the frames to the first forward only: later ones read them from the cache."""
         inputs = super().prepare_inputs_for_generation(
             input_ids, is_first_iteration=is_first_iteration, inputs_embeds=inputs_embeds, **kwargs
         )

@@ -7,14 +7,12 @@ from itertools import accumulate
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.nn import functional
 
-from components.models.mirror import MirrorConv
-from components.models.stc import STCConnector
+from components.models.stc_connector import STCConnector
 
 
 def several_ranks() -> bool:
-    """Say whether other processes train the same model."""
+    """Return whether other processes train the same model."""
     return distributed.is_initialized() and distributed.get_world_size() > 1
 
 
@@ -38,7 +36,7 @@ class Connector(nn.Module):
         self.marker = nn.Parameter(torch.randn(text_width) * gain / 2)
 
     def forward(self, grid_NDHW: Tensor, sides: Sequence[int]) -> Tensor:
-        """Give the tokens of all grids, one after another.
+        """Return the tokens of all grids, one after another.
 
         Args:
             grid_NDHW: encoder grids [N, D, H, W].
@@ -62,13 +60,13 @@ class Connector(nn.Module):
         return tokens[torch.tensor(places, device=grid_NDHW.device).argsort()]
 
     def _pooled(self, windows: Tensor) -> Tensor:
-        """Give tokens [N, side * side, text_width] of one kind of windows."""
+        """Return tokens [N, side * side, text_width] of one kind of windows."""
         patches = self.norm_in(windows)
         weights = self.score(patches).softmax(dim=2)
         return self.norm_out(self.project(_weighed(weights, self.value(patches))))
 
     def _pooled_at_once(self, windows: list[Tensor]) -> Tensor:
-        """Give the tokens of several kinds by one call of each module, up to rounding what `_pooled` gives of each.
+        """Return the tokens of several kinds by one call of each module, up to rounding what `_pooled` gives of each.
 
         Under ZeRO-3 every call gathers the module's weights anew, so all ranks must make equally many.
         """
@@ -98,68 +96,6 @@ def _weighed(weights: Tensor, values: Tensor) -> Tensor:
     return (weights.unsqueeze(-1) * values).sum(dim=2).flatten(-2)
 
 
-class _ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with reflection padding (CycleGAN's block), normalised over channels.
-
-    LayerNorm over channels, not InstanceNorm: InstanceNorm erases the channel means that the pooled KL must match.
-    """
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.conv1 = MirrorConv(width, width, 3)
-        self.conv2 = MirrorConv(width, width, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.norm(x.movedim(1, -1)).movedim(-1, 1)
-        return x + self.conv2(functional.relu(self.conv1(h)))
-
-
-class Mapping(nn.Module):
-    """A mapping between the views' feature grids: down by 4, residual blocks, up by 4, plus a linear skip.
-
-    The shape of CycleGAN's ResNet generator (systems §1.3) with width // 4 filters at full resolution, no tanh
-    (features are unbounded) and no discriminator. H and W must be multiples of 4, and 8 at least.
-    """
-
-    def __init__(self, width: int, blocks: int):
-        super().__init__()
-        narrow = width // 4
-        self.enter = MirrorConv(width, narrow, 7)
-        self.down = nn.Sequential(
-            nn.ReLU(), nn.Conv2d(narrow, 2 * narrow, 3, stride=2, padding=1),
-            nn.ReLU(), nn.Conv2d(2 * narrow, width, 3, stride=2, padding=1),
-        )  # fmt: skip
-        self.blocks = nn.Sequential(*(_ResidualBlock(width) for _ in range(blocks)))
-        self.up = nn.Sequential(
-            nn.ConvTranspose2d(width, 2 * narrow, 3, stride=2, padding=1, output_padding=1), nn.ReLU(),
-            nn.ConvTranspose2d(2 * narrow, narrow, 3, stride=2, padding=1, output_padding=1), nn.ReLU(),
-        )  # fmt: skip
-        self.leave = MirrorConv(narrow, width, 7)
-        self.skip = nn.Conv2d(width, width, 1)
-
-    def forward(self, grid_NDHW: Tensor) -> Tensor:
-        """Map [N, D, H, W] to the same shape in the other view's feature space."""
-        return self.skip(grid_NDHW) + self.leave(self.up(self.blocks(self.down(self.enter(grid_NDHW)))))
-
-
-class PatchMapping(nn.Module):
-    """The fully connected mapping of Exo2Ego's ablation: every patch by itself through two layers, plus a linear skip.
-
-    The skip is that of `Mapping`, so that what differs is whether a patch sees its neighbours.
-    """
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.layers = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
-        self.skip = nn.Linear(width, width)
-
-    def forward(self, grid_NDHW: Tensor) -> Tensor:
-        """Map [N, D, H, W] to the same shape in the other view's feature space."""
-        patches = grid_NDHW.movedim(1, -1)
-        return (self.skip(patches) + self.layers(patches)).movedim(-1, 1)
-
-
 def connector_of(kind: str, vision_width: int, text_width: int) -> nn.Module:
     """Make a connector by its word in the recipe's model block: "pool", or "stc" (stc.py).
 
@@ -171,29 +107,3 @@ def connector_of(kind: str, vision_width: int, text_width: int) -> nn.Module:
     if kind == "stc":
         return STCConnector(vision_width, text_width)
     raise ValueError(f"connector {kind!r} came, allowed are 'pool' and 'stc'; mend the recipe's model block")
-
-
-def mapping_of(kind: str, width: int, blocks: int) -> nn.Module:
-    """Make F or G by its word in the recipe's model block: "resnet" (with `blocks` residual blocks) or "fc".
-
-    Raises:
-        ValueError: another word.
-    """
-    if kind == "resnet":
-        return Mapping(width, blocks)
-    if kind == "fc":
-        return PatchMapping(width)
-    raise ValueError(f"mapping {kind!r} came, allowed are 'resnet' and 'fc'; mend the recipe's model block")
-
-
-class Guide(nn.Module):
-    """F: ego features to exo features, and the marker that tells the language model "these are guidance"."""
-
-    def __init__(self, mapping: nn.Module, text_width: int, gain: float = 0.15):
-        super().__init__()
-        self.mapping = mapping
-        self.marker = nn.Parameter(torch.randn(text_width) * gain / 2)
-
-    def forward(self, grid_NDHW: Tensor) -> Tensor:
-        """Map an ego grid [N, D, H, W] to its exo likeness."""
-        return self.mapping(grid_NDHW)

@@ -36,7 +36,7 @@ OUR_TURN = ("<user>", "<assistant>")
 
 
 def template_of(turn_words: tuple[str, str]) -> str:
-    """Give the template of a conversation in which these words stand around a question."""
+    """Return the template of a conversation in which these words stand around a question."""
     template = CHAT_TEMPLATE
     for ours, word in zip(OUR_TURN, turn_words, strict=True):
         if word != ours:  # as an expression: Jinja keeps its line breaks

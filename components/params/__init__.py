@@ -62,7 +62,7 @@ def load(path: Path, schema: type[Strict]) -> Strict:
 
 
 def find_recipe(name: str) -> Path:
-    """Give the file of a recipe.
+    """Return the file of a recipe.
 
     Args:
         name: a YAML file, or the bare name of one in params/recipes.

@@ -68,7 +68,7 @@ class Comparison(Strict):
         return self
 
     def places(self, arm: str) -> dict[str, tuple[tuple[str, str, str], ...]]:
-        """Give measure -> the (stage, task, metric)s of an arm whose mean it is."""
+        """Return measure -> the (stage, task, metric)s of an arm whose mean it is."""
         last = self.arms[arm].at or self.at
         return {name: tuple(_place(metric, last) for metric in metrics) for name, metrics in self.measures.items()}
 
@@ -80,7 +80,7 @@ def _place(metric: str, last: str) -> tuple[str, str, str]:
 
 
 def recipe_of(comparison: Comparison, base: Mapping[str, Any], arm: str, seed: int) -> dict[str, Any]:
-    """Give the recipe of one arm and seed, as it would stand in a YAML file.
+    """Return the recipe of one arm and seed, as it would stand in a YAML file.
 
     Stages that nothing measured stands on are left out, and only the measured ones are evaluated. Neither changes a
     checkpoint, so arms share those of common stages.

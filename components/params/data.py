@@ -46,7 +46,7 @@ class Sources(Strict):
     dci: Path | None = None
 
     def given(self) -> dict[str, Path]:
-        """Give the folders of the sources that are not left out, by name."""
+        """Return the folders of the sources that are not left out, by name."""
         return {name: path for name, path in self if path is not None}
 
 
@@ -54,7 +54,7 @@ class Clips(Strict):
     """Ego-ExoClip (systems §1.1)."""
 
     rule: Literal["fixed", "centred", "neighbours", "beta", "beta_over_alpha"] = Field(
-        description="window around a narration; the formulas are in components/data/windows.py"
+        description="window around a narration; the formulas are in components/data/clips/window_rules.py"
     )
     clamp: bool = Field(description="cut a window at the neighbouring narrations (Exo2Ego does, EgoVLP does not)")
     length_s: float | None = Field(

@@ -20,7 +20,7 @@ MomentTask = Literal["ground_temporal_exo", "verify_ego", "verify_exo"]
 
 
 class Gate(Strict):
-    """When a new model version takes the alias `champion` (components/promotion.py)."""
+    """When a new model version takes the alias `champion` (components/tracking/promotion_gate.py)."""
 
     model_name: str = Field(description="name in the MLflow model registry")
     main: str = Field(description="`task/metric` that must be better beyond its 95 % interval")

@@ -97,7 +97,7 @@ class Lora(Strict):
 
 
 class Watch(Strict):
-    """When a GRPO run pauses itself with a checkpoint (components/train/watch.py); raise a limit to go on."""
+    """When a GRPO run pauses itself with a checkpoint (components/train/grpo/pause_rules.py); raise one to go on."""
 
     window: int = Field(default=10, ge=2, description="logged records that are looked at")
     trade: float = Field(

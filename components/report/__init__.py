@@ -29,7 +29,7 @@ def build(pipeline_run_id: str, stages: Sequence[tuple[str, Path, str, bool]], *
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    from components.data.frames import FrameStore
+    from components.data.frames.store import FrameStore
 
     run = tracking.describe(pipeline_run_id)
     read = [read_stage(*stage) for stage in stages]

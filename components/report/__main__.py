@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--params", type=Path, required=True, help="params/data.yaml")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    from components.data import statistics
+    from components.data.statistics import corpus as statistics
     from components.report import corpus, funnel, mixture
 
     try:

@@ -83,7 +83,7 @@ def write(
 
 
 def files(folder: Path) -> list[Path]:
-    """Give what `write` wrote."""
+    """Return what `write` wrote."""
     return [folder / name for name in ("index.html", "table.md", "table.json")]
 
 

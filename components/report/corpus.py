@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.data import published, statistics
+from components.data.statistics import corpus, paper_figures
 from components.report import mixture
 
 WIDTH, HEIGHT = 640, 120
@@ -31,7 +31,7 @@ def build(found: dict, output: Path) -> Path:
     """Write `statistics.json` and `index.html`.
 
     Args:
-        found: as `components.data.statistics.read` gives it, and `egoit`, the counts of that step.
+        found: as `components.data.statistics.corpus.read` gives it, and `egoit`, the counts of that step.
         output: a folder.
 
     Returns:
@@ -39,7 +39,7 @@ def build(found: dict, output: Path) -> Path:
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    rows = statistics.comparison(found)
+    rows = corpus.comparison(found)
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -47,9 +47,9 @@ def build(found: dict, output: Path) -> Path:
     page = templates.get_template("corpus.html").render(
         found=found,
         rows=[row | {"ours_text": text(row, "ours"), "published_text": text(row, "published")} for row in rows],
-        source=published.SOURCE,
+        source=paper_figures.SOURCE,
         mixture=mixture.rows(found["egoit"]),
-        tolerance_percent=f"{100 * statistics.TOLERANCE:g}",
+        tolerance_percent=f"{100 * corpus.TOLERANCE:g}",
         charts=[
             ("clip duration, seconds", bars(train["duration_histogram"])),
             ("words of a narration", bars(train["word_histogram"])),

@@ -78,7 +78,7 @@ def draw(comparison: Mapping, table: Mapping[str, Mapping[str, Row]]) -> Drawn:
 
 
 def _beaten(means: Mapping[str, tuple[float, float]], seeds: Mapping[str, tuple[int, ...]]) -> dict[str, list[str]]:
-    """Give for each arm those that beat it; a mean over other seeds beats nobody."""
+    """Return, for each arm those that beat it; a mean over other seeds beats nobody."""
     alike: dict[tuple[int, ...], dict[str, tuple[float, float]]] = {}
     for arm, point in means.items():
         alike.setdefault(seeds[arm], {})[arm] = point
@@ -86,7 +86,7 @@ def _beaten(means: Mapping[str, tuple[float, float]], seeds: Mapping[str, tuple[
 
 
 def _span(rows: list[Row]) -> tuple[float, float]:
-    """Give the range of an axis: all intervals, within 0 and 1."""
+    """Return the range of an axis: all intervals, within 0 and 1."""
     lo, hi = min(max(0.0, row.value.lo) for row in rows), max(min(1.0, row.value.hi) for row in rows)
     return (lo, hi) if hi > lo else (lo - 0.01, hi + 0.01)
 

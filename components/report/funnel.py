@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from components import params, records
-from components.data import published
-from components.data.funnel import measures
+from components.data.funnel import classifier_metrics
+from components.data.statistics import paper_figures
 from components.world import web
 from components.world.__main__ import MARK
 
@@ -44,7 +44,7 @@ def read(parameters: params.Data, data_dir: Path) -> dict | None:
         {
             "label": LABELS[row["stage"]],
             "clips": row["rows_out"],
-            "published": published.FUNNEL.get(row["stage"]),
+            "published": paper_figures.FUNNEL.get(row["stage"]),
             "reasons": row["reasons"],
         }
         for row in [*rows, with_takes]
@@ -57,8 +57,8 @@ def read(parameters: params.Data, data_dir: Path) -> dict | None:
         "stages": stages,
         "classifier": models["classifier"],
         "detector": models["detector"],
-        "published": published.CLASSIFIER,
-        "source": published.FUNNEL_SOURCE,
+        "published": paper_figures.CLASSIFIER,
+        "source": paper_figures.FUNNEL_SOURCE,
         "truth": truth,
     }
 
@@ -76,7 +76,7 @@ def against_truth(folder: Path, seed: int, videos: int) -> dict:
     scored["kept"] = scored["clip_id"].isin(kept)
     read = scored[scored["reason"] == ""]
     is_ego = (read["kind"] != "whole_room").to_numpy()
-    judged = measures.evaluate(read["ego_score"].to_numpy(), is_ego, read["take_id"].to_numpy(), seed=seed)
+    judged = classifier_metrics.evaluate(read["ego_score"].to_numpy(), is_ego, read["take_id"].to_numpy(), seed=seed)
     kinds = scored.groupby("kind").agg(clips=("kept", "size"), kept=("kept", "sum"))
     return {
         "classifier": {name: asdict(value) for name, value in judged.items()},

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from components.images import data_uri
 from components.prompts import parse_box, parse_span, split_think_answer
 from components.records import SAMPLE, read_table
 from components.report.stage import Stage
 from components.report.table import TASKS
+from components.video.data_uri import data_uri
 
 _PER_TASK = 3
 _STAGES = 3

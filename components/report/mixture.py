@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from components.data.published import EGOIT
+from components.data.statistics.paper_figures import EGOIT
 
 # what a source gives beside its part in the paper is counted in lines of its own
 OURS = {"egoexo4d": "Ego-Exo4D: captions", "egoexolearn": "EgoExoLearn: actions"}

@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from components import history, tracking
+from components import tracking
 from components.records import PREDICTION, read_table
+from components.tracking import history
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from components.prompts import parse_box, split_think_answer
 
 
 def box_iou_reward(completion: str, sample: dict) -> float | None:
-    """Give the IoU of the answered box with the true one; 0.0 where the completion holds no readable box.
+    """Return the IoU of the answered box with the true one; 0.0 where the completion holds no readable box.
 
     Args:
         completion: `<think>...</think><answer>[x1, y1, x2, y2]</answer>`, integers in percent of the frame.

@@ -4,7 +4,7 @@ from components.rewards.right import is_right
 
 
 def choice_reward(completion: str, sample: dict) -> float | None:
-    """Give 1.0 where the completion says the right option, else 0.0.
+    """Return 1.0 where the completion says the right option, else 0.0.
 
     Case and spacing do not count, for a word-level tokenizer puts its own spaces. A chain-of-thought question is
     answered inside the answer tags; any other may be answered bare.

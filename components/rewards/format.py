@@ -4,7 +4,7 @@ from components.prompts import split_think_answer
 
 
 def format_reward(completion: str, sample: dict) -> float | None:
-    """Give 1.0 for exactly one think block followed by exactly one answer block, else 0.0 (systems §0.2).
+    """Return 1.0 for exactly one think block followed by exactly one answer block, else 0.0 (systems §0.2).
 
     Args:
         completion: what the model wrote.

@@ -8,7 +8,7 @@ _TOO_MANY = 0.1  # taken off for each frame beyond MOST_CITED
 
 
 def key_frames_cite_reward(completion: str, sample: dict) -> float | None:
-    """Give the F1 of the cited frames against the salient ones, less 0.1 for each frame cited beyond three.
+    """Return the F1 of the cited frames against the salient ones, less 0.1 for each frame cited beyond three.
 
     Each cited frame may stand for one salient frame, and each salient frame be found once: three neighbours of one
     key frame are one hit. Where more frames are salient than may be cited, finding as many as may be cited is enough.

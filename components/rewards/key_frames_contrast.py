@@ -7,7 +7,7 @@ MARGIN = 0.8  # the key frames need only reach this share of the other frames' a
 
 
 def key_frames_contrast_reward(completion: str, sample: dict) -> float | None:
-    """Give 0.3 to a right answer seen on key frames, where a group shown the other frames does no better; else 0.0.
+    """Return 0.3 to a right answer seen on key frames, where a group shown the other frames does no better; else 0.0.
 
     Both accuracies belong to the whole group, so whoever calls this must have let two groups answer the prompt: one
     shown the salient frames, whose completions are rewarded, and one shown the others, which is only counted. The

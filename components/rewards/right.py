@@ -7,7 +7,7 @@ OVERLAP = 0.5  # from this IoU on, a box or an interval counts as found, as in t
 
 
 def is_right(completion: str, sample: dict) -> bool | None:
-    """Say whether the answer is right; None for a caption, which is neither.
+    """Return whether the answer is right; None for a caption, which is neither.
 
     A chain-of-thought question, a box and an interval are answered inside the answer tags; a plain question may be
     answered bare.

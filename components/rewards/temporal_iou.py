@@ -5,7 +5,7 @@ from components.prompts import parse_span, split_think_answer
 
 
 def temporal_iou_reward(completion: str, sample: dict) -> float | None:
-    """Give the IoU of the answered interval with the true one; 0.0 where the completion holds no readable interval.
+    """Return the IoU of the answered interval with the true one; 0.0 where the completion holds no readable interval.
 
     Args:
         completion: `<think>...</think><answer>(start, end)</answer>`, seconds from the start of the window.

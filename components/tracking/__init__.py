@@ -3,8 +3,8 @@
 `runs` opens and reads runs, `metric_log` carries the curves of a training process, `registry` keeps model versions.
 """
 
-from components.promotion import PromotionDecision
 from components.tracking.metric_log import MetricLog
+from components.tracking.promotion_gate import PromotionDecision
 from components.tracking.registry import Champion, champion, promote, register
 from components.tracking.runs import (
     RunInfo,

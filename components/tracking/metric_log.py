@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from components import history
+from components.tracking import history
 from components.tracking.runs import BATCH, client, log_artifacts, tracking_uri
 
 logger = logging.getLogger(__name__)

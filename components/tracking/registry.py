@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
 
-from components.promotion import PromotionDecision, decide
+from components.tracking.promotion_gate import PromotionDecision, decide
 from components.tracking.runs import ROOT, client, evaluation, tracking_uri
 
 ALIAS = "champion"
@@ -28,8 +28,8 @@ class Champion:
 def register(run_id: str, checkpoint: Path, name: str) -> str:
     """Make a version of the registered model `name` from a checkpoint; a run that has one keeps it.
 
-    The version holds the weights and the code that ran, and is loaded by name (components/served.py): no pickle, so
-    opening a version runs no code that is not in it as text.
+    The version holds the weights and the code that ran, and is loaded by name (components/models/serving.py): no
+    pickle, so opening a version runs no code that is not in it as text.
 
     Args:
         run_id: the run that trained it; gives the version its tags dataset_digest and checkpoint.
@@ -48,7 +48,7 @@ def register(run_id: str, checkpoint: Path, name: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         mlflow.pyfunc.save_model(
             f"{folder}/model",
-            loader_module="components.served",
+            loader_module="components.models.serving",
             data_path=str(checkpoint / "model"),
             code_paths=[str(ROOT / "components")],
             pip_requirements=[f"{package}=={installed(package)}" for package in _SERVING_NEEDS],
@@ -62,7 +62,7 @@ def register(run_id: str, checkpoint: Path, name: str) -> str:
 
 
 def champion(name: str) -> Champion | None:
-    """Give the version that holds the alias, or None where no version does."""
+    """Return the version that holds the alias, or None where no version does."""
     store = client()
     for model in store.search_registered_models(f"name = '{name}'"):
         if (version := model.aliases.get(ALIAS)) is not None:
@@ -75,7 +75,7 @@ def champion(name: str) -> Champion | None:
 def promote(
     name: str, version: str, *, main: str, guards: Sequence[str], champion_metrics: dict[str, dict] | None = None
 ) -> PromotionDecision:
-    """Move the alias `champion` to a version if the gate (components/promotion.py) lets it through.
+    """Move the alias `champion` to a version if the gate (components/tracking/promotion_gate.py) lets it through.
 
     Args:
         name: in the registry.

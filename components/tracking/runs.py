@@ -39,7 +39,7 @@ class RunInfo:
 
 
 def tracking_uri() -> str:
-    """Give `MLFLOW_TRACKING_URI`, or by default the database `mlflow.db` at the project root."""
+    """Return `MLFLOW_TRACKING_URI`, or by default the database `mlflow.db` at the project root."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{ROOT / 'mlflow.db'}"
 
 
@@ -97,12 +97,12 @@ def finish(run_id: str, status: str) -> None:
 
 
 def finished_stage(stage_key: str) -> str | None:
-    """Give the newest finished run of exactly this stage key, or None: the stage cache."""
+    """Return the newest finished run of exactly this stage key, or None: the stage cache."""
     return next((run.info.run_id for run in _finished(f"tags.stage_key = '{stage_key}'")), None)
 
 
 def last_pipeline_digest() -> str | None:
-    """Give the dataset digest of the last finished pipeline run, or None where there is none yet."""
+    """Return the dataset digest of the last finished pipeline run, or None where there is none yet."""
     return next((run.data.tags.get("dataset_digest") for run in _finished("tags.kind = 'pipeline'")), None)
 
 
@@ -132,7 +132,7 @@ def log_artifacts(run_id: str, path: Path, artifact_path: str) -> None:
 
 
 def log_evaluation(run_id: str, metrics_json: Path) -> None:
-    """Log what components/evaluate.py wrote, so that every stage has the same metric names.
+    """Log what components/evaluation/measure.py wrote, so that every stage has the same metric names.
 
     Args:
         run_id: the stage's run.

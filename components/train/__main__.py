@@ -68,12 +68,12 @@ def plan_recipe(recipe, data_params, options: argparse.Namespace) -> int:
     """Print the plan of a recipe; give the exit code."""
     from rich.console import Console
 
-    from components.train import dry_run
+    from components.train.dry_run import report
 
-    machine = dry_run.Machine(options.gpus, options.gpu_memory_gib, options.tokens_per_second)
+    machine = report.Machine(options.gpus, options.gpu_memory_gib, options.tokens_per_second)
     # a pipe has no width, and folded numbers are hard to read
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-    return 1 if dry_run.run(recipe, data_params, machine, console) else 0
+    return 1 if report.run(recipe, data_params, machine, console) else 0
 
 
 def train(recipe, stage, data_params, parents: dict[str, Path], options: argparse.Namespace) -> int:
@@ -94,9 +94,11 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     from transformers import set_seed
 
     from components import params
-    from components.models import build, published
+    from components.models import build, hub_configs
     from components.tracking import MetricLog
-    from components.train import careful, checkpoints, engine, failures, plan, regroup, stages, stopping, watch
+    from components.train import algorithms, checkpoints, plan, trainer_factory
+    from components.train.grpo import pause_rules
+    from components.train.safety import errors, finite_checks, sigterm, universal_checkpoint
 
     plan.check_trainable(recipe)
     began_s = time.monotonic()
@@ -110,50 +112,50 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     output = options.output
     output.mkdir(parents=True, exist_ok=True)
     if recipe.model.architecture in params.QWEN:
-        model, processor = stages.published_model(recipe.model, stage, parents)
+        model, processor = algorithms.published_model(recipe.model, stage, parents)
     else:
-        processor = stages.processor_of(recipe.model, data_params, parents)
-        stages.check_frames(stage, build.config_of(processor), data_params)
+        processor = algorithms.processor_of(recipe.model, data_params, parents)
+        algorithms.check_frames(stage, build.config_of(processor), data_params)
         model = build.assemble(build.config_of(processor), parents, seed=stage.seed)
-        stages.fill(model, recipe.model, parents)
+        algorithms.fill(model, recipe.model, parents)
         if stage.mapping:
             build.renew_mapping(model, processor, stage.mapping, seed=stage.seed)
-    checkpoints.prepare(model, stage.train, stage.lora, published.parts_of(model.config))
+    checkpoints.prepare(model, stage.train, stage.lora, hub_configs.parts_of(model.config))
     resume = checkpoints.last_resumable(output / "trainer")
     log = None
     if int(os.environ.get("RANK", "0")) == 0:
         (output / "paused.json").unlink(missing_ok=True)
         from_step = int(resume.name.split("-")[1]) if resume else None
         log = MetricLog(options.run_id, output / "history.jsonl", from_step=from_step)
-    made = engine.make(
+    made = trainer_factory.make(
         recipe, stage, data_params, model, processor,
         parents=parents, folder=options.data, output=output, log=log,
     )  # fmt: skip
-    stop = stopping.StopOnSignal()
+    stop = sigterm.StopOnSignal()
     made.trainer.add_callback(stop)
-    careful.guard(made.trainer, lambda step: stages.seen_by(made.dataset, step))
+    finite_checks.guard(made.trainer, lambda step: algorithms.seen_by(made.dataset, step))
     try:
         if resume:
-            regroup.prepare(made.trainer, resume, muon=stage.muon is not None)
+            universal_checkpoint.prepare(made.trainer, resume, muon=stage.muon is not None)
         result = made.trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         if stage.algorithm == "contrastive":
-            stages.contrastive.share_tower(model)
+            algorithms.contrastive.share_tower(model)
         finding = made.watch.finding if made.watch else None
         checkpoints.gather(model)
         if log and finding:
-            watch.write(output, finding, stage.name)
+            pause_rules.write(output, finding, stage.name)
             sys.stderr.write(finding.message(stage.name) + "\n")
         elif log and stop.stopped:
-            sys.stderr.write(f"stage {stage.name!r} ends, as SIGTERM asks. {failures.kept(output)}\n")
+            sys.stderr.write(f"stage {stage.name!r} ends, as SIGTERM asks. {errors.kept(output)}\n")
         elif log:
             provenance = {**options.provenance, "stage": stage.name, "recipe": recipe.name}
             provenance |= {"params": made.stage.model_dump(), "parents": options.parents}
             provenance |= {"steps": result.global_step, "seconds": round(time.monotonic() - began_s, 1)}
-            provenance |= {"frames_contract": stages.contract(data_params)}
-            provenance |= {"sample_ledger": stages.ledger(made.dataset, result.global_step)}
+            provenance |= {"frames_contract": algorithms.contract(data_params)}
+            provenance |= {"sample_ledger": algorithms.ledger(made.dataset, result.global_step)}
             checkpoints.save(model, processor, output, provenance)
-    except failures.MET as error:
-        failures.tell(error, made.stage, output)
+    except errors.MET as error:
+        errors.tell(error, made.stage, output)
         raise
     finally:
         if log:
@@ -161,12 +163,12 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
     if finding:
-        return watch.PAUSED
-    return stopping.STOPPED if stop.stopped else 0
+        return pause_rules.PAUSED
+    return sigterm.STOPPED if stop.stopped else 0
 
 
 def finished_before(options: argparse.Namespace) -> bool:
-    """Say whether this very stage lies finished in its folder; then its curves go to the run that is open now.
+    """Return whether this very stage lies finished in its folder; then its curves go to the run that is open now.
 
     That is a run of the same key that came as far as stage.json, when its process was killed or MLflow was away.
     """

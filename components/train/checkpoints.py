@@ -18,7 +18,7 @@ from components import params
 from components.models.backbone import PARTS, part_of
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import EgoflowProcessor
-from components.train import failures
+from components.train.safety import errors
 
 _LINEAR = r".*language_model\.layers\..*_proj"
 
@@ -63,7 +63,7 @@ def prepare(
 
 
 def _takes_adapter(module: str, adapted: Collection[str], parts: dict[str, tuple[str, ...]]) -> bool:
-    """Say whether a linear layer gets an adapter; of the language model its head and what places frames get none."""
+    """Return whether a linear layer gets an adapter; of the language model its head and what places frames get none."""
     part = part_of(f"{module}.weight", parts)
     return part in adapted and (part != "language_model" or bool(re.fullmatch(_LINEAR, module)))
 
@@ -88,10 +88,10 @@ def gather(model: nn.Module) -> None:
 
 
 def last_resumable(folder: Path) -> Path | None:
-    """Give the newest complete trainer checkpoint below `folder`; remove half-written ones (killed while saving)."""
+    """Return the newest complete trainer checkpoint below `folder`; remove half-written ones (killed while saving)."""
     found = []
     for path in folder.glob("checkpoint-*"):
-        if failures.is_whole(path):
+        if errors.is_whole(path):
             found.append(path)
         else:
             # every rank looks here, and another may be quicker

@@ -1,4 +1,4 @@
-"""What identifies a training stage, where its checkpoint lies, and which stages may run at the same time. No torch.
+"""What identifies a training stage, and where its checkpoint lies. No torch.
 
 Two stages with the same key would end in the same checkpoint, so a finished one is reused instead of trained again.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,16 +20,15 @@ if TYPE_CHECKING:
     from components.params import Data, Frames, Recipe, Stage
 
 TRAINING = "components/train/__main__.py"
-EVALUATION = "components/evaluate.py"
+EVALUATION = "components/evaluation/__main__.py"
 # They carry numbers and do not make them; the values read by params.py stand in the keys themselves.
 NOT_CODE = (
     "components/tracking",
-    "components/history.py",
     "components/params",
-    "components/images.py",
-    "components/train/rollouts.py",
-    "components/train/watch.py",
-    "components/train/dry_run.py",
+    "components/video/data_uri.py",
+    "components/train/grpo/rollouts.py",
+    "components/train/grpo/pause_rules.py",
+    "components/train/dry_run/report.py",
 )
 # These fields of a stage say when it is stopped, saved, shown, measured or planned, not what it learns.
 NOT_IN_KEY = {
@@ -44,7 +43,7 @@ WITHOUT_DATASET = frozenset({"text", "contrastive"})
 
 
 def code_files(root: Path, entry: str = TRAINING) -> dict[str, str]:
-    """Give the source files that a program imports, however far, and the DeepSpeed jsons: name -> sha256.
+    """Return the source files that a program imports, however far, and the DeepSpeed jsons: name -> sha256.
 
     Args:
         root: project root; names are relative to it.
@@ -55,7 +54,7 @@ def code_files(root: Path, entry: str = TRAINING) -> dict[str, str]:
 
 
 def code_digest(files: Mapping[str, str]) -> str:
-    """Give the one sha256 that stands for `code_files`."""
+    """Return the one sha256 that stands for `code_files`."""
     digest = hashlib.sha256()
     for name, of_file in sorted(files.items()):
         digest.update(f"{name}\0{of_file}\n".encode())
@@ -63,7 +62,7 @@ def code_digest(files: Mapping[str, str]) -> str:
 
 
 def digests_of(root: Path, names: Iterable[str]) -> dict[str, str]:
-    """Give the sha256 of files below a root by their names, "" of those that are not there."""
+    """Return the sha256 of files below a root by their names, "" of those that are not there."""
     paths = {name: root / name for name in names}
     return {
         name: hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "" for name, path in paths.items()
@@ -71,7 +70,10 @@ def digests_of(root: Path, names: Iterable[str]) -> dict[str, str]:
 
 
 def _imported(root: Path, entry: Path) -> set[Path]:
-    """Give a file and all of `components` that it imports, read from the text: no list that someone could forget."""
+    """Return a file and all of `components` that it imports, read from the text: no list that someone could forget.
+
+    To import a module runs the `__init__` of every package above it, so those are code too.
+    """
     found, waiting = set(), [entry]
     while waiting:
         path = waiting.pop()
@@ -88,7 +90,8 @@ def _imported(root: Path, entry: Path) -> set[Path]:
         for name in names:
             parts = name.split(".")
             if parts[0] == "components":
-                waiting += [root.joinpath(*parts).with_suffix(".py"), root.joinpath(*parts, "__init__.py")]
+                waiting.append(root.joinpath(*parts).with_suffix(".py"))
+                waiting += [root.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts) + 1)]
     return found
 
 
@@ -121,7 +124,7 @@ def check_trainable(recipe: Recipe) -> None:
 
 
 def _not_by_qwen(stage: Stage) -> list[str]:
-    """Give what a stage asks for that a model of transformers' own classes has not."""
+    """Return what a stage asks for that a model of transformers' own classes has not."""
     where = f"stage {stage.name!r} ({stage.algorithm})"
     if stage.algorithm not in ("supervised", "grpo"):
         return [f"{where}: the algorithm, which makes a base model"]
@@ -132,14 +135,14 @@ def _not_by_qwen(stage: Stage) -> list[str]:
 
 
 def frames_of(task: str, frames: Frames) -> set[int]:
-    """Give the numbers of frames that samples of a task have."""
+    """Return the numbers of frames that samples of a task have."""
     clip, window = frames.clip_frames, frames.window_frames
     kinds = {"caption": {clip}, "verify": {clip}, "ground_spatial": {frames.image_frames}, "ground_temporal": {window}}
     return kinds.get(task, {clip, window})
 
 
 def base_digest(base: str) -> str:
-    """Give what tells downloaded weights from others under the same path: a name stands for itself.
+    """Return what tells downloaded weights from others under the same path: a name stands for itself.
 
     Of a folder, the sha256 of its json files and of the size and the last megabyte of each file of weights: to read
     all of them would take longer than to plan a stage may.
@@ -157,7 +160,7 @@ def base_digest(base: str) -> str:
 
 
 def dataset_digest(lock: Path) -> str:
-    """Give one sha256 over the outputs of the stages `dataset` and `frames` in `dvc.lock`.
+    """Return one sha256 over the outputs of the stages `dataset` and `frames` in `dvc.lock`.
 
     Raises:
         ValueError: the lock file or one of the stages is missing: the data graph has not been run.
@@ -174,7 +177,7 @@ def dataset_digest(lock: Path) -> str:
 
 
 def world_values(data: Data) -> dict[str, float]:
-    """Give the values of params/data.yaml that base stages read (train/text.py:answer_rules, train/stages.py)."""
+    """Return the values of params/data.yaml that base stages read (train/text.py:answer_rules, train/stages.py)."""
     return {
         "render_px": data.world.size_px,
         "window_frames": data.frames.window_frames,
@@ -192,7 +195,7 @@ def stage_key(
     parents: Mapping[str, str],
     code: str,
 ) -> str:
-    """Give the sha256 that stands for the checkpoint a stage ends in.
+    """Return the sha256 that stands for the checkpoint a stage ends in.
 
     Args:
         recipe: gives the model.
@@ -224,7 +227,7 @@ def stage_key(
 
 
 def _downloaded(recipe: Recipe, stage: Stage) -> dict[str, str]:
-    """Give the bases that a stage starts from: part -> folder or name, of a Qwen model "all" of its parts."""
+    """Return the bases that a stage starts from: part -> folder or name, of a Qwen model "all" of its parts."""
     if recipe.model.architecture == "miniature" or "all" in stage.parents:
         return {}
     bases = {"all": recipe.model.base} if recipe.model.architecture in QWEN else recipe.model.base
@@ -232,7 +235,7 @@ def _downloaded(recipe: Recipe, stage: Stage) -> dict[str, str]:
 
 
 def stage_keys(recipe: Recipe, *, dataset: str | None, world: Mapping[str, float], code: str) -> dict[str, str]:
-    """Give stage name -> key for a whole recipe.
+    """Return stage name -> key for a whole recipe.
 
     With `dataset` None (the data is stale, its digest not known yet) the stages that depend on it are left out.
     """
@@ -245,42 +248,18 @@ def stage_keys(recipe: Recipe, *, dataset: str | None, world: Mapping[str, float
 
 
 def checkpoint_dir(root: Path, stage: str, key: str) -> Path:
-    """Give the folder of a stage's checkpoint under the project root; `stage.json` in it means finished."""
+    """Return the folder of a stage's checkpoint under the project root; `stage.json` in it means finished."""
     return root / "checkpoints" / f"{stage}-{key[:12]}"
 
 
 def is_finished(checkpoint: Path) -> bool:
-    """Say whether a checkpoint folder is complete: `stage.json` is written last."""
+    """Return whether a checkpoint folder is complete: `stage.json` is written last."""
     return (checkpoint / FINISHED).is_file()
 
 
 def pause_of(checkpoint: Path) -> str:
-    """Give the words with which a stage paused itself: what came, what is allowed, where to change it."""
+    """Return the words with which a stage paused itself: what came, what is allowed, where to change it."""
     return json.loads((checkpoint / "paused.json").read_text())["message"]
-
-
-def levels(stages: Sequence[Stage], *, threads: int) -> list[list[Stage]]:
-    """Group stages into steps; the stages of one step may run at the same time.
-
-    A stage joins the earliest step after its parents where its `ranks * threads` still fit the budget; one that alone
-    exceeds the budget gets a step of its own.
-
-    Args:
-        stages: in recipe order.
-        threads: budget of the machine.
-    """
-    steps: list[list[Stage]] = []
-    place: dict[str, int] = {}
-    for stage in stages:
-        need = stage.ranks * stage.threads
-        at = max((place[parent] + 1 for parent in stage.parents.values()), default=0)
-        while at < len(steps) and need + sum(other.ranks * other.threads for other in steps[at]) > threads:
-            at += 1
-        if at == len(steps):
-            steps.append([])
-        steps[at].append(stage)
-        place[stage.name] = at
-    return steps
 
 
 def _sha256(value: object) -> str:

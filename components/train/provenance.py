@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def git_commit(root: Path) -> str:
-    """Give the commit of the working tree, with `-dirty` where files differ; `none` outside a repository."""
+    """Return the commit of the working tree, with `-dirty` where files differ; `none` outside a repository."""
 
     def git(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from components.models.qwen import QwenProcessor, encode
+from components.models.qwen_vl import QwenProcessor, encode
 from components.train.packing import IGNORE
 
 
@@ -23,7 +23,7 @@ class Collate:
         self.processor = processor
 
     def __call__(self, items: Sequence[dict]) -> dict[str, Tensor]:
-        """Give input_ids, attention_mask, mm_token_type_ids and labels [B, L], pixel_values and image_grid_thw.
+        """Return input_ids, attention_mask, mm_token_type_ids and labels [B, L], pixel_values and image_grid_thw.
 
         The labels are the answer and the token that ends it, IGNORE elsewhere; the answer is tokenized by itself, as
         it would be generated.

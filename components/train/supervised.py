@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from components.train.features import Features
+from components.train.feature_cache import Features
 from components.train.losses import GUIDANCE, ROUND_TRIPS, retrieval
 
 

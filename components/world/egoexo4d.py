@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from components.prompts import VERBS
+from components.prompts.kitchen_grammar import VERBS
 from components.world.narrate import annotate
 from components.world.plan import PlannedTake, seeded_uid
 

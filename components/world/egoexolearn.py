@@ -11,7 +11,7 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-from components.prompts import narrate
+from components.prompts.kitchen_grammar import narrate
 from components.world.plan import PlannedTake, seeded_uid
 
 FILE = "annotations/fine_annotation_trainval_en.csv"

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from components.prompts import COLOURS, KINDS, VERBS, narrate
+from components.prompts.kitchen_grammar import COLOURS, KINDS, VERBS, narrate
 from components.world.films import Cut
 from components.world.plan import seeded_uid
 from components.world.render import ego_shapes, render

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from components.prompts import Facts, narrate
+from components.prompts.kitchen_grammar import Facts, narrate
 from components.world.plan import PlannedTake, seeded_uid
 
 ANNOTATORS = ("5284063695022975", "7710422965712308")
@@ -22,7 +22,7 @@ NO_BEST_EXO_SHARE = 0.2
 
 
 def annotate(planned: PlannedTake, *, seed: int) -> list[dict]:
-    """Give the atomic descriptions of a take, one annotation for each annotator, in Ego-Exo4D's form."""
+    """Return the atomic descriptions of a take, one annotation for each annotator, in Ego-Exo4D's form."""
     annotations = [_annotation(planned, who, seed=seed) for who in range(len(ANNOTATORS))]
     rng = random.Random(f"{seed}/{planned.number}/rejected")
     if rng.random() < REJECTED_SHARE:

@@ -32,7 +32,7 @@ class PlannedTake:
 
 
 def seeded_uid(seed: int, *parts: object) -> str:
-    """Give a uuid that depends on the seed and the parts, and on no clock.
+    """Return a uuid that depends on the seed and the parts, and on no clock.
 
     >>> seeded_uid(7, "take", 1) == seeded_uid(7, "take", 1)
     True

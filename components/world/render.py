@@ -15,7 +15,7 @@ from math import cos, sin
 import cv2
 import numpy as np
 
-from components.prompts import HANDS
+from components.prompts.kitchen_grammar import HANDS
 from components.world.script import Item, Pose, Scene, Take, scene_at
 from components.world.silhouettes import (
     HAND,
@@ -104,7 +104,7 @@ def shapes(take: Take, time_s: float, view: str) -> list[Shape]:
 
 
 def _inside(polygons: tuple[Polygon, ...]) -> bool:
-    """Tell whether at least 60 % of the bounding box lies in the frame."""
+    """Return whether at least 60 % of the bounding box lies in the frame."""
     points = np.concatenate(polygons)
     low, high = points.min(0), points.max(0)
     kept = np.clip(high, 0, 1) - np.clip(low, 0, 1)

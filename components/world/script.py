@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from components.prompts import COLOURS, HANDS, KINDS, REGIONS, VERBS, Facts
+from components.prompts.kitchen_grammar import COLOURS, HANDS, KINDS, REGIONS, VERBS, Facts
 
 HANDLED_IN_AIR = ("pours", "shakes")
 ITEMS_PER_TAKE = 4
@@ -58,7 +58,7 @@ class Take:
     light: float
 
     def facts(self, event: Event) -> Facts:
-        """Give the slots of an event, as a narration says them."""
+        """Return the slots of an event, as a narration says them."""
         item = self.items[event.item]
         return Facts(event.verb, item.colour, item.kind, event.hand)
 
@@ -143,7 +143,7 @@ def _possible(standing: dict[int, int], held: dict[str, int], n_items: int) -> l
 
 
 def scene_at(take: Take, time_s: float) -> Scene:
-    """Give the state of the take at a time, in seconds from its start."""
+    """Return the state of the take at a time, in seconds from its start."""
     poses = [_standing(item.place) for item in take.items]
     gaze_u = _standing(take.events[0].place).u if take.events else 2.0
     cut: set[int] = set()
@@ -201,7 +201,7 @@ def _between(a: Pose, b: Pose, x: float) -> Pose:
 
 
 def _act(event: Event, phase: float, item: Pose, gaze_u: float) -> tuple[Pose, Pose]:
-    """Give (hand, item) during an event: reach in the first quarter, act, return in the last fifth."""
+    """Return (hand, item) during an event: reach in the first quarter, act, return in the last fifth."""
     rest, carry = _rest(event.hand, gaze_u), _carry(event.hand, gaze_u)
     turn = phase * (event.end_s - event.start_s) * 2 * pi
     if event.verb == "picks up":

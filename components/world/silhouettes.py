@@ -44,7 +44,7 @@ def outlines(polygons: Iterable[tuple[Polygon, Colour]]) -> Outlines:
 
 
 def darker(rgb: Colour, share: float) -> Colour:
-    """Give a share of a colour's light."""
+    """Return a share of a colour's light."""
     return tuple(int(c * share) for c in rgb)
 
 
@@ -55,12 +55,12 @@ def _unit_arc(start: float, end: float) -> Polygon:
 
 
 def arc(rx: float, ry: float, start: float = 0.0, end: float = 2 * pi, *, x: float = 0.0, y: float = 0.0) -> Polygon:
-    """Give a part of an ellipse around (x, y); angles in radians."""
+    """Return a part of an ellipse around (x, y); angles in radians."""
     return _unit_arc(start, end) * (rx, ry) + (x, y)
 
 
 def rect(x1: float, y1: float, x2: float, y2: float) -> Polygon:
-    """Give a rectangle by two corners."""
+    """Return a rectangle by two corners."""
     return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], dtype=float)
 
 
@@ -86,7 +86,7 @@ HAND = arc(1.0, 0.85)
 
 @cache
 def item_look(kind: str, colour: str, *, is_cut: bool) -> Outlines:
-    """Give an object in kitchen units: a dark rim, the body, its detail and, where it was cut, the cut."""
+    """Return an object in kitchen units: a dark rim, the body, its detail and, where it was cut, the cut."""
     rgb = COLOUR_RGB[colour]
     body, detail = SILHOUETTES[kind]
     polygons = [(polygon * 1.1, darker(rgb, 0.35)) for polygon in body]
@@ -99,7 +99,7 @@ def item_look(kind: str, colour: str, *, is_cut: bool) -> Outlines:
 
 @cache
 def hand_look() -> Outlines:
-    """Give a hand in kitchen units: a dark rim and the skin."""
+    """Return a hand in kitchen units: a dark rim and the skin."""
     centre = HAND.mean(0)
     rim = centre + (HAND - centre) * 1.12
     return outlines([(rim * HAND_RADIUS, darker(SKIN_RGB, 0.6)), (HAND * HAND_RADIUS, SKIN_RGB)])
@@ -107,7 +107,7 @@ def hand_look() -> Outlines:
 
 @cache
 def body_look() -> Outlines:
-    """Give the body of an exo view in 0..1 of the frame, around the middle of its lower edge: trunk, head, hair."""
+    """Return the body of an exo view in 0..1 of the frame, around the middle of its lower edge: trunk, head, hair."""
     return outlines(
         [
             (rect(-0.085, -0.26, 0.085, 0.0), (70, 84, 110)),

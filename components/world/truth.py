@@ -14,7 +14,8 @@ from functools import lru_cache
 import numpy as np
 
 from components.metrics import box_iou, temporal_iou
-from components.prompts import COLOURS, HANDS, KINDS, VERBS, parse_narration, split_think_answer
+from components.prompts import split_think_answer
+from components.prompts.kitchen_grammar import COLOURS, HANDS, KINDS, VERBS, parse_narration
 from components.world.render import Shape, ego_shapes
 from components.world.script import Event, Take, scene_at
 
@@ -57,7 +58,7 @@ class Seen:
         return f"{event.verb} the {self.object(event)}"
 
     def shows(self, number: int) -> bool:
-        """Tell whether item `number` is visible at some time."""
+        """Return whether item `number` is visible at some time."""
         times_s = np.arange(self.start_s, self.end_s, LOOK_S).tolist()
         return any(_looked(self.take, time_s)[number].visible for time_s in times_s)
 
@@ -221,7 +222,7 @@ _JUDGES: tuple[tuple[re.Pattern[str], Callable[..., bool | None]], ...] = tuple(
 
 
 def judge(take: Take, question_type: str, question: str, answer: Answer, start_s: float, end_s: float) -> bool | None:
-    """Say whether an answer about a span of the ego video is true.
+    """Return whether an answer about a span of the ego video is true.
 
     Args:
         question_type, question: of a sample; of a narration the type alone says what is asked.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from components.prompts import KINDS
+from components.prompts.kitchen_grammar import KINDS
 from components.world.plan import PlannedTake, seeded_uid
 from components.world.render import Shape, ego_shapes
 

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from components import video
-from components.prompts import narrate
+from components.prompts.kitchen_grammar import narrate
 from components.world.plan import seeded_uid
 from components.world.render import EGO_WIDTH, draw
 from components.world.script import Pose, Scene, Take, scene_at, script_take

@@ -30,9 +30,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components import records
-from components.data import clips
-from components.data.moments import numbered, sorted_rows
-from components.data.windows import betas, windows
+from components.data.clips import step as clips
+from components.data.clips.moments import numbered, sorted_rows
+from components.data.clips.window_rules import betas, windows
 from tests.benchmarks import rows
 
 NARRATIONS, GROUPS, VIDEOS = 261_300, 2_925, 15_478  # systems §1.2

@@ -27,7 +27,9 @@ import numpy as np
 import pyarrow as pa
 
 from components import params, records, video
-from components.data import choosing, frames, shards
+from components.data.frames import sampling, shards
+from components.data.frames import step as frames
+from components.data.frames.store import FrameStore
 from tests.benchmarks import rows
 from tests.benchmarks.clips import TAKE_S, VIDEOS, _peak_gb, timed
 
@@ -161,7 +163,7 @@ def compare(folder: Path, case: Case) -> dict[str, float]:
     cv2.setNumThreads(1)
     peer_s, theirs = cpu_s(lambda: epoch(decode))
     step_s, _ = cpu_s(lambda: frames.run(given, folder / "data"))
-    store = frames.FrameStore(folder / "data/frames")
+    store = FrameStore(folder / "data/frames")
     fetch_s, ours = cpu_s(lambda: epoch(lambda sample: store.frames(sample["sample_id"])))
     np.testing.assert_allclose(ours, theirs, atol=2.0)
     return {"peer": peer_s, "first": step_s + fetch_s, "second": fetch_s}
@@ -172,7 +174,7 @@ def plan(count: int) -> dict[str, float]:
     given = params.load(ROOT / "params/data.yaml", params.Data).frames
     videos = pa.table({"video_id": [f"{number:016x}" for number in range(VIDEOS)], "duration_s": [TAKE_S] * VIDEOS})
     videos = videos.append_column("fps", pa.array([float(FPS)] * VIDEOS))
-    films = choosing.Films.of(videos.append_column("source", videos[0]).append_column("path", videos[0]))
+    films = sampling.Films.of(videos.append_column("source", videos[0]).append_column("path", videos[0]))
     rng = np.random.default_rng(0)
 
     def batch(first: int) -> pa.RecordBatch:
@@ -186,16 +188,16 @@ def plan(count: int) -> dict[str, float]:
                     names=["video_id", *columns],
                 ),
             )
-            for _ in choosing.STREAMS
+            for _ in sampling.STREAMS
         ]
         named = [pa.array([f"{first + number:016x}" for number in range(frames.BATCH)]), ["clip"] * frames.BATCH]
-        return pa.record_batch([*named, *streams], names=["sample_id", "frame_kind", *choosing.STREAMS])
+        return pa.record_batch([*named, *streams], names=["sample_id", "frame_kind", *sampling.STREAMS])
 
     before_gb = _peak_gb()
 
     def step() -> pa.Table:
-        chosen = (choosing.choose(batch(first), films, given)[0] for first in range(0, count, frames.BATCH))
-        return shards.pack(choosing.needed(chosen), films, shard_frames=given.shard_frames)
+        chosen = (sampling.choose(batch(first), films, given)[0] for first in range(0, count, frames.BATCH))
+        return shards.pack(sampling.needed(chosen), films, shard_frames=given.shard_frames)
 
     seconds, planned = timed(step)
     return {"seconds": seconds, "gb": _peak_gb() - before_gb, "shards": len(planned)}

@@ -33,7 +33,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from components.guard import Guard, GuardError
+from components.video.killable_worker import Guard, GuardError
 from components.world import web
 from tests.benchmarks import rows
 
@@ -75,14 +75,14 @@ def models(folder: Path) -> None:
     import torch
     from safetensors.torch import save_file
 
-    from components.data.funnel import classifier, features, hands
+    from components.data.funnel import ego_exo_classifier, features, hand_detector
 
     torch.manual_seed(0)
-    views = classifier.Classifier(len(features.grid(np.zeros((2, 64, 64, 3), np.uint8))))
+    views = ego_exo_classifier.Classifier(len(features.grid(np.zeros((2, 64, 64, 3), np.uint8))))
     torch.nn.init.constant_(views.layers[-1].bias, 10.0)
     (folder / "models").mkdir()
     save_file(views.state_dict(), folder / "models/classifier.safetensors")
-    save_file(hands.Detector().state_dict(), folder / "models/detector.safetensors")
+    save_file(hand_detector.Detector().state_dict(), folder / "models/detector.safetensors")
 
 
 def score(folder: Path, paths: list[Path], target: Path, workers: int) -> dict[str, float]:

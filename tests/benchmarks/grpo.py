@@ -50,7 +50,8 @@ def measure(shared: bool, steps: int) -> dict:
     from trl import GRPOTrainer
 
     from components.models import build
-    from components.train import checkpoints, grpo, stages
+    from components.train import algorithms, checkpoints
+    from components.train.grpo import trainer
 
     class Clock(TrainerCallback):
         seconds: list[float] = []
@@ -66,19 +67,19 @@ def measure(shared: bool, steps: int) -> dict:
     grouped = stage.grpo.model_copy(update={"group": 8})
     stage = stage.model_copy(update={"steps": steps, "save_steps": steps + 1, "ranks": 1, "batch": 32, "grpo": grouped})
     if not shared:
-        grpo.OrderedGRPOTrainer.__bases__ = (GRPOTrainer,)
+        trainer.OrderedGRPOTrainer.__bases__ = (GRPOTrainer,)
         training.encode_every_row()
     set_seed(stage.seed)
-    processor = stages.fresh_processor(recipe.model, params.load(training.ROOT / "params/data.yaml", params.Data))
+    processor = algorithms.fresh_processor(recipe.model, params.load(training.ROOT / "params/data.yaml", params.Data))
     model = build.assemble(build.config_of(processor), {}, seed=0)
     checkpoints.prepare(model, stage.train, stage.lora)
     clock = Clock()
     with TemporaryDirectory() as folder:
         model.save_pretrained(folder)
         model.config._name_or_path = folder
-        engine = grpo.trainer(
+        engine = trainer.trainer(
             model, processor, stage, Samples(steps * stage.batch, recipe.model.image_px),
-            groups=stages.groups(model, stage), output=Path(folder) / "trainer", callbacks=[clock],
+            groups=algorithms.groups(model, stage), output=Path(folder) / "trainer", callbacks=[clock],
         )  # fmt: skip
         said: list[str] = []
         engine.reward_funcs[0] = _remembering(engine.reward_funcs[0], said)

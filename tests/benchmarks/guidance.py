@@ -3,12 +3,12 @@
 Run as: python -m tests.benchmarks.guidance [--passes 4]
 
 The miniature's Stage 2 with random weights over a small world, several passes over its samples. Ours keeps the exo
-tower's output (components/train/features.py), so that later steps neither read the exo frames nor run the tower, and
-takes the mappings' wide convolutions wave by wave (components/models/mirror.py). Peers, each with what the one before
-it has not: the same stage with no room for features; torch's own convolutions, which is a plain step; and all frames
-decoded from the films by decord, as a plain loader does. All have the same losses (asserted within 0.1 %, for the
-frames of the shards; how many steps have the very same with features kept and computed is printed). Median CPU seconds
-of whole steps, loading included, each side in a process of its own with one thread.
+tower's output (components/train/feature_cache.py), so that later steps neither read the exo frames nor run the tower,
+and takes the mappings' wide convolutions wave by wave (components/models/reflect_conv.py). Peers, each with what the
+one before it has not: the same stage with no room for features; torch's own convolutions, which is a plain step; and
+all frames decoded from the films by decord, as a plain loader does. All have the same losses (asserted within 0.1 %,
+for the frames of the shards; how many steps have the very same with features kept and computed is printed). Median CPU
+seconds of whole steps, loading included, each side in a process of its own with one thread.
 
 What features save alone is bounded: the ego tower, which is trained, costs about three passes of the frozen one,
 forward and back, so a step of nothing but the two towers would become 4/3 times as fast, and the mappings and the

@@ -15,13 +15,14 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from components.data.egore import cot
-from components.data.egore.around import _WANTED, ANNOTATORS, HANDS_OFF_S, NEAREST_BOX_S
-from components.data.egore.qa import QA
-from components.data.egore.short import FORMS, MOST_NARRATIONS, TYPES, alike
-from components.data.egore.short_term import READINESS
-from components.data.egore.timeline import _EDGE_S, LONGEST_S, SHORTEST_S
-from components.prompts import COLOURS, KINDS, VERBS, Facts, parse_narration, think_answer
+from components.data.egore.multiple_choice import QA
+from components.data.egore.rule_based import chain_of_thought
+from components.data.egore.rule_based.context_questions import _WANTED, ANNOTATORS, HANDS_OFF_S, NEAREST_BOX_S
+from components.data.egore.rule_based.short_templates import FORMS, MOST_NARRATIONS, TYPES, alike
+from components.data.egore.rule_based.short_term import READINESS
+from components.data.egore.rule_based.timeline import _EDGE_S, LONGEST_S, SHORTEST_S
+from components.prompts import think_answer
+from components.prompts.kitchen_grammar import COLOURS, KINDS, VERBS, Facts, parse_narration
 from components.records import content_id
 
 LOOKS = [(colour, kind) for colour in COLOURS for kind in KINDS]
@@ -244,9 +245,11 @@ def identified(row: dict) -> dict:
 
 
 def with_thought(row: dict, q: Question) -> dict:
-    thought = cot.thought(QA(row["question_type"], row["question"], q.answer, ()), q.steps)
+    thought = chain_of_thought.thought(QA(row["question_type"], row["question"], q.answer, ()), q.steps)
     answer = think_answer(thought, q.answer)
-    return identified(row | {"question_type": "cot", "question": cot.cued(row["question"]), "answer": answer})
+    return identified(
+        row | {"question_type": "cot", "question": chain_of_thought.cued(row["question"]), "answer": answer}
+    )
 
 
 def short_term(
@@ -276,6 +279,6 @@ def short_term(
         for q in [q for q in questions if FORMS[q.form].question_type in kinds]:
             lot = draws(seed, "short", q.form, clip["clip_id"])
             made.append(sample(clip, q, likely, lot, choices))
-            if lot[-2] <= cot_fraction and q.form in cot.CHAINED and q.narrations > 1:
+            if lot[-2] <= cot_fraction and q.form in chain_of_thought.CHAINED and q.narrations > 1:
                 thoughts.append(with_thought(made[-1], q))
     return made + thoughts

@@ -12,8 +12,9 @@ import torch
 
 from components import params
 from components.models import build
-from components.train import stages, text, world_text
-from components.train.world_text import TextSample
+from components.train import algorithms
+from components.train.pretraining import language, world_text
+from components.train.pretraining.world_text import TextSample
 
 ROOT = Path(__file__).parents[2]
 WINDOWS, STEPS = 24, 5
@@ -22,12 +23,14 @@ WINDOWS, STEPS = 24, 5
 def main() -> None:
     """Time a forward and backward pass of both."""
     data = params.load(ROOT / "params/data.yaml", params.Data)
-    processor = stages.fresh_processor(params.load(ROOT / "params/recipes/miniature.yaml", params.Recipe).model, data)
+    processor = algorithms.fresh_processor(
+        params.load(ROOT / "params/recipes/miniature.yaml", params.Recipe).model, data
+    )
     config = build.config_of(processor)
     model = build.assemble(config, {}, seed=0)
-    together = [world_text.sample(config, "window", 0, index, text.rules(data)) for index in range(WINDOWS)]
+    together = [world_text.sample(config, "window", 0, index, language.rules(data)) for index in range(WINDOWS)]
     alone = [TextSample(sample.visual, sample.bags, (turn,)) for sample in together for turn in sample.turns]
-    collate, losses = text.CollateText(processor), text.losses(config)
+    collate, losses = language.CollateText(processor), language.losses(config)
     seconds = {}
     for name, samples in (("together", together), ("alone", alone)):
         batch = collate(samples)

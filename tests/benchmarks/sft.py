@@ -48,11 +48,11 @@ def plain(recipe: params.Recipe, stage: params.Stage, data: params.Data, folder:
     from trl import SFTConfig, SFTTrainer
 
     from components.models.build import has_bf16_cpu
-    from components.train import stages
+    from components.train import algorithms
     from components.train.trainer import StageTrainer, arguments
 
     training.encode_every_row()
-    samples = stages.samples(stage, data, folder)
+    samples = algorithms.samples(stage, data, folder)
     if side != "shards":
         samples.store = training.Films(data, folder)
     asked = [(index, turn) for index in range(len(samples)) for turn in range(len(samples.asked(index)))]
@@ -80,7 +80,7 @@ def plain(recipe: params.Recipe, stage: params.Stage, data: params.Data, folder:
             return self.accelerator.prepare(loader)
 
         def create_optimizer(self, model=None):
-            self.groups = stages.groups(self.model, stage)
+            self.groups = algorithms.groups(self.model, stage)
             return StageTrainer.create_optimizer(self, model)
 
         def compute_loss(self, *args, **kwargs):

@@ -4,10 +4,10 @@ Run as: python -m tests.benchmarks.templates [--rows 5000000] [--peer-rows 20000
 
 CPU seconds; every measurement has a process of its own, so that its peak memory is its own too (the tables that come
 in are a part of it). Ours goes from the tables of clips, narrations, intervals, boxes and videos to the sample table, a
-lot of takes at a time, as large as those of the step (components/data/lots.py). The peer (tests/benchmarks/plain.py)
-goes from rows that already lie in memory to the same table: all seven types, options, thoughts and content ids,
-asserted equal row for row on the peer's rows. Its time grows with its rows alone: it is measured on fewer, and counted
-by the row for all.
+lot of takes at a time, as large as those of the step (components/data/partition/runner.py). The peer
+(tests/benchmarks/plain.py) goes from rows that already lie in memory to the same table: all seven types, options,
+thoughts and content ids, asserted equal row for row on the peer's rows. Its time grows with its rows alone: it is
+measured on fewer, and counted by the row for all.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ import pandas as pd
 import pyarrow as pa
 
 from components import records
-from components.data import lots, samples
-from components.data.egore.short import TYPES
-from components.data.egore.short_term import short_term
-from components.prompts import COLOURS, HANDS, KINDS, VERBS, Facts, narrate
+from components.data import sample_table
+from components.data.egore.rule_based.short_templates import TYPES
+from components.data.egore.rule_based.short_term import short_term
+from components.data.partition import runner
+from components.prompts.kitchen_grammar import COLOURS, HANDS, KINDS, VERBS, Facts, narrate
 from tests.benchmarks import plain, rows
 from tests.benchmarks.clips import TAKE_S, _peak_gb, timed
 
@@ -36,7 +37,7 @@ HANDLED, LYING = 6, 4  # objects of a take
 BOX_FRAMES, BOXES, INTERVALS = 30, 3, 10  # of a take; boxes of a frame
 UNPARSED, UNSURE = 0.05, 0.02  # shares of narrations; each that no grammar reads has words of its own
 ROWS_A_TAKE = EVENTS * (1 + TOLD_TWICE) * (1 + CAMERAS) + CAMERAS + BOX_FRAMES * BOXES + INTERVALS
-TAKES_AT_ONCE = round(lots.ROWS / ROWS_A_TAKE)
+TAKES_AT_ONCE = round(runner.ROWS / ROWS_A_TAKE)
 # times are multiples of this: they stay exact on our one line of all takes, so that both sides round alike
 TICK_S = 1 / 64
 LOOKS = [f"{colour} {kind}" for colour in COLOURS for kind in KINDS]
@@ -139,7 +140,7 @@ def _times(rng: np.random.Generator, count: int) -> np.ndarray:
 
 def ours(clips: pd.DataFrame, annotations: dict[str, pd.DataFrame]) -> pa.Table:
     """Make the samples with the functions of the step."""
-    return samples.table(short_term(clips, annotations, **HOW)[0])
+    return sample_table.table(short_term(clips, annotations, **HOW)[0])
 
 
 def peer(clips: list[dict], annotations: dict[str, list[dict]]) -> pa.Table:

@@ -5,7 +5,7 @@ import torch
 
 from components.models import build
 from components.models.processing import build_tokenizer
-from components.train.batch import Collate
+from components.train.dataset import Collate
 from tests.benchmarks import sft
 from tests.components.conftest import TINY
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from components import params, records, video
-from components.data import choosing
-from components.train import launch
+from components.data.frames import sampling
+from components.train import launch_command
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin, TrainerCallback
@@ -28,9 +28,12 @@ BENCH_TRAIN = ROOT / "results/bench_train.json"
 
 def world(root: Path, takes: int = 40) -> params.Data:
     """Write the data graph of a smaller miniature to `root / "data"`; give its parameters, with absolute sources."""
-    from components.data import annotations, clips, dataset, egoit, frames, media
-    from components.data.egore import build as egore
-    from components.data.funnel import build as funnel
+    from components.data import annotations, dataset, media
+    from components.data.clips import step as clips
+    from components.data.egoit import step as egoit
+    from components.data.egore import step as egore
+    from components.data.frames import step as frames
+    from components.data.funnel import step as funnel
     from components.world.__main__ import build
 
     data = params.load(ROOT / "params/data.yaml", params.Data)
@@ -62,7 +65,7 @@ def measured(measure: Callable[..., dict], sides: Sequence[str], length: int) ->
 def rank() -> None:
     """Make this process the only rank of a run, with one thread, on the CPU."""
     alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "DS_ACCELERATOR": "cpu"}
-    os.environ |= launch.settings(ROOT, threads=1) | alone | {"MASTER_PORT": str(launch._free_port())}
+    os.environ |= launch_command.settings(ROOT, threads=1) | alone | {"MASTER_PORT": str(launch_command._free_port())}
     import deepspeed
     import torch
 
@@ -81,10 +84,10 @@ def encode_every_row() -> None:
 
 
 def plain_convolutions() -> None:
-    """Let the mappings in this process convolve as torch does, not by waves (components/models/mirror.py)."""
+    """Let the mappings in this process convolve as torch does, not by waves (components/models/reflect_conv.py)."""
     from torch import nn
 
-    from components.models.mirror import MirrorConv
+    from components.models.reflect_conv import MirrorConv
 
     MirrorConv.forward = nn.Conv2d.forward
 
@@ -117,11 +120,13 @@ def trainer(
     import torch
     from transformers import set_seed
 
-    from components.train import engine
+    from components.train import trainer_factory
 
     set_seed(stage.seed)
     model, processor = fresh(recipe, stage, data)
-    made = engine.make(recipe, stage, data, model, processor, parents={}, folder=folder, output=output, log=None)
+    made = trainer_factory.make(
+        recipe, stage, data, model, processor, parents={}, folder=folder, output=output, log=None
+    )
     compute, told = made.trainer.losses, []
 
     def losses(model, batch: dict) -> dict:
@@ -136,9 +141,9 @@ def trainer(
 def fresh(recipe: params.Recipe, stage: params.Stage, data: params.Data) -> tuple[PreTrainedModel, ProcessorMixin]:
     """Make the recipe's model with random weights, frozen as the stage says, and its processor."""
     from components.models import build
-    from components.train import checkpoints, stages
+    from components.train import algorithms, checkpoints
 
-    processor = stages.fresh_processor(recipe.model, data)
+    processor = algorithms.fresh_processor(recipe.model, data)
     model = build.assemble(build.config_of(processor), {}, seed=stage.seed)
     checkpoints.prepare(model, stage.train, stage.lora)
     return model, processor
@@ -152,7 +157,7 @@ class Films:
 
     def __init__(self, data: params.Data, folder: Path):
         """Open the samples below the data folder."""
-        films = choosing.Films.of(records.read_videos(folder))
+        films = sampling.Films.of(records.read_videos(folder))
         roots = data.sources.given()
         self.size_px = data.frames.size_px
         self.paths = [
@@ -162,9 +167,9 @@ class Films:
         table = records.read_table(folder / "dataset/samples.parquet", records.SAMPLE).combine_chunks()
         self._frames = {}
         for batch in table.to_batches():
-            chosen, _ = choosing.choose(batch, films, data.frames)
+            chosen, _ = sampling.choose(batch, films, data.frames)
             ids = batch["sample_id"].to_pylist()
-            streams = (choosing.STREAMS[number] for number in chosen.streams)
+            streams = (sampling.STREAMS[number] for number in chosen.streams)
             numbers = np.split(chosen.frames, chosen.offsets[1:-1])
             self._frames |= {
                 (ids[sample], stream): each
@@ -174,7 +179,7 @@ class Films:
     def frames(self, sample_id: str, stream: str = "media") -> np.ndarray:
         """Give uint8 frames [T, H, W, 3] of a sample."""
         numbers = self._frames[sample_id, stream]
-        place, index = choosing.place_of(numbers), choosing.index_of(numbers)
+        place, index = sampling.place_of(numbers), sampling.index_of(numbers)
         films = np.split(np.arange(len(numbers)), np.flatnonzero(np.diff(place)) + 1)
         parts = [video.decode(self.paths[place[of[0]]], index[of], size_px=self.size_px) for of in films]
         return np.concatenate(parts)

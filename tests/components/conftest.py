@@ -32,9 +32,12 @@ def model(processor):
 @pytest.fixture(scope="session")
 def tiny_data(tiny_world, tmp_path_factory) -> Path:
     """A data folder with every output of the data graph, made from the tiny world; it belongs to all tests."""
-    from components.data import annotations, clips, dataset, egoit, frames, media
-    from components.data.egore import build as egore
-    from components.data.funnel import build as funnel
+    from components.data import annotations, dataset, media
+    from components.data.clips import step as clips
+    from components.data.egoit import step as egoit
+    from components.data.egore import step as egore
+    from components.data.frames import step as frames
+    from components.data.funnel import step as funnel
 
     folder = tmp_path_factory.mktemp("tiny_data") / "data"
     for step in (annotations, media, clips, funnel, egoit, egore, dataset, frames):

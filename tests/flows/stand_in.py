@@ -107,7 +107,7 @@ def make(root: Path) -> Path:
         "deepspeed/launcher/__init__.py": "",
         "deepspeed/launcher/launch.py": LAUNCHER,
         "components/train/__main__.py": TRAIN,
-        "components/evaluate.py": EVALUATE,
+        "components/evaluation/__main__.py": EVALUATE,
         "components/report.py": REPORT,
         "seed.txt": "1",
         "unused.txt": "1",

@@ -11,8 +11,7 @@ from prefect.logging import disable_run_logger
 from components import records, tracking
 from components.params.comparison import Comparison
 from components.tracking.runs import client
-from components.train import launch
-from flows import arms, compare, data, tasks
+from flows import arms, compare, data, supervisor, tasks
 from flows.tasks import Outcome
 from tests.flows import stand_in
 
@@ -61,7 +60,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = stand_in.make(tmp_path_factory.mktemp("project"))
     (root / "components/report.py").unlink()
     shutil.copytree(stand_in.ROOT / "components/report", root / "components/report")
-    (root / "components/evaluate.py").write_text(EVALUATE)
+    (root / "components/evaluation/__main__.py").write_text(EVALUATE)
     train = root / "components/train/__main__.py"
     told = """
 from ruamel.yaml import YAML
@@ -155,7 +154,7 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(project: Path, tmp_path: 
     def one(run: arms.Run, tags: dict[str, str]) -> list[Outcome]:
         tags_of[run.arm, run.seed] = tags
         if (run.arm, run.seed) == ("early", 1):
-            raise launch.StagePaused("a KL of 2; allowed is 1 at most")
+            raise supervisor.StagePaused("a KL of 2; allowed is 1 at most")
         return [scored(tmp_path / f"{run.arm}-{run.seed}", {"full": 10, "late": 30, "early": 10}[run.arm])]
 
     run_id = tracking.open_pipeline_run("c", tags={})
@@ -181,9 +180,9 @@ def test_a_stopped_comparison_stops(project: Path, tmp_path: Path):
     runs = arms.write_recipes(comparison, tmp_path / "recipes", seeds=1)
 
     def one(run: arms.Run, tags: dict[str, str]) -> list[Outcome]:
-        raise launch.StageStopped("enough")
+        raise supervisor.StageStopped("enough")
 
-    with disable_run_logger(), pytest.raises(launch.StageStopped):
+    with disable_run_logger(), pytest.raises(supervisor.StageStopped):
         compare.compare_runs(comparison, runs, tmp_path, tracking.open_pipeline_run("c", tags={}), one=one)
 
 

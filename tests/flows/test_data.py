@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from prefect.logging import disable_run_logger
 
-from components.train.launch import StageFailed, StageStopped
 from flows import data, tasks
+from flows.supervisor import StageFailed, StageStopped
 from tests.flows import stand_in
 
 EMPTY = "stages: {}\n"

@@ -9,8 +9,7 @@ from prefect.logging import disable_run_logger
 
 from components import params, tracking
 from components.tracking.runs import client
-from components.train import launch
-from flows import evaluate, tasks, train
+from flows import evaluate, supervisor, tasks, train
 from flows.tasks import Job, Outcome
 from tests.flows import stand_in
 
@@ -113,7 +112,7 @@ def test_a_failure_ends_the_mlflow_run_and_keeps_the_words(job: Job, made: Path)
     for name in ("text", "images"):
         go(job, name, parent)
     (made / "fail").write_text("first")
-    with pytest.raises(launch.StageFailed, match=r"(?s)no luck this time.*The whole log: .*first-"):
+    with pytest.raises(supervisor.StageFailed, match=r"(?s)no luck this time.*The whole log: .*first-"):
         go(job, "first", parent)
     run_id = next((job.checkpoint("first") / "pids").iterdir()).read_text()
     assert status(run_id)[0] == "FAILED"
@@ -126,7 +125,7 @@ def test_a_pause_is_a_failure_with_its_own_words_that_is_not_retried(job: Job, m
     for name in ("text", "images"):
         go(job, name, parent)
     (made / "pause").write_text("first")
-    with pytest.raises(launch.StagePaused) as paused:
+    with pytest.raises(supervisor.StagePaused) as paused:
         go(job, "first", parent)
     words = str(paused.value).splitlines()
     assert words[0] == "a KL of 2; allowed is 1 at most; raise grpo.watch.kl"
@@ -150,7 +149,7 @@ def test_a_stage_that_ends_well_but_wrote_nothing_has_failed(job: Job, made: Pat
     main.write_text("")
     job = tasks.open_job(stand_in.RECIPE, dataset=job.dataset)
     try:
-        with pytest.raises(launch.StageFailed, match="no stage.json, which is written last"):
+        with pytest.raises(supervisor.StageFailed, match="no stage.json, which is written last"):
             go(job, "first", tracking.open_pipeline_run("p", tags={}))
     finally:
         main.write_text(text)
@@ -162,7 +161,7 @@ def test_a_stopped_stage_is_killed_in_mlflow_too(job: Job, made: Path):
     try:
         job.checkpoint("first").mkdir(parents=True, exist_ok=True)
         (job.checkpoint("first") / "stage.json").write_text("{}")
-        with pytest.raises(launch.StageStopped, match="enough"):
+        with pytest.raises(supervisor.StageStopped, match="enough"):
             go(
                 job,
                 "second",

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 
 from components.data.contracts.rules import Rule, among, between, less, present, sentences
-from components.data.funnel import filters, outputs
+from components.data.funnel import filters, tables
 
 Known = dict[str, pd.DataFrame]
 
@@ -29,4 +29,4 @@ def table(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:
     frame["what goes in comes out or has a reason"] = frame["rows_in"] == frame["rows_out"] + np.array(gone)
     after = [*frame["rows_in"].iloc[1:], len(known["kept"])]
     frame["what comes out goes into the next stage, or is kept"] = frame["rows_out"] == after
-    return frame, [*among(stage=outputs.STAGES), *between("rows_out", 0, None), *sentences(frame)]
+    return frame, [*among(stage=tables.STAGES), *between("rows_out", 0, None), *sentences(frame)]

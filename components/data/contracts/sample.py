@@ -97,7 +97,7 @@ def rules(table: pa.Table, *, videos: pd.DataFrame, parents: pd.Series) -> tuple
     """Lay out a sample table and say what must hold of it.
 
     Args:
-        table: as in components/records.py.
+        table: as in components/records/schemas.py.
         videos: the video table, for the ends of videos.
         parents: every id that a sample may be made from.
     """

@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components import records
-from components.data import frames
 from components.data.contracts import funnel, quality, sample
 from components.data.contracts.rules import (
     Contract,
@@ -21,6 +20,7 @@ from components.data.contracts.rules import (
     sentences,
     unique,
 )
+from components.data.frames import step as frames
 
 CORPORA = ("captions", "questions", "point_narrations")  # may be too large for memory: judged batch by batch
 LEAVES = {  # step -> its tables
@@ -184,13 +184,13 @@ def schema(tables: dict[str, pa.Table]) -> Contract:
 
 
 def may_repeat(step: str, name: str) -> bool:
-    """Tell whether an id may stand twice in a table."""
+    """Return whether an id may stand twice in a table."""
     # samples of two corpora may coincide; the dataset step rejects the second one
     return name in _IDS_REPEAT or (name == "samples" and step != "dataset")
 
 
 def contract(name: str, table: pa.Table, known: Known, *, repeats: bool = False) -> Contract:
-    """Give the contract of one table; `repeats` where an id may stand twice."""
+    """Return the contract of one table; `repeats` where an id may stand twice."""
     frame, rules = _RULES[name](table, known)
     ids = [] if repeats else unique(KEYS[name])
     return Contract(frame, KEYS[name], [*present(KEYS[name]), *ids, *rules])
@@ -205,7 +205,7 @@ def splits(tables: list[pa.Table]) -> Contract:
 
 
 def contracts(step: str, tables: dict[str, pa.Table]) -> dict[str, Contract]:
-    """Give the contract of every table of a step but those of CORPORA, and those that hold across its tables.
+    """Return the contract of every table of a step but those of CORPORA, and those that hold across its tables.
 
     Args:
         step: a key of LEAVES.

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from components.data import samples
+from components.data import sample_table
 from components.prompts import (
-    HANDS,
     parse_box,
     spatial_answer,
     spatial_question,
@@ -15,6 +14,7 @@ from components.prompts import (
     temporal_answer,
     temporal_question,
 )
+from components.prompts.kitchen_grammar import HANDS
 
 _HAND_NAMES = tuple(f"{hand} hand" for hand in HANDS)
 
@@ -25,7 +25,7 @@ def spatial(
     """Ask where a hand or an object is in one frame.
 
     Args:
-        boxes, videos: tables of components/records.py; boxes in percent of the frame.
+        boxes, videos: tables of components/records/schemas.py; boxes in percent of the frame.
         grid: answers are multiples of this percentage; the target, which rewards and evaluation read, stays exact.
         min_percent: boxes whose shorter side is below this are rejected.
 
@@ -60,14 +60,14 @@ def spatial(
         kind="box",
         parent=frame["box_id"],
     )
-    return frame[reason == ""], samples.dropped(frame, reason, row_id="box_id", detail="name")
+    return frame[reason == ""], sample_table.dropped(frame, reason, row_id="box_id", detail="name")
 
 
 def temporal(intervals: pd.DataFrame, videos: pd.DataFrame, *, time_step_s: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Ask when an event happens in the ego window of its whole take.
 
     Args:
-        intervals, videos: tables of components/records.py.
+        intervals, videos: tables of components/records/schemas.py.
         time_step_s: answers are multiples of this; the target keeps the exact times.
 
     Returns:
@@ -75,7 +75,9 @@ def temporal(intervals: pd.DataFrame, videos: pd.DataFrame, *, time_step_s: floa
         the video, or an event whose verb and object come twice in the take, so that the question has two answers.
     """
     length = videos[["video_id", "view", "duration_s"]]
-    frame = intervals.merge(length, on="video_id", how="left").assign(facts=lambda rows: samples.parsed(rows["text"]))
+    frame = intervals.merge(length, on="video_id", how="left").assign(
+        facts=lambda rows: sample_table.parsed(rows["text"])
+    )
     known = frame["facts"].notna()
     event = [(fact.verb, fact.object) if fact else None for fact in frame["facts"]]
     repeats = frame.assign(event=event).duplicated(["source", "video_id", "event"], keep=False) & known
@@ -85,7 +87,7 @@ def temporal(intervals: pd.DataFrame, videos: pd.DataFrame, *, time_step_s: floa
         ["no_video", "not_ego", "text_unparsed", "outside_video", "event_repeats"],
         "",
     )
-    rejected = samples.dropped(frame, reason, row_id="interval_id", detail="text")
+    rejected = sample_table.dropped(frame, reason, row_id="interval_id", detail="text")
     frame = frame[reason == ""]
     spans = list(zip(frame["facts"], frame["start_s"], frame["end_s"], strict=True))
     return frame.assign(
@@ -97,8 +99,8 @@ def temporal(intervals: pd.DataFrame, videos: pd.DataFrame, *, time_step_s: floa
         to_s=frame["end_s"],
         start_s=0.0,
         end_s=frame["duration_s"],
-        question=[temporal_question(fact) for fact in frame["facts"]],
-        answer=[temporal_answer(fact, start_s, end_s, time_step_s) for fact, start_s, end_s in spans],
+        question=[temporal_question(fact.event) for fact in frame["facts"]],
+        answer=[temporal_answer(fact.event, start_s, end_s, time_step_s) for fact, start_s, end_s in spans],
         kind="span",
         text=None,
         parent=frame["interval_id"],

@@ -75,7 +75,7 @@ def _judged(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def read(data_dir: Path, source: str, *, rows: int) -> Iterator[pd.DataFrame]:
-    """Give the candidates of a source, some whole videos after others, from about `rows` rows at a time.
+    """Return the candidates of a source, some whole videos after others, from about `rows` rows at a time.
 
     A video whose rows come again after others is judged once: its later rows have the reason `video_in_pieces`.
     """
@@ -92,12 +92,12 @@ def read(data_dir: Path, source: str, *, rows: int) -> Iterator[pd.DataFrame]:
 
 
 def hash_of(video: str) -> int:
-    """Give 64 bits of a video's name: a million names in a set of integers are few."""
+    """Return 64 bits of a video's name: a million names in a set of integers are few."""
     return int(records.content_id("video", video), 16)
 
 
 def _by_video(path: Path, schema: pa.Schema, source: str, key: str, *, rows: int) -> Iterator[pd.DataFrame]:
-    """Give the rows of one source in batches that end where a video ends."""
+    """Return the rows of one source in batches that end where a video ends."""
     held = schema.empty_table().to_pandas()
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=rows):

@@ -19,7 +19,7 @@ _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27
 
 
 def grid(frames: np.ndarray) -> np.ndarray:
-    """Give the mean colour of each cell of a grid, and how much its light changes from frame to frame.
+    """Return the mean colour of each cell of a grid, and how much its light changes from frame to frame.
 
     Args:
         frames: uint8 [T, S, S, 3].
@@ -73,7 +73,7 @@ def encoder(folder: Path) -> Encode:
 
 
 def opened(features: str) -> Encode:
-    """Give the encoder that `funnel.features` names."""
+    """Return the encoder that `funnel.features` names."""
     return grid if features == GRID else encoder(Path(features))
 
 

@@ -12,7 +12,7 @@ LEAST_MOTION = 0.1
 
 
 def motion(centres_px: np.ndarray, *, width_px: int, height_px: int) -> float:
-    """Give how far a hand gets: the largest distance between its centres in two frames over min(H, W).
+    """Return how far a hand gets: the largest distance between its centres in two frames over min(H, W).
 
     The distance is between two frames of the same hand: the two hands of one frame are always far apart.
 

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components import video
-from components.data import engine
-from components.data.funnel import candidates, footage
-from components.guard import Guard
+from components.data.funnel import candidates, clip_reader
+from components.data.partition import executor
+from components.video.killable_worker import Guard
 
 SCORED = pa.schema(
     [
@@ -55,7 +55,7 @@ def score(
         stale.unlink()
     rows = pa.table({"part": [str(part) for part in parts], "scores": [str(target / part.name) for part in parts]})
     places = {name: str(root) for name, root in roots.items()}
-    results = list(engine.map_rows(rows, worker, str(models), places, encoder, how, returns=pa.bool_(), cpus=1))
+    results = list(executor.map_rows(rows, worker, str(models), places, encoder, how, returns=pa.bool_(), cpus=1))
     failed = [f"{part.name}: {done.error}" for part, done in zip(parts, results, strict=True) if done.error]
     if failed:
         raise RuntimeError(
@@ -69,20 +69,22 @@ def worker(models: str, roots: dict[str, str], encoder: str, how: dict) -> Itera
     """Load the models once and keep one killable decoder; gives the function of a part, True where it was there."""
     import torch
 
-    from components.data.funnel import classifier, features, filters, hands, learning
+    from components.data.funnel import ego_exo_classifier, features, filters, hand_detector, train_models
 
     torch.set_num_threads(1)  # the same scores on every machine, and workers are the parallelism
-    views, finder = learning.load(Path(models))
+    views, finder = train_models.load(Path(models))
     encode, folders = features.opened(encoder), {name: Path(root) for name, root in roots.items()}
     weights = [path.read_bytes() for path in sorted(Path(models).glob("models/*.safetensors"))]
-    code = learning.code_of(candidates, classifier, features, filters, footage, hands, sys.modules[__name__])
+    code = train_models.code_of(
+        candidates, ego_exo_classifier, features, filters, clip_reader, hand_detector, sys.modules[__name__]
+    )
     made_by = hashlib.sha256(b"".join([repr((features.digest(encoder), how, code)).encode(), *weights]))
 
     def judge(frames: np.ndarray, size_px: tuple[int, int]) -> dict:
-        ego_score = float(classifier.scores(views, encode(frames)[None])[0])
+        ego_score = float(ego_exo_classifier.scores(views, encode(frames)[None])[0])
         if ego_score < filters.EGO_SCORE:
             return {"ego_score": ego_score}
-        seen = hands.detect(finder, frames)
+        seen = hand_detector.detect(finder, frames)
         return {
             "ego_score": ego_score,
             "hands": max(map(len, seen.hands)),
@@ -107,8 +109,8 @@ def worker(models: str, roots: dict[str, str], encoder: str, how: dict) -> Itera
                 spans = tuple(zip(of_video["start_s"], of_video["end_s"], strict=True))
                 try:
                     decoding = {"frames": how["frames"], "size_px": how["size_px"]}
-                    seen = footage.read(guard, folders[source], name, spans, **decoding)
-                except footage.RefusedError as error:
+                    seen = clip_reader.read(guard, folders[source], name, spans, **decoding)
+                except clip_reader.RefusedError as error:
                     rows += [
                         row | {"reason": error.reason, "detail": error.detail} for row in of_video.to_dict("records")
                     ]
@@ -122,7 +124,7 @@ def worker(models: str, roots: dict[str, str], encoder: str, how: dict) -> Itera
 
 
 def _scored(
-    rows: list[dict], seen: footage.Footage, judge: Callable[[np.ndarray, tuple[int, int]], dict]
+    rows: list[dict], seen: clip_reader.Footage, judge: Callable[[np.ndarray, tuple[int, int]], dict]
 ) -> list[dict]:
     """Score the clips of a video that was read; those that the end of the video leaves nothing of have a reason."""
     made = []
@@ -137,7 +139,7 @@ def _scored(
 
 
 def _content(root: Path, relative: str) -> bytes:
-    """Give the digest of a video's bytes: a film that was mended is scored again."""
+    """Return the digest of a video's bytes: a film that was mended is scored again."""
     try:
         with video.inside(root, relative).open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest()
@@ -154,7 +156,7 @@ def _write(path: Path, rows: list[dict], plan: str) -> None:
 
 
 def _plan_of(path: Path) -> str | None:
-    """Give the plan that a part was scored for, None where there is none."""
+    """Return the plan that a part was scored for, None where there is none."""
     try:
         return (pq.read_schema(path).metadata or {}).get(b"plan", b"").decode()
     except (FileNotFoundError, pa.ArrowInvalid):

@@ -14,8 +14,8 @@ from zlib import crc32
 
 import pandas as pd
 
-from components.data.judging import Tables, captions, clean
-from components.data.reading import delimited, found
+from components.data.sources.shared.cleaning import Tables, captions, clean
+from components.data.sources.shared.readers import delimited, found
 
 SOURCE = "cc3m"
 FILES = {

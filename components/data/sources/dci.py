@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from components.data.judging import Tables, captions, clean, rejected
-from components.data.reading import BATCH_ROWS, found
+from components.data.sources.shared.cleaning import Tables, captions, clean, rejected
+from components.data.sources.shared.readers import BATCH_ROWS, found
 
 SOURCE = "dci"
 FILES = "annotations/*.json"
@@ -59,7 +59,7 @@ def read(root: Path) -> Iterator[Tables]:
 
 
 def _load(path: Path) -> tuple[dict | None, str]:
-    """Give the object in a file, without its masks, or why there is none."""
+    """Return the object in a file, without its masks, or why there is none."""
     try:
         image = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from components.data.elements import json_items
-from components.data.judging import Tables, clean, narrations, rejected
-from components.data.reading import BATCH_ROWS, found
+from components.data.sources.shared.cleaning import Tables, clean, narrations, rejected
+from components.data.sources.shared.json_stream import json_items
+from components.data.sources.shared.readers import BATCH_ROWS, found
 
 SOURCE = "ego4d"
 FILE = "narration.json"
@@ -49,7 +49,7 @@ def read(root: Path) -> Iterator[Tables]:
 
 
 def _said(path: Path) -> Iterator[tuple]:
-    """Give (video, (pass, position), narration), or (row, reason, detail) for what cannot be read."""
+    """Return (video, (pass, position), narration), or (row, reason, detail) for what cannot be read."""
     for uid, video in json_items(path, source=SOURCE):
         if not isinstance(video, dict):
             yield uid, "not_an_object", video

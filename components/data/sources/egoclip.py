@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.data.judging import Tables, captions, clean, named, seconds, without_subject_tag
-from components.data.reading import delimited, found
+from components.data.sources.shared.cleaning import Tables, captions, clean, named, seconds, without_subject_tag
+from components.data.sources.shared.readers import delimited, found
 
 SOURCE = "egoclip"
 FILE = "egoclip.csv"

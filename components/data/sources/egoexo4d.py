@@ -15,10 +15,10 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from components.data import checking
-from components.data.checking import Kind, MemberError, finite, member
-from components.data.elements import json_items
-from components.data.judging import Tables
+from components.data.sources.shared import json_fields
+from components.data.sources.shared.cleaning import Tables
+from components.data.sources.shared.json_fields import Kind, MemberError, finite, member
+from components.data.sources.shared.json_stream import json_items
 from components.records import content_id
 from components.video import PathError, Probe, VideoError, inside
 
@@ -29,7 +29,7 @@ SPLITS = {"train": "train", "val": "test"}  # the test split has no annotations;
 PSEUDO_CAMERAS = ("collage", "best_exo", "mobile", "moblie")
 FLAGS = {True: True, False: False, "1": True, "0": False}  # 1 and 0 equal True and False; older rows have strings
 
-reject = partial(checking.reject, SOURCE)
+reject = partial(json_fields.reject, SOURCE)
 
 
 class _Take(NamedTuple):
@@ -58,13 +58,13 @@ def read(root: Path, *, probe: Callable[[Path], Probe]) -> Iterator[Tables]:
     # one that is missing is told now, not after hours of probing
     described = [_items(root / DESCRIPTIONS_FILE.format(split), dict, "annotations") for split in SPLITS]
     split_of_take: dict[str, str | None] = {}
-    yield from checking.in_batches(_videos(root, probe, split_of_take), "videos")
+    yield from json_fields.in_batches(_videos(root, probe, split_of_take), "videos")
     said = (_descriptions(*of_take, split_of_take) for of_take in chain.from_iterable(described))
-    yield from checking.in_batches(chain.from_iterable(said), "narrations")
+    yield from json_fields.in_batches(chain.from_iterable(said), "narrations")
 
 
 def _videos(root: Path, probe: Callable[[Path], Probe], split_of_take: dict[str, str | None]) -> Iterator[dict]:
-    """Give the videos and rejects of takes.json; `split_of_take` gets every take, None for one without a video."""
+    """Return the videos and rejects of takes.json; `split_of_take` gets every take, None for one without a video."""
     split_of = _splits(root / SPLITS_FILE)
     for number, listed in _items(root / TAKES_FILE, list):
         split_of_take.setdefault(_name(listed, number), None)
@@ -80,7 +80,7 @@ def _videos(root: Path, probe: Callable[[Path], Probe], split_of_take: dict[str,
 
 
 def takes(root: Path) -> list[dict]:
-    """Give every take of the release once: `take_id`, `scenario` and the reason why it is `refused` whole, or None.
+    """Return every take of the release once: `take_id`, `scenario` and the reason why it is `refused` whole, or None.
 
     Raises:
         ValueError: takes.json or annotations/splits.json is missing or broken (names it).
@@ -98,7 +98,7 @@ def takes(root: Path) -> list[dict]:
 
 
 def _splits(path: Path) -> dict[str, object]:
-    """Give the split of each take, whatever stands there.
+    """Return the split of each take, whatever stands there.
 
     Raises:
         ValueError: the file is missing or broken, or gives a take two splits.
@@ -167,7 +167,7 @@ def _unread(listed: object, number: int) -> list[str]:
 
 
 def _streams(take: _Take, split: object, root: Path, probe: Callable[[Path], Probe]) -> Iterator[dict]:
-    """Give the video or the reject of each stream of a take."""
+    """Return the video or the reject of each stream of a take."""
     has_ego = False
     for camera, name, stream in ((camera, *item) for camera, of in take.streams.items() for item in of.items()):
         row_id = f"{take.uid}/{camera}/{name}"
@@ -237,7 +237,7 @@ def _refuse_stream(camera: str, stream: object, is_ego: dict, *, has_ego: bool) 
 
 
 def _descriptions(take_id: str, annotations: object, split_of_take: dict[str, str | None]) -> Iterator[dict]:
-    """Give the narration or the reject of each description of a take."""
+    """Return the narration or the reject of each description of a take."""
     if not isinstance(annotations, list):
         yield reject(take_id, "bad_member", f"{reprlib.repr(annotations)} came, allowed is a list of annotations")
         return
@@ -246,7 +246,7 @@ def _descriptions(take_id: str, annotations: object, split_of_take: dict[str, st
             said, is_rejected = member(annotation, "descriptions", list), member(annotation, "rejected", bool)
             uid, annotator = (member(annotation, name, (str, int)) for name in ("annotation_uid", "annotator_id"))
         except MemberError as error:
-            lost = checking.rows_of(annotation, "descriptions", f"{take_id}/{position}")
+            lost = json_fields.rows_of(annotation, "descriptions", f"{take_id}/{position}")
             yield from (reject(row_id, "bad_member", error) for row_id in lost)
             continue
         for number, description in enumerate(said):
@@ -264,7 +264,7 @@ def _descriptions(take_id: str, annotations: object, split_of_take: dict[str, st
 
 
 def _narration(row_id: str, said: object) -> dict:
-    """Give the narration of a description, but for what its annotation says, or its reject."""
+    """Return the narration of a description, but for what its annotation says, or its reject."""
     try:
         text = member(said, "text", str)
     except MemberError as error:

@@ -17,9 +17,9 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from components.data import checking
-from components.data.judging import Tables, clean
-from components.data.reading import delimited
+from components.data.sources.shared import json_fields
+from components.data.sources.shared.cleaning import Tables, clean
+from components.data.sources.shared.readers import delimited
 from components.records import content_id
 
 SOURCE = "egoexolearn"
@@ -29,7 +29,7 @@ TEST_FILE = "annotations/fine_annotation_test.csv"
 TEST_COLUMNS = ("video_uid", "annotation_id", "subset", "view", "start_sec", "end_sec")
 SPLITS = {"train": "train", "val": "test"}
 
-reject = partial(checking.reject, SOURCE)
+reject = partial(json_fields.reject, SOURCE)
 
 
 def read(root: Path, *, videos: pa.Table) -> Iterator[Tables]:
@@ -50,18 +50,18 @@ def read(root: Path, *, videos: pa.Table) -> Iterator[Tables]:
             f"{path} is missing; download EgoExoLearn's annotations, make the miniature world (`dvc repro world`), or "
             "mend sources.egoexolearn in params/data.yaml"
         )
-    find = checking.finder(videos, "take_id", "view")
+    find = json_fields.finder(videos, "take_id", "view")
     yield from _tables(path, COLUMNS, lambda row: _interval(row, find(row["video_uid"], row["view"])))
     if (root / TEST_FILE).is_file():
         yield from _tables(root / TEST_FILE, TEST_COLUMNS, _unlabelled)
 
 
 def _tables(path: Path, columns: tuple[str, ...], judged: Callable[[dict[str, str]], dict]) -> Iterator[Tables]:
-    """Give what the lines become, their cells clean, and the lines that cannot be read."""
-    for frame, unread in delimited(path, columns, source=SOURCE, batch_rows=checking.BATCH_ROWS):
+    """Return what the lines become, their cells clean, and the lines that cannot be read."""
+    for frame, unread in delimited(path, columns, source=SOURCE, batch_rows=json_fields.BATCH_ROWS):
         yield {}, unread
         rows = pd.DataFrame({name: clean(frame[name]) for name in columns}).to_dict("records")
-        yield from checking.in_batches(map(judged, rows), "intervals")
+        yield from json_fields.in_batches(map(judged, rows), "intervals")
 
 
 def _unlabelled(row: dict[str, str]) -> dict:
@@ -70,7 +70,7 @@ def _unlabelled(row: dict[str, str]) -> dict:
 
 
 def _interval(row: dict[str, str], video: dict | None) -> dict:
-    """Give the interval of a CSV row, or its reject."""
+    """Return the interval of a CSV row, or its reject."""
     refuse = partial(reject, f"{row['video_uid']}/{row['annotation_uid']}")
     if video is None:
         return refuse("no_video", row["view"])

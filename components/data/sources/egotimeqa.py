@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.data.judging import Tables, clean, named, questions
-from components.data.reading import found, json_records
+from components.data.sources.shared.cleaning import Tables, clean, named, questions
+from components.data.sources.shared.readers import found, json_records
 
 SOURCE = "egotimeqa"
 FILE = "data/unified/annotations.EgoTimeQA.json"

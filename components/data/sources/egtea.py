@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from components.data.judging import Tables, captions, seconds
-from components.data.reading import delimited, found
+from components.data.sources.shared.cleaning import Tables, captions, seconds
+from components.data.sources.shared.readers import delimited, found
 
 SOURCE = "egtea"
 ACTIONS = "action_idx.txt"
@@ -64,7 +64,7 @@ def read(root: Path) -> Iterator[Tables]:
 
 
 def _actions(root: Path) -> dict[str, str]:
-    """Give the name of each action id."""
+    """Return the name of each action id."""
     (path,) = found(root, ACTIONS, source=SOURCE)
     lines = [line.split() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     bad = [line for line in lines if len(line) < 2 or not line[-1].isdigit()]

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.data.judging import Tables, below, captions, clean, clock_s, named
-from components.data.reading import delimited, found
+from components.data.sources.shared.cleaning import Tables, below, captions, clean, clock_s, named
+from components.data.sources.shared.readers import delimited, found
 
 SOURCE = "epic100"
 FILES = {"EPIC_100_train.csv": "train", "EPIC_100_validation.csv": "test"}

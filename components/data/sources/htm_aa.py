@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.data.judging import Tables, clean, narrations
-from components.data.reading import delimited, found
+from components.data.sources.shared.cleaning import Tables, clean, narrations
+from components.data.sources.shared.readers import delimited, found
 
 SOURCE = "htm_aa"
 FILE = "htm_aa_v1.csv"

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from components.data.judging import Tables, captions, clean, clock_s, rejected
-from components.data.reading import delimited, found
+from components.data.sources.shared.cleaning import Tables, captions, clean, clock_s, rejected
+from components.data.sources.shared.readers import delimited, found
 
 SOURCE = "interlink7m"
 FILES = "Howto-Interlink7M_subset_w_*_clips_{}.tsv"

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.data.judging import Tables, captions, clean, clock_s, named
-from components.data.reading import found, json_lines
+from components.data.sources.shared.cleaning import Tables, captions, clean, clock_s, named
+from components.data.sources.shared.readers import found, json_lines
 
 SOURCE = "internvid"
 FILES = "InternVid*.jsonl"

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.data.elements import json_items
-from components.data.judging import Tables, captions, clean, named, rejected
-from components.data.reading import found, json_records
+from components.data.sources.shared.cleaning import Tables, captions, clean, named, rejected
+from components.data.sources.shared.json_stream import json_items
+from components.data.sources.shared.readers import found, json_records
 
 SOURCE = "ssv2"
 CLASSES = "labels/labels.json"

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.data.judging import Tables, below, captions, clean, named
-from components.data.reading import found, json_records
+from components.data.sources.shared.cleaning import Tables, below, captions, clean, named
+from components.data.sources.shared.readers import found, json_records
 
 SOURCE = "vidal"
 FILES = "*.json"

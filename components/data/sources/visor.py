@@ -17,10 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.data import checking
-from components.data.checking import MemberError, member
-from components.data.elements import json_items
-from components.data.judging import Tables
+from components.data.sources.shared import json_fields
+from components.data.sources.shared.cleaning import Tables
+from components.data.sources.shared.json_fields import MemberError, member
+from components.data.sources.shared.json_stream import json_items
 from components.records import content_id
 
 SOURCE = "visor"
@@ -29,7 +29,7 @@ SIZE_PX = (1920, 1080)
 MISSPELT = {"rigth hand": "right hand"}  # known erratum, VISOR-HOS
 _FRAME = re.compile(r"_frame_([0-9]{1,12})\.jpg$")
 
-reject = partial(checking.reject, SOURCE)
+reject = partial(json_fields.reject, SOURCE)
 
 
 def read(root: Path, *, videos: pa.Table) -> Iterator[Tables]:
@@ -52,18 +52,18 @@ def read(root: Path, *, videos: pa.Table) -> Iterator[Tables]:
             f"{root / ANNOTATIONS}: no <split>/<video>.json there; download VISOR, make the miniature world "
             "(`dvc repro world`), or mend sources.visor in params/data.yaml"
         )
-    ego = checking.finder(videos.filter(pc.field("view") == "ego"), "take_name")
-    yield from checking.in_batches(chain.from_iterable(_masks(file, ego) for file in files), "boxes")
+    ego = json_fields.finder(videos.filter(pc.field("view") == "ego"), "take_name")
+    yield from json_fields.in_batches(chain.from_iterable(_masks(file, ego) for file in files), "boxes")
 
 
 def _masks(file: Path, ego: Callable[[str], dict | None]) -> Iterator[dict]:
-    """Give the box or the reject of each mask in a file."""
+    """Return the box or the reject of each mask in a file."""
     for position, frame in json_items(file, source=SOURCE, kind=list, name="video_annotations"):
         try:
             image, masks = member(frame, "image", dict), member(frame, "annotations", list)
             name, video = member(image, "name", str), member(image, "video", str)
         except MemberError as error:
-            lost = checking.rows_of(frame, "annotations", f"{file.name}:{position}")
+            lost = json_fields.rows_of(frame, "annotations", f"{file.name}:{position}")
             yield from (reject(row_id, "bad_member", error) for row_id in lost)
             continue
         for number, mask in enumerate(masks):
@@ -71,7 +71,7 @@ def _masks(file: Path, ego: Callable[[str], dict | None]) -> Iterator[dict]:
 
 
 def _box(mask: object, at: int, image: str, video_name: str, video: dict | None) -> dict:
-    """Give the box of a mask, the one at position `at` of its image, or its reject."""
+    """Return the box of a mask, the one at position `at` of its image, or its reject."""
     try:
         mask_id, label = member(mask, "id", (str, int)), member(mask, "name", str)
         segments = member(mask, "segments", list)
@@ -110,7 +110,7 @@ def _box(mask: object, at: int, image: str, video_name: str, video: dict | None)
 
 
 def _points(segments: list) -> np.ndarray | None:
-    """Give the points [N, 2] of the polygons that have three, in pixels; None where one is no list of finite points."""
+    """Return the points [N, 2], in pixels, of polygons with at least three; None where one is no list of finite points."""
     if not all(isinstance(polygon, list) for polygon in segments):
         return None
     polygons = [polygon for polygon in segments if len(polygon) >= 3]

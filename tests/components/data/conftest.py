@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from components import params, records
-from components.data import clips, dataset, egoit
-from components.data.egore import build
-from components.data.funnel import outputs
-from components.prompts import COLOURS, HANDS, KINDS, VERBS, Facts, narrate
+from components.data import dataset
+from components.data.clips import step as clips
+from components.data.egoit import step as egoit
+from components.data.egore import step as build
+from components.data.funnel import tables
+from components.prompts.kitchen_grammar import COLOURS, HANDS, KINDS, VERBS, Facts, narrate
 
 TAKES, TAKE_S, FPS = 12, 16.0, 8.0
 TEST_TAKES = ("take-3", "take-7")
@@ -84,7 +86,7 @@ def without_corpora(data_dir: Path) -> Path:
         records.write_table(data_dir / "media" / f"{name}.parquet", [], records.SCHEMAS[name])
     for name in ("kept", "videos", "clips", "rejects"):
         records.write_table(data_dir / "funnel" / f"{name}.parquet", [], records.SCHEMAS[name])
-    records.write_table(data_dir / "funnel/table.parquet", outputs.table(0, Counter()), records.FUNNEL)
+    records.write_table(data_dir / "funnel/table.parquet", tables.table(0, Counter()), records.FUNNEL)
     return data_dir
 
 

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components import params, records
-from components.data import annotations, checking, elements, validate
+from components.data import annotations
+from components.data.contracts import validate
 from components.data.contracts.tables import LEAVES
+from components.data.sources.shared import json_fields, json_stream
 from tests.components.data.sources import written
 
 TAKES, CORPORA = ("videos", "narrations", "boxes", "intervals"), ("captions", "questions", "point_narrations")
@@ -97,8 +99,8 @@ def test_a_broken_film_and_a_repeated_row_are_rejected_with_a_reason(tiny_world,
 
 
 def test_small_batches_give_the_tables_of_large_ones(made, tiny_world, tmp_path, monkeypatch):
-    monkeypatch.setattr(checking, "BATCH_ROWS", 3)
-    monkeypatch.setattr(elements, "_CHUNK", 100)
+    monkeypatch.setattr(json_fields, "BATCH_ROWS", 3)
+    monkeypatch.setattr(json_stream, "_CHUNK", 100)
     result = annotations.run(tiny_world.params, tmp_path / "data")
     assert result == made[0]
     for path in made[1].glob("*.parquet"):
@@ -112,7 +114,7 @@ def test_a_row_that_stands_twice_is_found_whatever_the_batches(tiny_world, tmp_p
     say_twice(tmp_path)
     results, tables = [], []
     for rows in (20_000, 3):
-        monkeypatch.setattr(checking, "BATCH_ROWS", rows)
+        monkeypatch.setattr(json_fields, "BATCH_ROWS", rows)
         results.append(annotations.run(parameters, tmp_path / "data"))
         paths = sorted((tmp_path / "data/annotations").glob("*.parquet"))
         tables.append({path.stem: pq.read_table(path).to_pylist() for path in paths})

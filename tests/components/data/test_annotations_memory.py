@@ -15,7 +15,7 @@ from pathlib import Path
 from unittest import mock
 from components import params
 from components.data import annotations
-from components.guard import Guard
+from components.video.killable_worker import Guard
 from components.video import Probe
 
 project = Path(sys.argv[1])

@@ -123,7 +123,7 @@ def test_outs_are_few_and_all_steps_share_one_site(project):
 
 @pytest.mark.slow
 def test_a_broken_table_stops_the_graph(project):
-    source = project / "components/data/egore/qa.py"
+    source = project / "components/data/egore/multiple_choice.py"
     sound = source.read_text()
     source.write_text(sound.replace('position = draw(len(false) + 1, key, "position")', "position = 0"))
     try:

@@ -8,7 +8,7 @@ import pytest
 
 from components import records
 from components.data import __main__ as command
-from components.data import clips
+from components.data.clips import step as clips
 from tests.components.data.conftest import changed
 
 

@@ -9,8 +9,10 @@ from functools import partial
 import pytest
 
 from components import records, video
-from components.data import annotations, egoit, lots, media
-from components.guard import Guard
+from components.data import annotations, media
+from components.data.egoit import step as egoit
+from components.data.partition import runner
+from components.video.killable_worker import Guard
 from tests.components.data.conftest import changed, read, write_annotations
 
 WHOLE = {"start_s": None, "end_s": None, "split": "train"}
@@ -164,7 +166,7 @@ def by_id(rows: list[dict], key: str) -> list[dict]:
 
 def test_what_egoit_makes_of_the_world_is_accounted_for_in_one_lot_and_in_many(looked, tiny_world, again, monkeypatch):
     """Every family of the mixture, from annotations to samples, with the media that were looked at."""
-    from components.data import clips
+    from components.data.clips import step as clips
 
     shutil.copytree(looked[1] / "media", again / "media")
     clips.run(tiny_world.params, again)
@@ -192,7 +194,7 @@ def test_what_egoit_makes_of_the_world_is_accounted_for_in_one_lot_and_in_many(l
         assert (row["take_id"], row["split"], row["view"]) == (of["take_id"], of["split"], of["view"])
         assert row["media"][0]["end_s"] <= of["duration_s"] + 1e-9
     rejects, ledger = read(again, "egoit/rejects"), dict((what, rows) for what, *rows in result["ledger"])
-    monkeypatch.setattr(lots, "run", partial(lots.run, rows=40))
+    monkeypatch.setattr(runner, "run", partial(runner.run, rows=40))
     result = egoit.run(tiny_world.params, again)
     assert len(made) > 100 and dict((what, rows) for what, *rows in result["ledger"]) == ledger
     assert by_id(read(again, "egoit/samples"), "sample_id") == by_id(made, "sample_id")

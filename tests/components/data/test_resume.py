@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from components.data import frames
-from tests.components.data.test_frames import annotate
+from components.data.frames import step as frames
+from tests.components.data.frames.test_step import annotate
 from tests.conftest import PROJECT
 
 # runs the step in a process of its own; at the end of a shard, when only its name is missing, the process kills itself

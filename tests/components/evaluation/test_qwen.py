@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from components import params
-from components.evaluate import answerer_of
+from components.evaluation.measure import answerer_of
 from components.evaluation.qwen import QwenAnswerer
-from components.models import qwen
+from components.models import qwen_vl
 
 OPTIONS = ["the red cup", "a pan", "C picks up the red cup with the right hand", "hand"]
 
@@ -34,13 +34,13 @@ IDS = [one["sample_id"] for one in SAMPLES]
 
 @pytest.fixture(params=params.QWEN)
 def loaded(request, qwen_bases) -> tuple:
-    model = qwen.load(qwen_bases[request.param])
+    model = qwen_vl.load(qwen_bases[request.param])
     torch.manual_seed(1)
     with torch.no_grad():  # a fresh model finds all words about equally likely, whatever it sees
         for parameter in model.parameters():
             if parameter.ndim > 1:
                 parameter.normal_(std=0.3)
-    return model, qwen.load_processor(qwen_bases[request.param], pixels=None)
+    return model, qwen_vl.load_processor(qwen_bases[request.param], pixels=None)
 
 
 def answerer(loaded: tuple, batch: int) -> QwenAnswerer:
@@ -57,10 +57,10 @@ def test_the_chosen_option_is_the_likeliest_of_a_plain_forward(loaded):
     model, processor = loaded
     chosen = answerer(loaded, batch=3).rank(SAMPLES, IDS)
     for one, said in zip(SAMPLES, chosen, strict=True):
-        shown = qwen.shown({**one, "frames": Frames().frames(one["sample_id"])}, most_frames=4)
+        shown = qwen_vl.shown({**one, "frames": Frames().frames(one["sample_id"])}, most_frames=4)
         means = []
         for text in one["target"]["choices"]:
-            prompt = qwen.encode(processor, [shown])
+            prompt = qwen_vl.encode(processor, [shown])
             answer = [*processor.tokenizer(text)["input_ids"], processor.tokenizer.eos_token_id]
             ids = torch.tensor([prompt["input_ids"][0] + answer])
             kinds = torch.tensor([prompt["mm_token_type_ids"][0] + [0] * len(answer)])

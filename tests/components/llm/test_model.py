@@ -9,7 +9,8 @@ import json
 import pytest
 
 from components import llm
-from components.data import egoit, instructions
+from components.data.egoit import instruction_generation
+from components.data.egoit import step as egoit
 from tests.components.llm.conftest import SETTINGS
 from tests.components.llm.misbehaving import said
 
@@ -72,11 +73,11 @@ def behaviour():
 @pytest.mark.slow
 def test_a_language_model_writes_ten_instructions(server, behaviour, tmp_path):
     server.otherwise = behaviour
-    asked = instructions.requests("captioning", {"egoexo4d": egoit.CAPTIONING["egoexo4d"]}, count=10)
+    asked = instruction_generation.requests("captioning", {"egoexo4d": egoit.CAPTIONING["egoexo4d"]}, count=10)
     settings = llm.Settings(**(SLOW | {"max_tokens": 400}))
 
     def written(ledger: str) -> tuple[str, ...]:
-        made, failed = instructions.generated(asked, settings, ledger_path=tmp_path / ledger)
+        made, failed = instruction_generation.generated(asked, settings, ledger_path=tmp_path / ledger)
         assert failed.empty
         return made["captioning"]["egoexo4d"]
 
@@ -93,9 +94,9 @@ def test_a_language_model_writes_ten_instructions(server, behaviour, tmp_path):
 @pytest.mark.slow
 def test_a_model_that_is_cut_off_is_told_so(server, behaviour, tmp_path):
     server.otherwise = behaviour
-    asked = instructions.requests("captioning", {"egoexo4d": egoit.CAPTIONING["egoexo4d"]}, count=10)
+    asked = instruction_generation.requests("captioning", {"egoexo4d": egoit.CAPTIONING["egoexo4d"]}, count=10)
     settings = llm.Settings(**(SLOW | {"tries": 2}))
-    made, failed = instructions.generated(asked, settings, ledger_path=tmp_path / "l.jsonl")
+    made, failed = instruction_generation.generated(asked, settings, ledger_path=tmp_path / "l.jsonl")
     assert made["captioning"] == {}
     assert failed[["reason", "detail"]].values.tolist() == [["cut_off", "longer than llm.max_tokens = 50"]]
     assert len(server.calls) == 2

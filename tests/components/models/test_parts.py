@@ -6,7 +6,8 @@ from pydantic import ValidationError
 
 from components.models import build, parts
 from components.models.backbone import part_of
-from components.models.parts import connector_of, mapping_of
+from components.models.mappings import mapping_of
+from components.models.parts import connector_of
 from tests.components.conftest import TINY
 
 KINDS = ["resnet", "fc"]

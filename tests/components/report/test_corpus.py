@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from components import params
-from components.data import clips, egoit
-from components.data.published import EGOIT, FIGURES, SOURCE
+from components.data.clips import step as clips
+from components.data.egoit import step as egoit
+from components.data.statistics.paper_figures import EGOIT, FIGURES, SOURCE
 from components.report import __main__ as command
 from components.report import corpus
 from tests.components.data.conftest import annotation_tables, write_annotations
-from tests.components.data.test_statistics import write_takes
+from tests.components.data.statistics.test_corpus import write_takes
 from tests.components.report import made
 from tests.components.report.test_page import Elements
 

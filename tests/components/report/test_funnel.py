@@ -8,13 +8,13 @@ import pyarrow as pa
 import pytest
 
 from components import params, records
-from components.data import published
-from components.data.funnel import outputs
+from components.data.funnel import tables
 from components.data.funnel.scoring import SCORED
+from components.data.statistics import paper_figures
 from components.report import corpus, funnel
 from components.world import web
 from components.world.__main__ import MARK
-from tests.components.data.funnel.test_outputs import scored
+from tests.components.data.funnel.test_tables import scored
 
 VIDEOS = 24
 
@@ -44,8 +44,8 @@ def found(tmp_path_factory) -> dict:
     frame = pd.DataFrame(rows, columns=SCORED.names)
     table = pa.Table.from_pandas(frame, SCORED, preserve_index=False)
     records.write_table(folder / "scores/part-00000.parquet", table, SCORED)
-    counted = outputs.write(folder, [outputs.judged(frame)])
-    records.write_table(folder / "table.parquet", outputs.table(VIDEOS, counted), records.FUNNEL)
+    counted = tables.write(folder, [tables.judged(frame)])
+    records.write_table(folder / "table.parquet", tables.table(VIDEOS, counted), records.FUNNEL)
     views = [
         dict.fromkeys(records.CLIP.names, "x") | {"start_s": 0.0, "end_s": 1.0, "view": view} for view in ("ego", "exo")
     ]
@@ -83,7 +83,7 @@ def test_the_section_shows_them_and_a_page_without_corpora_has_none(found):
     template = Environment(undefined=StrictUndefined, autoescape=True).from_string(section)
     page = template.render(found={"funnel": found})
     for text in (
-        published.FUNNEL_SOURCE,
+        paper_figures.FUNNEL_SOURCE,
         "30,000,000",
         "8,700,000",
         "97.5 % [95.0, 100.0]",

@@ -3,7 +3,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.metrics import box_iou, temporal_iou
-from components.prompts import MOST_CITED, Facts, cite_frames, spatial_answer, temporal_answer, think_answer
+from components.prompts import MOST_CITED, cite_frames, spatial_answer, temporal_answer, think_answer
+from components.prompts.kitchen_grammar import Facts
 from components.rewards import ACCURACY, REWARDS
 
 
@@ -110,7 +111,7 @@ def test_the_reward_is_the_metric():
 
 def test_the_answer_that_is_trained_on_earns_full_marks():
     spatial = spatial_answer("red cup", tuple(BOX["target"]["box_xyxy"]), 4)
-    temporal = temporal_answer(Facts("cuts", "red", "carrot"), 2.0, 6.0, 1.0)
+    temporal = temporal_answer(Facts("cuts", "red", "carrot").event, 2.0, 6.0, 1.0)
     assert REWARDS["format"](spatial, BOX) == REWARDS["box_iou"](spatial, BOX) == 1.0
     assert REWARDS["format"](temporal, SPAN) == REWARDS["temporal_iou"](temporal, SPAN) == 1.0
 

@@ -3,7 +3,8 @@ import time
 
 import pytest
 
-from components import history, tracking
+from components import tracking
+from components.tracking import history
 from components.tracking.runs import client
 
 

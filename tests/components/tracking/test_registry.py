@@ -41,7 +41,7 @@ def test_registering_keeps_weights_code_and_origin(tmp_path, checkpoint, store):
     found = client().get_model_version("kept", version)
     assert (found.run_id, found.tags["dataset_digest"], found.tags["checkpoint"]) == (run_id, "data-1", str(checkpoint))
     folder = store / "mlartifacts" / run_id / "artifacts" / "model"
-    assert list(folder.rglob("config.json")) and list(folder.rglob("components/served.py"))
+    assert list(folder.rglob("config.json")) and list(folder.rglob("components/models/serving.py"))
     assert not list(folder.rglob("*.pkl"))
     assert client().get_run(run_id).info.end_time == ended  # the wall time of the stage stays true
 
@@ -90,7 +90,7 @@ import mlflow, numpy as np
 model = mlflow.pyfunc.load_model("models:/served@champion")
 rows = [{"question": "what does C do?", "frames": np.zeros((4, 32, 32, 3), np.uint8)}] * 2
 print(json.dumps(model.predict(rows)))
-print(sys.modules["components.served"].__file__)
+print(sys.modules["components.models.serving"].__file__)
 """
 
 
@@ -120,4 +120,4 @@ def test_a_version_answers_elsewhere_with_the_code_it_brought_along(tmp_path):
     answers, file = shown.stdout.strip().splitlines()[-2:]
     first, second = json.loads(answers)
     assert isinstance(first, str) and first == second
-    assert not file.startswith(str(ROOT)) and file.endswith("code/components/served.py")
+    assert not file.startswith(str(ROOT)) and file.endswith("code/components/models/serving.py")

@@ -9,7 +9,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from components import params, tracking
-from components.train import launch, plan
+from components.train import launch_command, plan
+from flows import levels, supervisor
 
 ROOT = Path(__file__).parents[3]
 SMALL_MODEL = {
@@ -59,12 +60,12 @@ class Workshop:
 
     def train(self, recipe: Path, stage: params.Stage, parents: dict[str, Path], output: Path, run_id: str) -> None:
         """Train a stage as the flow does: launcher, environment, watchdog."""
-        command = launch.command(
+        command = launch_command.command(
             recipe=recipe, stage=stage.name, ranks=stage.ranks, parents=parents, data=self.data, output=output,
             run_id=run_id, provenance={"stage_key": "k"},
         )  # fmt: skip
-        environment = launch.environment(ROOT, threads=stage.threads)
-        launch.supervise(command, environment, log_path=output.with_suffix(".log"), timeout_s=850, cwd=ROOT)
+        environment = launch_command.environment(ROOT, threads=stage.threads)
+        supervisor.supervise(command, environment, log_path=output.with_suffix(".log"), timeout_s=850, cwd=ROOT)
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +89,6 @@ def chain(workshop) -> dict[str, Path]:
         assert plan.is_finished(done[stage.name]), (workshop.folder / f"{stage.name}.log").read_text()[-3000:]
 
     with ThreadPoolExecutor() as pool:
-        for level in plan.levels(recipe.stages, threads=2):
+        for level in levels.of_stages(recipe.stages, threads=2):
             list(pool.map(train, level))
     return done

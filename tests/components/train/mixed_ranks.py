@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, set_seed
 from components.models import build
 from components.models.configuration import EgoflowConfig
 from components.models.processing import EgoflowProcessor, build_tokenizer
-from components.train.batch import Collate
+from components.train.dataset import Collate
 from components.train.trainer import DEEPSPEED
 from tests.components.conftest import TINY
 

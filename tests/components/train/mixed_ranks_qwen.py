@@ -13,9 +13,9 @@ import torch
 from transformers import TrainingArguments
 
 from components import params
-from components.models import qwen
-from components.models.published import QWEN_PARTS
-from components.train import checkpoints, stages
+from components.models import qwen_vl
+from components.models.hub_configs import QWEN_PARTS
+from components.train import algorithms, checkpoints
 from components.train.qwen import Collate, losses
 from components.train.trainer import StageTrainer, arguments
 from tests.components.train.test_qwen import item
@@ -29,8 +29,8 @@ def main(base: str, output: str) -> None:
         name="mixed", algorithm="supervised", steps=3, batch=4, ranks=2, zero=3, warmup=0.0, weight_decay=0.0,
         save_steps=3, train={"language_model": 1e-3, "vision_encoder": 1e-3, "merger": 1e-3},
     )  # fmt: skip
-    model = qwen.load(Path(base))
-    processor = qwen.load_processor(Path(base), pixels=3136)
+    model = qwen_vl.load(Path(base))
+    processor = qwen_vl.load_processor(Path(base), pixels=3136)
     checkpoints.prepare(model, stage.train, stage.lora, QWEN_PARTS)
     values = arguments(stage, Path(output) / "trainer")
     values["deepspeed"] = json.loads(Path(values["deepspeed"]).read_text())
@@ -41,7 +41,7 @@ def main(base: str, output: str) -> None:
     trainer = StageTrainer(
         model=model, args=TrainingArguments(**values), train_dataset=items,
         data_collator=Watched(processor, Path(output)), losses=losses(stage.losses),
-        groups=stages.groups(model, stage, QWEN_PARTS),
+        groups=algorithms.groups(model, stage, QWEN_PARTS),
     )  # fmt: skip
     trainer.train()
     checkpoints.gather(model)

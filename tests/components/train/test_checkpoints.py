@@ -9,7 +9,7 @@ from components import params
 from components.models.backbone import part_of
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.train import checkpoints
-from components.train.contrastive import Contrastive
+from components.train.pretraining.contrastive import Contrastive
 from components.train.trainer import optimiser_groups
 
 LORA = params.Lora(rank=4, alpha=8, dropout=0.1, lr=5e-3)

@@ -8,10 +8,11 @@ import torch
 from ruamel.yaml import YAML
 from safetensors.torch import load_file
 
-from components import history, params
-from components.models import build, downloaded
+from components import params
+from components.models import build, pretrained_weights
 from components.models.backbone import part_of
-from components.train import checkpoints, plan, stages
+from components.tracking import history
+from components.train import algorithms, checkpoints, plan
 from components.train.trainer import optimiser_groups
 from tests.components.bases import save_bases
 from tests.components.train.conftest import ROOT
@@ -63,9 +64,9 @@ def test_the_chain_from_downloaded_weights_moves_what_its_freeze_table_says(work
     path = workshop.folder / "downloaded.yaml"
     recipe = recipe_of(base, path)
     plan.check_trainable(recipe)
-    processor = downloaded.processor(recipe.model)
+    processor = pretrained_weights.processor(recipe.model)
     before = build.assemble(build.config_of(processor), {}, seed=0)
-    downloaded.fill(before, base, set(base))
+    pretrained_weights.fill(before, base, set(base))
     before, done = before.state_dict(), {}
     for stage in recipe.stages:
         output = done[stage.name] = workshop.folder / f"downloaded-{stage.name}"
@@ -88,11 +89,11 @@ def test_the_chain_from_downloaded_weights_moves_what_its_freeze_table_says(work
 def started(base, tmp_path_factory):
     """Gives a fresh model of the recipe, and its batch of paired ego clips."""
     recipe = recipe_of(base, tmp_path_factory.mktemp("recipe") / "recipe.yaml", mapping_blocks=1)
-    processor = downloaded.processor(recipe.model)
+    processor = pretrained_weights.processor(recipe.model)
 
     def start():
         made = build.assemble(build.config_of(processor), {}, seed=0)
-        stages.fill(made, recipe.model, {})
+        algorithms.fill(made, recipe.model, {})
         return made, processor
 
     return start
@@ -100,7 +101,7 @@ def started(base, tmp_path_factory):
 
 def moved_by_a_step(model, processor, train: dict[str, float], losses: dict[str, float]) -> set[str]:
     """The parts that one optimiser step of Stage 2 (or, with vtg alone, of Stage 3) moves."""
-    from components.train.batch import Collate
+    from components.train.dataset import Collate
     from components.train.supervised import losses as losses_of
 
     checkpoints.prepare(model, train, None)
@@ -140,11 +141,11 @@ def test_each_part_has_its_own_learning_rate(started):
 
 
 def test_f_and_g_are_nine_blocks_on_the_encoder_grid_at_paper_scale():
-    from components.models import published
+    from components.models import hub_configs
 
     recipe = params.load(ROOT / "params/recipes/exo2ego.yaml", params.Recipe)
-    config = published.config_of(recipe.model)
-    model = published.skeleton(config)
+    config = hub_configs.config_of(recipe.model)
+    model = hub_configs.skeleton(config)
     for mapping in (model.model.mapping_f.mapping, model.model.mapping_g):
         assert len(mapping.blocks) == 9
         assert mapping(torch.empty(1, 1024, 24, 24, device="meta")).shape == (1, 1024, 24, 24)
@@ -160,11 +161,11 @@ def data_with(**frames) -> params.Data:
 def test_frames_of_another_size_or_number_are_refused_with_the_cure(started):
     recipe = params.load(ROOT / "params/recipes/exo2ego.yaml", params.Recipe)
     config, init = started()[0].config, recipe.stages[0]
-    stages.check_frames(init, config, data_with(clip_frames=16))
+    algorithms.check_frames(init, config, data_with(clip_frames=16))
     with pytest.raises(ValueError, match="wants 16 frames, web/caption/exo has .4.: set `frames`"):
-        stages.check_frames(init, config, data_with())
+        algorithms.check_frames(init, config, data_with())
     with pytest.raises(ValueError, match="the frames have 96 px, the vision towers read 64 px .*`frames.size_px: 64`"):
-        stages.check_frames(init, config, data_with(size_px=96))
+        algorithms.check_frames(init, config, data_with(size_px=96))
 
 
 def test_other_weights_under_the_same_path_make_another_checkpoint(base, tmp_path):
@@ -196,7 +197,7 @@ def test_base_stages_and_pixels_are_refused_for_downloaded_weights(base, tmp_pat
 
 def test_a_part_that_a_shared_encoder_has_not_is_refused(base, tmp_path):
     recipe = recipe_of(base, tmp_path / "recipe.yaml", shared_encoder=True, mapping_blocks=1)
-    model = build.assemble(build.config_of(downloaded.processor(recipe.model)), {}, seed=0)
+    model = build.assemble(build.config_of(pretrained_weights.processor(recipe.model)), {}, seed=0)
     with pytest.raises(ValueError, match="names .'exo_connector', 'exo_encoder'., of which this model has no"):
         checkpoints.prepare(model, BOTH, None)
     checkpoints.prepare(model, EGO, None)

@@ -8,9 +8,9 @@ import sys
 import pytest
 import torch
 
-from components.models import ranks
+from components.models import zero3_dummies
 from components.models.configuration import EgoflowConfig
-from components.train import launch
+from components.train import launch_command
 from tests.components.train import mixed_ranks
 from tests.components.train.conftest import ROOT
 
@@ -29,7 +29,11 @@ def trained(tmp_path_factory):
     folder, port = tmp_path_factory.mktemp("ranks"), str(free_port())
     processes = []
     for rank in range(2):
-        env = launch.environment(ROOT, threads=1) | {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
+        env = launch_command.environment(ROOT, threads=1) | {
+            "RANK": str(rank),
+            "LOCAL_RANK": str(rank),
+            "WORLD_SIZE": "2",
+        }
         env |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "PYTHONPATH": str(ROOT)}
         command = [sys.executable, "-m", "tests.components.train.mixed_ranks", str(folder)]
         log = (folder / f"{rank}.log").open("w")
@@ -75,21 +79,21 @@ def test_ranks_that_see_unlike_views_or_none_learn_what_one_process_learns(train
 
 
 def test_a_process_alone_asks_nobody():
-    assert ranks.absent(EgoflowConfig(), torch.zeros(1, 3, dtype=torch.long), always=[]) == []
+    assert zero3_dummies.absent(EgoflowConfig(), torch.zeros(1, 3, dtype=torch.long), always=[]) == []
 
 
 def test_a_view_that_learns_under_zero_3_is_always_shown_where_gradients_are_made(model):
     text = torch.tensor([[model.config.token_ids["<exo_patch>"]]])
-    assert ranks.absent(model.config, text, always=["ego", "exo"]) == ["ego"]
+    assert zero3_dummies.absent(model.config, text, always=["ego", "exo"]) == ["ego"]
     assert model.model._learning() == [], "not under ZeRO-3"
     with torch.no_grad():
-        assert ranks.absent(model.config, text, always=["ego"]) == []
+        assert zero3_dummies.absent(model.config, text, always=["ego"]) == []
 
 
 @pytest.mark.parametrize("views", [["ego"], ["exo"], ["guide"], ["ego", "exo", "guide"]])
 def test_a_row_of_grey_frames_shows_the_missing_views_and_moves_nothing(model, views):
     text = torch.full((2, 3), model.config.token_ids["<user>"])
-    ids, pixels, added = ranks.fill(model.config, views, text, None)
+    ids, pixels, added = zero3_dummies.fill(model.config, views, text, None)
     assert torch.equal(ids[:2, :3], text) and ids.shape[0] == 3
     assert all((ids[-1] == model.config.token_ids[f"<{view}_patch>"]).any() for view in views)
     assert {view for view, steps in added.items() if steps} == set(views) | ({"ego"} if "guide" in views else set())

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from components.train import launch
+from components.train import launch_command
+from flows import supervisor
 from tests.components.train.conftest import ROOT
 from tests.components.train.test_qwen_stages import moved, weights
 
@@ -15,13 +16,13 @@ MIXED_RANKS = "tests.components.train.mixed_ranks_qwen"
 
 def test_ranks_with_text_alone_and_with_videos_do_not_wait_for_one_another(qwen_bases, tmp_path):
     base = qwen_bases["qwen2_vl"]
-    command = launch.command(
+    command = launch_command.command(
         recipe=Path("none"), stage="mixed", ranks=2, parents={}, data=tmp_path, output=tmp_path, run_id="none",
         provenance={},
     )  # fmt: skip
     command = [*command[: command.index("components.train")], MIXED_RANKS, str(base), str(tmp_path)]
-    environment = launch.environment(ROOT, threads=1)
-    launch.supervise(command, environment, log_path=tmp_path / "log.txt", timeout_s=850, cwd=ROOT)
+    environment = launch_command.environment(ROOT, threads=1)
+    supervisor.supervise(command, environment, log_path=tmp_path / "log.txt", timeout_s=850, cwd=ROOT)
     frames = [(tmp_path / f"rank{rank}.txt").read_text().split() for rank in range(2)]
     assert len(frames[0]) >= 3 and set(frames[0]) == {"0"} and "0" not in frames[1]
     after = weights(tmp_path / "model")

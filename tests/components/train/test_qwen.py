@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from components import params
-from components.models import qwen
+from components.models import qwen_vl
 from components.models.backbone import part_of
-from components.models.published import QWEN_PARTS
-from components.train import checkpoints, stages
+from components.models.hub_configs import QWEN_PARTS
+from components.train import algorithms, checkpoints
 from components.train.packing import IGNORE
 from components.train.qwen import Collate, encode_once, losses
 from components.train.trainer import optimiser_groups
@@ -23,7 +23,7 @@ def item(n_frames: int, answer: str, *, side: int = 64, **changes) -> dict:
     frames = np.random.default_rng(n_frames).integers(0, 255, (n_frames, side, side, 3), dtype=np.uint8)
     plain = {"question": "what does C do?", "question_type": "caption", "target": {"kind": "text"}}
     made = {**plain, "answer": answer, "frame_kind": "clip", "frames": frames, **changes}
-    return qwen.shown(made, most_frames=None)
+    return qwen_vl.shown(made, most_frames=None)
 
 
 MIXED = [
@@ -41,12 +41,12 @@ def base(request, qwen_bases):
 
 @pytest.fixture
 def processor(base):
-    return qwen.load_processor(base, pixels=None)
+    return qwen_vl.load_processor(base, pixels=None)
 
 
 @pytest.fixture
 def model(base):
-    return qwen.load(base)
+    return qwen_vl.load(base)
 
 
 def test_labels_are_the_answer_and_its_end_and_nothing_else(processor):
@@ -64,8 +64,8 @@ def test_labels_are_the_answer_and_its_end_and_nothing_else(processor):
 
 @pytest.mark.parametrize("pixels", [None, 3136])
 def test_a_box_is_taught_in_percent_at_any_size(base, pixels):
-    batch = Collate(qwen.load_processor(base, pixels=pixels))(MIXED[2:3])
-    said = qwen.load_processor(base, pixels=pixels).tokenizer.decode(batch["labels"][batch["labels"] != IGNORE])
+    batch = Collate(qwen_vl.load_processor(base, pixels=pixels))(MIXED[2:3])
+    said = qwen_vl.load_processor(base, pixels=pixels).tokenizer.decode(batch["labels"][batch["labels"] != IGNORE])
     assert "<answer>[12, 32, 40, 56]</answer>" in said
 
 
@@ -127,7 +127,7 @@ def test_each_part_is_full_frozen_or_adapted_at_its_own_rate(model, processor, c
     asked = stage(**changes)
     full, adapted = asked.train, asked.lora.rates if asked.lora else {}
     checkpoints.prepare(model, asked.train, asked.lora, QWEN_PARTS)
-    groups = stages.groups(model, asked, QWEN_PARTS)
+    groups = algorithms.groups(model, asked, QWEN_PARTS)
     rate = {id(one): group["lr"] for group in groups for one in group["params"]}
     assert sum(len(group["params"]) for group in groups) == len(rate), "a parameter is in one group"
     before = {name: one.detach().clone() for name, one in model.named_parameters()}
@@ -197,4 +197,4 @@ def test_more_frames_than_the_contract_has_are_refused(tmp_path):
     architecture = params.Qwen(architecture="qwen2_vl", base="Qwen/Qwen2-VL-7B-Instruct")
     data = params.load(Path("params/data.yaml"), params.Data)
     with pytest.raises(ValueError, match=r"`frames` 64 came, allowed is 32 at most.*run `dvc repro`"):
-        stages.samples(stage(frames=64), data, tmp_path, architecture)
+        algorithms.samples(stage(frames=64), data, tmp_path, architecture)

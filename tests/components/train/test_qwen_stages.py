@@ -14,11 +14,13 @@ from ruamel.yaml import YAML
 from transformers import AutoModelForImageTextToText
 from trl.trainer import grpo_trainer
 
-from components import history, params
-from components.models import export, qwen
+from components import params
+from components.models import export, qwen_vl
 from components.models.backbone import part_of
-from components.models.published import QWEN_PARTS
-from components.train import checkpoints, grpo, plan, stages
+from components.models.hub_configs import QWEN_PARTS
+from components.tracking import history
+from components.train import algorithms, checkpoints, plan
+from components.train.grpo import trainer
 from components.train.trainer import arguments
 from tests.components.train.conftest import ROOT
 
@@ -88,7 +90,7 @@ def trained(workshop, stage: params.Stage, parents: dict[str, Path], name: str) 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     # by the class: the files have the names of the published ones, which are older
-    return qwen.load(folder).state_dict()
+    return qwen_vl.load(folder).state_dict()
 
 
 def moved(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
@@ -143,26 +145,26 @@ FIRST = {"format": lambda completion_ids, **columns: [float(ids[0] % 7) for ids 
 @pytest.fixture
 def in_process(recipe, workshop, qwen_bases, tmp_path, monkeypatch) -> Callable:
     """GRPO in this process, for a reward of the first token: a random model earns nothing else."""
-    monkeypatch.setattr(grpo, "reward_function", FIRST.get)
-    monkeypatch.setattr(grpo, "arguments", lambda *of: arguments(*of) | {"deepspeed": None, "save_strategy": "no"})
+    monkeypatch.setattr(trainer, "reward_function", FIRST.get)
+    monkeypatch.setattr(trainer, "arguments", lambda *of: arguments(*of) | {"deepspeed": None, "save_strategy": "no"})
 
-    def make(**changes) -> tuple[grpo.GRPOTrainer, params.Stage]:
-        model = qwen.load(qwen_bases["qwen2_vl"])
+    def make(**changes) -> tuple[trainer.GRPOTrainer, params.Stage]:
+        model = qwen_vl.load(qwen_bases["qwen2_vl"])
         torch.manual_seed(1)
         with torch.no_grad():  # what a fresh model sees makes too small a difference to be heard
             for parameter in model.parameters():
                 if parameter.ndim > 1:
                     parameter.normal_(std=0.2)
         model.save_pretrained(tmp_path / "loud")
-        model = qwen.load(tmp_path / "loud")
+        model = qwen_vl.load(tmp_path / "loud")
         asked = recipe.stages[1].grpo.model_copy(update={"group": 4, "rewards": {"format": 1.0}, **changes})
         stage = recipe.stages[1].model_copy(update={"grpo": asked, "weight_decay": 0.0, "checkpointing": True})
         data = params.load(ROOT / "params/data.yaml", params.Data)
-        samples = stages.samples(stage, data, workshop.data, recipe.model)
+        samples = algorithms.samples(stage, data, workshop.data, recipe.model)
         checkpoints.prepare(model, stage.train, None, QWEN_PARTS)
-        groups = stages.groups(model, stage, QWEN_PARTS)
-        processor = qwen.load_processor(qwen_bases["qwen2_vl"], pixels=3136)
-        return grpo.trainer(model, processor, stage, samples, groups=groups, output=tmp_path, callbacks=[]), stage
+        groups = algorithms.groups(model, stage, QWEN_PARTS)
+        processor = qwen_vl.load_processor(qwen_bases["qwen2_vl"], pixels=3136)
+        return trainer.trainer(model, processor, stage, samples, groups=groups, output=tmp_path, callbacks=[]), stage
 
     return make
 
@@ -202,7 +204,7 @@ class Engine:
 
 def test_vllm_gets_the_weights_of_each_step_and_frames_as_pictures(in_process, monkeypatch):
     """vLLM itself needs a GPU and is not here: what stands between it and the trainer is TRL's and ours."""
-    monkeypatch.setattr(grpo, "is_vllm_available", lambda: True)
+    monkeypatch.setattr(trainer, "is_vllm_available", lambda: True)
     monkeypatch.setattr(grpo_trainer, "VLLMGeneration", Engine)
     made, stage = in_process(vllm=params.Vllm(mode="colocate", gpu_memory=0.4))
     made.train()

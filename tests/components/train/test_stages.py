@@ -11,11 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from components import history, params
+from components import params
 from components.models import build
 from components.models.backbone import part_of
+from components.tracking import history
 from components.tracking.runs import client
-from components.train import checkpoints, launch, plan, stages
+from components.train import algorithms, checkpoints, plan
+from flows import supervisor
 from tests.components.train.conftest import ROOT, shrunk_recipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -123,7 +125,7 @@ def test_a_killed_stage_resumes_to_the_same_weights(chain, workshop, recipe):
     killed: list[int] = []
     with ThreadPoolExecutor() as pool:
         killer = pool.submit(kill_rank_after, 3, output, killed)
-        with pytest.raises(launch.StageFailed, match=r"(?s)a rank was ended by SIGKILL\..*`checkpointing: true`"):
+        with pytest.raises(supervisor.StageFailed, match=r"(?s)a rank was ended by SIGKILL\..*`checkpointing: true`"):
             workshop.train(*arguments)
         killer.result()
     assert len(killed) == 1 and not plan.is_finished(output)
@@ -158,7 +160,7 @@ def test_a_run_whose_kl_is_too_high_pauses_and_goes_on_under_a_higher_limit(chai
         workshop.train(path, stage, {"all": chain["sft"]}, output, run_id)
         return stage
 
-    with pytest.raises(launch.StagePaused, match=r"(?s)paused itself \(exit code 75\).*a KL to the reference of"):
+    with pytest.raises(supervisor.StagePaused, match=r"(?s)paused itself \(exit code 75\).*a KL to the reference of"):
         train(kl=0.0)
     paused_at = json.loads((output / "paused.json").read_text())["step"]
     # the policy is the reference until the first step has moved it
@@ -175,7 +177,7 @@ def test_a_run_whose_kl_is_too_high_pauses_and_goes_on_under_a_higher_limit(chai
     assert pages == [f"rollouts/step-00000{step}.html" for step in (2, 4, 6)]
     page = (output / "rollouts" / "step-000004.html").read_text()
     # the prompts of the fourth step in the order drawn, each with its frame and its group of two
-    drawn = stages.samples(stage, params.load(ROOT / "params/data.yaml", params.Data), workshop.data)
+    drawn = algorithms.samples(stage, params.load(ROOT / "params/data.yaml", params.Data), workshop.data)
     asked = [f"<h2>{drawn[index]['question']}</h2>" for index in range(12, 16)]
     assert re.findall("<h2>.*</h2>", page) == asked
     assert page.count("<tr><td>") == 8 and page.count("data:image/jpeg") == 4

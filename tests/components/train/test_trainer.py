@@ -3,7 +3,7 @@
 import pytest
 
 from components import params
-from components.train import stages, trainer
+from components.train import algorithms, trainer
 
 STAGE = {
     "name": "s", "algorithm": "supervised", "steps": 10, "batch": 32, "warmup": 0.1, "weight_decay": 0.0,
@@ -39,9 +39,9 @@ def test_counted_epochs_are_steps():
     class Counted:
         steps = 7
 
-    by_epochs = stages.counted(stage(steps=None, epochs=2), Counted())
+    by_epochs = algorithms.counted(stage(steps=None, epochs=2), Counted())
     assert (by_epochs.steps, by_epochs.epochs) == (7, None)
-    assert stages.counted(stage(), Counted()) == stage()
+    assert algorithms.counted(stage(), Counted()) == stage()
 
 
 @pytest.mark.parametrize("length", [{"steps": None}, {"steps": 10, "epochs": 1}])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from components import prompts
+from components.prompts import kitchen_grammar
 from components.world import egoexo4d, egoexolearn, visor
 from components.world.narrate import ANNOTATORS, JITTER_S, annotate
 from components.world.plan import plan_takes
@@ -61,7 +61,7 @@ def test_a_world_without_a_train_take_is_an_error():
 def test_the_first_annotator_says_every_event_near_its_middle(annotations):
     for take, of_take in annotations:
         dense = next(a for a in of_take if a["annotator_id"] == ANNOTATORS[0] and not a["rejected"])
-        said = {prompts.parse_narration(row["text"]): row["timestamp"] for row in dense["descriptions"]}
+        said = {kitchen_grammar.parse_narration(row["text"]): row["timestamp"] for row in dense["descriptions"]}
         for event in take.take.events:
             middle_s = (event.start_s + event.end_s) / 2
             assert abs(said[take.take.facts(event)] - middle_s) <= JITTER_S[0] + 1e-5
@@ -70,7 +70,7 @@ def test_the_first_annotator_says_every_event_near_its_middle(annotations):
 def test_the_second_annotator_says_less_and_often_leaves_the_hand_out(annotations):
     events = sum(len(take.take.events) for take, _ in annotations)
     sparse = [a for _, of_take in annotations for a in of_take if a["annotator_id"] == ANNOTATORS[1]]
-    facts = [prompts.parse_narration(row["text"]) for a in sparse for row in a["descriptions"]]
+    facts = [kitchen_grammar.parse_narration(row["text"]) for a in sparse for row in a["descriptions"]]
     facts = [fact for fact in facts if fact is not None]
     assert 0.55 < len(facts) / events < 0.66
     assert 0.25 < sum(fact.hand is None for fact in facts) / len(facts) < 0.35

@@ -6,8 +6,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from components import prompts, video
+from components import video
 from components.data.sources import egotimeqa, egtea, openeqa, ssv2
+from components.prompts import kitchen_grammar
 from components.world import egoit_sources
 from components.world.films import _film_cut
 from components.world.render import render
@@ -68,14 +69,14 @@ def test_texts_say_what_the_film_shows(written):
         facts = take.facts(take.events[number % len(take.events)])
         assert row["text"] == f"{facts.verb} the {facts.object}"
     words = {word for row in told(written, "egtea")[0] for word in row["text"].lower().split()}
-    assert words <= {word for phrase in (*prompts.VERBS, *prompts.KINDS) for word in phrase.split()}
+    assert words <= {word for phrase in (*kitchen_grammar.VERBS, *kitchen_grammar.KINDS) for word in phrase.split()}
 
 
 def test_right_answers_are_the_script_s(written):
     slots = {"colour": "colour", "kind": "type", "do": "verb"}
     asked = json.loads((written[0] / "egotimeqa" / egotimeqa.FILE).read_text())
     for row in asked:
-        facts = prompts.parse_narration(row["narrations"])
+        facts = kitchen_grammar.parse_narration(row["narrations"])
         word = next(word for word in slots if word in row["question"].split())
         assert row["answer"] == getattr(facts, slots[word])
     assert Counter(row["video_id"] for row in asked).most_common(1)[0][1] == egoit_sources.QUESTIONS_PER_CLIP

@@ -11,13 +11,16 @@ from unittest import mock
 import pyarrow.parquet as pq
 
 from components import params, records
-from components.data import annotations, clips, frames, shards
-from components.guard import Guard
+from components.data import annotations
+from components.data.clips import step as clips
+from components.data.frames import shards
+from components.data.frames import step as frames
+from components.video.killable_worker import Guard
 from tests.components.data.bad_input import films, later, tables, takes
 from tests.components.data.bad_input.case import Case, narrated
 from tests.components.data.conftest import without_corpora
+from tests.components.data.frames.test_step import sample, span
 from tests.components.data.sources import written
-from tests.components.data.test_frames import sample, span
 from tests.conftest import TinyWorld
 
 RUN = {"annotations": annotations.run, "clips": clips.run, "frames": frames.run}

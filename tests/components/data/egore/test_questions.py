@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.data.egore import cot, long, short
-from components.data.egore import qa as asking
-from components.data.egore.qa import QA, options
-from components.prompts import COLOURS, HANDS, KINDS, VERBS, Facts
+from components.data.egore import multiple_choice as asking
+from components.data.egore.multiple_choice import QA, options
+from components.data.egore.rule_based import chain_of_thought, long_templates, short_templates
+from components.prompts.kitchen_grammar import COLOURS, HANDS, KINDS, VERBS, Facts
 
 FACTS = st.builds(
     Facts, st.sampled_from(VERBS), st.sampled_from(COLOURS), st.sampled_from(KINDS), st.sampled_from((*HANDS, None))
@@ -22,10 +22,10 @@ SLOT = {"action": "verb", "attribute": "colour", "object": "type", "hand": "hand
 
 @given(FACTS)
 def test_short_questions_answer_their_slot_and_hide_it(facts):
-    asked = {cot.form(qa): qa for qa in short.questions(facts)}
+    asked = {chain_of_thought.form(qa): qa for qa in short_templates.questions(facts)}
     assert set(asked) == set(SLOT) - (set() if facts.hand else {"hand"})
     for form, qa in asked.items():
-        assert qa.question_type in short.TYPES
+        assert qa.question_type in short_templates.TYPES
         assert qa.answer == getattr(facts, SLOT[form])
         assert qa.answer not in qa.distractors
         assert qa.answer not in qa.question
@@ -33,7 +33,7 @@ def test_short_questions_answer_their_slot_and_hide_it(facts):
 
 @given(FACTS, st.booleans())
 def test_existence_offers_yes_and_no(facts, there):
-    qa = short.existence(facts.colour, facts.type, there=there)
+    qa = short_templates.existence(facts.colour, facts.type, there=there)
     assert qa.question == f"is there a {facts.object}?"
     assert (qa.answer, qa.distractors) == (("yes", ("no",)) if there else ("no", ("yes",)))
 
@@ -41,59 +41,73 @@ def test_existence_offers_yes_and_no(facts, there):
 @given(FACTS)
 def test_a_like_look_differs_in_one_slot(facts):
     look = (facts.colour, facts.type)
-    like = short.alike(*look)
+    like = short_templates.alike(*look)
     assert len(set(like)) == len(COLOURS) + len(KINDS) - 2
     assert all(sum(a != b for a, b in zip(look, other, strict=True)) == 1 for other in like)
 
 
 @given(st.lists(FACTS, min_size=1, max_size=4))
 def test_count_counts_objects_and_not_narrations(steps):
-    qa = short.count(steps)
+    qa = short_templates.count(steps)
     assert int(qa.answer) == len({facts.object for facts in steps})
     assert {qa.answer, *qa.distractors} == {"1", "2", "3", "4"}
-    assert short.count([*steps, *steps]).answer == qa.answer
+    assert short_templates.count([*steps, *steps]).answer == qa.answer
 
 
 @given(st.lists(FACTS, max_size=8))
 def test_reasons_are_the_next_action_on_the_object(steps):
-    for one, then in short.reasons(steps):
+    for one, then in short_templates.reasons(steps):
         after = [facts for facts in steps[steps.index(one) :] if facts.object == one.object]
         assert then in after and then.verb != one.verb
-        qa = short.reason(one, then.verb)
+        qa = short_templates.reason(one, then.verb)
         assert qa.question == f"C {one.verb} the {one.object}. to do what with it?"
         assert qa.answer == then.verb and one.verb not in qa.distractors
 
 
 @given(FACTS, FACTS)
 def test_thought_names_the_answer_it_leads_to(facts, other):
-    steps = [(qa, [facts]) for qa in short.questions(facts)]
-    steps += [(short.count([facts, other]), [facts, other]), (short.reason(facts, other.verb), [facts, other])]
+    steps = [(qa, [facts]) for qa in short_templates.questions(facts)]
+    steps += [
+        (short_templates.count([facts, other]), [facts, other]),
+        (short_templates.reason(facts, other.verb), [facts, other]),
+    ]
     for qa, told in steps:
-        assert qa.answer in cot.thought(qa, told)
+        assert qa.answer in chain_of_thought.thought(qa, told)
 
 
 def test_a_thought_about_a_count_names_each_event_once():
     cup, bowl = Facts("cuts", "red", "cup", "left"), Facts("cuts", "blue", "bowl")
-    thought = cot.thought(short.count([cup, cup, bowl]), [cup, Facts("cuts", "red", "cup"), bowl])
+    thought = chain_of_thought.thought(
+        short_templates.count([cup, cup, bowl]), [cup, Facts("cuts", "red", "cup"), bowl]
+    )
     assert thought == "C handles the red cup, then the blue bowl. different objects: 2"
 
 
-@pytest.mark.parametrize("qa", [short.existence("red", "cup", there=True), short.background("red", "cup")])
+@pytest.mark.parametrize(
+    "qa", [short_templates.existence("red", "cup", there=True), short_templates.background("red", "cup")]
+)
 def test_thought_refuses_a_question_without_a_template(qa):
     with pytest.raises(ValueError, match=f"{qa.question_type}.*allowed are.*action"):
-        cot.thought(qa, [])
+        chain_of_thought.thought(qa, [])
 
 
 def test_two_steps_of_evidence_deserve_a_thought():
     forms = pd.Series(["count", "reason", "action", "action", "existence", "background"])
-    assert cot.suitable(forms, pd.Series([2, 2, 2, 1, 2, 2])).tolist() == [True, True, True, False, False, False]
+    assert chain_of_thought.suitable(forms, pd.Series([2, 2, 2, 1, 2, 2])).tolist() == [
+        True,
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
 @settings(deadline=None)
 @given(EVENTS)
 def test_sequence_questions_hold_of_the_window(events):
-    said = [long.phrase(facts) for facts, _, _ in events]
-    for qa in long.questions(events):
+    said = [long_templates.phrase(facts) for facts, _, _ in events]
+    for qa in long_templates.questions(events):
         if qa.question_type == "sequence":
             anchor = qa.question.removeprefix("what does C do right after this: ").removesuffix("?")
             assert said.count(anchor) == said.count(qa.answer) == 1
@@ -104,7 +118,7 @@ def test_sequence_questions_hold_of_the_window(events):
 @settings(deadline=None)
 @given(EVENTS)
 def test_counting_questions_count(events):
-    for qa in long.questions(events):
+    for qa in long_templates.questions(events):
         if qa.question == "how many different objects does C handle?":
             assert int(qa.answer) == len({facts.object for facts, _, _ in events})
         elif qa.question_type == "counting":
@@ -117,20 +131,20 @@ def test_counting_questions_count(events):
 def test_long_questions_do_not_depend_on_row_order(events, random):
     shuffled = list(events)
     random.shuffle(shuffled)
-    assert long.questions(shuffled) == long.questions(events)
+    assert long_templates.questions(shuffled) == long_templates.questions(events)
 
 
 def test_a_repeated_event_is_never_referred_to():
     cut = Facts("cuts", "red", "fish")
     events = [(cut, 0.0, 1.0), (Facts("washes", "red", "fish"), 2.0, 3.0), (cut, 4.0, 5.0)]
-    assert [qa for qa in long.questions(events) if qa.question_type == "sequence"] == []
+    assert [qa for qa in long_templates.questions(events) if qa.question_type == "sequence"] == []
 
 
 @settings(deadline=None)
 @given(EVENTS)
 def test_summaries_differ_from_the_truth_in_order_or_in_one_event(events):
-    said = [long.phrase(facts) for facts, _, _ in events]
-    for qa in (qa for qa in long.questions(events) if qa.question_type == "summary"):
+    said = [long_templates.phrase(facts) for facts, _, _ in events]
+    for qa in (qa for qa in long_templates.questions(events) if qa.question_type == "summary"):
         told = qa.answer.split(", ")
         assert [phrase for phrase in said if phrase in told] == told and len(told) <= 5
         changed, reordered, both = (option.split(", ") for option in qa.distractors)
@@ -148,7 +162,7 @@ def test_reasons_are_the_pick_up_and_the_freed_hand():
         ("cuts", *bowl, "left"),
     ]
     events = [(Facts(*facts), 3.0 * number, 3.0 * number + 2) for number, facts in enumerate(done)]
-    asked = {qa.question: qa for qa in long.questions(events) if qa.question_type == "reasoning"}
+    asked = {qa.question: qa for qa in long_templates.questions(events) if qa.question_type == "reasoning"}
     assert {question: qa.answer for question, qa in asked.items()} == {
         "C puts down something. what made that possible?": "picks up the red cup",
         "C cuts something with the left hand. what made that hand free?": "puts down the red cup",
@@ -163,30 +177,30 @@ def test_no_cause_is_asked_for_that_is_not_in_the_window():
     held_before = [(down, 0.0, 2.0), (cut, 3.0, 5.0)]
     no_hand = [(Facts("puts down", "red", "cup"), 0.0, 2.0), (Facts("cuts", "blue", "bowl", "left"), 3.0, 5.0)]
     for events in (held_before, no_hand):
-        assert [qa for qa in long.questions(events) if qa.question_type == "reasoning"] == []
+        assert [qa for qa in long_templates.questions(events) if qa.question_type == "reasoning"] == []
 
 
 @settings(deadline=None)
 @given(EVENTS)
 def test_a_prediction_ends_in_the_pause_before_its_answer(events):
-    for qa, end_s in long.beginnings(events):
+    for qa, end_s in long_templates.beginnings(events):
         if qa.question_type == "prediction":
             coming = [facts for facts, start_s, _ in events if start_s > end_s]
-            assert qa.answer == long.phrase(coming[0]) and qa.answer not in qa.distractors
+            assert qa.answer == long_templates.phrase(coming[0]) and qa.answer not in qa.distractors
             assert not any(start_s <= end_s <= last_s for _, start_s, last_s in events)
 
 
 def test_nothing_is_predicted_without_a_pause():
     facts = [Facts("cuts", "red", "fish"), Facts("washes", "red", "fish"), Facts("opens", "blue", "box")]
     close = [(fact, 2.0 * number, 2.0 * number + 1.8) for number, fact in enumerate(facts)]
-    assert long.beginnings(close) == []
+    assert long_templates.beginnings(close) == []
     at_once = [(facts[0], 0.0, 1.0), (facts[1], 3.0, 4.0), (facts[2], 3.2, 4.0)]
-    assert {qa.question_type for qa, _ in long.beginnings(at_once)} == {"counting"}
+    assert {qa.question_type for qa, _ in long_templates.beginnings(at_once)} == {"counting"}
 
 
 @given(FACTS, st.integers(2, 8), st.text(max_size=8))
 def test_options_hold_the_answer_once_at_its_index(facts, count, key):
-    for qa in short.questions(facts):
+    for qa in short_templates.questions(facts):
         laid, index = options(qa, count, key=key)
         assert laid[index] == qa.answer
         assert len(set(laid)) == len(laid) == min(count, len(qa.distractors) + 1)
@@ -223,7 +237,7 @@ def test_lots_depend_on_key_and_text_alone():
 
 
 def test_answer_positions_are_balanced_over_keys():
-    qa = short.questions(Facts("stirs", "blue", "bowl"))[0]
+    qa = short_templates.questions(Facts("stirs", "blue", "bowl"))[0]
     positions = [options(qa, 4, key=str(key))[1] for key in range(4000)]
     assert all(900 < positions.count(index) < 1100 for index in range(4))
 

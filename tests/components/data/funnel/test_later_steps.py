@@ -4,13 +4,18 @@ import pandas as pd
 import pytest
 
 from components import records
-from components.data import clips, dataset, egoit, frames, validate
+from components.data import dataset
+from components.data.clips import step as clips
+from components.data.contracts import validate
 from components.data.contracts.tables import LEAVES, REFERS_TO
-from components.data.egore import build
-from components.data.funnel import outputs
+from components.data.egoit import step as egoit
+from components.data.egore import step as build
+from components.data.frames import step as frames
+from components.data.frames.store import FrameStore
+from components.data.funnel import tables as outputs
 from components.world import web
 from tests.components.data.conftest import annotation_tables, read, write_annotations
-from tests.components.data.funnel.test_outputs import scored
+from tests.components.data.funnel.test_tables import scored
 
 
 @pytest.fixture(scope="module")
@@ -46,4 +51,4 @@ def test_its_frames_are_decoded_from_the_web_corpus(asked, tiny_world):
     records.write_table(data_dir / "dataset/samples.parquet", made, records.SAMPLE)
     told = frames.run(tiny_world.params, data_dir)["counts"]
     assert (told["samples"], told["rejects"], told["videos_not_decoded"]) == (len(made), 0, 0)
-    assert frames.FrameStore(data_dir / "frames").frames(made[0]["sample_id"]).std() > 10
+    assert FrameStore(data_dir / "frames").frames(made[0]["sample_id"]).std() > 10

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.data.funnel import classifier, features, hands, measures
+from components.data.funnel import classifier_metrics, ego_exo_classifier, features, hand_detector
 from components.metrics import bootstrap
 
 
@@ -51,10 +51,10 @@ def test_the_classifier_learns_what_tells_the_views_apart_and_the_same_weights_a
     told = rng.normal(size=(200, 12)).astype(np.float32)
     told[:, 3] += 4 * is_ego
     torch.set_num_threads(1)
-    first, again = (classifier.train(told[:150], is_ego[:150], seed=1) for _ in range(2))
+    first, again = (ego_exo_classifier.train(told[:150], is_ego[:150], seed=1) for _ in range(2))
     assert all(torch.equal(first.state_dict()[name], value) for name, value in again.state_dict().items())
-    guessed = classifier.scores(first, told[150:])
-    judged = measures.evaluate(guessed, is_ego[150:], np.arange(50), seed=0)
+    guessed = ego_exo_classifier.scores(first, told[150:])
+    judged = classifier_metrics.evaluate(guessed, is_ego[150:], np.arange(50), seed=0)
     assert judged["accuracy"].value > 0.9 and judged["auc"].value > 0.95
     assert judged["auc"].lo <= judged["auc"].value <= judged["auc"].hi
 
@@ -64,10 +64,10 @@ def test_auc_is_the_share_of_pairs_in_the_right_order(pairs):
     scores, is_ego = np.array([score for score, _ in pairs]), np.array([ego for _, ego in pairs])
     if is_ego.all() or not is_ego.any():
         with pytest.raises(ValueError, match="clips of both views"):
-            measures.auc(scores, is_ego, np.arange(len(pairs)), seed=0)
+            classifier_metrics.auc(scores, is_ego, np.arange(len(pairs)), seed=0)
         return
     won = [(e > x) + 0.5 * (e == x) for e in scores[is_ego] for x in scores[~is_ego]]
-    told = measures.auc(scores, is_ego, np.arange(len(pairs)), seed=0)
+    told = classifier_metrics.auc(scores, is_ego, np.arange(len(pairs)), seed=0)
     assert np.isclose(told.value, np.mean(won)) and told.n == len(pairs)
     if len(pairs) > 3:
         assert told.lo <= told.hi
@@ -81,7 +81,7 @@ def picture(rng) -> tuple[np.ndarray, list]:
     side = int(rng.random() < 0.5)
     x, y = int(rng.integers(10, 22)) + 32 * side, int(rng.integers(40, 54))
     cv2.circle(frame, (x, y), 8, (222, 168, 138), -1)
-    boxes = [(hands.SIDES[side], [100 * v / 64 for v in (x - 8, y - 8, x + 8, y + 8)])]
+    boxes = [(hand_detector.SIDES[side], [100 * v / 64 for v in (x - 8, y - 8, x + 8, y + 8)])]
     if rng.random() < 0.7:
         u, v = int(rng.integers(4, 40)), int(rng.integers(2, 14))
         frame[v : v + 14, u : u + 20] = (40, 40, 200)
@@ -93,39 +93,39 @@ def test_the_detector_learns_boxes_and_sides():
     rng = np.random.default_rng(0)
     frames, boxes = zip(*(picture(rng) for _ in range(360)), strict=True)
     torch.set_num_threads(1)
-    model = hands.train(np.stack(frames[:300]), list(boxes[:300]), seed=0)
-    seen = hands.detect(model, np.stack(frames[300:]))
+    model = hand_detector.train(np.stack(frames[:300]), list(boxes[:300]), seed=0)
+    seen = hand_detector.detect(model, np.stack(frames[300:]))
     hits = []
     for number, named in enumerate(boxes[300:]):
         for name, percent in named:
-            is_hand = name in hands.SIDES
+            is_hand = name in hand_detector.SIDES
             found = (seen.hands if is_hand else seen.objects)[number]
-            (hit,) = hands.matched(found, [tuple(value / 100 for value in percent)])[1]
+            (hit,) = hand_detector.matched(found, [tuple(value / 100 for value in percent)])[1]
             hits.append(hit)
             if is_hand and hit:
-                assert seen.sides[number][0] == hands.SIDES.index(name)
+                assert seen.sides[number][0] == hand_detector.SIDES.index(name)
     assert bootstrap(np.array(hits), np.arange(len(hits)), seed=0).lo > 0.8
 
 
 def test_the_targets_of_a_box_give_the_box_back():
     percent = [12.5, 30.0, 50.0, 70.0]
-    made = hands.targets_of([[("left hand", percent), ("a box", [60.0, 60.0, 100.0, 100.0])]])
-    assert made["heat"].shape == (1, 2, hands.CELLS, hands.CELLS) and (made["heat"] == 1).sum() == 2
-    row, column = divmod(int(made["heat"][0, hands.HAND].argmax()), hands.CELLS)
-    dx, dy, width, height = made["box"][0, hands.HAND, :, row, column].tolist()
-    x, y = (column + 0.5 + dx) / hands.CELLS, (row + 0.5 + dy) / hands.CELLS
+    made = hand_detector.targets_of([[("left hand", percent), ("a box", [60.0, 60.0, 100.0, 100.0])]])
+    assert made["heat"].shape == (1, 2, hand_detector.CELLS, hand_detector.CELLS) and (made["heat"] == 1).sum() == 2
+    row, column = divmod(int(made["heat"][0, hand_detector.HAND].argmax()), hand_detector.CELLS)
+    dx, dy, width, height = made["box"][0, hand_detector.HAND, :, row, column].tolist()
+    x, y = (column + 0.5 + dx) / hand_detector.CELLS, (row + 0.5 + dy) / hand_detector.CELLS
     again = [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
     assert np.allclose(again, np.array(percent) / 100) and made["side"][0, row, column] == 0
 
 
 def test_a_true_box_is_found_once():
     box = (0.1, 0.1, 0.3, 0.3)
-    assert hands.matched([box, box], [box]) == ([True, False], [True])
-    assert hands.matched([], [box]) == ([], [False]) and hands.matched([box], []) == ([False], [])
-    assert hands.matched([box], [(0.3, 0.3, 0.6, 0.6)]) == ([False], [False])
+    assert hand_detector.matched([box, box], [box]) == ([True, False], [True])
+    assert hand_detector.matched([], [box]) == ([], [False]) and hand_detector.matched([box], []) == ([False], [])
+    assert hand_detector.matched([box], [(0.3, 0.3, 0.6, 0.6)]) == ([False], [False])
 
 
 def test_the_surest_hand_of_a_side_is_its_centre():
-    seen = hands.Seen([[(0.0, 0.0, 0.2, 0.2), (0.5, 0.5, 0.7, 0.7)], []], [[0, 0], []], [[], []])
+    seen = hand_detector.Seen([[(0.0, 0.0, 0.2, 0.2), (0.5, 0.5, 0.7, 0.7)], []], [[0, 0], []], [[], []])
     centres = seen.centres()
     assert np.allclose(centres[0, 0], 0.1) and np.isnan(centres[0, 1]).all() and np.isnan(centres[1]).all()

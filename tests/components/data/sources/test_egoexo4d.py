@@ -6,7 +6,7 @@ import pytest
 
 from components.data.sources import egoexo4d
 from components.data.sources.egoexo4d import takes
-from components.prompts import parse_narration
+from components.prompts.kitchen_grammar import parse_narration
 from components.video import Probe, VideoError, probe
 from tests.components.data.sources.written import gathered_tables
 

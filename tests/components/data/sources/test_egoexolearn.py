@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from components.data.sources import egoexo4d, egoexolearn
-from components.prompts import parse_narration
+from components.prompts.kitchen_grammar import parse_narration
 from components.video import probe
 from tests.components.data.sources.written import RELEASED, gathered, gathered_tables
 

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from components import records
-from components.data.judging import Tables
+from components.data.sources.shared.cleaning import Tables
 
 # what stands in one cell of one line and needs no cleaning
 texts = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zs", "Zl", "Zp"]), min_size=1, max_size=30)

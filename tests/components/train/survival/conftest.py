@@ -8,9 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from components import history, params
+from components import params
 from components.models import build
-from components.train import launch, stages
+from components.tracking import history
+from components.train import algorithms, launch_command
 from tests.components.train.conftest import ROOT, shrunk_recipe
 from tests.components.train.survival import forked
 from tests.components.train.survival.forked import Mishap
@@ -50,7 +51,7 @@ class Proving:
         return path
 
     def words(self, recipe: Path, algorithm: str, output: Path, run_id: str = "none") -> list[str]:
-        return launch.arguments(
+        return launch_command.arguments(
             recipe=recipe, stage=STAGES[algorithm], parents={"all": self.parent}, data=self.data, output=output,
             run_id=run_id, provenance={"stage_key": algorithm},
         )  # fmt: skip
@@ -77,7 +78,7 @@ class Proving:
 def proving(tiny_data, tmp_path_factory) -> Proving:
     folder = tmp_path_factory.mktemp("proving")
     data = params.load(ROOT / "params/data.yaml", params.Data)
-    processor = stages.fresh_processor(shrunk_recipe(folder / "plain.yaml", changed()).model, data)
+    processor = algorithms.fresh_processor(shrunk_recipe(folder / "plain.yaml", changed()).model, data)
     build.assemble(build.config_of(processor), {}, seed=0).save_pretrained(folder / "parent" / "model")
     processor.save_pretrained(folder / "parent" / "model")
     return Proving(folder, tiny_data, folder / "parent")

@@ -23,8 +23,11 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).parents[4]
-PRELOAD = ["mlflow", "sqlalchemy", "deepspeed", "trl", "components.train.grpo", "components.train.rollouts",
-           "components.train.engine", "components.train.checkpoints", __name__]  # fmt: skip
+PRELOAD = [
+    "mlflow", "sqlalchemy", "deepspeed", "trl",
+    "components.train.grpo.trainer", "components.train.grpo.rollouts", "components.train.trainer_factory",
+    "components.train.checkpoints", __name__,
+]  # fmt: skip
 NOWHERE = "http://127.0.0.1:9"  # no MLflow answers there; the curves stay in the spool
 # places of a mishap inside a step, in the order in which a step comes by; then those after the last step
 IN_STEP = ("batch", "taken", "weights", "optimiser", "state", "rotation")
@@ -54,14 +57,17 @@ def run(
         mishap: what happens on the way.
         env: beside the environment of a stage.
     """
-    from components.train import launch
+    from components.train import launch_command
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
-    environment = launch.environment(ROOT, threads=1) | {"MLFLOW_TRACKING_URI": NOWHERE, "DS_ACCELERATOR": "cpu"}
+    environment = launch_command.environment(ROOT, threads=1) | {
+        "MLFLOW_TRACKING_URI": NOWHERE,
+        "DS_ACCELERATOR": "cpu",
+    }
     before = dict(os.environ)
     os.environ.update(environment)  # some of it is read when torch and DeepSpeed are imported
-    port = str(launch._free_port())
+    port = str(launch_command._free_port())
     try:
         processes = []
         for rank in range(ranks):
@@ -114,9 +120,9 @@ def _record(path: Path) -> None:
     """Write what every optimiser step learns from, as it comes to the trainer: its samples' names and its bytes."""
     from transformers import Trainer
 
-    from components.train import careful
+    from components.train.safety import finite_checks
 
-    original, guard = Trainer.training_step, careful.guard
+    original, guard = Trainer.training_step, finite_checks.guard
 
     def noted(trainer, named) -> None:
         trainer.named = named
@@ -132,7 +138,7 @@ def _record(path: Path) -> None:
             file.write(json.dumps(row) + "\n")
         return loss
 
-    careful.guard, Trainer.training_step = noted, recorded
+    finite_checks.guard, Trainer.training_step = noted, recorded
 
 
 def fingerprint(value: object) -> str:

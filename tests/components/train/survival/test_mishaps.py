@@ -8,7 +8,8 @@ import torch
 
 from components import params, tracking
 from components.tracking.runs import client
-from components.train import checkpoints, failures, launcher, plan
+from components.train import checkpoints, node_launcher, plan
+from components.train.safety import errors
 from tests.components.train.survival.conftest import ROOT, Proving, assert_the_same, curves
 from tests.components.train.survival.forked import Mishap
 
@@ -43,7 +44,7 @@ def test_a_mishap_says_what_and_the_run_goes_on_from_the_checkpoint_before(provi
     output = proving.folder / case
     assert proving.run("supervised", output, mishap) == [1]
     last = said(proving, output)
-    assert last.startswith("components.train.failures.CannotGoOn: stage 'stage3'")
+    assert last.startswith("components.train.safety.errors.CannotGoOn: stage 'stage3'")
     assert re.search(words, last), last
     assert f"Kept is {output / 'trainer' / 'checkpoint-4'}" in last
     assert checkpoints.last_resumable(output / "trainer").name == "checkpoint-4" and not plan.is_finished(output)
@@ -76,7 +77,7 @@ def test_the_curves_of_a_run_without_mlflow_arrive_when_it_is_asked_again(provin
 
 
 def error_of(write) -> Exception:
-    with pytest.raises(failures.MET) as raised:
+    with pytest.raises(errors.MET) as raised:
         write()
     return raised.value
 
@@ -93,8 +94,8 @@ on_a_full_device = pytest.mark.skipif(not FULL.is_char_device(), reason="this sy
 @on_a_full_device
 @pytest.mark.parametrize("by", WRITERS)
 def test_a_full_disk_is_known_whoever_wrote(by: str, tmp_path: Path):
-    with pytest.raises(failures.CannotGoOn, match=r"stage 's': the disk took no more .* starts at step 0\. Free some"):
-        failures.tell(error_of(WRITERS[by]), STAGE, tmp_path)
+    with pytest.raises(errors.CannotGoOn, match=r"stage 's': the disk took no more .* starts at step 0\. Free some"):
+        errors.tell(error_of(WRITERS[by]), STAGE, tmp_path)
 
 
 @on_a_full_device
@@ -105,13 +106,13 @@ def test_the_error_that_a_full_disk_leads_to_is_known_by_the_one_before(tmp_path
         except OSError as full:
             raise RuntimeError("checkpoint engine failed") from full
     except RuntimeError as later:
-        with pytest.raises(failures.CannotGoOn, match="the disk took no more"):
-            failures.tell(later, STAGE, tmp_path)
+        with pytest.raises(errors.CannotGoOn, match="the disk took no more"):
+            errors.tell(later, STAGE, tmp_path)
 
 
 def test_other_errors_are_left_as_they_are(tmp_path: Path):
-    failures.tell(ValueError("mixture names nothing"), STAGE, tmp_path)
-    failures.tell(FileNotFoundError(2, "No such file", "x"), STAGE, tmp_path)
+    errors.tell(ValueError("mixture names nothing"), STAGE, tmp_path)
+    errors.tell(FileNotFoundError(2, "No such file", "x"), STAGE, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,7 @@ def test_other_errors_are_left_as_they_are(tmp_path: Path):
     ],
 )
 def test_what_needs_less_memory_is_said_in_values_of_the_recipe(changes: dict, words: str):
-    assert words in failures.less_memory(STAGE.model_copy(update=changes))
+    assert words in errors.less_memory(STAGE.model_copy(update=changes))
 
 
 def test_the_launcher_speaks_for_a_rank_that_the_kernel_ended(tmp_path: Path):
@@ -132,6 +133,6 @@ def test_the_launcher_speaks_for_a_rank_that_the_kernel_ended(tmp_path: Path):
         (tmp_path / "trainer" / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
     recipe = str(ROOT / "params/recipes/miniature.yaml")
     words = ["--world_info", "x", "--module", "components.train", "--recipe", recipe, "--stage", "sft"]
-    text = launcher.killed([*words, "--output", str(tmp_path), "--run-id", "r"])
+    text = node_launcher.killed([*words, "--output", str(tmp_path), "--run-id", "r"])
     assert text.startswith("stage 'sft': a rank was ended by SIGKILL. Where nobody did that by hand, the kernel did")
     assert "`checkpointing: true`" in text and "checkpoint-40" in text

@@ -9,8 +9,10 @@ import psutil
 import pytest
 import torch
 
-from components import history
-from components.train import checkpoints, launch, plan, regroup, stopping
+from components.tracking import history
+from components.train import checkpoints, launch_command, plan
+from components.train.safety import sigterm, universal_checkpoint
+from flows import supervisor
 from tests.components.train.survival import forked
 from tests.components.train.survival.conftest import ROOT, STAGES, Proving, assert_the_same, curves, weights
 from tests.components.train.survival.forked import Mishap
@@ -22,7 +24,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 def test_sigterm_ends_the_step_saves_and_exits(proving: Proving, algorithm: str):
     output, rare = proving.folder / f"asked_{algorithm}", proving.recipe("rare", save_steps=100)
     codes = proving.run(algorithm, output, Mishap("ask", "batch", 3), recipe=rare)
-    assert codes == [stopping.STOPPED]
+    assert codes == [sigterm.STOPPED]
     said = f"stage '{STAGES[algorithm]}' ends, as SIGTERM asks. Kept is {output / 'trainer' / 'checkpoint-3'}."
     assert said in proving.log(output).read_text().splitlines()
     assert checkpoints.last_resumable(output / "trainer").name == "checkpoint-3" and not plan.is_finished(output)
@@ -69,8 +71,8 @@ def test_a_run_goes_on_with_another_number_of_ranks(proving: Proving, alone: Pat
     codes = proving.run(
         "supervised", output, Mishap("ask", "batch", 3, rank=before - 1), recipe=recipes[before], ranks=before
     )
-    assert codes == [stopping.STOPPED] * before
-    assert regroup.ranks_of(checkpoints.last_resumable(output / "trainer")) == before
+    assert codes == [sigterm.STOPPED] * before
+    assert universal_checkpoint.ranks_of(checkpoints.last_resumable(output / "trainer")) == before
     now = GROWN[before]
     assert proving.run("supervised", output, recipe=recipes[now], ranks=now) == [0] * now, proving.log(
         output
@@ -98,7 +100,7 @@ def kill_launcher_in(output: Path, seen: list[int]) -> None:
         if str(output) in (line := process.cmdline()):
             seen.append(process.pid)
             # the watchdog has the same words further on
-            if line[1:3] == ["-m", "components.train.launcher"]:
+            if line[1:3] == ["-m", "components.train.node_launcher"]:
                 process.kill()
 
 
@@ -107,16 +109,16 @@ def test_the_death_of_the_launcher_leaves_no_process_and_loses_no_step(proving: 
     output = proving.folder / "launched"
     recipe = proving.recipe("plain")
     stage = proving.stage(recipe, "supervised")
-    command = launch.command(
+    command = launch_command.command(
         recipe=recipe, stage=stage.name, ranks=1, parents={"all": proving.parent}, data=proving.data, output=output,
         run_id="none", provenance={"stage_key": "supervised"},
     )  # fmt: skip
-    environment = launch.environment(ROOT, threads=1) | {"MLFLOW_TRACKING_URI": forked.NOWHERE}
+    environment = launch_command.environment(ROOT, threads=1) | {"MLFLOW_TRACKING_URI": forked.NOWHERE}
     seen: list[int] = []
     with ThreadPoolExecutor() as pool:
         killer = pool.submit(kill_launcher_in, output, seen)
-        with pytest.raises(launch.StageFailed, match="exit code 137"):
-            launch.supervise(command, environment, log_path=proving.log(output), timeout_s=850, cwd=ROOT, grace_s=1)
+        with pytest.raises(supervisor.StageFailed, match="exit code 137"):
+            supervisor.supervise(command, environment, log_path=proving.log(output), timeout_s=850, cwd=ROOT, grace_s=1)
         killer.result()
     end_s = time.monotonic() + 10
     while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in seen):

@@ -1,0 +1,185 @@
+"""Narrations become moments: which video groups and narrations count, and the span that each gets (systems §1.1-1.2).
+
+A video group is a take with all its cameras; a moment is a span of a group with what was said about it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.data.clips.window_rules import betas, windows
+from components.records import content_ids
+
+TAKE = [
+    "take_id",
+    "source",
+]  # the take first: lots of takes (components/data/partition/runner.py) follow one another in order
+_OFF_TIMELINE = ("no_video", "outside_video")
+
+
+def numbered(narrations: pd.DataFrame, videos: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return both tables a column `take`: the number of the take, by name and source from 0; -1 where it has no video.
+
+    All functions below read it: to look for takes by their names costs more than all that is computed of them.
+    """
+    known = [sorted(videos[name].unique()) for name in TAKE]
+
+    def places(rows: pd.DataFrame) -> tuple[np.ndarray, ...]:
+        columns = (pa.array(rows[name]) for name in TAKE)
+        found = (
+            pc.index_in(column, pa.array(names, column.type)) for column, names in zip(columns, known, strict=True)
+        )
+        return tuple(place.fill_null(-1).to_numpy(zero_copy_only=False) for place in found)
+
+    # by name and by source, with a last row and column for -1, the place of what no video has
+    number = np.full([len(names) + 1 for names in known], -1)
+    of_video = places(videos)
+    number[of_video] = 0
+    number[number == 0] = np.arange(np.count_nonzero(number == 0))
+    return narrations.assign(take=number[places(narrations)]), videos.assign(take=number[of_video])
+
+
+def groups(narrations: pd.DataFrame, videos: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Drop the video groups that give no ego-exo clips: nobody narrated them, or no ego video belongs to them.
+
+    Groups of the challenge splits do not come this far: components/data/sources rejects those without annotations
+    and marks the others as held out.
+
+    Returns:
+        The videos of the groups kept; the groups dropped, one row each, with `row_id` (the take), `reason`, `detail`.
+    """
+    of_video, take = videos["take"].to_numpy(), narrations["take"].to_numpy()
+    size = np.bincount(of_video)
+    ego = np.bincount(of_video[videos["view"].eq("ego").to_numpy()], minlength=len(size))
+    said = np.bincount(take[take >= 0], minlength=len(size))
+    reason = np.select([said == 0, ego == 0], ["group_without_narration", "group_without_ego_video"], "")
+    dropped = videos.loc[reason[of_video] != "", ["take_id", "take"]].drop_duplicates("take").sort_values("take")
+    out = dropped["take"].to_numpy()
+    dropped = dropped[["take_id"]].set_axis(["row_id"], axis=1).reset_index(drop=True)
+    dropped["reason"], dropped["detail"] = reason[out], pd.Series(size[out]).astype(str) + " videos"
+    return videos[reason[of_video] == ""], dropped
+
+
+def densities(narrations: pd.DataFrame, videos: pd.DataFrame, *, annotators: str) -> pd.Series:
+    """Return the beta of each timeline of the training takes, seconds, in their order; NaN for a single narration.
+
+    Equal times count once. Alpha is the mean over all takes.
+    """
+    timeline, duration_s = _timelines(narrations, videos, annotators)
+    time_s = narrations["time_s"].to_numpy()
+    trained = np.flatnonzero((time_s >= 0) & (time_s <= duration_s) & narrations["split"].eq("train").to_numpy())
+    line = trained[sorted_rows(timeline[trained], time_s[trained])]
+    line = line[~_repeats(timeline[line], time_s[line])]
+    return betas(time_s[line], timeline=timeline[line])
+
+
+def moments(
+    narrations: pd.DataFrame,
+    videos: pd.DataFrame,
+    alpha_s: float,
+    *,
+    annotators: str,
+    rule: str = "beta_over_alpha",
+    clamp: bool = True,
+    length_s: float | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return one span to each usable narration.
+
+    Narrations that are unsure, empty or about another person ("O ...") are rejected but still stand on the timeline:
+    they mark that something else happens then, so they count for the density and bound their neighbours.
+
+    Args:
+        narrations, videos: tables of components/records/schemas.py, of whole takes, as `numbered` gives them.
+        alpha_s: mean of the `densities` of all takes.
+        annotators: "merged" or "per_annotator".
+        rule, clamp, length_s: how components/data/clips/window_rules.py makes spans; the defaults are Exo2Ego's.
+
+    Returns:
+        The narrations kept, with `start_s`, `end_s` and `moment_id`; the rejects with `row_id`, `reason`, `detail`.
+    """
+    timeline, duration_s = _timelines(narrations, videos, annotators)
+    time_s = narrations["time_s"].to_numpy()
+    reason = _unusable(narrations, duration_s)
+    on_line = ~np.isin(reason, _OFF_TIMELINE)
+    line = np.flatnonzero(on_line)
+    # of equal times a usable narration stays
+    texts = pd.Series(reason[line] != ""), narrations["narration_id"].iloc[line]
+    line = line[sorted_rows(timeline[line], time_s[line], *texts)]
+    again = _repeats(timeline[line], time_s[line])
+    equal, line = line[again], line[~again]
+    how = {"rule": rule, "clamp": clamp, "length_s": length_s}
+    start_s, end_s = windows(time_s[line], duration_s[line], alpha_s, timeline=timeline[line], **how)
+    reason[equal[reason[equal] == ""]] = "equal_time"
+    reason[line[np.isnan(start_s) & (reason[line] == "")]] = "single_narration"
+    good = reason[line] == ""
+    rejected = np.concatenate([np.flatnonzero(~on_line), equal, line[~good]])
+    rejects = narrations[["narration_id", "text"]].iloc[rejected].set_axis(["row_id", "detail"], axis=1)
+    kept = narrations.iloc[line[good]].assign(start_s=start_s[good], end_s=end_s[good])
+    spans = (map(repr, kept[name].tolist()) for name in ("start_s", "end_s"))
+    kept = kept.assign(moment_id=content_ids("moment", kept["narration_id"].tolist(), *spans))
+    return kept, rejects.assign(reason=reason[rejected])
+
+
+def _timelines(narrations: pd.DataFrame, videos: pd.DataFrame, annotators: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the number of the timeline of each narration and the length of its take, NaN where it has no video."""
+    take = narrations["take"].to_numpy()
+    # frame-aligned cameras may differ by a frame at the end: a moment must lie inside all of them
+    shortest_s = videos["duration_s"].groupby(videos["take"]).min()
+    length_s = np.full(max(take.max(initial=-1), shortest_s.index.max() if len(shortest_s) else -1) + 2, np.nan)
+    length_s[shortest_s.index] = shortest_s
+    duration_s = length_s[take]  # take -1, the unknown one, reads the last
+    if annotators == "merged":
+        return take, duration_s
+    annotator, names = pd.factorize(narrations["annotator_id"], sort=True)
+    return take * len(names) + annotator, duration_s
+
+
+def _repeats(timeline: np.ndarray, time_s: np.ndarray) -> np.ndarray:
+    """Mark the rows, sorted by both, whose timeline and time are those of the row before."""
+    again = np.zeros(len(time_s), dtype=bool)
+    again[1:] = (timeline[1:] == timeline[:-1]) & (time_s[1:] == time_s[:-1])
+    return again
+
+
+def sorted_rows(group: np.ndarray, value: np.ndarray, *texts: pd.Series) -> np.ndarray:
+    """Return the row numbers that sort by group, value and then the texts, which are read only where those are equal.
+
+    Args:
+        group: integers, shape [N], their span below 2^32.
+        value: numbers, shape [N].
+    """
+    # np.lexsort does the same in fifteen times the time. NumPy's stable sort of 16 bits is a radix sort: digit by digit
+    # it sorts the group and the upper half of the value, and what that half does not tell apart is sorted again
+    value = np.asarray(value, dtype=np.float64) + 0.0  # no -0.0, which is equal to 0.0 and has other bits
+    upper = (value.view(np.int64) >> 32).astype(np.int32)
+    upper ^= (upper >> 31) & np.int32(2**31 - 1)  # bits of negative numbers grow the other way
+    key = (group.astype(np.int64) - group.min(initial=0)) << 32 | (upper.astype(np.int64) + 2**31)
+    order = np.arange(len(key))
+    if not (key[1:] >= key[:-1]).all():  # moments stand in order already where there is one timeline for each take
+        for shift in range(0, int(key.max()).bit_length(), 16):
+            digit = (key >> shift).astype(np.uint16)
+            order = order[np.argsort(digit[order], kind="stable")]
+        key = key[order]
+    tied = np.zeros(len(order), dtype=bool)
+    tied[1:] = key[1:] == key[:-1]
+    tied[:-1] |= tied[1:]
+    rows = order[tied]
+    ranks = [text.iloc[rows].rank(method="min") for text in reversed(texts)]
+    order[tied] = rows[np.lexsort((*ranks, value[rows], group[rows]))]
+    return order
+
+
+def _unusable(narrations: pd.DataFrame, duration_s: np.ndarray) -> np.ndarray:
+    """Say why a narration gives no clip; empty where it does. Shape [N], text."""
+    body = narrations["text"].str.replace(r"^#\S+\s+", "", regex=True).str.strip()
+    reasons = {
+        "no_video": np.isnan(duration_s),
+        "outside_video": ~narrations["time_s"].between(0, duration_s),
+        "empty_text": body == "",
+        "not_camera_wearer": body.str.match(r"O\b"),
+        "unsure": narrations["unsure"],
+    }
+    return np.select([np.asarray(holds, dtype=bool) for holds in reasons.values()], list(reasons), "").astype(object)

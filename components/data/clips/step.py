@@ -1,0 +1,205 @@
+"""Ego-ExoClip: narrations at single times become clips of every camera (systems §1.1-1.2, Exo2Ego and EgoVLP).
+
+The narrations of a video group (a take with all its cameras) stand on a timeline, those of both annotators together or
+of each alone, and a rule of components/data/clips/window_rules.py gives each a span, from the density of the timeline
+and from alpha, the mean density of the training takes. Every view of the take gets the same span, under one
+`moment_id`. Two annotators who say nearly the same at nearly the same time both stay: narration diversity.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from components import records
+from components.data import sample_table
+from components.data.clips.moments import densities, groups, moments, numbered, sorted_rows
+from components.data.partition import runner
+from components.data.statistics.running_moments import together
+from components.params import Data
+from components.records import content_ids
+
+ROWS = 100_000  # narrations and videos in one lot: their clips are five times as many
+
+
+def expand(moments: pd.DataFrame, videos: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Pair every moment with every camera of its take.
+
+    Args:
+        moments: `take` (as `moments.numbered` gives it, of a take with videos), `start_s` and `moment_id`.
+        videos: `take`, `view` and `video_id`.
+
+    Returns:
+        Row numbers into `moments` and into `videos`, shape [moments x views]; sorted by take, start and moment, the
+        ego view of a moment before its exo views.
+    """
+    take, of_video = moments["take"].to_numpy(), videos["take"].to_numpy()
+    camera = sorted_rows(of_video, pd.factorize(videos["view"], sort=True)[0], videos["video_id"])
+    row = sorted_rows(take, moments["start_s"].to_numpy(), moments["moment_id"])
+    views = np.bincount(of_video)
+    # the cameras of a take follow one another in `camera`: each moment counts on from the first of its take
+    times = views[take[row]]
+    shift = (np.cumsum(views) - views)[take[row]] - (np.cumsum(times) - times)
+    return np.repeat(row, times), camera[np.repeat(shift, times) + np.arange(times.sum())]
+
+
+def clips(moments: pd.DataFrame, videos: pd.DataFrame, *, min_frames: int) -> tuple[pa.Table, pd.DataFrame]:
+    """Return each moment one clip per view of its take.
+
+    A moment that the annotator marked as not visible in ego gives exo clips only.
+
+    Returns:
+        Clips as in components/records/schemas.py (a row per moment and view); the rejected ones with `row_id` (the
+        clip), `reason` and `detail`.
+    """
+    moment, video = expand(moments, videos)
+    frames = ((moments["end_s"] - moments["start_s"]).to_numpy()[moment]) * videos["fps"].to_numpy()[video]
+    # a small tolerance: 0.25 s at 8 frames/s is two frames whatever the floating-point error
+    short = frames < min_frames - 1e-6
+    seen = moments["ego_visible"].fillna(True).to_numpy(dtype=bool)
+    hidden = videos["view"].eq("ego").to_numpy()[video] & ~seen[moment]
+    parents = _pick(moments["moment_id"], moment), _pick(videos["video_id"], video)
+    clip_ids = np.array(content_ids("clip", *(ids.to_pylist() for ids in parents)), dtype=object)
+    good, bad = np.flatnonzero(~(short | hidden)), np.flatnonzero(short | hidden)
+    of_video = {name: _pick(videos[name], video[good]) for name in ("video_id", "view")}
+    of_moment = {name: _pick(moments[name], moment[good]) for name in records.CLIP.names if name in moments}
+    made = pa.table({"clip_id": clip_ids[good]} | of_video | of_moment)
+    many = pd.Series(frames[bad]).round(3).astype(str)
+    rejects = pd.DataFrame(
+        {
+            "row_id": clip_ids[bad],
+            "reason": np.where(hidden[bad], "not_visible_in_ego", "under_min_frames"),
+            "detail": _pick(videos["view"], video[bad]).to_pandas() + " " + many + " frames",
+        }
+    )
+    return made.select(records.CLIP.names), rejects
+
+
+def _pick(column: pd.Series, rows: np.ndarray) -> pa.Array | pa.ChunkedArray:
+    """Return the values of a column at some rows."""
+    return pa.array(column).take(pa.array(rows))
+
+
+def tally(moments: pd.DataFrame, made: pa.Table, rejects: pd.DataFrame) -> dict:
+    """Sum up some takes: durations and words are of moments that have a clip, as (mean, standard deviation)."""
+    row, view = pd.Index(moments["moment_id"]).get_indexer(made["moment_id"].to_pandas()), made["view"].to_pandas()
+    ego, exo = (np.bincount(row[view == name], minlength=len(moments)) for name in ("ego", "exo"))
+    used = moments[ego + exo > 0]
+    duration_s, words = used["end_s"] - used["start_s"], used["text"].str.split().str.len()
+    return {
+        "moments": len(used),
+        "clips": {"ego": int(ego.sum()), "exo": int(exo.sum())},
+        "ego_exo_pairs": int((ego * exo).sum()),
+        "under_1s": int((duration_s < 1).sum()),
+        "rejects": {reason: int(count) for reason, count in rejects["reason"].value_counts().items()},
+    } | {
+        name: [float(values.mean()), float(values.std(ddof=0))]
+        for name, values in (("duration_s", duration_s), ("words", words))
+    }
+
+
+def stats(tallies: list[dict]) -> dict:
+    """Sum up the corpus as Exo2Ego's Table 1 does, from the tallies of all its takes."""
+    known = [each for each in tallies if each["moments"]]
+    moments = sum(each["moments"] for each in known)
+    spreads = {
+        name: reduce(together, [(each["moments"], *each[name]) for each in known], (0, np.nan, np.nan))
+        for name in ("duration_s", "words")
+    }
+    made, dropped = Counter(), Counter()
+    for each in tallies:
+        made.update(each["clips"])
+        dropped.update(each["rejects"])
+    return {
+        "moments": moments,
+        "clips": {view: count for view, count in made.items() if count},
+        "ego_exo_pairs": sum(each["ego_exo_pairs"] for each in known),
+        "duration_s": dict(zip(("mean", "std"), spreads["duration_s"][1:], strict=True)),
+        "share_under_1s": sum(each["under_1s"] for each in known) / moments if moments else np.nan,
+        "words": dict(zip(("mean", "std"), spreads["words"][1:], strict=True)),
+        "rejects": dict(sorted(dropped.items())),
+    }
+
+
+def survey(parameters: dict, tables: runner.Rows) -> list[float]:
+    """Return the densities of the timelines of some takes, of which alpha is the mean."""
+    columns = ["source", "take_id", "annotator_id", "time_s", "split"]
+    narrations = tables["annotations/narrations"].select(columns).to_pandas()
+    narrations, videos = numbered(narrations, tables["annotations/videos"].to_pandas())
+    videos, _ = groups(narrations, videos)
+    return densities(narrations, videos, annotators=parameters["annotators"]).to_list()
+
+
+def settle(found: list[list[float]]) -> dict[str, float]:
+    """Return alpha, seconds.
+
+    Raises:
+        ValueError: no training take has two narrations.
+    """
+    alpha_s = float(pd.Series([beta_s for of_lot in found for beta_s in of_lot], dtype=np.float64).mean())
+    if not alpha_s > 0:
+        raise ValueError(
+            "clips: alpha is the mean narration distance of the training takes, and none has two narrations; "
+            "look at data/annotations/narrations.parquet"
+        )
+    return {"alpha_s": alpha_s}
+
+
+def make(parameters: dict, tables: runner.Rows) -> tuple[pa.Table, pa.Table, runner.Ledger, dict]:
+    """Make the clips of some takes, as `lots.Step` says; `parameters` are those of `build` and `alpha_s`."""
+    rule = dict(parameters)
+    min_frames, alpha_s = rule.pop("min_frames"), rule.pop("alpha_s")
+    narrations, videos = numbered(
+        *(tables[name].to_pandas() for name in ("annotations/narrations", "annotations/videos"))
+    )
+    kept_videos, no_group = groups(narrations, videos)
+    kept, unusable = moments(narrations, kept_videos, alpha_s, **rule)
+    made, short = clips(kept, kept_videos, min_frames=min_frames)
+    rejects = pd.concat([unusable, short, no_group], ignore_index=True)
+    views = int(np.bincount(kept_videos["take"])[kept["take"]].sum())
+    ledger = [
+        ("groups", *(rows["take"].nunique() for rows in (videos, kept_videos)), len(no_group)),
+        ("narrations", len(narrations), len(kept), len(unusable)),
+        ("views", views, len(made), len(short)),
+    ]
+    sums = tally(kept, made, rejects) | {"narrations": len(narrations), "alpha_s": alpha_s}
+    return made, sample_table.rejects("clips", [rejects]), ledger, sums
+
+
+STEP = runner.Step(
+    "clips", ("annotations/videos", "annotations/narrations"), make, ("clips", "rejects"), survey=survey, settle=settle
+)
+
+
+def build(data_dir: Path, *, rows: int, **chosen: object) -> tuple[dict, runner.Ledger]:
+    """Write data/clips/{clips,rejects}.parquet, lot by lot.
+
+    Args:
+        rows: narrations and videos in one lot.
+        chosen: `annotators`, `rule`, `clamp` and `length_s` of `moments`, and `min_frames`.
+
+    Returns:
+        The statistics and the ledger: (what, rows in, rows out, rejected) for each time rows may drop.
+    """
+    ledger, sums = runner.run(STEP, chosen, data_dir, rows=rows)
+    # alpha is the same in every lot, and there is one, for there is an alpha
+    counts = {"alpha_s": sums[0]["alpha_s"], "narrations": sum(each["narrations"] for each in sums)}
+    return counts | stats(sums), ledger
+
+
+def run(params: Data, data_dir: Path) -> dict:
+    """Read data/annotations, write data/clips/{clips,rejects}.parquet and stats.json.
+
+    Returns:
+        `counts` (the statistics) and `ledger`, as `build` gives them.
+    """
+    chosen = params.clips.model_dump()
+    counts, ledger = build(data_dir, rows=ROWS, **chosen)
+    (data_dir / "clips/stats.json").write_text(json.dumps({"window": chosen} | counts, indent=2) + "\n")
+    return {"counts": counts, "ledger": ledger}

@@ -1,0 +1,153 @@
+"""EgoIT's samples of the sources that are no takes: labelled clips are asked for their action, questions are asked.
+
+A record gives one sample, about the span that it names or about its whole medium.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from components.data import sample_table
+from components.data.egoit.instruction_generation import Instructions, sampled
+from components.data.egore.multiple_choice import QA, draw, options
+from components.records import content_id
+
+CHOICES = 4
+Labelled = dict[str, tuple[list[str], list[str]]]  # source -> ids and labels
+LONGEST_CLIP_S = 10.0  # what lasts longer is shown with the frames of a window, as EgoRe's long questions are
+_LOT = 1_000_000
+_TRIES = 20  # draws of a wrong label; more only where nearly all records of a source have the same
+
+
+def placed(frame: pd.DataFrame, videos: pd.DataFrame, *, key: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Find the videos of captions or questions, and their spans.
+
+    Args:
+        frame: rows of `records.CAPTION` or `records.QUESTION`; `key` is the column of their ids.
+        videos: rows of `records.VIDEO` whose take_name is the path of a medium.
+
+    Returns:
+        The rows with `video_id`, `take_id`, `view`, `start_s`, `end_s`, `frame_kind` and `parent`; and those whose
+        medium is no video (`no_video`) or ends before their span does (`outside_video`).
+    """
+    columns = ["source", "take_name", "video_id", "take_id", "view", "duration_s", "fps"]
+    frame = frame.drop(columns=["view", "media"], errors="ignore").merge(
+        videos[columns], left_on=["source", "path"], right_on=["source", "take_name"], how="left"
+    )
+    start_s, end_s = frame["start_s"].fillna(0.0), frame["end_s"].fillna(frame["duration_s"])
+    beyond = (end_s > frame["duration_s"] + 1 / frame["fps"]) | (start_s >= frame["duration_s"])
+    reason = np.select([frame["video_id"].isna(), beyond], ["no_video", "outside_video"], "")
+    rejected = sample_table.dropped(frame, reason, row_id=key, detail="path")
+    end_s = np.minimum(end_s, frame["duration_s"])
+    frame_kind = np.where(end_s - start_s > LONGEST_CLIP_S, "window", "clip")
+    frame = frame.assign(start_s=start_s, end_s=end_s, frame_kind=frame_kind, parent=frame[key])
+    return frame[reason == ""], rejected
+
+
+def labelled(captions: pd.DataFrame, written: Instructions) -> Labelled:
+    """Return the ids and labels of the records (as `placed`) of each source that has instructions."""
+    known = captions[captions["source"].isin(list(written))]
+    labels = known["text"].map(_as_words)
+    return {
+        source: (known["parent"][rows].tolist(), labels[rows].tolist())
+        for source, rows in known.groupby("source").groups.items()
+    }
+
+
+def joined(parts: Iterable[Labelled]) -> dict[str, list[str]]:
+    """Return the labels of each source in the order of the ids of their records, whatever part a record is in."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    # one text for a label, however many records have it
+    texts: dict[str, str] = {}
+    for part in parts:
+        for source, (ids, labels) in part.items():
+            one = (texts.setdefault(label, label) for label in labels)
+            found.setdefault(source, []).extend(zip(ids, one, strict=True))
+    return {source: [label for _, label in sorted(records)] for source, records in found.items()}
+
+
+def recognised(
+    captions: pd.DataFrame, written: Instructions, labels: dict[str, list[str]], *, open_share: float, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Ask for the action of labelled clips (as `placed`): a share of them openly, the others among other labels.
+
+    Wrong labels are drawn from the records of the source, not from its list of labels: a frequent label is a frequent
+    wrong option too, and to guess it gains little.
+
+    Args:
+        labels: of all records of each source, as `joined` gives them: the order of the table draws nothing else.
+
+    Returns:
+        Samples for `samples.table`, and the records of sources without instructions.
+    """
+    question = sampled(captions["parent"], captions["source"], written, seed=seed)
+    captions = captions.assign(question=question, answer=captions["text"].map(_as_words))
+    unknown = captions["question"].isna()
+    rejected = sample_table.dropped(captions[unknown], "no_instructions", row_id="parent", detail="source")
+    captions = captions[~unknown]
+    asked = []
+    for row in captions[["parent", "source", "question", "answer"]].itertuples(index=False):
+        is_open = draw(_LOT, seed, "open", row.parent) < open_share * _LOT
+        wrong = () if is_open else _others(row.answer, labels[row.source], seed, row.parent)
+        asked.append(QA("action", row.question, row.answer, wrong))
+    return _laid_out(captions, asked, seed=seed), rejected
+
+
+def answered(questions: pd.DataFrame, written: Instructions, *, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Ask the questions of records (as `placed`): among their wrong answers where they have some, openly otherwise.
+
+    An instruction stands before the question. Another right answer of the record is never a wrong option.
+
+    Returns:
+        Samples for `samples.table`, and the records of sources without instructions.
+    """
+    instruction = pd.Series(sampled(questions["parent"], questions["source"], written, seed=seed), questions.index)
+    unknown = instruction.isna()
+    rejected = sample_table.dropped(questions[unknown], "no_instructions", row_id="parent", detail="source")
+    questions, instruction = questions[~unknown], instruction[~unknown]
+    columns = (instruction, *(questions[name] for name in ("question", "answer", "wrong_answers", "other_answers")))
+    asked = []
+    for said, question, answer, wrong, others in zip(*columns, strict=True):
+        right = {text.casefold() for text in (answer, *others)}
+        false = tuple(text for text in wrong if text.casefold() not in right)
+        asked.append(QA("question", f"{said} {question}", answer, false))
+    return _laid_out(questions, asked, seed=seed), rejected
+
+
+def _as_words(label: str) -> str:
+    """Write a label as words of a sentence: "Cut bell pepper" is cut bell pepper; "TV on" stays."""
+    return label if label[1:2].isupper() else label[:1].lower() + label[1:]
+
+
+def _others(answer: str, labels: list[str], *key: object) -> tuple[str, ...]:
+    """Draw labels that are not the answer."""
+    found: dict[str, None] = {}
+    for at in range(_TRIES):
+        label = labels[draw(len(labels), *key, "label", at)]
+        if label.casefold() != answer.casefold():
+            found[label] = None
+        if len(found) == CHOICES - 1:
+            break
+    return tuple(found)
+
+
+def _laid_out(frame: pd.DataFrame, asked: list[QA], *, seed: int) -> pd.DataFrame:
+    """Make samples: multiple choice where there are wrong answers, `<type>_open` with the answer as text otherwise."""
+    laid = [
+        options(qa, CHOICES, key=content_id(seed, "egoit", parent)) if qa.distractors else (None, None)
+        for qa, parent in zip(asked, frame["parent"], strict=True)
+    ]
+    return frame.assign(
+        corpus="egoit",
+        task="qa",
+        question_type=[qa.question_type if qa.distractors else f"{qa.question_type}_open" for qa in asked],
+        question=[qa.question for qa in asked],
+        answer=[qa.answer for qa in asked],
+        kind=["choice" if qa.distractors else "text" for qa in asked],
+        text=pd.Series([None if qa.distractors else qa.answer for qa in asked], index=frame.index, dtype=object),
+        choices=pd.Series([list(offered) if offered else None for offered, _ in laid], frame.index, dtype=object),
+        answer_index=pd.Series([index for _, index in laid], index=frame.index, dtype="Int64"),
+    )

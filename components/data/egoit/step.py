@@ -1,0 +1,277 @@
+"""EgoIT: each record of a source becomes an instruction and its answer (systems §1.2).
+
+| source | family | from |
+|---|---|---|
+| EgoTimeQA, OpenEQA | question answering, closed where a record has wrong answers, open otherwise | `questions` |
+| SSv2, EGTEA | action recognition, closed (among the source's other labels) or open | `captions` |
+| EgoExoLearn | captioning, and recognition of the verb, which the paper does not have | `intervals` |
+| Ego-Exo4D | captioning; not in the paper: the miniature trains on it | `clips` |
+
+The published corpus let a language model write ten instructions for each source dataset. So does this step where
+`llm.generator` says so; its rules give those of components/data/egoit/instruction_templates.py. One is sampled for each
+record by its content.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components import llm
+from components.data import sample_table
+from components.data.egoit import instruction_generation, labelled_media
+from components.data.egoit.instruction_generation import Instructions, sampled
+from components.data.egoit.instruction_templates import CAPTIONING, QUESTIONS, RECOGNITION
+from components.data.egoit.labelled_media import CHOICES
+from components.data.egore.multiple_choice import QA, draw, options
+from components.data.media import FOLDERS
+from components.data.partition import runner
+from components.params import Data
+from components.prompts.kitchen_grammar import VERBS, narrate, slots
+from components.records import content_id
+
+WRITTEN = {"captioning": CAPTIONING, "recognition": RECOGNITION, "qa": QUESTIONS}
+SOURCES = ("egotimeqa", "openeqa", "ssv2", "egtea", "egoexolearn", "egoexo4d")
+COUNTED = ["source", "task", "question_type", "kind", "split"]
+_LOT = 1_000_000
+
+
+def requests(params: Data, data_dir: Path) -> list[llm.Request]:
+    """Return the requests for instructions: one for each task and source that the data has.
+
+    Raises:
+        ValueError: the rules have fewer instructions of a source than are asked for.
+    """
+    count = params.egoit.instructions_per_dataset
+    tables = [data_dir / f"{name}.parquet" for name in ("clips/clips", "annotations/intervals", "media/videos")]
+    given = {
+        source
+        for path in tables
+        if path.is_file()  # who has takes alone has no media
+        for batch in pq.ParquetFile(path).iter_batches(columns=["source"])
+        for source in batch["source"].unique().to_pylist()
+    }
+    asked: list[llm.Request] = []
+    for task, written in WRITTEN.items():
+        for source, by_hand in written.items():
+            if params.llm.generator == "rules" and len(by_hand) < count:
+                raise ValueError(
+                    f"egoit.instructions_per_dataset is {count}, {source!r} has {len(by_hand)}; lower it in "
+                    "params/data.yaml, write more in components/data/egoit/instruction_templates.py, or let a model "
+                    "write them (llm.generator)"
+                )
+        present = {source: by_hand for source, by_hand in written.items() if source in given}
+        asked += instruction_generation.requests(task, present, count=count)
+    return asked
+
+
+def check_rates(rates: dict[str, float]) -> None:
+    """Make sure that every rate is a share of a source of EgoIT.
+
+    Raises:
+        ValueError: a rate is outside 0 to 1, or of no source of EgoIT.
+    """
+    wrong = {name: rate for name, rate in rates.items() if name not in SOURCES or not 0 <= rate <= 1}
+    if wrong:
+        raise ValueError(
+            f"egoit.rates: {wrong}, allowed are shares from 0 to 1 of {sorted(SOURCES)}; mend params/data.yaml"
+        )
+
+
+def thinned(frame: pd.DataFrame, *, key: str, rates: dict[str, float], seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Keep a share of the records of each source, drawn by their ids in the column `key`; reject the others."""
+    rate = frame["source"].map(rates).fillna(1.0).to_numpy(dtype=np.float64)
+    out = np.zeros(len(frame), dtype=bool)
+    for at in np.flatnonzero(rate < 1):
+        out[at] = draw(_LOT, seed, "rate", frame[key].iat[at]) >= rate[at] * _LOT
+    return frame[~out], sample_table.dropped(frame[out], "mixture_rate", row_id=key, detail="source")
+
+
+def paired(clips: pd.DataFrame, *, seed: int) -> pd.DataFrame:
+    """Return each moment one of its exo clips, drawn by content: columns `moment_id` and `paired_...` of the span."""
+    exo = clips[clips["view"] == "exo"]
+    lot = [content_id(seed, "pair", clip) for clip in exo["clip_id"]]
+    drawn = exo.assign(lot=lot).sort_values("lot").drop_duplicates("moment_id")
+    span = ["video_id", "view", "start_s", "end_s"]
+    return drawn[["moment_id", *span]].rename(columns={name: f"paired_{name}" for name in span})
+
+
+def clip_captions(clips: pd.DataFrame, *, seed: int) -> pd.DataFrame:
+    """Lay out clips as caption samples without corpus and question: the narration is the answer, in every view."""
+    frame = _said(clips).assign(question_type="narration", parent=clips["clip_id"])
+    frame = frame.merge(paired(clips, seed=seed), on="moment_id", how="left")
+    # an exo clip is its own view: only ego samples carry the other one
+    mine = frame["view"] != "ego"
+    names = [name for name in frame if name.startswith("paired_")]
+    return frame.assign(**{name: frame[name].mask(mine) for name in names})
+
+
+def captions(clips: pd.DataFrame, written: Instructions, *, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Turn narrated clips of every view into captioning samples; rejected are sources without instructions."""
+    return _instructed(clip_captions(clips, seed=seed), written, seed=seed)
+
+
+def interval_captions(
+    intervals: pd.DataFrame, videos: pd.DataFrame, written: Instructions, *, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Turn narrated intervals into captioning samples; rejected are unknown videos and sources without instructions."""
+    frame = intervals.merge(videos[["video_id", "view"]], on="video_id", how="left")
+    unknown = frame["view"].isna()
+    lost = sample_table.dropped(frame[unknown], "no_video", row_id="interval_id", detail="video_id")
+    frame = _said(frame[~unknown]).assign(question_type="interval", parent=frame["interval_id"])
+    made, rejected = _instructed(frame, written, seed=seed)
+    return made, pd.concat([lost, rejected])
+
+
+def _said(frame: pd.DataFrame) -> pd.DataFrame:
+    """Lay out narrated rows as caption samples; a narration of the kitchen's grammar is said in its one normal form."""
+    facts = sample_table.parsed(frame["text"])
+    said = [narrate(fact) if fact else text.strip() for fact, text in zip(facts, frame["text"], strict=True)]
+    return frame.assign(task="caption", frame_kind="clip", kind="text", answer=said, text=said)
+
+
+def _instructed(frame: pd.DataFrame, written: Instructions, *, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    frame = frame.assign(corpus="egoit", question=sampled(frame["parent"], frame["source"], written, seed=seed))
+    unknown = frame["question"].isna()
+    return frame[~unknown], sample_table.dropped(frame[unknown], "no_instructions", row_id="parent", detail="source")
+
+
+def actions(
+    intervals: pd.DataFrame, videos: pd.DataFrame, written: Instructions, *, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Turn labelled intervals into action recognition: choose the verb among four."""
+    frame = intervals.merge(videos[["video_id", "view"]], on="video_id", how="left")
+    verbs = {text: slots(text)["verb"] for text in frame["text"].unique()}
+    frame = frame.assign(
+        answer=frame["text"].map(verbs).astype(object),
+        question=sampled(frame["interval_id"], frame["source"], written, seed=seed),
+    )
+    reason = np.select(
+        [frame["view"].isna(), frame["question"].isna(), frame["answer"].isna()],
+        ["no_video", "no_instructions", "no_verb"],
+        "",
+    )
+    rejected = sample_table.dropped(frame, reason, row_id="interval_id", detail="text")
+    frame = frame[reason == ""]
+    laid = [
+        options(QA("action", question, verb, VERBS), CHOICES, key=content_id(seed, "egoit", row))
+        for row, question, verb in zip(frame["interval_id"], frame["question"], frame["answer"], strict=True)
+    ]
+    return frame.assign(
+        corpus="egoit",
+        task="qa",
+        question_type="action",
+        frame_kind="clip",
+        kind="choice",
+        text=None,
+        choices=[list(choices) for choices, _ in laid],
+        answer_index=[index for _, index in laid],
+        parent=frame["interval_id"],
+    ), rejected
+
+
+def _found(
+    parameters: dict, tables: runner.Rows, table: str, key: str
+) -> tuple[pd.DataFrame, pd.DataFrame, list[pd.DataFrame]]:
+    """Return the captions or questions of some media, those that are kept and have a video, and the rejects."""
+    rows = tables[f"annotations/{table}"].to_pandas()
+    kept, thin = thinned(rows, key=key, rates=parameters["rates"], seed=parameters["seed"])
+    found, lost = labelled_media.placed(kept, tables["media/videos"].to_pandas(), key=key)
+    return rows, found, [thin, lost]
+
+
+def survey(parameters: dict, tables: runner.Rows) -> labelled_media.Labelled:
+    """Return the labels of some media, of which those of the others are wrong options."""
+    _, found, _ = _found(parameters, tables, "captions", "caption_id")
+    return labelled_media.labelled(found, parameters["written"]["recognition"])
+
+
+def settle(found: list[labelled_media.Labelled]) -> dict[str, dict[str, list[str]]]:
+    """Return the labels of every source."""
+    return {"labels": labelled_media.joined(found)}
+
+
+def make(parameters: dict, tables: runner.Rows) -> tuple[pa.Table, pa.Table, runner.Ledger, list[dict]]:
+    """Make the samples of some takes and media, as `lots.Step` says.
+
+    Args:
+        parameters: `seed`, `rates` and `open_share` of EgoIT, `written`: the instructions by task and source, and
+            `labels`.
+        tables: the rows of the takes and media in `TABLES`.
+    """
+    seed, rates, written = (parameters[name] for name in ("seed", "rates", "written"))
+    clips, intervals, videos = (
+        tables[name].to_pandas() for name in ("clips/clips", "annotations/intervals", "annotations/videos")
+    )
+    kept_clips, thin_clips = thinned(clips, key="clip_id", rates=rates, seed=seed)
+    kept_intervals, thin = thinned(intervals, key="interval_id", rates=rates, seed=seed)
+    captioned, unknown = captions(kept_clips, written["captioning"], seed=seed)
+    told, untold = interval_captions(kept_intervals, videos, written["captioning"], seed=seed)
+    verbs, no_verb = actions(kept_intervals, videos, written["recognition"], seed=seed)
+    labelled, placed, unplaced = _found(parameters, tables, "captions", "caption_id")
+    recognised, unnamed = labelled_media.recognised(
+        placed, written["recognition"], parameters["labels"], open_share=parameters["open_share"], seed=seed
+    )
+    questions, found, unfound = _found(parameters, tables, "questions", "question_id")
+    answered, unasked = labelled_media.answered(found, written["qa"], seed=seed)
+    parts = [pd.concat([captioned, told]), verbs, recognised, answered]
+    lost_labels, lost_questions = [*unplaced, unnamed], [*unfound, unasked]
+    rejects = [thin_clips, unknown, thin, untold, thin, no_verb, *lost_labels, *lost_questions]
+    ledger = [
+        ("clips", len(clips), len(captioned), len(thin_clips) + len(unknown)),
+        ("intervals, captioned", len(intervals), len(told), len(thin) + len(untold)),
+        ("intervals, recognised", len(intervals), len(verbs), len(thin) + len(no_verb)),
+        ("captions", len(labelled), len(recognised), sum(map(len, lost_labels))),
+        ("questions", len(questions), len(answered), sum(map(len, lost_questions))),
+    ]
+    made = pa.concat_tables([sample_table.table(part) for part in parts])
+    return made, sample_table.rejects("egoit", rejects), ledger, _counts(parts)
+
+
+def run(params: Data, data_dir: Path) -> dict:
+    """Read data/clips, data/annotations and data/media, write data/egoit/{samples,rejects}.parquet lot by lot.
+
+    Writes counts.json there too. The replies of a language model stay in data/ledger/egoit.jsonl.
+
+    Returns:
+        `counts` by task, and `ledger`: (what, rows in, rows out, rejected).
+
+    Raises:
+        ValueError: see `requests`, `check_rates` and `lots.run`.
+    """
+    check_rates(params.egoit.rates)
+    asked = requests(params, data_dir)
+    written, failed = instruction_generation.generated(
+        asked, llm.settings_of(params.llm.model_dump()), ledger_path=data_dir / "ledger/egoit.jsonl"
+    )
+    parameters = {
+        "seed": params.seed, "rates": params.egoit.rates, "open_share": params.egoit.open_share, "written": written
+    }  # fmt: skip
+    ledger, sums = runner.run(STEP, parameters, data_dir, rejects=sample_table.rejects("egoit", [failed]))
+    counted = pd.DataFrame([row for of_lot in sums for row in of_lot], columns=[*COUNTED, "samples"])
+    counts = counted.groupby(COUNTED)["samples"].sum().reset_index().to_dict("records")
+    (data_dir / "egoit/counts.json").write_text(json.dumps(counts, indent=2) + "\n")
+    by_task = counted.groupby("task")["samples"].sum().to_dict()
+    rejects = pq.read_metadata(data_dir / "egoit/rejects.parquet").num_rows
+    return {
+        "counts": by_task | {"rejects": rejects},
+        "ledger": [("requests", len(asked), sum(map(len, written.values())), len(failed)), *ledger],
+    }
+
+
+def _counts(parts: list[pd.DataFrame]) -> list[dict]:
+    """Count the samples of each source by what is asked, whether it is open, and split."""
+    rows = pd.concat([part[COUNTED] for part in parts]).value_counts().rename("samples").reset_index()
+    return rows.to_dict("records")
+
+
+TABLES = (
+    "clips/clips", "annotations/intervals", "annotations/videos", "annotations/captions", "annotations/questions",
+    "media/videos",
+)  # fmt: skip
+STEP = runner.Step("egoit", TABLES, make, sources=tuple(FOLDERS), survey=survey, settle=settle)

@@ -1,0 +1,165 @@
+"""The EgoRe tables: short-term questions and thoughts on ego clips, long-term ones on windows, and grounding."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components import llm, records
+from components.data import sample_table
+from components.data.egore import ego_exo_questions, grounding
+from components.data.egore.llm_written import prompts, replies, segments
+from components.data.egore.rule_based.long_term import long_term, windows
+from components.data.egore.rule_based.short_term import short_term
+from components.data.partition import runner
+from components.params import Data, EgoRe, Llm
+
+TABLES = tuple(f"annotations/{name}" for name in ("videos", "narrations", "boxes", "intervals", "rejects"))
+CLIPS = ("clips/clips", "funnel/clips")  # of takes, and of web video that came through the funnel
+WEB_VIDEOS = "funnel/videos"
+INPUTS = (*TABLES, *CLIPS, WEB_VIDEOS)
+Made = tuple[list[pd.DataFrame], list[pd.DataFrame], runner.Ledger]  # rows, rejects, ledger
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The values of params/data.yaml that EgoRe depends on, and where a language model's replies are kept."""
+
+    seed: int
+    egore: EgoRe
+    llm: Llm
+    ledger_path: Path
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return the most questions of a reply, by kind."""
+        return {prompts.SHORT: self.egore.short_per_clip, prompts.LONG: self.egore.long_per_window}
+
+
+def _by_rule(of: Settings, clips: pd.DataFrame, annotations: dict[str, pd.DataFrame]) -> Made:
+    egore, how = of.egore, {"choices": of.egore.choices, "seed": of.seed}
+    short, short_out, ledger = short_term(
+        clips, annotations, per_clip=egore.short_per_clip, cot_fraction=egore.cot_fraction, **how
+    )
+    tables = (annotations[name] for name in ("intervals", "videos", "rejects"))
+    long, long_out, of_windows = long_term(
+        *tables, min_s=egore.long_min_s, max_s=egore.long_max_s, per_window=egore.long_per_window, **how
+    )
+    return [short, long], [short_out, long_out], [*ledger, of_windows]
+
+
+def _planned(of: Settings, clips: pd.DataFrame, annotations: dict[str, pd.DataFrame]) -> Made:
+    """Plan the requests to a language model; the rejects are clips and windows that it is not asked about."""
+    events = windows(annotations["intervals"], annotations["videos"], max_s=of.egore.long_max_s)
+    short, short_out = segments.of_clips(clips, annotations, seed=of.seed)
+    long, long_out = segments.of_windows(events, annotations["rejects"], min_s=of.egore.long_min_s)
+    planned = replies.plan(short, long, cot_fraction=of.egore.cot_fraction, seed=of.seed)
+    ego = int((clips["view"] == "ego").sum())
+    ledger = [
+        ("ego clips", ego, len(short), len(short_out)),
+        ("long windows", len(long) + len(long_out), len(long), len(long_out)),
+    ]
+    return [planned[planned["kind"].map(of.counts).fillna(1) > 0]], [short_out, long_out], ledger
+
+
+def _by_model(of: Settings, clips: pd.DataFrame, annotations: dict[str, pd.DataFrame]) -> Made:
+    (planned,), unasked, ledger = _planned(of, clips, annotations)
+    made, broken, more = replies.written(
+        planned,
+        llm.settings_of(of.llm.model_dump()),
+        ledger_path=of.ledger_path,
+        counts=of.counts,
+        choices=of.egore.choices,
+        seed=of.seed,
+    )
+    return [made], [*unasked, broken], [*ledger, *more]
+
+
+def _frames(tables: dict[str, pa.Table]) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Return the clips, and the annotations by name."""
+    tables = tables | {"annotations/videos": pa.concat_tables([tables["annotations/videos"], tables[WEB_VIDEOS]])}
+    clips = pa.concat_tables([tables[name] for name in CLIPS]).to_pandas()
+    return clips, {name.split("/")[1]: tables[name].to_pandas() for name in TABLES}
+
+
+def requests(params: Data, data_dir: Path) -> Iterator[llm.Request]:
+    """Return the requests that the step has for a language model; rules have none, but the number is worth knowing."""
+    settings = Settings(**_parameters(params, data_dir))
+    tables = {name: records.read_table(data_dir / f"{name}.parquet", runner.schema_of(name)) for name in INPUTS}
+    (planned,), _, _ = _planned(settings, *_frames(tables))
+    return prompts.requests(planned, counts=settings.counts, choices=settings.egore.choices)
+
+
+def _parameters(params: Data, data_dir: Path) -> dict:
+    return {
+        "seed": params.seed, "egore": params.egore, "llm": params.llm, "ledger_path": data_dir / "ledger/egore.jsonl"
+    }  # fmt: skip
+
+
+def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Table, runner.Ledger]:
+    """Ask all questions of some takes.
+
+    Args:
+        parameters: the fields of `Settings`, as JSON values.
+        tables: the rows of the takes in `INPUTS`.
+
+    Returns:
+        Samples, rejects and the ledger, as `lots.Step` says.
+    """
+    of = Settings(
+        parameters["seed"], EgoRe(**parameters["egore"]), Llm(**parameters["llm"]), Path(parameters["ledger_path"])
+    )
+    clips, annotations = _frames(tables)
+    asked, dropped, ledger = (_by_rule if of.llm.generator == "rules" else _by_model)(of, clips, annotations)
+    videos, intervals, boxes = (annotations[name] for name in ("videos", "intervals", "boxes"))
+    egore = of.egore
+    boxed, boxed_out = grounding.spatial(boxes, videos, grid=egore.box_grid, min_percent=egore.box_min_percent)
+    timed, timed_out = grounding.temporal(intervals, videos, time_step_s=egore.time_step_s)
+    outside, outside_out = ego_exo_questions.seen_from_outside(timed, videos)
+    verified = [ego_exo_questions.verification(seen, seed=of.seed) for seen in (timed, outside)]
+    made = pa.concat_tables([sample_table.table(frame) for frame in (*asked, boxed, timed, outside, *verified)])
+    return (
+        made,
+        sample_table.rejects("egore", [*dropped, boxed_out, timed_out, outside_out]),
+        [
+            *ledger,
+            ("boxes", len(boxes), len(boxed), len(boxed_out)),
+            ("intervals", len(intervals), len(timed), len(timed_out)),
+            ("intervals from outside", len(timed), len(outside), len(outside_out)),
+        ],
+    )
+
+
+def run(params: Data, data_dir: Path) -> dict:
+    """Read data/clips, data/annotations and data/funnel, write data/egore/{samples,rejects}.parquet, lot by lot.
+
+    With `llm.generator` openai, the replies of the language model stay in data/ledger/egore.jsonl.
+
+    Returns:
+        `counts` by task and question type, and `ledger`: (what, rows in, rows out, rejected).
+
+    Raises:
+        ValueError: a language model is to be asked from a cluster; and see `lots.run`.
+    """
+    if params.llm.generator != "rules" and os.environ.get("DAFT_RUNNER") == "ray":
+        raise ValueError(
+            f"llm.generator {params.llm.generator} came with DAFT_RUNNER=ray: the replies are kept in one file, which "
+            "one process writes. Unset DAFT_RUNNER for the step egore; calls are concurrent all the same"
+        )
+    of = _parameters(params, data_dir)
+    parameters = of | {name: of[name].model_dump(mode="json") for name in ("egore", "llm")}
+    parameters["ledger_path"] = str(of["ledger_path"].resolve())
+    ledger, _ = runner.run(runner.Step("egore", INPUTS, make), parameters, data_dir)
+    kinds = pq.read_table(data_dir / "egore/samples.parquet", columns=["task", "question_type"])
+    kinds = kinds.group_by(["task", "question_type"]).aggregate([([], "count_all")]).to_pylist()
+    rejects = pq.read_metadata(data_dir / "egore/rejects.parquet").num_rows
+    return {
+        "counts": {f"{row['task']}/{row['question_type']}": row["count_all"] for row in kinds} | {"rejects": rejects},
+        "ledger": ledger,
+    }

@@ -1,0 +1,113 @@
+"""Stage `frames`: every frame that a sample needs is decoded once from its video, and read back from there ever after.
+
+data/frames/: shard-00000.arrow ... (components/data/frames/shards.py), index.parquet (which frame rows each sample
+sees), rejects.parquet, contract.json (how frames were chosen and decoded, with its digest). `FrameStore` reads it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from components import records, video
+from components.data.frames.sampling import STREAMS, Chosen, Films, choose, needed, place_of
+from components.data.frames.shards import pack, write_shards
+from components.data.frames.store import INDEX
+from components.params import Data, Frames
+
+BATCH = 50_000  # samples chosen at once
+
+
+def contract_of(frames: Frames) -> dict:
+    """Return the sampling contract of the parameters (`video.contract`)."""
+    return video.contract(
+        size_px=frames.size_px,
+        image_frames=frames.image_frames,
+        clip_frames=frames.clip_frames,
+        window_frames=frames.window_frames,
+        jpeg_quality=frames.jpeg_quality,
+    )
+
+
+def run(params: Data, data_dir: Path) -> dict:
+    """Read data/dataset/samples.parquet and the tables of videos (`records.VIDEOS`), write data/frames.
+
+    A shard that an earlier, killed run finished for the same frames is kept. A sample that needs a video which cannot
+    be decoded is rejected as a whole. Samples are read twice, batch by batch: of all of them together, no more is held
+    than the numbers of the frames.
+
+    Returns:
+        `counts` (samples, frames, shards, videos, rejects) and `ledger`: (what, rows in, rows out, rejected).
+    """
+    folder = data_dir.resolve() / "frames"
+    folder.mkdir(parents=True, exist_ok=True)
+    contract = contract_of(params.frames)
+    films = Films.of(records.read_videos(data_dir))
+
+    def chosen() -> Iterator[tuple[pa.RecordBatch, Chosen, list[dict]]]:
+        samples = data_dir / "dataset/samples.parquet"
+        for batch in records.read_batches(samples, records.SAMPLE, ["sample_id", "frame_kind", *STREAMS], rows=BATCH):
+            yield batch, *choose(batch, films, params.frames)
+
+    frames = needed(each for _, each, _ in chosen())
+    shards = pack(frames, films, shard_frames=params.frames.shard_frames)
+    failed, reused = write_shards(
+        shards,
+        folder,
+        roots={source: data_dir.resolve().parent / path for source, path in params.sources.given().items()},
+        size_px=params.frames.size_px,
+        jpeg_quality=params.frames.jpeg_quality,
+        digest=contract["digest"],
+    )
+    samples, kept, rejected = 0, 0, 0
+    with (
+        pq.ParquetWriter(folder / "index.parquet", INDEX, compression="zstd") as index,
+        pq.ParquetWriter(folder / "rejects.parquet", records.REJECT, compression="zstd") as rejects,
+    ):
+        for batch, each, unusable in chosen():
+            each, broken = _decoded(batch, each, films, failed)
+            index.write_table(_index(batch, each, frames))
+            rejects.write_table(pa.Table.from_pylist(unusable + broken, records.REJECT))
+            samples, rejected = samples + len(batch), rejected + len(unusable) + len(broken)
+            kept += len(np.unique(each.samples))
+    layout = {"frames": len(frames), "shards": len(shards), "shard_frames": params.frames.shard_frames}
+    (folder / "contract.json").write_text(json.dumps(contract | layout, indent=2) + "\n")
+    counts = {
+        "samples": samples,
+        "frames": len(frames),
+        "shards": len(shards),
+        "shards_reused": reused,
+        "videos": len(np.unique(place_of(frames))),
+        "videos_not_decoded": len(failed),
+        "rejects": rejected,
+    }
+    return {"counts": counts, "ledger": [("samples", samples, kept, rejected)]}
+
+
+def _decoded(batch: pa.RecordBatch, chosen: Chosen, films: Films, failed: dict[str, str]) -> tuple[Chosen, list[dict]]:
+    """Leave out the samples that need a video which could not be decoded; give them as rejects."""
+    if not failed:
+        return chosen, []
+    lost = np.flatnonzero(pc.is_in(films.ids, pa.array(list(failed))).to_numpy(zero_copy_only=False))
+    hit = np.isin(place_of(chosen.frames), lost)
+    rows, first = np.unique(np.repeat(chosen.samples, np.diff(chosen.offsets))[hit], return_index=True)
+    sample_ids = batch["sample_id"].take(pa.array(rows)).to_pylist()
+    videos = films.ids.take(pa.array(place_of(chosen.frames)[hit][first])).to_pylist()
+    rejects = [
+        {"step": "frames", "row_id": sample_id, "reason": "video_not_decoded", "detail": failed[video_id]}
+        for sample_id, video_id in zip(sample_ids, videos, strict=True)
+    ]
+    return chosen.without(np.isin(np.arange(len(batch)), rows)), rejects
+
+
+def _index(batch: pa.RecordBatch, chosen: Chosen, frames: np.ndarray) -> pa.Table:
+    """Return the lines of INDEX; the row of a frame is its rank, as all shards but the last are full."""
+    rows = pa.ListArray.from_arrays(chosen.offsets.astype(np.int32), np.searchsorted(frames, chosen.frames))
+    streams = pa.array(STREAMS).take(pa.array(chosen.streams))
+    return pa.table([batch["sample_id"].take(pa.array(chosen.samples)), streams, rows], schema=INDEX)

@@ -1,0 +1,128 @@
+"""Reading the frames that the stage `frames` kept: `FrameStore`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from components.data.frames.sampling import STREAMS
+from components.data.frames.shards import map_shard, shard_path
+
+INDEX = pa.schema([("sample_id", pa.string()), ("stream", pa.string()), ("rows", pa.list_(pa.int64()))])
+
+
+def _fixed(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Return ASCII texts as bytes of one length (S [texts]), NUL behind shorter ones; makes no Python objects."""
+    if isinstance(texts, pa.ChunkedArray):  # as pandas keeps the columns of a large table
+        texts = texts.combine_chunks()
+    width = pc.max(pc.binary_length(texts)).as_py() or 1
+    padded = pc.ascii_rpad(texts, width, padding="\0").cast(pa.binary()).cast(pa.binary(width))
+    return np.frombuffer(padded.buffers()[1], f"S{width}", count=len(padded))
+
+
+class ContractError(ValueError):
+    """Frames were made under another sampling contract than the one expected."""
+
+
+class FrameStore:
+    """The frames of all samples, mapped from the shards. Opening reads the index only.
+
+    >>> store = FrameStore(Path("data/frames"))  # doctest: +SKIP
+    >>> store.frames(sample_id).shape  # doctest: +SKIP
+    (4, 64, 64, 3)
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Open the folder that stage `frames` wrote.
+
+        Raises:
+            FileNotFoundError: the stage did not run or did not end.
+        """
+        self.root = Path(root)
+        self.contract: dict = json.loads((self.root / "contract.json").read_text())
+        index = pq.read_table(self.root / "index.parquet").combine_chunks()
+        lists = pa.concat_arrays(index["rows"].chunks or [pa.array([], INDEX.field("rows").type)])
+        self._rows, self._ends = lists.values.to_numpy(), lists.offsets.to_numpy()
+        # sorted ids, and the line of the index that each stands on: a dict would take ten times the memory
+        self._lines: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        for stream in STREAMS:
+            lines = np.flatnonzero(pc.equal(index["stream"], stream).to_numpy())
+            ids = _fixed(index["sample_id"].take(pa.array(lines)).combine_chunks())
+            order = np.argsort(ids, kind="stable")
+            self._lines[stream] = ids[order], lines[order]
+        self._shards = [map_shard(shard_path(self.root, number)) for number in range(self.contract["shards"])]
+
+    def __reduce__(self) -> tuple:
+        # a pickled memory map would copy every frame: a worker process opens the folder itself
+        return FrameStore, (self.root,)
+
+    def __contains__(self, sample_id: str) -> bool:
+        """Return whether the sample has frames; those in rejects.parquet have none."""
+        return bool(self.holds([sample_id])[0])
+
+    def __len__(self) -> int:
+        return len(self._lines["media"][0])
+
+    def holds(self, sample_ids: Sequence[str]) -> np.ndarray:
+        """Tell of many samples at once which have frames: bool [samples]."""
+        return self._find(sample_ids, "media") >= 0
+
+    def _find(self, sample_ids: Sequence[str], stream: str) -> np.ndarray:
+        """Return the line of the index that is about each sample in a stream, -1 where none is: int64 [samples]."""
+        wanted = _fixed(pa.array(sample_ids, pa.string()))
+        ids, lines = self._lines[stream]
+        places = np.searchsorted(ids, wanted)
+        found = places < len(ids)
+        found[found] = ids[places[found]] == wanted[found]
+        of_samples = np.full(len(wanted), -1)
+        of_samples[found] = lines[places[found]]
+        return of_samples
+
+    def frames(self, sample_id: str, stream: str = "media") -> np.ndarray:
+        """Return the frames of a sample.
+
+        Returns:
+            uint8 array [T, H, W, 3], RGB; T is that of the contract for the sample's frame_kind.
+
+        Raises:
+            KeyError: the sample has no frames in this stream (it was rejected, or has no exo view).
+        """
+        import cv2
+
+        line = int(self._find([sample_id], stream)[0]) if stream in STREAMS else -1
+        if line < 0:
+            raise KeyError(
+                f"sample {sample_id!r} has no frames in stream {stream!r} of {self.root}; streams are {STREAMS}, "
+                "rejected samples are in its rejects.parquet"
+            )
+        start, end = self._ends[line : line + 2].tolist()
+        size_px = self.contract["size_px"]
+        frames = np.empty((end - start, size_px, size_px, 3), np.uint8)
+        rows = self._rows[start:end].tolist()
+        for number, row in enumerate(rows):
+            if number and row == rows[number - 1]:  # an image, or a span with fewer frames than are asked
+                frames[number] = frames[number - 1]
+                continue
+            shard, place = divmod(row, self.contract["shard_frames"])
+            jpeg = np.frombuffer(self._shards[shard][place].as_buffer(), np.uint8)
+            frames[number] = cv2.imdecode(jpeg, cv2.IMREAD_COLOR_RGB)
+        return frames
+
+    def check(self, digest: str) -> None:
+        """Make sure that the frames were made under the sampling contract with this digest.
+
+        Raises:
+            ContractError: they were made under another one.
+        """
+        if digest != self.contract["digest"]:
+            raise ContractError(
+                f"{self.root}/contract.json: the frames have contract {self.contract['digest'][:12]}, expected is "
+                f"{digest[:12]}; run `dvc repro frames` for the present params/data.yaml, or use the checkpoint and "
+                "params that belong to these frames"
+            )

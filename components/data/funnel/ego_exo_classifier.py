@@ -1,0 +1,55 @@
+"""The ego/exo classifier: a 2-layer MLP on video features (systems §4.1)."""
+
+from __future__ import annotations
+
+from itertools import repeat
+
+import numpy as np
+import torch
+
+from components.data.funnel.optimizer import fit
+
+HIDDEN, STEPS, RATE, DECAY = 64, 150, 3e-3, 1e-2
+
+
+class Classifier(torch.nn.Module):
+    """Features, standardised as in training, to the logit of ego."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("std", torch.ones(width))
+        self.layers = torch.nn.Sequential(torch.nn.Linear(width, HIDDEN), torch.nn.GELU(), torch.nn.Linear(HIDDEN, 1))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return logits [N] of features [N, D]."""
+        return self.layers((features - self.mean) / self.std)[:, 0]
+
+
+def train(features: np.ndarray, is_ego: np.ndarray, *, seed: int) -> Classifier:
+    """Fit the MLP to clips of known view; the same clips and seed give the same weights on one thread.
+
+    Args:
+        features: float32 [N, D].
+        is_ego: bool [N].
+    """
+    torch.manual_seed(seed)
+    model = Classifier(features.shape[1])
+    inputs, targets = torch.from_numpy(features), torch.from_numpy(is_ego.astype(np.float32))
+    model.mean.copy_(inputs.mean(0))
+    model.std.copy_(inputs.std(0, correction=0).clamp_min(1e-3))
+    # both views weigh the same, however many cameras filmed
+    share = targets.mean().clamp(1e-3, 1 - 1e-3)
+    weights = torch.where(targets == 1, 0.5 / share, 0.5 / (1 - share))
+
+    def loss() -> torch.Tensor:
+        return torch.nn.functional.binary_cross_entropy_with_logits(model(inputs), targets, weights)
+
+    fit(model, repeat(loss, STEPS), steps=STEPS, rate=RATE, decay=DECAY)
+    return model.eval()
+
+
+@torch.inference_mode()
+def scores(model: Classifier, features: np.ndarray) -> np.ndarray:
+    """Return the probability of ego of each clip, float64 [N]."""
+    return torch.sigmoid(model(torch.from_numpy(features)).double()).numpy()

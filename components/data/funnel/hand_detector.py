@@ -1,0 +1,178 @@
+"""The hand and object detector behind one call, `detect`: by default a small network that learns from VISOR's boxes.
+
+It looks for centres (CenterNet): for each cell of a grid, whether a hand or an object has its centre there, on which
+side the hand is, and the box. Another detector has to give the same `Seen`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from components.data.funnel.optimizer import fit
+from components.metrics import box_iou
+
+Boxes = list[tuple[str, list[float]]]  # of one frame: name, and (x1, y1, x2, y2) in percent
+
+SIDES = ("left hand", "right hand")  # VISOR's names; whatever else has a box is an object
+SIZE_PX, CELLS = 32, 8
+WIDTH = 32
+HAND, OBJECT, SIDE, BOXES = 0, 1, 2, slice(3, 11)  # channels: two heatmaps, the side, a box of each kind
+EPOCHS, BATCH, RATE, DECAY = 16, 16, 1e-2, 1e-2
+THRESHOLD = {HAND: 0.5, OBJECT: 0.5}
+SAME = 0.3  # overlap of two boxes of one thing
+_SPREAD = 0.6  # cells: how near a centre a cell is no full mistake
+
+
+class Seen(NamedTuple):
+    """What was found in the frames of a clip, a list for each frame; boxes are (x1, y1, x2, y2) in 0..1 of it."""
+
+    hands: list[list[tuple[float, ...]]]
+    sides: list[list[int]]  # of each hand, an index into SIDES
+    objects: list[list[tuple[float, ...]]]
+
+    def centres(self) -> np.ndarray:
+        """Return the centre of the surest left and right hand, float [T, 2, 2] in 0..1, NaN where there is none."""
+        centres = np.full((len(self.hands), len(SIDES), 2), np.nan)
+        for frame, (boxes, sides) in enumerate(zip(self.hands, self.sides, strict=True)):
+            for box, side in reversed(list(zip(boxes, sides, strict=True))):  # the surest comes first: it stays
+                centres[frame, side] = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+        return centres
+
+
+class Detector(nn.Module):
+    """Frames [N, 3, SIZE_PX, SIZE_PX] in 0..1 to maps [N, 11, CELLS, CELLS]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for inputs, outputs, stride in ((3, 16, 2), (16, 32, 2), (32, WIDTH, 1), (WIDTH, WIDTH, 1)):
+            conv = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+            layers += [conv, nn.BatchNorm2d(outputs), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(WIDTH, 11, 1))
+        nn.init.constant_(self.layers[-1].bias[:SIDE], -3.0)  # centres are rare
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """Return the maps of frames."""
+        return self.layers(frames - 0.5)
+
+
+def tensor_of(frames: np.ndarray) -> torch.Tensor:
+    """Turn uint8 frames [N, S, S, 3] into the detector's input."""
+    import cv2
+
+    small = np.stack([cv2.resize(frame, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA) for frame in frames])
+    return torch.from_numpy(small).permute(0, 3, 1, 2).float() / 255
+
+
+def targets_of(boxes: list[Boxes]) -> dict[str, torch.Tensor]:
+    """Lay the boxes of each frame on the grid.
+
+    Returns:
+        `heat` [N, 2, CELLS, CELLS], 1 at centres and less around them; `side` [N, CELLS, CELLS], -1 where no hand is;
+        `box` [N, 2, 4, CELLS, CELLS]: centre offset from the cell's middle in cells, width and height in 0..1.
+    """
+    n = len(boxes)
+    heat, box = torch.zeros(n, 2, CELLS, CELLS), torch.zeros(n, 2, 4, CELLS, CELLS)
+    side = torch.full((n, CELLS, CELLS), -1.0)
+    middles = torch.arange(CELLS) + 0.5
+    for number, named in enumerate(boxes):
+        for name, percent in named:
+            x1, y1, x2, y2 = (value / 100 for value in percent)
+            x, y = (x1 + x2) / 2 * CELLS, (y1 + y2) / 2 * CELLS
+            column, row = min(int(x), CELLS - 1), min(int(y), CELLS - 1)
+            kind = HAND if name in SIDES else OBJECT
+            around = torch.exp(-((middles - x) ** 2 + (middles[:, None] - y) ** 2) / (2 * _SPREAD**2))
+            heat[number, kind] = torch.maximum(heat[number, kind], around)
+            heat[number, kind, row, column] = 1
+            box[number, kind, :, row, column] = torch.tensor([x - column - 0.5, y - row - 0.5, x2 - x1, y2 - y1])
+            if kind == HAND:
+                side[number, row, column] = SIDES.index(name)
+    return {"heat": heat, "side": side, "box": box}
+
+
+def loss_of(maps: torch.Tensor, targets: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Sum CenterNet's focal loss of the centres, the error of the boxes and the entropy of the sides."""
+    heat, logits = targets["heat"], maps[:, :SIDE]
+    centre, found = heat == 1, torch.sigmoid(logits)
+    positive = (1 - found) ** 2 * functional.logsigmoid(logits) * centre
+    negative = (1 - heat) ** 4 * found**2 * functional.logsigmoid(-logits) * ~centre
+    boxes = maps[:, BOXES].unflatten(1, (2, 4))
+    off = ((boxes - targets["box"]).abs() * torch.tensor([1.0, 1.0, 4.0, 4.0])[:, None, None]).sum(2) * centre
+    hand = targets["side"] >= 0
+    sides = functional.binary_cross_entropy_with_logits(maps[:, SIDE][hand], targets["side"][hand], reduction="sum")
+    return (off.sum() + sides - positive.sum() - negative.sum()) / centre.sum().clamp_min(1)
+
+
+def upside_down(frames: np.ndarray, boxes: list[Boxes]) -> tuple[np.ndarray, list[Boxes]]:
+    """Turn frames over with their boxes: hands reach in from above where somebody else joins in."""
+    turned = [[(name, [x1, 100 - y2, x2, 100 - y1]) for name, (x1, y1, x2, y2) in named] for named in boxes]
+    return frames[:, ::-1], turned
+
+
+def train(frames: np.ndarray, boxes: list[Boxes], *, seed: int) -> Detector:
+    """Teach a detector frames (uint8 [N, S, S, 3]) with their boxes; on one thread the same give the same weights."""
+    torch.manual_seed(seed)
+    model, turned = Detector(), upside_down(frames, boxes)
+    inputs, targets = tensor_of(np.concatenate([frames, turned[0]])), targets_of([*boxes, *turned[1]])
+    batches = [rows for _ in range(EPOCHS) for rows in torch.randperm(len(inputs)).split(BATCH)]
+
+    def loss(rows: torch.Tensor) -> torch.Tensor:
+        return loss_of(model(inputs[rows]), {name: target[rows] for name, target in targets.items()})
+
+    fit(model, (partial(loss, rows) for rows in batches), steps=len(batches), rate=RATE, decay=DECAY)
+    return model.eval()
+
+
+@torch.inference_mode()
+def detect(model: Detector, frames: np.ndarray) -> Seen:
+    """Find hands and objects in uint8 frames [T, S, S, 3], the surest of each frame first."""
+    maps = model(tensor_of(frames))
+    heat = torch.sigmoid(maps[:, :SIDE])
+    peak = (functional.max_pool2d(heat, 3, stride=1, padding=1) == heat).numpy()
+    heat, sides, boxes = heat.numpy(), (maps[:, SIDE] > 0).numpy(), maps[:, BOXES].unflatten(1, (2, 4)).numpy()
+    seen = Seen(*([[] for _ in frames] for _ in Seen._fields))
+    for kind, found in ((HAND, seen.hands), (OBJECT, seen.objects)):
+        for frame, row, column in np.argwhere(peak[:, kind] & (heat[:, kind] >= THRESHOLD[kind])):
+            dx, dy, width, height = boxes[frame, kind, :, row, column]
+            x, y = (column + 0.5 + dx) / CELLS, (row + 0.5 + dy) / CELLS
+            corners = np.clip([x - width / 2, y - height / 2, x + width / 2, y + height / 2], 0, 1)
+            found[frame].append(
+                (heat[frame, kind, row, column], tuple(map(float, corners)), int(sides[frame, row, column]))
+            )
+    hands, objects = ([_surest(each) for each in found] for found in (seen.hands, seen.objects))
+    return Seen(
+        [[box for _, box, _ in each] for each in hands],
+        [[side for _, _, side in each] for each in hands],
+        [[box for _, box, _ in each] for each in objects],
+    )
+
+
+def _surest(found: list[tuple]) -> list[tuple]:
+    """Sort by score and leave out a box that overlaps a surer one: two cells may tell of one thing."""
+    kept: list[tuple] = []
+    for each in sorted(found, key=lambda each: -each[0]):
+        if all(box_iou(each[1], other[1]) < SAME for other in kept):
+            kept.append(each)
+    return kept
+
+
+def matched(found: list[tuple[float, ...]], true: list[tuple[float, ...]], *, iou: float = 0.5) -> tuple[list, list]:
+    """Pair the boxes found, the surest first, with the true ones of a frame.
+
+    Returns:
+        whether each of the found boxes is one of the true ones, and whether each of the true ones was found.
+    """
+    hit, taken = [], [False] * len(true)
+    for box in found:
+        free = [(box_iou(box, other), place) for place, other in enumerate(true) if not taken[place]]
+        best, place = max(free, default=(0.0, -1))
+        hit.append(best >= iou)
+        if hit[-1]:
+            taken[place] = True
+    return hit, taken

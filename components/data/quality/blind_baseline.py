@@ -1,0 +1,106 @@
+"""What a guesser gets right that reads questions and options and sees no video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pandas as pd
+
+from components.data.seen_ids import seen_before
+
+WEIGHT = 5.0  # of what is known in general, in offers: an option seen less often says little of its own
+_KEYS = (["type", "option"], ["type", "question", "option"])
+
+Parts = Callable[[], Iterable[pd.DataFrame]]
+
+
+def accuracy(parts: Parts) -> pd.DataFrame:
+    """Guess the held-out questions by how often each option was right in training.
+
+    The odds of an option are its share of right answers where the question text offered it, drawn towards its share in
+    the whole question type, and that towards the share of any option. What is held is 24 bytes for each option that a
+    held-out question text offers: other options are not counted.
+
+    Args:
+        parts: gives, each time, the questions some at a time: a row for each option of each question: `type`, `split`,
+            `row` (of the question, in its part), `question`, `option` and whether it is `right`. At least one part.
+
+    Returns:
+        By `type`: `blind_asked` (held-out questions), `blind_right` (expected: equal odds share the guess) and `chance`
+        (mean of 1 / options over all questions).
+    """
+    general, seen, keys = _trained(parts)
+    questions, guesses = [], []
+    for part in parts():
+        of_question = part.groupby(["type", "row"]).size().rename("options")
+        questions.append(of_question.groupby(["type", of_question]).size())
+        guesses.append(_guessed(part[part["split"] == "test"], general, seen, keys))
+    # whole numbers first: sums of fractions would differ in the last digits with the cut
+    options, guessed = _summed(questions, ["type", "options"]), _summed(guesses, ["type", "best", "right"])
+    asked = guessed.groupby("type")["rows"].sum()
+    right = (guessed["rows"] * guessed["right"] / guessed["best"]).groupby(guessed["type"]).sum()
+    of_type = options.assign(chances=options["rows"] / options["options"]).groupby("type")[["chances", "rows"]].sum()
+    chance = of_type["chances"] / of_type["rows"]
+    return pd.DataFrame({"blind_asked": asked, "blind_right": right, "chance": chance})
+
+
+def _trained(parts: Parts) -> tuple[pd.Series, np.ndarray, np.ndarray]:
+    """Count what training says of the options of held-out questions.
+
+    Returns:
+        Share of right options by type; how often each key was right and was offered, shape (2, keys); and the keys,
+        sorted: hashes of the columns of _KEYS.
+    """
+    wanted: list[np.ndarray] = []
+    for part in parts():
+        for columns in _KEYS:
+            seen_before(np.unique(_hashed(part[part["split"] == "test"], columns)), wanted)
+    keys = np.sort(np.concatenate([np.zeros(0, dtype=np.uint64), *wanted]))
+    seen, types = np.zeros((2, len(keys))), []
+    for part in parts():
+        train = part[part["split"] == "train"]
+        types.append(train.groupby("type")["right"].agg(["sum", "size"]))
+        for columns in _KEYS:
+            place, known = _places(_hashed(train, columns), keys)
+            np.add.at(seen[0], place[known], train["right"].to_numpy()[known])
+            np.add.at(seen[1], place[known], 1.0)
+    of_type = pd.concat(types).groupby("type").sum()
+    return of_type["sum"] / of_type["size"], seen, keys
+
+
+def _guessed(held_out: pd.DataFrame, general: pd.Series, seen: np.ndarray, keys: np.ndarray) -> pd.Series:
+    """Count questions by `type`, the number of options with the `best` odds, and whether the `right` one is of them."""
+    odds = held_out["type"].map(general).fillna(0.0).to_numpy(dtype=np.float64)
+    for columns in _KEYS:
+        right, offers = seen[:, _places(_hashed(held_out, columns), keys)[0]]
+        odds = (right + WEIGHT * odds) / (offers + WEIGHT)
+    # sums of other orders differ in the last digits, and equal odds must stay equal
+    score = pd.Series(odds, index=held_out.index).round(9)
+    best = score == score.groupby(held_out["row"]).transform("max")
+    marks = held_out[["type", "row"]].assign(best=best, right=best & (held_out["right"] > 0))
+    counted = marks.groupby(["type", "row"]).sum()
+    return counted.groupby(["type", "best", "right"]).size()
+
+
+def _summed(counted: list[pd.Series], names: list[str]) -> pd.DataFrame:
+    """Add the counts of the parts up as `rows`, by what their index tells."""
+    frames = [part.rename("rows").rename_axis(names).reset_index() for part in counted]
+    return pd.concat(frames).groupby(names)["rows"].sum().reset_index()
+
+
+def _hashed(rows: pd.DataFrame, columns: list[str]) -> np.ndarray:
+    return pd.util.hash_pandas_object(rows[columns], index=False).to_numpy()
+
+
+def _places(hashes: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find hashes among sorted keys: the place of each, and whether it is there."""
+    if not len(keys):
+        return np.zeros(len(hashes), dtype=np.int64), np.zeros(len(hashes), dtype=bool)
+    place = np.minimum(np.searchsorted(keys, hashes), len(keys) - 1)
+    return place, keys[place] == hashes
+
+
+def lift(share: pd.Series | np.ndarray, chance: pd.Series) -> pd.Series:
+    """Return what is gained over chance, as a share of what can be gained: 0 at chance, 1 where all is known."""
+    return (share - chance) / (1 - chance)

@@ -1,0 +1,100 @@
+"""Samples that stand twice, and training samples of videos that a benchmark asks about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+NEAR_IOU = 0.8  # of the spans of two samples that say the same of one video
+HELD_OUT = "held-out takes"
+SAME = ["corpus", "task", "question_type", "video_id", "question", "answer"]
+
+
+def near_duplicates(samples: pd.DataFrame) -> pd.Series:
+    """Mark each sample that an earlier one of the same video, question and answer nearly repeats.
+
+    Args:
+        samples: `corpus, task, question_type, video_id, question, answer, start_s, end_s`.
+    """
+    same = samples.groupby(SAME, sort=False).ngroup()
+    return nearly_repeated(samples[["start_s", "end_s"]].assign(same=same))
+
+
+def nearly_repeated(rows: pd.DataFrame) -> pd.Series:
+    """Mark spans that nearly repeat the one before.
+
+    Args:
+        rows: `start_s`, `end_s` and `same`: spans are compared where this whole number is equal.
+    """
+    index = rows.index
+    rows = rows.sort_values(["same", "start_s", "end_s"], kind="stable")
+    before = rows[["start_s", "end_s"]].shift()
+    overlap_s = rows["end_s"].clip(upper=before["end_s"]) - rows["start_s"]
+    union_s = rows["end_s"].clip(lower=before["end_s"]) - before["start_s"]
+    is_same = rows["same"] == rows["same"].shift(fill_value=0)  # without NaN, for which a hash would become a float
+    return (is_same & (overlap_s >= NEAR_IOU * union_s)).reindex(index)
+
+
+def read_list(name: str, path: Path) -> set[str]:
+    """Read the videos or takes of a benchmark: one on each line, by id, name or path; `#` begins a comment.
+
+    Raises:
+        ValueError: the file cannot be read as text or names nothing.
+    """
+    try:
+        lines = [line.split("#")[0].strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"quality.benchmarks.{name}: {path}: {error}; allowed is a text file with a video or take on each line; "
+            "mend params/data.yaml"
+        ) from error
+    listed = set(filter(None, lines))
+    if not listed:
+        raise ValueError(
+            f"quality.benchmarks.{name}: {path} names no video; put one on each line, or take the list out of "
+            "params/data.yaml"
+        )
+    return listed
+
+
+def banned(videos: pd.DataFrame, tested: Iterable[str], lists: dict[str, set[str]]) -> dict[str, tuple[set, set]]:
+    """Say what no training sample may be of.
+
+    Args:
+        videos: the table of components/records/schemas.py.
+        tested: takes of held-out samples.
+        lists: benchmark -> ids, names and paths of its videos and takes. The held-out takes are always one.
+
+    Returns:
+        By benchmark, the takes (and other names) that it lists, and the ids of its videos.
+    """
+    paths = videos["path"].map(PurePosixPath)
+    names = videos[["video_id", "take_id", "take_name", "path"]].assign(stem=paths.map(lambda path: path.stem))
+    held_out = {*videos.loc[videos["split"] == "test", "take_id"], *tested}
+    of_held_out = names["take_id"].isin(held_out)
+    # two sources may hold a video under ids of their own
+    known = {HELD_OUT: held_out | set(names.loc[of_held_out, "take_name"])} | lists
+    return {
+        name: (listed, set(names.loc[names.isin(listed).any(axis=1), "video_id"])) for name, listed in known.items()
+    }
+
+
+def contaminated(samples: pd.DataFrame, shown: pd.DataFrame, of_benchmarks: dict[str, tuple[set, set]]) -> pd.DataFrame:
+    """Mark training samples whose take or video stands in a benchmark, whatever they ask about it.
+
+    Args:
+        samples: `take_id` and `split`.
+        shown: each video of each sample, its exo view too: `row` (in the index of `samples`), `video_id`.
+        of_benchmarks: as `banned` gives it.
+
+    Returns:
+        A column of True and False for each benchmark, indexed as `samples`.
+    """
+    marks = {}
+    for name, (listed, video_ids) in of_benchmarks.items():
+        rows = shown.loc[shown["video_id"].isin(video_ids), "row"]
+        stands = samples["take_id"].isin(listed) | samples.index.isin(rows)
+        marks[name] = stands & (samples["split"] == "train")
+    return pd.DataFrame(marks, index=samples.index)

@@ -1,0 +1,103 @@
+"""How the sample tables are put together: plain columns in, the nested columns of `records.SAMPLE` out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from components.prompts.kitchen_grammar import Facts, parse_narration
+from components.records import MEDIA, REJECT, SAMPLE, SPAN, TARGET, content_ids
+
+_SPAN_COLUMNS = ["video_id", "view", "start_s", "end_s"]
+
+
+def parsed(texts: pd.Series) -> pd.Series:
+    """Return the `prompts.Facts` of each text, None where it does not parse; each distinct text is parsed once."""
+    facts: dict[str, Facts | None] = {text: parse_narration(text) for text in texts.unique()}
+    return pd.Series([facts[text] for text in texts], index=texts.index, dtype=object)
+
+
+def _array(column: pd.Series, kind: pa.DataType) -> pa.Array:
+    # Arrow takes lists of NumPy's objects from Python only; from_pandas: a missing value is NaN there and null here
+    listed = pa.types.is_nested(kind) and not isinstance(column.dtype, pd.ArrowDtype)
+    array = pa.array(column.tolist() if listed else column, kind, from_pandas=True)
+    # pandas keeps strings in chunks, of which no nested array can be made
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
+def _struct(frame: pd.DataFrame, kind: pa.StructType, *, prefix: str = "") -> pa.StructArray:
+    columns = [_array(frame[prefix + field.name], field.type) for field in kind]
+    return pa.StructArray.from_arrays(columns, fields=list(kind))
+
+
+def _media(frame: pd.DataFrame, *, prefix: str) -> pa.ListArray:
+    """A list with one span where `prefix`video_id is set, an empty list where it is null."""
+    has = frame[prefix + "video_id"].notna().to_numpy()
+    ends = np.concatenate([[0], np.cumsum(has)]).astype(np.int32)
+    shown = frame[[prefix + field.name for field in MEDIA]][has]
+    return pa.ListArray.from_arrays(pa.array(ends), _struct(shown, MEDIA, prefix=prefix))
+
+
+def _target(frame: pd.DataFrame) -> pa.StructArray:
+    """Build the tagged union; a member whose column is missing or null is null."""
+    given = frame.reindex(columns=["kind", "text", "choices", "answer_index", "box_xyxy", "from_s", "to_s"])
+    start, end = (_array(given[name], pa.float64()) for name in ("from_s", "to_s"))
+    span = pa.StructArray.from_arrays([start, end], fields=list(SPAN), mask=pa.array(given["from_s"].isna().to_numpy()))
+    columns = {
+        name: _array(given[name], TARGET.field(name).type)
+        for name in ("kind", "text", "choices", "answer_index", "box_xyxy")
+    } | {"span": span}
+    return pa.StructArray.from_arrays([columns[field.name] for field in TARGET], fields=list(TARGET))
+
+
+def table(frame: pd.DataFrame) -> pa.Table:
+    """Make the sample table.
+
+    Args:
+        frame: a row per sample: `corpus, task, question_type, take_id, split, frame_kind, question, answer, parent`,
+            the span that the model sees (`video_id, view, start_s, end_s`, seconds of the video), the target (`kind`
+            and, by kind, `text`; `choices`, `answer_index`; `from_s`, `to_s` in seconds from the start of the span;
+            `box_xyxy` in percent of the frame), and, where there is a synchronized exo view, `paired_video_id,
+            paired_view, paired_start_s, paired_end_s`.
+    """
+    frame = frame.reset_index(drop=True).assign(sample_id=sample_ids(frame))
+    paired = [f"paired_{name}" for name in _SPAN_COLUMNS]
+    frame = frame.reindex(columns=[*frame.columns, *(name for name in paired if name not in frame)])
+    columns = {name: _array(frame[name], SAMPLE.field(name).type) for name in SAMPLE.names if name in frame}
+    nested = {
+        "media": _media(frame, prefix=""),
+        "paired": _media(frame, prefix="paired_"),
+        "target": _target(frame),
+        "parents": pa.ListArray.from_arrays(
+            np.arange(len(frame) + 1, dtype=np.int32), _array(frame["parent"], pa.string())
+        ),
+    }
+    return pa.table({name: (columns | nested)[name] for name in SAMPLE.names}, schema=SAMPLE)
+
+
+def sample_ids(frame: pd.DataFrame) -> pa.Array:
+    """Return the content id of each sample: what is asked, of which row, seen where."""
+    keys = ["corpus", "task", "question_type", "question", "answer", "parent", *_SPAN_COLUMNS]
+    return content_ids(*(_said(frame[name]) for name in keys))
+
+
+def _said(column: pd.Series) -> pd.Series | list[str]:
+    """Return each value as text, as `content_id` says it."""
+    as_it_is = isinstance(column.dtype, pd.StringDtype) and not column.hasnans
+    return column if as_it_is else [*map(str, column.tolist())]
+
+
+def dropped(frame: pd.DataFrame, reason: np.ndarray | str, *, row_id: str, detail: str) -> pd.DataFrame:
+    """Return the rows with a reason as rejects: columns `row_id`, `reason`, `detail` from the named columns."""
+    given = np.broadcast_to(np.asarray(reason, dtype=object), len(frame))
+    rows = np.flatnonzero(given != "")
+    ids, details = (frame[name].iloc[rows].to_numpy() for name in (row_id, detail))
+    return pd.DataFrame({"row_id": ids, "reason": given[rows], "detail": details}, rows)
+
+
+def rejects(step: str, parts: list[pd.DataFrame]) -> pa.Table:
+    """Stack rejected rows (`row_id`, `reason`, `detail`) into one rejects table of a step."""
+    columns = ["row_id", "reason", "detail"]
+    stacked = pd.concat([pd.DataFrame(columns=columns), *(part[columns] for part in parts)], ignore_index=True)
+    return pa.Table.from_pandas(stacked.assign(step=step)[REJECT.names], REJECT, preserve_index=False)

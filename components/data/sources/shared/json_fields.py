@@ -1,0 +1,125 @@
+"""What the adapters of takes share: members of JSON asked for by kind, and rows gathered some thousands at a time.
+
+A member that is missing or of another kind raises MemberError, which makes a reject `bad_member` of the row it belongs
+to, and of no other.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import reprlib
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from components import records
+from components.data.sources.shared.cleaning import Tables
+
+Kind = type | tuple[type, ...]
+KINDS: dict[Kind, str] = {
+    str: "a text",
+    bool: "true or false",
+    list: "a list",
+    dict: "an object",
+    (list, dict): "a list or an object",
+    (str, int): "a text or a whole number",
+}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_DETAIL = 500  # characters
+BATCH_ROWS = 20_000  # as dicts, some 20 MB
+
+
+class MemberError(ValueError):
+    """A member of a JSON object is missing or of another kind; the message says what came and what is allowed."""
+
+
+def member(of: object, name: str, kind: Kind) -> Any:
+    """Return a member of a JSON object; texts come clean, as those of judging.py.
+
+    Raises:
+        MemberError: `of` is no object, or the member is missing or no `kind`.
+
+    >>> member({"name": " a cup "}, "name", str)
+    'a cup'
+    """
+    if not isinstance(of, dict):
+        raise MemberError(f"{reprlib.repr(of)} came, allowed is an object with {name!r}")
+    value = of.get(name)
+    if not isinstance(value, kind):
+        came = reprlib.repr(value) if name in of else "missing"
+        raise MemberError(f"{name!r} is {came}, allowed is {KINDS[kind]}")
+    return _clean(value) if isinstance(value, str) else value
+
+
+def _clean(text: str) -> str:
+    return _CONTROL.sub(" ", text.encode(errors="ignore").decode()).strip()
+
+
+def rows_of(content: object, name: str, row_id: str) -> list[str]:
+    """Name the rows that an object should hold in its list `name` and that are lost with it; one where there is none.
+
+    >>> rows_of({"said": [3, 4]}, "said", "take"), rows_of(None, "said", "take")
+    (['take/0', 'take/1'], ['take'])
+    """
+    rows = content.get(name) if isinstance(content, dict) else None
+    return [f"{row_id}/{at}" for at in range(len(rows))] if isinstance(rows, list) and rows else [row_id]
+
+
+def finite(value: object) -> float | None:
+    """Return a JSON number as a float; None for what is no number, not finite, or too large.
+
+    >>> finite(3), finite(float("nan")), finite(True), finite(10**400)
+    (3.0, None, None, None)
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
+
+
+def reject(source: str, row_id: str, reason: str, detail: object = "") -> dict:
+    """Return a row of `records.REJECT`."""
+    # reprlib: what is nested nearly too deep to be read is too deep to be printed
+    told = str(detail)[:_DETAIL] if isinstance(detail, (str, Exception)) else reprlib.repr(detail)
+    shown = told.encode(errors="replace").decode()
+    return {"step": f"annotations/{source}", "row_id": _clean(row_id), "reason": reason, "detail": shown}
+
+
+def in_batches(rows: Iterable[dict], table: str) -> Iterator[Tables]:
+    """Gather rows of a table of `records.SCHEMAS` and the rejects among them, BATCH_ROWS at a time, in their order."""
+    rows = iter(rows)
+    while batch := list(islice(rows, BATCH_ROWS)):
+        kept = [row for row in batch if "reason" not in row]
+        refused = [row for row in batch if "reason" in row]
+        yield (
+            {table: pd.DataFrame(kept, columns=records.SCHEMAS[table].names)},
+            pd.DataFrame(refused, columns=records.REJECT.names, dtype="str"),
+        )
+
+
+def finder(videos: pa.Table, *names: str) -> Callable[..., dict | None]:
+    """Return the function that finds the first of some videos by the values of its columns `names`, None where none is.
+
+    It holds the table and the place of each video in it, not a dict of each.
+
+    >>> videos = pa.table({"take_id": ["a", "b"], "fps": [8.0, 30.0]})
+    >>> finder(videos, "take_id")("b")["fps"]
+    30.0
+    """
+    places: dict[tuple, int] = {}
+    for at, key in enumerate(zip(*(videos[name].to_pylist() for name in names), strict=True)):
+        places.setdefault(key, at)
+
+    @lru_cache(maxsize=1024)  # rows of one take follow one another
+    def find(*key: str) -> dict | None:
+        at = places.get(key)
+        return None if at is None else videos.slice(at, 1).to_pylist()[0]
+
+    return find

@@ -1,0 +1,221 @@
+"""What the adapters of large corpora share: files read in batches, columns made clean, rows judged.
+
+A record of a delimited or JSON Lines file is one line: a line that cannot be read alone is a reject
+(`malformed_line`, `not_utf8`) and never takes its neighbours with it. No function holds more than a batch.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.json as pa_json
+
+from components.data.sources.shared.cleaning import Batch, rejected
+from components.data.sources.shared.json_stream import json_items
+
+BATCH_ROWS = 200_000
+_HEADER = 1 << 16  # bytes; a longer first line is no header
+_SHOWN = 500  # characters of a header
+
+
+def found(root: Path, pattern: str, *, source: str) -> list[Path]:
+    """Return the files of a source below `root`, sorted.
+
+    Raises:
+        ValueError: there is none.
+    """
+    files = sorted(path for path in root.glob(pattern) if path.is_file())
+    if not files:
+        raise ValueError(
+            f"{root / pattern} is missing; download {source}'s annotations there, or mend sources.{source} in "
+            "params/data.yaml"
+        )
+    return files
+
+
+def _check_columns(path: Path, came: Sequence[str], needed: Sequence[str], source: str) -> None:
+    missing = [name for name in needed if list(came).count(name) != 1]
+    if missing:
+        raise ValueError(
+            f"{path}: columns are {str(list(came))[:_SHOWN]}, missing (or there twice) are {missing}; get the released "
+            f"file again or mend sources.{source} in params/data.yaml"
+        )
+
+
+def delimited(
+    path: Path,
+    columns: Sequence[str],
+    *,
+    source: str,
+    delimiter: str = ",",
+    quoted: bool = True,
+    header: Sequence[str] | None = None,
+    batch_rows: int = BATCH_ROWS,
+) -> Iterator[Batch]:
+    """Read columns of a delimited text file (UTF-8, with or without byte order mark) as strings.
+
+    Args:
+        quoted: cells may be quoted as in CSV; without it quotes are text, but a cell wrapped in them is unwrapped.
+        header: names of the columns of a file that has no header line.
+
+    Yields:
+        `columns` and `line` (number in the file, from 1) of the lines that can be read, and the rejects.
+
+    Raises:
+        ValueError: a column is missing.
+    """
+    with path.open("rb") as file:
+        first = 1
+        if file.read(3) != b"\xef\xbb\xbf":
+            file.seek(0)
+        if header is None:
+            line = file.readline(_HEADER).decode(errors="replace").rstrip("\r\n")
+            header, first = [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])], 2
+        _check_columns(path, header, columns, source)
+        cells = pa_csv.ParseOptions(delimiter=delimiter, quote_char='"' if quoted else False)
+        kinds = pa_csv.ConvertOptions(include_columns=columns, column_types=dict.fromkeys(columns, pa.string()))
+
+        def parse(block: bytes) -> pa.Table:
+            whole = pa_csv.ReadOptions(block_size=len(block) + 1, column_names=header, use_threads=False)
+            return pa_csv.read_csv(pa.BufferReader(block), whole, cells, kinds)
+
+        for frame, rejects in _by_line(file, parse, columns, source=source, first=first, batch_rows=batch_rows):
+            yield (frame if quoted else frame.assign(**{name: _unwrapped(frame[name]) for name in columns})), rejects
+
+
+def _unwrapped(cells: pd.Series) -> pd.Series:
+    """Take off the quotes round a cell and halve those inside, where they are doubled."""
+    inside = cells.str.slice(1, -1)
+    wrapped = cells.str.startswith('"') & cells.str.endswith('"') & (cells.str.len() > 1)
+    wrapped &= ~inside.str.replace('""', "", regex=False).str.contains('"', regex=False)
+    return cells.where(~wrapped, inside.str.replace('""', '"', regex=False))
+
+
+def json_lines(path: Path, columns: Sequence[str], *, source: str) -> Iterator[Batch]:
+    """Read string members of the objects of a JSON Lines file; an absent member is null.
+
+    Yields:
+        `columns` and `line` of the lines that can be read, and the rejects.
+
+    Raises:
+        ValueError: every object of the first batch lacks a member.
+    """
+    schema = pa.schema([(name, pa.string()) for name in columns])
+    options = pa_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
+
+    def parse(block: bytes) -> pa.Table:
+        whole = pa_json.ReadOptions(block_size=len(block) + 1, use_threads=False)
+        return pa_json.read_json(pa.BufferReader(block), whole, options)
+
+    with path.open("rb") as file:
+        if file.read(3) != b"\xef\xbb\xbf":
+            file.seek(0)
+        checked = False
+        for frame, rejects in _by_line(file, parse, columns, source=source, first=1, batch_rows=BATCH_ROWS):
+            if len(frame) and not checked:
+                _check_columns(path, [name for name in columns if frame[name].notna().any()], columns, source)
+                checked = True
+            yield frame, rejects
+
+
+def _by_line(
+    file: BinaryIO,
+    parse: Callable[[bytes], pa.Table],
+    columns: Sequence[str],
+    *,
+    source: str,
+    first: int,
+    batch_rows: int,
+) -> Iterator[Batch]:
+    """Read batches of lines, `first` the number of the first one; blank lines are no rows."""
+    name, schema = Path(file.name).name, pa.schema([(column, pa.string()) for column in columns])
+    while batch := list(islice(file, batch_rows)):
+        # a lone carriage return would end a record for the parser, but not for us
+        stripped = (line.rstrip(b"\r\n").replace(b"\r", b" ") for line in batch)
+        numbers, lines = [], []
+        for number, line in enumerate(stripped, first):
+            if line:
+                numbers.append(number)
+                lines.append(line)
+        first += len(batch)
+        if not lines:
+            continue
+        tables, bad = _parsed(lines, parse)
+        refused = set(bad)
+        frame = pa.concat_tables([schema.empty_table(), *tables]).to_pandas()
+        frame["line"] = [number for at, number in enumerate(numbers) if at not in refused]
+        yield (
+            frame,
+            rejected(
+                source,
+                [f"{name}:{numbers[at]}" for at in bad],
+                [_why(lines[at]) for at in bad],
+                [lines[at].decode(errors="replace") for at in bad],
+            ),
+        )
+
+
+def _parsed(lines: list[bytes], parse: Callable[[bytes], pa.Table], offset: int = 0) -> tuple[list[pa.Table], list]:
+    """Parse lines at once; where the rows are not the lines, halve until the lines to blame stand alone.
+
+    Returns:
+        tables of the good lines, in order, and the positions of the bad ones.
+    """
+    try:
+        table = parse(b"\n".join(lines))
+    except pa.ArrowInvalid:
+        table = None
+    if table is not None and table.num_rows == len(lines):
+        return [table], []
+    if len(lines) == 1:
+        return [], [offset]
+    half = len(lines) // 2
+    tables, bad = _parsed(lines[:half], parse, offset)
+    more_tables, more_bad = _parsed(lines[half:], parse, offset + half)
+    return tables + more_tables, bad + more_bad
+
+
+def _why(line: bytes) -> str:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return "not_utf8"
+    return "malformed_line"
+
+
+def json_records(
+    path: Path, columns: Sequence[str], *, source: str, optional: Sequence[str] = (), batch_rows: int = BATCH_ROWS
+) -> Iterator[Batch]:
+    """Read members of the objects in a JSON array, or in a JSON object whose keys come as column `key`.
+
+    Yields:
+        `columns`, `optional` (both of dtype object: any JSON type may come, None where absent) and `key` (the position
+        in an array), and the rejects: elements that are no objects.
+
+    Raises:
+        ValueError: the file is broken, or every object of the first batch lacks a member of `columns`.
+    """
+    items, checked = json_items(path, source=source), False
+    while batch := list(islice(items, batch_rows)):
+        kept = [(key, value) for key, value in batch if isinstance(value, dict)]
+        if kept and not checked:
+            _check_columns(path, list(dict.fromkeys(name for _, value in kept for name in value)), columns, source)
+            checked = True
+        frame = pd.DataFrame(
+            {name: pd.Series([value.get(name) for _, value in kept], dtype=object) for name in [*columns, *optional]}
+        )
+        frame["key"] = pd.Series([str(key) for key, _ in kept], dtype=object)
+        others = [(key, value) for key, value in batch if not isinstance(value, dict)]
+        yield (
+            frame,
+            rejected(
+                source, [str(key) for key, _ in others], ["not_an_object"] * len(others), [value for _, value in others]
+            ),
+        )

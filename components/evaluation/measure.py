@@ -1,0 +1,168 @@
+"""Measure one checkpoint on the held-out takes, beside a blind control and chance, with intervals over takes.
+
+Writes `evaluation/metrics.json` and `evaluation/predictions.parquet` into the checkpoint folder.
+Blind: the same questions, each shown the frames of another take; what is left of a score is not seen.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from components import metrics, params, records
+
+if TYPE_CHECKING:
+    from components.evaluation.answer import Answerer
+    from components.evaluation.qwen import QwenAnswerer
+
+logger = logging.getLogger(__name__)
+
+
+def evaluate(checkpoint: Path, data: Path, settings: params.Eval, *, tasks: list[str]) -> dict[str, dict]:
+    """Measure the tasks and write the two files.
+
+    Returns:
+        "<task>/<metric>" to value, lo, hi, blind, chance, n, difference_lo (of value - blind) and learned.
+    """
+    from components.data.frames.store import FrameStore
+    from components.evaluation import mapping
+    from components.evaluation.score import CHOICES, TASKS
+
+    made = json.loads((checkpoint / "stage.json").read_text())
+    store = FrameStore(data / "frames")
+    store.check(made["frames_contract"])  # what is measured must be sampled as it was trained
+    answerer = answerer_of(
+        checkpoint / "model", made["params"], store, batch=settings.batch, max_new_tokens=settings.max_new_tokens
+    )
+    table = records.read_table(data / "dataset" / "samples.parquet", records.SAMPLE).to_pandas()
+    held_out = table[(table["split"] == "test") & store.holds(table["sample_id"])]
+    if mapping.TASKS.keys() & set(tasks):
+        seen_before = table[(table["split"] == "train") & store.holds(table["sample_id"])]
+        known = select(seen_before, mapping.BASE, limit=mapping.ORACLE_PAIRS, seed=settings.seed, paired=True)
+        pairs = mapping.Pairs(answerer, known)
+    found: dict[str, dict] = {}
+    predictions: list[dict] = []
+    for task in tasks:
+        if task not in settings.limits:
+            raise ValueError(f"task {task!r} came, allowed are {sorted(settings.limits)} of params/eval.yaml")
+        of_mapping = task in mapping.TASKS
+        kind = mapping.BASE if of_mapping else task
+        samples = select(held_out, kind, limit=settings.limits[task], seed=settings.seed, paired=of_mapping)
+        if not samples:
+            raise ValueError(
+                f"no held-out sample for task {task!r} in {data}/dataset; run `dvc repro`, or leave the task out of "
+                "params/eval.yaml"
+            )
+        score, chance = (TASKS | mapping.TASKS)[task]
+        seen = {"model": [sample["sample_id"] for sample in samples], "blind": blind(samples, seed=settings.seed)}
+        scores = {}
+        for condition, frames_of in seen.items():
+            if of_mapping:
+                answers = pairs.answer(task, samples, frames_of)
+            else:
+                answers = (answerer.rank if task in CHOICES else answerer.complete)(samples, frames_of)
+            scores[condition] = score(samples, answers)
+            predictions += _rows(samples, answers, scores[condition], task, condition)
+        found |= _estimates(task, samples, scores, chance(samples), settings)
+        logger.info(
+            "%s: %s",
+            task,
+            {name.split("/")[1]: round(value["value"], 3) for name, value in found.items() if name.startswith(task)},
+        )
+    folder = checkpoint / "evaluation"
+    folder.mkdir(exist_ok=True)
+    records.write_table(folder / "predictions.parquet", predictions, records.PREDICTION)
+    (folder / "metrics.json").write_text(json.dumps(found, indent=2))
+    return found
+
+
+def answerer_of(folder: Path, stage: dict, store, **limits: int) -> Answerer | QwenAnswerer:
+    """Return what answers by the model of a folder; `stage` is what its stage.json says of how frames are shown."""
+    if json.loads((folder / "config.json").read_text())["model_type"] in params.QWEN:
+        from components.evaluation.qwen import QwenAnswerer
+        from components.models import qwen_vl
+
+        model, processor = qwen_vl.load(folder), qwen_vl.load_processor(folder, pixels=None)
+        return QwenAnswerer(model, processor, store, most_frames=stage["frames"], **limits)
+    from components.evaluation.answer import Answerer
+    from components.models import build
+
+    model, processor = build.load(folder), build.load_processor({"all": folder})
+    return Answerer(model, processor, store, guidance=stage["guidance"], **limits)
+
+
+def select(held_out, task: str, *, limit: int, seed: int, paired: bool = False) -> list[dict]:
+    """Return at most `limit` samples of a task, drawn by content so that every checkpoint is asked the same.
+
+    With `paired` only those whose moment was filmed from outside too.
+    """
+    name = task.removesuffix("_ego").removesuffix("_exo")
+    view = "exo" if task.endswith("_exo") else "ego"
+    rows = held_out[(held_out["task"] == name) & (held_out["view"] == view) & (held_out["question_type"] != "cot")]
+    if paired:
+        rows = rows[rows["paired"].str.len() > 0]
+    if name == "qa":  # an open answer is right in many words
+        rows = rows[[target["kind"] == "choice" for target in rows["target"]]]
+    if name == "caption":  # a caption that the grammar cannot read has no slots to score
+        from components.prompts.kitchen_grammar import parse_narration
+
+        rows = rows[rows["answer"].map(parse_narration).notna()]
+    order = rows["sample_id"].map(lambda sample_id: records.content_id(seed, sample_id)).sort_values().index
+    return rows.loc[order].head(limit).to_dict("records")
+
+
+def blind(samples: list[dict], *, seed: int) -> list[str]:
+    """Return, for each sample another one of the same frame kind and another take, whose frames it is shown instead."""
+    rng = np.random.default_rng(seed)
+    chosen = []
+    for sample in samples:
+        others = [
+            s["sample_id"]
+            for s in samples
+            if s["take_id"] != sample["take_id"] and s["frame_kind"] == sample["frame_kind"]
+        ]
+        if not others:
+            raise ValueError(
+                f"sample {sample['sample_id']} has no other take to be blinded with; more test takes are needed "
+                "(world.val_fraction)"
+            )
+        chosen.append(others[rng.integers(len(others))])
+    return chosen
+
+
+def _rows(samples: list[dict], answers: list, scores: dict, task: str, condition: str) -> list[dict]:
+    rows = []
+    for number, (sample, answer) in enumerate(zip(samples, answers, strict=True)):
+        said = answer if isinstance(answer, str) else sample["target"]["choices"][answer]
+        for name, values in scores.items():
+            rows.append(
+                {
+                    "sample_id": sample["sample_id"], "take_id": sample["take_id"], "view": sample["view"],
+                    "task": task, "condition": condition, "completion": said,
+                    "score_name": name, "score": values[number],
+                }
+            )  # fmt: skip
+    return rows
+
+
+def _estimates(
+    task: str, samples: list[dict], scores: dict, chance: dict[str, float], settings: params.Eval
+) -> dict[str, dict]:
+    takes = np.array([sample["take_id"] for sample in samples])
+    draws = {"seed": settings.seed, "resamples": settings.bootstrap_resamples}
+    found = {}
+    for name in scores["model"]:
+        applies = np.array([value is not None for value in scores["model"][name]])
+        model, blinded = (np.array([v for v in scores[c][name] if v is not None]) for c in ("model", "blind"))
+        estimate = metrics.bootstrap(model, takes[applies], **draws)
+        above = metrics.difference(model, blinded, takes[applies], **draws)
+        found[f"{task}/{name}"] = {
+            "value": estimate.value, "lo": estimate.lo, "hi": estimate.hi, "n": estimate.n,
+            "blind": float(blinded.mean()), "chance": chance[name],
+            "difference_lo": above.lo, "learned": bool(above.lo > 0),
+        }  # fmt: skip
+    return found

@@ -1,0 +1,41 @@
+"""What models read and write. `kitchen_grammar`, which only the miniature follows, is imported by its own name."""
+
+from components.prompts.formats import (
+    MOST_CITED,
+    cite_frames,
+    format_box,
+    format_span,
+    horizontal_place,
+    parse_box,
+    parse_frames,
+    parse_span,
+    same_words,
+    spatial_answer,
+    spatial_question,
+    spelled_out,
+    split_think_answer,
+    temporal_answer,
+    temporal_question,
+    think_answer,
+    verification_question,
+)
+
+__all__ = [
+    "MOST_CITED",
+    "cite_frames",
+    "format_box",
+    "format_span",
+    "horizontal_place",
+    "parse_box",
+    "parse_frames",
+    "parse_span",
+    "same_words",
+    "spatial_answer",
+    "spatial_question",
+    "spelled_out",
+    "split_think_answer",
+    "temporal_answer",
+    "temporal_question",
+    "think_answer",
+    "verification_question",
+]

@@ -1,0 +1,75 @@
+"""Reading and writing the Parquet tables of the records, with their schemas checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.records.schemas import VIDEO, VIDEOS
+
+
+def write_table(path: Path, rows: Iterable[dict] | pa.Table, schema: pa.Schema) -> pa.Table:
+    """Write rows (dicts or an Arrow table) as Parquet under `schema` and return the table.
+
+    Raises:
+        pyarrow.ArrowInvalid, pyarrow.ArrowTypeError: a value does not fit its column.
+        KeyError: an Arrow table lacks a column of the schema.
+    """
+    table = (
+        rows.select(schema.names).cast(schema)
+        if isinstance(rows, pa.Table)
+        else pa.Table.from_pylist(list(rows), schema)
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path, compression="zstd")
+    return table
+
+
+def read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    """Read a Parquet table and check that its columns are those of `schema`.
+
+    Raises:
+        ValueError: the file is missing or broken, or its schema differs (names what came and what is allowed).
+    """
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ValueError(_unreadable(path, error)) from error
+    _check(path, table.schema, schema)
+    return table
+
+
+def read_batches(path: Path, schema: pa.Schema, columns: list[str], *, rows: int) -> Iterator[pa.RecordBatch]:
+    """Read some columns of a Parquet table, as `read_table` does, some rows at a time."""
+    try:
+        file = pq.ParquetFile(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ValueError(_unreadable(path, error)) from error
+    with file:
+        _check(path, file.schema_arrow, schema)
+        yield from file.iter_batches(rows, columns=columns)
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    return f"{path} cannot be read: {error}; remove what is there and rerun `dvc repro`"
+
+
+def _check(path: Path, came: pa.Schema, allowed: pa.Schema) -> None:
+    if not came.equals(allowed):
+        raise ValueError(
+            f"{path}: columns are {came.names}, allowed are {allowed.names} with the types of "
+            "components/records/schemas.py; rerun `dvc repro`"
+        )
+
+
+def read_videos(data_dir: Path) -> pa.Table:
+    """Read the tables of VIDEOS below the data folder as one; all but the first are left out where they are not there.
+
+    Raises:
+        ValueError: as `read_table`.
+    """
+    first, *others = (data_dir / f"{name}.parquet" for name in VIDEOS)
+    return pa.concat_tables([read_table(path, VIDEO) for path in (first, *filter(Path.is_file, others))])

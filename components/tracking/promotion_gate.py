@@ -1,0 +1,81 @@
+"""The gate between a trained model and the alias `champion`: a pure function of two evaluations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PromotionDecision:
+    """Whether `version` becomes champion, and why, in one sentence for a person."""
+
+    promoted: bool
+    reason: str
+    version: str
+
+
+def decide(
+    candidate: dict[str, dict], champion: dict[str, dict] | None, *, version: str, main: str, guards: Sequence[str]
+) -> PromotionDecision:
+    """Promote only what is better beyond the interval and worse nowhere that is guarded.
+
+    Every metric is "higher is better". A first model has no champion to beat: it must stand above its blind control.
+
+    Args:
+        candidate: `task/metric` -> `{"value", "lo", "hi", "difference_lo", ...}` as components/evaluation/measure.py
+            writes it.
+        champion: the same for the present champion on the same held-out samples; None where there is none.
+        version: the candidate's version in the registry.
+        main: the metric that must be better.
+        guards: metrics that must not be worse.
+
+    Raises:
+        KeyError: a metric of the gate is missing from an evaluation (names it, what there is and where to mend it).
+    """
+    new = _pick(candidate, main, "candidate")
+    if champion is None:
+        above = new["difference_lo"] > 0
+        relation = "above" if above else "not above"
+        blind = f"{new['blind']:.3f}"
+        reason = f"first model: {main} {_show(new)} is {relation} its blind control {blind} beyond the interval"
+        return PromotionDecision(above, reason, version)
+    for guard in guards:
+        now, before = _pick(candidate, guard, "candidate"), _pick(champion, guard, "champion")
+        if _difference(now, before)[1] < 0:
+            reason = f"guard {guard} {_show(now)} is worse than the champion's {_show(before)} beyond the interval"
+            return PromotionDecision(False, reason, version)
+    old = _pick(champion, main, "champion")
+    better = _difference(new, old)[0] > 0
+    relation = "better" if better else "not better"
+    reason = f"{main} {_show(new)} is {relation} than the champion's {_show(old)} beyond the interval"
+    if better and guards:
+        reason += f"; no guard is worse ({', '.join(guards)})"
+    return PromotionDecision(better, reason, version)
+
+
+def _difference(a: dict, b: dict) -> tuple[float, float]:
+    """Return the 95 % interval of a - b from the intervals of a and of b (MOVER, Zou and Donner 2008).
+
+    It treats the two as independent. Both stand on the same takes and are positively correlated, so the interval is
+    wider than a paired one: the gate errs towards keeping the champion.
+    """
+    gap = a["value"] - b["value"]
+    return (
+        gap - math.hypot(a["value"] - a["lo"], b["hi"] - b["value"]),
+        gap + math.hypot(a["hi"] - a["value"], b["value"] - b["lo"]),
+    )
+
+
+def _pick(evaluation: dict[str, dict], metric: str, owner: str) -> dict:
+    if metric not in evaluation:
+        raise KeyError(
+            f"the gate wants {metric!r}, the {owner}'s evaluation has {sorted(evaluation)}; mend `gate` or `limits` in "
+            "params/eval.yaml"
+        )
+    return evaluation[metric]
+
+
+def _show(entry: dict) -> str:
+    return f"{entry['value']:.3f} [{entry['lo']:.3f}, {entry['hi']:.3f}]"

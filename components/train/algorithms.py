@@ -1,0 +1,201 @@
+"""What differs between the algorithms: the wrapped model, its data, its losses. One function each, one dict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from torch import nn
+from torch.utils.data import Dataset
+from transformers import CLIPVisionConfig, PreTrainedModel, ProcessorMixin, TrainerCallback
+
+from components import params
+from components.data.frames.step import contract_of
+from components.models import build, pretrained_weights
+from components.models.backbone import PARTS
+from components.models.configuration import EgoflowConfig
+from components.models.modeling import EgoflowForConditionalGeneration
+from components.models.processing import EgoflowProcessor
+from components.train import feature_cache, supervised
+from components.train.dataset import Collate, SampleDataset
+from components.train.plan import WITHOUT_DATASET, frames_of
+from components.train.pretraining import contrastive, language
+from components.train.trainer import Losses, optimiser_groups
+
+Parts = tuple[nn.Module, Dataset, Callable, Losses, list[TrainerCallback]]
+
+
+def processor_of(model: params.Model | params.Egoflow, data: params.Data, parents: dict[str, Path]) -> EgoflowProcessor:
+    """Return the processor of a stage: that of its language model, or a fresh one where that is none of a parent's."""
+    speaks = parents.keys() & {"all", "language_model"}
+    if not parents or (isinstance(model, params.Egoflow) and not speaks):
+        return fresh_processor(model, data)
+    return build.load_processor(parents)
+
+
+def fresh_processor(model: params.Model | params.Egoflow, data: params.Data) -> EgoflowProcessor:
+    """Make the processor of a stage without parents: the tokenizer is downloaded, or trained on the world's text."""
+    if isinstance(model, params.Egoflow):
+        return pretrained_weights.processor(model)
+    vision = CLIPVisionConfig(image_size=model.image_px, patch_size=model.patch_px)
+    limits = {"image_tokens": model.image_tokens, "video_tokens": model.video_tokens}
+    tokenizer = language.tokenizer(
+        EgoflowConfig(vision_config=vision, tubelet_frames=model.tubelet_frames, **limits), data
+    )
+    return build.processor_for(build.tiny_config(model, tokenizer), tokenizer)
+
+
+def fill(made: EgoflowForConditionalGeneration, model: params.Model | params.Egoflow, parents: dict[str, Path]) -> None:
+    """Put downloaded weights into the parts that no parent gives."""
+    if isinstance(model, params.Egoflow) and "all" not in parents:
+        pretrained_weights.fill(made, model.base, model.base.keys() - parents.keys())
+
+
+def check_frames(stage: params.Stage, config: EgoflowConfig, data: params.Data) -> None:
+    """Make sure that the frames are those that the model and the recipe are for.
+
+    Raises:
+        ValueError: the size or a number of frames of params/data.yaml differs.
+    """
+    if stage.algorithm in WITHOUT_DATASET:
+        return
+    if (size := config.vision_config.image_size) != data.frames.size_px:
+        raise ValueError(
+            f"the frames have {data.frames.size_px} px, the vision towers read {size} px and no other size: set "
+            f"`frames.size_px: {size}` in params/data.yaml, or take towers of that size"
+        )
+    if stage.frames is None:
+        return
+    for key in stage.mixture:
+        shown = frames_of(key.split("/")[1], data.frames)
+        if shown != {stage.frames}:
+            raise ValueError(
+                f"stage {stage.name!r} wants {stage.frames} frames, {key} has {sorted(shown)}: set `frames` "
+                "in params/data.yaml, for training and evaluation alike, or leave `frames` out of the stage"
+            )
+
+
+def published_model(
+    model: params.Qwen, stage: params.Stage, parents: dict[str, Path]
+) -> tuple[PreTrainedModel, ProcessorMixin]:
+    """Load the model that a stage starts from and its processor: the parent's, or those that `base` names."""
+    from components.models import qwen_vl
+
+    folder = qwen_vl.folder_of(parents.get("all", model.base))
+    return qwen_vl.load(folder, architecture=model.architecture), qwen_vl.load_processor(folder, pixels=stage.pixels)
+
+
+def contract(data: params.Data) -> str:
+    """Return the digest of the sampling contract: how frames are taken from video, and at what size."""
+    return contract_of(data.frames)["digest"]
+
+
+def samples(
+    stage: params.Stage, data: params.Data, folder: Path, architecture: params.AnyModel | None = None
+) -> SampleDataset:
+    """Open the samples of a stage that trains on the dataset, as the recipe's architecture is shown them.
+
+    Raises:
+        ValueError: the stage asks for more frames than the sampling contract gives.
+    """
+    shown = None
+    if isinstance(architecture, params.Qwen):
+        from components.models import qwen_vl
+
+        if stage.frames is not None and stage.frames > data.frames.window_frames:
+            raise ValueError(
+                f"stage {stage.name!r}: `frames` {stage.frames} came, allowed is {data.frames.window_frames} at most, "
+                "frames.window_frames of params/data.yaml; raise that and run `dvc repro`, or mend the recipe"
+            )
+        shown = partial(qwen_vl.shown, most_frames=stage.frames)
+    return SampleDataset(
+        folder,
+        stage.mixture,
+        steps=stage.steps,
+        epochs=stage.epochs,
+        batch=stage.batch,
+        turns=stage.turns,
+        seed=stage.seed,
+        guidance=stage.guidance,
+        paired=bool(set(stage.losses) - {"vtg"}),
+        contract=contract(data),
+        shown=shown,
+    )
+
+
+def counted(stage: params.Stage, dataset: Dataset) -> params.Stage:
+    """Return the stage with the steps that its dataset holds, where the recipe counts epochs."""
+    return stage if stage.epochs is None else stage.model_copy(update={"steps": dataset.steps, "epochs": None})
+
+
+def ledger(dataset: Dataset, steps: int) -> str | None:
+    """Return the digest of what the first `steps` steps saw; None for a base stage, whose seed makes its samples."""
+    return dataset.ledger(steps) if isinstance(dataset, SampleDataset) else None
+
+
+def seen_by(dataset: Dataset, step: int) -> str:
+    """Name in words what a step (counted from 0) learns from."""
+    if isinstance(dataset, SampleDataset):
+        return f"sample ids {', '.join(sample for item in dataset.ids(step) for sample in item)}"
+    return f"items {step * dataset.batch} to {(step + 1) * dataset.batch - 1} of seed {dataset.seed}"
+
+
+def groups(model: nn.Module, stage: params.Stage, parts: dict[str, tuple[str, ...]] = PARTS) -> list[dict]:
+    """The optimiser groups of a stage."""
+    lora_rate = stage.lora.rates if stage.lora else None
+    return optimiser_groups(
+        model, stage.train, lora_rate=lora_rate, weight_decay=stage.weight_decay, muon_rate=stage.muon, parts=parts
+    )
+
+
+def _text(model, processor, stage, architecture, data, folder, output, log) -> Parts:
+    config: EgoflowConfig = model.config
+    dataset = language.TextDataset(config, data, steps=stage.steps, batch=stage.batch, seed=stage.seed)
+    held_out = language.held_out(config, data, language.GATE_SAMPLES, seed=language.HELD_OUT_SEED)
+    callbacks = [language.Gate(processor, held_out, stage.gate, log)] if stage.gate else []
+    return model, dataset, language.CollateText(processor), language.losses(config), callbacks
+
+
+def _contrastive(model, processor, stage, architecture, data, folder, output, log) -> Parts:
+    dataset = contrastive.ImageDataset(
+        stage.images,
+        steps=stage.steps,
+        batch=stage.batch,
+        seed=stage.seed,
+        frames=architecture.tubelet_frames,
+        size_px=architecture.image_px,
+        render_px=data.world.size_px,
+        grid=model.config.vision_grid,
+    )
+    return contrastive.Contrastive(model), dataset, contrastive.collate, contrastive.losses, []
+
+
+def _supervised(
+    model: EgoflowForConditionalGeneration, processor, stage, architecture, data, folder, output, log
+) -> Parts:
+    dataset = samples(stage, data, folder, architecture)
+    if isinstance(architecture, params.Qwen):
+        from components.train import qwen
+
+        return model, dataset, qwen.Collate(processor), qwen.losses(stage.losses), []
+    if dataset.paired and len(dataset) > len(dataset.questions):  # in one pass no frames come again
+        shown, counts = dataset.exo_frames(model.config.tubelet_frames)
+        dataset.features = feature_cache.of_stage(
+            model,
+            output,
+            shown=shown,
+            counts=counts,
+            batch=dataset.batch,
+            contract=dataset.store.contract["digest"],
+            room_gib=stage.features_gib,
+        )
+    losses = supervised.losses(stage.losses, dataset.features)
+    return model, dataset, Collate(model.config, processor), losses, []
+
+
+ALGORITHMS: dict[str, Callable[..., Parts]] = {
+    "text": _text,
+    "contrastive": _contrastive,
+    "supervised": _supervised,
+}

@@ -1,0 +1,258 @@
+"""What one stage of a recipe needs: parameters by part, tokens, memory, work, disk. Nothing is allocated or read.
+
+Numbers of tokens are the most that a sample may have, so memory and time are those of the longest batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from transformers import PretrainedConfig
+
+from components import params
+from components.models import hub_configs
+from components.models.backbone import part_of
+from components.models.configuration import EgoflowConfig
+from components.models.processing import layout
+from components.train import checkpoints
+from components.train.dry_run import connector_profile, memory_formulas
+from components.train.dry_run.connector_profile import Measured
+from components.train.dry_run.memory_formulas import States, Transformer
+from components.train.plan import frames_of
+
+# DeepSpeed's stage3_max_live_parameters: what ZeRO-3 may hold gathered at once
+LIVE_PARAMETERS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What one sample (one prompt, for grpo) asks of the model.
+
+    Args:
+        towers: vision part -> (frames, tokens of each).
+        visual_tokens, text_tokens: of a sequence in front of the language model; completions are text.
+        sequences: sequences of a sample: the group of grpo, else 1.
+        scored_tokens: positions of a sequence whose logits are kept for the loss.
+        mapped: how often a frame's grid passes F or G.
+        connected: how often a connector takes the grids of a sample, and how many they are (`steps`).
+    """
+
+    towers: dict[str, tuple[int, int]]
+    visual_tokens: int
+    text_tokens: int
+    sequences: int
+    scored_tokens: int
+    mapped: int
+    connected: int = 0
+    steps: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the language model, all sequences."""
+        return self.sequences * (self.visual_tokens + self.text_tokens)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A stage, counted. `parameters` and `trained` are by part; adapters are in neither."""
+
+    stage: params.Stage
+    parameters: dict[str, int]
+    trained: dict[str, int]
+    adapters: int
+    demand: Demand
+    shapes: dict[str, Transformer]
+    vocabulary: int
+    embedding: int
+    mapping: Measured
+    connector: Measured
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps; the last is a whole one."""
+        stage = self.stage
+        return stage.steps or -int(-stage.epochs * stage.samples // stage.batch)
+
+    @property
+    def total(self) -> int:
+        """Parameters that are held, adapters too."""
+        return sum(self.parameters.values()) + self.adapters
+
+    @property
+    def total_trained(self) -> int:
+        """Parameters that move."""
+        return sum(self.trained.values()) + self.adapters
+
+    def states(self, *, zero: int, gpus: int) -> States:
+        """Weights, gradients and optimiser states of one GPU."""
+        return memory_formulas.states(self.total, self.total_trained, zero=zero, gpus=gpus)
+
+    def working(self, *, micro_batch: int, checkpointing: bool) -> float:
+        """Activations and logits of a micro-batch, or the cache of its generation where that is more, bytes."""
+        need, stage = self.demand, self.stage
+        sequences = micro_batch * need.sequences
+        connector = self.connector.again if checkpointing else self.connector.kept
+        kept = (need.mapped * self.mapping.kept + need.connected * connector) * sequences
+        for part, (frames, tokens) in need.towers.items():
+            # nothing trained lies before a tower, so a frozen one keeps nothing
+            if self.trained.get(part):
+                kept += memory_formulas.activations(
+                    self.shapes[part], sequences * frames * tokens, checkpointing=checkpointing
+                )
+        language, tokens = self.shapes["language_model"], micro_batch * need.tokens
+        kept += memory_formulas.activations(language, tokens, checkpointing=checkpointing)
+        kept += memory_formulas.logits(self.vocabulary, sequences * need.scored_tokens)
+        return max(kept, memory_formulas.cache(language, tokens) if stage.grpo else 0)
+
+    def gathered(self, *, zero: int, gpus: int) -> float:
+        """Other copies of weights: those that ZeRO-3 has gathered, and the reference model of grpo, bytes."""
+        reference = 0.0
+        if self.stage.grpo and self.stage.grpo.beta and not self.adapters:
+            reference = memory_formulas.states(self.total, 0, zero=zero, gpus=gpus).weights
+        live = memory_formulas.WEIGHT * min(self.total, LIVE_PARAMETERS) if zero == 3 and gpus > 1 else 0
+        return reference + live
+
+    def peak(self, *, zero: int, gpus: int, micro_batch: int, checkpointing: bool) -> float:
+        """Bytes of one GPU at the highest point of a step."""
+        return (
+            self.states(zero=zero, gpus=gpus).total
+            + self.gathered(zero=zero, gpus=gpus)
+            + self.working(micro_batch=micro_batch, checkpointing=checkpointing)
+        )
+
+    def step_flops(self) -> float:
+        """Work of an optimiser step; what checkpointing computes again is left out, as MFU has it.
+
+        Forward once, and once more each for the gradients of activations and of trained weights. Grpo adds a forward
+        for the rollouts and one for the reference.
+        """
+        need, language = self.demand, self.shapes["language_model"]
+        forwards = (1 + bool(self.stage.grpo.beta)) if self.stage.grpo else 0
+        length = need.visual_tokens + need.text_tokens
+        # a look-up is no work; a tied table is also the head, which is
+        matrices = self.parameters["language_model"] - self.embedding
+        forward = memory_formulas.linear_flops(matrices, need.tokens)
+        forward += memory_formulas.attention_flops(language, need.tokens, length)
+        moving = self.trained.get("language_model", 0) / self.parameters["language_model"]
+        work = forward * (forwards + 2 + moving) + 3 * memory_formulas.linear_flops(self.adapters, need.tokens)
+        for part, (frames, tokens) in need.towers.items():
+            seen = need.sequences * frames * tokens
+            forward = memory_formulas.linear_flops(self.parameters[part], seen)
+            forward += memory_formulas.attention_flops(self.shapes[part], seen, tokens)
+            work += forward * (forwards + 1 + 2 * bool(self.trained.get(part)))
+        work += 3 * need.mapped * self.mapping.flops * need.sequences
+        work += 3 * need.connected * self.connector.flops * need.sequences
+        return float(work * self.stage.batch)
+
+    def disk(self) -> tuple[int, int]:
+        """Bytes of the finished checkpoint, and of the resumable ones at most (the old goes when the new is whole)."""
+        model = memory_formulas.WEIGHT * sum(self.parameters.values())
+        return model, 2 * (memory_formulas.WEIGHT * self.total + memory_formulas.ADAM * self.total_trained)
+
+
+def budget(stage: params.Stage, config: PretrainedConfig, frames: params.Frames) -> Budget:
+    """Count a stage on the meta device.
+
+    Args:
+        stage: of a recipe.
+        config: the model's.
+        frames: frame counts of the samples where the stage names none.
+
+    Raises:
+        ValueError: the stage lacks a value that counting needs, or names an unknown part.
+    """
+    if stage.steps is None and stage.samples is None:
+        raise ValueError(f"stage {stage.name!r} counts epochs, so a dry run needs `samples`; mend the recipe")
+    model, parts = hub_configs.skeleton(config), hub_configs.parts_of(config)
+    with torch.device("meta"):
+        checkpoints.prepare(model, stage.train, stage.lora, parts)
+    parameters, trained, adapters = dict.fromkeys(parts, 0), dict.fromkeys(parts, 0), 0
+    for name, parameter in model.named_parameters():
+        if "lora_" in name:
+            adapters += parameter.numel()
+            continue
+        part = part_of(name, parts)
+        parameters[part] += parameter.numel()
+        trained[part] += parameter.numel() * parameter.requires_grad
+    demand = _demand(stage, config, frames)
+    table = model.get_input_embeddings().weight
+    tied = table is model.get_output_embeddings().weight
+    return Budget(
+        stage=stage,
+        parameters=parameters,
+        trained=trained,
+        adapters=adapters,
+        demand=demand,
+        shapes=_shapes(config),
+        vocabulary=table.shape[0],
+        embedding=0 if tied else table.numel(),
+        mapping=connector_profile.mapping(model, config) if demand.mapped else Measured(),
+        connector=connector_profile.connector(model, config, demand.steps) if demand.connected else Measured(),
+    )
+
+
+def _demand(stage: params.Stage, config: PretrainedConfig, frames: params.Frames) -> Demand:
+    """Take the largest of each number over the mixture."""
+    sequences = stage.grpo.group if stage.grpo else 1
+    completion = stage.grpo.max_completion_tokens if stage.grpo else 0
+    text = stage.turns * stage.text_tokens + completion
+    if stage.algorithm == "contrastive":
+        tower = (1, config.vision_grid**2 + 1)
+        return Demand({"ego_encoder": tower}, 0, 0, sequences=1, scored_tokens=0, mapped=0)
+    if stage.algorithm == "text":
+        visual = layout(config, "ego", frames.window_frames).count("<")
+        return Demand({}, visual, text, sequences=1, scored_tokens=visual + text, mapped=0)
+    towers: dict[str, tuple[int, int]] = {}
+    visual, mapped, connected, most = 0, 0, 0, 0
+    for key in stage.mixture:
+        _, task, view = key.split("/")
+        shown = stage.frames or max(frames_of(task, frames))
+        if not isinstance(config, EgoflowConfig):
+            tokens = _qwen_patches(stage, config)
+            towers["vision_encoder"] = max(towers.get("vision_encoder", (0, tokens)), (shown, tokens))
+            merged = tokens // config.vision_config.spatial_merge_size**2
+            visual = max(visual, shown * (merged + 2))  # between a start and an end token
+            continue
+        steps = shown // config.tubelet_frames
+        guided = stage.guidance and view == "ego"
+        paired = bool(set(stage.losses) - {"vtg"})
+        tower = (steps, config.vision_grid**2 + 1)
+        for part in {f"{config.branch(each)}_encoder" for each in ((view, "exo") if paired else (view,))}:
+            towers[part] = max(towers.get(part, tower), tower)
+        visual = max(visual, layout(config, view, shown, guidance=guided).count("<"))
+        # F(x) once; the cycles are G(F(x)), G(y), F(G(y)), and F(x) where it is no guidance
+        mapped = max(mapped, steps * (4 if paired else int(guided)))
+        connected, most = max(connected, 1 + guided), max(most, steps)
+    return Demand(towers, visual, text, sequences, completion or visual + text, mapped, connected, most)
+
+
+def _qwen_patches(stage: params.Stage, config: PretrainedConfig) -> int:
+    """Patches of a frame, in whole merged squares; every frame goes in as an image of its own."""
+    if stage.pixels is None:
+        raise ValueError(f"stage {stage.name!r}: this model takes frames of any size, so `pixels` is needed")
+    vision = config.vision_config
+    merged = stage.pixels // (vision.patch_size * vision.spatial_merge_size) ** 2
+    return merged * vision.spatial_merge_size**2
+
+
+def _shapes(config: PretrainedConfig) -> dict[str, Transformer]:
+    text, vision = config.text_config, config.vision_config
+    head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    language = Transformer(
+        layers=text.num_hidden_layers,
+        width=text.hidden_size,
+        query_width=head * text.num_attention_heads,
+        kv_width=head * text.num_key_value_heads,
+        inner_width=text.intermediate_size,
+        gated=True,
+    )
+    if isinstance(config, EgoflowConfig):
+        width, layers = vision.hidden_size, vision.num_hidden_layers + 1 + config.vision_feature_layer
+        tower = Transformer(layers, width, width, width, vision.intermediate_size, gated=False)
+        return {"language_model": language, "ego_encoder": tower, "exo_encoder": tower}
+    gated = config.model_type == "qwen2_5_vl"
+    width = vision.hidden_size if gated else vision.embed_dim
+    inner = vision.intermediate_size if gated else int(width * vision.mlp_ratio)
+    tower = Transformer(vision.depth, width, width, width, inner, gated)
+    return {"language_model": language, "vision_encoder": tower}

@@ -1,0 +1,122 @@
+"""When a GRPO run pauses itself: form pays in place of answers, the policy runs away, answers shrink or never end.
+
+The decision is a pure function of the logged records; the callback has a resumable checkpoint saved and stops.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from transformers import TrainerCallback
+
+PAUSED = 75  # exit code, as `launch.PAUSED`; the launcher is no part of what trains
+_KL_RECORDS = 3  # the estimator of the KL has heavy tails: one record proves nothing
+
+Record = Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Why a run pauses: `limit` is the recipe value under `grpo.watch` that was broken."""
+
+    limit: str
+    step: int
+    came: str
+    allowed: str
+    numbers: dict[str, list[float]]  # metric -> its values in the records that were judged
+
+    def message(self, stage: str) -> str:
+        """Say what came, what is allowed and where to change it."""
+        return (
+            f"stage {stage!r} paused itself at step {self.step}: {self.came}; allowed is {self.allowed}."
+            f"\nLook at its curves and rollouts, and mend the recipe. Or change `grpo.watch.{self.limit}` of the stage "
+            f"there (`watch: null` ends the watching) and run again: it goes on from step {self.step}."
+        )
+
+
+def judge(
+    records: Sequence[Record],
+    *,
+    accuracy: Collection[str],
+    window: int,
+    trade: float,
+    kl: float,
+    shortest: float,
+    cut: float,
+) -> Finding | None:
+    """Return whether the run should pause, by its newest records; the first rule that is broken counts.
+
+    Args:
+        records: what was logged, with `step`, oldest first; a metric may be missing or None.
+        accuracy: rewards that say whether the answer is right.
+        window: records that are looked at; before there are so many, only the KL is watched.
+        trade: the format reward may not rise by more than this while a reward of `accuracy` falls by more than this,
+            from the older to the newer half of the window.
+        kl: highest median KL of the last three records.
+        shortest: least mean completion length of the window, as a share of that of the run's first window.
+        cut: greatest share of completions cut at the longest length, mean over the window.
+    """
+    recent, step = records[-window:], int(records[-1]["step"]) if records else 0
+    kls = _values(records[-_KL_RECORDS:], "kl")
+    if kls and (found := statistics.median(kls)) > kl:
+        return Finding("kl", step, f"a KL to the reference of {found:.3g}", f"{kl:g} at most", {"kl": kls})
+    if len(recent) < window:
+        return None
+    forms = _values(recent, "rewards/format/mean")
+    for name in sorted(accuracy):
+        answers = _values(recent, f"rewards/{name}/mean")
+        if (rise := _change(forms)) > trade and (fall := -_change(answers)) > trade:
+            came = f"the format reward rose by {rise:.3f} while {name} fell by {fall:.3f} over {window} records"
+            numbers = {"rewards/format/mean": forms, f"rewards/{name}/mean": answers}
+            return Finding("trade", step, came, f"{trade:g} at most for one of them", numbers)
+    lengths, first = (_values(some, "completions/mean_length") for some in (recent, records[:window]))
+    if lengths and (now := statistics.fmean(lengths)) < shortest * (before := statistics.fmean(first or lengths)):
+        came = f"completions of {now:.1f} tokens, after {before:.1f} at the start"
+        return Finding("shortest", step, came, f"{shortest:g} of it at least", {"completions/mean_length": lengths})
+    clipped = _values(recent, "completions/clipped_ratio")
+    if clipped and (share := statistics.fmean(clipped)) > cut:
+        came = f"a share of {share:.3f} of the completions cut at max_completion_tokens"
+        return Finding("cut", step, came, f"{cut:g} at most", {"completions/clipped_ratio": clipped})
+    return None
+
+
+def _values(records: Sequence[Record], name: str) -> list[float]:
+    return [float(value) for record in records if (value := record.get(name)) is not None]
+
+
+def _change(values: list[float]) -> float:
+    """Return the mean of the newer half less that of the older."""
+    half = len(values) // 2
+    return statistics.fmean(values[-half:]) - statistics.fmean(values[:half]) if half else 0.0
+
+
+class Watch(TrainerCallback):
+    """Judges each record; on a finding the trainer saves a resumable checkpoint and stops.
+
+    Every rank judges the same numbers, for TRL gathers them, so all ranks stop at the same step.
+
+    Args:
+        accuracy: the stage's rewards that say whether the answer is right.
+        limits: as `judge` takes them.
+    """
+
+    def __init__(self, accuracy: Collection[str], limits: Mapping[str, float]):
+        self.accuracy, self.limits = accuracy, limits
+        self.finding: Finding | None = None
+
+    def on_log(self, args, state, control, logs=None, **kwargs) -> None:
+        """Judge; the trainer's history holds the records from before an interruption too."""
+        if logs and "loss" in logs:
+            self.finding = judge(state.log_history, accuracy=self.accuracy, **self.limits)
+            if self.finding:
+                control.should_save = control.should_training_stop = True
+
+
+def write(output: Path, finding: Finding, stage: str) -> None:
+    """Leave the evidence in the checkpoint folder (`plan.pause_of` reads it)."""
+    evidence = {"message": finding.message(stage), **asdict(finding)}
+    (output / "paused.json").write_text(json.dumps(evidence, indent=2) + "\n")

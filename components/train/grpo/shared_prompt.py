@@ -1,0 +1,174 @@
+"""A group's completions behind one prompt: the frames and the question are read once, not `group` times.
+
+TRL gives every completion a row of its own, prompt and all. Here the prompt is read once for sampling, its cache is
+handed to all completions, and for the log-probabilities the completions stand on one row, each blind to the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, GenerationConfig
+from transformers.image_transforms import to_pil_image
+from trl import GRPOTrainer
+from trl.models import unwrap_model_for_generation
+
+from components.train.packing import IGNORE, group_row, pad
+
+
+def same_prompt(prompts: Sequence[Sequence[int]], frames: Sequence[Tensor | None]) -> list[list[int]]:
+    """Return the rows of each prompt, in the order of first appearance: equal tokens, and frames equal to the bit."""
+    rows: dict[tuple, list[int]] = {}
+    for row, (ids, shown) in enumerate(zip(prompts, frames, strict=True)):
+        seen = None if shown is None else hashlib.sha256(shown.cpu().contiguous().numpy()).digest()
+        rows.setdefault((tuple(ids), seen), []).append(row)
+    return list(rows.values())
+
+
+def frames_by_row(pixel_values: Tensor | None, counts: Sequence[int]) -> list[Tensor | None]:
+    """Split frames [frames, 3, H, W] by the number that each row shows."""
+    return [None] * len(counts) if pixel_values is None else list(pixel_values.split(list(counts)))
+
+
+def score(
+    model,
+    prompts: Sequence[Sequence[int]],
+    completions: Sequence[Sequence[int]],
+    frames: Sequence[Tensor | None],
+    *,
+    pad_id: int,
+    width: int,
+) -> tuple[Tensor, Tensor | None]:
+    """Return log-probability and entropy of every completion token, at the temperature of the model's fused head.
+
+    Args:
+        model: with TRL's fused head (`trl.trainer.utils.add_fused_lm_head`).
+        prompts, completions: token ids of each row, without padding.
+        frames: of each row, [frames, 3, H, W].
+        width: columns of the answer; what is right of a completion is 0.
+
+    Returns:
+        Two tensors [rows, width]; entropy only where the head gives it.
+    """
+    groups = same_prompt(prompts, frames)
+    packed = [group_row(prompts[rows[0]], [completions[row] for row in rows]) for rows in groups]
+    inputs = {name: value.to(model.device) for name, value in pad(packed, pad_id).items()}
+    labels = inputs.pop("labels")
+    if frames[0] is not None:
+        inputs["pixel_values"] = torch.cat([frames[rows[0]] for rows in groups])
+    outputs = model(**inputs, shift_labels=labels, fused_lm_head=True)
+    # the packed rows hold the completions group by group
+    order = torch.tensor([row for rows in groups for row in rows], device=labels.device)
+    lengths = torch.tensor([len(completions[row]) for row in order.tolist()], device=labels.device)
+    real = torch.arange(width, device=labels.device) < lengths.unsqueeze(1)
+
+    def unpacked(values: Tensor | None) -> Tensor | None:
+        if values is None:
+            return None
+        return values.new_zeros(real.shape).masked_scatter(real, values[labels != IGNORE])[order.argsort()]
+
+    return unpacked(outputs.log_probs), unpacked(outputs.entropy)
+
+
+@torch.no_grad()
+def sample(
+    model,
+    prompts: Sequence[Sequence[int]],
+    frames: Sequence[Tensor | None],
+    *,
+    pad_id: int,
+    config: GenerationConfig,
+) -> list[list[int]]:
+    """Complete every row, reading each prompt once.
+
+    Returns:
+        Token ids of each row's completion, up to and with its end token.
+    """
+    groups = same_prompt(prompts, frames)
+    width = max(len(ids) for ids in prompts)
+    ids = torch.full((len(groups), width), pad_id)
+    for place, rows in enumerate(groups):
+        ids[place, width - len(prompts[rows[0]]) :] = torch.tensor(prompts[rows[0]])
+    ids = ids.to(model.device)
+    mask = (torch.arange(width) >= width - torch.tensor([len(prompts[r[0]]) for r in groups]).unsqueeze(1)).to(ids)
+    shown = None if frames[0] is None else torch.cat([frames[rows[0]] for rows in groups])
+    cache = DynamicCache(config=model.config.get_text_config())
+    # no positions: `generate` counts them from the left edge, padding too, and the cache must agree with it
+    model(
+        input_ids=ids[:, :-1], attention_mask=mask[:, :-1], pixel_values=shown,
+        past_key_values=cache, use_cache=True, logits_to_keep=1,
+    )  # fmt: skip
+    prompt_of = torch.tensor([place for place, rows in enumerate(groups) for _ in rows], device=ids.device)
+    cache.batch_select_indices(prompt_of)
+    made = model.generate(
+        input_ids=ids[prompt_of], attention_mask=mask[prompt_of], past_key_values=cache, generation_config=config
+    )[:, width:]
+    ends = torch.isin(made, torch.as_tensor(config.eos_token_id, device=made.device))
+    kept = (ends.cumsum(1) - ends.int()) == 0  # what comes before the first end token, and that token
+    said = [ids[keep].tolist() for ids, keep in zip(made.cpu(), kept.cpu(), strict=True)]
+    return [said[place] for place in torch.tensor([row for rows in groups for row in rows]).argsort().tolist()]
+
+
+class SharedPromptTrainer(GRPOTrainer):
+    """TRL's trainer, with its two readers of prompts replaced where `shared` is true."""
+
+    shared = True
+
+    def _generate_single_turn(self, prompt_ids, images, multimodal_fields, num_generations, has_tool_images=False):
+        if not self.shared:
+            if self.use_vllm and images:  # as arrays vLLM would read the height where the channels are
+                images = [shown and [to_pil_image(frame_HWC) for frame_HWC in shown] for shown in images]
+            return super()._generate_single_turn(
+                prompt_ids, images, multimodal_fields, num_generations, has_tool_images=has_tool_images
+            )
+        pixel_values = multimodal_fields.get("pixel_values")
+        counts = [len(shown or []) for shown in images] if images else [0] * len(prompt_ids)
+        device = self.accelerator.device
+        frames = frames_by_row(None if pixel_values is None else pixel_values.to(device), counts)
+        with unwrap_model_for_generation(
+            self.model_wrapped,
+            self.accelerator,
+            gather_deepspeed3_params=self.args.ds3_gather_for_generation,
+            generation_kwargs=self.generation_kwargs,
+        ) as model:
+            said = sample(model, prompt_ids, frames, pad_id=self._tokenizer.pad_token_id, config=self.generation_config)
+        return said, None
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model,
+        input_ids,
+        attention_mask,
+        logits_to_keep,
+        batch_size=None,
+        compute_entropy=False,
+        compute_aux_loss=False,
+        pixel_values=None,
+        num_images=None,
+        **others,
+    ) -> tuple[Tensor, Tensor | None, None]:
+        if not self.shared:
+            return super()._get_per_token_logps_and_entropies(
+                model, input_ids, attention_mask, logits_to_keep, batch_size=batch_size,
+                compute_entropy=compute_entropy, compute_aux_loss=compute_aux_loss, pixel_values=pixel_values,
+                num_images=num_images, **others,
+            )  # fmt: skip
+        rows = [ids[real].tolist() for ids, real in zip(input_ids, attention_mask.bool(), strict=True)]
+        lengths = attention_mask[:, -logits_to_keep:].sum(1).tolist()
+        prompts = [ids[: len(ids) - length] for ids, length in zip(rows, lengths, strict=True)]
+        completions = [ids[len(ids) - length :] for ids, length in zip(rows, lengths, strict=True)]
+        frames = frames_by_row(pixel_values, num_images or [0] * len(rows))
+        size = batch_size or len(rows)
+        with self.accelerator.autocast():
+            parts = [
+                score(
+                    model, prompts[start : start + size], completions[start : start + size],
+                    frames[start : start + size], pad_id=self._tokenizer.pad_token_id, width=logits_to_keep,
+                )
+                for start in range(0, len(rows), size)
+            ]  # fmt: skip
+        logps = torch.cat([part[0] for part in parts])
+        return logps, torch.cat([part[1] for part in parts]) if compute_entropy else None, None

@@ -1,0 +1,178 @@
+"""Algorithm `grpo`: TRL's GRPOTrainer on frames, with the verifiable rewards of components/rewards (systems §0.2)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import deepspeed
+import torch
+from datasets import Dataset
+from trl import GRPOConfig, GRPOTrainer
+from trl.import_utils import is_vllm_available
+
+from components import params
+from components.models.configuration import EgoflowConfig
+from components.prompts import cite_frames
+from components.rewards import REWARDS
+from components.train.dataset import SampleDataset
+from components.train.grpo.shared_prompt import SharedPromptTrainer
+from components.train.qwen import encode_once
+from components.train.trainer import arguments
+from components.video import frames_within
+
+logger = logging.getLogger(__name__)
+# a second group, shown the frames that are not salient, would give this reward its accuracies
+NEEDS_TWO_GROUPS = frozenset({"key_frames_contrast"})
+
+
+def prompts_of(samples: SampleDataset, *, cite: bool = False) -> Dataset:
+    """Return TRL's columns for the samples, in the order in which the steps see them; frames are read when asked for.
+
+    Columns: `prompt` (one user message), `images` (the frames), and `sample`, what the rewards read.
+
+    Args:
+        samples: of the stage.
+        cite: ask for the key frames too, where they are known.
+    """
+
+    def rows(batch: dict[str, list[int]]) -> dict[str, list]:
+        read = {
+            index: samples[index] for index in dict.fromkeys(batch["index"])
+        }  # TRL asks for each as often as it is completed
+        items = [read[index] for index in batch["index"]]
+        rewarded = [rewarded_part(item) for item in items]
+        questions = [
+            cite_frames(item["question"], len(item["frames"])) if cite and part["salient_frames"] else item["question"]
+            for item, part in zip(items, rewarded, strict=True)
+        ]
+        return {
+            "prompt": [[{"role": "user", "content": question}] for question in questions],
+            # arrays: TRL copies and pickles its prompts, which takes images twenty times as long
+            "images": [list(item["frames"]) for item in items],
+            "sample": rewarded,
+        }
+
+    return Dataset.from_dict({"index": list(range(len(samples)))}).with_transform(rows)
+
+
+def rewarded_part(item: dict) -> dict:
+    """Return what the rewards read of a sample, and `salient_frames`: the frames inside the event that is asked for.
+
+    Only the target of a grounding question says where to look; for any other the salient frames are None.
+    """
+    target, salient = item["target"], None
+    if target["kind"] == "span" and len(item["media"]) == 1:
+        window, span = item["media"][0], target["span"]
+        window_s = window["end_s"] - window["start_s"]
+        salient = frames_within(span["start_s"], span["end_s"], window_s=window_s, n_frames=len(item["frames"]))
+    return {"target": target, "question_type": item["question_type"], "salient_frames": salient}
+
+
+def reward_function(name: str) -> Callable[..., list[float | None]]:
+    """Wrap a pure reward for TRL, which passes columns; None stays None: not applicable.
+
+    Raises:
+        ValueError: no such reward, or one that this trainer cannot feed.
+    """
+    if name not in REWARDS:
+        raise ValueError(f"reward {name!r} is unknown, allowed are {sorted(REWARDS)}; mend the recipe")
+    if name in NEEDS_TWO_GROUPS:
+        raise ValueError(
+            f"reward {name!r} compares two groups of one prompt, this trainer samples one; allowed are "
+            f"{sorted(set(REWARDS) - NEEDS_TWO_GROUPS)}; mend the recipe"
+        )
+
+    def reward(completions, sample, **columns) -> list[float | None]:
+        return [REWARDS[name](said[0]["content"], row) for said, row in zip(completions, sample, strict=True)]
+
+    reward.__name__ = name
+    return reward
+
+
+class OrderedGRPOTrainer(SharedPromptTrainer):
+    """TRL's trainer with the recipe's optimiser groups; the order of the prompts is drawn beforehand.
+
+    Args:
+        shared: the completions of a group share their prompt; else each reads it by itself, as TRL has it.
+    """
+
+    def __init__(self, *, groups: list[dict], shared: bool = True, **kwargs):
+        super().__init__(**kwargs)
+        self.groups, self.shared = groups, shared
+
+    def create_optimizer(self, model=None) -> torch.optim.Optimizer:
+        """Make AdamW over the stage's groups; a second beta of .99 follows the short run (measured)."""
+        self.optimizer = torch.optim.AdamW(self.groups, betas=(0.9, 0.99))
+        return self.optimizer
+
+
+def sampling(vllm: params.Vllm | None, never: list[int] | None) -> dict:
+    """Return the values of TRL's configuration that say what samples the completions.
+
+    Args:
+        vllm: of the recipe; None: transformers' `generate`.
+        never: token ids that no completion may hold: placeholders of frames.
+
+    Raises:
+        ValueError: vLLM is asked for and not installed.
+    """
+    if vllm is None:
+        return {"generation_kwargs": {"suppress_tokens": never}}
+    if not is_vllm_available():
+        raise ValueError(
+            f"`grpo.vllm` asks for vLLM ({vllm.mode}), which is not installed: pip install -e '.[vllm]' on a machine "
+            "with GPUs, or take `grpo.vllm` out of the recipe"
+        )
+    never_said = {"logit_bias": dict.fromkeys(never or (), -100)}  # vLLM knows no suppress_tokens, and no greater bias
+    values = {"use_vllm": True, "vllm_mode": vllm.mode, "generation_kwargs": never_said}
+    if vllm.mode == "server":
+        return values | {"vllm_server_base_url": vllm.server_url}
+    return values | {"vllm_gpu_memory_utilization": vllm.gpu_memory}
+
+
+def trainer(
+    model, processor, stage: params.Stage, samples: SampleDataset, *, groups: list[dict], output: Path, callbacks: list
+) -> GRPOTrainer:
+    """Compose the trainer of a GRPO stage; `stage.batch` counts prompts, each with `group` completions."""
+    grpo = stage.grpo
+    values = arguments(stage, output)
+    values["per_device_train_batch_size"] *= grpo.group
+    ours = isinstance(model.config, EgoflowConfig)
+    config = GRPOConfig(
+        **values,
+        num_generations=grpo.group,
+        beta=grpo.beta,
+        temperature=grpo.temperature,
+        max_completion_length=grpo.max_completion_tokens,
+        reward_weights=list(grpo.rewards.values()),
+        scale_rewards=grpo.scale,
+        loss_type="grpo",
+        shuffle_dataset=False,
+        log_completions=False,
+        **sampling(grpo.vllm, model.generation_config.suppress_tokens),
+        # TRL looks for the reference model's class among transformers' own
+        model_init_kwargs={"architecture": type(model)},
+    )
+    if stage.zero == 3:
+        # the reference is loaded spread over the ranks, and without this DeepSpeed does not know of them on a CPU
+        deepspeed.init_distributed(verbose=False)
+    made = OrderedGRPOTrainer(
+        model=model,
+        reward_funcs=[reward_function(name) for name in grpo.rewards],
+        args=config,
+        train_dataset=prompts_of(samples, cite="key_frames_cite" in grpo.rewards),
+        processing_class=processor,
+        callbacks=callbacks,
+        groups=groups,
+        shared=ours,
+    )
+    if not ours:
+        logger.warning(
+            "prompts are not shared by the completions of a group: this model counts positions in three axes, which "
+            "the shared row does not lay out. Its frames are encoded once for a group all the same"
+        )
+        for each in filter(None, (made.model, made.ref_model)):
+            encode_once(made.accelerator.unwrap_model(each))
+    return made

@@ -1,0 +1,171 @@
+"""Algorithm `text`: pre-train the language model on the world's text (a base-model stage; no frames)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+from transformers import PreTrainedTokenizerFast, TrainerCallback
+
+from components import params, prompts
+from components.metrics import box_iou, temporal_iou
+from components.models.configuration import EgoflowConfig
+from components.models.modeling import EgoflowForConditionalGeneration
+from components.models.processing import EgoflowProcessor, build_tokenizer, prompt
+from components.train.packing import pad, row
+from components.train.pretraining import world_text
+from components.train.pretraining.world_text import TextSample
+from components.train.trainer import Losses
+
+TEXTS_FOR_VOCABULARY = 2000
+GATE_SAMPLES = 120
+GATE_EVERY = 100
+GATE_TASKS = ("caption", "qa", "ground_temporal")
+NUMBER_WEIGHT = 3.0
+HELD_OUT_SEED = 1_000_003
+
+
+def rules(data: params.Data) -> world_text.Rules:
+    """Return the values of params/data.yaml that fix how answers are written."""
+    return world_text.Rules(data.frames.window_frames, data.egore.box_grid, data.egore.time_step_s)
+
+
+def tokenizer(draft: EgoflowConfig, data: params.Data) -> PreTrainedTokenizerFast:
+    """Train the tokenizer on the questions and answers of some takes, and on every instruction."""
+    turns = [turn for sample in held_out(draft, data, TEXTS_FOR_VOCABULARY, seed=0) for turn in sample.turns]
+    texts = [f"{turn.question} {turn.answer}" for turn in turns]
+    return build_tokenizer([*texts, world_text.IDLE, *world_text.INSTRUCTIONS])
+
+
+def held_out(config: EgoflowConfig, data: params.Data, count: int, *, seed: int) -> list[TextSample]:
+    """Make `count` samples, contexts in turn."""
+    contexts = list(world_text.CONTEXTS)
+    return [world_text.sample(config, contexts[i % len(contexts)], seed, i, rules(data)) for i in range(count)]
+
+
+class TextDataset(Dataset):
+    """Text samples by step: item i belongs to batch i // batch, which holds one kind of context, so one length."""
+
+    def __init__(self, config: EgoflowConfig, data: params.Data, *, steps: int, batch: int, seed: int):
+        self.config, self.rules = config, rules(data)
+        self.steps, self.batch, self.seed = steps, batch, seed
+
+    def __len__(self) -> int:
+        return self.steps * self.batch
+
+    def __getitem__(self, index: int) -> TextSample:
+        step = index // self.batch
+        contexts = {"window": 1.0} if step < world_text.WINDOWS_FIRST * self.steps else world_text.CONTEXTS
+        rng = np.random.default_rng((self.seed, step, 3))
+        context = str(rng.choice(list(contexts), p=list(contexts.values())))
+        return world_text.sample(self.config, context, self.seed, index, self.rules)
+
+
+class CollateText:
+    """Text samples to the model's inputs, with bags of word ids in the place of frames."""
+
+    def __init__(self, processor: EgoflowProcessor):
+        self.processor = processor
+
+    def __call__(self, samples: list[TextSample]) -> dict[str, torch.Tensor]:
+        """Return what `packing.pad` gives, and the bags: fact_ids and fact_weights [placeholders, K]."""
+        rows = [
+            row(self.processor, sample.visual, [(turn.question, turn.answer) for turn in sample.turns])
+            for sample in samples
+        ]
+        return {**pad(rows, self.processor.tokenizer.pad_token_id), **self.bags(samples)}
+
+    def bags(self, samples: list[TextSample]) -> dict[str, torch.Tensor]:
+        """Pad all bags of a batch to one width; weight 0 where there is no word."""
+        bags = [bag for sample in samples for bag in sample.bags]
+        width = max(1, *(len(bag) for bag in bags))
+        ids = np.zeros((len(bags), width), dtype=np.int64)
+        weights = np.zeros((len(bags), width), dtype=np.float32)
+        vocabulary = self.processor.tokenizer.get_vocab()
+        for number, bag in enumerate(bags):
+            for place, (word, weight) in enumerate(bag):
+                ids[number, place] = vocabulary[word]
+                weights[number, place] = weight
+        return {"fact_ids": torch.from_numpy(ids), "fact_weights": torch.from_numpy(weights)}
+
+
+def losses(config: EgoflowConfig) -> Losses:
+    """Make the token loss over answers, in which number words count more.
+
+    Two of the eighteen tokens of an interval's answer are numbers; the others are learned at once and drown them.
+
+    Args:
+        config: of the model; says which words are numbers.
+    """
+
+    def compute(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        facts = (batch["fact_ids"], batch["fact_weights"])
+        tokens = {name: batch[name] for name in ("input_ids", "labels", "attention_mask", "position_ids")}
+        weights = torch.ones(config.text_config.vocab_size, device=batch["labels"].device)
+        weights[config.time_token_ids] = NUMBER_WEIGHT
+        return {"total": model(**tokens, facts=facts, word_weights=weights).loss}
+
+    return compute
+
+
+def score(completion: str, answer: str) -> float:
+    """Score one completion against its answer: IoU for boxes and intervals, else equality of the words."""
+    truth, said = prompts.split_think_answer(answer), prompts.split_think_answer(completion)
+    if truth is not None:
+        for parse, overlap in ((prompts.parse_span, temporal_iou), (prompts.parse_box, box_iou)):
+            if (wanted := parse(truth[1])) is not None:
+                got = parse(said[1]) if said else None
+                return overlap(got, wanted) if got else 0.0
+        return float(said is not None and said[1].split() == truth[1].split())
+    if (wanted := prompts.parse_span(answer)) is not None:
+        got = prompts.parse_span(completion)
+        return temporal_iou(got, wanted) if got else 0.0
+    return float(completion.replace(" ", "") == answer.replace(" ", ""))
+
+
+class Gate(TrainerCallback):
+    """Score held-out text every so often; stop as soon as the tasks of GATE_TASKS reach the gate.
+
+    The temporal task is learned in a late and sudden transition: a step count would stop some seeds before it.
+    """
+
+    def __init__(self, processor: EgoflowProcessor, samples: list[TextSample], gate: float, log) -> None:
+        self.processor, self.samples, self.gate, self.log = processor, samples, gate, log
+        self.scores: dict[str, float] = {}
+
+    def on_step_end(self, args, state, control, model=None, **kwargs):
+        """Measure, and stop when all is well."""
+        if state.global_step % GATE_EVERY and state.global_step < args.max_steps:
+            return
+        self.scores = measure(model, self.processor, self.samples)
+        if state.is_world_process_zero:
+            self.log.log(state.global_step, {f"gate/{task}": value for task, value in self.scores.items()})
+        if min(self.scores[task] for task in GATE_TASKS) >= self.gate:
+            control.should_training_stop = True
+
+
+@torch.no_grad()
+def measure(
+    model: EgoflowForConditionalGeneration, processor: EgoflowProcessor, samples: list[TextSample]
+) -> dict[str, float]:
+    """Answer held-out text greedily and give the mean score of each task."""
+    collate = CollateText(processor)
+    model.eval()
+    found: dict[str, list[float]] = {}
+    ordered = sorted(samples, key=lambda sample: len(sample.visual))
+    for start in range(0, len(ordered), 64):
+        group = ordered[start : start + 64]
+        first = [sample.turns[0] for sample in group]
+        texts = [prompt(s.visual, turn.question) for s, turn in zip(group, first, strict=True)]
+        batch = processor.tokenizer(
+            texts, add_special_tokens=False, padding=True, padding_side="left", return_tensors="pt"
+        )
+        bags = collate.bags(group)
+        embeds, _ = model.model.embed(batch["input_ids"], facts=(bags["fact_ids"], bags["fact_weights"]))
+        mask = batch["attention_mask"]
+        ids = model.generate(inputs_embeds=embeds, attention_mask=mask, max_new_tokens=32, do_sample=False)
+        said = processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        for turn, completion in zip(first, said, strict=True):
+            found.setdefault(turn.task, []).append(score(completion, turn.answer))
+    model.train()
+    return {task: float(np.mean(values)) for task, values in sorted(found.items())}

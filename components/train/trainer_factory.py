@@ -1,0 +1,94 @@
+"""From a stage of the recipe to a trainer that is ready to train: Hugging Face's, and for GRPO TRL's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+from torch.utils.data import Dataset
+from transformers import Trainer
+
+from components import params
+from components.models import hub_configs
+from components.models.processing import EgoflowProcessor
+from components.rewards import ACCURACY
+from components.tracking import MetricLog
+from components.train import algorithms, gradient_norms, trainer
+from components.train.grpo import pause_rules
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A trainer, and what its checkpoint will say.
+
+    Args:
+        stage: with its steps, where the recipe counts epochs.
+        watch: pauses a GRPO run (components/train/watch); None: nothing does.
+    """
+
+    trainer: Trainer
+    stage: params.Stage
+    dataset: Dataset
+    pause_rules: pause_rules.Watch | None = None
+
+
+def make(
+    recipe: params.Recipe,
+    stage: params.Stage,
+    data: params.Data,
+    model: nn.Module,
+    processor: EgoflowProcessor,
+    *,
+    parents: dict[str, Path],
+    folder: Path,
+    output: Path,
+    log: MetricLog | None,
+) -> Engine:
+    """Compose the trainer of a stage.
+
+    Args:
+        parents: part of the model -> folder of the weights that it came from.
+        folder: the data folder of the pipeline.
+        output: checkpoint folder; the trainer's own files go into `trainer` below it.
+        log: takes the curves; None on all ranks but the first.
+    """
+    callbacks = (
+        [gradient_norms.GradientNorms(hub_configs.parts_of(model.config)), trainer.LogToTracking(log)] if log else []
+    )
+    if stage.algorithm == "grpo":
+        policy = parents.get("all", model.config._name_or_path)  # a downloaded model has no parent
+        return _grpo(recipe, stage, data, model, processor, policy, folder, output, log, callbacks)
+    wrapped, dataset, collate, losses, more = algorithms.ALGORITHMS[stage.algorithm](
+        model, processor, stage, recipe.model, data, folder, output / "trainer", log
+    )
+    stage = algorithms.counted(stage, dataset)
+    made = trainer.StageTrainer(
+        model=wrapped,
+        args=trainer.arguments_for(stage, output / "trainer"),
+        train_dataset=dataset,
+        data_collator=collate,
+        losses=losses,
+        groups=algorithms.groups(wrapped, stage, hub_configs.parts_of(model.config)),
+        callbacks=[*callbacks, *more],
+    )
+    return Engine(made, stage, dataset)
+
+
+def _grpo(recipe, stage, data, model, processor, policy: Path, folder, output, log, callbacks: list) -> Engine:
+    from components.train.grpo import rollouts  # TRL costs every other stage a second and a half
+    from components.train.grpo import trainer as grpo
+
+    dataset = algorithms.samples(stage, data, folder, recipe.model)
+    stage = algorithms.counted(stage, dataset)
+    # TRL reloads the reference model from the folder that the policy came from
+    model.config._name_or_path = str(policy)
+    groups = algorithms.groups(model, stage, hub_configs.parts_of(model.config))
+    made = grpo.trainer(model, processor, stage, dataset, groups=groups, output=output / "trainer", callbacks=callbacks)
+    every, pages = stage.grpo.rollouts_every, output / "rollouts"
+    made.add_callback(rollouts.Rollouts(made, stage=stage.name, every=every, folder=pages, log=log))
+    watching = None
+    if stage.grpo.watch is not None:
+        watching = pause_rules.Watch(ACCURACY & stage.grpo.rewards.keys(), stage.grpo.watch.model_dump())
+        made.add_callback(watching)
+    return Engine(made, stage, dataset, watching)

@@ -1,0 +1,31 @@
+"""The one door to video files and folders of images: probing, sampling, decoding and writing."""
+
+from components.video.reading import (
+    PathError,
+    Probe,
+    VideoError,
+    contract,
+    decode,
+    frames_of_spans,
+    frames_within,
+    inside,
+    probe,
+    sample_frame_indices,
+    span_allowed,
+)
+from components.video.writing import write
+
+__all__ = [
+    "PathError",
+    "Probe",
+    "VideoError",
+    "contract",
+    "decode",
+    "frames_of_spans",
+    "frames_within",
+    "inside",
+    "probe",
+    "sample_frame_indices",
+    "span_allowed",
+    "write",
+]

@@ -1,0 +1,46 @@
+"""A folder of images that stands for a video: its frames in the order of their names, counted as one a second.
+
+OpenEQA's episodes are such folders; no file says how fast they were taken. Where depth lies beside colour, colour is
+named `<number>-rgb.png` (facebookresearch/open-eqa openeqa/baselines/gpt4v.py), and only that is a frame.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+FPS = 1.0
+SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+def files(folder: Path) -> list[Path]:
+    """Return the images of a folder, in order."""
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    return [path for path in found if path.stem.endswith("-rgb")] or found
+
+
+def read(folder: Path, wanted: np.ndarray) -> list[np.ndarray]:
+    """Read chosen images.
+
+    Args:
+        wanted: numbers of frames, in order.
+
+    Returns:
+        uint8 arrays [H, W, 3], RGB, each of the size that it has.
+
+    Raises:
+        OSError: the folder holds fewer images, or one of them is none.
+    """
+    import cv2
+
+    listed = files(folder)
+    if wanted[-1] >= len(listed) or wanted[0] < 0:
+        raise OSError(f"frames {wanted[0]} to {wanted[-1]} are asked, the folder holds {len(listed)}")
+    frames = []
+    for path in (listed[index] for index in wanted):
+        frame = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+        if frame is None:
+            raise OSError(f"{path.name} is no image that can be read")
+        frames.append(frame)
+    return frames

@@ -1,0 +1,274 @@
+"""Reading video files: probing, sampling and decoding (decord, PyAV behind it).
+
+A folder of images is a video too (components/video/image_folder.py).
+
+The sampling rule is here once, for training, rollouts and evaluation; `contract` says what it was, and its digest is
+stored with the frames and checked by whoever reads them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from components.video import image_folder
+
+log = logging.getLogger(__name__)
+
+UNEVEN_S = 0.1  # or a frame, where that is longer: how far a frame may lie from its place at a constant rate
+DECODED_AT_ONCE = 64  # frames of full size that are held: all that are wanted of a long film would not fit into memory
+SAMPLING_RULE = "middles of equal segments, frame = floor(time_s * fps), resized to a square by area"
+
+
+class VideoError(Exception):
+    """A video cannot be read; the message names the path and the cause."""
+
+
+class PathError(VideoError):
+    """A path of a dataset leaves the dataset's root."""
+
+
+class Probe(NamedTuple):
+    """What the container says of its video stream."""
+
+    duration_s: float
+    fps: float
+    frames: int
+
+
+def inside(root: Path, relative: str) -> Path:
+    """Join a path that a dataset names to the dataset's root.
+
+    Raises:
+        PathError: it is absolute or leaves the root.
+        VideoError: no file can have that path (links in a circle, a name too long, a NUL byte).
+    """
+    try:
+        joined = (root / relative).resolve()
+        joined.is_file()  # not every bad name shows before the file system is asked
+    except (RuntimeError, ValueError, OSError) as error:
+        raise VideoError(f"path {relative[:200]!r} below {root}: {str(error)[:200]}") from error
+    if not joined.is_relative_to(root.resolve()):
+        raise PathError(f"path {relative!r} leaves its root {root}; allowed are relative paths below it")
+    return joined
+
+
+def probe(path: Path) -> Probe:
+    """Read length and frame rate from the container, without decoding.
+
+    Raises:
+        VideoError: the file is missing, is no video, says nothing of its length or rate, or has no constant rate.
+    """
+    import av
+
+    if path.is_dir():
+        count = len(image_folder.files(path))
+        if count == 0:
+            raise VideoError(f"{path}: the folder holds no image")
+        return Probe(count / image_folder.FPS, image_folder.FPS, count)
+    try:
+        # what a title holds is nothing to us, and need not be UTF-8
+        with av.open(str(path), metadata_errors="replace") as container:
+            stream = next(iter(container.streams.video), None)
+            if stream is None or not stream.average_rate:
+                raise VideoError(f"{path}: holds no video stream")
+            fps = float(stream.average_rate)
+            duration_s = float(stream.duration * stream.time_base) if stream.duration else 0.0
+            if not duration_s and container.duration:  # WebM gives no length of a stream, only its own
+                duration_s = container.duration / av.time_base
+            frames = stream.frames or round(duration_s * fps)
+            uneven_s = _uneven_s(stream, fps)
+    except av.FFmpegError as error:
+        raise VideoError(f"{path}: cannot be opened: {error}") from error
+    if frames < 1:
+        raise VideoError(f"{path}: the container gives no length")
+    if uneven_s > max(UNEVEN_S, 1 / fps):
+        raise VideoError(
+            f"{path}: variable frame rate: a frame lies {uneven_s:.2f} s from its place at {fps:g}/s, allowed is "
+            f"{max(UNEVEN_S, 1 / fps):g} s; convert it to a constant rate (`ffmpeg -i IN -fps_mode cfr OUT`)"
+        )
+    return Probe(frames / fps, fps, frames)
+
+
+def _uneven_s(stream: Any, fps: float) -> float:
+    """Return how far the worst frame lies from its place at a constant rate; 0 where the container lists not all."""
+    ticks = np.array([entry.timestamp for entry in stream.index_entries], dtype=np.float64)
+    if len(ticks) == 0 or len(ticks) != stream.frames:
+        return 0.0
+    return float(np.abs((ticks - ticks[0]) * float(stream.time_base) - np.arange(len(ticks)) / fps).max())
+
+
+def sample_frame_indices(start_s: float, end_s: float, *, fps: float, n_frames: int, total_frames: int) -> np.ndarray:
+    """Choose the frames of a span: the middles of `n_frames` equal segments.
+
+    Args:
+        start_s, end_s: span in seconds from the start of the video, end exclusive.
+        fps: frame rate of the video.
+        n_frames: frames to choose; where the span holds fewer, frames repeat.
+        total_frames: length of the video; later frames become the last one.
+
+    Returns:
+        int64 array [n_frames], not decreasing, each in [0, total_frames).
+
+    Raises:
+        ValueError: an empty span, a span outside the video, or a count below one.
+
+    >>> sample_frame_indices(2.0, 4.0, fps=8, n_frames=4, total_frames=128).tolist()
+    [18, 22, 26, 30]
+    """
+    if n_frames < 1 or total_frames < 1 or fps <= 0:
+        raise ValueError(f"n_frames {n_frames}, total_frames {total_frames}, fps {fps}: allowed are values above 0")
+    if not span_allowed(start_s, end_s, fps=fps, total_frames=total_frames):
+        raise ValueError(
+            f"span [{start_s}, {end_s}) s: allowed is 0 <= start < end, with start inside the {total_frames / fps:g} s "
+            "of the video; mend the step that made the span"
+        )
+    return frames_of_spans(*(np.array([value]) for value in (start_s, end_s, fps, n_frames, total_frames)))
+
+
+def span_allowed(start_s: Any, end_s: Any, *, fps: Any, total_frames: Any) -> Any:
+    """Tell of one span, or by arrays of each of many, whether it is not empty and begins inside its video."""
+    return (0 <= start_s) & (start_s < end_s) & (start_s * fps < total_frames)
+
+
+def frames_of_spans(
+    start_s: np.ndarray, end_s: np.ndarray, fps: np.ndarray, n_frames: np.ndarray, total_frames: np.ndarray
+) -> np.ndarray:
+    """Choose as `sample_frame_indices` does, for many allowed spans: arrays [spans] in, int64 [sum of n_frames] out."""
+    span = np.repeat(np.arange(len(n_frames)), n_frames)
+    number = np.arange(len(span)) - (np.cumsum(n_frames) - n_frames)[span]
+    times_s = start_s[span] + (number + 0.5) * ((end_s - start_s) / n_frames)[span]
+    # a time that stands for an exact frame boundary must not fall to the frame before it by rounding
+    indices = np.floor(times_s * fps[span] + 1e-6).astype(np.int64)
+    return np.clip(indices, 0, total_frames[span] - 1)
+
+
+def frames_within(start_s: float, end_s: float, *, window_s: float, n_frames: int) -> list[int]:
+    """Return the numbers of the frames of a window that show an event, by the same rule: the middles of equal segments.
+
+    Args:
+        start_s, end_s: the event, seconds from the start of the window, end exclusive.
+        window_s: length of the window, seconds.
+        n_frames: frames of the window.
+
+    Returns:
+        Numbers from 0, in order; the frame nearest to the event's middle where it falls between two.
+
+    >>> frames_within(4.0, 8.0, window_s=16.0, n_frames=8)
+    [2, 3]
+    """
+    times_s = (np.arange(n_frames) + 0.5) * (window_s / n_frames)
+    inside_event = np.flatnonzero((start_s <= times_s) & (times_s < end_s))
+    return inside_event.tolist() or [int(np.abs(times_s - (start_s + end_s) / 2).argmin())]
+
+
+def decode(path: Path, indices: np.ndarray, *, size_px: int) -> np.ndarray:
+    """Decode chosen frames and resize them (by area) to a square.
+
+    decord reads; where it fails, PyAV tries, and the reason is logged.
+
+    Args:
+        indices: int array [T], any order, repeats allowed.
+        size_px: side of the square result; the aspect is not kept, so percent boxes stay right.
+
+    Returns:
+        uint8 array [T, size_px, size_px, 3], RGB.
+
+    Raises:
+        VideoError: no decoder reads it, or it holds fewer frames than asked (names path, decoder and cause).
+    """
+    wanted, back = np.unique(np.asarray(indices, dtype=np.int64), return_inverse=True)
+    if Path(path).is_dir():
+        return _decode_folder(Path(path), wanted, size_px)[back]
+    if not Path(path).is_file():
+        raise VideoError(f"{path}: no such file")
+    try:
+        frames = _decode_decord(path, wanted, size_px)
+    except VideoError as first:
+        log.warning("decord failed, PyAV tries: %s", first)
+        try:
+            frames = _decode_av(path, wanted, size_px)
+        except VideoError as second:
+            raise VideoError(f"{second}; before it, {first}") from second
+    return frames[back]
+
+
+def _decode_folder(path: Path, wanted: np.ndarray, size_px: int) -> np.ndarray:
+    try:
+        frames = image_folder.read(path, wanted)
+    except OSError as error:
+        raise VideoError(f"{path}: {error}") from error
+    return np.concatenate([_resize(frame[None], size_px) for frame in frames])
+
+
+def _decode_decord(path: Path, wanted: np.ndarray, size_px: int) -> np.ndarray:
+    import decord
+
+    decord.logging.set_level(decord.logging.QUIET)
+    try:
+        reader = decord.VideoReader(str(path), num_threads=1)
+        _check_length(path, wanted, len(reader))
+        # corruption may surface only here, after the length was read
+        parts = (wanted[start : start + DECODED_AT_ONCE] for start in range(0, len(wanted), DECODED_AT_ONCE))
+        return np.concatenate([_resize(reader.get_batch(part).asnumpy(), size_px) for part in parts])
+    except (RuntimeError, decord.DECORDError) as error:  # DECORDError is not a RuntimeError
+        raise VideoError(f"{path}: decord: {' '.join(str(error).split())[:300]}") from error
+
+
+def _decode_av(path: Path, wanted: np.ndarray, size_px: int) -> np.ndarray:
+    import av
+
+    needed = set(wanted.tolist())
+    frames: list[np.ndarray] = []
+    count = 0
+    try:
+        with av.open(str(path), metadata_errors="replace") as container:
+            for count, frame in enumerate(container.decode(video=0), start=1):
+                if count - 1 in needed:
+                    frames.append(_resize(frame.to_ndarray(format="rgb24")[None], size_px))
+                if len(frames) == len(wanted):
+                    break
+    except (av.FFmpegError, IndexError) as error:  # IndexError: no video stream
+        raise VideoError(f"{path}: PyAV: {' '.join(str(error).split())[:300]}") from error
+    if len(frames) < len(wanted):
+        _check_length(path, wanted, count)
+    return np.concatenate(frames)
+
+
+def _check_length(path: Path, wanted: np.ndarray, frames: int) -> None:
+    if wanted[-1] >= frames or wanted[0] < 0:
+        raise VideoError(f"{path}: frames {wanted[0]} to {wanted[-1]} are asked, the video holds {frames}")
+
+
+def _resize(frames: np.ndarray, size_px: int) -> np.ndarray:
+    import cv2
+
+    if frames.shape[1:3] == (size_px, size_px):
+        return frames
+    return np.stack([cv2.resize(frame, (size_px, size_px), interpolation=cv2.INTER_AREA) for frame in frames])
+
+
+def contract(*, size_px: int, image_frames: int, clip_frames: int, window_frames: int, jpeg_quality: int) -> dict:
+    """Say how frames are chosen and decoded, with a digest of it.
+
+    Returns:
+        the numbers given, the rule, the decoders with their versions, and `digest` (sha256 of all the rest).
+    """
+    terms = {
+        "rule": SAMPLING_RULE,
+        "fps": "of the video",
+        "image_frames": image_frames,
+        "clip_frames": clip_frames,
+        "window_frames": window_frames,
+        "size_px": size_px,
+        "jpeg_quality": jpeg_quality,
+        "decoder": f"decord {version('decord')}",
+        "fallback": f"av {version('av')}",
+    }
+    return terms | {"digest": hashlib.sha256(json.dumps(terms, sort_keys=True).encode()).hexdigest()}

@@ -1,0 +1,84 @@
+"""Moments in both views: the same seconds, one camera from outside, and false events that nobody did."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.data.clips import step as clips
+from components.data.egore import ego_exo_questions
+from components.data.egore import step as build
+from components.prompts.kitchen_grammar import COLOURS, KINDS, VERBS, Facts, parse_narration
+from tests.components.data.conftest import read, write_annotations
+
+EVENTS = st.builds(Facts, st.sampled_from(VERBS), st.sampled_from(COLOURS), st.sampled_from(KINDS))
+
+
+@pytest.fixture
+def samples(built) -> list[dict]:
+    return read(built, "egore/samples")
+
+
+def test_every_moment_is_asked_for_in_ego_and_from_one_camera_outside(samples):
+    timed = [row for row in samples if row["task"] == "ground_temporal"]
+    seen = {view: {row["parents"][0]: row for row in timed if row["view"] == view} for view in ("ego", "exo")}
+    assert seen["ego"].keys() == seen["exo"].keys() and len(timed) == 2 * len(seen["ego"])
+    for interval, ego in seen["ego"].items():
+        same = ("question", "answer", "target", "split", "take_id", "frame_kind")
+        assert [ego[name] for name in same] == [seen["exo"][interval][name] for name in same]
+    cameras = Counter((row["take_id"], row["media"][0]["video_id"]) for row in seen["exo"].values())
+    assert len(cameras) == len({take for take, _ in cameras}), "one camera a take"
+
+
+def test_a_verification_shows_the_seconds_of_its_event_and_half_of_them_are_true(samples):
+    verified = [row for row in samples if row["task"] == "verify"]
+    spans = {row["parents"][0]: row["target"]["span"] for row in samples if row["task"] == "ground_temporal"}
+    assert Counter((row["parents"][0], row["view"], row["answer"]) for row in verified) == dict.fromkeys(
+        [(interval, view, said) for interval in spans for view in ("ego", "exo") for said in ("yes", "no")], 1
+    )
+    for row in verified:
+        shown, (choices, index) = row["media"][0], (row["target"]["choices"], row["target"]["answer_index"])
+        assert {"start_s": shown["start_s"], "end_s": shown["end_s"]} == spans[row["parents"][0]]
+        assert (row["frame_kind"], choices, choices[index]) == ("clip", ["yes", "no"], row["answer"])
+
+
+def test_both_views_are_asked_the_same_false_event(samples):
+    false = [row for row in samples if row["task"] == "verify" and row["answer"] == "no"]
+    asked = {(row["parents"][0], row["question"]) for row in false}
+    assert len(asked) == len(false) / 2
+    slots = Counter(_differs(row, samples) for row in false)
+    assert min(slots["verb"], slots["thing"]) > len(false) / 4, slots
+
+
+def _differs(row: dict, samples: list[dict]) -> str:
+    true = next(
+        other for other in samples
+        if other["task"] == "verify" and other["parents"] == row["parents"] and other["answer"] == "yes"
+    )  # fmt: skip
+    asked, happened = (
+        parse_narration(one["question"].removeprefix("does this happen: ").rstrip("?")) for one in (row, true)
+    )
+    return "verb" if asked.object == happened.object else "thing" if asked.verb == happened.verb else "both"
+
+
+@given(st.lists(EVENTS, min_size=1, max_size=60), st.integers())
+def test_a_false_event_differs_in_one_slot_and_is_never_done(told, key):
+    done = {(fact.verb, fact.object) for fact in told}
+    verb, thing = ego_exo_questions.misaligned(told[0], done, key=(key,))
+    assert (verb, thing) not in done
+    assert (verb == told[0].verb) != (thing == told[0].object)
+
+
+def test_a_take_without_a_camera_outside_is_rejected_there_alone(tmp_path, rows, data_params):
+    rows["videos"] = [row for row in rows["videos"] if row["take_id"] != "take-0" or row["view"] == "ego"]
+    for row in rows["videos"]:
+        row["duration_s"] = 12.0 if (row["take_id"], row["view"]) == ("take-1", "exo") else row["duration_s"]
+    data_dir = write_annotations(tmp_path, rows)
+    clips.run(data_params, data_dir)
+    made = build.run(data_params, data_dir)
+    reasons = Counter(row["reason"] for row in read(data_dir, "egore/rejects"))
+    assert reasons == {"no_exo_video": 5, "outside_exo_video": 5}
+    assert ("intervals from outside", 60, 50, 10) in made["ledger"]
+    views = Counter(row["view"] for row in read(data_dir, "egore/samples") if row["task"] == "verify")
+    assert views == {"ego": 2 * 60, "exo": 2 * 50}

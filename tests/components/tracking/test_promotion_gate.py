@@ -1,0 +1,43 @@
+import pytest
+
+from components.tracking.promotion_gate import decide
+
+
+def entry(value: float, half: float = 0.05, blind: float = 0.2, difference_lo: float | None = None) -> dict:
+    lo = value - blind - half if difference_lo is None else difference_lo
+    return {"value": value, "lo": value - half, "hi": value + half, "blind": blind, "difference_lo": lo}
+
+
+MAIN, GUARD = "ground_spatial/miou", "qa/accuracy"
+OLD = {MAIN: entry(0.50), GUARD: entry(0.70)}
+
+
+@pytest.mark.parametrize(
+    ("candidate", "champion", "promoted", "words"),
+    [
+        ({MAIN: entry(0.50)}, None, True, "above its blind control"),
+        ({MAIN: entry(0.24)}, None, False, "not above its blind control"),
+        ({MAIN: entry(0.50, difference_lo=0.0)}, None, False, "not above"),  # touching zero is not beyond
+        ({MAIN: entry(0.60), GUARD: entry(0.70)}, OLD, True, "is better"),
+        ({MAIN: entry(0.56), GUARD: entry(0.70)}, OLD, False, "not better"),  # inside sqrt(.05² + .05²) = .071
+        ({MAIN: entry(0.50), GUARD: entry(0.70)}, OLD, False, "not better"),  # the same model
+        ({MAIN: entry(0.40), GUARD: entry(0.90)}, OLD, False, "not better"),
+        ({MAIN: entry(0.90), GUARD: entry(0.60)}, OLD, False, "guard qa/accuracy"),
+        ({MAIN: entry(0.90), GUARD: entry(0.66)}, OLD, True, "no guard is worse"),  # lower, but inside the interval
+        ({MAIN: entry(0.90, half=float("inf")), GUARD: entry(0.70)}, OLD, False, "not better"),  # one take
+    ],
+)
+def test_truth_table(candidate, champion, promoted, words):
+    decision = decide(candidate, champion, version="3", main=MAIN, guards=[GUARD])
+    assert (decision.promoted, decision.version) == (promoted, "3")
+    assert words in decision.reason
+
+
+def test_a_missing_metric_says_where_to_mend_it():
+    with pytest.raises(KeyError, match=r"champion's evaluation has \['ground_spatial/miou'\].*params/eval.yaml"):
+        decide({MAIN: entry(0.9), GUARD: entry(0.9)}, {MAIN: entry(0.5)}, version="1", main=MAIN, guards=[GUARD])
+
+
+def test_the_reason_carries_both_numbers():
+    reason = decide({MAIN: entry(0.61)}, OLD, version="2", main=MAIN, guards=[]).reason
+    assert "0.610 [0.560, 0.660]" in reason and "0.500 [0.450, 0.550]" in reason

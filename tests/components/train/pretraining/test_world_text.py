@@ -1,0 +1,300 @@
+"""The text that the language model is pre-trained on says what the script says, in words that the tokenizer knows."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components import params, prompts, records
+from components.data.egore.rule_based import chain_of_thought, long_templates, short_templates
+from components.models.configuration import EgoflowConfig
+from components.models.processing import ANSWER_TAGS, SPECIAL_TOKENS, build_tokenizer
+from components.prompts import kitchen_grammar
+from components.train import algorithms
+from components.train.pretraining import language, world_text
+from components.train.pretraining.world_text import Rules, TextSample, Turn
+from components.world.render import ego_shapes
+from components.world.script import Event, Take, script_take
+
+ROOT = Path(__file__).parents[3]
+RULES = Rules(window_frames=32, box_grid=4, time_step_s=1.0)
+CONTEXTS = list(world_text.CONTEXTS)
+SAMPLES = 120
+
+
+@pytest.fixture(scope="module")
+def config() -> EgoflowConfig:
+    return EgoflowConfig({"image_size": 64, "patch_size": 8}, tubelet_frames=2, image_tokens=16, video_tokens=16)
+
+
+class Seen:
+    """The take and the time that a sample was made from, read off the calls that made it."""
+
+    take: Take
+    time_s: float
+
+
+@pytest.fixture
+def seen(monkeypatch) -> Seen:
+    seen = Seen()
+
+    def script(*arguments, **options) -> Take:
+        seen.take = script_take(*arguments, **options)
+        return seen.take
+
+    def shapes(take: Take, time_s: float):
+        seen.time_s = time_s
+        return ego_shapes(take, time_s)
+
+    monkeypatch.setattr(world_text, "script_take", script)
+    monkeypatch.setattr(world_text, "ego_shapes", shapes)
+    return seen
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_every_placeholder_has_its_bag_of_words(config, context):
+    for index in range(SAMPLES):
+        sample = world_text.sample(config, context, 3, index, RULES)
+        assert len(sample.bags) == sample.visual.count("_patch>") > 0
+        assert any(sample.bags)
+        assert all(word and weight > 0 for bag in sample.bags for word, weight in bag)
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_a_sample_is_fixed_by_seed_and_index(config, context):
+    first = [world_text.sample(config, context, 3, index, RULES) for index in range(8)]
+    assert first == [world_text.sample(config, context, 3, index, RULES) for index in range(8)]
+    assert len({str(sample) for sample in first}) == 8
+    assert first != [world_text.sample(config, context, 4, index, RULES) for index in range(8)]
+
+
+def test_every_task_of_a_context_is_asked(config):
+    for context, tasks in world_text.TASKS.items():
+        made = [world_text.sample(config, context, 3, index, RULES) for index in range(SAMPLES)]
+        assert {turn.task for sample in made for turn in sample.turns} == set(tasks)
+
+
+def is_subset(words: str, phrase: str) -> bool:
+    """Whether a phrase holds all words; a verb of two words is not told apart here: "up" names one verb only."""
+    return set(words.split()) <= set(phrase.split())
+
+
+def named_by(take: Take, words: str) -> list[Event]:
+    """The events of which a few words are said."""
+    return [event for event in take.events if is_subset(words, long_templates.phrase(take.facts(event)))]
+
+
+def asked_of(take: Take, turn: Turn) -> list[Event]:
+    """The events that a temporal question can mean."""
+    if turn.task == "when":
+        return named_by(take, turn.question.removeprefix("when: ").removesuffix("?"))
+    return [event for event in take.events if prompts.temporal_question(take.facts(event).event) == turn.question]
+
+
+def is_true_of_scene(turn: Turn, take: Take, event: Event) -> bool | None:
+    """Judge a question about what lies around the event; None for any other."""
+    names = {f"{item.colour} {item.kind}" for item in take.items}
+    if turn.question.startswith("is there a "):
+        return (turn.question.removeprefix("is there a ").removesuffix("?") in names) == (turn.answer == "yes")
+    if turn.question.endswith(" that C does not touch?"):
+        name = f"{turn.answer} {turn.question.split()[4]}"
+        return name in names - {take.facts(event).object}
+    return None
+
+
+def is_true_of_event(turn: Turn, take: Take, event: Event) -> bool:
+    """Judge a question about a clip, given the event that the clip is about."""
+    facts = take.facts(event)
+    instruction = next((said for said in world_text.QUESTIONS if turn.question.startswith(f"{said} ")), "")
+    question = turn.question.removeprefix(f"{instruction} ")
+    if (around := is_true_of_scene(Turn(turn.task, question, turn.answer), take, event)) is not None:
+        return around
+    if turn.task == "caption":
+        return kitchen_grammar.parse_narration(turn.answer) == facts
+    if turn.task == "cot":
+        parts = prompts.split_think_answer(turn.answer)
+        return any(
+            (chain_of_thought.question(qa), qa.answer) == (turn.question, parts[1])
+            for qa in short_templates.questions(facts)
+        )
+    for source, instructions in world_text.RECOGNITION.items():
+        if turn.question in instructions:
+            return turn.answer == world_text.label(source, facts)
+    return any((qa.question, qa.answer) == (question, turn.answer) for qa in short_templates.questions(facts))
+
+
+def test_clips_tell_one_event_of_the_script(config, seen):
+    for index in range(SAMPLES):
+        sample = world_text.sample(config, "clip", 5, index, RULES)
+        judged = [all(is_true_of_event(turn, seen.take, event) for turn in sample.turns) for event in seen.take.events]
+        assert any(judged), sample.turns
+
+
+def is_true_of_window(turn: Turn, take: Take) -> bool:
+    events = [(take.facts(event), event.start_s, event.end_s) for event in take.events]
+    if turn.task == "long":
+        told = [facts for facts, _, _ in events]
+        steps = [
+            short_templates.count(told),
+            *(short_templates.reason(one, then.verb) for one, then in short_templates.reasons(told)),
+        ]
+        parts = prompts.split_think_answer(turn.answer)
+        asked = (
+            [(chain_of_thought.question(qa), qa.answer) for qa in steps]
+            if parts
+            else [(q.question, q.answer) for q in steps]
+        )
+        asked += [(qa.question, qa.answer) for qa in long_templates.questions(events)]
+        asked += [(qa.question, qa.answer) for qa, _ in long_templates.beginnings(events)]
+        return (turn.question, parts[1] if parts else turn.answer) in asked
+    if turn.task == "times":
+        entries = [entry.rsplit(maxsplit=2) for entry in turn.answer.split(" ; ")]
+        told = [(named_by(take, words), (float(start), float(end))) for words, start, end in entries]
+        return all([(event.start_s, event.end_s) for event in named] == [span] for named, span in told)
+    (event,) = asked_of(take, turn)
+    parts = prompts.split_think_answer(turn.answer)
+    return prompts.parse_span(parts[1] if parts else turn.answer) == (event.start_s, event.end_s)
+
+
+def test_windows_tell_when_things_happen_in_the_script(config, seen):
+    for index in range(SAMPLES):
+        sample = world_text.sample(config, "window", 5, index, RULES)
+        assert all(is_true_of_window(turn, seen.take) for turn in sample.turns), sample.turns
+
+
+def test_what_comes_next_is_asked_where_it_is_not_seen(config, seen, monkeypatch):
+    monkeypatch.setattr(world_text, "BEGINNINGS", 1.0)
+    foreseen = 0
+    for index in range(SAMPLES):
+        sample = world_text.sample(config, "window", 5, index, RULES)
+        events = [(seen.take.facts(event), event.start_s, event.end_s) for event in seen.take.events]
+        shown = {word for bag in sample.bags for word, _ in bag}
+        for turn in sample.turns:
+            ends = [
+                end_s
+                for qa, end_s in long_templates.beginnings(events)
+                if (qa.question, qa.answer) == (turn.question, turn.answer)
+            ]
+            if turn.question == long_templates.NEXT:
+                foreseen += 1
+                later = [facts.colour for facts, start_s, _ in events if start_s >= ends[0]]
+                before = {facts.colour for facts, start_s, _ in events if start_s < ends[0]}
+                assert not (set(later) - before) & shown
+    assert foreseen > SAMPLES / 4
+
+
+def boxes_at(take: Take, time_s: float) -> dict[str, np.ndarray]:
+    """The exact box of everything visible, in percent of the frame."""
+    points = {shape.name: np.concatenate(shape.polygons) for shape in ego_shapes(take, time_s) if shape.visible}
+    return {name: np.clip([*p.min(0), *p.max(0)], 0, 1) * 100 for name, p in points.items()}
+
+
+def test_images_tell_where_things_are_drawn(config, seen):
+    for index in range(SAMPLES):
+        sample = world_text.sample(config, "image", 5, index, RULES)
+        boxes = boxes_at(seen.take, seen.time_s)
+        for turn in sample.turns:
+            assert is_true_of_image(turn, boxes, half_cell=100 / config.grid(1) / 2 + 1), turn
+
+
+def is_true_of_image(turn: Turn, boxes: dict[str, np.ndarray], *, half_cell: float) -> bool:
+    if turn.task == "place":
+        x, y = (int(word.strip(",?")) for word in turn.question.split()[-2:])
+        box = boxes[turn.answer.removeprefix("the ")]
+        return abs((box[0] + box[2]) / 2 - x) <= half_cell and abs((box[1] + box[3]) / 2 - y) <= half_cell
+    if turn.task == "boxes":
+        entries = [entry.rsplit(maxsplit=4) for entry in turn.answer.split(" ; ")]
+        wrong = [np.abs(np.array(box, dtype=float) - boxes[name]).max() for name, *box in entries]
+        return max(wrong) <= RULES.box_grid / 2
+    (name,) = (name for name in boxes if prompts.spatial_question(name) == turn.question)
+    answer = prompts.split_think_answer(turn.answer)[1]
+    said = np.array([int(value) for value in answer.strip("[]").split(",")])
+    return np.abs(said - boxes[name]).max() <= RULES.box_grid / 2
+
+
+@pytest.fixture(scope="module")
+def data() -> params.Data:
+    return params.load(ROOT / "params/data.yaml", params.Data)
+
+
+@pytest.fixture(scope="module")
+def encode(data):
+    """The default recipe's tokenizer, as a function that gives the words of a text which it does not know."""
+    recipe = params.load(ROOT / "params/recipes/miniature.yaml", params.Recipe)
+    tokenizer = algorithms.fresh_processor(recipe.model, data).tokenizer
+
+    def unknown(line: str) -> list[str]:
+        found = tokenizer(line, add_special_tokens=False, return_offsets_mapping=True)
+        pairs = zip(found["input_ids"], found["offset_mapping"], strict=True)
+        return [line[start:end] for number, (start, end) in pairs if number == tokenizer.unk_token_id]
+
+    unknown.tokenizer = tokenizer
+    return unknown
+
+
+def test_the_vocabulary_is_small_and_covers_fresh_text(encode, config, data):
+    vocabulary = encode.tokenizer.get_vocab()
+    assert len(vocabulary) < 350
+    made: list[TextSample] = language.held_out(config, data, 900, seed=77)
+    assert not {word for sample in made for bag in sample.bags for word, _ in bag} - set(vocabulary)
+    for sample in made:
+        for turn in sample.turns:
+            assert encode(f"{turn.question} {turn.answer}") == [], turn
+    assert set(SPECIAL_TOKENS + ANSWER_TAGS) <= set(vocabulary)
+
+
+def test_the_vocabulary_covers_what_the_data_graph_writes(encode, tiny_data):
+    """The test set too: a question with an unknown word could not be answered."""
+    samples = records.read_table(tiny_data / "dataset" / "samples.parquet", records.SAMPLE).to_pylist()
+    lines = {line for sample in samples for line in (sample["question"], sample["answer"])}
+    lines |= {choice for sample in samples for choice in sample["target"]["choices"] or ()}
+    assert len(lines) > 100
+    assert {line: words for line in lines if (words := encode(line))} == {}
+
+
+def test_every_word_of_an_instruction_is_learned_from_the_text(config, data):
+    """The tokenizer has every word of INSTRUCTIONS; a word that no text says would have an embedding of noise."""
+    turns = [turn for sample in language.held_out(config, data, 1500, seed=0) for turn in sample.turns]
+    said = build_tokenizer([f"{turn.question} {turn.answer}" for turn in turns]).get_vocab()
+    written = build_tokenizer(world_text.INSTRUCTIONS).get_vocab()
+    assert {*written} - {*said} == set()
+    asked = {turn.question for turn in turns}
+    assert asked >= {text for texts in world_text.RECOGNITION.values() for text in texts}
+
+
+def test_every_word_of_the_long_questions_is_known(encode):
+    lines = set()
+    for index in range(150):
+        take = script_take(7, index)
+        events = [(take.facts(event), event.start_s, event.end_s) for event in take.events]
+        for qa in [*long_templates.questions(events), *(qa for qa, _ in long_templates.beginnings(events))]:
+            lines |= {qa.question, qa.answer, *qa.distractors}
+    assert {line: words for line in lines if (words := encode(line))} == {}
+
+
+def test_an_unknown_word_would_be_noticed(encode):
+    assert encode("C juggles the red cup") == ["juggles"]
+
+
+def test_every_short_term_question_and_thought_is_read_before(config, data, encode):
+    """Each type of question comes about in the text that the tokenizer is trained on, so its words are known."""
+    made = language.held_out(config, data, language.TEXTS_FOR_VOCABULARY, seed=0)
+    asked = [turn.question for sample in made for turn in sample.turns]
+    for form, (_, question, words) in short_templates.FORMS.items():
+        begin, end = (part.strip() for part in (question.split("{")[0], question.split("}")[-1]))
+        said = [known for known in asked if known.startswith(begin) and known.endswith(end)]
+        assert len(said) >= min(12, len(words)), form
+    thoughts = [
+        turn for sample in made for turn in sample.turns if turn.question.endswith(chain_of_thought.cued("").strip())
+    ]
+    assert any("to do what with it?" in turn.question for turn in thoughts)
+    assert any(turn.question.startswith("how many different objects") for turn in thoughts)
+    facts = kitchen_grammar.Facts("pours", "red", "cup", "left")
+    chains = [
+        short_templates.count([facts, facts]),
+        short_templates.reason(facts, "cuts"),
+        *short_templates.questions(facts),
+    ]
+    assert {qa.question: encode(chain_of_thought.thought(qa, [facts, facts])) for qa in chains} == {
+        qa.question: [] for qa in chains
+    }

@@ -1,0 +1,120 @@
+import hashlib
+import pickle
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.data.frames.store import FrameStore
+from components.train import feature_cache, supervised
+from components.train.dataset import Collate, SampleDataset, draw_order
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 30), st.integers(1, 8), st.integers(0, 5))
+def test_order_is_seeded_and_fills_every_step(n, steps, batch, seed):
+    groups, weights = np.arange(n) % 3, np.ones(n)
+    order = draw_order(groups, weights, steps=steps, batch=batch, seed=seed)
+    assert len(order) == steps * batch
+    assert set(order) <= set(range(n))
+    assert (order == draw_order(groups, weights, steps=steps, batch=batch, seed=seed)).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 40), st.integers(1, 6), st.integers(0, 5))
+def test_whole_epochs_show_every_sample_equally_often(n, epochs, seed):
+    order = draw_order(np.arange(n) % 3, np.ones(n), steps=epochs, batch=n, seed=seed)
+    assert (np.bincount(order, minlength=n) == epochs).all()
+
+
+def test_batches_hold_samples_of_like_length():
+    groups = np.tile([0, 1, 2, 3], 64)
+    order = draw_order(groups, np.ones(256), steps=32, batch=8, seed=0)
+    mixed = [len(set(groups[order[i : i + 8]])) for i in range(0, 256, 8)]
+    assert np.mean(mixed) < 1.6
+
+
+def test_mixture_shares_are_kept():
+    groups = np.zeros(100, int)
+    weights = np.where(np.arange(100) < 10, 0.5 / 10, 0.5 / 90)
+    order = draw_order(groups, weights, steps=100, batch=10, seed=0)
+    assert abs((order < 10).mean() - 0.5) < 0.05
+
+
+def test_questions_about_the_same_frames_come_together_and_take_turns(tiny_data):
+    mixture = {"egore/ground_temporal/ego": 1.0}
+    digest = FrameStore(tiny_data / "frames").contract["digest"]
+    options = {"seed": 5, "guidance": False, "paired": False, "contract": digest}
+    samples = SampleDataset(tiny_data, mixture, steps=12, batch=4, turns=2, **options)
+    by_question = {(row["take_id"], row["question"]): row for row in samples.samples}
+    asked = Counter()
+    for index in range(len(samples)):
+        item = samples[index]
+        for question, answer in item["turns"]:
+            truth = by_question[item["take_id"], question]
+            assert truth["answer"] == answer and truth["media"][0]["video_id"] == item["media"][0]["video_id"]
+            asked[item["take_id"], question] += 1
+        assert len(set(item["turns"])) == min(2, sum(take == item["take_id"] for take, _ in by_question))
+    assert set(asked) == set(by_question)
+    for take in {take for take, _ in asked}:
+        counts = [count for (of, _), count in asked.items() if of == take]
+        assert max(counts) - min(counts) <= 1
+    again = pickle.loads(pickle.dumps(samples))
+    assert len(pickle.dumps(samples)) < 10_000 and again[7]["turns"] == samples[7]["turns"]
+
+
+def test_epochs_are_counted_in_frames_and_end_with_a_whole_step(tiny_data):
+    mixture = {"egoexoclip/caption/ego": 1.0}
+    digest = FrameStore(tiny_data / "frames").contract["digest"]
+    options = {"batch": 4, "seed": 5, "guidance": False, "paired": False, "contract": digest}
+    once = SampleDataset(tiny_data, mixture, steps=None, epochs=1, **options)
+    count = len(once.questions)
+    assert (once.steps, len(once)) == (-(-count // 4), 4 * -(-count // 4))
+    assert set(once.order) == set(range(count))
+    thrice = SampleDataset(tiny_data, mixture, steps=None, epochs=2.5, **options)
+    assert thrice.steps == -(-5 * count // 8)
+
+
+def test_the_ledger_tells_samples_order_and_steps_apart(tiny_data):
+    mixture = {"egore/ground_temporal/ego": 1.0}
+    digest = FrameStore(tiny_data / "frames").contract["digest"]
+
+    def samples(**changes) -> SampleDataset:
+        options = {"steps": 6, "batch": 4, "turns": 2, "seed": 5, "guidance": False, "paired": False} | changes
+        return SampleDataset(tiny_data, mixture, contract=digest, **options)
+
+    one = samples()
+    seen = [[(row["question"], row["answer"]) for row in one.asked(index)] for index in range(len(one))]
+    assert seen == [one[index]["turns"] for index in range(len(one))]
+    rows = [[str(index // 4), *(row["sample_id"] for row in one.asked(index))] for index in range(20)]
+    text = "".join("\t".join(row) + "\n" for row in rows)
+    assert one.ledger(5) == samples().ledger(5) == hashlib.sha256(text.encode()).hexdigest()
+    others = [one.ledger(6), samples(seed=6).ledger(5), samples(turns=1).ledger(5), samples(batch=2).ledger(5)]
+    assert len({one.ledger(5), *others}) == 5
+
+
+def test_frames_that_come_again_are_read_as_features_with_the_same_losses(tiny_data, tmp_path, model, processor):
+    model.model.exo_encoder.requires_grad_(False)
+    digest = FrameStore(tiny_data / "frames").contract["digest"]
+    options = {"batch": 4, "seed": 5, "guidance": True, "paired": True, "contract": digest}
+    samples = SampleDataset(tiny_data, {"egoexoclip/caption/ego": 1.0}, steps=None, epochs=3, **options)
+    shown, counts = samples.exo_frames(model.config.tubelet_frames)
+    known = {"shown": shown, "counts": counts, "batch": samples.batch, "contract": digest}
+    kept = feature_cache.of_stage(model, tmp_path, **known, room_gib=1)
+    collate = Collate(model.config, processor)
+    compute = supervised.losses({"vtg": 1.0, "ccl": 1.0, "kl": 1.0}, kept)
+    read = 0
+    for step in range(samples.steps):
+        places = range(4 * step, 4 * step + 4)
+        samples.features = None
+        with torch.no_grad():
+            expected = compute(model, collate([samples[place] for place in places]))
+            samples.features = kept
+            items = [samples[place] for place in places]
+            found = compute(model, collate(items))
+        read += sum("paired_grids" in item for item in items)
+        assert all(float(found[name]) == pytest.approx(float(value), rel=1e-5) for name, value in expected.items())
+    assert read == kept.plan.reads.sum() > len(samples) // 3
