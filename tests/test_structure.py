@@ -10,7 +10,6 @@ from tests.checkout import write_checkout
 MOST_ROOMS = 16
 MOST_IMPORTS_BETWEEN_ROOMS = 46
 MOST_LOOSE_FILES = 2  # storage.py and metrics.py: used from several rooms, and one file each
-AFTER_THE_MOVE = pytest.mark.xfail(reason="holds once the new layout of components/ has landed")
 
 
 @pytest.fixture(scope="module")
@@ -18,23 +17,19 @@ def graph() -> structure.Imports:
     return structure.imports(structure.ROOT)
 
 
-@AFTER_THE_MOVE
 def test_no_imports_run_in_a_cycle(graph):
     assert structure.cycles(graph) == set()
 
 
-@AFTER_THE_MOVE
 def test_rooms_are_few(graph):
     assert len(structure.rooms(graph)) <= MOST_ROOMS, sorted(structure.rooms(graph))
 
 
-@AFTER_THE_MOVE
 def test_imports_between_rooms_are_few(graph):
     between = structure.rooms(graph)
     assert sum(map(len, between.values())) <= MOST_IMPORTS_BETWEEN_ROOMS, between
 
 
-@AFTER_THE_MOVE
 def test_few_files_lie_beside_the_packages():
     assert len(structure.loose_files(structure.ROOT)) <= MOST_LOOSE_FILES, structure.loose_files(structure.ROOT)
 
