@@ -110,7 +110,7 @@ def _box(mask: object, at: int, image: str, video_name: str, video: dict | None)
 
 
 def _points(segments: list) -> np.ndarray | None:
-    """Return the points [N, 2], in pixels, of polygons with at least three; None where one is no list of finite points."""
+    """Return the points [N, 2], in pixels, of polygons of three or more; None if one is no list of finite points."""
     if not all(isinstance(polygon, list) for polygon in segments):
         return None
     polygons = [polygon for polygon in segments if len(polygon) >= 3]
