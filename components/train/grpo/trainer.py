@@ -23,8 +23,6 @@ from components.train.trainer import arguments
 from components.video import frames_within
 
 logger = logging.getLogger(__name__)
-# a second group, shown the frames that are not salient, would give this reward its accuracies
-NEEDS_TWO_GROUPS = frozenset({"key_frames_contrast"})
 
 
 def prompts_of(samples: SampleDataset, *, cite: bool = False) -> Dataset:
@@ -74,15 +72,10 @@ def reward_function(name: str) -> Callable[..., list[float | None]]:
     """Wrap a pure reward for TRL, which passes columns; None stays None: not applicable.
 
     Raises:
-        ValueError: no such reward, or one that this trainer cannot feed.
+        ValueError: no such reward.
     """
     if name not in REWARDS:
         raise ValueError(f"reward {name!r} is unknown, allowed are {sorted(REWARDS)}; mend the recipe")
-    if name in NEEDS_TWO_GROUPS:
-        raise ValueError(
-            f"reward {name!r} compares two groups of one prompt, this trainer samples one; allowed are "
-            f"{sorted(set(REWARDS) - NEEDS_TWO_GROUPS)}; mend the recipe"
-        )
 
     def reward(completions, sample, **columns) -> list[float | None]:
         return [REWARDS[name](said[0]["content"], row) for said, row in zip(completions, sample, strict=True)]

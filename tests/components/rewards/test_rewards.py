@@ -24,10 +24,6 @@ def cited(frames: str, answer: str) -> str:
     return think_answer(f"it is cut <frames>{frames}</frames>", answer)
 
 
-def contrasted(row: dict, key: float, other: float) -> dict:
-    return {**row, "accuracy_key_frames": key, "accuracy_other_frames": other}
-
-
 TRUTH_TABLE = [
     ("format", "<think>a</think><answer>b</answer>", BOX, 1.0),
     ("format", " <think>a\nb</think>\n<answer>c</answer>\n", SPAN, 1.0),
@@ -82,14 +78,6 @@ TRUTH_TABLE = [
     ("key_frames_cite", cited("5", "the red cup"), COT, None),
     ("key_frames_cite", cited("5", "(2, 6)"), SPAN, None),
     ("key_frames_cite", "C washes the red cup.", {**CAPTION, "salient_frames": [5]}, None),
-    ("key_frames_contrast", "the red cup", contrasted(PLAIN, 0.5, 0.5), 0.3),
-    ("key_frames_contrast", "the red cup", contrasted(PLAIN, 0.4, 0.5), 0.3),
-    ("key_frames_contrast", "the red cup", contrasted(PLAIN, 0.3, 0.5), 0.0),
-    ("key_frames_contrast", "the blue pan", contrasted(PLAIN, 1.0, 0.0), 0.0),
-    ("key_frames_contrast", think_answer("x", "(2, 6)"), contrasted(SPAN, 1.0, 0.0), 0.3),
-    ("key_frames_contrast", think_answer("x", "[12, 20, 40, 60]"), contrasted(BOX, 1.0, 0.0), 0.3),
-    ("key_frames_contrast", "the red cup", PLAIN, None),
-    ("key_frames_contrast", "C washes the red cup.", contrasted(CAPTION, 1.0, 0.0), None),
 ]
 
 
@@ -131,7 +119,7 @@ def cite(pred: set[int], salient: set[int], answer: str = "(2, 6)") -> float:
 
 @given(st.text(max_size=80) | st.builds(cited, st.text(max_size=20), st.text(max_size=20)), st.integers(0, 4))
 def test_whatever_is_said_a_reward_is_in_its_range_or_does_not_apply(completion, number):
-    row = contrasted({**(CAPTION, PLAIN, COT, BOX, SPAN)[number], "salient_frames": [1, 2]}, 0.5, 0.5)
+    row = {**(CAPTION, PLAIN, COT, BOX, SPAN)[number], "salient_frames": [1, 2]}
     for name, reward in REWARDS.items():
         value = reward(completion, row)
         assert value is None or 0.0 <= value <= 1.0, name
@@ -202,14 +190,6 @@ def test_a_frame_beside_the_truth_never_pays_beyond_three(pred, more):
     salient = {100}
     if len(pred) >= MOST_CITED and more not in pred:
         assert cite(pred | {more}, salient) == pytest.approx(cite(pred, salient) - 0.1)
-
-
-@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
-def test_more_accuracy_on_the_other_frames_never_pays(key, other, more):
-    def reward(q: float) -> float:
-        return REWARDS["key_frames_contrast"]("the red cup", contrasted(PLAIN, key, q))
-
-    assert reward(max(other, more)) <= reward(other)
 
 
 def test_the_question_says_how_to_cite():
