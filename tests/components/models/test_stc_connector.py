@@ -1,5 +1,7 @@
 """The STC connector: how many tokens, of which frames, and the model around it."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -38,7 +40,7 @@ def tokens_of(steps: int, side: int) -> int:
     return (steps // 2 + 1) * (side // 2 + 1) ** 2
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(videos, st.integers(2, 9))
 def test_every_axis_is_halved_and_one_is_added(connector, steps, side):
     grids = torch.zeros(sum(steps), 6, side, side)
@@ -67,10 +69,12 @@ def test_sixteen_grids_of_24_are_the_published_1521_tokens():
     assert 0 < kept.again < kept.kept / 2
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(videos, st.integers(0, 2**31))
 def test_a_video_gives_among_others_what_it_gives_alone_through_a_padded_convolution(connector, steps, seed):
-    grids = torch.randn(sum(steps), 6, 4, 4, generator=torch.Generator().manual_seed(seed))
+    # float32 sums in another order differ by 1.6e-5 (LayerNorm over 8 channels enlarges it), float64 by 1.4e-14
+    connector = copy.deepcopy(connector).double()
+    grids = torch.randn(sum(steps), 6, 4, 4, generator=torch.Generator().manual_seed(seed)).double()
     alone = []
     with torch.no_grad():
         for video in grids.split(steps):
@@ -79,7 +83,7 @@ def test_a_video_gives_among_others_what_it_gives_alone_through_a_padded_convolu
             after = connector.after(functional.silu(halved).squeeze(0).movedim(1, 0))
             alone.append(connector.project(after.flatten(2).transpose(1, 2).flatten(0, 1)))
         together = connector(grids, steps)
-    torch.testing.assert_close(together, torch.cat(alone), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(together, torch.cat(alone), atol=1e-11, rtol=1e-11)
 
 
 @pytest.mark.parametrize("changed", range(6))
