@@ -9,8 +9,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LONGEST_FILE = 300
 TOP_LEVEL = {
-    ".ci", ".dvc", ".dvcignore", ".gitignore", "Makefile", "README.md", "components", "constraints.txt", "dvc.lock",
-    "dvc.yaml", "flows", "infra", "params", "pyproject.toml", "results", "tests",
+    ".ci", ".dvc", ".dvcignore", ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CITATION.cff",
+    "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "components", "constraints.txt", "docs",
+    "dvc.lock", "dvc.yaml", "findings", "flows", "infra", "mkdocs.yml", "params", "pyproject.toml",
+    "requirements.lock", "results", "tests", "uv.lock",
 }  # fmt: skip
 
 

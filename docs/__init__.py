@@ -1,0 +1,1 @@
+"""The documentation: the pages, and what writes their generated parts."""

@@ -1,0 +1,65 @@
+"""Write the generated parts of README.md and docs/: they lie between `<!-- generated: NAME -->` and `<!-- end -->`.
+
+Run as: python -m docs.generate
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from docs import parameters, tables
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "docs/results.md", "docs/params.md")
+REGION = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+REGIONS: dict[str, Callable[[], str]] = {
+    "last-stage": partial(tables.last_row, "stages"),
+    "stages": partial(tables.results_table, "stages"),
+    "ablations": partial(tables.results_table, "ablations_exo2ego"),
+    "grpo-sft": partial(tables.results_table, "grpo_sft"),
+    "moments": partial(tables.results_table, "moments"),
+    "bench-data": partial(tables.bench_table, "bench_data"),
+    "bench-train": partial(tables.bench_table, "bench_train"),
+    "params": parameters.reference,
+}
+
+
+def filled(page: str) -> str:
+    """Return the text of a page with every marked region written again.
+
+    Args:
+        page: the text of a page.
+
+    Raises:
+        ValueError: a region has a name that nothing writes.
+    """
+
+    def write(match: re.Match[str]) -> str:
+        begin, name, end = match.groups()
+        if name not in REGIONS:
+            raise ValueError(f"no region is named {name!r}, allowed are {sorted(REGIONS)}; mend the page")
+        return f"{begin}\n{REGIONS[name]()}\n\n{end}"
+
+    return REGION.sub(write, page)
+
+
+def main() -> int:
+    """Write all pages, and name those that changed."""
+    argparse.ArgumentParser(prog="python -m docs.generate", description=__doc__.splitlines()[0]).parse_args()
+    for name in PAGES:
+        path = ROOT / name
+        before = path.read_text()
+        after = filled(before)
+        if after != before:
+            path.write_text(after)
+            sys.stdout.write(f"{name} written\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""Result tables: from the figures in results/*.json to Markdown.
+
+A file of results holds `title`, `command`, `seeds`, `predictions`, `columns` and `rows`; a row has a `label`, the commit
+that recorded it and one cell a column. A cell is null, a text, or a block with `score` and, where it has them, `interval`,
+`blind`, `difference`, `difference_interval` and `learned`. The files bench_*.json are lists of measurements, written by
+`make bench-data` and `make bench-train`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parents[1] / "results"
+MINUS, NOTHING = "\N{MINUS SIGN}", "\N{EN DASH}"
+
+Cell = dict[str, Any] | str | None
+
+
+def results_table(name: str) -> str:
+    """Return one file of results as a Markdown table, with a line that says where the figures come from.
+
+    Args:
+        name: stem of the file in results/.
+    """
+    result = json.loads((RESULTS / f"{name}.json").read_text())
+    rows = [[row["label"], *map(cell, row["cells"])] for row in result["rows"]]
+    return f"{markdown(['', *result['columns']], rows)}\n\n{_origin(result)}"
+
+
+def last_row(name: str) -> str:
+    """Return the last row of a file of results as a table of its own."""
+    result = json.loads((RESULTS / f"{name}.json").read_text())
+    row = result["rows"][-1]
+    return markdown(["", *result["columns"]], [[row["label"], *map(cell, row["cells"])]])
+
+
+def bench_table(name: str) -> str:
+    """Return the measurements of a benchmark: what a step costs here, in a plain implementation, and the ratio."""
+    measured = json.loads((RESULTS / f"{name}.json").read_text())
+    rows = [
+        [one["name"], _figure(one["ours"]), _figure(one["peer"]), _figure(one["ratio"]), one["unit"]]
+        for one in measured
+    ]
+    return markdown(["what", "here", "plain", "plain / here", "unit"], rows)
+
+
+def cell(value: Cell) -> str:
+    """Return the text of one cell: score [interval] / blind, difference [its interval], and whether it was learned.
+
+    >>> cell({"score": 59.6, "blind": 27.2, "difference": 2.2, "difference_interval": [-0.7, 3.7]})
+    '59.6 / 27.2, +2.2 [−0.7, +3.7]'
+    """
+    if value is None or isinstance(value, str):
+        return value or NOTHING
+    text = f"{value['score']:.1f}"
+    if "interval" in value:
+        text += " [{:.1f}, {:.1f}]".format(*value["interval"])
+    if "blind" in value:
+        text += f" / {value['blind']:.1f}"
+    if "difference" in value:
+        text += ", {} [{}, {}]".format(*map(_signed, (value["difference"], *value["difference_interval"])))
+    return text + ("" if value.get("learned", True) else " *not learned*")
+
+
+def markdown(columns: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _origin(result: dict[str, Any]) -> str:
+    recorded = list(dict.fromkeys(row["recorded_in"] for row in result["rows"]))
+    commits = ", ".join(f"`{commit}`" for commit in recorded)
+    return f"*Command: `{result['command']}`. Seeds: {result['seeds']}. Recorded in {commits}. {result['predictions']}*"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.1f}".replace("-", MINUS) if round(value, 1) else "0.0"
+
+
+def _figure(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"

@@ -1,0 +1,95 @@
+"""What result tables and the reference of parameters say."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from pydantic import Field
+
+from components.params.strict import Strict
+from docs import parameters, tables
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        ("the same", "the same"),
+        ({"score": 29.0, "interval": [22.3, 35.8], "blind": 10.5}, "29.0 [22.3, 35.8] / 10.5"),
+        ({"score": 22.0, "blind": 20.5, "learned": False}, "22.0 / 20.5 *not learned*"),
+        ({"score": 13.5, "difference": -4.6, "difference_interval": [-9.0, 0.0]}, "13.5, −4.6 [−9.0, 0.0]"),
+        ({"score": 59.6, "blind": 27.2, "difference": 2.2, "difference_interval": [0.7, 3.7]},
+         "59.6 / 27.2, +2.2 [+0.7, +3.7]"),
+    ],
+)  # fmt: skip
+def test_a_cell_says_everything_it_holds(value, text):
+    assert tables.cell(value) == text
+
+
+@pytest.mark.parametrize("path", sorted(tables.RESULTS.glob("[!b]*.json")), ids=lambda path: path.stem)
+def test_a_file_of_results_is_whole(path):
+    result = json.loads(path.read_text())
+    assert all(len(row["cells"]) == len(result["columns"]) for row in result["rows"])
+    assert all(re.fullmatch(r"[0-9a-f]{7,40}", row["recorded_in"]) for row in result["rows"])
+    assert result["command"] and result["seeds"] and result["predictions"]
+    for cell in (cell for row in result["rows"] for cell in row["cells"] if isinstance(cell, dict)):
+        for low, high in (cell[key] for key in ("interval", "difference_interval") if key in cell):
+            assert low <= cell["score"] <= high or "difference" in cell
+            assert "difference" not in cell or low <= cell["difference"] <= high
+
+
+def test_a_table_ends_with_where_its_figures_come_from():
+    table = tables.results_table("grpo_sft")
+    assert table.endswith(
+        "*Command: `python -m flows.compare --comparison params/ablations/grpo_sft.yaml --seeds 3`. Seeds: 3. "
+        "Recorded in `f825157`, `272ff4b`. The predictions of these runs are not in the repository; the command makes them again.*"
+    )
+
+
+def test_benchmarks_have_a_row_a_measurement():
+    measured = json.loads((tables.RESULTS / "bench_train.json").read_text())
+    assert len(tables.bench_table("bench_train").splitlines()) == len(measured) + 2
+
+
+class _Inner(Strict):
+    """An inner block."""
+
+    share: float = Field(default=0.5, gt=0, le=1, description="of a | b")
+
+
+class _Outer(Strict):
+    """An outer block."""
+
+    names: tuple[str, ...]
+    inner: _Inner | None = None
+
+
+def test_the_reference_says_type_bounds_default_and_meaning(monkeypatch):
+    monkeypatch.setattr(parameters, "FILES", {"params/some.yaml": _Outer})
+    text = parameters.reference()
+    assert "| `names` | list of text | required | – |" in text
+    assert "| `inner` | [_Inner](#_inner) or null | `null` | – |" in text
+    assert "### _Inner\n\nAn inner block.\n" in text
+    assert "| `share` | number, > 0, ≤ 1 | `0.5` | of a \\| b |" in text
+
+
+def test_every_key_of_the_schema_is_in_the_reference():
+    keys = {
+        name
+        for schema in parameters.FILES.values()
+        for block in parameters.blocks(schema)
+        for name in block.model_fields
+    }
+    assert keys == set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/params.md").read_text(), re.MULTILINE))
+
+
+def test_the_version_is_the_same_everywhere():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"version: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text()
