@@ -48,7 +48,8 @@ def test_a_table_ends_with_where_its_figures_come_from():
     table = tables.results_table("grpo_sft")
     assert table.endswith(
         "*Command: `python -m flows.compare --comparison params/ablations/grpo_sft.yaml --seeds 3`. Seeds: 3. "
-        "Recorded in `f825157`, `272ff4b`. The predictions of these runs are not in the repository; the command makes them again.*"
+        "Recorded in `f825157`, `272ff4b`. The predictions of these runs are not in the repository; the command makes "
+        "them again.*"
     )
 
 
