@@ -1,9 +1,9 @@
 """Result tables: from the figures in results/*.json to Markdown.
 
-A file of results holds `title`, `command`, `seeds`, `predictions`, `columns` and `rows`. A row has a `label`, the commit
-that recorded it and one cell a column. A cell is null, a text, or a block with `score` and, where it has them,
-`interval`, `blind`, `difference`, `difference_interval` and `learned`. The files bench_*.json are lists of measurements,
-written by `make bench-data` and `make bench-train`.
+A file of results holds `title`, `command`, `seeds`, `predictions`, `columns` and `rows`. A row has a `label`, the
+commit that recorded it and one cell a column. A cell is null, a text, or a block with `score` and, where it has them,
+`interval`, `blind`, `difference`, `difference_interval` and `learned`. The files bench_*.json are lists of
+measurements, written by `make bench-data` and `make bench-train`.
 """
 
 from __future__ import annotations
