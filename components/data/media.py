@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components import records, video
+from components.data.partition.finished_parts import is_finished, marked, written_whole
 from components.params import Data
 from components.records import content_id
 from components.video.killable_worker import Guard, GuardError
@@ -76,11 +77,13 @@ def run(params: Data, data_dir: Path) -> dict:
     try:
         for number, start in enumerate(range(0, len(media), BATCH)):
             batch, path = media.iloc[start : start + BATCH], parts / f"{number:05d}.parquet"
-            plan = _plan(batch, roots)
-            if _plan_of(path) == plan:
+            digest = _digest(batch, roots)
+            if is_finished(path, digest):
                 kept += 1
             else:
-                _write_part(path, _looked_at(batch, roots, guards), plan)
+                rows = pa.Table.from_pylist(list(_looked_at(batch, roots, guards)), marked(PART, digest))
+                with written_whole(path) as partial:
+                    pq.write_table(rows, partial, compression="zstd")
             paths.append(path)
     finally:
         for guard in guards:
@@ -134,7 +137,7 @@ def _row(medium: dict, root: Path, guard: Guard) -> dict:
     return row | {"duration_s": seen.duration_s, "fps": seen.fps}
 
 
-def _plan(batch: pd.DataFrame, roots: dict[str, Path]) -> str:
+def _digest(batch: pd.DataFrame, roots: dict[str, Path]) -> str:
     """Return the digest of a batch and of what the file system says of its files, as they are now."""
     digest = hashlib.sha256()
     for row in batch.itertuples(index=False):
@@ -144,21 +147,6 @@ def _plan(batch: pd.DataFrame, roots: dict[str, Path]) -> str:
         except (OSError, ValueError):  # looking at it will say what is wrong
             digest.update(f"{tuple(row)}".encode())
     return digest.hexdigest()
-
-
-def _plan_of(path: Path) -> str | None:
-    """Return the plan that a finished part was written for, None where there is no such part."""
-    try:
-        return (pq.read_schema(path).metadata or {}).get(b"plan", b"").decode()
-    except (FileNotFoundError, pa.ArrowInvalid):
-        return None
-
-
-def _write_part(path: Path, rows: Iterator[dict], plan: str) -> None:
-    # a rename at the end: a killed run leaves no half part that looks whole
-    partial = path.with_suffix(".partial")
-    pq.write_table(pa.Table.from_pylist(list(rows), PART.with_metadata({"plan": plan})), partial, compression="zstd")
-    partial.rename(path)
 
 
 def _join(paths: list[Path], folder: Path) -> dict:

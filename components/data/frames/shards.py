@@ -23,6 +23,7 @@ from rich.progress import Progress
 from components import video
 from components.data.frames.sampling import Films, index_of, place_of
 from components.data.partition import executor
+from components.data.partition.finished_parts import is_finished, marked, remove_stale, written_whole
 from components.video import image_folder
 from components.video.killable_worker import Guard, GuardError
 
@@ -94,8 +95,7 @@ def write_shards(
     Raises:
         RuntimeError: a shard could not be written; the others are.
     """
-    for stale in set(folder.glob("shard-*")) - {shard_path(folder, number) for number in range(len(shards))}:
-        stale.unlink()
+    remove_stale(folder, "shard-*", [shard_path(folder, number) for number in range(len(shards))])
     failed: dict[str, str] = {}
     reused, unwritten = 0, []
     given = folder, roots, size_px, jpeg_quality, digest
@@ -138,13 +138,13 @@ def _writer(
     def write(shard: dict) -> dict:
         path = shard_path(folder, shard["number"])
         pieces = [Piece(**piece | {"indices": tuple(piece["indices"])}) for piece in shard["pieces"]]
-        plan = hashlib.sha256(digest.encode())
+        made_from = hashlib.sha256(digest.encode())
         for piece in pieces:
             place = (piece.source, piece.path)
             if place not in contents:
                 contents[place] = _content(roots[piece.source], piece.path)
-            plan.update(f"{contents[place]}{piece}".encode())
-        if _plan_of(path) == plan.hexdigest():
+            made_from.update(f"{contents[place]}{piece}".encode())
+        if is_finished(path, made_from.hexdigest()):
             return {"reused": True, "lost": {}}
         jpegs: list[bytes | None] = []
         lost = {}
@@ -154,8 +154,14 @@ def _writer(
                 jpegs += [None] * len(piece.indices)
             else:
                 jpegs += result
-        # a shard with losses belongs to no plan, so that the next run tries again
-        _write_shard(path, jpegs, "" if lost else plan.hexdigest())
+        # a shard with losses is not marked as finished, so that the next run tries to decode the videos again
+        schema = marked(SHARD, "" if lost else made_from.hexdigest())
+        with (
+            written_whole(path) as partial,
+            pa.OSFile(str(partial), "wb") as sink,
+            pa.ipc.new_file(sink, schema) as file,
+        ):
+            file.write_batch(pa.record_batch([pa.array(jpegs, pa.binary())], schema=schema))
         return {"reused": False, "lost": lost}
 
     with ExitStack() as opened:
@@ -176,24 +182,6 @@ def _content(root: Path, relative: str) -> str:
         return digest.hexdigest()
     except (video.VideoError, OSError):  # decoding will say what is wrong with it
         return "unreadable"
-
-
-def _write_shard(path: Path, jpegs: list[bytes | None], plan: str) -> None:
-    schema = SHARD.with_metadata({"plan": plan})
-    # a rename at the end: a killed run leaves no half shard that looks whole
-    partial = path.with_suffix(".partial")
-    with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-        writer.write_batch(pa.record_batch([pa.array(jpegs, pa.binary())], schema=schema))
-    partial.rename(path)
-
-
-def _plan_of(path: Path) -> str | None:
-    """Return the plan that a finished shard was written for, None where there is no such shard."""
-    try:
-        with pa.memory_map(str(path)) as source:
-            return (pa.ipc.open_file(source).schema.metadata or {}).get(b"plan", b"").decode()
-    except (FileNotFoundError, pa.ArrowInvalid):
-        return None
 
 
 def map_shard(path: Path) -> pa.BinaryArray:

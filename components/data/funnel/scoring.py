@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from components import video
 from components.data.funnel import candidates, clip_reader
 from components.data.partition import executor
+from components.data.partition.finished_parts import is_finished, marked, remove_stale, written_whole
 from components.video.killable_worker import Guard
 
 SCORED = pa.schema(
@@ -31,7 +32,8 @@ SCORED = pa.schema(
         ("detail", pa.string()),
     ]
 )
-KILLED = "decoder_killed"  # perhaps the machine was busy: such a part belongs to no plan, so that the next run tries it
+# perhaps the machine was busy: a part with such a row is not marked as finished, so that the next run tries it again
+KILLED = "decoder_killed"
 
 
 def score(
@@ -51,8 +53,7 @@ def score(
         RuntimeError: parts failed as a whole (names them); the others are finished.
     """
     target.mkdir(parents=True, exist_ok=True)
-    for stale in set(target.glob("part-*")) - {target / part.name for part in parts}:
-        stale.unlink()
+    remove_stale(target, "part-*", [target / part.name for part in parts])
     rows = pa.table({"part": [str(part) for part in parts], "scores": [str(target / part.name) for part in parts]})
     places = {name: str(root) for name, root in roots.items()}
     results = list(executor.map_rows(rows, worker, str(models), places, encoder, how, returns=pa.bool_(), cpus=1))
@@ -98,11 +99,11 @@ def worker(models: str, roots: dict[str, str], encoder: str, how: dict) -> Itera
         def work(row: dict) -> bool:
             part, path = Path(row["part"]), Path(row["scores"])
             clips = pq.read_table(part).to_pandas()
-            plan = made_by.copy()
-            plan.update(part.read_bytes())
+            made_from = made_by.copy()
+            made_from.update(part.read_bytes())
             for source, name in clips[["source", "path"]].drop_duplicates().itertuples(index=False):
-                plan.update(_content(folders[source], name))
-            if _plan_of(path) == plan.hexdigest():
+                made_from.update(_content(folders[source], name))
+            if is_finished(path, made_from.hexdigest()):
                 return True
             rows = []
             for (source, name), of_video in clips.groupby(["source", "path"], sort=False):
@@ -117,7 +118,9 @@ def worker(models: str, roots: dict[str, str], encoder: str, how: dict) -> Itera
                 else:
                     rows += _scored(of_video.to_dict("records"), seen, judge)
             killed = any(each["reason"] == KILLED for each in rows)
-            _write(path, rows, "" if killed else plan.hexdigest())
+            table = pa.Table.from_pylist(rows, marked(SCORED, "" if killed else made_from.hexdigest()))
+            with written_whole(path) as partial:
+                pq.write_table(table, partial, compression="zstd")
             return False
 
         yield work
@@ -145,19 +148,3 @@ def _content(root: Path, relative: str) -> bytes:
             return hashlib.file_digest(file, "sha256").digest()
     except (video.VideoError, OSError):  # decoding will say what is wrong with it
         return b"unreadable"
-
-
-def _write(path: Path, rows: list[dict], plan: str) -> None:
-    # a rename at the end: a killed run leaves no half part that looks whole
-    partial = path.with_suffix(".partial")
-    table = pa.Table.from_pylist(rows, SCORED.with_metadata({"plan": plan}))
-    pq.write_table(table, partial, compression="zstd")
-    partial.rename(path)
-
-
-def _plan_of(path: Path) -> str | None:
-    """Return the plan that a part was scored for, None where there is none."""
-    try:
-        return (pq.read_schema(path).metadata or {}).get(b"plan", b"").decode()
-    except (FileNotFoundError, pa.ArrowInvalid):
-        return None

@@ -21,6 +21,7 @@ from components.data.funnel import (
     optimizer,
     training_set,
 )
+from components.data.partition.finished_parts import written_whole
 from components.metrics import Estimate, bootstrap
 from components.video.killable_worker import Guard
 
@@ -83,9 +84,8 @@ def learn(
     report.unlink(missing_ok=True)  # it tells what the models beside it are
     for name, model in (("classifier", views), ("detector", finder)):
         paths[name].parent.mkdir(parents=True, exist_ok=True)
-        partial = paths[name].with_suffix(".partial")
-        save_file(model.state_dict(), partial)
-        partial.rename(paths[name])
+        with written_whole(paths[name]) as partial:
+            save_file(model.state_dict(), partial)
     report.write_text(json.dumps(made, indent=2) + "\n")
     return made
 

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections import Counter
+from contextlib import contextmanager
 from functools import partial
 
 import pytest
@@ -82,15 +83,17 @@ def test_a_killed_run_keeps_its_finished_batches_and_ends_in_the_same_bytes(
     looked, again, tiny_world, monkeypatch, finished
 ):
     monkeypatch.setattr(media, "BATCH", 5)
-    written = media._write_part
+    written_whole = media.written_whole
 
-    def killed(path, *args):
-        if path.stem == f"{finished:05d}":
-            raise KeyboardInterrupt
-        written(path, *args)
+    @contextmanager
+    def killed(path):
+        with written_whole(path) as partial:
+            yield partial
+            if path.stem == f"{finished:05d}":  # all is written, only the name is missing
+                raise KeyboardInterrupt
 
     with monkeypatch.context() as once, pytest.raises(KeyboardInterrupt):
-        once.setattr(media, "_write_part", killed)
+        once.setattr(media, "written_whole", killed)
         media.run(tiny_world.params, again)
     assert not (again / "media/videos.parquet").exists()
     assert media.run(tiny_world.params, again)["counts"]["batches_kept"] == finished

@@ -18,7 +18,7 @@ STEP = """
 import json, os, signal, sys
 from pathlib import Path
 from components import params
-from components.data import frames
+from components.data.frames import step as frames
 
 data_dir, given, last = Path(sys.argv[1]), params.Data.model_validate_json(sys.argv[2]), sys.argv[3]
 rename = Path.rename
@@ -94,7 +94,7 @@ def test_a_killed_run_goes_on_from_the_shards_that_it_finished(quiet, small_shar
     killed = step(data_dir, small_shards, last=f"shard-{finished:05d}.arrow")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     whole = {path: path.stat().st_mtime_ns for path in (data_dir / "frames").glob("*.arrow")}
-    assert len(whole) == finished and (data_dir / f"frames/shard-{finished:05d}.partial").is_file()
+    assert len(whole) == finished and (data_dir / f"frames/shard-{finished:05d}.arrow.partial").is_file()
     again = step(data_dir, small_shards)
     assert json.loads(again.stdout.splitlines()[-1]) == quiet[1] | {"shards_reused": finished}, again.stderr
     assert {path: path.stat().st_mtime_ns for path in whole} == whole
