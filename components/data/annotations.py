@@ -108,7 +108,7 @@ def run(params: Data, data_dir: Path) -> dict:
                 try:
                     return guard.call(video.probe, path)
                 except GuardError as error:
-                    raise video.VideoError(f"{path}: probing was {error}") from error
+                    raise video.VideoError(path, f"probing was {error}") from error
 
             tables.add("egoexo4d", egoexo4d.read(project / params.sources.egoexo4d, probe=probe))
         videos = pa.concat_tables(tables.videos)

@@ -131,8 +131,10 @@ def _row(medium: dict, root: Path, guard: Guard) -> dict:
             return row | {"reason": "missing_medium", "detail": medium["file"]}
         seen = guard.call(video.probe, path)
     except video.PathError as error:
-        return row | {"reason": "path_outside_root", "detail": str(error)}
-    except (video.VideoError, GuardError) as error:
+        return row | {"reason": "path_outside_root", "detail": error.cause}
+    except video.VideoError as error:
+        return row | {"reason": "unreadable_medium", "detail": f"{medium['file']}: {error.cause}"}
+    except GuardError as error:
         return row | {"reason": "unreadable_medium", "detail": f"{medium['file']}: {error}"}
     return row | {"duration_s": seen.duration_s, "fps": seen.fps}
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,11 +24,24 @@ log = logging.getLogger(__name__)
 
 UNEVEN_S = 0.1  # or a frame, where that is longer: how far a frame may lie from its place at a constant rate
 DECODED_AT_ONCE = 64  # frames of full size that are held: all that are wanted of a long film would not fit into memory
+_DECORD_TIME = re.compile(r"\[[0-9:]{8}\] ")
 SAMPLING_RULE = "middles of equal segments, frame = floor(time_s * fps), resized to a square by area"
 
 
 class VideoError(Exception):
-    """A video cannot be read; the message names the path and the cause."""
+    """A video cannot be read.
+
+    Attributes:
+        path: of the video; absolute paths are for messages to a person.
+        cause: what is wrong, without the path and the time of day: tables must be equal in every folder and run.
+    """
+
+    def __init__(self, path: Path, cause: str) -> None:
+        super().__init__(path, cause)  # as `args`, so that the error can be pickled from a worker process
+        self.path, self.cause = path, cause
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.cause}"
 
 
 class PathError(VideoError):
@@ -52,10 +66,14 @@ def inside(root: Path, relative: str) -> Path:
     try:
         joined = (root / relative).resolve()
         joined.is_file()  # not every bad name shows before the file system is asked
-    except (RuntimeError, ValueError, OSError) as error:
-        raise VideoError(f"path {relative[:200]!r} below {root}: {str(error)[:200]}") from error
+    except RuntimeError as error:
+        raise VideoError(root / relative, "its links run in a circle") from error
+    except ValueError as error:
+        raise VideoError(root, f"no file can have the path {relative[:200]!r}: {error}") from error
+    except OSError as error:
+        raise VideoError(root, f"no file can have the path {relative[:200]!r}: {error.strerror}") from error
     if not joined.is_relative_to(root.resolve()):
-        raise PathError(f"path {relative!r} leaves its root {root}; allowed are relative paths below it")
+        raise PathError(root, f"path {relative!r} leaves its root; allowed are relative paths below it")
     return joined
 
 
@@ -70,14 +88,14 @@ def probe(path: Path) -> Probe:
     if path.is_dir():
         count = len(image_folder.files(path))
         if count == 0:
-            raise VideoError(f"{path}: the folder holds no image")
+            raise VideoError(path, "the folder holds no image")
         return Probe(count / image_folder.FPS, image_folder.FPS, count)
     try:
         # what a title holds is nothing to us, and need not be UTF-8
         with av.open(str(path), metadata_errors="replace") as container:
             stream = next(iter(container.streams.video), None)
             if stream is None or not stream.average_rate:
-                raise VideoError(f"{path}: holds no video stream")
+                raise VideoError(path, "holds no video stream")
             fps = float(stream.average_rate)
             duration_s = float(stream.duration * stream.time_base) if stream.duration else 0.0
             if not duration_s and container.duration:  # WebM gives no length of a stream, only its own
@@ -85,13 +103,14 @@ def probe(path: Path) -> Probe:
             frames = stream.frames or round(duration_s * fps)
             uneven_s = _uneven_s(stream, fps)
     except av.FFmpegError as error:
-        raise VideoError(f"{path}: cannot be opened: {error}") from error
+        raise VideoError(path, f"cannot be opened: {error.strerror}") from error
     if frames < 1:
-        raise VideoError(f"{path}: the container gives no length")
+        raise VideoError(path, "the container gives no length")
     if uneven_s > max(UNEVEN_S, 1 / fps):
         raise VideoError(
-            f"{path}: variable frame rate: a frame lies {uneven_s:.2f} s from its place at {fps:g}/s, allowed is "
-            f"{max(UNEVEN_S, 1 / fps):g} s; convert it to a constant rate (`ffmpeg -i IN -fps_mode cfr OUT`)"
+            path,
+            f"variable frame rate: a frame lies {uneven_s:.2f} s from its place at {fps:g}/s, allowed is "
+            f"{max(UNEVEN_S, 1 / fps):g} s; convert it to a constant rate (`ffmpeg -i IN -fps_mode cfr OUT`)",
         )
     return Probe(frames / fps, fps, frames)
 
@@ -187,7 +206,7 @@ def decode(path: Path, indices: np.ndarray, *, size_px: int) -> np.ndarray:
     if Path(path).is_dir():
         return _decode_folder(Path(path), wanted, size_px)[back]
     if not Path(path).is_file():
-        raise VideoError(f"{path}: no such file")
+        raise VideoError(path, "no such file")
     try:
         frames = _decode_decord(path, wanted, size_px)
     except VideoError as first:
@@ -195,7 +214,7 @@ def decode(path: Path, indices: np.ndarray, *, size_px: int) -> np.ndarray:
         try:
             frames = _decode_av(path, wanted, size_px)
         except VideoError as second:
-            raise VideoError(f"{second}; before it, {first}") from second
+            raise VideoError(path, f"{second.cause}; before it, {first.cause}") from second
     return frames[back]
 
 
@@ -203,7 +222,7 @@ def _decode_folder(path: Path, wanted: np.ndarray, size_px: int) -> np.ndarray:
     try:
         frames = image_folder.read(path, wanted)
     except OSError as error:
-        raise VideoError(f"{path}: {error}") from error
+        raise VideoError(path, error.strerror or str(error)) from error
     return np.concatenate([_resize(frame[None], size_px) for frame in frames])
 
 
@@ -218,7 +237,12 @@ def _decode_decord(path: Path, wanted: np.ndarray, size_px: int) -> np.ndarray:
         parts = (wanted[start : start + DECODED_AT_ONCE] for start in range(0, len(wanted), DECODED_AT_ONCE))
         return np.concatenate([_resize(reader.get_batch(part).asnumpy(), size_px) for part in parts])
     except (RuntimeError, decord.DECORDError) as error:  # DECORDError is not a RuntimeError
-        raise VideoError(f"{path}: decord: {' '.join(str(error).split())[:300]}") from error
+        raise VideoError(path, f"decord: {_cause(str(error), path)}") from error
+
+
+def _cause(message: str, path: Path) -> str:
+    """Return decord's message without the video's path and the time of day that stands before each line of its code."""
+    return " ".join(_DECORD_TIME.sub("", message.replace(str(path), path.name)).split())[:300]
 
 
 def _decode_av(path: Path, wanted: np.ndarray, size_px: int) -> np.ndarray:
@@ -234,8 +258,10 @@ def _decode_av(path: Path, wanted: np.ndarray, size_px: int) -> np.ndarray:
                     frames.append(_resize(frame.to_ndarray(format="rgb24")[None], size_px))
                 if len(frames) == len(wanted):
                     break
-    except (av.FFmpegError, IndexError) as error:  # IndexError: no video stream
-        raise VideoError(f"{path}: PyAV: {' '.join(str(error).split())[:300]}") from error
+    except av.FFmpegError as error:
+        raise VideoError(path, f"PyAV: {error.strerror}") from error
+    except IndexError as error:
+        raise VideoError(path, "PyAV: holds no video stream") from error
     if len(frames) < len(wanted):
         _check_length(path, wanted, count)
     return np.concatenate(frames)
@@ -243,7 +269,7 @@ def _decode_av(path: Path, wanted: np.ndarray, size_px: int) -> np.ndarray:
 
 def _check_length(path: Path, wanted: np.ndarray, frames: int) -> None:
     if wanted[-1] >= frames or wanted[0] < 0:
-        raise VideoError(f"{path}: frames {wanted[0]} to {wanted[-1]} are asked, the video holds {frames}")
+        raise VideoError(path, f"frames {wanted[0]} to {wanted[-1]} are asked, the video holds {frames}")
 
 
 def _resize(frames: np.ndarray, size_px: int) -> np.ndarray:

@@ -130,7 +130,9 @@ def _writer(
             parts = (piece.indices[start : start + PART_FRAMES] for start in range(0, len(piece.indices), PART_FRAMES))
             made = (guard.call(encode_piece, path, part, size_px, jpeg_quality) for part in parts)
             return [jpeg for part in made for jpeg in part]
-        except (video.VideoError, GuardError) as error:
+        except video.VideoError as error:
+            return f"{piece.path}: {error.cause}"
+        except GuardError as error:
             return f"{piece.path}: {error}"
         finally:
             idle.put(guard)

@@ -31,9 +31,9 @@ class Footage(NamedTuple):
 class RefusedError(Exception):
     """A video gives no frames; `reason` is one word for the rejects table."""
 
-    def __init__(self, reason: str, detail: object) -> None:
+    def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
-        self.reason, self.detail = reason, str(detail)
+        self.reason, self.detail = reason, detail
 
 
 def read(
@@ -50,9 +50,9 @@ def read(
             raise RefusedError("video_missing", path)
         return guard.call(_read, whole, spans, frames, size_px, stills)
     except video.PathError as error:
-        raise RefusedError("path_outside_root", error) from error
+        raise RefusedError("path_outside_root", error.cause) from error
     except video.VideoError as error:
-        raise RefusedError("video_unreadable", error) from error
+        raise RefusedError("video_unreadable", f"{path}: {error.cause}") from error
     except GuardError as error:
         raise RefusedError("decoder_killed", f"{path}: {error}") from error
 

@@ -188,10 +188,10 @@ def _streams(take: _Take, split: object, root: Path, probe: Callable[[Path], Pro
             yield reject(row_id, "bad_member", error)
             continue
         except PathError as error:
-            yield reject(row_id, "path_outside_root", error)
+            yield reject(row_id, "path_outside_root", error.cause)
             continue
         except VideoError as error:
-            yield reject(row_id, "unreadable_video", error)
+            yield reject(row_id, "unreadable_video", f"{path}: {error.cause}")
             continue
         has_ego = has_ego or take.is_ego[camera]
         yield {

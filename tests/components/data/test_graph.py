@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
 
@@ -119,6 +120,20 @@ def test_outs_are_few_and_all_steps_share_one_site(project):
     assert {folder.name for folder in validations.iterdir()} == set(STEPS) - {"world", "statistics"}
     made = [path for step in STEPS[1:] for path in (project / "data" / step).rglob("*") if path.is_file()]
     assert len(made) < 4 * len(STEPS)
+
+
+def content_of(path: Path) -> bytes:
+    """Return the bytes of a file, of a compressed table those of its rows and its metadata."""
+    if path.suffix != ".parquet":
+        return path.read_bytes()
+    table = pq.read_table(path)
+    return f"{table.to_pylist()}{table.schema.metadata}".encode()
+
+
+@pytest.mark.slow
+def test_no_output_holds_the_path_of_the_project(project):
+    outputs = [path for step in STEPS for path in (project / "data" / step).rglob("*") if path.is_file()]
+    assert [path for path in outputs if str(project).encode() in content_of(path)] == []
 
 
 @pytest.mark.slow

@@ -113,7 +113,7 @@ def test_cameras_that_are_not_ours_are_refused(release):
 def test_an_unreadable_film_is_a_reject_that_names_it(release, tiny_world):
     def probe_badly(path):
         if path.name == "cam02.mp4":
-            raise VideoError(f"{path}: cannot be opened")
+            raise VideoError(path, "cannot be opened")
         return Probe(16.0, 8.0, 128)
 
     tables, rejects = read(release, probe=probe_badly)
