@@ -41,7 +41,7 @@ from components.data.sources import (
 )
 from components.data.sources.shared.cleaning import Tables, rejected
 from components.params import Data
-from components.video.killable_worker import Guard, GuardError
+from components.video.killable_worker import KillableWorker, WorkerDiedError
 
 PROBE_TIMEOUT_S = 30.0
 IDS = {
@@ -102,12 +102,12 @@ def run(params: Data, data_dir: Path) -> dict:
                 for name, path in paths.items()
             }
         )
-        with Guard(timeout_s=PROBE_TIMEOUT_S) as guard:
+        with KillableWorker(timeout_s=PROBE_TIMEOUT_S) as worker:
 
             def probe(path: Path) -> video.Probe:
                 try:
-                    return guard.call(video.probe, path)
-                except GuardError as error:
+                    return worker.call(video.probe, path)
+                except WorkerDiedError as error:
                     raise video.VideoError(path, f"probing was {error}") from error
 
             tables.add("egoexo4d", egoexo4d.read(project / params.sources.egoexo4d, probe=probe))

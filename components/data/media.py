@@ -24,7 +24,7 @@ from components import records, video
 from components.data.partition.finished_parts import is_finished, marked, written_whole
 from components.params import Data
 from components.records import content_id
-from components.video.killable_worker import Guard, GuardError
+from components.video.killable_worker import KillableWorker, WorkerDiedError
 
 FOLDERS = {  # source -> where its media lie below its folder, as the releases unpack
     "ssv2": "20bn-something-something-v2",
@@ -72,7 +72,7 @@ def run(params: Data, data_dir: Path) -> dict:
     roots = {source: project / path for source, path in params.sources.given().items() if source in FOLDERS}
     media = named(data_dir)
     media["file"] = [str(PurePosixPath(FOLDERS[row.source], row.path)) for row in media.itertuples()]
-    guards = [Guard(timeout_s=TIMEOUT_S) for _ in range(WORKERS if len(media) > FIRST_WORKER else 1)]
+    workers = [KillableWorker(timeout_s=TIMEOUT_S) for _ in range(WORKERS if len(media) > FIRST_WORKER else 1)]
     paths, kept = [], 0
     try:
         for number, start in enumerate(range(0, len(media), BATCH)):
@@ -81,13 +81,13 @@ def run(params: Data, data_dir: Path) -> dict:
             if is_finished(path, digest):
                 kept += 1
             else:
-                rows = pa.Table.from_pylist(list(_looked_at(batch, roots, guards)), marked(PART, digest))
+                rows = pa.Table.from_pylist(list(_looked_at(batch, roots, workers)), marked(PART, digest))
                 with written_whole(path) as partial:
                     pq.write_table(rows, partial, compression="zstd")
             paths.append(path)
     finally:
-        for guard in guards:
-            guard.close()
+        for worker in workers:
+            worker.close()
     counts = _join(paths, folder)
     shutil.rmtree(parts)
     rejected = sum(counts["rejects"].values())
@@ -97,27 +97,27 @@ def run(params: Data, data_dir: Path) -> dict:
     }
 
 
-def _looked_at(batch: pd.DataFrame, roots: dict[str, Path], guards: list[Guard]) -> Iterator[dict]:
+def _looked_at(batch: pd.DataFrame, roots: dict[str, Path], workers: list[KillableWorker]) -> Iterator[dict]:
     """Return a row of PART for each medium of a batch, in order."""
-    idle: queue.SimpleQueue[Guard] = queue.SimpleQueue()
-    for guard in guards:
-        idle.put(guard)
+    idle: queue.SimpleQueue[KillableWorker] = queue.SimpleQueue()
+    for worker in workers:
+        idle.put(worker)
 
     def look(medium: dict) -> dict:
-        guard = idle.get()
+        worker = idle.get()
         try:
-            return _row(medium, roots[medium["source"]], guard)
+            return _row(medium, roots[medium["source"]], worker)
         finally:
-            idle.put(guard)
+            idle.put(worker)
 
-    pool = ThreadPoolExecutor(len(guards))
+    pool = ThreadPoolExecutor(len(workers))
     try:
         yield from pool.map(look, batch.to_dict("records"))
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _row(medium: dict, root: Path, guard: Guard) -> dict:
+def _row(medium: dict, root: Path, worker: KillableWorker) -> dict:
     """Look at one medium; `reason` says why it is no video."""
     take_id = content_id("medium", medium["source"], medium["path"])
     row = dict.fromkeys(PART.names) | {name: medium[name] for name in ("source", "view", "split")}
@@ -129,12 +129,12 @@ def _row(medium: dict, root: Path, guard: Guard) -> dict:
         path = video.inside(root, medium["file"])
         if not (path.is_dir() if medium["media"] == "frames" else path.is_file()):
             return row | {"reason": "missing_medium", "detail": medium["file"]}
-        seen = guard.call(video.probe, path)
+        seen = worker.call(video.probe, path)
     except video.PathError as error:
         return row | {"reason": "path_outside_root", "detail": error.cause}
     except video.VideoError as error:
         return row | {"reason": "unreadable_medium", "detail": f"{medium['file']}: {error.cause}"}
-    except GuardError as error:
+    except WorkerDiedError as error:
         return row | {"reason": "unreadable_medium", "detail": f"{medium['file']}: {error}"}
     return row | {"duration_s": seen.duration_s, "fps": seen.fps}
 

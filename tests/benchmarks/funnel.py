@@ -33,7 +33,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from components.video.killable_worker import Guard, GuardError
+from components.video.killable_worker import KillableWorker, WorkerDiedError
 from components.world import web
 from tests.benchmarks import rows
 
@@ -145,14 +145,14 @@ def main() -> None:
     chosen = parser.parse_args()
     with TemporaryDirectory() as name:
         folder, told = Path(name), {}
-        with Guard(timeout_s=chosen.limit) as guard:
-            paths = guard.call(corpus, folder, chosen.parts)
-            guard.call(models, folder)
+        with KillableWorker(timeout_s=chosen.limit) as worker:
+            paths = worker.call(corpus, folder, chosen.parts)
+            worker.call(models, folder)
         for workers in (1, 2):
             try:
-                with Guard(timeout_s=chosen.limit) as guard:
-                    told[workers] = guard.call(score, folder, paths, folder / f"by-{workers}", workers)
-            except GuardError as error:
+                with KillableWorker(timeout_s=chosen.limit) as worker:
+                    told[workers] = worker.call(score, folder, paths, folder / f"by-{workers}", workers)
+            except WorkerDiedError as error:
                 done = len(list((folder / f"by-{workers}").glob("part-*.parquet")))
                 sys.exit(
                     f"funnel on Ray, {workers} workers: {error}; {done} of {chosen.parts} parts were there, nothing is "

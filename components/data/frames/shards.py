@@ -1,4 +1,4 @@
-"""Arrow shards of JPEGs: which frames lie where, decoding them in guarded workers, writing, and mapping them back.
+"""Arrow shards of JPEGs: which frames lie where, decoding them in killable workers, writing, and mapping them back.
 
 A shard is one Arrow IPC file with the column `jpeg`, null where a video could not be decoded. Frame rows are numbered
 through all shards: row r lies in shard r // shard_frames. A shard is one row of work for
@@ -25,7 +25,7 @@ from components.data.frames.sampling import Films, index_of, place_of
 from components.data.partition import executor
 from components.data.partition.finished_parts import is_finished, marked, remove_stale, written_whole
 from components.video import image_folder
-from components.video.killable_worker import Guard, GuardError
+from components.video.killable_worker import KillableWorker, WorkerDiedError
 
 WORKERS = 2  # decoding processes of one shard
 PART_FRAMES, TIMEOUT_S = 500, 120.0  # frames of one video that are decoded at once, and the time that they may take
@@ -121,21 +121,21 @@ def _writer(
 ) -> Iterator[Callable[[dict], dict]]:
     """Open the worker that makes one shard after the other; its decoding processes serve all of them."""
     contents: dict[tuple[str, str], str] = {}
-    idle: queue.SimpleQueue[Guard] = queue.SimpleQueue()
+    idle: queue.SimpleQueue[KillableWorker] = queue.SimpleQueue()
 
     def decode(piece: Piece) -> list[bytes] | str:
-        guard = idle.get()
+        worker = idle.get()
         try:
             path = video.inside(roots[piece.source], piece.path)
             parts = (piece.indices[start : start + PART_FRAMES] for start in range(0, len(piece.indices), PART_FRAMES))
-            made = (guard.call(encode_piece, path, part, size_px, jpeg_quality) for part in parts)
+            made = (worker.call(encode_piece, path, part, size_px, jpeg_quality) for part in parts)
             return [jpeg for part in made for jpeg in part]
         except video.VideoError as error:
             return f"{piece.path}: {error.cause}"
-        except GuardError as error:
+        except WorkerDiedError as error:
             return f"{piece.path}: {error}"
         finally:
-            idle.put(guard)
+            idle.put(worker)
 
     def write(shard: dict) -> dict:
         path = shard_path(folder, shard["number"])
@@ -168,7 +168,7 @@ def _writer(
 
     with ExitStack() as opened:
         for _ in range(WORKERS):
-            idle.put(opened.enter_context(Guard(timeout_s=TIMEOUT_S)))
+            idle.put(opened.enter_context(KillableWorker(timeout_s=TIMEOUT_S)))
         pool = ThreadPoolExecutor(WORKERS)
         opened.callback(pool.shutdown, cancel_futures=True)
         yield write

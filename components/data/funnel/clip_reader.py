@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from components import video
-from components.video.killable_worker import Guard, GuardError
+from components.video.killable_worker import KillableWorker, WorkerDiedError
 
 Spans = tuple[tuple[float, float], ...]
 
@@ -37,7 +37,14 @@ class RefusedError(Exception):
 
 
 def read(
-    guard: Guard, root: Path, path: str, spans: Spans, *, frames: int, size_px: int, stills: tuple[int, ...] = ()
+    worker: KillableWorker,
+    root: Path,
+    path: str,
+    spans: Spans,
+    *,
+    frames: int,
+    size_px: int,
+    stills: tuple[int, ...] = (),
 ) -> Footage:
     """Decode `frames` frames of each span of a video, and single ones.
 
@@ -48,12 +55,12 @@ def read(
         whole = video.inside(root, path)
         if not whole.is_file():
             raise RefusedError("video_missing", path)
-        return guard.call(_read, whole, spans, frames, size_px, stills)
+        return worker.call(_read, whole, spans, frames, size_px, stills)
     except video.PathError as error:
         raise RefusedError("path_outside_root", error.cause) from error
     except video.VideoError as error:
         raise RefusedError("video_unreadable", f"{path}: {error.cause}") from error
-    except GuardError as error:
+    except WorkerDiedError as error:
         raise RefusedError("decoder_killed", f"{path}: {error}") from error
 
 

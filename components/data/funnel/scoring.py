@@ -16,7 +16,7 @@ from components import video
 from components.data.funnel import candidates, clip_reader
 from components.data.partition import executor
 from components.data.partition.finished_parts import is_finished, marked, remove_stale, written_whole
-from components.video.killable_worker import Guard
+from components.video.killable_worker import KillableWorker
 
 SCORED = pa.schema(
     [
@@ -94,7 +94,7 @@ def worker(models: str, roots: dict[str, str], encoder: str, how: dict) -> Itera
             "motion": filters.motion(seen.centres() * np.array(size_px), width_px=size_px[0], height_px=size_px[1]),
         }
 
-    with Guard(timeout_s=how["timeout_s"]) as guard:
+    with KillableWorker(timeout_s=how["timeout_s"]) as decoder:
 
         def work(row: dict) -> bool:
             part, path = Path(row["part"]), Path(row["scores"])
@@ -110,7 +110,7 @@ def worker(models: str, roots: dict[str, str], encoder: str, how: dict) -> Itera
                 spans = tuple(zip(of_video["start_s"], of_video["end_s"], strict=True))
                 try:
                     decoding = {"frames": how["frames"], "size_px": how["size_px"]}
-                    seen = clip_reader.read(guard, folders[source], name, spans, **decoding)
+                    seen = clip_reader.read(decoder, folders[source], name, spans, **decoding)
                 except clip_reader.RefusedError as error:
                     rows += [
                         row | {"reason": error.reason, "detail": error.detail} for row in of_video.to_dict("records")

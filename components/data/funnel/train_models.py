@@ -23,7 +23,7 @@ from components.data.funnel import (
 )
 from components.data.partition.finished_parts import written_whole
 from components.metrics import Estimate, bootstrap
-from components.video.killable_worker import Guard
+from components.video.killable_worker import KillableWorker
 
 SEED_OF = {"classifier": 1, "detector": 2}
 REPORT = "classifier.json"
@@ -61,9 +61,9 @@ def learn(
     known = json.loads(report.read_text()) if report.is_file() else {}
     if known.get("plan") == plan and all(path.is_file() for path in paths.values()):
         return known
-    with Guard(timeout_s=timeout_s) as guard:
+    with KillableWorker(timeout_s=timeout_s) as worker:
         seen = {
-            split: training_set.read(each, roots, guard, frames=frames, size_px=size_px)
+            split: training_set.read(each, roots, worker, frames=frames, size_px=size_px)
             for split, each in drawn.items()
         }
     torch.set_num_threads(1)  # sums in another order would give other weights

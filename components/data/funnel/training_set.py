@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from components import records
 from components.data.funnel import clip_reader
 from components.records import content_id
-from components.video.killable_worker import Guard
+from components.video.killable_worker import KillableWorker
 
 CLIPS = 2  # of one video
 CLIP_S = 4.0  # around the middle of a moment: as long as a sentence of web video
@@ -98,7 +98,9 @@ def _lesson(video: Any, clips: pd.DataFrame, boxes: pd.DataFrame | None, *, seed
     )
 
 
-def read(lessons: Iterable[Lesson], roots: dict[str, Path], guard: Guard, *, frames: int, size_px: int) -> Lessons:
+def read(
+    lessons: Iterable[Lesson], roots: dict[str, Path], worker: KillableWorker, *, frames: int, size_px: int
+) -> Lessons:
     """Decode lessons; a video that cannot be read is left out, and the log says so.
 
     Raises:
@@ -106,7 +108,7 @@ def read(lessons: Iterable[Lesson], roots: dict[str, Path], guard: Guard, *, fra
     """
     clips, is_ego, clip_takes, stills, boxes, still_takes = [], [], [], [], [], []
     for each in lessons:
-        where = (guard, roots[each.source], each.path, each.spans)
+        where = (worker, roots[each.source], each.path, each.spans)
         try:
             seen = clip_reader.read(*where, frames=frames, size_px=size_px, stills=each.stills)
         except clip_reader.RefusedError as error:

@@ -13,14 +13,14 @@ from components import records, video
 from components.data import annotations, media
 from components.data.egoit import step as egoit
 from components.data.partition import runner
-from components.video.killable_worker import Guard
+from components.video.killable_worker import KillableWorker
 from tests.components.data.conftest import changed, read, write_annotations
 
 WHOLE = {"start_s": None, "end_s": None, "split": "train"}
 
 
-class Inline(Guard):
-    """Calls in this process: what a guard is worth is tested where it is."""
+class Inline(KillableWorker):
+    """Calls in this process: what a killable worker does is tested in tests/components/video."""
 
     def call(self, function, *args):
         return function(*args)
@@ -37,7 +37,7 @@ def looked(tiny_world, tmp_path_factory):
 @pytest.fixture
 def again(looked, tmp_path, monkeypatch):
     """A copy of the data folder without data/media, to run the step on in this process."""
-    monkeypatch.setattr(media, "Guard", Inline)
+    monkeypatch.setattr(media, "KillableWorker", Inline)
     shutil.copytree(looked[1] / "annotations", tmp_path / "data/annotations")
     return tmp_path / "data"
 
@@ -134,7 +134,7 @@ def caption(number: int, path: str, **other) -> dict:
 
 
 def test_bad_media_have_a_reason_each(tmp_path, rows, data_params, monkeypatch):
-    monkeypatch.setattr(media, "Guard", Inline)
+    monkeypatch.setattr(media, "KillableWorker", Inline)
     folder = tmp_path / "ssv2" / media.FOLDERS["ssv2"]
     folder.mkdir(parents=True)
     (folder / "empty.webm").touch()

@@ -15,7 +15,7 @@ from components.data import annotations
 from components.data.clips import step as clips
 from components.data.frames import shards
 from components.data.frames import step as frames
-from components.video.killable_worker import Guard
+from components.video.killable_worker import KillableWorker
 from tests.components.data.bad_input import films, later, tables, takes
 from tests.components.data.bad_input.case import Case, narrated
 from tests.components.data.conftest import without_corpora
@@ -28,7 +28,7 @@ CLOCK_S = 0.5
 CASES = [*films.CASES, *takes.CASES, *tables.CASES, *later.CASES]
 
 
-class Inline(Guard):
+class Inline(KillableWorker):
     """Calls in this process, but gives the films that hang or crash a real worker which does so, on its clock."""
 
     def call(self, function, path, *args):
@@ -117,9 +117,9 @@ def _told(step: str, parameters: params.Data, folder: Path) -> Told:
         AssertionError: its ledger or its tables lose a row.
     """
     with (
-        mock.patch.object(annotations, "Guard", Inline),
+        mock.patch.object(annotations, "KillableWorker", Inline),
         mock.patch.object(annotations, "PROBE_TIMEOUT_S", CLOCK_S),
-        mock.patch.object(shards, "Guard", Inline),
+        mock.patch.object(shards, "KillableWorker", Inline),
         mock.patch.object(shards, "TIMEOUT_S", CLOCK_S),
     ):
         ledger = RUN[step](parameters, folder / "data")["ledger"]

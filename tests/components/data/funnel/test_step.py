@@ -18,7 +18,7 @@ from components.data.clips import step as clips
 from components.data.funnel import clip_reader, scoring
 from components.data.funnel import step as build
 from components.params import Data
-from components.video.killable_worker import Guard
+from components.video.killable_worker import KillableWorker
 from components.world import web
 from tests.components.data.conftest import changed
 from tests.conftest import TinyWorld
@@ -162,16 +162,16 @@ def test_footage_is_cut_at_the_end_of_the_film_or_refused_with_a_reason(tiny_wor
     data = tiny_world.params
     each = next(each for each in web.plan_videos(data.seed, data.world.web_videos) if each.kind == "whole_room")
     root, path = getattr(data.sources, each.corpus), f"videos/{each.vid}.mp4"
-    with Guard(timeout_s=60) as guard:
+    with KillableWorker(timeout_s=60) as worker:
         seen = clip_reader.read(
-            guard, root, path, ((1.0, 3.0), (7.0, 17.0), (8.0, 18.0)), frames=4, size_px=32, stills=(5,)
+            worker, root, path, ((1.0, 3.0), (7.0, 17.0), (8.0, 18.0)), frames=4, size_px=32, stills=(5,)
         )
         assert seen.spans[1] == (7.0, 8.0) and seen.size_px == (96, 96)
         assert [clip is None for clip in seen.clips] == [False, False, True]
         assert seen.clips[1].shape == (4, 32, 32, 3) and seen.stills.shape == (1, 32, 32, 3)
         for wrong, reason in (("../" + path, "path_outside_root"), ("videos/none.mp4", "video_missing")):
             with pytest.raises(clip_reader.RefusedError, match=reason):
-                clip_reader.read(guard, root, wrong, ((1.0, 3.0),), frames=4, size_px=32)
+                clip_reader.read(worker, root, wrong, ((1.0, 3.0),), frames=4, size_px=32)
         (tmp_path / "a.mp4").write_bytes(b"no film")
         with pytest.raises(clip_reader.RefusedError, match="video_unreadable"):
-            clip_reader.read(guard, tmp_path, "a.mp4", ((1.0, 3.0),), frames=4, size_px=32)
+            clip_reader.read(worker, tmp_path, "a.mp4", ((1.0, 3.0),), frames=4, size_px=32)
