@@ -19,9 +19,20 @@ from flows.tasks import Job, Outcome, Stop
 def promote(recipe: str = tasks.RECIPE) -> str:
     """Put the last stage of a recipe, trained and measured already, before the gate."""
     job = tasks.open_job(recipe, dataset=data.digest())
+    check_gate(job)
     with tasks.stopping() as stop:
         outcome = trained(job, job.recipe.stages[-1].name)
         return tasks.as_task(promote_stage, "promote")(job, outcome, stop).reason
+
+
+def check_gate(job: Job) -> None:
+    """Refuse a job whose last stage is not measured in what the gate compares: it could not be promoted in the end.
+
+    Raises:
+        ValueError: names the metrics, the stage, and what it is evaluated in.
+    """
+    last, gate = job.recipe.stages[-1], params.load(tasks.EVALUATION, params.Eval).gate
+    tracking.check_measured(last.name, last.evaluate, main=gate.main, guards=gate.guards)
 
 
 def promote_stage(job: Job, outcome: Outcome, stop: Stop) -> tracking.PromotionDecision:
@@ -38,7 +49,7 @@ def promote_stage(job: Job, outcome: Outcome, stop: Stop) -> tracking.PromotionD
     if champion is not None and champion.dataset_digest != job.dataset:
         if plan.is_finished(Path(champion.checkpoint)):
             logger.info("the champion, version %s, comes from other data: it is measured on these", champion.version)
-            measure(job, Path(champion.checkpoint), stop, threads=tasks.cores())
+            measure(job, Path(champion.checkpoint), stop, named=job.recipe.stages[-1].evaluate, threads=tasks.cores())
             again = json.loads((Path(champion.checkpoint) / "evaluation" / "metrics.json").read_text())
         else:
             logger.warning("the champion's checkpoint %s is gone, it cannot be measured again", champion.checkpoint)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from components import tracking
 from components.train import plan
-from flows import data, levels, tasks
+from flows import data, levels, promote, tasks
 from flows.tasks import Job, Outcome
 
 
@@ -57,7 +57,7 @@ def _where(finished: Finished) -> str:
 
 def show_plan(recipe: str) -> None:
     """Print what a pipeline run would do with each stage, without running any."""
-    tasks.open_job(recipe, dataset=None)  # a mistake in the recipe comes out first
+    promote.check_gate(tasks.open_job(recipe, dataset=None))  # a mistake in the recipe comes out first
     stale = set(data.stale())
     digest = None if stale else data.digest()
     job = tasks.open_job(recipe, dataset=digest)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.params.strict import Strict
 
@@ -18,6 +18,18 @@ MappingTask = Literal[
 # of moments in both views (EgoExo-Con, systems §5.1); measured where a recipe asks for them
 MomentTask = Literal["ground_temporal_exo", "verify_ego", "verify_exo"]
 
+_CAPTION = ("verb", "colour", "type", "hand", "all")
+_INTERVAL = ("miou", "r1_30", "r1_50", "format")
+# task -> the metrics that components/evaluation/score.py and mapping.py compute for it
+METRICS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("caption_ego", "caption_exo", "caption_fx", "caption_identity", "caption_true_exo"), _CAPTION),
+    "qa": ("accuracy",),
+    "ground_spatial": ("miou", "r1_50", "format"),
+    **dict.fromkeys(("ground_temporal", "ground_temporal_exo"), _INTERVAL),
+    **dict.fromkeys(("verify_ego", "verify_exo"), ("accuracy", "said_yes")),
+    **dict.fromkeys(("retrieval_fx", "retrieval_identity", "retrieval_oracle"), ("top1",)),
+}
+
 
 class Gate(Strict):
     """When a new model version takes the alias `champion` (components/tracking/promotion_gate.py)."""
@@ -25,6 +37,13 @@ class Gate(Strict):
     model_name: str = Field(description="name in the MLflow model registry")
     main: str = Field(description="`task/metric` that must be better beyond its 95 % interval")
     guards: tuple[str, ...] = Field(description="`task/metric`s, none of which may be worse beyond its interval")
+
+    @model_validator(mode="after")
+    def _metrics_exist(self) -> Gate:
+        known = [f"{task}/{metric}" for task, metrics in METRICS.items() for metric in metrics]
+        if unknown := sorted({self.main, *self.guards} - set(known)):
+            raise ValueError(f"the gate compares {unknown}, which nothing computes; allowed are {known}")
+        return self
 
 
 class Eval(Strict):

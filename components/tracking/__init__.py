@@ -4,7 +4,7 @@
 """
 
 from components.tracking.metric_log import MetricLog
-from components.tracking.promotion_gate import PromotionDecision
+from components.tracking.promotion_gate import PromotionDecision, check_measured
 from components.tracking.registry import Champion, champion, promote, register
 from components.tracking.runs import (
     RunInfo,
@@ -28,6 +28,7 @@ __all__ = [
     "PromotionDecision",
     "RunInfo",
     "champion",
+    "check_measured",
     "describe",
     "evaluation",
     "finish",

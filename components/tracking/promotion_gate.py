@@ -32,9 +32,9 @@ def decide(
         guards: metrics that must not be worse.
 
     Raises:
-        KeyError: a metric of the gate is missing from an evaluation (names it, what there is and where to mend it).
+        ValueError: a metric of the gate is missing from an evaluation (names it, what there is and where to mend it).
     """
-    new = _pick(candidate, main, "candidate")
+    new = _metric_of(candidate, main, "candidate")
     if champion is None:
         above = new["difference_lo"] > 0
         relation = "above" if above else "not above"
@@ -42,11 +42,11 @@ def decide(
         reason = f"first model: {main} {_show(new)} is {relation} its blind control {blind} beyond the interval"
         return PromotionDecision(above, reason, version)
     for guard in guards:
-        now, before = _pick(candidate, guard, "candidate"), _pick(champion, guard, "champion")
+        now, before = _metric_of(candidate, guard, "candidate"), _metric_of(champion, guard, "champion")
         if _difference(now, before)[1] < 0:
             reason = f"guard {guard} {_show(now)} is worse than the champion's {_show(before)} beyond the interval"
             return PromotionDecision(False, reason, version)
-    old = _pick(champion, main, "champion")
+    old = _metric_of(champion, main, "champion")
     better = _difference(new, old)[0] > 0
     relation = "better" if better else "not better"
     reason = f"{main} {_show(new)} is {relation} than the champion's {_show(old)} beyond the interval"
@@ -68,11 +68,30 @@ def _difference(a: dict, b: dict) -> tuple[float, float]:
     )
 
 
-def _pick(evaluation: dict[str, dict], metric: str, owner: str) -> dict:
+def check_measured(stage: str, tasks: Sequence[str], *, main: str, guards: Sequence[str]) -> None:
+    """Refuse a recipe whose last stage is not measured in what the gate compares, before anything is trained.
+
+    Args:
+        stage: name of the last stage, whose checkpoint becomes the candidate.
+        tasks: what that stage is evaluated in.
+        main: the gate's `task/metric` that must be better.
+        guards: its `task/metric`s that must not be worse.
+
+    Raises:
+        ValueError: a metric belongs to a task that the stage is not evaluated in.
+    """
+    if missing := [metric for metric in (main, *guards) if metric.partition("/")[0] not in tasks]:
+        raise ValueError(
+            f"the gate compares {missing}, but the last stage, {stage!r}, is evaluated in {list(tasks)} only; add the "
+            "tasks to `evaluate` of that stage in the recipe, or take the metrics out of `gate` in params/eval.yaml"
+        )
+
+
+def _metric_of(evaluation: dict[str, dict], metric: str, owner: str) -> dict:
     if metric not in evaluation:
-        raise KeyError(
-            f"the gate wants {metric!r}, the {owner}'s evaluation has {sorted(evaluation)}; mend `gate` or `limits` in "
-            "params/eval.yaml"
+        raise ValueError(
+            f"the gate compares {metric!r}, but the {owner} was evaluated in {sorted(evaluation)} only; evaluate it in "
+            "that too (`evaluate` of its stage in the recipe), or take it out of `gate` in params/eval.yaml"
         )
     return evaluation[metric]
 

@@ -86,8 +86,7 @@ def promote(
             counts only if it was made on the same data.
 
     Raises:
-        ValueError: a run without evaluation (names it).
-        KeyError: a metric of the gate is missing from an evaluation.
+        ValueError: a run without evaluation (names it), or an evaluation without a metric of the gate.
     """
     store, holder = client(), champion(name)
     candidate = store.get_model_version(name, version)

@@ -114,8 +114,7 @@ def make(root: Path) -> Path:
     }.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
-    sizes = {name: 1 for name, field in Model.model_fields.items() if field.is_required()}
-    write_yaml(root / RECIPE, {"name": "tiny", "model": sizes, "stages": STAGES})
+    recipe(root, RECIPE, STAGES)
     (root / "mlflow.db").write_bytes(_database())
     # written in the wrong order on purpose
     write_yaml(
@@ -130,6 +129,13 @@ def make(root: Path) -> Path:
     )
     subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "-q"], cwd=root, env=environment(root), check=True)
     return root
+
+
+def recipe(root: Path, path: str, stages: list[dict]) -> str:
+    """Write a recipe of the smallest model and return its path, relative to the root."""
+    sizes = {name: 1 for name, field in Model.model_fields.items() if field.is_required()}
+    write_yaml(root / path, {"name": "tiny", "model": sizes, "stages": stages})
+    return path
 
 
 @functools.cache

@@ -15,6 +15,17 @@ def rows(printed: str) -> dict[str, list[str]]:
     return {row[1]: [row[0], *row[2:]] for row in cells if len(row) > 2}
 
 
+def test_a_last_stage_that_the_gate_cannot_judge_is_refused_before_anything_runs(project: Path):
+    stages = [*stand_in.STAGES[:-1], {**stand_in.STAGES[-1], "evaluate": ["qa", "caption_ego"]}]
+    recipe = stand_in.recipe(project, "params/recipes/unmeasured.yaml", stages)
+    done = stand_in.python(project, "-m", "flows.pipeline", "--recipe", recipe)
+    assert done.returncode == 1 and "stopped by ValueError" in done.stderr
+    told = " ".join(done.stderr.replace("│", " ").split())
+    assert "['ground_spatial/miou', 'ground_temporal/miou'], but the last stage, 'second', is evaluated in" in told
+    assert "`evaluate` of that stage in the recipe" in told and "params/eval.yaml" in told
+    assert not (project / "checkpoints").exists() and not (project / "data").exists()
+
+
 def test_pipeline_runs_and_says_what_it_would_reuse(project: Path):
     def plan() -> dict[str, str]:
         done = stand_in.python(project, "-m", "flows.pipeline", "--dry-run")

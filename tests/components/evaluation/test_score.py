@@ -2,7 +2,9 @@
 
 import pytest
 
+from components.evaluation import mapping
 from components.evaluation.score import TASKS
+from components.params.evaluation import METRICS, Gate
 
 SAID_ALL = "C picks up the red cup with the right hand."
 NO_HAND = "C picks up the red cup."
@@ -11,6 +13,15 @@ NO_HAND = "C picks up the red cup."
 def scores_of(task: str, sample: dict, answer: str | int) -> dict:
     score, _ = TASKS[task]
     return {name: values[0] for name, values in score([sample], [answer]).items()}
+
+
+def test_the_gate_may_compare_what_is_computed_and_nothing_else():
+    computed = {task: tuple(score([], [])) for task, (score, _) in (TASKS | mapping.TASKS).items()}
+    assert computed == METRICS
+    assert Gate(model_name="m", main="qa/accuracy", guards=("retrieval_fx/top1",))
+    for wrong in ("qa/acuracy", "qa", "caption/verb"):
+        with pytest.raises(ValueError, match=rf"compares \['{wrong}'\], which nothing computes; allowed are .*qa/acc"):
+            Gate(model_name="m", main="qa/accuracy", guards=(wrong,))
 
 
 @pytest.mark.parametrize("task", ["caption_ego", "caption_exo"])

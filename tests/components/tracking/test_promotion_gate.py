@@ -1,6 +1,6 @@
 import pytest
 
-from components.tracking.promotion_gate import decide
+from components.tracking.promotion_gate import check_measured, decide
 
 
 def entry(value: float, half: float = 0.05, blind: float = 0.2, difference_lo: float | None = None) -> dict:
@@ -34,8 +34,20 @@ def test_truth_table(candidate, champion, promoted, words):
 
 
 def test_a_missing_metric_says_where_to_mend_it():
-    with pytest.raises(KeyError, match=r"champion's evaluation has \['ground_spatial/miou'\].*params/eval.yaml"):
+    words = (
+        r"compares 'qa/accuracy', but the champion was evaluated in \['ground_spatial/miou'\] only.*params/eval.yaml"
+    )
+    with pytest.raises(ValueError, match=words):
         decide({MAIN: entry(0.9), GUARD: entry(0.9)}, {MAIN: entry(0.5)}, version="1", main=MAIN, guards=[GUARD])
+
+
+@pytest.mark.parametrize("tasks", [["qa"], ["ground_spatial"], []])
+def test_a_last_stage_that_is_not_measured_in_what_the_gate_compares_is_refused(tasks):
+    missing = [metric for metric in (MAIN, GUARD) if metric.split("/")[0] not in tasks]
+    with pytest.raises(ValueError, match=r"'grpo', is evaluated in .* only; add the tasks to `evaluate`") as refused:
+        check_measured("grpo", tasks, main=MAIN, guards=[GUARD])
+    assert str(missing) in str(refused.value) and str(tasks) in str(refused.value)
+    check_measured("grpo", [*tasks, "qa", "ground_spatial"], main=MAIN, guards=[GUARD])
 
 
 def test_the_reason_carries_both_numbers():
