@@ -1,6 +1,6 @@
 """Reward for the right option of a multiple-choice question."""
 
-from components.rewards.right import is_right
+from components.rewards.correctness import is_correct
 
 
 def choice_reward(completion: str, sample: dict) -> float | None:
@@ -20,4 +20,4 @@ def choice_reward(completion: str, sample: dict) -> float | None:
     >>> choice_reward("Blue", {"question_type": "colour", "target": target})
     1.0
     """
-    return float(is_right(completion, sample)) if sample["target"]["kind"] == "choice" else None
+    return float(is_correct(completion, sample)) if sample["target"]["kind"] == "choice" else None

@@ -1,7 +1,7 @@
 """Reward for naming the frames that show the answer (K-cite, systems §3)."""
 
 from components.prompts import MOST_CITED, parse_frames, split_think_answer
-from components.rewards.right import is_right
+from components.rewards.correctness import is_correct
 
 _TOLERANCE = 1  # frames to either side that still count
 _TOO_MANY = 0.1  # taken off for each frame beyond MOST_CITED
@@ -26,7 +26,7 @@ def key_frames_cite_reward(completion: str, sample: dict) -> float | None:
     >>> key_frames_cite_reward(said, {"target": span, "salient_frames": [2, 3]})
     0.5
     """
-    salient, right = sample.get("salient_frames"), is_right(completion, sample)
+    salient, right = sample.get("salient_frames"), is_correct(completion, sample)
     if not salient or right is None:
         return None
     parts = split_think_answer(completion)

@@ -6,7 +6,7 @@ from components.prompts import parse_box, parse_span, same_words, split_think_an
 OVERLAP = 0.5  # from this IoU on, a box or an interval counts as found, as in the evaluation's r1_50
 
 
-def is_right(completion: str, sample: dict) -> bool | None:
+def is_correct(completion: str, sample: dict) -> bool | None:
     """Return whether the answer is right; None for a caption, which is neither.
 
     A chain-of-thought question, a box and an interval are answered inside the answer tags; a plain question may be
