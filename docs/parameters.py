@@ -43,7 +43,7 @@ def reference() -> str:
 def _section(block: type[BaseModel]) -> str:
     columns = ["key", "type", "default", "meaning"]
     rows = [[f"`{name}`", _type(field), _default(field), _meaning(field)] for name, field in block.model_fields.items()]
-    return f"### {block.__name__}\n\n{' '.join(block.__doc__.split())}\n\n{markdown(columns, rows)}"
+    return f"### {block.__name__}\n\n{_purpose(block)}\n\n{markdown(columns, rows)}"
 
 
 def blocks(schema: type[BaseModel]) -> Iterator[type[BaseModel]]:
@@ -104,4 +104,11 @@ def _default(field: FieldInfo) -> str:
 
 
 def _meaning(field: FieldInfo) -> str:
-    return field.description.replace("|", "\\|") if field.description else NOTHING
+    """Return the description of a field, or the docstring of the one block that it holds."""
+    inner = list(_classes(field.annotation))
+    text = field.description or (_purpose(inner[0]) if len(inner) == 1 else NOTHING)
+    return text.replace("|", "\\|")
+
+
+def _purpose(block: type[BaseModel]) -> str:
+    return " ".join(block.__doc__.split())

@@ -9,11 +9,13 @@ measurements, written by `make bench-data` and `make bench-train`.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parents[1] / "results"
 MINUS, NOTHING = "\N{MINUS SIGN}", "\N{EN DASH}"
+GLUE = "\N{NO-BREAK SPACE}"  # a narrow column may not break an interval
 
 Cell = dict[str, Any] | str | None
 
@@ -49,18 +51,18 @@ def bench_table(name: str) -> str:
 def cell(value: Cell) -> str:
     """Return the text of one cell: score [interval] / blind, difference [its interval], and whether it was learned.
 
-    >>> cell({"score": 59.6, "blind": 27.2, "difference": 2.2, "difference_interval": [-0.7, 3.7]})
-    '59.6 / 27.2, +2.2 [−0.7, +3.7]'
+    >>> cell({"score": 59.6, "blind": 27.2, "learned": False})
+    '59.6 / 27.2 *not learned*'
     """
     if value is None or isinstance(value, str):
         return value or NOTHING
     text = f"{value['score']:.1f}"
     if "interval" in value:
-        text += " [{:.1f}, {:.1f}]".format(*value["interval"])
+        text += " " + _interval([f"{end:.1f}" for end in value["interval"]])
     if "blind" in value:
         text += f" / {value['blind']:.1f}"
     if "difference" in value:
-        text += ", {} [{}, {}]".format(*map(_signed, (value["difference"], *value["difference_interval"])))
+        text += f", {_signed(value['difference'])} {_interval(map(_signed, value['difference_interval']))}"
     return text + ("" if value.get("learned", True) else " *not learned*")
 
 
@@ -74,6 +76,10 @@ def _origin(result: dict[str, Any]) -> str:
     recorded = list(dict.fromkeys(row["recorded_in"] for row in result["rows"]))
     commits = ", ".join(f"`{commit}`" for commit in recorded)
     return f"*Command: `{result['command']}`. Seeds: {result['seeds']}. Recorded in {commits}. {result['predictions']}*"
+
+
+def _interval(ends: Iterable[str]) -> str:
+    return f"[{f',{GLUE}'.join(ends)}]"
 
 
 def _signed(value: float) -> str:
