@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import types
 import typing
 from collections.abc import Iterator
@@ -98,9 +99,16 @@ def _default(field: FieldInfo) -> str:
     assert value is not PydanticUndefined, field
     if isinstance(value, BaseModel):
         return "that block's defaults"
-    if value is None:
-        return "`null`"
-    return f"`{list(value)}`" if isinstance(value, tuple) else f"`{value}`"
+    return f"`{_yaml(value)}`"
+
+
+def _yaml(value: Any) -> str:
+    """Return a default as it would stand in a YAML file."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}: {_yaml(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_yaml, value))}]"
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def _meaning(field: FieldInfo) -> str:

@@ -70,6 +70,9 @@ class _Outer(Strict):
 
     names: tuple[str, ...]
     inner: _Inner | None = None
+    losses: dict[str, float] = {"vtg": 1.0}
+    tasks: tuple[str, ...] = ("qa", "caption")
+    guided: bool = False
 
 
 def test_the_reference_says_type_bounds_default_and_meaning(monkeypatch):
@@ -77,6 +80,9 @@ def test_the_reference_says_type_bounds_default_and_meaning(monkeypatch):
     text = parameters.reference()
     assert "| `names` | list of text | required | – |" in text
     assert "| `inner` | [_Inner](#_inner) or null | `null` | An inner block. |" in text
+    assert "| `losses` | map of text to number | `{vtg: 1.0}` | – |" in text
+    assert "| `tasks` | list of text | `[qa, caption]` | – |" in text
+    assert "| `guided` | true or false | `false` | – |" in text
     assert "### _Inner\n\nAn inner block.\n" in text
     assert "| `share` | number, > 0, ≤ 1 | `0.5` | of a \\| b |" in text
 
