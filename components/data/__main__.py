@@ -48,17 +48,19 @@ def dry_run(step: str, parameters: params.Data, data_dir: Path) -> str:
     return f"{step} with llm.generator {settings.generator}: {planned}"
 
 
-def _account(step: str, ledger: list[tuple[str, int, int, int]]) -> None:
-    """Nothing is dropped in silence.
+def _account(step: str, row_counts: list[tuple[str, int, int, int]]) -> None:
+    """Make sure that a step dropped no row without a reason.
 
     Raises:
-        AssertionError: rows in are not rows out and rejects.
+        ValueError: rows that came in are neither rows that went out nor rejects.
     """
-    for what, rows_in, rows_out, rejected in ledger:
-        assert rows_in == rows_out + rejected, (
-            f"step {step!r}, {what}: {rows_in} rows came in, {rows_out} went out and {rejected} were rejected; "
-            f"{rows_in - rows_out - rejected} are not accounted for"
-        )
+    for what, rows_in, rows_out, rejected in row_counts:
+        if rows_in != rows_out + rejected:
+            raise ValueError(
+                f"step {step!r}, {what}: {rows_in} rows came in, {rows_out} went out and {rejected} were rejected; "
+                f"{rows_in - rows_out - rejected} are not accounted for: each row is to go out or to data/{step}/"
+                f"rejects.parquet; mend components/data/{step}"
+            )
 
 
 def run(step: str, parameters: params.Data, data_dir: Path) -> dict:
@@ -71,7 +73,7 @@ def run(step: str, parameters: params.Data, data_dir: Path) -> dict:
         ValueError: an input is wrong, or an expectation on the tables failed (components/data/contracts/validate.py).
     """
     made = _run_of(step)(parameters, data_dir)
-    _account(step, made.get("ledger", []))
+    _account(step, made["row_counts"])
     _judge(step, data_dir)
     return made["counts"]
 

@@ -80,7 +80,8 @@ def run(params: Data, data_dir: Path) -> dict:
         data_dir: the data folder; source paths that are not absolute are relative to the folder it lies in.
 
     Returns:
-        `counts` (rows of each table, rejects by source and reason) and `ledger`: (what, rows in, rows out, rejected).
+        `counts` (rows of each table, rejects by source and reason) and `row_counts`: (what, rows in, rows out,
+        rejected).
 
     Raises:
         ValueError: a source lacks its folder, a file or a column.
@@ -120,7 +121,7 @@ def run(params: Data, data_dir: Path) -> dict:
         stored, written = pq.read_metadata(path).num_rows, tables.written[name]
         assert stored == written, f"{path}: {written} rows were handed over, {stored} are stored"
     counts = {name: tables.written[name] for name in paths}
-    return {"counts": counts | {"reasons": dict(sorted(tables.reasons.items()))}, "ledger": tables.ledger}
+    return {"counts": counts | {"reasons": dict(sorted(tables.reasons.items()))}, "row_counts": tables.row_counts}
 
 
 class _Tables:
@@ -129,7 +130,7 @@ class _Tables:
     def __init__(self, writers: dict[str, pq.ParquetWriter]) -> None:
         self.written: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
-        self.ledger: list[tuple[str, int, int, int]] = []
+        self.row_counts: list[tuple[str, int, int, int]] = []
         self.videos = [records.VIDEO.empty_table().select(JOINED)]
         self._writers = writers
         self._seen: dict[str, list[np.ndarray]] = {name: [] for name in IDS}
@@ -146,7 +147,7 @@ class _Tables:
             self.reasons.update((source + "/" + refused["reason"]).value_counts().to_dict())
             self._write("rejects", refused)
         made = self.written - before
-        self.ledger.append((source, rows_in, made.total() - made["rejects"], made["rejects"]))
+        self.row_counts.append((source, rows_in, made.total() - made["rejects"], made["rejects"]))
 
     def _write(self, name: str, frame: pd.DataFrame) -> None:
         if not len(frame):

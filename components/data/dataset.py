@@ -28,7 +28,7 @@ QUESTION = "what does C do?"  # the one question of Ego-ExoClip: pre-training on
 STEPS = ("annotations", "media", "clips", "funnel", "egoit", "egore")
 CORPORA = ("egoit/samples", "egore/samples")
 COUNTED = ["corpus", "task", "question_type", "view", "split"]
-_LOT = 1_000_000
+_DRAWS = 1_000_000  # random draws are whole numbers below this
 
 
 def corpus_of_clips(clips: pd.DataFrame, *, seed: int) -> pa.Table:
@@ -55,10 +55,10 @@ def mixed(made: pa.Table, *, rates: dict[str, float], seed: int) -> tuple[pa.Tab
     frame = frame.assign(**{name: pc.struct_field(span, name).to_pandas() for name in ("video_id", "start_s", "end_s")})
     part = frame["corpus"] + "/" + frame["task"]
     rate = part.map(lambda name: rates.get(name, 1.0))
-    lot = np.array([draw(_LOT, seed, "mixture", sample) for sample in frame["sample_id"]], dtype=np.int64)
+    drawn = np.array([draw(_DRAWS, seed, "mixture", sample) for sample in frame["sample_id"]], dtype=np.int64)
     again = near_duplicates(frame) & (frame["task"] == "qa")
     reason = np.select(
-        [frame.duplicated("sample_id"), again, lot >= rate * _LOT],
+        [frame.duplicated("sample_id"), again, drawn >= rate * _DRAWS],
         ["duplicate_sample_id", "near_duplicate", "mixture_rate"],
         "",
     )
@@ -78,8 +78,8 @@ def check_rates(rates: dict[str, float], parts: Iterable[str]) -> None:
         raise ValueError(f"dataset.rates: {wrong}, allowed are shares from 0 to 1 of {known}; mend params/data.yaml")
 
 
-def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Table, runner.Ledger]:
-    """Mix the samples of some takes, as `lots.Step` says; `parameters` are `seed` and `rates`."""
+def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Table, runner.RowCounts]:
+    """Mix the samples of a partition, as `runner.Step.make` does; `parameters` are `seed` and `rates`."""
     clips = tables["clips/clips"].to_pandas()
     made = pa.concat_tables([corpus_of_clips(clips, seed=parameters["seed"]), *(tables[name] for name in CORPORA)])
     kept, dropped = mixed(made, **parameters)
@@ -111,20 +111,20 @@ def _counted(paths: list[Path], keys: list[str]) -> pa.Table:
 
 
 def run(params: Data, data_dir: Path) -> dict:
-    """Read what the earlier steps wrote, write data/dataset/{samples,rejects}.parquet lot by lot, and counts.json.
+    """Read what the earlier steps wrote, write data/dataset/{samples,rejects}.parquet and counts.json.
 
     Returns:
-        `counts` as in counts.json, and `ledger`: (what, rows in, rows out, rejected).
+        `counts` as in counts.json, and `row_counts`: (what, rows in, rows out, rejected).
 
     Raises:
-        ValueError: see `check_rates` and `lots.run`.
+        ValueError: see `check_rates` and `runner.run`.
     """
     rates = params.dataset.rates
     kinds = _counted([data_dir / f"{name}.parquet" for name in CORPORA], ["corpus", "task"]).to_pylist()
     check_rates(rates, {"egoexoclip/caption", *(f"{row['corpus']}/{row['task']}" for row in kinds)})
     step = runner.Step("dataset", ("clips/clips", *CORPORA), make)
-    ledger, _ = runner.run(step, {"seed": params.seed, "rates": rates}, data_dir)
+    row_counts, _ = runner.run(step, {"seed": params.seed, "rates": rates}, data_dir)
     rejects = [data_dir / f"{name}/rejects.parquet" for name in (*STEPS, "dataset")]
     counted = counts(data_dir / "dataset/samples.parquet", rejects)
     (data_dir / "dataset/counts.json").write_text(json.dumps(counted, indent=2) + "\n")
-    return {"counts": counted, "ledger": ledger}
+    return {"counts": counted, "row_counts": row_counts}

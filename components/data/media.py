@@ -63,7 +63,8 @@ def run(params: Data, data_dir: Path) -> dict:
     """Read data/annotations/{captions,questions}.parquet, write data/media/{videos,rejects}.parquet.
 
     Returns:
-        `counts` (videos by source, rejects by reason, batches kept) and `ledger`: (what, rows in, rows out, rejected).
+        `counts` (videos by source, rejects by reason, batches kept) and `row_counts`: (what, rows in, rows out,
+        rejected).
     """
     folder = data_dir / "media"
     parts = folder / "parts"
@@ -93,7 +94,7 @@ def run(params: Data, data_dir: Path) -> dict:
     rejected = sum(counts["rejects"].values())
     return {
         "counts": counts | {"batches_kept": kept},
-        "ledger": [("media", len(media), sum(counts["videos"].values()), rejected)],
+        "row_counts": [("media", len(media), sum(counts["videos"].values()), rejected)],
     }
 
 

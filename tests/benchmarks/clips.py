@@ -6,8 +6,8 @@ CPU seconds, which other work on the machine stretches less than wall time; ever
 so that its peak memory is its own too, and the corpora of the series are written by another one, part by part. Both
 sides give the same rows (asserted). Spans are narration, video, start and end of every view: ours from the table, the
 peer's from rows that already lie in memory. The whole step goes from narrations and videos to the Parquet file, with
-content ids and every column: ours from the files of both, through lots, with statistics and rejects too, the peer from
-tables in memory. An id is a SHA-256 of its parents on both sides, so no step can be faster than the ids alone.
+content ids and every column: ours from the files of both, through partitions, with statistics and rejects too, the peer
+from tables in memory. An id is a SHA-256 of its parents on both sides, so no step can be faster than the ids alone.
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ def compare_step(narrations: int) -> dict:
     with TemporaryDirectory() as name:
         data_dir, peer = Path(name), Path(name) / "peer.parquet"
         write(narrations, data_dir)
-        ours_s, (counts, _) = timed(partial(clips.build, data_dir, rows=clips.ROWS, **HOW))
+        ours_s, (counts, _) = timed(partial(clips.build, data_dir, rows=clips.PARTITION_ROWS, **HOW))
         peer_s, _ = timed(plain_step, said, filmed, counts["alpha_s"], peer)
         ours = records.read_table(data_dir / "clips/clips.parquet", records.CLIP)
         assert ours.equals(records.read_table(peer, records.CLIP))
@@ -218,7 +218,7 @@ def compare_step(narrations: int) -> dict:
 def scale(data_dir: Path) -> dict:
     """Time our side alone on a written corpus, with the peak memory of the process."""
     before_gb = _peak_gb()
-    seconds, (counts, _) = timed(partial(clips.build, data_dir, rows=clips.ROWS, **HOW))
+    seconds, (counts, _) = timed(partial(clips.build, data_dir, rows=clips.PARTITION_ROWS, **HOW))
     made = sum(counts["clips"].values())
     return {"narrations": counts["narrations"], "clips": made, "seconds": seconds} | {
         "before_gb": before_gb, "peak_gb": _peak_gb()

@@ -49,7 +49,7 @@ def repro_s(project: Path, *, repeat: int = 5) -> tuple[float, float]:
 
 def files(project: Path) -> tuple[int, int]:
     """Count the files of the outputs of all steps: those that are no shards, and shards. Videos are left out."""
-    folders = [path for path in (project / "data").iterdir() if path.name not in ("raw", "gx", "lots", "ledger")]
+    folders = [path for path in (project / "data").iterdir() if path.name not in ("raw", "gx", "partitions", "ledger")]
     names = [path.name for folder in folders for path in folder.rglob("*") if path.is_file()]
     shards = sum(name.startswith("shard-") for name in names)
     return len(names) - shards, shards

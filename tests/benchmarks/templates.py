@@ -4,7 +4,7 @@ Run as: python -m tests.benchmarks.templates [--rows 5000000] [--peer-rows 20000
 
 CPU seconds; every measurement has a process of its own, so that its peak memory is its own too (the tables that come
 in are a part of it). Ours goes from the tables of clips, narrations, intervals, boxes and videos to the sample table, a
-lot of takes at a time, as large as those of the step (components/data/partition/runner.py). The peer
+partition of takes at a time, as large as those of the step (components/data/partition/runner.py). The peer
 (tests/benchmarks/plain.py) goes from rows that already lie in memory to the same table: all seven types, options,
 thoughts and content ids, asserted equal row for row on the peer's rows. Its time grows with its rows alone: it is
 measured on fewer, and counted by the row for all.
@@ -37,7 +37,7 @@ HANDLED, LYING = 6, 4  # objects of a take
 BOX_FRAMES, BOXES, INTERVALS = 30, 3, 10  # of a take; boxes of a frame
 UNPARSED, UNSURE = 0.05, 0.02  # shares of narrations; each that no grammar reads has words of its own
 ROWS_A_TAKE = EVENTS * (1 + TOLD_TWICE) * (1 + CAMERAS) + CAMERAS + BOX_FRAMES * BOXES + INTERVALS
-TAKES_AT_ONCE = round(runner.ROWS / ROWS_A_TAKE)
+TAKES_AT_ONCE = round(runner.PARTITION_ROWS / ROWS_A_TAKE)
 # times are multiples of this: they stay exact on our one line of all takes, so that both sides round alike
 TICK_S = 1 / 64
 LOOKS = [f"{colour} {kind}" for colour in COLOURS for kind in KINDS]
@@ -47,7 +47,7 @@ TEXTS = np.array(
 ).reshape(len(VERBS), len(LOOKS), 3)
 
 
-def lot(takes: int, first: int = 0) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+def partition(takes: int, first: int = 0) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     """Give the clips of some takes in every view, and the annotations that their questions need."""
     rng = np.random.default_rng(first)
     names = np.array([records.content_id("take", first + number) for number in range(takes)], dtype=object)
@@ -148,18 +148,18 @@ def peer(clips: list[dict], annotations: dict[str, list[dict]]) -> pa.Table:
     return pa.Table.from_pylist(plain.short_term(clips, annotations, **HOW), records.SAMPLE)
 
 
-def _lots(takes: int = TAKES_AT_ONCE) -> Iterator[tuple[pd.DataFrame, dict[str, pd.DataFrame]]]:
+def _partitions(takes: int = TAKES_AT_ONCE) -> Iterator[tuple[pd.DataFrame, dict[str, pd.DataFrame]]]:
     first = 0
     while True:
-        yield lot(takes, first)
+        yield partition(takes, first)
         first += takes
 
 
 def compare(count: int, *, takes: int = TAKES_AT_ONCE) -> dict:
-    """Time both sides on lots until there are `count` samples; assert that they give the same ones, of every type."""
+    """Time both sides on partitions until there are `count` samples; assert that they give the same, of every type."""
     total = {"ours": 0.0, "peer": 0.0, "rows": 0}
     kinds = set()
-    for clips, given in _lots(takes):
+    for clips, given in _partitions(takes):
         ours_s, mine = timed(ours, clips, given)
         said = {name: frame.to_dict("records") for name, frame in given.items()}
         peer_s, theirs = timed(peer, clips.to_dict("records"), said)
@@ -173,9 +173,9 @@ def compare(count: int, *, takes: int = TAKES_AT_ONCE) -> dict:
 
 
 def scale(count: int) -> dict:
-    """Time our side alone on lots until there are `count` samples, with the peak memory of the process."""
+    """Time our side alone on partitions until there are `count` samples, with the peak memory of the process."""
     seconds, made = 0.0, 0
-    for clips, given in _lots():
+    for clips, given in _partitions():
         took_s, table = timed(ours, clips, given)
         seconds, made = seconds + took_s, made + len(table)
         if made >= count:
@@ -200,7 +200,7 @@ def main() -> None:
         rows.row(f"{all_rows}, peak memory", many["peak_gb"], unit="GB"),
     ]
     rows.write(made)
-    print(f"{both['rows']:,} samples by both sides, {many['rows']:,} by ours in lots of {TAKES_AT_ONCE} takes")
+    print(f"{both['rows']:,} samples by both sides, {many['rows']:,} by ours in partitions of {TAKES_AT_ONCE} takes")
     print(rows.show(made))
 
 

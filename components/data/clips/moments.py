@@ -13,10 +13,8 @@ import pyarrow.compute as pc
 from components.data.clips.window_rules import betas, windows
 from components.records import content_ids
 
-TAKE = [
-    "take_id",
-    "source",
-]  # the take first: lots of takes (components/data/partition/runner.py) follow one another in order
+# the take first: partitions of takes (components/data/partition/runner.py) follow one another in the order of take ids
+TAKE = ["take_id", "source"]
 _OFF_TIMELINE = ("no_video", "outside_video")
 
 

@@ -25,7 +25,7 @@ from components.data.statistics.running_moments import together
 from components.params import Data
 from components.records import content_ids
 
-ROWS = 100_000  # narrations and videos in one lot: their clips are five times as many
+PARTITION_ROWS = 100_000  # narrations and videos: their clips are five times as many
 
 
 def expand(moments: pd.DataFrame, videos: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -86,8 +86,8 @@ def _pick(column: pd.Series, rows: np.ndarray) -> pa.Array | pa.ChunkedArray:
     return pa.array(column).take(pa.array(rows))
 
 
-def tally(moments: pd.DataFrame, made: pa.Table, rejects: pd.DataFrame) -> dict:
-    """Sum up some takes: durations and words are of moments that have a clip, as (mean, standard deviation)."""
+def count(moments: pd.DataFrame, made: pa.Table, rejects: pd.DataFrame) -> dict:
+    """Count what a partition holds; durations and words are of moments with a clip, as (mean, standard deviation)."""
     row, view = pd.Index(moments["moment_id"]).get_indexer(made["moment_id"].to_pandas()), made["view"].to_pandas()
     ego, exo = (np.bincount(row[view == name], minlength=len(moments)) for name in ("ego", "exo"))
     used = moments[ego + exo > 0]
@@ -104,16 +104,16 @@ def tally(moments: pd.DataFrame, made: pa.Table, rejects: pd.DataFrame) -> dict:
     }
 
 
-def stats(tallies: list[dict]) -> dict:
-    """Sum up the corpus as Exo2Ego's Table 1 does, from the tallies of all its takes."""
-    known = [each for each in tallies if each["moments"]]
+def statistics(summaries: list[dict]) -> dict:
+    """Sum up the corpus as Exo2Ego's Table 1 does, from what `count` returned of each partition."""
+    known = [each for each in summaries if each["moments"]]
     moments = sum(each["moments"] for each in known)
     spreads = {
         name: reduce(together, [(each["moments"], *each[name]) for each in known], (0, np.nan, np.nan))
         for name in ("duration_s", "words")
     }
     made, dropped = Counter(), Counter()
-    for each in tallies:
+    for each in summaries:
         made.update(each["clips"])
         dropped.update(each["rejects"])
     return {
@@ -127,8 +127,8 @@ def stats(tallies: list[dict]) -> dict:
     }
 
 
-def survey(parameters: dict, tables: runner.Rows) -> list[float]:
-    """Return the densities of the timelines of some takes, of which alpha is the mean."""
+def densities_of_partition(parameters: dict, tables: runner.Tables) -> list[float]:
+    """Return the densities of the timelines of a partition, seconds; alpha is the mean of all of them."""
     columns = ["source", "take_id", "annotator_id", "time_s", "split"]
     narrations = tables["annotations/narrations"].select(columns).to_pandas()
     narrations, videos = numbered(narrations, tables["annotations/videos"].to_pandas())
@@ -136,13 +136,13 @@ def survey(parameters: dict, tables: runner.Rows) -> list[float]:
     return densities(narrations, videos, annotators=parameters["annotators"]).to_list()
 
 
-def settle(found: list[list[float]]) -> dict[str, float]:
-    """Return alpha, seconds.
+def combine_densities(found: list[list[float]]) -> dict[str, float]:
+    """Return alpha, seconds, from the densities of all partitions.
 
     Raises:
         ValueError: no training take has two narrations.
     """
-    alpha_s = float(pd.Series([beta_s for of_lot in found for beta_s in of_lot], dtype=np.float64).mean())
+    alpha_s = float(pd.Series([beta_s for of_partition in found for beta_s in of_partition], dtype=np.float64).mean())
     if not alpha_s > 0:
         raise ValueError(
             "clips: alpha is the mean narration distance of the training takes, and none has two narrations; "
@@ -151,8 +151,8 @@ def settle(found: list[list[float]]) -> dict[str, float]:
     return {"alpha_s": alpha_s}
 
 
-def make(parameters: dict, tables: runner.Rows) -> tuple[pa.Table, pa.Table, runner.Ledger, dict]:
-    """Make the clips of some takes, as `lots.Step` says; `parameters` are those of `build` and `alpha_s`."""
+def make(parameters: dict, tables: runner.Tables) -> tuple[pa.Table, pa.Table, runner.RowCounts, dict]:
+    """Make the clips of a partition, as `runner.Step.make` does; `parameters` are those of `build` and `alpha_s`."""
     rule = dict(parameters)
     min_frames, alpha_s = rule.pop("min_frames"), rule.pop("alpha_s")
     narrations, videos = numbered(
@@ -163,43 +163,48 @@ def make(parameters: dict, tables: runner.Rows) -> tuple[pa.Table, pa.Table, run
     made, short = clips(kept, kept_videos, min_frames=min_frames)
     rejects = pd.concat([unusable, short, no_group], ignore_index=True)
     views = int(np.bincount(kept_videos["take"])[kept["take"]].sum())
-    ledger = [
+    row_counts = [
         ("groups", *(rows["take"].nunique() for rows in (videos, kept_videos)), len(no_group)),
         ("narrations", len(narrations), len(kept), len(unusable)),
         ("views", views, len(made), len(short)),
     ]
-    sums = tally(kept, made, rejects) | {"narrations": len(narrations), "alpha_s": alpha_s}
-    return made, sample_table.rejects("clips", [rejects]), ledger, sums
+    summary = count(kept, made, rejects) | {"narrations": len(narrations), "alpha_s": alpha_s}
+    return made, sample_table.rejects("clips", [rejects]), row_counts, summary
 
 
 STEP = runner.Step(
-    "clips", ("annotations/videos", "annotations/narrations"), make, ("clips", "rejects"), survey=survey, settle=settle
+    "clips",
+    ("annotations/videos", "annotations/narrations"),
+    make,
+    ("clips", "rejects"),
+    survey=runner.Survey(densities_of_partition, combine_densities),
 )
 
 
-def build(data_dir: Path, *, rows: int, **chosen: object) -> tuple[dict, runner.Ledger]:
-    """Write data/clips/{clips,rejects}.parquet, lot by lot.
+def build(data_dir: Path, *, rows: int, **chosen: object) -> tuple[dict, runner.RowCounts]:
+    """Write data/clips/{clips,rejects}.parquet, partition by partition.
 
     Args:
-        rows: narrations and videos in one lot.
+        data_dir: the folder data/.
+        rows: narrations and videos in one partition.
         chosen: `annotators`, `rule`, `clamp` and `length_s` of `moments`, and `min_frames`.
 
     Returns:
-        The statistics and the ledger: (what, rows in, rows out, rejected) for each time rows may drop.
+        The statistics and the row counts: (what, rows in, rows out, rejected) for each time rows may drop.
     """
-    ledger, sums = runner.run(STEP, chosen, data_dir, rows=rows)
-    # alpha is the same in every lot, and there is one, for there is an alpha
-    counts = {"alpha_s": sums[0]["alpha_s"], "narrations": sum(each["narrations"] for each in sums)}
-    return counts | stats(sums), ledger
+    row_counts, summaries = runner.run(STEP, chosen, data_dir, rows=rows)
+    # alpha is the same in every partition; there is a partition, or there would be no alpha
+    counts = {"alpha_s": summaries[0]["alpha_s"], "narrations": sum(each["narrations"] for each in summaries)}
+    return counts | statistics(summaries), row_counts
 
 
 def run(params: Data, data_dir: Path) -> dict:
     """Read data/annotations, write data/clips/{clips,rejects}.parquet and stats.json.
 
     Returns:
-        `counts` (the statistics) and `ledger`, as `build` gives them.
+        `counts` (the statistics) and `row_counts`, as `build` returns them.
     """
     chosen = params.clips.model_dump()
-    counts, ledger = build(data_dir, rows=ROWS, **chosen)
+    counts, row_counts = build(data_dir, rows=PARTITION_ROWS, **chosen)
     (data_dir / "clips/stats.json").write_text(json.dumps({"window": chosen} | counts, indent=2) + "\n")
-    return {"counts": counts, "ledger": ledger}
+    return {"counts": counts, "row_counts": row_counts}

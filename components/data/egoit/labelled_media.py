@@ -18,7 +18,7 @@ from components.records import content_id
 CHOICES = 4
 Labelled = dict[str, tuple[list[str], list[str]]]  # source -> ids and labels
 LONGEST_CLIP_S = 10.0  # what lasts longer is shown with the frames of a window, as EgoRe's long questions are
-_LOT = 1_000_000
+_DRAWS = 1_000_000  # random draws are whole numbers below this
 _TRIES = 20  # draws of a wrong label; more only where nearly all records of a source have the same
 
 
@@ -90,7 +90,7 @@ def recognised(
     captions = captions[~unknown]
     asked = []
     for row in captions[["parent", "source", "question", "answer"]].itertuples(index=False):
-        is_open = draw(_LOT, seed, "open", row.parent) < open_share * _LOT
+        is_open = draw(_DRAWS, seed, "open", row.parent) < open_share * _DRAWS
         wrong = () if is_open else _others(row.answer, labels[row.source], seed, row.parent)
         asked.append(QA("action", row.question, row.answer, wrong))
     return _laid_out(captions, asked, seed=seed), rejected

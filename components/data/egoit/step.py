@@ -38,7 +38,7 @@ from components.records import content_id
 WRITTEN = {"captioning": CAPTIONING, "recognition": RECOGNITION, "qa": QUESTIONS}
 SOURCES = ("egotimeqa", "openeqa", "ssv2", "egtea", "egoexolearn", "egoexo4d")
 COUNTED = ["source", "task", "question_type", "kind", "split"]
-_LOT = 1_000_000
+_DRAWS = 1_000_000  # random draws are whole numbers below this
 
 
 def requests(params: Data, data_dir: Path) -> list[llm.Request]:
@@ -88,15 +88,15 @@ def thinned(frame: pd.DataFrame, *, key: str, rates: dict[str, float], seed: int
     rate = frame["source"].map(rates).fillna(1.0).to_numpy(dtype=np.float64)
     out = np.zeros(len(frame), dtype=bool)
     for at in np.flatnonzero(rate < 1):
-        out[at] = draw(_LOT, seed, "rate", frame[key].iat[at]) >= rate[at] * _LOT
+        out[at] = draw(_DRAWS, seed, "rate", frame[key].iat[at]) >= rate[at] * _DRAWS
     return frame[~out], sample_table.dropped(frame[out], "mixture_rate", row_id=key, detail="source")
 
 
 def paired(clips: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     """Return each moment one of its exo clips, drawn by content: columns `moment_id` and `paired_...` of the span."""
     exo = clips[clips["view"] == "exo"]
-    lot = [content_id(seed, "pair", clip) for clip in exo["clip_id"]]
-    drawn = exo.assign(lot=lot).sort_values("lot").drop_duplicates("moment_id")
+    order = [content_id(seed, "pair", clip) for clip in exo["clip_id"]]
+    drawn = exo.assign(order=order).sort_values("order").drop_duplicates("moment_id")
     span = ["video_id", "view", "start_s", "end_s"]
     return drawn[["moment_id", *span]].rename(columns={name: f"paired_{name}" for name in span})
 
@@ -176,7 +176,7 @@ def actions(
 
 
 def _found(
-    parameters: dict, tables: runner.Rows, table: str, key: str
+    parameters: dict, tables: runner.Tables, table: str, key: str
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[pd.DataFrame]]:
     """Return the captions or questions of some media, those that are kept and have a video, and the rejects."""
     rows = tables[f"annotations/{table}"].to_pandas()
@@ -185,24 +185,24 @@ def _found(
     return rows, found, [thin, lost]
 
 
-def survey(parameters: dict, tables: runner.Rows) -> labelled_media.Labelled:
-    """Return the labels of some media, of which those of the others are wrong options."""
+def labels_of_partition(parameters: dict, tables: runner.Tables) -> labelled_media.Labelled:
+    """Return the labels of the media of a partition: wrong options of the questions about all others."""
     _, found, _ = _found(parameters, tables, "captions", "caption_id")
     return labelled_media.labelled(found, parameters["written"]["recognition"])
 
 
-def settle(found: list[labelled_media.Labelled]) -> dict[str, dict[str, list[str]]]:
-    """Return the labels of every source."""
+def combine_labels(found: list[labelled_media.Labelled]) -> dict[str, dict[str, list[str]]]:
+    """Return the labels of every source, from those of all partitions."""
     return {"labels": labelled_media.joined(found)}
 
 
-def make(parameters: dict, tables: runner.Rows) -> tuple[pa.Table, pa.Table, runner.Ledger, list[dict]]:
-    """Make the samples of some takes and media, as `lots.Step` says.
+def make(parameters: dict, tables: runner.Tables) -> tuple[pa.Table, pa.Table, runner.RowCounts, list[dict]]:
+    """Make the samples of a partition of takes and media, as `runner.Step.make` does.
 
     Args:
         parameters: `seed`, `rates` and `open_share` of EgoIT, `written`: the instructions by task and source, and
             `labels`.
-        tables: the rows of the takes and media in `TABLES`.
+        tables: the rows of the partition, of each of `INPUTS`.
     """
     seed, rates, written = (parameters[name] for name in ("seed", "rates", "written"))
     clips, intervals, videos = (
@@ -222,7 +222,7 @@ def make(parameters: dict, tables: runner.Rows) -> tuple[pa.Table, pa.Table, run
     parts = [pd.concat([captioned, told]), verbs, recognised, answered]
     lost_labels, lost_questions = [*unplaced, unnamed], [*unfound, unasked]
     rejects = [thin_clips, unknown, thin, untold, thin, no_verb, *lost_labels, *lost_questions]
-    ledger = [
+    row_counts = [
         ("clips", len(clips), len(captioned), len(thin_clips) + len(unknown)),
         ("intervals, captioned", len(intervals), len(told), len(thin) + len(untold)),
         ("intervals, recognised", len(intervals), len(verbs), len(thin) + len(no_verb)),
@@ -230,19 +230,19 @@ def make(parameters: dict, tables: runner.Rows) -> tuple[pa.Table, pa.Table, run
         ("questions", len(questions), len(answered), sum(map(len, lost_questions))),
     ]
     made = pa.concat_tables([sample_table.table(part) for part in parts])
-    return made, sample_table.rejects("egoit", rejects), ledger, _counts(parts)
+    return made, sample_table.rejects("egoit", rejects), row_counts, _counts(parts)
 
 
 def run(params: Data, data_dir: Path) -> dict:
-    """Read data/clips, data/annotations and data/media, write data/egoit/{samples,rejects}.parquet lot by lot.
+    """Read data/clips, data/annotations and data/media, write data/egoit/{samples,rejects}.parquet.
 
     Writes counts.json there too. The replies of a language model stay in data/ledger/egoit.jsonl.
 
     Returns:
-        `counts` by task, and `ledger`: (what, rows in, rows out, rejected).
+        `counts` by task, and `row_counts`: (what, rows in, rows out, rejected).
 
     Raises:
-        ValueError: see `requests`, `check_rates` and `lots.run`.
+        ValueError: see `requests`, `check_rates` and `runner.run`.
     """
     check_rates(params.egoit.rates)
     asked = requests(params, data_dir)
@@ -252,15 +252,15 @@ def run(params: Data, data_dir: Path) -> dict:
     parameters = {
         "seed": params.seed, "rates": params.egoit.rates, "open_share": params.egoit.open_share, "written": written
     }  # fmt: skip
-    ledger, sums = runner.run(STEP, parameters, data_dir, rejects=sample_table.rejects("egoit", [failed]))
-    counted = pd.DataFrame([row for of_lot in sums for row in of_lot], columns=[*COUNTED, "samples"])
+    row_counts, summaries = runner.run(STEP, parameters, data_dir, rejects=sample_table.rejects("egoit", [failed]))
+    counted = pd.DataFrame([row for summary in summaries for row in summary], columns=[*COUNTED, "samples"])
     counts = counted.groupby(COUNTED)["samples"].sum().reset_index().to_dict("records")
     (data_dir / "egoit/counts.json").write_text(json.dumps(counts, indent=2) + "\n")
     by_task = counted.groupby("task")["samples"].sum().to_dict()
     rejects = pq.read_metadata(data_dir / "egoit/rejects.parquet").num_rows
     return {
         "counts": by_task | {"rejects": rejects},
-        "ledger": [("requests", len(asked), sum(map(len, written.values())), len(failed)), *ledger],
+        "row_counts": [("requests", len(asked), sum(map(len, written.values())), len(failed)), *row_counts],
     }
 
 
@@ -270,8 +270,10 @@ def _counts(parts: list[pd.DataFrame]) -> list[dict]:
     return rows.to_dict("records")
 
 
-TABLES = (
+INPUTS = (
     "clips/clips", "annotations/intervals", "annotations/videos", "annotations/captions", "annotations/questions",
     "media/videos",
 )  # fmt: skip
-STEP = runner.Step("egoit", TABLES, make, sources=tuple(FOLDERS), survey=survey, settle=settle)
+STEP = runner.Step(
+    "egoit", INPUTS, make, sources=tuple(FOLDERS), survey=runner.Survey(labels_of_partition, combine_labels)
+)

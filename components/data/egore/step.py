@@ -24,7 +24,7 @@ TABLES = tuple(f"annotations/{name}" for name in ("videos", "narrations", "boxes
 CLIPS = ("clips/clips", "funnel/clips")  # of takes, and of web video that came through the funnel
 WEB_VIDEOS = "funnel/videos"
 INPUTS = (*TABLES, *CLIPS, WEB_VIDEOS)
-Made = tuple[list[pd.DataFrame], list[pd.DataFrame], runner.Ledger]  # rows, rejects, ledger
+Made = tuple[list[pd.DataFrame], list[pd.DataFrame], runner.RowCounts]  # rows, rejects, row counts
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _parameters(params: Data, data_dir: Path) -> dict:
     }  # fmt: skip
 
 
-def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Table, runner.Ledger]:
+def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Table, runner.RowCounts]:
     """Ask all questions of some takes.
 
     Args:
@@ -110,7 +110,7 @@ def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Ta
         tables: the rows of the takes in `INPUTS`.
 
     Returns:
-        Samples, rejects and the ledger, as `lots.Step` says.
+        Samples, rejects and the row counts, as `runner.Step.make` does.
     """
     of = Settings(
         parameters["seed"], EgoRe(**parameters["egore"]), Llm(**parameters["llm"]), Path(parameters["ledger_path"])
@@ -137,15 +137,15 @@ def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Ta
 
 
 def run(params: Data, data_dir: Path) -> dict:
-    """Read data/clips, data/annotations and data/funnel, write data/egore/{samples,rejects}.parquet, lot by lot.
+    """Read data/clips, data/annotations and data/funnel, write data/egore/{samples,rejects}.parquet.
 
     With `llm.generator` openai, the replies of the language model stay in data/ledger/egore.jsonl.
 
     Returns:
-        `counts` by task and question type, and `ledger`: (what, rows in, rows out, rejected).
+        `counts` by task and question type, and `row_counts`: (what, rows in, rows out, rejected).
 
     Raises:
-        ValueError: a language model is to be asked from a cluster; and see `lots.run`.
+        ValueError: a language model is to be asked from a cluster; and see `runner.run`.
     """
     if params.llm.generator != "rules" and os.environ.get("DAFT_RUNNER") == "ray":
         raise ValueError(
@@ -161,5 +161,5 @@ def run(params: Data, data_dir: Path) -> dict:
     rejects = pq.read_metadata(data_dir / "egore/rejects.parquet").num_rows
     return {
         "counts": {f"{row['task']}/{row['question_type']}": row["count_all"] for row in kinds} | {"rejects": rejects},
-        "ledger": ledger,
+        "row_counts": ledger,
     }

@@ -43,7 +43,7 @@ def run(params: Data, data_dir: Path) -> dict:
     than the numbers of the frames.
 
     Returns:
-        `counts` (samples, frames, shards, videos, rejects) and `ledger`: (what, rows in, rows out, rejected).
+        `counts` (samples, frames, shards, videos, rejects) and `row_counts`: (what, rows in, rows out, rejected).
     """
     folder = data_dir.resolve() / "frames"
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ def run(params: Data, data_dir: Path) -> dict:
         "videos_not_decoded": len(failed),
         "rejects": rejected,
     }
-    return {"counts": counts, "ledger": [("samples", samples, kept, rejected)]}
+    return {"counts": counts, "row_counts": [("samples", samples, kept, rejected)]}
 
 
 def _decoded(batch: pa.RecordBatch, chosen: Chosen, films: Films, failed: dict[str, str]) -> tuple[Chosen, list[dict]]:

@@ -20,7 +20,7 @@ def run(params: Data, data_dir: Path) -> dict:
     """Read data/annotations and data/clips and the videos of the web corpora, write data/funnel.
 
     Returns:
-        `counts` (clips out of each stage, parts, those reused) and `ledger`: (stage, rows in, rows out, rejected).
+        `counts` (clips out of each stage, parts, those reused) and `row_counts`: (stage, rows in, rows out, rejected).
 
     Raises:
         ValueError: there is nothing that the models could learn from.
@@ -34,10 +34,10 @@ def run(params: Data, data_dir: Path) -> dict:
         f"funnel: {told['read']} rows came in, {counted['kept']} are kept and {rows[-1]['rows_out']} should be"
     )
     records.write_table(folder / "table.parquet", rows, records.FUNNEL)
-    ledger = [
+    row_counts = [
         (row["stage"], row["rows_in"], row["rows_out"], sum(each["rows"] for each in row["reasons"])) for row in rows
     ]
-    return {"counts": told | {row["stage"]: row["rows_out"] for row in rows}, "ledger": ledger}
+    return {"counts": told | {row["stage"]: row["rows_out"] for row in rows}, "row_counts": row_counts}
 
 
 def _batches(params: Data, data_dir: Path, folder: Path, sources: list[str], told: dict) -> Iterator[tables.Rows]:

@@ -1,9 +1,10 @@
-"""Lots of takes: a step that grows with clips makes the rows of some takes at once, then joins what the lots gave.
+"""Run a step partition by partition: the rows of some takes at a time, so that memory does not grow with the data.
 
-What is made of a take depends on its own rows, on what a survey of all lots found (alpha of the clips, for one), and,
-of which false options are likely in EgoRe, on the other takes of its lot: a lot needs no more than those. It leaves a
-file for each table in data/lots/<step>/<digest>, whole or not at all. The digest is of everything that the rows depend
-on: a killed step goes on with the lots it had, another input, parameter or line of code starts anew. Lots go through
+A partition holds all rows of some takes. What a step makes of a take depends on the rows of that take, on what a survey
+of all partitions found (alpha of the clips, for one) and, in EgoRe's choice of likely false options, on the other takes
+of the same partition. A partition leaves one file for each table of the step in data/partitions/<step>/<digest>, whole
+or not at all. The digest is of everything that the rows depend on: a step that was killed continues with the partitions
+that are there; another input, parameter or line of code starts anew. Partitions are worked off by
 components/data/partition/executor.py, one after another on this machine or side by side on a Ray cluster.
 """
 
@@ -13,9 +14,10 @@ import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,150 +27,194 @@ import pyarrow.parquet as pq
 from components import records
 from components.data.partition import shuffle
 from components.data.partition.executor import map_rows
+from components.data.partition.finished_parts import remove_stale, written_whole
 
-ROWS = 400_000  # of all tables together, in one lot: about a gigabyte with what is made of them
-BATCH = 50_000  # rows of a lot's table that are joined at once
+PARTITION_ROWS = 400_000  # of all tables together: about a gigabyte with what is made of them
+BATCH_ROWS = 50_000  # rows of a partition's table that are joined at once
 _COMPONENTS = Path(__file__).parents[2]
 
-Ledger = list[tuple[str, int, int, int]]
-Rows = dict[str, pa.Table]  # of a lot, by "step/table"
+RowCounts = list[tuple[str, int, int, int]]  # what is counted, rows in, rows out, rows rejected
+Tables = dict[str, pa.Table]  # the rows of one partition, by "step/table"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A first pass over all partitions, for what each of them has to know of the others.
+
+    Attributes:
+        of_partition: takes the parameters and the tables of a partition, returns what it found, a JSON value.
+        combine: takes these values of all partitions in order, returns what is added to the parameters of `Step.make`.
+    """
+
+    of_partition: Callable[[dict, Tables], object]
+    combine: Callable[[list], dict]
 
 
 @dataclass(frozen=True)
 class Step:
-    """What a step does with a lot. Its functions are functions of a module, for another process may have to find them.
+    """What a step does with a partition. Its functions stand in a module: a process on another machine looks them up.
 
     Attributes:
         name: of the step and of its folder below data/.
-        tables: the tables it reads, as "step/table"; rows go to lots by their take
+        inputs: the tables that it reads, as "step/table"; a row belongs to the partition of its take
             (components/data/partition/shuffle.py).
-        make: given the parameters and the rows of a lot, gives a table for each of `leaves`, the ledger (what, rows in,
-            rows out, rejected) and, where the step sums up, its sums: a JSON value.
-        leaves: the tables it writes, of components/records/schemas.py; `rejects` is one of them.
+        make: takes the parameters and the tables of a partition, returns a table for each of `outputs`, the row counts
+            and, where the step has one, a summary: a JSON value.
+        outputs: the tables that it writes, of components/records/schemas.py; `rejects` is one of them.
         sources: of captions and questions, the sources that are read.
-        survey: given the parameters and the rows of a lot, gives what the other lots have to know of it: a JSON value.
-        settle: given these values of all lots in order, gives what is added to the parameters of `make`.
+        survey: the pass before `make`, if there is one.
     """
 
     name: str
-    tables: tuple[str, ...]
-    make: Callable[[dict, Rows], tuple]
-    leaves: tuple[str, ...] = ("samples", "rejects")
+    inputs: tuple[str, ...]
+    make: Callable[[dict, Tables], tuple]
+    outputs: tuple[str, ...] = ("samples", "rejects")
     sources: tuple[str, ...] = ()
-    survey: Callable[[dict, Rows], object] | None = None
-    settle: Callable[[list], dict] | None = None
+    survey: Survey | None = None
+
+
+@dataclass(frozen=True)
+class _Partitions:
+    """The partitions of a step, where their rows are, and the folder that their results go to."""
+
+    step: Step
+    cuts: pa.Table  # as `shuffle.partition_takes` returns it
+    inputs: dict[str, Path]  # the file of each table of the step
+    folder: Path
+
+    def runs(self, table: str) -> Path:
+        return self.folder / table.replace("/", "-")
+
+    def output(self, partition: int, name: str) -> Path:
+        return self.folder / f"{partition:05d}-{name}.arrow"
+
+    def read(self, partition: int) -> Tables:
+        if self.cuts.num_rows > 1:
+            return {name: shuffle.read_partition(self.runs(name), schema_of(name), partition) for name in self.inputs}
+        return {
+            name: shuffle.read_single(path, schema_of(name), self.cuts, sources=self.step.sources)
+            for name, path in self.inputs.items()
+        }
 
 
 def run(
-    step: Step, parameters: dict, data_dir: Path, *, rows: int = ROWS, rejects: pa.Table | None = None
-) -> tuple[Ledger, list]:
-    """Make data/<step>/<table>.parquet lot by lot.
+    step: Step, parameters: dict, data_dir: Path, *, rows: int = PARTITION_ROWS, rejects: pa.Table | None = None
+) -> tuple[RowCounts, list]:
+    """Write data/<step>/<table>.parquet, made partition by partition.
 
     Args:
-        parameters: what `step.make` gets; a JSON value.
-        rows: rows read in one lot.
-        rejects: what was dropped before there were lots; stands first in the table.
+        step: what is read, made and written.
+        parameters: the first argument of `step.make`; a JSON value.
+        data_dir: the folder data/.
+        rows: rows read in one partition, of all tables together.
+        rejects: rows that were rejected before there were partitions; they stand first in the table.
 
     Returns:
-        The ledger of all lots together, first how many rows of each table with takes went to lots; and the sums of each
-        lot.
+        The row counts of all partitions together, first how many rows of each table with takes came to a partition;
+        and the summary of each partition, in order.
 
     Raises:
-        ValueError: a table has other columns than components/records/schemas.py says, or a lot failed; those that were
-            made stay for the next run.
+        ValueError: a table has other columns than components/records/schemas.py says, or a partition failed; those that
+            were made stay for the next run.
     """
     data_dir = data_dir.resolve()
-    paths = {table: data_dir / f"{table}.parquet" for table in step.tables}
-    held: Counter[str] = Counter()
-    # a row that no lot took would be lost without a trace
-    ledger = {
-        f"{table}, rows to lots": np.array([shuffle.count(paths[table], schema_of(table), step.sources, held), 0, 0])
+    inputs = {table: data_dir / f"{table}.parquet" for table in step.inputs}
+    rows_of_take: Counter[str] = Counter()
+    # a row that came to no partition would be lost without a trace
+    row_counts = {
+        f"{table}, rows to partitions": np.array(
+            [shuffle.count_rows(inputs[table], schema_of(table), step.sources, rows_of_take), 0, 0]
+        )
         for table in _by_take(step)
     }
-    digest = hashlib.sha256(json.dumps([step.name, parameters, rows], sort_keys=True).encode())
-    for path in [*paths.values(), *sorted(_COMPONENTS.rglob("*.py"))]:
-        digest.update(path.read_bytes() if path.suffix == ".py" else _digest_of(path))
-    folder = data_dir / "lots" / step.name / digest.hexdigest()[:16]
-    for stale in set(folder.parent.glob("*")) - {folder}:
-        shutil.rmtree(stale)
+    cuts = shuffle.partition_takes(rows_of_take, rows=rows)
+    folder = data_dir / "partitions" / step.name / _digest(step, parameters, rows, inputs)[:16]
+    remove_stale(folder.parent, "*", [folder])
     folder.mkdir(parents=True, exist_ok=True)
-    lots = shuffle.plan(held, rows=rows)
-    if lots.num_rows > 1:
-        for table, path in paths.items():
-            shuffle.write(path, schema_of(table), lots, _runs(folder, table), sources=step.sources)
-    given = lots, paths, folder
+    partitions = _Partitions(step, cuts, inputs, folder)
+    if cuts.num_rows > 1:
+        for table, path in inputs.items():
+            shuffle.write_runs(path, schema_of(table), cuts, partitions.runs(table), sources=step.sources)
     if step.survey:
-        parameters = parameters | step.settle(list(_worked_off(step, _survey, parameters, *given)))
-    sums = []
-    for told in _worked_off(step, _make, parameters, *given):
-        sums += told["sums"]
-        for what, *numbers in told["ledger"]:
-            ledger[what] = ledger.get(what, 0) + np.array(numbers)
-    for name in step.leaves:
-        parts = [_file(folder, lot, name) for lot in range(lots.num_rows)]
+        found = _worked_off(partitions, "survey", partial(_survey, step.survey, parameters))
+        parameters = parameters | step.survey.combine(list(found))
+    summaries = []
+    for made in _worked_off(partitions, "make", partial(_make, partitions, parameters)):
+        summaries += made["summary"]
+        for what, *numbers in made["row_counts"]:
+            row_counts[what] = row_counts.get(what, 0) + np.array(numbers)
+    for name in step.outputs:
+        parts = [partitions.output(number, name) for number in range(cuts.num_rows)]
         first = rejects if name == "rejects" else None
         _join(first, parts, data_dir / step.name / f"{name}.parquet", records.SCHEMAS[name])
     shutil.rmtree(folder.parent)
-    return [(what, *map(int, numbers)) for what, numbers in ledger.items()], sums
+    return [(what, int(came), int(made), int(lost)) for what, (came, made, lost) in row_counts.items()], summaries
 
 
-def _worked_off(
-    step: Step, work: Callable, parameters: dict, lots: pa.Table, paths: dict[str, Path], folder: Path
-) -> Iterator[dict]:
-    """Return what `work` told of each lot, in order."""
-    told = map_rows(lots, _worker, step, work, parameters, lots, paths, folder, returns=pa.string())
-    for lot, done in zip(lots.to_pylist(), told, strict=True):
+def _digest(step: Step, parameters: dict, rows: int, inputs: dict[str, Path]) -> str:
+    """Return the digest of the parameters, of the tables and of all code, whatever of it the step runs."""
+    digest = hashlib.sha256(json.dumps([step.name, parameters, rows], sort_keys=True).encode())
+    for path in [*inputs.values(), *sorted(_COMPONENTS.rglob("*.py"))]:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _worked_off(partitions: _Partitions, pass_name: str, work: Callable[[Tables, int], object]) -> Iterator:
+    """Return what `work` returns for each partition, in order; work that an earlier run finished is not done again.
+
+    Args:
+        partitions: the partitions of a step.
+        pass_name: "survey" or "make", for the names of the files that the results are kept in.
+        work: takes the tables and the number of a partition, returns a JSON value; can be pickled.
+    """
+    results = map_rows(partitions.cuts, _worker, partitions, pass_name, work, returns=pa.string())
+    for cut, done in zip(partitions.cuts.to_pylist(), results, strict=True):
         if done.error:
             raise ValueError(
-                f"step {step.name!r}, takes {lot['first']} to {lot['last']}: {done.error}; mend it and run `dvc repro` "
-                "again, lots that were made are kept"
+                f"step {partitions.step.name!r}, takes {cut['first_take']} to {cut['last_take']}: {done.error}; mend "
+                "it and run `dvc repro` again, partitions that were made are kept"
             )
         yield json.loads(Path(done.value).read_text())
 
 
 @contextmanager
 def _worker(
-    step: Step, work: Callable, parameters: dict, lots: pa.Table, paths: dict[str, Path], folder: Path
-) -> Iterator[Callable[[dict], str]]:
-    def told_of(lot: dict) -> str:
-        told = folder / f"{lot['lot']:05d}{work.__name__}.json"
-        if not told.is_file():
-            tables = {table: _rows(step, table, paths[table], lots, lot["lot"], folder) for table in step.tables}
-            value = work(step, parameters, tables, folder, lot["lot"])
-            # written last and renamed: where it is, the lot is whole
-            told.with_suffix(".partial").write_text(json.dumps(value))
-            told.with_suffix(".partial").rename(told)
-        return str(told)
+    partitions: _Partitions, pass_name: str, work: Callable[[Tables, int], object]
+) -> Generator[Callable[[dict], str]]:
+    def result_of(cut: dict) -> str:
+        number = cut["partition"]
+        path = partitions.folder / f"{number:05d}-{pass_name}.json"
+        if not path.is_file():
+            value = work(partitions.read(number), number)
+            # written after the tables of the partition: where this file is, the partition is whole
+            with written_whole(path) as unfinished:
+                unfinished.write_text(json.dumps(value))
+        return str(path)
 
-    yield told_of
-
-
-def _survey(step: Step, parameters: dict, tables: Rows, *_: object) -> object:
-    return step.survey(parameters, tables)
+    yield result_of
 
 
-def _make(step: Step, parameters: dict, tables: Rows, folder: Path, lot: int) -> dict:
+def _survey(survey: Survey, parameters: dict, tables: Tables, _: int) -> object:
+    return survey.of_partition(parameters, tables)
+
+
+def _make(partitions: _Partitions, parameters: dict, tables: Tables, number: int) -> dict:
+    step = partitions.step
     made = step.make(parameters, tables)
-    ledger, *sums = made[len(step.leaves) :]
-    for name, table in zip(step.leaves, made, strict=False):
+    row_counts, *summary = made[len(step.outputs) :]
+    for name, table in zip(step.outputs, made, strict=False):
         schema = records.SCHEMAS[name]
         # Arrow and not Parquet: it is read once and goes, and its batches are those of the joined table
-        with pa.ipc.new_file(_file(folder, lot, name), schema, options=shuffle.COMPRESSED) as file:
-            file.write_table(table.select(schema.names).cast(schema).combine_chunks(), max_chunksize=BATCH)
-    arrived = [(f"{table}, rows to lots", 0, len(tables[table]), 0) for table in _by_take(step)]
-    return {"ledger": [*arrived, *ledger], "sums": sums}
-
-
-def _rows(step: Step, table: str, path: Path, lots: pa.Table, lot: int, folder: Path) -> pa.Table:
-    schema = schema_of(table)
-    if lots.num_rows > 1:
-        return shuffle.read(_runs(folder, table), schema, lot)
-    return shuffle.read_whole(path, schema, lots, sources=step.sources)
+        with pa.ipc.new_file(partitions.output(number, name), schema, options=shuffle.COMPRESSED) as file:
+            file.write_table(table.select(schema.names).cast(schema).combine_chunks(), max_chunksize=BATCH_ROWS)
+    arrived = [(f"{table}, rows to partitions", 0, len(tables[table]), 0) for table in _by_take(step)]
+    return {"row_counts": [*arrived, *row_counts], "summary": summary}
 
 
 def _by_take(step: Step) -> list[str]:
-    """Return the tables whose rows all belong to a lot; rejects may be of takes that no other table has."""
-    return [table for table in step.tables if shuffle.key_columns(schema_of(table).names) != ["row_id"]]
+    """Return the tables whose rows all come to a partition; rejects may be of takes that no other table has."""
+    return [table for table in step.inputs if shuffle.key_columns(schema_of(table).names) != ["row_id"]]
 
 
 def schema_of(table: str) -> pa.Schema:
@@ -176,20 +222,8 @@ def schema_of(table: str) -> pa.Schema:
     return records.SCHEMAS[table.split("/")[1]]
 
 
-def _runs(folder: Path, table: str) -> Path:
-    return folder / table.replace("/", "-")
-
-
-def _file(folder: Path, lot: int, name: str) -> Path:
-    return folder / f"{lot:05d}-{name}.arrow"
-
-
-def _digest_of(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
-
-
 def _join(first: pa.Table | None, parts: list[Path], path: Path, schema: pa.Schema) -> None:
+    """Write a table of the rows of `first` and of the parts, a batch at a time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with pq.ParquetWriter(path, schema, compression="zstd") as file:
         if first is not None and len(first):

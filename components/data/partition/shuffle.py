@@ -1,16 +1,16 @@
-"""Which rows of a table belong to which lot of takes, and one pass that brings them there.
+"""Bring the rows of a table to partitions of takes, in one pass over the table.
 
 A row belongs to its take. The rows of captions and questions name a medium, whose take is its id as the step `media`
 gives it; a reject is of the take before the slash of its row id.
 
-Takes stand anywhere in a table, so to look for those of each lot would read the table as often as there are lots. It is
-read once instead, some rows at a time: these are sorted by lot and written as a run, an Arrow file in which batch n
-holds the rows of lot n. A lot is its batch of every run, in the order of the table.
+The rows of a take stand anywhere in a table, so to look for those of each partition would read the table as often as
+there are partitions. It is read once instead, some rows at a time: these are sorted by partition and written as a run,
+an Arrow file in which batch n holds the rows of partition n. A partition is its batch of every run, in the order of the
+table.
 """
 
 from __future__ import annotations
 
-import shutil
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,8 +21,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components import records
+from components.data.partition.finished_parts import written_whole
 
-ROWS = 250_000  # read at once: one run
+RUN_ROWS = 250_000  # read at once
 COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
@@ -42,95 +43,132 @@ def takes_of(rows: pa.RecordBatch) -> pa.Array:
     return first if is_take else pc.list_element(pc.split_pattern(first, "/"), 0)
 
 
-def batches(path: Path, schema: pa.Schema, columns: list[str], *, sources: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Read a table some rows at a time; of captions and questions the rows of some sources alone.
+def read_batches(
+    path: Path, schema: pa.Schema, columns: list[str], *, sources: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """Read a table about RUN_ROWS rows at a time.
+
+    Args:
+        path: a Parquet file.
+        schema: its schema, of components/records/schemas.py.
+        columns: the columns to read; with captions and questions, `source` is one of them.
+        sources: of captions and questions, the sources whose rows are read; other tables are read whole.
 
     Raises:
         ValueError: as `records.read_table`.
     """
     about_media = "source" in key_columns(schema.names)
     held: list[pa.RecordBatch] = []
-    for batch in records.read_batches(path, schema, columns, rows=ROWS):
+    for batch in records.read_batches(path, schema, columns, rows=RUN_ROWS):
         held.append(batch.filter(pc.is_in(batch["source"], pa.array(sources, pa.string()))) if about_media else batch)
-        if sum(map(len, held)) >= ROWS:  # a row group may be shorter
+        if sum(map(len, held)) >= RUN_ROWS:  # a row group may be shorter
             yield pa.concat_batches(held)
             held = []
     if held:
         yield pa.concat_batches(held)
 
 
-def count(path: Path, schema: pa.Schema, sources: Sequence[str], held: Counter[str]) -> int:
-    """Count the rows of a table, and in `held` those of each take."""
-    before = held.total()
-    for batch in batches(path, schema, key_columns(schema.names), sources=sources):
-        held.update(dict(row.values() for row in pc.value_counts(takes_of(batch)).to_pylist()))
-    return held.total() - before
-
-
-def plan(held: Counter[str], *, rows: int) -> pa.Table:
-    """Cut takes, in the order of their ids, into lots of about `rows` rows.
+def count_rows(path: Path, schema: pa.Schema, sources: Sequence[str], rows_of_take: Counter[str]) -> int:
+    """Count the rows of a table.
 
     Args:
-        held: rows of each take, of all tables together.
+        path: a Parquet file.
+        schema: its schema, of components/records/schemas.py.
+        sources: as `read_batches` takes it.
+        rows_of_take: the rows of each take are added to it.
 
     Returns:
-        `lot` (its number), `first` and `last` (take ids).
+        The rows of all takes.
     """
-    takes = sorted(held)
-    number = (np.cumsum([held[take] for take in takes], dtype=np.int64) - 1) // rows if takes else np.array([], int)
-    starts = np.flatnonzero(np.diff(number, prepend=-1))
+    before = rows_of_take.total()
+    for batch in read_batches(path, schema, key_columns(schema.names), sources=sources):
+        rows_of_take.update(dict(row.values() for row in pc.value_counts(takes_of(batch)).to_pylist()))
+    return rows_of_take.total() - before
+
+
+def partition_takes(rows_of_take: Counter[str], *, rows: int) -> pa.Table:
+    """Cut takes, in the order of their ids, into partitions of about `rows` rows.
+
+    Args:
+        rows_of_take: rows of each take, of all tables together.
+        rows: of a partition; a take with more rows is a partition of its own.
+
+    Returns:
+        A row for each partition: `partition` (its number), `first_take` and `last_take` (ids).
+    """
+    takes = sorted(rows_of_take)
+    counts = np.array([rows_of_take[take] for take in takes], dtype=np.int64)
+    starts = np.flatnonzero(np.diff((np.cumsum(counts) - 1) // rows, prepend=-1))
     ends = [*(starts[1:] - 1), len(takes) - 1] if takes else []
     return pa.table(
         {
-            "lot": pa.array(range(len(starts)), pa.int64()),
-            "first": pa.array([takes[n] for n in starts], pa.string()),
-            "last": pa.array([takes[n] for n in ends], pa.string()),
+            "partition": pa.array(range(len(starts)), pa.int64()),
+            "first_take": pa.array([takes[n] for n in starts], pa.string()),
+            "last_take": pa.array([takes[n] for n in ends], pa.string()),
         }
     )
 
 
-def write(path: Path, schema: pa.Schema, lots: pa.Table, folder: Path, *, sources: Sequence[str]) -> None:
-    """Write the rows of a table into a folder of runs, whole or not at all; a folder that is there stays."""
+def write_runs(path: Path, schema: pa.Schema, cuts: pa.Table, folder: Path, *, sources: Sequence[str]) -> None:
+    """Write the rows of a table as runs, sorted by partition; a folder of runs that is there already stays.
+
+    Args:
+        path: a Parquet file.
+        schema: its schema, of components/records/schemas.py.
+        cuts: as `partition_takes` returns it.
+        folder: to write, whole or not at all.
+        sources: as `read_batches` takes it.
+
+    Raises:
+        ValueError: as `records.read_table`.
+    """
     if folder.is_dir():
         return
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for run, batch in enumerate(batches(path, schema, schema.names, sources=sources)):
-        of_row = _lots_of(batch, lots)
-        order = np.argsort(of_row, kind="stable")
-        ends = np.searchsorted(of_row[order], np.arange(lots.num_rows), side="right")
-        starts = np.searchsorted(of_row[order], np.arange(lots.num_rows))
-        batch = batch.take(pa.array(order))
-        with pa.ipc.new_file(partial / f"{run:05d}.arrow", schema, options=COMPRESSED) as file:
-            for start, end in zip(starts, ends, strict=True):
-                file.write_batch(batch.slice(start, end - start))
-    partial.rename(folder)
+    with written_whole(folder) as partial:
+        partial.mkdir(parents=True)
+        for run, batch in enumerate(read_batches(path, schema, schema.names, sources=sources)):
+            of_row = _partition_of_rows(batch, cuts)
+            order = np.argsort(of_row, kind="stable")
+            starts, ends = (
+                np.searchsorted(of_row[order], np.arange(cuts.num_rows), side) for side in ("left", "right")
+            )
+            batch = batch.take(pa.array(order))
+            with pa.ipc.new_file(partial / f"{run:05d}.arrow", schema, options=COMPRESSED) as file:
+                for start, end in zip(starts, ends, strict=True):
+                    file.write_batch(batch.slice(start, end - start))
 
 
-def read(folder: Path, schema: pa.Schema, lot: int) -> pa.Table:
-    """Read the rows of a lot from a folder of runs."""
+def read_partition(folder: Path, schema: pa.Schema, partition: int) -> pa.Table:
+    """Read the rows of a partition, by its number, from a folder of runs."""
     kept = []
     for path in sorted(folder.iterdir()):
         with pa.OSFile(str(path)) as file:
-            kept.append(pa.ipc.open_file(file).get_batch(lot))
+            kept.append(pa.ipc.open_file(file).get_batch(partition))
     return pa.Table.from_batches(kept, schema)
 
 
-def read_whole(path: Path, schema: pa.Schema, lots: pa.Table, *, sources: Sequence[str]) -> pa.Table:
-    """Read the rows of the only lot from the table itself."""
+def read_single(path: Path, schema: pa.Schema, cuts: pa.Table, *, sources: Sequence[str]) -> pa.Table:
+    """Read the rows of the only partition from the table itself.
+
+    Args:
+        path: a Parquet file.
+        schema: its schema, of components/records/schemas.py.
+        cuts: as `partition_takes` returns it, one row.
+        sources: as `read_batches` takes it.
+    """
     kept = [
-        batch.filter(pa.array(_lots_of(batch, lots) == 0))
-        for batch in batches(path, schema, schema.names, sources=sources)
+        batch.filter(pa.array(_partition_of_rows(batch, cuts) == 0))
+        for batch in read_batches(path, schema, schema.names, sources=sources)
     ]
     return pa.Table.from_batches(kept, schema)
 
 
-def _lots_of(rows: pa.RecordBatch, lots: pa.Table) -> np.ndarray:
-    """Return the number of the lot of each row, -1 for a take between the lots; shape [N]."""
+def _partition_of_rows(rows: pa.RecordBatch, cuts: pa.Table) -> np.ndarray:
+    """Return the number of the partition of each row, -1 for a take that no partition has; shape [N]."""
     takes = takes_of(rows).dictionary_encode()
-    firsts, lasts = (lots[name].to_pylist() for name in ("first", "last"))
-    of_take = np.array([bisect_right(firsts, take) - 1 for take in takes.dictionary.to_pylist()], dtype=np.int64)
-    beyond = [lot >= 0 and take > lasts[lot] for lot, take in zip(of_take, takes.dictionary.to_pylist(), strict=True)]
+    firsts, lasts = (cuts[name].to_pylist() for name in ("first_take", "last_take"))
+    found = takes.dictionary.to_pylist()
+    of_take = np.array([bisect_right(firsts, take) - 1 for take in found], dtype=np.int64)
+    beyond = [number >= 0 and take > lasts[number] for number, take in zip(of_take, found, strict=True)]
     of_take[np.array(beyond, dtype=bool)] = -1
     return of_take[takes.indices.to_numpy(zero_copy_only=False)]

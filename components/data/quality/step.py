@@ -93,7 +93,7 @@ def run(params: Data, data_dir: Path) -> dict:
     """Read data/dataset/samples.parquet and data/annotations/videos.parquet, write data/quality/types.parquet.
 
     Returns:
-        `counts` over all types, and `ledger`: (what, rows in, rows out, rejected).
+        `counts` over all types, and `row_counts`: (what, rows in, rows out, rejected).
 
     Raises:
         ValueError: a list of `quality.benchmarks` is missing or broken.
@@ -117,4 +117,4 @@ def run(params: Data, data_dir: Path) -> dict:
     records.write_table(data_dir / "quality/types.parquet", rows, TYPES)
     sums = found[["samples", "checked", "right", "near_duplicates"]].sum().astype(int).to_dict()
     counts = {"types": len(found)} | sums | {"contaminated": contaminated}
-    return {"counts": counts, "ledger": [("samples", pq.read_metadata(path).num_rows, sums["samples"], 0)]}
+    return {"counts": counts, "row_counts": [("samples", pq.read_metadata(path).num_rows, sums["samples"], 0)]}

@@ -36,8 +36,8 @@ def test_the_tables_have_their_schemas_and_the_counts_told(made):
 def test_no_row_is_lost(made):
     result, _ = made
     takes, corpora = ["egoexo4d", "visor", "egoexolearn"], ["egtea", "ssv2", "egotimeqa", "openeqa"]
-    assert [source for source, *_ in result["ledger"]] == [*takes, *corpora, "htm_aa", "interlink7m"]
-    assert all(rows_in == kept + rejected for _, rows_in, kept, rejected in result["ledger"])
+    assert [source for source, *_ in result["row_counts"]] == [*takes, *corpora, "htm_aa", "interlink7m"]
+    assert all(rows_in == kept + rejected for _, rows_in, kept, rejected in result["row_counts"])
 
 
 def test_each_take_is_in_one_split_and_each_id_stands_once(made):
@@ -123,7 +123,7 @@ def test_a_row_that_stands_twice_is_found_whatever_the_batches(tiny_world, tmp_p
     assert results[0] == results[1] and tables[0] == tables[1]
     repeated = Counter(row["step"] for row in tables[0]["rejects"] if row["reason"] == "repeated_id")
     assert set(repeated) == {f"annotations/{source}" for source in ("egoexo4d", "visor", "egoexolearn")}
-    assert all(rows_in == kept + rejected for _, rows_in, kept, rejected in results[1]["ledger"])
+    assert all(rows_in == kept + rejected for _, rows_in, kept, rejected in results[1]["row_counts"])
 
 
 QUESTION = {"question": "Where?", "answer": "there", "category": "c", "question_id": "a", "episode_history": "e/1"}
@@ -153,8 +153,8 @@ def with_corpora(tiny_world, corpora, tmp_path_factory):
 
 def test_corpora_are_added_and_each_row_is_accounted_for(with_corpora, made):
     (result, data_dir), (without, folder) = with_corpora, made
-    assert result["ledger"] == [
-        *without["ledger"][:3],
+    assert result["row_counts"] == [
+        *without["row_counts"][:3],
         ("ego4d", 2, 1, 1),
         ("openeqa", 2, 1, 1),
         ("htm_aa", 2, 1, 1),

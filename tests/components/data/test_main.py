@@ -19,8 +19,8 @@ def test_a_step_writes_judges_and_counts(annotated, data_params):
 
 
 def test_rows_that_vanish_are_told(annotated, data_params, monkeypatch):
-    monkeypatch.setattr(clips, "run", lambda *_: {"counts": {}, "ledger": [("narrations", 90, 80, 7)]})
-    with pytest.raises(AssertionError, match="clips.*narrations: 90 rows came in.*3 are not accounted for"):
+    monkeypatch.setattr(clips, "run", lambda *_: {"counts": {}, "row_counts": [("narrations", 90, 80, 7)]})
+    with pytest.raises(ValueError, match="clips.*narrations: 90 rows came in.*3 are not accounted for"):
         command.run("clips", data_params, annotated)
 
 

@@ -54,7 +54,7 @@ def test_every_medium_is_a_video_or_a_reject(looked):
         for row in read(data_dir, f"annotations/{name}")
         if row["source"] in media.FOLDERS
     }
-    ((_, rows_in, kept, rejected),) = result["ledger"]
+    ((_, rows_in, kept, rejected),) = result["row_counts"]
     assert rows_in == len(named) == kept + rejected
     assert set(result["counts"]["videos"]) == {"ssv2", "egtea", "egotimeqa", "openeqa"}
     # of each of the four one is missing, and of the three with films one broke off
@@ -155,11 +155,11 @@ def test_bad_media_have_a_reason_each(tmp_path, rows, data_params, monkeypatch):
         "ssv2/../../other.webm": "path_outside_root",
         "ssv2/both.webm": "in_two_splits",
     }
-    assert result["ledger"] == [("media", 6, 0, 6)]
+    assert result["row_counts"] == [("media", 6, 0, 6)]
 
 
 def test_only_the_sources_of_egoit_are_looked_at(annotated, data_params):
-    assert media.run(data_params, annotated)["ledger"] == [("media", 0, 0, 0)]
+    assert media.run(data_params, annotated)["row_counts"] == [("media", 0, 0, 0)]
     assert read(annotated, "media/videos") == []
 
 
@@ -174,7 +174,7 @@ def test_what_egoit_makes_of_the_world_is_accounted_for_in_one_lot_and_in_many(l
     shutil.copytree(looked[1] / "media", again / "media")
     clips.run(tiny_world.params, again)
     result = egoit.run(tiny_world.params, again)
-    assert all(rows_in == kept + rejected for _, rows_in, kept, rejected in result["ledger"])
+    assert all(rows_in == kept + rejected for _, rows_in, kept, rejected in result["row_counts"])
     counts = json.loads((again / "egoit/counts.json").read_text())
     asked = {(row["source"], row["task"], row["kind"]) for row in counts}
     assert asked >= {
@@ -187,7 +187,9 @@ def test_what_egoit_makes_of_the_world_is_accounted_for_in_one_lot_and_in_many(l
     }
     assert {source for source, *_ in asked} == set(egoit.SOURCES)
     made = read(again, "egoit/samples")
-    kept = {what: rows for what, _, rows, _ in result["ledger"] if "to lots" not in what and what != "requests"}
+    kept = {
+        what: rows for what, _, rows, _ in result["row_counts"] if "to partitions" not in what and what != "requests"
+    }
     assert sum(row["samples"] for row in counts) == len(made) == sum(kept.values())
     reasons = Counter(row["reason"] for row in read(again, "egoit/rejects"))
     assert set(reasons) == {"no_video", "outside_video"}
@@ -196,10 +198,10 @@ def test_what_egoit_makes_of_the_world_is_accounted_for_in_one_lot_and_in_many(l
         of = videos[row["media"][0]["video_id"]]
         assert (row["take_id"], row["split"], row["view"]) == (of["take_id"], of["split"], of["view"])
         assert row["media"][0]["end_s"] <= of["duration_s"] + 1e-9
-    rejects, ledger = read(again, "egoit/rejects"), dict((what, rows) for what, *rows in result["ledger"])
+    rejects, ledger = read(again, "egoit/rejects"), dict((what, rows) for what, *rows in result["row_counts"])
     monkeypatch.setattr(runner, "run", partial(runner.run, rows=40))
     result = egoit.run(tiny_world.params, again)
-    assert len(made) > 100 and dict((what, rows) for what, *rows in result["ledger"]) == ledger
+    assert len(made) > 100 and dict((what, rows) for what, *rows in result["row_counts"]) == ledger
     assert by_id(read(again, "egoit/samples"), "sample_id") == by_id(made, "sample_id")
     assert by_id(read(again, "egoit/rejects"), "row_id") == by_id(rejects, "row_id")
     assert json.loads((again / "egoit/counts.json").read_text()) == counts

@@ -122,7 +122,7 @@ def _told(step: str, parameters: params.Data, folder: Path) -> Told:
         mock.patch.object(shards, "KillableWorker", Inline),
         mock.patch.object(shards, "TIMEOUT_S", CLOCK_S),
     ):
-        ledger = RUN[step](parameters, folder / "data")["ledger"]
+        ledger = RUN[step](parameters, folder / "data")["row_counts"]
     stored = {path.stem: pq.read_table(path) for path in (folder / "data" / step).glob("*.parquet")}
     rejects = stored.pop("rejects")
     reasons = zip(rejects["step"].to_pylist(), rejects["reason"].to_pylist(), strict=True)

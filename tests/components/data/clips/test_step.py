@@ -177,7 +177,7 @@ def test_every_rule_and_the_clamp_change_the_clips(tmp_path, rows, data_params):
             counted = clips.run(changed(data_params, "clips", rule=rule, clamp=clamp), folder)
             stats, table, _ = made(folder)
             assert all(0 <= row["start_s"] < row["end_s"] <= TAKE_S for row in table)
-            assert all(before == after + rejected for _, before, after, rejected in counted["ledger"])
+            assert all(before == after + rejected for _, before, after, rejected in counted["row_counts"])
             durations[rule, clamp] = stats["duration_s"]["mean"]
     assert all(durations[rule, True] <= durations[rule, False] for rule, _ in durations)
     assert len(set(durations.values())) == 9  # the clamp cannot touch windows that end at the neighbours
@@ -187,7 +187,7 @@ def test_a_corpus_without_a_usable_narration_has_no_clips(tmp_path, rows, data_p
     for row in rows["narrations"]:
         row["unsure"] = True
     counted = clips.run(data_params, write_annotations(tmp_path, rows))
-    assert ("narrations", 90, 0, 90) in counted["ledger"]
+    assert ("narrations", 90, 0, 90) in counted["row_counts"]
     assert made(tmp_path)[1] == []
 
 
@@ -195,7 +195,7 @@ def test_a_group_without_narration_is_rejected_and_counted(tmp_path, rows, data_
     rows["narrations"] = [row for row in rows["narrations"] if row["take_id"] != "take-5"]
     counted = clips.run(data_params, write_annotations(tmp_path, rows))
     assert made(tmp_path)[2]["group_without_narration"] == 1
-    assert ("groups", 12, 11, 1) in counted["ledger"]
+    assert ("groups", 12, 11, 1) in counted["row_counts"]
 
 
 def test_a_group_without_ego_video_is_rejected_with_its_narrations(tmp_path, rows, data_params):
@@ -204,12 +204,12 @@ def test_a_group_without_ego_video_is_rejected_with_its_narrations(tmp_path, row
     counted = clips.run(data_params, write_annotations(tmp_path, rows))
     _, table, rejects = made(tmp_path)
     assert (rejects["group_without_ego_video"], rejects["no_video"]) == (1, said)
-    assert ("groups", 12, 11, 1) in counted["ledger"]
+    assert ("groups", 12, 11, 1) in counted["row_counts"]
     assert "take-5" not in {row["take_id"] for row in table}
 
 
 @pytest.mark.parametrize("size", [10, 33])
-def test_lots_of_takes_change_nothing(tmp_path, rows, data_params, size):
+def test_partitions_of_takes_change_nothing(tmp_path, rows, data_params, size):
     said = rows["narrations"]
     said[3]["unsure"], said[4]["take_id"], said[5]["time_s"] = True, "unknown", 99.0
     rows["narrations"] = said[::2] + said[1::2]
@@ -229,26 +229,26 @@ def test_lots_of_takes_change_nothing(tmp_path, rows, data_params, size):
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.lists(st.floats(0, 9), max_size=9), min_size=1, max_size=6))
 def test_sums_of_takes_are_those_of_the_corpus(groups):
-    def tally(durations_s: list[float]) -> dict:
+    def counted(durations_s: list[float]) -> dict:
         ids = [f"m{number}" for number in range(len(durations_s))]
         frame = pd.DataFrame({"moment_id": ids, "start_s": 0.0, "end_s": durations_s, "text": "C looks"})
         made = pa.table({"moment_id": pa.array(ids * 2, pa.string()), "view": ["ego"] * len(ids) + ["exo"] * len(ids)})
-        return clips.tally(frame, made, pd.DataFrame({"reason": ["short"] * len(ids)}))
+        return clips.count(frame, made, pd.DataFrame({"reason": ["short"] * len(ids)}))
 
-    joined = clips.stats([tally(group) for group in groups])
+    joined = clips.statistics([counted(group) for group in groups])
     together = [value for group in groups for value in group]
     assert joined["moments"] == len(together) and joined["rejects"].get("short", 0) == len(together)
     assert joined["clips"] == ({"ego": len(together), "exo": len(together)} if together else {})
     for of_joined, of_all in ((joined["duration_s"], together), (joined["words"], [2.0] * len(together))):
         known = {"mean": np.mean(of_all), "std": np.std(of_all)} if together else {"mean": np.nan, "std": np.nan}
         assert of_joined == pytest.approx(known, abs=1e-9, nan_ok=True)
-    one = tally(groups[0])
+    one = counted(groups[0])
     if groups[0]:
-        assert clips.stats([one])["duration_s"] == dict(zip(("mean", "std"), one["duration_s"], strict=True))
+        assert clips.statistics([one])["duration_s"] == dict(zip(("mean", "std"), one["duration_s"], strict=True))
 
 
 def test_nothing_is_lost(annotated, data_params):
-    for _what, before, after, rejected in clips.run(data_params, annotated)["ledger"]:
+    for _what, before, after, rejected in clips.run(data_params, annotated)["row_counts"]:
         assert before == after + rejected > 0
 
 

@@ -89,7 +89,7 @@ def judged_in_batches(step: str, data_dir) -> dict[str, pd.DataFrame]:
     return made
 
 
-def test_what_lots_made_is_judged_in_batches_as_it_is_whole(built, monkeypatch):
+def test_what_partitions_made_is_judged_in_batches_as_it_is_whole(built, monkeypatch):
     whole = {step: contracts(step, large_tables.load(step, built)) for step in large_tables.OF_LOTS}
     monkeypatch.setattr(large_tables, "ROWS", 70)
     for step, judged in whole.items():

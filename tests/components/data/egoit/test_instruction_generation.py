@@ -87,8 +87,8 @@ def test_a_source_without_instructions_is_rejected_row_by_row(server, clipped, a
     rejects = {row["row_id"]: row["reason"] for row in read(clipped, "egoit/rejects")}
     assert rejects.pop("egoit.instructions/recognition/egoexolearn") == "refused"
     assert len(rejects) == 60 and set(rejects.values()) == {"no_instructions"}
-    assert ("requests", 3, 2, 1) in made["ledger"]
-    assert all(before == after + rejected for _, before, after, rejected in made["ledger"])
+    assert ("requests", 3, 2, 1) in made["row_counts"]
+    assert all(before == after + rejected for _, before, after, rejected in made["row_counts"])
 
 
 def test_instructions_that_repeat_are_no_ten(server, clipped, asking):

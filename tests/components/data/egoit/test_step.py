@@ -91,7 +91,7 @@ def test_free_narrations_stay_as_they_are_and_odd_rows_are_rejected(tmp_path, ro
     rows["intervals"][1]["source"] = "unheard-of"
     data_dir = write_annotations(tmp_path, rows)
     clips.run(data_params, data_dir)
-    ledger = egoit.run(data_params, data_dir)["ledger"]
+    ledger = egoit.run(data_params, data_dir)["row_counts"]
     said = {row["answer"] for row in read(data_dir, "egoit/samples")}
     assert "C looks around" in said
     reasons = Counter(row["reason"] for row in read(data_dir, "egoit/rejects"))

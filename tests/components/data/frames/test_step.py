@@ -248,7 +248,7 @@ def test_samples_of_a_broken_video_or_a_bad_span_are_rejected_and_no_others(stor
     }
     detail = next(row["detail"] for row in rejects if row["row_id"] == "clip0")
     assert broken["path"] in detail and str(tmp_path) not in detail
-    assert result["ledger"] == [("samples", len(samples), len(samples) - 2, 2)]
+    assert result["row_counts"] == [("samples", len(samples), len(samples) - 2, 2)]
     left = FrameStore(data_dir / "frames")
     assert len(left) == len(samples) - 2 and "clip0" not in left
     assert (left.frames("window0") == store.frames("window0")).all()

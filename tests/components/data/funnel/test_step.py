@@ -55,10 +55,10 @@ def test_rows_in_are_rows_out_and_rejects_and_the_contract_holds(done, tiny_worl
     data_dir, told = done
     tables = (pq.read_table(data_dir / f"annotations/{name}.parquet") for name in ("point_narrations", "captions"))
     said = sum(source in web.CORPORA for table in tables for source in table["source"].to_pylist())
-    assert told["ledger"][0][1] == told["counts"]["rows"] == said > 20
-    assert all(rows_in == rows_out + rejected for _, rows_in, rows_out, rejected in told["ledger"])
+    assert told["row_counts"][0][1] == told["counts"]["rows"] == said > 20
+    assert all(rows_in == rows_out + rejected for _, rows_in, rows_out, rejected in told["row_counts"])
     kept, rejects = (pq.read_table(data_dir / f"funnel/{name}.parquet") for name in ("kept", "rejects"))
-    assert len(kept) + len(rejects) == said and len(kept) == told["ledger"][-1][2]
+    assert len(kept) + len(rejects) == said and len(kept) == told["row_counts"][-1][2]
     command._judge("funnel", data_dir)
 
 
@@ -153,7 +153,7 @@ def test_a_decoder_that_takes_too_long_is_killed_and_asked_again_next_time(done,
 def test_without_web_corpora_every_table_is_empty_and_nothing_is_learned(tiny_world, tmp_path):
     sources = tiny_world.params.sources.model_copy(update={"htm_aa": None, "interlink7m": None})
     told = build.run(tiny_world.params.model_copy(update={"sources": sources}), tmp_path / "data")
-    assert told["ledger"] == [(stage, 0, 0, 0) for stage in ("candidates", "read", "ego", "hands")]
+    assert told["row_counts"] == [(stage, 0, 0, 0) for stage in ("candidates", "read", "ego", "hands")]
     assert len(records.read_table(tmp_path / "data/funnel/videos.parquet", records.VIDEO)) == 0
     assert not (tmp_path / "data/funnel/classifier.json").exists()
 

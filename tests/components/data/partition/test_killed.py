@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -12,26 +11,26 @@ from components.data.clips import step as clips
 from components.data.egoit import step as egoit
 from components.data.partition import runner
 from tests.components.data.conftest import read
+from tests.conftest import PROJECT
 
-ROOT = Path(__file__).parents[3]
 ROWS = {"clips": 30, "egoit": 120}
-# the step, and what it calls once for a lot: in the survey, and where rows are made
-HOOKS = {"clips": (clips, "densities", "tally"), "egoit": (egoit.labelled_media, "labelled", "answered")}
-KILLED_AT = 3  # in the third lot
+# the step, and what it calls once for a partition: in the survey, and where rows are made
+HOOKS = {"clips": (clips, "densities", "count"), "egoit": (egoit.labelled_media, "labelled", "answered")}
+KILLED_AT = 3  # in the third partition
 
 KILLED = """
 import sys
 from pathlib import Path
 from components import params
-from tests.components.data import test_lots_killed as test
+from tests.components.data.partition import test_killed as test
 
 step, data_dir, given = sys.argv[1], Path(sys.argv[2]), params.Data.model_validate_json(sys.argv[3])
-test.step_in_lots(step, given, data_dir, setattr, kill_at=test.KILLED_AT)
+test.step_in_partitions(step, given, data_dir, setattr, kill_at=test.KILLED_AT)
 """
 
 
-def step_in_lots(step, given, data_dir, patch, *, kill_at=None) -> dict[str, int]:
-    """Run a step in small lots; give how often it surveyed and made one."""
+def step_in_partitions(step, given, data_dir, patch, *, kill_at=None) -> dict[str, int]:
+    """Run a step in small partitions; return how often it surveyed and made one."""
     calls = {}
     run, (module, *names) = runner.run, HOOKS[step]
     patch(runner, "run", lambda *given, **more: run(*given, **more | {"rows": ROWS[step]}))
@@ -86,17 +85,17 @@ def test_killed_the_rerun_makes_only_the_rest_and_the_same_bytes(labelled, annot
     if step == "egoit":
         clips.run(data_params, annotated)
     with monkeypatch.context() as patched:
-        quiet = step_in_lots(step, data_params, annotated, patched.setattr)
+        quiet = step_in_partitions(step, data_params, annotated, patched.setattr)
     made = contents(annotated, step)
     assert len(read(annotated, {"clips": "clips/clips", "egoit": "egoit/samples"}[step])) > 200
     count = set(quiet.values()).pop()
     assert set(quiet.values()) == {count} and count > KILLED_AT + 1
 
     command = [sys.executable, "-c", KILLED, step, annotated, data_params.model_dump_json()]
-    killed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    killed = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     with monkeypatch.context() as patched:
-        again = step_in_lots(step, data_params, annotated, patched.setattr)
+        again = step_in_partitions(step, data_params, annotated, patched.setattr)
     assert list(again.values()) == [0, count - KILLED_AT + 1]
     assert contents(annotated, step) == made
-    assert not (annotated / "lots" / step).exists()
+    assert not (annotated / "partitions" / step).exists()

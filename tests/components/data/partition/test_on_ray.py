@@ -1,4 +1,4 @@
-"""Steps that work lot by lot, on Ray: the same bytes as the embedded run gives."""
+"""Steps that work partition by partition, on Ray: the same bytes as the embedded run gives."""
 
 import json
 import shutil
@@ -16,27 +16,27 @@ from tests.components.data.test_resume import cluster, environment
 from tests.conftest import PROJECT
 
 STEPS = {"clips": clips, "egoit": egoit, "egore": build, "dataset": dataset}
-ROWS = {"clips": 40, "egoit": 120, "egore": 200, "dataset": 400}  # of a lot
+ROWS = {"clips": 40, "egoit": 120, "egore": 200, "dataset": 400}  # of a partition
 ON_RAY = """
 import json, sys
 from pathlib import Path
 from components import params
-from tests.components.data import test_lots_on_ray as test
+from tests.components.data.partition import test_on_ray as test
 
-print(json.dumps(test.in_lots(params.Data.model_validate_json(sys.argv[2]), Path(sys.argv[1]), setattr)))
+print(json.dumps(test.in_partitions(params.Data.model_validate_json(sys.argv[2]), Path(sys.argv[1]), setattr)))
 """
 
 
-def in_lots(given, data_dir, patch) -> list[int]:
-    """Run the steps in small lots, each on what those before it made; give how many lots each had."""
-    run, plan, counts = runner.run, shuffle.plan, []
+def in_partitions(given, data_dir, patch) -> list[int]:
+    """Run the steps in small partitions, each on what those before it made; return how many each had."""
+    run, partition_takes, counts = runner.run, shuffle.partition_takes, []
 
     def counted(*given, **more):
-        made = plan(*given, **more)
+        made = partition_takes(*given, **more)
         counts.append(made.num_rows)
         return made
 
-    patch(shuffle, "plan", counted)
+    patch(shuffle, "partition_takes", counted)
     patch(runner, "run", lambda step, *given, **more: run(step, *given, **more | {"rows": ROWS[step.name]}))
     for step in STEPS.values():
         step.run(given, data_dir)
@@ -61,7 +61,7 @@ def test_ray_makes_the_same_tables(annotated, data_params, monkeypatch):
         shutil.rmtree(annotated / step)
     monkeypatch.delenv("DAFT_RUNNER", raising=False)
     with monkeypatch.context() as patched:
-        assert in_lots(data_params, annotated, patched.setattr) == counts
+        assert in_partitions(data_params, annotated, patched.setattr) == counts
     embedded = contents(annotated)
     assert sorted(embedded) == sorted(on_ray)
     assert [name for name in embedded if embedded[name] != on_ray[name]] == []

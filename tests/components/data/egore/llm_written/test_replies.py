@@ -61,7 +61,7 @@ def clipped(tmp_path, rows, data_params):
 def test_free_narrations_become_samples_and_a_second_run_costs_no_call(server, clipped, asking):
     server.otherwise = writes
     made = build.run(asking, clipped)
-    assert all(came == went + dropped for _, came, went, dropped in made["ledger"])
+    assert all(came == went + dropped for _, came, went, dropped in made["row_counts"])
     samples = read(clipped, "egore/samples")
     asked = [row for row in samples if row["task"] == "qa" and row["question_type"] != "cot"]
     ego = [row["clip_id"] for row in read(clipped, "clips/clips") if row["view"] == "ego"]
@@ -85,7 +85,7 @@ def test_the_model_judges_what_deserves_a_chain_of_thought(server, clipped, aski
     made = build.run(asking, clipped)
     thoughts = [row for row in read(clipped, "egore/samples") if row["question_type"] == "cot"]
     unfit = [row for row in read(clipped, "egore/rejects") if row["reason"] == "not_suitable"]
-    judged = {name: counts for name, *counts in made["ledger"]}["chains of thought"]
+    judged = {name: counts for name, *counts in made["row_counts"]}["chains of thought"]
     assert judged == [len(thoughts) + len(unfit), len(thoughts), len(unfit)]
     assert thoughts and unfit
     for row in thoughts:
@@ -146,7 +146,7 @@ def test_a_question_that_breaks_a_rule_is_rejected(server, clipped, asking, reas
 
     server.otherwise = spoils
     made = build.run(asking, clipped)
-    assert all(came == went + dropped for _, came, went, dropped in made["ledger"])
+    assert all(came == went + dropped for _, came, went, dropped in made["row_counts"])
     rejects = Counter(row["reason"] for row in read(clipped, "egore/rejects"))
     segments_asked = sum(request.kind != prompts.COT for request in build.requests(asking, clipped))
     # the right one beside it stays; where it comes twice, once
@@ -192,7 +192,7 @@ def test_a_window_of_a_take_with_a_rejected_event_is_not_asked_about(server, cli
     records.write_table(clipped / "annotations/rejects.parquet", [lost], records.REJECT)
     server.otherwise = writes
     made = build.run(asking, clipped)
-    assert ("long windows", 3, 2, 1) in made["ledger"]
+    assert ("long windows", 3, 2, 1) in made["row_counts"]
     assert {row["reason"] for row in read(clipped, "egore/rejects")} >= {"take_has_rejected_event"}
 
 
