@@ -1,7 +1,8 @@
-"""The one door to the network: one call of an OpenAI-compatible endpoint, and what came of it.
+"""The one door to the network: a call of an OpenAI-compatible endpoint, and its reply or failure.
 
-Where the endpoint is and its key come from the environment only (`OPENAI_BASE_URL`, `OPENAI_API_KEY`): neither changes
-a result, and a key in a params file would end in git. What a server says is cleaned of the key before anybody sees it.
+The address of the endpoint and its key come from the environment only (`OPENAI_BASE_URL`, `OPENAI_API_KEY`): neither
+changes a result, and a key in a params file would end in git. The key is taken out of all that a server sends before
+anybody sees it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -19,20 +20,20 @@ from typing import Any, Literal
 
 import httpx
 
-from components.llm.pace import retry_after_s
+from components.llm.rate_limit import retry_after_s
 from components.llm.request import StoppedError
 
 BASE_URL, API_KEY = "OPENAI_BASE_URL", "OPENAI_API_KEY"
-LARGEST_BYTES = 4 << 20  # of a reply; an endless one would fill the memory before the clock ends it
-SHORTEST_SECRET = 8  # servers without keys are given words such as EMPTY, which answers may contain
+MAX_REPLY_BYTES = 4 << 20  # an endless reply would fill the memory before its time is over
+MIN_SECRET_LETTERS = 8  # servers without keys are given words such as EMPTY, which answers may contain
 # every other request would fail in the same way: the key, the credit, the path or the model's name is wrong
-FOR_ALL = (HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.NOT_FOUND)
-PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
+FAIL_EVERY_REQUEST = (HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.NOT_FOUND)
+MAY_PASS = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What the model said; it was paid for. Token counts are None where the server gives none."""
+    """What the model wrote; it was paid for. Token counts are None where the server does not count."""
 
     text: str
     refused: bool
@@ -45,9 +46,12 @@ class Reply:
 
 @dataclass(frozen=True)
 class Failure:
-    """A call without a reply, and what is to be done: ask "again", "reject" this request, or "stop" the run."""
+    """A call without a reply, and what follows: "retry" or "reject" this request, or "stop" the run.
 
-    todo: Literal["again", "reject", "stop"]
+    `wait_s` is what the server asks for by Retry-After, None where it does not.
+    """
+
+    action: Literal["retry", "reject", "stop"]
     reason: str
     detail: str
     wait_s: float | None = None
@@ -55,14 +59,14 @@ class Failure:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An open connection pool to one endpoint."""
+    """An open connection pool to one endpoint; `secret` is its key."""
 
     client: httpx.AsyncClient
     timeout_s: float
     secret: str = field(repr=False)
 
     async def ask(self, body: dict) -> Reply | Failure:
-        """Make one call, whole within `timeout_s` seconds."""
+        """Send the body of a chat completion and read the whole reply, within `timeout_s` seconds in all."""
         started_s = time.monotonic()
         try:
             # httpx's own timeouts start anew with every byte: a server that drips would hold a caller for ever
@@ -71,12 +75,12 @@ class Endpoint:
                     content = bytearray()
                     async for chunk in response.aiter_bytes():
                         content += chunk
-                        if len(content) > LARGEST_BYTES:
-                            return Failure("again", "too_large", f"a reply of more than {LARGEST_BYTES} bytes")
+                        if len(content) > MAX_REPLY_BYTES:
+                            return Failure("retry", "too_large", f"a reply of more than {MAX_REPLY_BYTES} bytes")
         except TimeoutError:
-            return Failure("again", "timeout", f"no whole reply within {self.timeout_s:g} s")
+            return Failure("retry", "timeout", f"no whole reply within {self.timeout_s:g} s")
         except httpx.RequestError as error:
-            return Failure("again", "connection", self.clean(f"{type(error).__name__}: {error}"))
+            return Failure("retry", "connection", self.clean(f"{type(error).__name__}: {error}"))
         # a redirect has no body to speak of
         text = self.clean(content.decode("utf-8", errors="replace") or response.headers.get("location", ""))
         if response.status_code != HTTPStatus.OK:
@@ -84,7 +88,7 @@ class Endpoint:
         try:
             return self._reply(json.loads(text), time.monotonic() - started_s)
         except (ValueError, RecursionError, KeyError, IndexError, TypeError, AttributeError) as error:
-            return Failure("again", "bad_body", f"{type(error).__name__}: {error}; the body begins with {text[:200]!r}")
+            return Failure("retry", "bad_body", f"{type(error).__name__}: {error}; the body begins with {text[:200]!r}")
 
     def _reply(self, body: dict, took_s: float) -> Reply:
         choice = body["choices"][0]
@@ -104,7 +108,7 @@ class Endpoint:
     def clean(self, value: Any) -> Any:
         """Return a JSON value with "[key]" in the place of the key."""
         if isinstance(value, str):
-            return value.replace(self.secret, "[key]") if len(self.secret) >= SHORTEST_SECRET else value
+            return value.replace(self.secret, "[key]") if len(self.secret) >= MIN_SECRET_LETTERS else value
         if isinstance(value, list):
             return [self.clean(item) for item in value]
         if isinstance(value, dict):
@@ -118,17 +122,23 @@ def _count(value: object) -> int | None:
 
 def _failure(status: int, headers: Mapping[str, str], text: str) -> Failure:
     reason, detail = f"http_{status}", " ".join(text.split())[:500]
-    if status in PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Failure("again", reason, detail, retry_after_s(headers))
+    if status in MAY_PASS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Failure("retry", reason, detail, retry_after_s(headers))
     # a redirect is not followed: it would take the key to another host
-    if status in FOR_ALL or status < HTTPStatus.BAD_REQUEST:
+    if status in FAIL_EVERY_REQUEST or status < HTTPStatus.BAD_REQUEST:
         return Failure("stop", reason, detail)
     return Failure("reject", reason, detail)
 
 
 @asynccontextmanager
-async def connect(*, timeout_s: float) -> AsyncIterator[Endpoint]:
+async def connect(*, timeout_s: float) -> AsyncGenerator[Endpoint, None]:
     """Open the endpoint that the environment names.
+
+    Args:
+        timeout_s: for each whole call.
+
+    Yields:
+        The endpoint.
 
     Raises:
         StoppedError: the address or the key cannot be used (the message never shows the key).

@@ -1,4 +1,4 @@
-"""The one call: requests in; an answer or a reject for each of them out, in the same order."""
+"""`generate` takes requests and returns an answer or a reject for each of them, in the same order."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from itertools import chain
 from pathlib import Path
 
 from components.llm import ledger, request, schema
-from components.llm.asking import Run
 from components.llm.ledger import ANSWER, Ledger
-from components.llm.pace import Timing
+from components.llm.rate_limit import Timing
 from components.llm.request import Answer, Plan, Reject, Request, Rule, Settings, StoppedError
+from components.llm.workers import Run
 
 log = logging.getLogger(__name__)
 Named = list[tuple[str, str]]  # request id and content key, in the order of the requests
@@ -31,30 +31,43 @@ def generate(
 
     Every value satisfies its request's schema. The endpoint's replies stand in the ledger, and what stands there is
     not asked again: all asking is done when this returns, and the answers are then read from the file one by one.
-    Rules cost nothing and may change with the code, so theirs are made as one iterates and leave the ledger alone.
+    Rules cost nothing and may change with the code, so they are called while one iterates, and write no ledger.
 
     Args:
         requests: read once, as fast as they are asked.
-        rules: kind -> function that gives the answer from the request's facts.
+        settings: the generator, its sampling, rate, retries and budget.
+        rules: kind -> function that makes the answer from the request's facts.
         ledger_path: JSONL file, made when it is not there. It belongs outside the outputs of a DVC stage, which DVC
             deletes before a run.
-        timing: clock, sleep and dice of the waits between calls.
+        timing: clock, sleep and jitter of the waits between calls; by default the machine's.
+
+    Returns:
+        An iterator of answers and rejects.
 
     Raises:
-        StoppedError: before everything was asked: the budget, the key, the endpoint or the ledger's lock. What was
-            received is kept; the same call asks for the rest.
+        StoppedError: the run ended before everything was asked, because of the budget, the key, the endpoint or the
+            ledger's lock. What was received is kept, and the same call asks for the rest.
         KeyError: a kind without a rule.
     """
     if settings.generator == "rules":
         return (_by_rule(asked, rules) for asked in requests)
-    with ledger.opened(ledger_path) as book:
-        named, rejects = asyncio.run(_ask(requests, settings, book, timing or Timing()))
-    return _results(named, rejects, book)
+    with ledger.opened(ledger_path) as replies:
+        named, rejects = asyncio.run(_ask(requests, settings, replies, timing or Timing()))
+    return _results(named, rejects, replies)
 
 
 def plan(requests: Iterable[Request], settings: Settings, *, ledger_path: Path) -> Plan:
-    """Say what `generate` would ask; calls nobody, writes nothing. Rules ask nobody."""
-    book, seen = ledger.load(ledger_path), set()
+    """Count what `generate` would ask, without a call and without writing; rules make no calls.
+
+    Args:
+        requests: as for `generate`.
+        settings: as for `generate`.
+        ledger_path: of the ledger; a file that is not there settles nothing.
+
+    Returns:
+        Counts of requests, calls and tokens.
+    """
+    replies, seen = ledger.load(ledger_path), set()
     count = settled = calls = tokens = 0
     for asked in requests:
         count += 1
@@ -62,7 +75,7 @@ def plan(requests: Iterable[Request], settings: Settings, *, ledger_path: Path) 
         if key in seen:
             continue
         seen.add(key)
-        if book.done(key, tries=settings.tries):
+        if replies.done(key, tries=settings.tries):
             settled += 1
         elif settings.generator != "rules":
             calls += 1
@@ -84,9 +97,9 @@ def _by_rule(asked: Request, rules: Mapping[str, Rule]) -> Answer | Reject:
 
 
 async def _ask(
-    requests: Iterable[Request], settings: Settings, book: Ledger, timing: Timing
+    requests: Iterable[Request], settings: Settings, replies: Ledger, timing: Timing
 ) -> tuple[Named, dict[str, Reject]]:
-    """Ask for all that the ledger does not settle; give what was asked, and content key -> reject of this run."""
+    """Ask what the ledger does not settle; return the requests' ids and keys, and content key -> reject of this run."""
     named: Named = []
     seen: set[str] = set()
     settled = 0
@@ -96,10 +109,10 @@ async def _ask(
         for asked in requests:
             key = request.key_of(asked, settings)
             named.append((asked.request_id, key))
-            # the same question twice in a batch is one call, however many are under way
+            # the same question twice is one call, however many are under way
             if key not in seen:
                 seen.add(key)
-                if book.done(key, tries=settings.tries):
+                if replies.done(key, tries=settings.tries):
                     settled += 1
                 else:
                     yield asked, key
@@ -108,27 +121,27 @@ async def _ask(
     first = next(waiting, None)
     if first is None:
         # a rerun needs no endpoint, no key and no network
-        log.info("%d requests: all of them are settled in %s", len(named), book.path)
+        log.info("%d requests: all of them are settled in %s", len(named), replies.path)
         return named, {}
-    run = Run(settings, book, timing)
-    await run.all(chain([first], waiting))
+    run = Run(settings, replies, timing)
+    await run.ask_all(chain([first], waiting))
     log.info(
         "%d requests, %d of them distinct, %d settled before; %d calls, %d replies, %d tokens in %s so far; failed: %s",
-        *(len(named), len(seen), settled, run.calls, run.replies, book.tokens, book.path),
+        *(len(named), len(seen), settled, run.calls, run.replies, replies.tokens, replies.path),
         dict(Counter(reject.reason for reject in run.rejects.values())) or "none",
     )
     if run.rejects and not run.replies and not settled:
-        raise StoppedError(f"no request was answered; the last failure was {run.last_failure}. {run.kept()}")
+        raise StoppedError(f"no request was answered; the last failure was {run.last_failure}. {run.next_step()}")
     return named, run.rejects
 
 
-def _results(named: Named, rejects: dict[str, Reject], book: Ledger) -> Iterator[Answer | Reject]:
+def _results(named: Named, rejects: dict[str, Reject], replies: Ledger) -> Iterator[Answer | Reject]:
     for request_id, key in named:
         if key in rejects:
             failed = rejects[key]
             yield Reject(request_id, failed.reason, failed.detail, failed.final)
             continue
-        line = book.read(key)
+        line = replies.read(key)
         if line["outcome"] == ANSWER:
             yield Answer(request_id, line["value"], key)
         else:

@@ -1,8 +1,8 @@
-"""The ledger of replies: append-only JSONL, one line for each reply that was received, on disk before the next step.
+"""The ledger of replies: append-only JSONL with a line for each reply, on disk before anything else is done.
 
 A line has `key` (content key), `outcome`, the question (`request_id`, `kind`, `system`, `user`, `schema`, `model`,
 `sampling`), the reply (`text`, `served_model`), `usage` (tokens), `time` (UTC) and `took_s`. Lines are never changed;
-an answer of one key ends the matter, other outcomes are counted as tries. The last whole line wins.
+an answer settles its key, other outcomes are counted as tries. Of several lines of a key the last whole one counts.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import fcntl
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Entry:
-    """Where the last reply of a key stands, and how many replies it has."""
+    """The outcome of the last reply of a key, the byte where its line begins, and how many replies the key has."""
 
     outcome: str
     offset: int
@@ -35,37 +35,45 @@ class Entry:
 
 @dataclass
 class Ledger:
-    """The index of a ledger file: what it holds is read from disk when asked for, so memory does not grow with text."""
+    """The index of a ledger file; lines are read from disk when asked for, so that memory does not grow with text.
+
+    Attributes:
+        path: of the file.
+        entries: content key -> where its last line is.
+        replies: lines in all.
+        tokens: sent and received, of all lines.
+        torn: lines that cannot be read, as a power cut or a full disk leaves them.
+    """
 
     path: Path
     entries: dict[str, Entry] = field(default_factory=dict)
     replies: int = 0
     tokens: int = 0
-    torn: int = 0  # lines that cannot be read: what a power cut or a full disk left
+    torn: int = 0
     _end: int = 0
-    _open_line: bool = False
-    _file: int | None = None
+    _line_is_open: bool = False
+    _file: int = -1  # no file descriptor: opened for reading only
 
     def done(self, key: str, *, tries: int) -> bool:
-        """Return whether the ledger settles a key: answered, refused, or wrong as often as one may try."""
+        """Return whether a key is settled: answered, refused, or answered wrongly `tries` times."""
         entry = self.entries.get(key)
         return entry is not None and (entry.outcome in FINAL or entry.replies >= tries)
 
     def append(self, line: dict) -> None:
-        """Add a reply; returns when it is on disk.
+        """Add a line and return when it is on disk.
 
         Raises:
-            OSError: the disk is full or gone; the line may be torn then, which the next one mends.
+            OSError: the disk is full or gone, and the line may be torn; the next line starts on a line of its own.
         """
-        data = (b"\n" if self._open_line else b"") + json.dumps(line).encode() + b"\n"
-        start, self._open_line = self._end + self._open_line, True
+        data = (b"\n" if self._line_is_open else b"") + json.dumps(line).encode() + b"\n"
+        start, self._line_is_open = self._end + self._line_is_open, True
         rest = memoryview(data)
         while rest:
             written = os.write(self._file, rest)
             self._end += written
             rest = rest[written:]
         os.fsync(self._file)
-        self._open_line = False
+        self._line_is_open = False
         self._count(line, start)
 
     def read(self, key: str) -> dict:
@@ -90,7 +98,7 @@ class Ledger:
                     self.torn += 1
                     log.warning("%s: line %d is torn and does not count; its answer is asked again", self.path, number)
                 self._end += len(data)
-                self._open_line = not data.endswith(b"\n")
+                self._line_is_open = not data.endswith(b"\n")
 
 
 def load(path: Path) -> Ledger:
@@ -102,8 +110,11 @@ def load(path: Path) -> Ledger:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Ledger]:
-    """Open a ledger for adding; one process at a time, since two would pay for the same answer.
+def opened(path: Path) -> Generator[Ledger, None, None]:
+    """Open a ledger for adding, for one process at a time: two would pay for the same answer.
+
+    Yields:
+        The ledger, indexed.
 
     Raises:
         StoppedError: another process has it open.

@@ -1,4 +1,4 @@
-"""What goes into text generation and what comes out of it, and the content key that names a reply."""
+"""The records of text generation (request, settings, answer, reject), and the content key that names a reply."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from components.llm.schema import decodable
 
@@ -28,7 +29,7 @@ class Request:
     facts: Mapping[str, object] = field(default_factory=dict)
 
 
-Rule = Callable[[Request], object]  # the answer as JSON would give it; None where the rule has none
+Rule = Callable[[Request], object]  # returns the answer as a JSON value; None where the rule has none
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Settings:
 
     @property
     def sampling(self) -> dict:
-        """What changes a reply besides prompt, schema and model, under its name in the protocol."""
+        """The values that change a reply besides prompt, schema and model, by their names in the protocol."""
         given = {
             "temperature": self.temperature,
             "top_p": self.top_p,
@@ -116,15 +117,20 @@ def key_of(request: Request, settings: Settings) -> str:
     return hashlib.sha256(json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def body(request: Request, settings: Settings, *, shift: int = 0) -> dict:
+def body(request: Request, settings: Settings, *, seed_shift: int = 0) -> dict:
     """Lay out a request as a chat completion with structured output (POST /v1/chat/completions).
 
     Args:
-        shift: added to the seed, so that a second try can come out otherwise.
+        request: the question and the schema of its answer.
+        settings: model and sampling.
+        seed_shift: added to the seed, so that a second try can come out otherwise.
+
+    Returns:
+        The JSON object to send.
     """
     sampling = settings.sampling
     if "seed" in sampling:
-        sampling["seed"] += shift
+        sampling["seed"] += seed_shift
     name = "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in request.kind)[:64]
     return {
         "model": settings.model,
@@ -143,17 +149,18 @@ def input_tokens(request: Request) -> int:
 
 
 def tokens(text: str) -> int:
-    """Estimate the tokens of a text from its bytes; annotations may hold what no encoding has."""
+    """Estimate the tokens of a text from its bytes; a letter that UTF-8 cannot encode counts as one byte."""
     return -(-len(text.encode(errors="replace")) // _BYTES_PER_TOKEN)
 
 
-def settings_of(values: Mapping[str, object]) -> Settings:
-    """Make settings of plain values, such as a dumped params class."""
-    return Settings(**{**values, "budget": Budget(**values["budget"])})
+def settings_of(values: Mapping[str, Any]) -> Settings:
+    """Make settings from plain values, such as a dumped params class."""
+    fields: dict[str, Any] = {**values, "budget": Budget(**values["budget"])}
+    return Settings(**fields)
 
 
 def trace(request: Request, settings: Settings) -> dict:
-    """Return what a ledger entry says of the question, beside the reply."""
+    """Return what a ledger line holds of the question, beside the reply."""
     return {name: getattr(request, name) for name in ("request_id", "kind", "system", "user", "schema")} | {
         "model": settings.model,
         "sampling": settings.sampling,

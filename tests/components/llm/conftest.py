@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from components import llm
-from components.llm.pace import Timing
+from components.llm.rate_limit import Timing
 
 SCHEMA = {
     "type": "object",
@@ -33,16 +33,17 @@ class Clock:
 
     now_s: float = 1000.0
     slept_s: list[float] = field(default_factory=list)
-    dice: float = 0.0
+    jitter: float = 0.0
 
     async def sleep(self, wait_s: float) -> None:
-        self.slept_s.append(wait_s)
+        if wait_s:
+            self.slept_s.append(wait_s)
         self.now_s += wait_s
         await asyncio.sleep(0)
 
     @property
     def timing(self) -> Timing:
-        return Timing(lambda: self.now_s, self.sleep, lambda: self.dice)
+        return Timing(lambda: self.now_s, self.sleep, lambda: self.jitter)
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Waits that the server asks for, requests per minute, and the budget: on a clock that does not wait."""
 
+import asyncio
+import time
 from datetime import UTC, datetime
 from email.utils import formatdate
 from pathlib import Path
@@ -7,9 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tenacity import RetryCallState
 
 from components import llm, params
-from components.llm.pace import backoff_s, retry_after_s
+from components.llm.rate_limit import RateLimit, Timing, backoff, retry_after_s
 from tests.components.llm.conftest import ask, lines
 from tests.components.llm.misbehaving import good, says, slow, status
 
@@ -44,8 +47,8 @@ def test_a_held_account_holds_every_worker(server, generate, clock):
     assert min(starts_s) >= 1030.0
 
 
-def test_waits_are_spread_by_the_dice(server, generate, clock):
-    clock.dice = 0.5
+def test_waits_are_spread_by_jitter(server, generate, clock):
+    clock.jitter = 0.5
     server.script = [status(500), status(500), status(429, Retry_After="10")]
     generate(ask("one"))
     assert clock.slept_s == [0.75, 1.5, 10.5]
@@ -75,9 +78,28 @@ def test_every_form_of_retry_after(headers, wait_s):
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
-def test_calls_start_no_faster_than_allowed(server, generate, clock, concurrency):
-    generate(ask(*map(str, range(5))), requests_per_minute=20, concurrency=concurrency)
-    assert clock.slept_s == [3.0] * 4
+def test_calls_start_no_faster_than_allowed(server, generate, concurrency):
+    started_s = time.monotonic()
+    generate(ask(*map(str, range(5))), requests_per_minute=300, concurrency=concurrency)
+    assert len(server.calls) == 5 and time.monotonic() - started_s >= 4 * 0.2
+
+
+def test_no_two_calls_start_together_and_none_in_a_pause_nor_all_at_its_end():
+    async def five() -> list[float]:
+        limit, starts_s = RateLimit(Timing(), per_minute=600), []
+
+        async def start() -> None:
+            await limit.wait()
+            starts_s.append(time.monotonic())
+            if len(starts_s) == 2:
+                limit.pause(0.5)
+
+        await asyncio.gather(*(start() for _ in range(5)))
+        return starts_s
+
+    starts_s = asyncio.run(five())
+    gaps_s = [later - earlier for earlier, later in zip(starts_s, starts_s[1:], strict=False)]
+    assert min(gaps_s) >= 0.1 - 1e-3 and gaps_s[1] >= 0.5
 
 
 def test_a_budget_of_calls_stops_and_keeps_what_was_answered(server, generate, ledger_path):
@@ -159,7 +181,17 @@ def test_an_endpoint_without_a_model_is_refused_at_the_door():
         params.Llm(**block | {"generator": "openai"})
 
 
-@given(st.integers(1, 200), st.floats(0.001, 10), st.floats(0, 1, exclude_max=True))
-def test_a_wait_doubles_to_a_minute_and_the_dice_take_at_most_half(failures, base_s, dice):
-    whole_s = min(60.0, base_s * 2 ** (failures - 1))
-    assert whole_s / 2 <= backoff_s(failures, base_s=base_s, dice=dice) <= whole_s
+@given(st.integers(1, 1000), st.floats(0.001, 10), st.floats(0, 1, exclude_max=True))
+def test_a_wait_doubles_to_a_minute_and_jitter_takes_at_most_half(tries, base_s, jitter):
+    state = RetryCallState(retry_object=None, fn=None, args=(), kwargs={})
+    state.attempt_number = tries
+    whole_s = min(60.0, base_s * 2 ** (tries - 1))
+    assert whole_s / 2 <= backoff(base_s, lambda: jitter)(state) <= whole_s
+
+
+def test_a_wrong_reply_is_asked_again_at_once_and_a_failure_after_a_wait(server, generate, clock):
+    server.script = [says('{"word": 3}'), status(500), says("no"), good]
+    generate(ask("one"))
+    assert (clock.slept_s, len(server.calls)) == ([2.0], 4)
+    # only replies move the seed: a failed call was never answered
+    assert [call["seed"] for call in server.calls] == [3, 4, 4, 5]
