@@ -10,6 +10,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from components.data.frames.store import FrameStore
+from components.evaluation.ranking import likeliest
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import EgoflowProcessor, context, layout, normalise, turn
 
@@ -47,35 +48,23 @@ class Answerer:
     @torch.no_grad()
     def complete(self, samples: list[Sample], frames_of: list[str]) -> list[str]:
         """Answer greedily; sample i is shown the frames of sample id `frames_of[i]`."""
-        said = {}
+        texts: dict[int, str] = {}
         for places, embeds, mask in self._prompts(samples, frames_of):
             ids = self.model.generate(
                 inputs_embeds=embeds, attention_mask=mask, max_new_tokens=self.max_new_tokens, do_sample=False
             )
-            texts = self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
-            said |= zip(places, texts, strict=True)
-        return [said[place] for place in range(len(samples))]
+            decoded = self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
+            texts |= zip(places, decoded, strict=True)
+        return [texts[place] for place in range(len(samples))]
 
     @torch.no_grad()
     def rank(self, samples: list[Sample], frames_of: list[str]) -> list[int]:
         """Return the option of each multiple-choice sample whose tokens are the likeliest, by mean log-probability."""
-        chosen = {}
+        chosen: dict[int, int] = {}
         for places, embeds, mask in self._prompts(samples, frames_of):
-            options = [(row, text) for row, n in enumerate(places) for text in samples[n]["target"]["choices"]]
-            rows = torch.tensor([row for row, _ in options])
-            tokens = self._tokens([f"{text}<eos>" for _, text in options])
-            answers = self.processor.tokenizer.pad({"input_ids": tokens}, padding_side="right", return_tensors="pt")
-            ids, real = answers["input_ids"], answers["attention_mask"]
-            # a prompt is read once, its options go on from its cache
-            read = self.model(inputs_embeds=embeds, attention_mask=mask, use_cache=True, logits_to_keep=1)
-            read.past_key_values.batch_select_indices(rows)
-            attention = torch.cat([mask[rows], real], dim=1)
-            follow = self.model(ids, attention_mask=attention, past_key_values=read.past_key_values)
-            logits = torch.cat([read.logits[rows], follow.logits[:, :-1]], dim=1)
-            logp = logits.float().log_softmax(-1).gather(2, ids.unsqueeze(2)).squeeze(2)
-            means = ((logp * real).sum(1) / real.sum(1)).numpy()
-            for row, place in enumerate(places):
-                chosen[place] = int(np.argmax(means[rows.numpy() == row]))
+            options = [self._tokens([f"{text}<eos>" for text in samples[n]["target"]["choices"]]) for n in places]
+            inputs = {"inputs_embeds": embeds, "attention_mask": mask}
+            chosen |= zip(places, likeliest(self.model, self.processor.tokenizer, inputs, options), strict=True)
         return [chosen[place] for place in range(len(samples))]
 
     def _prompts(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 from transformers import PreTrainedModel
 
 from components.data.frames.store import FrameStore
+from components.evaluation.ranking import likeliest
 from components.models.qwen_vl import QwenProcessor, encode, shown
 
 Sample = dict
@@ -40,44 +40,29 @@ class QwenAnswerer:
     @torch.no_grad()
     def complete(self, samples: list[Sample], frames_of: list[str]) -> list[str]:
         """Answer greedily; sample i is shown the frames of sample id `frames_of[i]`."""
-        said = []
+        texts: list[str] = []
         for _, inputs in self._prompts(samples, frames_of):
             ids = self.model.generate(**inputs, max_new_tokens=self.max_new_tokens, do_sample=False)
             made = ids[:, inputs["input_ids"].shape[1] :]
-            said += self.processor.tokenizer.batch_decode(made, skip_special_tokens=True)
-        return said
+            texts += self.processor.tokenizer.batch_decode(made, skip_special_tokens=True)
+        return texts
 
     @torch.no_grad()
     def rank(self, samples: list[Sample], frames_of: list[str]) -> list[int]:
         """Return the option of each multiple-choice sample whose tokens are the likeliest, by mean log-probability."""
-        chosen, tokenizer = [], self.processor.tokenizer
+        tokenizer = self.processor.tokenizer
+        chosen: list[int] = []
         for part, inputs in self._prompts(samples, frames_of):
-            options = [(row, text) for row, sample in enumerate(part) for text in sample["target"]["choices"]]
-            rows = torch.tensor([row for row, _ in options], device=self.model.device)
-            tokens = tokenizer([text for _, text in options], add_special_tokens=False)["input_ids"]
-            tokens = [[*ids, tokenizer.eos_token_id] for ids in tokens]
-            answers = tokenizer.pad({"input_ids": tokens}, padding_side="right", return_tensors="pt")
-            ids, real = answers["input_ids"].to(self.model.device), answers["attention_mask"].to(self.model.device)
-            # a prompt is read once, its options go on from its cache
-            read = self.model(**inputs, use_cache=True, logits_to_keep=1)
-            read.past_key_values.batch_select_indices(rows)
-            mask = inputs["attention_mask"]
+            options = [
+                [[*ids, tokenizer.eos_token_id] for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
+                for texts in (sample["target"]["choices"] for sample in part)
+            ]
             # an image takes fewer positions than tokens: what follows goes on behind the last one
-            start = (mask.sum(1, keepdim=True) + self._lag(inputs))[rows]
-            places = (start + torch.arange(ids.shape[1], device=start.device)).expand(3, -1, -1)
-            follow = self.model(
-                ids,
-                attention_mask=torch.cat([mask[rows], real], dim=1),
-                position_ids=places,
-                past_key_values=read.past_key_values,
-            )
-            logits = torch.cat([read.logits[rows], follow.logits[:, :-1]], dim=1)
-            logp = logits.float().log_softmax(-1).gather(2, ids.unsqueeze(2)).squeeze(2)
-            means = ((logp * real).sum(1) / real.sum(1)).cpu().numpy()
-            chosen += [int(np.argmax(means[rows.cpu().numpy() == row])) for row in range(len(part))]
+            start = inputs["attention_mask"].sum(1, keepdim=True) + self._position_offset(inputs)
+            chosen += likeliest(self.model, tokenizer, inputs, options, next_positions=start)
         return chosen
 
-    def _lag(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+    def _position_offset(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return by how much the next position of each prompt differs from its number of tokens [B, 1]."""
         if "image_grid_thw" not in inputs:
             return torch.zeros(len(inputs["input_ids"]), 1, dtype=torch.long, device=self.model.device)
