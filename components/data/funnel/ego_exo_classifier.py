@@ -9,7 +9,8 @@ import torch
 
 from components.data.funnel.optimizer import fit
 
-HIDDEN, STEPS, RATE, DECAY = 64, 150, 3e-3, 1e-2
+HIDDEN, STEPS = 64, 150
+LEARNING_RATE, WEIGHT_DECAY = 3e-3, 1e-2
 
 
 class Classifier(torch.nn.Module):
@@ -45,7 +46,7 @@ def train(features: np.ndarray, is_ego: np.ndarray, *, seed: int) -> Classifier:
     def loss() -> torch.Tensor:
         return torch.nn.functional.binary_cross_entropy_with_logits(model(inputs), targets, weights)
 
-    fit(model, repeat(loss, STEPS), steps=STEPS, rate=RATE, decay=DECAY)
+    fit(model, repeat(loss, STEPS), steps=STEPS, learning_rate=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     return model.eval()
 
 

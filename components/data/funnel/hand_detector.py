@@ -23,7 +23,7 @@ SIDES = ("left hand", "right hand")  # VISOR's names; whatever else has a box is
 SIZE_PX, CELLS = 32, 8
 WIDTH = 32
 HAND, OBJECT, SIDE, BOXES = 0, 1, 2, slice(3, 11)  # channels: two heatmaps, the side, a box of each kind
-EPOCHS, BATCH, RATE, DECAY = 16, 16, 1e-2, 1e-2
+EPOCHS, BATCH, LEARNING_RATE, WEIGHT_DECAY = 16, 16, 1e-2, 1e-2
 THRESHOLD = {HAND: 0.5, OBJECT: 0.5}
 SAME = 0.3  # overlap of two boxes of one thing
 _SPREAD = 0.6  # cells: how near a centre a cell is no full mistake
@@ -125,7 +125,8 @@ def train(frames: np.ndarray, boxes: list[Boxes], *, seed: int) -> Detector:
     def loss(rows: torch.Tensor) -> torch.Tensor:
         return loss_of(model(inputs[rows]), {name: target[rows] for name, target in targets.items()})
 
-    fit(model, (partial(loss, rows) for rows in batches), steps=len(batches), rate=RATE, decay=DECAY)
+    losses = (partial(loss, rows) for rows in batches)
+    fit(model, losses, steps=len(batches), learning_rate=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     return model.eval()
 
 
