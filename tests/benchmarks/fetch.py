@@ -6,7 +6,7 @@ CPU seconds of all processes. Both sides give the same frames (asserted, up to J
 head does, and is copied as often as there are films. How far apart its key frames are decides what decord has to decode
 before it comes to the frame: every 250 frames is x264's default and that of most downloads, every 8 the miniature
 world's and the worst case for us. 448 pixels are Ego-Exo4D's downscaled takes. Samples lie as close as the clips of
-Ego-ExoClip: one for every two seconds. The first epoch of ours includes the whole step: choosing, decoding, writing
+Ego-ExoClip: one for every two seconds. The first epoch of ours includes the whole step: sampling, decoding, writing
 the shards. It has one decoding process here, as the peer has: two would slow each other on a machine of few cores.
 Planning is the step without decoding.
 """
@@ -174,7 +174,7 @@ def plan(count: int) -> dict[str, float]:
     given = params.load(ROOT / "params/data.yaml", params.Data).frames
     videos = pa.table({"video_id": [f"{number:016x}" for number in range(VIDEOS)], "duration_s": [TAKE_S] * VIDEOS})
     videos = videos.append_column("fps", pa.array([float(FPS)] * VIDEOS))
-    films = sampling.Films.of(videos.append_column("source", videos[0]).append_column("path", videos[0]))
+    films = sampling.Videos.of(videos.append_column("source", videos[0]).append_column("path", videos[0]))
     rng = np.random.default_rng(0)
 
     def batch(first: int) -> pa.RecordBatch:
@@ -196,8 +196,8 @@ def plan(count: int) -> dict[str, float]:
     before_gb = _peak_gb()
 
     def step() -> pa.Table:
-        chosen = (sampling.choose(batch(first), films, given)[0] for first in range(0, count, frames.BATCH))
-        return shards.pack(sampling.needed(chosen), films, shard_frames=given.shard_frames)
+        chosen = (sampling.sample_frames(batch(first), films, given)[0] for first in range(0, count, frames.BATCH))
+        return shards.pack(sampling.distinct_frames(chosen), films, shard_frames=given.shard_frames)
 
     seconds, planned = timed(step)
     return {"seconds": seconds, "gb": _peak_gb() - before_gb, "shards": len(planned)}

@@ -157,7 +157,7 @@ class Films:
 
     def __init__(self, data: params.Data, folder: Path):
         """Open the samples below the data folder."""
-        films = sampling.Films.of(records.read_videos(folder))
+        films = sampling.Videos.of(records.read_videos(folder))
         roots = data.sources.given()
         self.size_px = data.frames.size_px
         self.paths = [
@@ -167,7 +167,7 @@ class Films:
         table = records.read_table(folder / "dataset/samples.parquet", records.SAMPLE).combine_chunks()
         self._frames = {}
         for batch in table.to_batches():
-            chosen, _ = sampling.choose(batch, films, data.frames)
+            chosen, _ = sampling.sample_frames(batch, films, data.frames)
             ids = batch["sample_id"].to_pylist()
             streams = (sampling.STREAMS[number] for number in chosen.streams)
             numbers = np.split(chosen.frames, chosen.offsets[1:-1])
@@ -179,7 +179,7 @@ class Films:
     def frames(self, sample_id: str, stream: str = "media") -> np.ndarray:
         """Give uint8 frames [T, H, W, 3] of a sample."""
         numbers = self._frames[sample_id, stream]
-        place, index = sampling.place_of(numbers), sampling.index_of(numbers)
+        place, index = sampling.video_of(numbers), sampling.index_in_video(numbers)
         films = np.split(np.arange(len(numbers)), np.flatnonzero(np.diff(place)) + 1)
         parts = [video.decode(self.paths[place[of[0]]], index[of], size_px=self.size_px) for of in films]
         return np.concatenate(parts)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import queue
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ import pyarrow as pa
 from rich.progress import Progress
 
 from components import video
-from components.data.frames.sampling import Films, index_of, place_of
+from components.data.frames.sampling import Videos, index_in_video, video_of
 from components.data.partition import executor
 from components.data.partition.finished_parts import is_finished, marked, remove_stale, written_whole
 from components.video import image_folder
@@ -35,7 +35,10 @@ _WRITTEN = pa.struct([("reused", pa.bool_()), ("lost", pa.map_(pa.string(), pa.s
 
 @dataclass(frozen=True)
 class Piece:
-    """Frames of one video that lie together in one shard."""
+    """Frames of one video that lie together in one shard.
+
+    Its text form is a part of the digest that marks a shard as finished: a change here has all shards decoded again.
+    """
 
     video_id: str
     path: str
@@ -44,27 +47,38 @@ class Piece:
 
 
 def shard_path(folder: Path, number: int) -> Path:
-    """Name a shard's file."""
+    """Return the path of a shard's file."""
     return folder / f"shard-{number:05d}.arrow"
 
 
-def pack(frames: np.ndarray, films: Films, *, shard_frames: int) -> pa.Table:
-    """Lay frames (as `choosing.needed` gives them) into shards of exactly `shard_frames`; the last may hold fewer.
+def pack(frames: np.ndarray, videos: Videos, *, shard_frames: int) -> pa.Table:
+    """Lay frames into shards of exactly `shard_frames`; the last may hold fewer.
+
+    Args:
+        frames: as `sampling.distinct_frames` returns them.
+        videos: all videos.
+        shard_frames: frames in a shard.
 
     Returns:
         A row per shard: its `number`, and its `pieces` with the members of `Piece`.
     """
-    rows, place = np.arange(len(frames)), place_of(frames)
-    begins = np.flatnonzero((rows % shard_frames == 0) | (place != np.roll(place, 1)))
-    of_film = [column.take(pa.array(place[begins])) for column in (films.ids, films.paths, films.sources)]
-    indices = pa.ListArray.from_arrays(np.append(begins, len(frames)).astype(np.int32), index_of(frames))
-    pieces = pa.StructArray.from_arrays([*of_film, indices], names=["video_id", "path", "source", "indices"])
+    rows, video_number = np.arange(len(frames)), video_of(frames)
+    begins = np.flatnonzero((rows % shard_frames == 0) | (video_number != np.roll(video_number, 1)))
+    of_video = [column.take(pa.array(video_number[begins])) for column in (videos.ids, videos.paths, videos.sources)]
+    indices = pa.ListArray.from_arrays(np.append(begins, len(frames)).astype(np.int32), index_in_video(frames))
+    pieces = pa.StructArray.from_arrays([*of_video, indices], names=["video_id", "path", "source", "indices"])
     shards = np.searchsorted(begins, np.append(rows[::shard_frames], len(frames))).astype(np.int32)
     return pa.table({"number": rows[: len(shards) - 1], "pieces": pa.ListArray.from_arrays(shards, pieces)})
 
 
 def encode_piece(path: Path, indices: tuple[int, ...], size_px: int, jpeg_quality: int) -> list[bytes]:
-    """Decode frames of one video and compress each.
+    """Decode frames of one video and compress each as a JPEG.
+
+    Args:
+        path: a video file, or a folder of images.
+        indices: of the frames in the video.
+        size_px: width and height of the decoded frames.
+        jpeg_quality: 0 to 100.
 
     Raises:
         VideoError: the video cannot be decoded.
@@ -82,12 +96,15 @@ def encode_piece(path: Path, indices: tuple[int, ...], size_px: int, jpeg_qualit
 def write_shards(
     shards: pa.Table, folder: Path, *, roots: dict[str, Path], size_px: int, jpeg_quality: int, digest: str
 ) -> tuple[dict[str, str], int]:
-    """Write the shards that are not there yet, and remove those of another plan.
+    """Write the shards that are not finished yet, and remove files of shards that are not among these.
 
     Args:
-        shards: as `pack` gives them.
-        roots: source -> folder that the paths of its pieces are relative to; absolute, as `folder`.
-        digest: of the sampling contract; a shard made under another one is made anew.
+        shards: as `pack` returns them.
+        folder: an absolute path.
+        roots: source -> folder that the paths of its pieces are relative to; absolute paths.
+        size_px: width and height of the frames.
+        jpeg_quality: 0 to 100.
+        digest: of the sampling contract; a shard that was made under another one is made again.
 
     Returns:
         {video_id: why it could not be decoded}, and how many shards were there already.
@@ -118,8 +135,8 @@ def write_shards(
 @contextmanager
 def _writer(
     folder: Path, roots: dict[str, Path], size_px: int, jpeg_quality: int, digest: str
-) -> Iterator[Callable[[dict], dict]]:
-    """Open the worker that makes one shard after the other; its decoding processes serve all of them."""
+) -> Generator[Callable[[dict], dict]]:
+    """Yield the function that makes one shard; its decoding processes serve all shards of the worker."""
     contents: dict[tuple[str, str], str] = {}
     idle: queue.SimpleQueue[KillableWorker] = queue.SimpleQueue()
 
@@ -142,10 +159,10 @@ def _writer(
         pieces = [Piece(**piece | {"indices": tuple(piece["indices"])}) for piece in shard["pieces"]]
         made_from = hashlib.sha256(digest.encode())
         for piece in pieces:
-            place = (piece.source, piece.path)
-            if place not in contents:
-                contents[place] = _content(roots[piece.source], piece.path)
-            made_from.update(f"{contents[place]}{piece}".encode())
+            file = (piece.source, piece.path)
+            if file not in contents:
+                contents[file] = _content(roots[piece.source], piece.path)
+            made_from.update(f"{contents[file]}{piece}".encode())
         if is_finished(path, made_from.hexdigest()):
             return {"reused": True, "lost": {}}
         jpegs: list[bytes | None] = []
@@ -161,9 +178,9 @@ def _writer(
         with (
             written_whole(path) as partial,
             pa.OSFile(str(partial), "wb") as sink,
-            pa.ipc.new_file(sink, schema) as file,
+            pa.ipc.new_file(sink, schema) as shard_file,
         ):
-            file.write_batch(pa.record_batch([pa.array(jpegs, pa.binary())], schema=schema))
+            shard_file.write_batch(pa.record_batch([pa.array(jpegs, pa.binary())], schema=schema))
         return {"reused": False, "lost": lost}
 
     with ExitStack() as opened:
@@ -187,5 +204,5 @@ def _content(root: Path, relative: str) -> str:
 
 
 def map_shard(path: Path) -> pa.BinaryArray:
-    """Map a shard's JPEGs into memory; nothing is read before it is used."""
+    """Return the JPEGs of a shard, mapped into memory; a frame is read when it is used."""
     return pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0).column(0)

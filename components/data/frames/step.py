@@ -1,7 +1,7 @@
 """Stage `frames`: every frame that a sample needs is decoded once from its video, and read back from there ever after.
 
 data/frames/: shard-00000.arrow ... (components/data/frames/shards.py), index.parquet (which frame rows each sample
-sees), rejects.parquet, contract.json (how frames were chosen and decoded, with its digest). `FrameStore` reads it.
+sees), rejects.parquet, contract.json (how frames were sampled and decoded, with its digest). `FrameStore` reads it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components import records, video
-from components.data.frames.sampling import STREAMS, Chosen, Films, choose, needed, place_of
+from components.data.frames.sampling import STREAMS, SampledFrames, Videos, distinct_frames, sample_frames, video_of
 from components.data.frames.shards import pack, write_shards
 from components.data.frames.store import INDEX
 from components.params import Data, Frames
 
-BATCH = 50_000  # samples chosen at once
+BATCH = 50_000  # samples whose frames are sampled at once
 
 
 def contract_of(frames: Frames) -> dict:
@@ -39,8 +39,8 @@ def run(params: Data, data_dir: Path) -> dict:
     """Read data/dataset/samples.parquet and the tables of videos (`records.VIDEOS`), write data/frames.
 
     A shard that an earlier, killed run finished for the same frames is kept. A sample that needs a video which cannot
-    be decoded is rejected as a whole. Samples are read twice, batch by batch: of all of them together, no more is held
-    than the numbers of the frames.
+    be decoded is rejected as a whole. Samples are read twice, batch by batch: of all of them together, only the numbers
+    of the frames are in memory.
 
     Returns:
         `counts` (samples, frames, shards, videos, rejects) and `row_counts`: (what, rows in, rows out, rejected).
@@ -48,15 +48,15 @@ def run(params: Data, data_dir: Path) -> dict:
     folder = data_dir.resolve() / "frames"
     folder.mkdir(parents=True, exist_ok=True)
     contract = contract_of(params.frames)
-    films = Films.of(records.read_videos(data_dir))
+    videos = Videos.of(records.read_videos(data_dir))
 
-    def chosen() -> Iterator[tuple[pa.RecordBatch, Chosen, list[dict]]]:
+    def sampled_batches() -> Iterator[tuple[pa.RecordBatch, SampledFrames, list[dict]]]:
         samples = data_dir / "dataset/samples.parquet"
         for batch in records.read_batches(samples, records.SAMPLE, ["sample_id", "frame_kind", *STREAMS], rows=BATCH):
-            yield batch, *choose(batch, films, params.frames)
+            yield batch, *sample_frames(batch, videos, params.frames)
 
-    frames = needed(each for _, each, _ in chosen())
-    shards = pack(frames, films, shard_frames=params.frames.shard_frames)
+    frames = distinct_frames(sampled for _, sampled, _ in sampled_batches())
+    shards = pack(frames, videos, shard_frames=params.frames.shard_frames)
     failed, reused = write_shards(
         shards,
         folder,
@@ -70,12 +70,12 @@ def run(params: Data, data_dir: Path) -> dict:
         pq.ParquetWriter(folder / "index.parquet", INDEX, compression="zstd") as index,
         pq.ParquetWriter(folder / "rejects.parquet", records.REJECT, compression="zstd") as rejects,
     ):
-        for batch, each, unusable in chosen():
-            each, broken = _decoded(batch, each, films, failed)
-            index.write_table(_index(batch, each, frames))
+        for batch, sampled, unusable in sampled_batches():
+            sampled, broken = _without_broken_videos(batch, sampled, videos, failed)
+            index.write_table(_index(batch, sampled, frames))
             rejects.write_table(pa.Table.from_pylist(unusable + broken, records.REJECT))
             samples, rejected = samples + len(batch), rejected + len(unusable) + len(broken)
-            kept += len(np.unique(each.samples))
+            kept += len(np.unique(sampled.samples))
     layout = {"frames": len(frames), "shards": len(shards), "shard_frames": params.frames.shard_frames}
     (folder / "contract.json").write_text(json.dumps(contract | layout, indent=2) + "\n")
     counts = {
@@ -83,31 +83,33 @@ def run(params: Data, data_dir: Path) -> dict:
         "frames": len(frames),
         "shards": len(shards),
         "shards_reused": reused,
-        "videos": len(np.unique(place_of(frames))),
+        "videos": len(np.unique(video_of(frames))),
         "videos_not_decoded": len(failed),
         "rejects": rejected,
     }
     return {"counts": counts, "row_counts": [("samples", samples, kept, rejected)]}
 
 
-def _decoded(batch: pa.RecordBatch, chosen: Chosen, films: Films, failed: dict[str, str]) -> tuple[Chosen, list[dict]]:
-    """Leave out the samples that need a video which could not be decoded; give them as rejects."""
+def _without_broken_videos(
+    batch: pa.RecordBatch, sampled: SampledFrames, videos: Videos, failed: dict[str, str]
+) -> tuple[SampledFrames, list[dict]]:
+    """Leave out the samples that need a video which could not be decoded, and return them as rejects."""
     if not failed:
-        return chosen, []
-    lost = np.flatnonzero(pc.is_in(films.ids, pa.array(list(failed))).to_numpy(zero_copy_only=False))
-    hit = np.isin(place_of(chosen.frames), lost)
-    rows, first = np.unique(np.repeat(chosen.samples, np.diff(chosen.offsets))[hit], return_index=True)
+        return sampled, []
+    lost = np.flatnonzero(pc.is_in(videos.ids, pa.array(list(failed))).to_numpy(zero_copy_only=False))
+    hit = np.isin(video_of(sampled.frames), lost)
+    rows, first = np.unique(np.repeat(sampled.samples, np.diff(sampled.offsets))[hit], return_index=True)
     sample_ids = batch["sample_id"].take(pa.array(rows)).to_pylist()
-    videos = films.ids.take(pa.array(place_of(chosen.frames)[hit][first])).to_pylist()
+    video_ids = videos.ids.take(pa.array(video_of(sampled.frames)[hit][first])).to_pylist()
     rejects = [
         {"step": "frames", "row_id": sample_id, "reason": "video_not_decoded", "detail": failed[video_id]}
-        for sample_id, video_id in zip(sample_ids, videos, strict=True)
+        for sample_id, video_id in zip(sample_ids, video_ids, strict=True)
     ]
-    return chosen.without(np.isin(np.arange(len(batch)), rows)), rejects
+    return sampled.without(np.isin(np.arange(len(batch)), rows)), rejects
 
 
-def _index(batch: pa.RecordBatch, chosen: Chosen, frames: np.ndarray) -> pa.Table:
-    """Return the lines of INDEX; the row of a frame is its rank, as all shards but the last are full."""
-    rows = pa.ListArray.from_arrays(chosen.offsets.astype(np.int32), np.searchsorted(frames, chosen.frames))
-    streams = pa.array(STREAMS).take(pa.array(chosen.streams))
-    return pa.table([batch["sample_id"].take(pa.array(chosen.samples)), streams, rows], schema=INDEX)
+def _index(batch: pa.RecordBatch, sampled: SampledFrames, frames: np.ndarray) -> pa.Table:
+    """Return rows of INDEX: the frame row is the rank among `frames`, for all shards but the last are full."""
+    rows = pa.ListArray.from_arrays(sampled.offsets.astype(np.int32), np.searchsorted(frames, sampled.frames))
+    streams = pa.array(STREAMS).take(pa.array(sampled.streams))
+    return pa.table([batch["sample_id"].take(pa.array(sampled.samples)), streams, rows], schema=INDEX)

@@ -17,8 +17,8 @@ from components.data.frames.shards import map_shard, shard_path
 INDEX = pa.schema([("sample_id", pa.string()), ("stream", pa.string()), ("rows", pa.list_(pa.int64()))])
 
 
-def _fixed(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """Return ASCII texts as bytes of one length (S [texts]), NUL behind shorter ones; makes no Python objects."""
+def _fixed_width(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Return ASCII texts as NumPy bytes of one width [texts], shorter ones padded with NUL; makes no Python objects."""
     if isinstance(texts, pa.ChunkedArray):  # as pandas keeps the columns of a large table
         texts = texts.combine_chunks()
     width = pc.max(pc.binary_length(texts)).as_py() or 1
@@ -26,7 +26,7 @@ def _fixed(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
     return np.frombuffer(padded.buffers()[1], f"S{width}", count=len(padded))
 
 
-class ContractError(ValueError):
+class SamplingContractError(ValueError):
     """Frames were made under another sampling contract than the one expected."""
 
 
@@ -53,7 +53,7 @@ class FrameStore:
         self._lines: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         for stream in STREAMS:
             lines = np.flatnonzero(pc.equal(index["stream"], stream).to_numpy())
-            ids = _fixed(index["sample_id"].take(pa.array(lines)).combine_chunks())
+            ids = _fixed_width(index["sample_id"].take(pa.array(lines)).combine_chunks())
             order = np.argsort(ids, kind="stable")
             self._lines[stream] = ids[order], lines[order]
         self._shards = [map_shard(shard_path(self.root, number)) for number in range(self.contract["shards"])]
@@ -70,12 +70,12 @@ class FrameStore:
         return len(self._lines["media"][0])
 
     def holds(self, sample_ids: Sequence[str]) -> np.ndarray:
-        """Tell of many samples at once which have frames: bool [samples]."""
+        """Return which of many samples have frames: bool [samples]."""
         return self._find(sample_ids, "media") >= 0
 
     def _find(self, sample_ids: Sequence[str], stream: str) -> np.ndarray:
-        """Return the line of the index that is about each sample in a stream, -1 where none is: int64 [samples]."""
-        wanted = _fixed(pa.array(sample_ids, pa.string()))
+        """Return the row of the index of each sample in a stream, -1 where it has none: int64 [samples]."""
+        wanted = _fixed_width(pa.array(sample_ids, pa.string()))
         ids, lines = self._lines[stream]
         places = np.searchsorted(ids, wanted)
         found = places < len(ids)
@@ -118,10 +118,10 @@ class FrameStore:
         """Make sure that the frames were made under the sampling contract with this digest.
 
         Raises:
-            ContractError: they were made under another one.
+            SamplingContractError: they were made under another one.
         """
         if digest != self.contract["digest"]:
-            raise ContractError(
+            raise SamplingContractError(
                 f"{self.root}/contract.json: the frames have contract {self.contract['digest'][:12]}, expected is "
                 f"{digest[:12]}; run `dvc repro frames` for the present params/data.yaml, or use the checkpoint and "
                 "params that belong to these frames"

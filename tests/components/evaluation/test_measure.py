@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from components import params, records
-from components.data.frames.store import ContractError
+from components.data.frames.store import SamplingContractError
 from components.evaluation.measure import blind, evaluate, select
 
 CAPTION = "C washes the blue bowl with the left hand."
@@ -140,7 +140,7 @@ def test_a_task_that_is_none_is_named(checkpoint, tiny_data, settings):
 def test_frames_of_another_sampling_are_refused(checkpoint, tiny_data, settings):
     stage = json.loads((checkpoint / "stage.json").read_text())
     (checkpoint / "stage.json").write_text(json.dumps(stage | {"frames_contract": "0" * 64}))
-    with pytest.raises(ContractError, match="expected is 000000000000"):
+    with pytest.raises(SamplingContractError, match="expected is 000000000000"):
         evaluate(checkpoint, tiny_data, settings, tasks=["qa"])
 
 

@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from components import params, records, video
 from components.data.frames import sampling
-from components.data.frames.sampling import STREAMS, Chosen, Films, choose, index_of, needed, place_of, spread
+from components.data.frames.sampling import (
+    STREAMS,
+    SampledFrames,
+    Videos,
+    distinct_frames,
+    index_in_video,
+    sample_frames,
+    split_evenly,
+    video_of,
+)
 
 FRAMES = params.Frames(size_px=8, image_frames=2, clip_frames=4, window_frames=7, jpeg_quality=95, shard_frames=3)
 TOTALS = {"image": 2, "clip": 4, "window": 7}
@@ -16,7 +25,7 @@ VIDEOS = [
     {"video_id": name, "source": "s", "path": f"{name}.mp4", "duration_s": duration_s, "fps": fps}
     for name, duration_s, fps in (("b", 16.0, 8.0), ("a", 10.0, 29.97), ("c", 0.1, 30.0))
 ]
-FILMS = Films.of(pa.Table.from_pylist(VIDEOS))
+VIDEO_TABLE = Videos.of(pa.Table.from_pylist(VIDEOS))
 OF = {row["video_id"]: row for row in VIDEOS}
 
 
@@ -65,14 +74,14 @@ def batch_of(rows):
 
 
 def as_pairs(numbers):
-    films = FILMS.ids.take(pa.array(place_of(numbers))).to_pylist()
-    return list(zip(films, index_of(numbers).tolist(), strict=True))
+    videos = VIDEO_TABLE.ids.take(pa.array(video_of(numbers))).to_pylist()
+    return list(zip(videos, index_in_video(numbers).tolist(), strict=True))
 
 
 @given(st.integers(0, 2**32))
 def test_a_batch_is_chosen_as_its_samples_are_one_by_one(seed):
     rows = drawn(seed)
-    chosen, rejects = choose(batch_of(rows), FILMS, FRAMES)
+    chosen, rejects = sample_frames(batch_of(rows), VIDEO_TABLE, FRAMES)
     expected, bad = [], {}
     for number, (kind, *media) in enumerate(rows):
         if kind not in TOTALS or not media[0]:
@@ -106,35 +115,35 @@ def test_a_batch_is_chosen_as_its_samples_are_one_by_one(seed):
 def test_a_bad_span_is_rejected_with_what_is_wrong_with_it(spans, detail):
     media = [{"video_id": name, "view": "ego", "start_s": start, "end_s": end} for name, start, end in spans]
     good = [{"video_id": "b", "view": "ego", "start_s": 0.0, "end_s": 1.0}]
-    chosen, rejects = choose(batch_of([("image", good, media), ("image", good, [])]), FILMS, FRAMES)
+    chosen, rejects = sample_frames(batch_of([("image", good, media), ("image", good, [])]), VIDEO_TABLE, FRAMES)
     assert [(row["row_id"], row["reason"]) for row in rejects] == [("0", "bad_span")] and detail in rejects[0]["detail"]
     assert chosen.samples.tolist() == [1]
 
 
 def test_no_videos_and_no_samples_are_no_error():
-    none = Films.of(records.VIDEO.empty_table())
+    none = Videos.of(records.VIDEO.empty_table())
     media = [{"video_id": "a", "view": "ego", "start_s": 0.0, "end_s": 1.0}]
-    assert choose(batch_of([("clip", media, [])]), none, FRAMES)[1][0]["reason"] == "bad_span"
-    assert len(choose(batch_of([]), none, FRAMES)[0].frames) == 0 == len(needed([]))
+    assert sample_frames(batch_of([("clip", media, [])]), none, FRAMES)[1][0]["reason"] == "bad_span"
+    assert len(sample_frames(batch_of([]), none, FRAMES)[0].frames) == 0 == len(distinct_frames([]))
 
 
 @given(st.integers(1, 64), st.integers(1, 64))
 def test_spread_gives_all_frames_as_evenly_as_it_can(total, parts):
-    counts = spread(np.full(parts, total), np.full(parts, parts), np.arange(parts)).tolist()
+    counts = split_evenly(np.full(parts, total), np.full(parts, parts), np.arange(parts)).tolist()
     assert sum(counts) == total and max(counts) - min(counts) <= 1 and counts == sorted(counts, reverse=True)
 
 
 @given(st.lists(st.lists(st.integers(0, 50), max_size=30), max_size=8), st.integers(1, 40))
 def test_each_frame_is_needed_once_however_the_batches_fall(batches, merged):
     empty = np.empty(0, np.int64)
-    of = [Chosen(empty, empty, empty, np.array(frames, dtype=np.int64)) for frames in batches]
+    of = [SampledFrames(empty, empty, empty, np.array(frames, dtype=np.int64)) for frames in batches]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sampling, "_MERGED", merged)
-        assert needed(of).tolist() == sorted({frame for frames in batches for frame in frames})
+        patch.setattr(sampling, "_MERGE_SIZE", merged)
+        assert distinct_frames(of).tolist() == sorted({frame for frames in batches for frame in frames})
 
 
 def test_a_sample_is_left_out_with_all_its_streams():
-    chosen = Chosen(np.array([0, 0, 2]), np.array([0, 1, 0]), np.array([0, 2, 4, 5]), np.arange(5))
+    chosen = SampledFrames(np.array([0, 0, 2]), np.array([0, 1, 0]), np.array([0, 2, 4, 5]), np.arange(5))
     left = chosen.without(np.array([True, False, False]))
     assert [left.samples.tolist(), left.streams.tolist(), left.offsets.tolist(), left.frames.tolist()] == [
         [2], [0], [0, 1], [4],

@@ -5,18 +5,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.data.frames import shards
-from components.data.frames.sampling import Films
+from components.data.frames.sampling import Videos
 from components.data.frames.shards import pack
 
 VIDEOS = [
     {"video_id": name, "source": "s", "path": f"{name}.mp4", "duration_s": 9.0, "fps": 8.0} for name in ("b", "c", "a")
 ]
-FILMS = Films.of(pa.Table.from_pylist(VIDEOS))
+VIDEO_TABLE = Videos.of(pa.Table.from_pylist(VIDEOS))
 
 
 def laid(frames: dict[str, list[int]], shard_frames: int) -> list[list[tuple]]:
-    numbers = [FILMS.ids.index(name).as_py() << 32 | index for name, indices in frames.items() for index in indices]
-    table = pack(np.array(sorted(numbers), dtype=np.int64), FILMS, shard_frames=shard_frames)
+    numbers = [
+        VIDEO_TABLE.ids.index(name).as_py() << 32 | index for name, indices in frames.items() for index in indices
+    ]
+    table = pack(np.array(sorted(numbers), dtype=np.int64), VIDEO_TABLE, shard_frames=shard_frames)
     assert table["number"].to_pylist() == list(range(len(table)))
     assert all(piece["path"] == f"{piece['video_id']}.mp4" for row in table["pieces"].to_pylist() for piece in row)
     return [[(piece["video_id"], piece["indices"]) for piece in row] for row in table["pieces"].to_pylist()]
@@ -42,7 +44,7 @@ def test_frames_are_laid_video_after_video_into_full_shards(frames, shard_frames
 
 
 def test_a_shard_that_cannot_be_written_is_told_when_all_others_are(tmp_path):
-    plan = pack(np.arange(3), FILMS, shard_frames=1)
+    plan = pack(np.arange(3), VIDEO_TABLE, shard_frames=1)
     (tmp_path / "shard-00001.arrow").mkdir()
     with pytest.raises(RuntimeError, match=r"1 of 3 shards .*shard-00001.arrow \(.*keeps the others"):
         shards.write_shards(plan, tmp_path, roots={"s": tmp_path}, size_px=8, jpeg_quality=95, digest="d")

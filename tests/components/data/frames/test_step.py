@@ -15,7 +15,7 @@ from components import records, video
 from components.data import annotations
 from components.data.frames import shards
 from components.data.frames import step as frames
-from components.data.frames.store import ContractError, FrameStore
+from components.data.frames.store import FrameStore, SamplingContractError
 from tests.components.data.frames.test_sampling import plain_frames
 
 TEXT = {"kind": "text", "text": "C", "choices": None, "answer_index": None, "span": None, "box_xyxy": None}
@@ -180,7 +180,9 @@ def test_frames_of_another_contract_are_refused_with_both_digests(stored, tiny_w
     _, store, _ = stored
     store.check(frames.contract_of(tiny_world.params.frames)["digest"])
     other = frames.contract_of(tiny_world.params.frames.model_copy(update={"clip_frames": 8}))["digest"]
-    with pytest.raises(ContractError, match=f"have contract .*expected is {other[:12]}; run `dvc repro frames`"):
+    with pytest.raises(
+        SamplingContractError, match=f"have contract .*expected is {other[:12]}; run `dvc repro frames`"
+    ):
         store.check(other)
 
 
