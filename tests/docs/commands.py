@@ -98,14 +98,12 @@ def own_parser(module: str, arguments: list[str]) -> None:
 def _python(arguments: list[str]) -> None:
     option, module, *rest = arguments
     assert option == "-m", arguments
-    if module.split(".")[0] in ("components", "flows", "docs"):
+    if module.split(".")[0] in ("components", "flows", "docs", "tests"):
         own_parser(module, rest)
         for name, value in zip(rest, rest[1:], strict=False):
             if name == "--recipe":
                 own_recipes = {path.stem for path in (ROOT / "params/recipes").glob("*.yaml")}
                 assert value in own_recipes or (ROOT / value).is_file(), value
-    elif module.startswith("tests."):
-        assert importlib.util.find_spec(module) is not None, module
     else:
         PROGRAMS[module](rest)
 
