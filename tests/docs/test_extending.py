@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from tests import structure, test_dvc_deps
 from tests.flows import stand_in
 
 ROOT = Path(__file__).parents[2]
@@ -120,6 +121,8 @@ def test_linters_accept_every_addition(project):
     files = sorted({file for section in sections() for _, file, _ in blocks(section) if file.endswith(".py")})
     ran(project, "-m", "ruff", "check", *files)
     ran(project, "-m", "ruff", "format", "--check", *files)
+    deps = test_dvc_deps.compare("coverage", structure.imports(project), project)
+    assert deps == {"missing": set(), "unused": set(), "too wide": set()}
     assert "0 broken" in ran(project, "-c", "from importlinter.cli import lint_imports_command as l; l()")
 
 
@@ -148,8 +151,9 @@ def test_an_algorithm_is_composed_by_its_name(seen):
 
 
 @pytest.mark.slow
-def test_the_dry_run_lists_added_stages(project):
+def test_the_dry_run_lists_added_steps_and_stages(project):
     shown = ran(project, "-m", "flows.pipeline", "--dry-run")
+    assert re.search(r"data\W+coverage\W+runs", shown)
     assert re.search(r"train\W+more_questions\W+runs", shown)
     assert re.search(r"train\W+calibrated\W+runs", shown)
 
@@ -161,7 +165,7 @@ def test_the_dry_run_of_a_comparison_lists_its_arms(project):
 
 
 @pytest.mark.slow
-def test_sources_are_read_judged_and_instructed(project, tiny_world):
+def test_sources_and_a_step_run_up_to_their_contracts(project, tiny_world):
     raw = {name: project / "data/raw" / name for name in ("petkitchen", "keysteps")}
     for folder in raw.values():
         folder.mkdir(parents=True)
@@ -171,19 +175,26 @@ def test_sources_are_read_judged_and_instructed(project, tiny_world):
     settings = YAML(typ="safe").load((project / "params/data.yaml").read_text())
     settings["sources"] |= {name: str(path) for name, path in tiny_world.params.sources.given().items()}
     stand_in.write_yaml(project / "params/tiny.yaml", settings)
-    ran(project, "-m", "components.data", "annotations", "--params", "params/tiny.yaml")
     code = """
-        import json, pandas
+        import json, pandas, pathlib
+        from components import params
+        from components.data import __main__ as data
         from components.data.egoit.instruction_templates import CAPTIONING
         from components.data.egoit.step import interval_captions
+        settings = params.load(pathlib.Path("params/tiny.yaml"), params.Data)
+        for step in ("annotations", "clips", "coverage"):
+            data.run(step, settings, pathlib.Path("data"))  # ends at the step's contract
         read = lambda name: pandas.read_parquet(f"data/annotations/{name}.parquet")
         captions, intervals, rejects = read("captions"), read("intervals"), read("rejects")
         mine = intervals[intervals["source"] == "keysteps"]
         made, _ = interval_captions(mine, read("videos"), CAPTIONING, seed=0)
         said = rejects[rejects["step"].isin(["annotations/petkitchen", "annotations/keysteps"])]
+        clips = pandas.read_parquet("data/clips/clips.parquet")
+        covered = pandas.read_parquet("data/coverage/coverage.parquet")
         print(json.dumps({
             "captions": captions[captions["source"] == "petkitchen"]["text"].to_list(),
             "intervals": mine["text"].to_list(), "rejects": sorted(said["reason"]),
+            "covered": len(clips) > 0 and covered["clips"].sum().item() == len(clips),
             "answers": made["answer"].to_list(), "asked": made["question"].isin(CAPTIONING["keysteps"]).all().item(),
         }))
     """
@@ -192,6 +203,7 @@ def test_sources_are_read_judged_and_instructed(project, tiny_world):
         "captions": ["the cat jumps"],
         "intervals": ["set the table"],
         "rejects": ["empty_text", "no_video"],
+        "covered": True,
         "answers": ["set the table"],
         "asked": True,
     }
