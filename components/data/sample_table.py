@@ -6,16 +6,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from components.prompts.kitchen_grammar import Facts, parse_narration
 from components.records import MEDIA, REJECT, SAMPLE, SPAN, TARGET, content_ids
 
 _SPAN_COLUMNS = ["video_id", "view", "start_s", "end_s"]
-
-
-def parsed(texts: pd.Series) -> pd.Series:
-    """Return the `prompts.Facts` of each text, None where it does not parse; each distinct text is parsed once."""
-    facts: dict[str, Facts | None] = {text: parse_narration(text) for text in texts.unique()}
-    return pd.Series([facts[text] for text in texts], index=texts.index, dtype=object)
 
 
 def _array(column: pd.Series, kind: pa.DataType) -> pa.Array:

@@ -22,8 +22,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from components.evaluation import caption_slots
 from components.evaluation.answer import CONTEXTS_AT_ONCE, Answerer, Sample
-from components.evaluation.score import Scores, caption, caption_chance
+from components.evaluation.caption_slots import Scores
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import normalise
 
@@ -42,10 +43,11 @@ def found_chance(samples: list[Sample]) -> dict[str, float]:
     return {"top1": 1 / len(samples)}
 
 
+CAPTION = (caption_slots.score, caption_slots.chance)
 # task -> (scores of answers, chance level), as score.TASKS; an answer is a caption, or the sample id of the nearest y
 TASKS: dict[str, tuple[Callable, Callable]] = {
     **dict.fromkeys(("retrieval_fx", "retrieval_identity", "retrieval_oracle"), (found_own, found_chance)),
-    **dict.fromkeys(("caption_fx", "caption_identity", "caption_true_exo"), (caption, caption_chance)),
+    **dict.fromkeys(("caption_fx", "caption_identity", "caption_true_exo"), CAPTION),
 }
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from components import metrics, params, records
+from components.evaluation.score import CHOICES, SCORABLE, TASKS
 
 if TYPE_CHECKING:
     from components.evaluation.answer import Answerer
@@ -30,7 +31,6 @@ def evaluate(checkpoint: Path, data: Path, settings: params.Eval, *, tasks: list
     """
     from components.data.frames.store import FrameStore
     from components.evaluation import mapping
-    from components.evaluation.score import CHOICES, TASKS
 
     made = json.loads((checkpoint / "stage.json").read_text())
     store = FrameStore(data / "frames")
@@ -98,21 +98,23 @@ def answerer_of(folder: Path, stage: dict, store, **limits: int) -> Answerer | Q
 def select(held_out, task: str, *, limit: int, seed: int, paired: bool = False) -> list[dict]:
     """Return at most `limit` samples of a task, drawn by content so that every checkpoint is asked the same.
 
-    With `paired` only those whose moment was filmed from outside too.
+    Args:
+        held_out: rows of `records.SAMPLE`, a DataFrame.
+        task: of `score.TASKS`; samples that it cannot score (`score.SCORABLE`) are left out.
+        limit: most samples; a larger one only adds to them.
+        seed: of the draw.
+        paired: only samples whose moment was filmed from outside too.
     """
     name = task.removesuffix("_ego").removesuffix("_exo")
     view = "exo" if task.endswith("_exo") else "ego"
     rows = held_out[(held_out["task"] == name) & (held_out["view"] == view) & (held_out["question_type"] != "cot")]
     if paired:
         rows = rows[rows["paired"].str.len() > 0]
-    if name == "qa":  # an open answer is right in many words
-        rows = rows[[target["kind"] == "choice" for target in rows["target"]]]
-    if name == "caption":  # a caption that the grammar cannot read has no slots to score
-        from components.prompts.kitchen_grammar import parse_narration
-
-        rows = rows[rows["answer"].map(parse_narration).notna()]
     order = rows["sample_id"].map(lambda sample_id: records.content_id(seed, sample_id)).sort_values().index
-    return rows.loc[order].head(limit).to_dict("records")
+    samples = rows.loc[order].to_dict("records")
+    if task in SCORABLE:
+        samples = [sample for sample in samples if SCORABLE[task](sample)]
+    return samples[:limit]
 
 
 def blind(samples: list[dict], *, seed: int) -> list[str]:

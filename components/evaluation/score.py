@@ -7,41 +7,22 @@ from collections.abc import Callable
 import numpy as np
 
 from components import prompts
+from components.evaluation import caption_slots
+from components.evaluation.caption_slots import Sample, Scores
 from components.metrics import box_iou, temporal_iou
-from components.prompts import kitchen_grammar
 
-Sample = dict
-Scores = dict[str, list[float | None]]  # metric -> score of each sample; None where it does not apply
 CHANCE_PAIRS_SEED = 0
-
-
-def caption(samples: list[Sample], completions: list[str]) -> Scores:
-    """Slot accuracy: the verb, colour, type and hand of the caption against those of the narration."""
-    scores: Scores = {name: [] for name in ("verb", "colour", "type", "hand", "all")}
-    for sample, completion in zip(samples, completions, strict=True):
-        truth, said = kitchen_grammar.slots(sample["answer"]), kitchen_grammar.slots(completion)
-        right = {name: None if truth[name] is None else float(said[name] == truth[name]) for name in truth}
-        for name, value in right.items():
-            scores[name].append(value)
-        scores["all"].append(float(all(value != 0.0 for value in right.values())))
-    return scores
-
-
-def caption_chance(samples: list[Sample]) -> dict[str, float]:
-    """Uniform guesses; "all" is their product."""
-    each = {
-        "verb": 1 / len(kitchen_grammar.VERBS),
-        "colour": 1 / len(kitchen_grammar.COLOURS),
-        "type": 1 / len(kitchen_grammar.KINDS),
-        "hand": 1 / len(kitchen_grammar.HANDS),
-    }
-    return {**each, "all": float(np.prod(list(each.values())))}
 
 
 def choice(samples: list[Sample], chosen: list[int]) -> Scores:
     """Accuracy of the chosen options."""
     right = [float(index == sample["target"]["answer_index"]) for sample, index in zip(samples, chosen, strict=True)]
     return {"accuracy": right}
+
+
+def has_options(sample: Sample) -> bool:
+    """Return whether a question is multiple choice: an open answer is right in many words."""
+    return sample["target"]["kind"] == "choice"
 
 
 def choice_chance(samples: list[Sample]) -> dict[str, float]:
@@ -111,8 +92,8 @@ _TEMPORAL = (
 CHOICES = ("qa", "verify_ego", "verify_exo")  # their answers are indices of options; the others' are completions
 # task -> (scores of answers, chance level)
 TASKS: dict[str, tuple[Callable, Callable]] = {
-    "caption_ego": (caption, caption_chance),
-    "caption_exo": (caption, caption_chance),
+    "caption_ego": (caption_slots.score, caption_slots.chance),
+    "caption_exo": (caption_slots.score, caption_slots.chance),
     "qa": (choice, choice_chance),
     "ground_spatial": (
         _grounding(prompts.parse_box, box_iou, _box, _BOX_THRESHOLDS),
@@ -122,4 +103,10 @@ TASKS: dict[str, tuple[Callable, Callable]] = {
     "ground_temporal_exo": _TEMPORAL,
     "verify_ego": (verification, verification_chance),
     "verify_exo": (verification, verification_chance),
+}
+# task -> whether it can score a sample; tasks that are not named here can score all of theirs
+SCORABLE: dict[str, Callable[[Sample], bool]] = {
+    "caption_ego": caption_slots.is_readable,
+    "caption_exo": caption_slots.is_readable,
+    "qa": has_options,
 }

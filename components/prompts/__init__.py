@@ -2,6 +2,8 @@
 
 from components.prompts.formats import (
     MOST_CITED,
+    NO,
+    YES,
     cite_frames,
     format_box,
     format_span,
@@ -22,6 +24,8 @@ from components.prompts.formats import (
 
 __all__ = [
     "MOST_CITED",
+    "NO",
+    "YES",
     "cite_frames",
     "format_box",
     "format_span",

@@ -125,6 +125,9 @@ def temporal_question(event: str) -> str:
     return f"when is it that {event}?"
 
 
+YES, NO = "yes", "no"  # the options of a question whether something is so
+
+
 def verification_question(event: str) -> str:
     """Ask whether what is shown is this event (EgoExo-Con, systems §5.1).
 

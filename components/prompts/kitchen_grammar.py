@@ -7,19 +7,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 VERBS = ("picks up", "puts down", "washes", "cuts", "stirs", "pours", "shakes", "opens")
-
-
 COLOURS = ("red", "green", "blue", "yellow", "purple", "white")
-
-
 KINDS = ("cup", "bowl", "pan", "bottle", "plate", "box", "carrot", "fish")
-
-
 HANDS = ("left", "right")
-
-
 REGIONS = ("sink", "stove", "counter", "drawer")
 
 
@@ -50,7 +43,7 @@ class Facts:
 
 
 def narrate(facts: Facts) -> str:
-    """Say the facts as an annotator would.
+    """Write the facts as an annotator would say them.
 
     >>> narrate(Facts("picks up", "red", "cup", "right"))
     'C picks up the red cup with the right hand.'
@@ -59,10 +52,31 @@ def narrate(facts: Facts) -> str:
     return f"{facts.event}{hand}."
 
 
+@lru_cache(1 << 16)  # the same narrations stand in several tables
 def parse_narration(text: str) -> Facts | None:
     """Read the slots back out of a narration, or None where it is no sentence of the kitchen's grammar."""
     match = _NARRATION.match(text.strip())
     return Facts(**match.groupdict()) if match else None
+
+
+def event_of(text: str) -> str | None:
+    """Return the event that a narration tells, without the hand; None where the grammar cannot read it.
+
+    >>> event_of("#C C washes the red cup with the left hand.")
+    'C washes the red cup'
+    """
+    facts = parse_narration(text)
+    return facts.event if facts else None
+
+
+def normalise(text: str) -> str:
+    """Write a narration of the grammar in its one normal form; any other text only loses the spaces around it.
+
+    >>> normalise("#C C washes the red cup"), normalise(" C looks around ")
+    ('C washes the red cup.', 'C looks around')
+    """
+    facts = parse_narration(text)
+    return narrate(facts) if facts else text.strip()
 
 
 def slots(text: str) -> dict[str, str | None]:

@@ -32,7 +32,7 @@ from components.data.egore.multiple_choice import QA, draw, options
 from components.data.media import FOLDERS
 from components.data.partition import runner
 from components.params import Data
-from components.prompts.kitchen_grammar import VERBS, narrate, slots
+from components.prompts.kitchen_grammar import VERBS, normalise, slots
 from components.records import content_id
 
 WRITTEN = {"captioning": CAPTIONING, "recognition": RECOGNITION, "qa": QUESTIONS}
@@ -130,8 +130,7 @@ def interval_captions(
 
 def _said(frame: pd.DataFrame) -> pd.DataFrame:
     """Lay out narrated rows as caption samples; a narration of the kitchen's grammar is said in its one normal form."""
-    facts = sample_table.parsed(frame["text"])
-    said = [narrate(fact) if fact else text.strip() for fact, text in zip(facts, frame["text"], strict=True)]
+    said = [normalise(text) for text in frame["text"]]
     return frame.assign(task="caption", frame_kind="clip", kind="text", answer=said, text=said)
 
 

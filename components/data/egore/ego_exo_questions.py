@@ -7,14 +7,13 @@ answer is right half of the time.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
 from components.data import sample_table
-from components.data.egore.multiple_choice import draw
-from components.data.egore.rule_based.short_templates import NO, YES, alike
-from components.prompts import verification_question
-from components.prompts.kitchen_grammar import VERBS, Facts
+from components.prompts import NO, YES, verification_question
 
 _EDGE_S = 0.05  # cameras of one take stop at slightly different times
 
@@ -23,12 +22,12 @@ def seen_from_outside(timed: pd.DataFrame, videos: pd.DataFrame) -> tuple[pd.Dat
     """Ask the questions of `grounding.temporal` about an exo camera of the same take.
 
     Args:
-        timed: what `grounding.temporal` gave.
+        timed: the samples of `grounding.temporal`.
         videos: table of components/records/schemas.py.
 
     Returns:
-        Samples for `samples.table`, of one camera a take, chosen by content; and rejects: no exo camera, or one that
-        stops before the window ends.
+        Samples for `sample_table.table`, of one exo camera for each take (the first by its id); and the rejects: no exo
+        camera, or one that stops before the window ends.
     """
     outside = videos[videos["view"] == "exo"].sort_values("video_id").drop_duplicates("take_id")
     camera = ["video_id", "view", "duration_s"]
@@ -42,22 +41,23 @@ def seen_from_outside(timed: pd.DataFrame, videos: pd.DataFrame) -> tuple[pd.Dat
     return frame[reason == ""], sample_table.dropped(frame, reason, row_id="interval_id", detail="question")
 
 
-def verification(timed: pd.DataFrame, *, seed: int) -> pd.DataFrame:
+def verification(
+    timed: pd.DataFrame, *, false_event: Callable[[str, set[str], tuple[object, ...]], str], seed: int
+) -> pd.DataFrame:
     """Ask of the seconds of each event whether it happens, and whether something like it does.
 
     Args:
-        timed: temporal questions of any view, with their `facts`.
-        seed: of the choice of what is misaligned.
+        timed: temporal questions of any view, with their `event`.
+        false_event: given an event, all events of its take and the key of the draw, returns an event like the first
+            that happens at no time of the take.
+        seed: of the draw of false events.
 
     Returns:
-        Samples for `samples.table`, two for each row.
+        Samples for `sample_table.table`, two for each row.
     """
-    done = timed.groupby("take_id")["facts"].agg(lambda told: {(fact.verb, fact.object) for fact in told})
-    keys = timed[["take_id", "interval_id"]].itertuples(index=False, name=None)
-    false = [
-        misaligned(fact, done[take_id], key=(seed, interval_id))
-        for fact, (take_id, interval_id) in zip(timed["facts"], keys, strict=True)
-    ]
+    done = timed.groupby("take_id")["event"].agg(set)
+    rows = timed[["event", "take_id", "interval_id"]].itertuples(index=False, name=None)
+    false = [false_event(event, done[take_id], (seed, interval_id)) for event, take_id, interval_id in rows]
     shown = timed.assign(
         task="verify",
         question_type="verification",
@@ -69,32 +69,8 @@ def verification(timed: pd.DataFrame, *, seed: int) -> pd.DataFrame:
         kind="choice",
         choices=[[YES, NO]] * len(timed),
     )
-    said = {YES: [(fact.verb, fact.object) for fact in timed["facts"]], NO: false}
-    asked = [
-        shown.assign(
-            question=[verification_question(f"C {verb} the {thing}") for verb, thing in events],
-            answer=answer,
-            answer_index=index,
-        )
-        for index, (answer, events) in enumerate(said.items())
+    questions = [
+        shown.assign(question=[verification_question(event) for event in events], answer=answer, answer_index=index)
+        for index, (answer, events) in enumerate([(YES, timed["event"]), (NO, false)])
     ]
-    return pd.concat(asked, ignore_index=True)
-
-
-def misaligned(facts: Facts, done: set[tuple[str, str]], *, key: tuple[object, ...]) -> tuple[str, str]:
-    """Return (verb, object) that differs from the facts in one slot and is done at no time of the take.
-
-    Half of them have another verb. The others have another object: one that is handled in the take where there is one,
-    so that its mere presence tells nothing.
-
-    >>> verb, thing = misaligned(Facts("cuts", "red", "fish"), {("cuts", "red fish"), ("opens", "blue box")}, key=(1,))
-    >>> (verb == "cuts") != (thing == "red fish")
-    True
-    """
-    verbs = [(verb, facts.object) for verb in VERBS]
-    handled = [(facts.verb, thing) for thing in sorted({thing for _, thing in done})]
-    looks = [(facts.verb, " ".join(look)) for look in alike(facts.colour, facts.type)]
-    by_slot = (verbs, handled, looks) if draw(2, *key, "slot") == 0 else (handled, looks, verbs)
-    fresh = ([event for event in events if event not in done] for events in by_slot)
-    possible = next(events for events in fresh if events)
-    return possible[draw(len(possible), *key, "event")]
+    return pd.concat(questions, ignore_index=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -14,9 +16,8 @@ from components.prompts import (
     temporal_answer,
     temporal_question,
 )
-from components.prompts.kitchen_grammar import HANDS
 
-_HAND_NAMES = tuple(f"{hand} hand" for hand in HANDS)
+_HAND_NAMES = ("left hand", "right hand")  # as every source of boxes names hands
 
 
 def spatial(
@@ -63,24 +64,28 @@ def spatial(
     return frame[reason == ""], sample_table.dropped(frame, reason, row_id="box_id", detail="name")
 
 
-def temporal(intervals: pd.DataFrame, videos: pd.DataFrame, *, time_step_s: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+def temporal(
+    intervals: pd.DataFrame, videos: pd.DataFrame, *, event_of: Callable[[str], str | None], time_step_s: float
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Ask when an event happens in the ego window of its whole take.
 
     Args:
-        intervals, videos: tables of components/records/schemas.py.
+        intervals: table of components/records/schemas.py.
+        videos: table of components/records/schemas.py.
+        event_of: given the text of an interval, returns the event that the question names; None where it cannot be
+            read. Texts of one event (with the hand or without) have equal events.
         time_step_s: answers are multiples of this; the target keeps the exact times.
 
     Returns:
-        Samples for `samples.table`, and rejects: no video, a view other than ego, a text that does not parse, outside
-        the video, or an event whose verb and object come twice in the take, so that the question has two answers.
+        Samples for `sample_table.table`, with their `event`; and the rejects: no video, a view other than ego, a text
+        that `event_of` cannot read, outside the video, or an event that comes twice in the take, so that the question
+        has two answers.
     """
     length = videos[["video_id", "view", "duration_s"]]
-    frame = intervals.merge(length, on="video_id", how="left").assign(
-        facts=lambda rows: sample_table.parsed(rows["text"])
-    )
-    known = frame["facts"].notna()
-    event = [(fact.verb, fact.object) if fact else None for fact in frame["facts"]]
-    repeats = frame.assign(event=event).duplicated(["source", "video_id", "event"], keep=False) & known
+    frame = intervals.merge(length, on="video_id", how="left")
+    frame["event"] = pd.Series([event_of(text) for text in frame["text"]], frame.index, dtype=object)
+    known = frame["event"].notna()
+    repeats = frame.duplicated(["source", "video_id", "event"], keep=False) & known
     inside = (frame["start_s"] >= 0) & (frame["start_s"] < frame["end_s"]) & (frame["end_s"] <= frame["duration_s"])
     reason = np.select(
         [frame["view"].isna(), frame["view"] != "ego", ~known, ~inside, repeats],
@@ -89,7 +94,7 @@ def temporal(intervals: pd.DataFrame, videos: pd.DataFrame, *, time_step_s: floa
     )
     rejected = sample_table.dropped(frame, reason, row_id="interval_id", detail="text")
     frame = frame[reason == ""]
-    spans = list(zip(frame["facts"], frame["start_s"], frame["end_s"], strict=True))
+    spans = zip(frame["event"], frame["start_s"], frame["end_s"], strict=True)
     return frame.assign(
         corpus="egore",
         task="ground_temporal",
@@ -99,8 +104,8 @@ def temporal(intervals: pd.DataFrame, videos: pd.DataFrame, *, time_step_s: floa
         to_s=frame["end_s"],
         start_s=0.0,
         end_s=frame["duration_s"],
-        question=[temporal_question(fact.event) for fact in frame["facts"]],
-        answer=[temporal_answer(fact.event, start_s, end_s, time_step_s) for fact, start_s, end_s in spans],
+        question=[temporal_question(event) for event in frame["event"]],
+        answer=[temporal_answer(event, start_s, end_s, time_step_s) for event, start_s, end_s in spans],
         kind="span",
         text=None,
         parent=frame["interval_id"],

@@ -17,8 +17,10 @@ from components.data.egore import ego_exo_questions, grounding
 from components.data.egore.llm_written import prompts, replies, segments
 from components.data.egore.rule_based.long_term import long_term, windows
 from components.data.egore.rule_based.short_term import short_term
+from components.data.egore.rule_based.verification import misaligned
 from components.data.partition import runner
 from components.params import Data, EgoRe, Llm
+from components.prompts import kitchen_grammar
 
 TABLES = tuple(f"annotations/{name}" for name in ("videos", "narrations", "boxes", "intervals", "rejects"))
 CLIPS = ("clips/clips", "funnel/clips")  # of takes, and of web video that came through the funnel
@@ -120,9 +122,11 @@ def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Ta
     videos, intervals, boxes = (annotations[name] for name in ("videos", "intervals", "boxes"))
     egore = of.egore
     boxed, boxed_out = grounding.spatial(boxes, videos, grid=egore.box_grid, min_percent=egore.box_min_percent)
-    timed, timed_out = grounding.temporal(intervals, videos, time_step_s=egore.time_step_s)
+    timed, timed_out = grounding.temporal(
+        intervals, videos, event_of=kitchen_grammar.event_of, time_step_s=egore.time_step_s
+    )
     outside, outside_out = ego_exo_questions.seen_from_outside(timed, videos)
-    verified = [ego_exo_questions.verification(seen, seed=of.seed) for seen in (timed, outside)]
+    verified = [ego_exo_questions.verification(seen, false_event=misaligned, seed=of.seed) for seen in (timed, outside)]
     made = pa.concat_tables([sample_table.table(frame) for frame in (*asked, boxed, timed, outside, *verified)])
     return (
         made,

@@ -10,6 +10,7 @@ import pandas as pd
 from components.data import sample_table
 from components.data.egore.multiple_choice import QA, choice
 from components.data.egore.rule_based import long_templates
+from components.prompts.kitchen_grammar import parse_narration
 from components.records import content_id
 
 IDLE_S = 10.0  # a window holds at most so long a stretch before its first event and after its last
@@ -123,7 +124,8 @@ def long_term(
         Samples for `samples.table`, whose parent is the video; the windows that nothing is asked of; and
         ("windows", all, asked, rejected) for the ledger.
     """
-    rows = windows(intervals, videos, max_s=max_s).assign(facts=lambda frame: sample_table.parsed(frame["text"]))
+    rows = windows(intervals, videos, max_s=max_s)
+    rows["facts"] = pd.Series([parse_narration(text) for text in rows["text"]], rows.index, dtype=object)
     rows["reason"] = _reasons(rows, rejects, min_s=min_s, max_s=max_s)
     first = rows.drop_duplicates("window").set_index("window", drop=False)
     spans = first[["source", "window_start_s", "window_end_s"]].itertuples(index=False, name=None)

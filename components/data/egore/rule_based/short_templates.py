@@ -10,10 +10,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from components.data.egore.multiple_choice import QA
+from components.prompts import NO, YES
 from components.prompts.kitchen_grammar import COLOURS, HANDS, KINDS, VERBS, Facts
 
 TYPES = ("existence", "attribute", "count", "interaction", "action", "reason", "background")
-YES, NO = "yes", "no"
 MOST_NARRATIONS = 4  # that a window of a counting question joins, so also the most objects that it can have
 
 

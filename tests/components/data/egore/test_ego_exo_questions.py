@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.data.clips import step as clips
-from components.data.egore import ego_exo_questions
 from components.data.egore import step as build
+from components.data.egore.rule_based.verification import misaligned
 from components.prompts.kitchen_grammar import COLOURS, KINDS, VERBS, Facts, parse_narration
 from tests.components.data.conftest import read, write_annotations
 
@@ -64,10 +64,16 @@ def _differs(row: dict, samples: list[dict]) -> str:
 
 @given(st.lists(EVENTS, min_size=1, max_size=60), st.integers())
 def test_a_false_event_differs_in_one_slot_and_is_never_done(told, key):
-    done = {(fact.verb, fact.object) for fact in told}
-    verb, thing = ego_exo_questions.misaligned(told[0], done, key=(key,))
-    assert (verb, thing) not in done
-    assert (verb == told[0].verb) != (thing == told[0].object)
+    done = {fact.event for fact in told}
+    event = misaligned(told[0].event, done, (key,))
+    assert event not in done
+    facts = parse_narration(event)
+    assert (facts.verb == told[0].verb) != (facts.object == told[0].object)
+
+
+def test_a_false_event_is_only_made_of_sentences_of_the_grammar():
+    with pytest.raises(ValueError, match="'C sings' came as an event.*kitchen_grammar"):
+        misaligned("C sings", {"C sings"}, ("key",))
 
 
 def test_a_take_without_a_camera_outside_is_rejected_there_alone(tmp_path, rows, data_params):

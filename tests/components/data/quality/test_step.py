@@ -14,7 +14,7 @@ from components.data.egore import grounding
 from components.data.egore.rule_based.long_term import long_term
 from components.data.quality import batches, oracle
 from components.data.quality import step as measure
-from components.prompts.kitchen_grammar import narrate
+from components.prompts import kitchen_grammar
 from components.world.__main__ import MARK
 from components.world.plan import plan_takes
 from tests.components.data.conftest import changed
@@ -40,12 +40,19 @@ def tables(few) -> dict[str, pa.Table]:
         camera = {"take_name": planned.name, "camera_id": "aria01", "view": "ego", "path": f"{planned.name}.mp4"}
         videos.append(shared | camera | {"duration_s": world.take_s, "fps": float(world.fps)})
         for number, event in enumerate(planned.take.events):
-            span = {"start_s": event.start_s, "end_s": event.end_s, "text": narrate(planned.take.facts(event))}
+            span = {
+                "start_s": event.start_s,
+                "end_s": event.end_s,
+                "text": kitchen_grammar.narrate(planned.take.facts(event)),
+            }
             intervals.append(shared | span | {"interval_id": f"{planned.number}/{number}"})
     videos, intervals = pd.DataFrame(videos), pd.DataFrame(intervals)
     none = pd.DataFrame({"step": pd.Series(dtype=str), "row_id": pd.Series(dtype=str)})
     limits = {"min_s": egore.long_min_s, "max_s": egore.long_max_s, "per_window": 5, "choices": 4, "seed": few.seed}
-    made = [long_term(intervals, videos, none, **limits)[0], grounding.temporal(intervals, videos, time_step_s=1.0)[0]]
+    made = [
+        long_term(intervals, videos, none, **limits)[0],
+        grounding.temporal(intervals, videos, event_of=kitchen_grammar.event_of, time_step_s=1.0)[0],
+    ]
     return {
         "annotations/videos": pa.Table.from_pandas(videos[records.VIDEO.names], records.VIDEO, preserve_index=False),
         "dataset/samples": pa.concat_tables([sample_table.table(frame) for frame in made]),
