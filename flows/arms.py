@@ -53,7 +53,7 @@ def write_recipes(comparison: Comparison, folder: Path, *, seeds: int, arms: Seq
     if seeds < 1:
         raise ValueError(f"{seeds} seeds came, allowed is 1 and more")
     wanted = [arm for arm in comparison.arms if not arms or arm in {*arms, comparison.against}]
-    base = YAML(typ="safe").load(comparison.recipe.read_text())
+    base = params.read(comparison.recipe)
     folder.mkdir(parents=True, exist_ok=True)
     runs = []
     for seed in range(seeds):
@@ -116,9 +116,9 @@ def _seconds(job: Job, trains: Sequence[str]) -> float | None:
 def _stage_seconds(root: Path, stage: params.Stage) -> float | None:
     """Scale what a stage of this name took to the steps of this one, and add its evaluation."""
     made = sorted((root / "checkpoints").glob(f"{stage.name}-*/stage.json"), key=lambda path: path.stat().st_mtime)
-    if not made or stage.steps is None:
+    if not made or stage.max_steps is None:
         return None
     before = json.loads(made[-1].read_text())
     measured = made[-1].parent / "evaluation" / "seconds.txt"
     evaluation_s = float(measured.read_text()) if stage.evaluate and measured.is_file() else 0.0
-    return before["seconds"] * stage.steps / before["steps"] + evaluation_s
+    return before["seconds"] * stage.max_steps / before["steps"] + evaluation_s

@@ -98,7 +98,7 @@ def _named(job: Job, outcome: Outcome) -> tuple[str, ...]:
 
 def _key(job: Job, outcome: Outcome) -> str:
     # the gate decides on numbers, it does not make them
-    numbers = params.load(tasks.EVALUATION, params.Eval).model_dump(mode="json", exclude={"gate"})
+    numbers = params.load(tasks.EVALUATION, params.Eval).model_dump(mode="json", exclude={"promotion"})
     code = plan.code_digest(plan.code_files(job.root, plan.EVALUATION))
     parts = [outcome.checkpoint.name, outcome.run_id, job.dataset, numbers, _named(job, outcome), code]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -20,9 +20,9 @@ def of_stages(stages: Sequence[Stage], *, threads: int) -> list[list[Stage]]:
     steps: list[list[Stage]] = []
     place: dict[str, int] = {}
     for stage in stages:
-        need = stage.ranks * stage.threads
+        need = stage.ranks * stage.threads_per_rank
         at = max((place[parent] + 1 for parent in stage.parents.values()), default=0)
-        while at < len(steps) and need + sum(other.ranks * other.threads for other in steps[at]) > threads:
+        while at < len(steps) and need + sum(other.ranks * other.threads_per_rank for other in steps[at]) > threads:
             at += 1
         if at == len(steps):
             steps.append([])

@@ -31,8 +31,9 @@ def check_gate(job: Job) -> None:
     Raises:
         ValueError: names the metrics, the stage, and what it is evaluated in.
     """
-    last, gate = job.recipe.stages[-1], params.load(tasks.EVALUATION, params.Eval).gate
-    tracking.check_measured(last.name, last.evaluate, main=gate.main, guards=gate.guards)
+    last, promotion = job.recipe.stages[-1], params.load(tasks.EVALUATION, params.Eval).promotion
+    metrics = {"main": promotion.primary_metric, "guards": promotion.guardrail_metrics}
+    tracking.check_measured(last.name, last.evaluate, **metrics)
 
 
 def promote_stage(job: Job, outcome: Outcome, stop: Stop) -> tracking.PromotionDecision:
@@ -43,9 +44,9 @@ def promote_stage(job: Job, outcome: Outcome, stop: Stop) -> tracking.PromotionD
     Raises:
         ValueError: the candidate has not been measured.
     """
-    logger, gate = get_run_logger(), params.load(tasks.EVALUATION, params.Eval).gate
-    version = tracking.register(outcome.run_id, outcome.checkpoint, gate.model_name)
-    champion, again = tracking.champion(gate.model_name), None
+    logger, promotion = get_run_logger(), params.load(tasks.EVALUATION, params.Eval).promotion
+    version = tracking.register(outcome.run_id, outcome.checkpoint, promotion.model_name)
+    champion, again = tracking.champion(promotion.model_name), None
     if champion is not None and champion.dataset_digest != job.dataset:
         if plan.is_finished(Path(champion.checkpoint)):
             logger.info("the champion, version %s, comes from other data: it is measured on these", champion.version)
@@ -53,7 +54,13 @@ def promote_stage(job: Job, outcome: Outcome, stop: Stop) -> tracking.PromotionD
             again = json.loads((Path(champion.checkpoint) / "evaluation" / "metrics.json").read_text())
         else:
             logger.warning("the champion's checkpoint %s is gone, it cannot be measured again", champion.checkpoint)
-    decision = tracking.promote(gate.model_name, version, main=gate.main, guards=gate.guards, champion_metrics=again)
+    decision = tracking.promote(
+        promotion.model_name,
+        version,
+        main=promotion.primary_metric,
+        guards=promotion.guardrail_metrics,
+        champion_metrics=again,
+    )
     logger.info(
         "version %s %s: %s", version, "is champion now" if decision.promoted else "not promoted", decision.reason
     )

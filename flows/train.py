@@ -35,7 +35,7 @@ def start_without_data(job: Job, pipeline_run_id: str, stop: Stop) -> dict[str, 
     first = levels.of_stages(job.recipe.stages, threads=tasks.cores())[0]
     alone = [stage for stage in first if stage.algorithm in plan.WITHOUT_DATASET]
     running = {stage.name: _start(job, stage, pipeline_run_id, stop) for stage in alone}
-    if sum(stage.ranks * stage.threads for stage in alone) >= tasks.cores():
+    if sum(stage.ranks * stage.threads_per_rank for stage in alone) >= tasks.cores():
         next(as_completed(list(running.values())))
     return running
 
@@ -148,7 +148,7 @@ def _launch(job: Job, stage: Stage, run_id: str, stop: Stop, *, provenance: dict
         run_id=run_id,
         provenance=provenance,
     )
-    env = launch_command.environment(job.root, threads=stage.threads)
+    env = launch_command.environment(job.root, threads=stage.threads_per_rank)
     timeout_s = stage.timeout_minutes * 60
     try:
         supervisor.supervise(
@@ -175,5 +175,5 @@ def _progress(job: Job, stage: Stage) -> str:
     if not rows:
         return f"{stage.name}: not at its first step yet"
     values = [f"{name} {value:.4g}" for name, value in rows[-1].items() if name not in ("step", "time_s")]
-    length = f"of {stage.steps}" if stage.steps else f"of {stage.epochs:g} epochs"
+    length = f"of {stage.max_steps}" if stage.max_steps else f"of {stage.num_train_epochs:g} epochs"
     return f"{stage.name}: step {rows[-1]['step']} {length}: {', '.join(values[:4])}"

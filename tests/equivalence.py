@@ -30,7 +30,10 @@ MODEL = {
     "vision_width": 32, "vision_layers": 1, "vision_heads": 2, "mapping_blocks": 1, "text_width": 32, "text_layers": 2,
     "text_heads": 2,
 }  # fmt: skip
-STAGE = {"steps": 3, "batch": 8, "save_steps": 2, "images": 16, "gate": None}
+STAGE = {
+    "max_steps": 3, "train_batch_size": 8, "save_steps": 2, "rendered_images": 16, "stop_at_score": None,
+    "steps": 3, "batch": 8, "images": 16, "gate": None,  # what these keys were called before
+}  # fmt: skip
 LIMIT = 60  # held-out samples of a task
 
 

@@ -36,7 +36,11 @@ def evaluate(checkpoint: Path, data: Path, settings: params.Eval, *, tasks: list
     store = FrameStore(data / "frames")
     store.check(made["frames_contract"])  # what is measured must be sampled as it was trained
     answerer = answerer_of(
-        checkpoint / "model", made["params"], store, batch=settings.batch, max_new_tokens=settings.max_new_tokens
+        checkpoint / "model",
+        made["params"],
+        store,
+        batch=settings.per_device_eval_batch_size,
+        max_new_tokens=settings.max_new_tokens,
     )
     table = records.read_table(data / "dataset" / "samples.parquet", records.SAMPLE).to_pandas()
     held_out = table[(table["split"] == "test") & store.holds(table["sample_id"])]
@@ -87,7 +91,7 @@ def answerer_of(folder: Path, stage: dict, store, **limits: int) -> Answerer | Q
         from components.models import qwen_vl
 
         model, processor = qwen_vl.load(folder), qwen_vl.load_processor(folder, pixels=None)
-        return QwenAnswerer(model, processor, store, most_frames=stage["frames"], **limits)
+        return QwenAnswerer(model, processor, store, most_frames=stage["max_frames"], **limits)
     from components.evaluation.answer import Answerer
     from components.models import build
 

@@ -6,12 +6,15 @@ Inner functions take plain values; only `__main__` modules and flows read these 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, TypeVar
 
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import YAMLError
 
 from components.params.data import Clips, Data, EgoRe, Frames, Funnel, Llm, LlmBudget, Sources, World
-from components.params.evaluation import Eval, Gate, Task
-from components.params.recipe import QWEN, AnyModel, Egoflow, Grpo, Lora, Model, Qwen, Recipe, Stage, Vllm, Watch
+from components.params.evaluation import Eval, Promotion, Task
+from components.params.recipe import QWEN, AnyModel, Egoflow, Grpo, Lora, Model, PauseRules, Qwen, Recipe, Stage, Vllm
 from components.params.strict import Strict
 
 __all__ = [
@@ -24,35 +27,64 @@ __all__ = [
     "Eval",
     "Frames",
     "Funnel",
-    "Gate",
     "Grpo",
     "Llm",
     "LlmBudget",
     "Lora",
     "Model",
+    "PauseRules",
+    "Promotion",
     "Qwen",
     "Recipe",
     "Sources",
     "Stage",
     "Task",
     "Vllm",
-    "Watch",
     "World",
     "find_recipe",
     "load",
+    "read",
 ]
 
 RECIPES = Path("params/recipes")
+Block = TypeVar("Block", bound=Strict)
 
 
-def load(path: Path, schema: type[Strict]) -> Strict:
+def read(path: Path) -> dict[str, Any]:
+    """Read a YAML 1.2 file of keys and values.
+
+    Raises:
+        ValueError: the file is no YAML, has a key twice, or is no mapping at its top level.
+    """
+    try:
+        # YAML 1.2, so that 1e-5 is a number as DVC reads it; PyYAML would give a string
+        raw = YAML(typ="safe").load(path.read_text())
+    except DuplicateKeyError as error:
+        line = error.problem_mark.line + 1
+        raise ValueError(f"{path}, line {line}: {error.problem}; allowed is each key once, mend it there") from error
+    except YAMLError as error:
+        raise ValueError(f"{path} is no YAML: {error}\nMend it there.") from error
+    if not isinstance(raw, dict):
+        raise ValueError(
+            f"{path} has {raw!r} at its top level, allowed are keys with values (`name: …`); mend it there"
+        )
+    return raw
+
+
+def load(path: Path, schema: type[Block]) -> Block:
     """Read a YAML 1.2 file into its schema.
+
+    Args:
+        path: a file of params/.
+        schema: the class of its top level, for example `Recipe`.
+
+    Returns:
+        A frozen instance of the schema.
 
     Raises:
         ValueError: every problem of the file at once, each with its key, what came and what is allowed.
     """
-    # YAML 1.2, so that 1e-5 is a number as DVC reads it; PyYAML would give a string
-    raw = YAML(typ="safe").load(path.read_text())
+    raw = read(path)
     try:
         return schema.model_validate(raw)
     except ValueError as error:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 from pydantic import Field, model_validator
 
 from components.params.evaluation import Task
+from components.params.renamed_keys import new_names
 from components.params.strict import Strict
 
 Changes = dict[str, Any]
@@ -136,6 +137,8 @@ def _change(recipe: dict[str, Any], path: str, value: object) -> None:
         raise ValueError(
             f"change {path!r}: allowed is `stage.key` with a stage of {sorted(blocks)}; mend the comparison"
         )
+    if names := new_names("Stage", inner[:1]):
+        raise ValueError(f"change {path!r}: {names}; mend the comparison")
     block = blocks[first]
     for key in inner[:-1]:
         if not isinstance(block.get(key), dict):

@@ -1,4 +1,4 @@
-"""params/eval.yaml: how checkpoints are measured, and when one becomes champion."""
+"""params/eval.yaml: how checkpoints are measured, and when a model becomes champion."""
 
 from __future__ import annotations
 
@@ -31,18 +31,20 @@ METRICS: dict[str, tuple[str, ...]] = {
 }
 
 
-class Gate(Strict):
+class Promotion(Strict):
     """When a new model version takes the alias `champion` (components/tracking/promotion_gate.py)."""
 
     model_name: str = Field(description="name in the MLflow model registry")
-    main: str = Field(description="`task/metric` that must be better beyond its 95 % interval")
-    guards: tuple[str, ...] = Field(description="`task/metric`s, none of which may be worse beyond its interval")
+    primary_metric: str = Field(description="`task/metric` that must be better beyond its 95 % interval")
+    guardrail_metrics: tuple[str, ...] = Field(
+        description="`task/metric`s, none of which may be worse beyond its interval"
+    )
 
     @model_validator(mode="after")
-    def _metrics_exist(self) -> Gate:
+    def _metrics_exist(self) -> Promotion:
         known = [f"{task}/{metric}" for task, metrics in METRICS.items() for metric in metrics]
-        if unknown := sorted({self.main, *self.guards} - set(known)):
-            raise ValueError(f"the gate compares {unknown}, which nothing computes; allowed are {known}")
+        if unknown := sorted({self.primary_metric, *self.guardrail_metrics} - set(known)):
+            raise ValueError(f"the promotion rule compares {unknown}, which nothing computes; allowed are {known}")
         return self
 
 
@@ -51,9 +53,9 @@ class Eval(Strict):
 
     seed: int = Field(description="of the blind shuffle, the choice of samples and the bootstrap")
     bootstrap_resamples: int = Field(gt=0, description="draws of takes under each 95 % interval")
-    batch: int = Field(gt=0, description="samples generated at once")
+    per_device_eval_batch_size: int = Field(gt=0, description="samples generated at once, on each device")
     max_new_tokens: int = Field(gt=0, description="longest answer, tokens")
     limits: dict[Task | MappingTask | MomentTask, int] = Field(
         description="task -> most held-out samples; a task not named is not measured"
     )
-    gate: Gate
+    promotion: Promotion

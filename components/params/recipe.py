@@ -83,31 +83,37 @@ AnyModel = Annotated[
 class Lora(Strict):
     """Low-rank adapters on every linear layer of the language model, or of other parts; merged when the stage ends."""
 
-    rank: int = Field(ge=1)
-    alpha: float = Field(gt=0)
-    dropout: float = Field(ge=0, lt=1)
-    lr: PositiveFloat | dict[str, PositiveFloat] = Field(
+    r: int = Field(ge=1, description="rank of the added matrices")
+    lora_alpha: float = Field(gt=0, description="what the adapters add is multiplied by lora_alpha / r")
+    lora_dropout: float = Field(ge=0, lt=1, description="share of an adapter's inputs that is dropped in training")
+    learning_rate: PositiveFloat | dict[str, PositiveFloat] = Field(
         description="of the language model's adapters; or part -> learning rate, and each of these parts gets adapters"
     )
 
     @property
-    def rates(self) -> dict[str, float]:
+    def learning_rates(self) -> dict[str, float]:
         """Part that gets adapters -> their learning rate."""
-        return self.lr if isinstance(self.lr, dict) else {"language_model": self.lr}
+        return self.learning_rate if isinstance(self.learning_rate, dict) else {"language_model": self.learning_rate}
 
 
-class Watch(Strict):
+class PauseRules(Strict):
     """When a GRPO run pauses itself with a checkpoint (components/train/grpo/pause_rules.py); raise one to go on."""
 
-    window: int = Field(default=10, ge=2, description="logged records that are looked at")
-    trade: float = Field(
+    window_records: int = Field(default=10, ge=2, description="logged records that are looked at")
+    max_reward_trade: float = Field(
         default=0.1,
         ge=0,
         description="the format reward may not rise by more while a reward of accuracy falls by more, in a window",
     )
-    kl: float = Field(default=1.0, ge=0, description="highest KL to the reference, median of three records; needs beta")
-    shortest: float = Field(default=0.5, ge=0, le=1, description="least completion length, as a share of the start's")
-    cut: float = Field(default=0.9, ge=0, le=1, description="greatest share of completions cut at the longest length")
+    max_kl: float = Field(
+        default=1.0, ge=0, description="highest KL to the reference, median of three records; needs beta"
+    )
+    min_length_share: float = Field(
+        default=0.5, ge=0, le=1, description="least completion length, as a share of the start's"
+    )
+    max_truncated_share: float = Field(
+        default=0.9, ge=0, le=1, description="greatest share of completions cut at the longest length"
+    )
 
 
 class Vllm(Strict):
@@ -116,8 +122,8 @@ class Vllm(Strict):
     mode: Literal["colocate", "server"] = Field(
         description="colocate: in the training processes; server: where `vllm serve` answers, on GPUs of its own"
     )
-    server_url: str = Field(default="http://127.0.0.1:8000", description="server: its address")
-    gpu_memory: float = Field(
+    server_base_url: str = Field(default="http://127.0.0.1:8000", description="server: its address")
+    gpu_memory_utilization: float = Field(
         default=0.3, gt=0, lt=1, description="colocate: share of each GPU's memory that vLLM takes for itself"
     )
 
@@ -125,20 +131,22 @@ class Vllm(Strict):
 class Grpo(Strict):
     """Group-relative policy optimisation (systems §0.2)."""
 
-    group: int = Field(ge=2, description="completions per prompt, G")
+    num_generations: int = Field(ge=2, description="completions per prompt, G")
     beta: float = Field(ge=0, description="weight of the KL to the reference")
-    temperature: float = Field(gt=0)
-    max_completion_tokens: int = Field(ge=1)
-    scale: Literal["group", "batch", "none"] = Field(
+    temperature: float = Field(gt=0, description="of sampling")
+    max_completion_length: int = Field(ge=1, description="longest completion, tokens")
+    scale_rewards: Literal["group", "batch", "none"] = Field(
         default="group",
         description="whose standard deviation divides the advantages; that of a group blows small differences up",
     )
-    rewards: dict[str, float] = Field(description="reward function of components/rewards -> weight")
-    rollouts_every: int = Field(
-        default=0, ge=0, description="optimiser steps between two pages that show what is sampled; 0 for none"
+    reward_weights: dict[str, float] = Field(description="reward function of components/rewards -> weight")
+    rollout_page_steps: int = Field(
+        default=0, ge=0, description="optimiser steps between two pages that show sampled completions; 0 for none"
     )
     vllm: Vllm | None = Field(default=None, description="how completions are sampled; null: by transformers")
-    watch: Watch | None = Field(default=Watch(), description="when the run pauses itself; null for never")
+    pause_rules: PauseRules | None = Field(
+        default=PauseRules(), description="when the run pauses itself; null for never"
+    )
 
 
 class Stage(Strict):
@@ -150,16 +158,16 @@ class Stage(Strict):
         default_factory=dict,
         description="part of the model -> the stage whose checkpoint gives it; `all` for every part",
     )
-    train: dict[str, float] = Field(
+    learning_rates: dict[str, float] = Field(
         default_factory=dict, description="part -> learning rate; every other part is frozen"
     )
-    muon: float | None = Field(
+    muon_learning_rate: float | None = Field(
         default=None,
         gt=0,
         description="learning rate of Muon, which then trains the matrices of transformer layers in place of AdamW",
     )
     lora: Lora | None = None
-    losses: dict[str, float] = Field(
+    loss_weights: dict[str, float] = Field(
         default_factory=lambda: {"vtg": 1.0}, description="loss -> weight: vtg, words of train/losses.py"
     )
     mapping: Literal["resnet", "fc"] | None = Field(
@@ -169,31 +177,43 @@ class Stage(Strict):
     mixture: dict[str, float] = Field(
         default_factory=dict, description="`corpus/task/view` -> share of the stage's samples"
     )
-    steps: int | None = Field(default=None, gt=0, description="optimiser steps; either these or `epochs`")
-    epochs: float | None = Field(default=None, gt=0, description="passes over the mixture; training counts its samples")
-    samples: int | None = Field(default=None, gt=0, description="samples of the mixture where the data is not here")
-    batch: int = Field(gt=0, description="samples per optimiser step over all ranks (prompts for grpo)")
-    micro_batch: int | None = Field(
+    max_steps: int | None = Field(default=None, gt=0, description="optimiser steps; either these or `num_train_epochs`")
+    num_train_epochs: float | None = Field(
+        default=None, gt=0, description="passes over the mixture; training counts its samples"
+    )
+    dataset_samples: int | None = Field(
+        default=None, gt=0, description="samples of the mixture where the data is not here"
+    )
+    train_batch_size: int = Field(gt=0, description="samples per optimiser step over all ranks (prompts for grpo)")
+    per_device_train_batch_size: int | None = Field(
         default=None, ge=1, description="samples of a rank at once, the rest of its share by accumulation; null: all"
     )
-    checkpointing: bool = Field(default=False, description="compute activations again in the backward pass")
-    frames: int | None = Field(default=None, ge=1, description="most frames of a sample; null: as params/data.yaml")
-    features_gib: float = Field(
+    gradient_checkpointing: bool = Field(default=False, description="compute activations again in the backward pass")
+    max_frames: int | None = Field(default=None, ge=1, description="most frames of a sample; null: as params/data.yaml")
+    feature_cache_gib: float = Field(
         default=16, ge=0, description="disk for the features of a frozen exo tower that come again, in Stage 2"
     )
-    pixels: int | None = Field(default=None, gt=0, description="most pixels of a frame, where the model takes any size")
-    text_tokens: int = Field(default=64, ge=0, description="most tokens of question and answer; read by the dry run")
-    turns: int = Field(default=1, ge=1, description="most questions about the frames of a sample; none sees another")
-    warmup: float = Field(ge=0, lt=1, description="share of the steps")
-    weight_decay: float = Field(ge=0)
+    max_pixels: int | None = Field(
+        default=None, gt=0, description="most pixels of a frame, where the model takes any size"
+    )
+    max_text_tokens: int = Field(
+        default=64, ge=0, description="most tokens of question and answer; read by the dry run"
+    )
+    questions_per_context: int = Field(
+        default=1, ge=1, description="most questions about the frames of a sample; none sees another"
+    )
+    warmup_ratio: float = Field(ge=0, lt=1, description="share of the steps in which the learning rate rises")
+    weight_decay: float = Field(ge=0, description="of matrices; norms and biases do not decay")
     save_steps: int = Field(gt=0, description="steps between resumable checkpoints")
-    images: int = Field(default=0, ge=0, description="contrastive: rendered pairs in the pool")
-    gate: float | None = Field(default=None, description="text: held-out score at which the stage may stop early")
+    rendered_images: int = Field(default=0, ge=0, description="contrastive: rendered pairs in the pool")
+    stop_at_score: float | None = Field(
+        default=None, description="text: held-out score at which the stage may stop early"
+    )
     grpo: Grpo | None = None
-    ranks: int = Field(default=1, ge=1)
-    threads: int = Field(default=2, ge=1, description="threads of each rank")
-    zero: Literal[0, 1, 2, 3] = Field(default=2, description="DeepSpeed ZeRO stage")
-    timeout_minutes: float = Field(default=60, gt=0)
+    ranks: int = Field(default=1, ge=1, description="training processes: GPUs, or CPU processes")
+    threads_per_rank: int = Field(default=2, ge=1, description="threads of each rank")
+    zero_stage: Literal[0, 1, 2, 3] = Field(default=2, description="DeepSpeed ZeRO stage")
+    timeout_minutes: float = Field(default=60, gt=0, description="after which the stage is ended")
     evaluate: tuple[Task | MappingTask | MomentTask, ...] = Field(
         default=get_args(Task), description="what the checkpoint is measured in; all by default, [] for nothing"
     )
@@ -201,10 +221,15 @@ class Stage(Strict):
 
     @model_validator(mode="after")
     def _one_length(self) -> Stage:
-        if (self.steps is None) == (self.epochs is None):
-            raise ValueError(f"stage {self.name!r}: steps {self.steps}, epochs {self.epochs}; give exactly one of them")
-        if self.epochs is not None and self.algorithm in ("text", "contrastive"):
-            raise ValueError(f"stage {self.name!r}: {self.algorithm} makes its own samples without end; give `steps`")
+        if (self.max_steps is None) == (self.num_train_epochs is None):
+            raise ValueError(
+                f"stage {self.name!r}: max_steps {self.max_steps}, num_train_epochs {self.num_train_epochs}; give "
+                "exactly one of them"
+            )
+        if self.num_train_epochs is not None and self.algorithm in ("text", "contrastive"):
+            raise ValueError(
+                f"stage {self.name!r}: {self.algorithm} makes its own samples without end; give `max_steps`"
+            )
         return self
 
 

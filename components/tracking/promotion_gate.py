@@ -82,8 +82,9 @@ def check_measured(stage: str, tasks: Sequence[str], *, main: str, guards: Seque
     """
     if missing := [metric for metric in (main, *guards) if metric.partition("/")[0] not in tasks]:
         raise ValueError(
-            f"the gate compares {missing}, but the last stage, {stage!r}, is evaluated in {list(tasks)} only; add the "
-            "tasks to `evaluate` of that stage in the recipe, or take the metrics out of `gate` in params/eval.yaml"
+            f"the gate compares {missing}, but the last stage, {stage!r}, is evaluated in {list(tasks)} only; add "
+            "the tasks to `evaluate` of that stage in the recipe, or take the metrics out of `promotion` in "
+            "params/eval.yaml"
         )
 
 
@@ -91,7 +92,7 @@ def _metric_of(evaluation: dict[str, dict], metric: str, owner: str) -> dict:
     if metric not in evaluation:
         raise ValueError(
             f"the gate compares {metric!r}, but the {owner} was evaluated in {sorted(evaluation)} only; evaluate it in "
-            "that too (`evaluate` of its stage in the recipe), or take it out of `gate` in params/eval.yaml"
+            "that too (`evaluate` of its stage in the recipe), or take it out of `promotion` in params/eval.yaml"
         )
     return evaluation[metric]
 

@@ -120,7 +120,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
         algorithms.fill(model, recipe.model, parents)
         if stage.mapping:
             build.renew_mapping(model, processor, stage.mapping, seed=stage.seed)
-    checkpoints.prepare(model, stage.train, stage.lora, hub_configs.parts_of(model.config))
+    checkpoints.prepare(model, stage.learning_rates, stage.lora, hub_configs.parts_of(model.config))
     resume = checkpoints.last_resumable(output / "trainer")
     log = None
     if int(os.environ.get("RANK", "0")) == 0:
@@ -136,7 +136,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     finite_checks.guard(made.trainer, lambda step: algorithms.seen_by(made.dataset, step))
     try:
         if resume:
-            universal_checkpoint.prepare(made.trainer, resume, muon=stage.muon is not None)
+            universal_checkpoint.prepare(made.trainer, resume, muon=stage.muon_learning_rate is not None)
         result = made.trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         if stage.algorithm == "contrastive":
             algorithms.contrastive.share_tower(model)

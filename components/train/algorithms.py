@@ -65,14 +65,14 @@ def check_frames(stage: params.Stage, config: EgoflowConfig, data: params.Data) 
             f"the frames have {data.frames.size_px} px, the vision towers read {size} px and no other size: set "
             f"`frames.size_px: {size}` in params/data.yaml, or take towers of that size"
         )
-    if stage.frames is None:
+    if stage.max_frames is None:
         return
     for key in stage.mixture:
         shown = frames_of(key.split("/")[1], data.frames)
-        if shown != {stage.frames}:
+        if shown != {stage.max_frames}:
             raise ValueError(
-                f"stage {stage.name!r} wants {stage.frames} frames, {key} has {sorted(shown)}: set `frames` "
-                "in params/data.yaml, for training and evaluation alike, or leave `frames` out of the stage"
+                f"stage {stage.name!r} wants {stage.max_frames} frames, {key} has {sorted(shown)}: set `frames` "
+                "in params/data.yaml, for training and evaluation alike, or leave `max_frames` out of the stage"
             )
 
 
@@ -83,7 +83,9 @@ def published_model(
     from components.models import qwen_vl
 
     folder = qwen_vl.folder_of(parents.get("all", model.base))
-    return qwen_vl.load(folder, architecture=model.architecture), qwen_vl.load_processor(folder, pixels=stage.pixels)
+    return qwen_vl.load(folder, architecture=model.architecture), qwen_vl.load_processor(
+        folder, pixels=stage.max_pixels
+    )
 
 
 def contract(data: params.Data) -> str:
@@ -103,22 +105,22 @@ def samples(
     if isinstance(architecture, params.Qwen):
         from components.models import qwen_vl
 
-        if stage.frames is not None and stage.frames > data.frames.window_frames:
+        if stage.max_frames is not None and stage.max_frames > data.frames.window_frames:
             raise ValueError(
-                f"stage {stage.name!r}: `frames` {stage.frames} came, allowed is {data.frames.window_frames} at most, "
-                "frames.window_frames of params/data.yaml; raise that and run `dvc repro`, or mend the recipe"
+                f"stage {stage.name!r}: `max_frames` {stage.max_frames} came, allowed is {data.frames.window_frames} "
+                "at most, frames.window_frames of params/data.yaml; raise that and run `dvc repro`, or mend the recipe"
             )
-        shown = partial(qwen_vl.shown, most_frames=stage.frames)
+        shown = partial(qwen_vl.shown, most_frames=stage.max_frames)
     return SampleDataset(
         folder,
         stage.mixture,
-        steps=stage.steps,
-        epochs=stage.epochs,
-        batch=stage.batch,
-        turns=stage.turns,
+        steps=stage.max_steps,
+        epochs=stage.num_train_epochs,
+        batch=stage.train_batch_size,
+        turns=stage.questions_per_context,
         seed=stage.seed,
         guidance=stage.guidance,
-        paired=bool(set(stage.losses) - {"vtg"}),
+        paired=bool(set(stage.loss_weights) - {"vtg"}),
         contract=contract(data),
         shown=shown,
     )
@@ -126,7 +128,11 @@ def samples(
 
 def counted(stage: params.Stage, dataset: Dataset) -> params.Stage:
     """Return the stage with the steps that its dataset holds, where the recipe counts epochs."""
-    return stage if stage.epochs is None else stage.model_copy(update={"steps": dataset.steps, "epochs": None})
+    return (
+        stage
+        if stage.num_train_epochs is None
+        else stage.model_copy(update={"max_steps": dataset.steps, "num_train_epochs": None})
+    )
 
 
 def ledger(dataset: Dataset, steps: int) -> str | None:
@@ -143,25 +149,30 @@ def seen_by(dataset: Dataset, step: int) -> str:
 
 def groups(model: nn.Module, stage: params.Stage, parts: dict[str, tuple[str, ...]] = PARTS) -> list[dict]:
     """The optimiser groups of a stage."""
-    lora_rate = stage.lora.rates if stage.lora else None
+    lora_rate = stage.lora.learning_rates if stage.lora else None
     return optimiser_groups(
-        model, stage.train, lora_rate=lora_rate, weight_decay=stage.weight_decay, muon_rate=stage.muon, parts=parts
+        model,
+        stage.learning_rates,
+        lora_rate=lora_rate,
+        weight_decay=stage.weight_decay,
+        muon_rate=stage.muon_learning_rate,
+        parts=parts,
     )
 
 
 def _text(model, processor, stage, architecture, data, folder, output, log) -> Parts:
     config: EgoflowConfig = model.config
-    dataset = language.TextDataset(config, data, steps=stage.steps, batch=stage.batch, seed=stage.seed)
+    dataset = language.TextDataset(config, data, steps=stage.max_steps, batch=stage.train_batch_size, seed=stage.seed)
     held_out = language.held_out(config, data, language.GATE_SAMPLES, seed=language.HELD_OUT_SEED)
-    callbacks = [language.Gate(processor, held_out, stage.gate, log)] if stage.gate else []
+    callbacks = [language.Gate(processor, held_out, stage.stop_at_score, log)] if stage.stop_at_score else []
     return model, dataset, language.CollateText(processor), language.losses(config), callbacks
 
 
 def _contrastive(model, processor, stage, architecture, data, folder, output, log) -> Parts:
     dataset = contrastive.ImageDataset(
-        stage.images,
-        steps=stage.steps,
-        batch=stage.batch,
+        stage.rendered_images,
+        steps=stage.max_steps,
+        batch=stage.train_batch_size,
         seed=stage.seed,
         frames=architecture.tubelet_frames,
         size_px=architecture.image_px,
@@ -178,7 +189,7 @@ def _supervised(
     if isinstance(architecture, params.Qwen):
         from components.train import qwen
 
-        return model, dataset, qwen.Collate(processor), qwen.losses(stage.losses), []
+        return model, dataset, qwen.Collate(processor), qwen.losses(stage.loss_weights), []
     if dataset.paired and len(dataset) > len(dataset.questions):  # in one pass no frames come again
         shown, counts = dataset.exo_frames(model.config.tubelet_frames)
         dataset.features = feature_cache.of_stage(
@@ -188,9 +199,9 @@ def _supervised(
             counts=counts,
             batch=dataset.batch,
             contract=dataset.store.contract["digest"],
-            room_gib=stage.features_gib,
+            room_gib=stage.feature_cache_gib,
         )
-    losses = supervised.losses(stage.losses, dataset.features)
+    losses = supervised.losses(stage.loss_weights, dataset.features)
     return model, dataset, Collate(model.config, processor), losses, []
 
 

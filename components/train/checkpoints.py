@@ -25,36 +25,36 @@ _LINEAR = r".*language_model\.layers\..*_proj"
 
 def prepare(
     model: PreTrainedModel,
-    train: dict[str, float],
+    learning_rates: dict[str, float],
     lora: params.Lora | None,
     parts: dict[str, tuple[str, ...]] = PARTS,
 ) -> None:
-    """Freeze everything but the parts in `train`, and put fresh adapters on the parts that `lora` names.
+    """Freeze everything but the parts in `learning_rates`, and put fresh adapters on the parts that `lora` names.
 
     Raises:
-        ValueError: `train` or `lora` names what is no part or has no parameters in this model, or a part is trained
-            beside its adapters.
+        ValueError: `learning_rates` or `lora` names what is no part or has no parameters in this model, or a part is
+            trained beside its adapters.
     """
-    adapted = lora.rates if lora else {}
-    for block, named in (("train", train), ("lora.lr", adapted)):
+    adapted = lora.learning_rates if lora else {}
+    for block, named in (("learning_rates", learning_rates), ("lora.learning_rate", adapted)):
         if unknown := sorted(set(named) - set(parts)):
             raise ValueError(f"`{block}` names {unknown}, allowed are {sorted(parts)}; mend the recipe")
-    if both := sorted(train.keys() & adapted.keys()):
-        raise ValueError(f"`lora` and `train: {', '.join(both)}` exclude one another; mend the recipe")
-    if missing := sorted({*train, *adapted} - {part_of(name, parts) for name, _ in model.named_parameters()}):
+    if both := sorted(learning_rates.keys() & adapted.keys()):
+        raise ValueError(f"`lora` and `learning_rates: {', '.join(both)}` exclude one another; mend the recipe")
+    if missing := sorted({*learning_rates, *adapted} - {part_of(name, parts) for name, _ in model.named_parameters()}):
         raise ValueError(
-            f"`train` or `lora` names {missing}, of which this model has no parameters; mend the recipe (with "
+            f"`learning_rates` or `lora` names {missing}, of which this model has no parameters; mend the recipe (with "
             "`shared_encoder` both views have the ego encoder)"
         )
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(part_of(name, parts) in train)
+        parameter.requires_grad_(part_of(name, parts) in learning_rates)
     if lora is not None:
         names = [
             name
             for name, module in model.named_modules()
             if isinstance(module, nn.Linear) and _takes_adapter(name, adapted, parts)
         ]
-        config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=names)
+        config = LoraConfig(r=lora.r, lora_alpha=lora.lora_alpha, lora_dropout=lora.lora_dropout, target_modules=names)
         # injection leaves the class and the other parts' flags as they are; a PeftModel would freeze and hide them
         frozen = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
         inject_adapter_in_model(config, model)

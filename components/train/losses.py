@@ -50,7 +50,7 @@ def _kl(truth: Tensor, guess: Tensor, *, reverse: bool = False) -> Tensor:
     return (p * (p.clamp_min(1e-12).log() - log_q)).sum(1).mean()
 
 
-# the words of `losses` in a recipe, beside "vtg", which the model computes itself
+# the words of `loss_weights` in a recipe, beside "vtg", which the model computes itself
 GUIDANCE: dict[str, Callable[[dict[str, Tensor]], Tensor]] = {
     "ccl": cycle_consistency,
     "ccl_forward": forward_cycle,

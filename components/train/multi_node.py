@@ -195,7 +195,7 @@ def main() -> int:
             place,
             name=f"{recipe.name}-{stage.name}",
             ranks=stage.ranks,
-            threads=stage.threads,
+            threads=stage.threads_per_rank,
             timeout_minutes=stage.timeout_minutes,
             arguments=arguments_of(path, recipe, stage, options.params),
         )

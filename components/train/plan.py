@@ -32,9 +32,11 @@ NOT_CODE = (
 )
 # These fields of a stage say when it is stopped, saved, shown, measured or planned, not what it learns.
 NOT_IN_KEY = {
-    **dict.fromkeys(("timeout_minutes", "save_steps", "evaluate", "samples", "text_tokens", "features_gib"), True),
+    **dict.fromkeys(
+        ("timeout_minutes", "save_steps", "evaluate", "dataset_samples", "max_text_tokens", "feature_cache_gib"), True
+    ),
     "ranks": True,  # moves weights by rounding only, and a run must be able to go on with what is left of a machine
-    "grpo": {"rollouts_every", "watch"},
+    "grpo": {"rollout_page_steps", "pause_rules"},
 }
 FINISHED = "stage.json"  # of a checkpoint folder
 DATASET_STAGES = ("dataset", "frames")
@@ -104,7 +106,7 @@ def check_trainable(recipe: Recipe) -> None:
     asked = []
     architecture = recipe.model.architecture
     # a downloaded model says how many frames it wants, and stages.check_frames that they are there
-    refused = {"miniature": ("frames", "pixels"), "egoflow": ("pixels",)}.get(architecture, ())
+    refused = {"miniature": ("max_frames", "max_pixels"), "egoflow": ("max_pixels",)}.get(architecture, ())
     for stage in recipe.stages:
         names = [name for name in refused if getattr(stage, name) is not None]
         if architecture not in QWEN and stage.grpo and stage.grpo.vllm:
@@ -114,7 +116,9 @@ def check_trainable(recipe: Recipe) -> None:
         elif architecture == "egoflow" and stage.algorithm in WITHOUT_DATASET:
             names.append("algorithm")  # its base models are downloaded
         if stage.algorithm == "contrastive":  # its loss compares the samples of a batch with one another
-            names += [name for name in ("micro_batch", "checkpointing") if getattr(stage, name)]
+            names += [
+                name for name in ("per_device_train_batch_size", "gradient_checkpointing") if getattr(stage, name)
+            ]
         asked += [f"stage {stage.name!r} ({stage.algorithm}): `{name}`" for name in names]
     if asked:
         raise ValueError(
@@ -128,8 +132,10 @@ def _not_by_qwen(stage: Stage) -> list[str]:
     where = f"stage {stage.name!r} ({stage.algorithm})"
     if stage.algorithm not in ("supervised", "grpo"):
         return [f"{where}: the algorithm, which makes a base model"]
-    asked = [name for name in ("guidance", "muon") if getattr(stage, name)]
-    asked += ["turns"] * (stage.turns > 1) + ["losses"] * (set(stage.losses) != {"vtg"})
+    asked = [name for name in ("guidance", "muon_learning_rate") if getattr(stage, name)]
+    asked += ["questions_per_context"] * (stage.questions_per_context > 1) + ["loss_weights"] * (
+        set(stage.loss_weights) != {"vtg"}
+    )
     asked += [f"parents.{part}" for part in stage.parents if part != "all"]
     return [f"{where}: `{name}`" for name in asked]
 

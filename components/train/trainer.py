@@ -25,32 +25,32 @@ def arguments(stage: params.Stage, output: Path) -> dict:
     Raises:
         ValueError: the batch does not divide by the ranks and their micro-batches.
     """
-    micro_batch = stage.micro_batch or max(1, stage.batch // stage.ranks)
-    if stage.batch % (stage.ranks * micro_batch):
+    micro_batch = stage.per_device_train_batch_size or max(1, stage.train_batch_size // stage.ranks)
+    if stage.train_batch_size % (stage.ranks * micro_batch):
         raise ValueError(
-            f"stage {stage.name!r}: batch {stage.batch} must be a multiple of ranks {stage.ranks} times micro_batch "
-            f"{micro_batch}; mend the recipe"
+            f"stage {stage.name!r}: train_batch_size {stage.train_batch_size} must be a multiple of ranks "
+            f"{stage.ranks} times per_device_train_batch_size {micro_batch}; mend the recipe"
         )
     return {
         "output_dir": str(output),
-        "max_steps": stage.steps,
+        "max_steps": stage.max_steps,
         "per_device_train_batch_size": micro_batch,
-        "gradient_accumulation_steps": stage.batch // (stage.ranks * micro_batch),
-        "gradient_checkpointing": stage.checkpointing,
+        "gradient_accumulation_steps": stage.train_batch_size // (stage.ranks * micro_batch),
+        "gradient_checkpointing": stage.gradient_checkpointing,
         # the reentrant kind gives no gradient behind frozen word embeddings
-        "gradient_checkpointing_kwargs": {"use_reentrant": False} if stage.checkpointing else None,
+        "gradient_checkpointing_kwargs": {"use_reentrant": False} if stage.gradient_checkpointing else None,
         "lr_scheduler_type": SchedulerType.COSINE,
-        "warmup_steps": round(stage.warmup * stage.steps),
+        "warmup_steps": round(stage.warmup_ratio * stage.max_steps),
         "weight_decay": stage.weight_decay,
         # ZeRO clips what Muon has orthogonalised, whose norm says nothing
-        "max_grad_norm": 0.0 if stage.muon else 1.0,
+        "max_grad_norm": 0.0 if stage.muon_learning_rate else 1.0,
         "save_strategy": "steps",
         "save_steps": stage.save_steps,
         "save_total_limit": 1,
-        "logging_steps": max(1, stage.steps // 50),
+        "logging_steps": max(1, stage.max_steps // 50),
         "seed": stage.seed,
         "data_seed": stage.seed,
-        "deepspeed": str(DEEPSPEED / f"zero{stage.zero}.json"),
+        "deepspeed": str(DEEPSPEED / f"zero{stage.zero_stage}.json"),
         "use_cpu": not torch.cuda.is_available(),
         "bf16": torch.cuda.is_available(),
         "report_to": [],

@@ -85,10 +85,10 @@ def _grpo(recipe, stage, data, model, processor, policy: Path, folder, output, l
     model.config._name_or_path = str(policy)
     groups = algorithms.groups(model, stage, hub_configs.parts_of(model.config))
     made = grpo.trainer(model, processor, stage, dataset, groups=groups, output=output / "trainer", callbacks=callbacks)
-    every, pages = stage.grpo.rollouts_every, output / "rollouts"
+    every, pages = stage.grpo.rollout_page_steps, output / "rollouts"
     made.add_callback(rollouts.Rollouts(made, stage=stage.name, every=every, folder=pages, log=log))
     watching = None
-    if stage.grpo.watch is not None:
-        watching = pause_rules.Watch(ACCURACY & stage.grpo.rewards.keys(), stage.grpo.watch.model_dump())
+    if stage.grpo.pause_rules is not None:
+        watching = pause_rules.Watch(ACCURACY & stage.grpo.reward_weights.keys(), stage.grpo.pause_rules.model_dump())
         made.add_callback(watching)
     return Engine(made, stage, dataset, watching)

@@ -64,27 +64,29 @@ def measure(shared: bool, steps: int) -> dict:
 
     recipe = params.load(training.ROOT / "params/recipes/miniature.yaml", params.Recipe)
     stage = next(stage for stage in recipe.stages if stage.algorithm == "grpo")
-    grouped = stage.grpo.model_copy(update={"group": 8})
-    stage = stage.model_copy(update={"steps": steps, "save_steps": steps + 1, "ranks": 1, "batch": 32, "grpo": grouped})
+    grouped = stage.grpo.model_copy(update={"num_generations": 8})
+    stage = stage.model_copy(
+        update={"max_steps": steps, "save_steps": steps + 1, "ranks": 1, "train_batch_size": 32, "grpo": grouped}
+    )
     if not shared:
         trainer.OrderedGRPOTrainer.__bases__ = (GRPOTrainer,)
         training.encode_every_row()
     set_seed(stage.seed)
     processor = algorithms.fresh_processor(recipe.model, params.load(training.ROOT / "params/data.yaml", params.Data))
     model = build.assemble(build.config_of(processor), {}, seed=0)
-    checkpoints.prepare(model, stage.train, stage.lora)
+    checkpoints.prepare(model, stage.learning_rates, stage.lora)
     clock = Clock()
     with TemporaryDirectory() as folder:
         model.save_pretrained(folder)
         model.config._name_or_path = folder
         engine = trainer.trainer(
-            model, processor, stage, Samples(steps * stage.batch, recipe.model.image_px),
+            model, processor, stage, Samples(steps * stage.train_batch_size, recipe.model.image_px),
             groups=algorithms.groups(model, stage), output=Path(folder) / "trainer", callbacks=[clock],
         )  # fmt: skip
         said: list[str] = []
         engine.reward_funcs[0] = _remembering(engine.reward_funcs[0], said)
         engine.train()
-    return {"seconds": min(clock.seconds[1:]), "said": said[: stage.batch * stage.grpo.group]}
+    return {"seconds": min(clock.seconds[1:]), "said": said[: stage.train_batch_size * stage.grpo.num_generations]}
 
 
 def _remembering(reward, said: list[str]):

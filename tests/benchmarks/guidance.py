@@ -38,8 +38,8 @@ def measure(side: str, data: params.Data, folder: Path, passes: int) -> dict:
         training.plain_convolutions()
     recipe = params.load(training.ROOT / "params/recipes/miniature.yaml", params.Recipe)
     stage = next(stage for stage in recipe.stages if stage.name == "stage2")
-    changes = {"steps": None, "epochs": passes, "save_steps": 10**6}
-    stage = stage.model_copy(update=changes if side == "kept" else changes | {"features_gib": 0})
+    changes = {"max_steps": None, "num_train_epochs": passes, "save_steps": 10**6}
+    stage = stage.model_copy(update=changes if side == "kept" else changes | {"feature_cache_gib": 0})
     with TemporaryDirectory() as output:
         trainer, losses = training.trainer(recipe, stage, data, folder, Path(output))
         dataset = trainer.train_dataset

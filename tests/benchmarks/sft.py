@@ -56,9 +56,9 @@ def plain(recipe: params.Recipe, stage: params.Stage, data: params.Data, folder:
     if side != "shards":
         samples.store = training.Films(data, folder)
     asked = [(index, turn) for index in range(len(samples)) for turn in range(len(samples.asked(index)))]
-    steps = [[] for _ in range(stage.steps)]
+    steps = [[] for _ in range(stage.max_steps)]
     for place, (index, _) in enumerate(asked):
-        steps[index // stage.batch].append(place)
+        steps[index // stage.train_batch_size].append(place)
     if side == "films, own order":
         mixed = np.random.default_rng(0).permutation(len(asked)).tolist()
         ends = np.cumsum([len(step) for step in steps])
@@ -102,7 +102,7 @@ def measure(side: str, data: params.Data, folder: Path, steps: int) -> dict:
     stage = next(stage for stage in recipe.stages if stage.name == "sft")
     # TRL's format does not say what an image shows, and the processor takes it for an ego view
     ego = {name: share for name, share in stage.mixture.items() if name.endswith("/ego")}
-    stage = stage.model_copy(update={"steps": steps, "save_steps": steps + 1, "mixture": ego})
+    stage = stage.model_copy(update={"max_steps": steps, "save_steps": steps + 1, "mixture": ego})
     with TemporaryDirectory() as output:
         given = recipe, stage, data, folder, Path(output)
         trainer, losses = training.trainer(*given) if side == "ours" else plain(*given, side)

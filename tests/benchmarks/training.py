@@ -145,7 +145,7 @@ def fresh(recipe: params.Recipe, stage: params.Stage, data: params.Data) -> tupl
 
     processor = algorithms.fresh_processor(recipe.model, data)
     model = build.assemble(build.config_of(processor), {}, seed=stage.seed)
-    checkpoints.prepare(model, stage.train, stage.lora)
+    checkpoints.prepare(model, stage.learning_rates, stage.lora)
     return model, processor
 
 

@@ -44,7 +44,8 @@ if Path("fail").exists() and Path("fail").read_text() == given.stage:
     Path("fail").unlink()
     raise SystemExit("no luck this time")
 if Path("pause").exists() and Path("pause").read_text() == given.stage:
-    (output / "paused.json").write_text(json.dumps({"message": "a KL of 2; allowed is 1 at most; raise grpo.watch.kl"}))
+    message = "a KL of 2; allowed is 1 at most; raise grpo.pause_rules.max_kl"
+    (output / "paused.json").write_text(json.dumps({"message": message}))
     raise SystemExit(75)
 if Path("hang").exists():
     child = subprocess.Popen(["sleep", "300"])
@@ -81,18 +82,18 @@ def build(pipeline_run_id, stages, *, data, output):
 '''
 STAGE = {
     "algorithm": "supervised",
-    "steps": 1,
-    "batch": 1,
-    "warmup": 0,
+    "max_steps": 1,
+    "train_batch_size": 1,
+    "warmup_ratio": 0,
     "weight_decay": 0,
     "save_steps": 1,
-    "threads": 1,
+    "threads_per_rank": 1,
 }
 STAGES = [
     {**STAGE, "name": "text", "algorithm": "text", "evaluate": []},
     {**STAGE, "name": "images", "algorithm": "contrastive", "evaluate": []},
     {**STAGE, "name": "first", "parents": {"text": "text", "vision": "images"}},
-    {**STAGE, "name": "second", "parents": {"all": "first"}, "threads": 2},
+    {**STAGE, "name": "second", "parents": {"all": "first"}, "threads_per_rank": 2},
 ]
 
 

@@ -15,7 +15,7 @@ import pytest
 from components.train import launch_command
 from flows import supervisor
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 # writes the pids of itself, a child and a grandchild in a session of its own that ignores SIGTERM; then sleeps
 FAMILY = """
 import os, signal, subprocess, sys, time

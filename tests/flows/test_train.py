@@ -128,7 +128,7 @@ def test_a_pause_is_a_failure_with_its_own_words_that_is_not_retried(job: Job, m
     with pytest.raises(supervisor.StagePaused) as paused:
         go(job, "first", parent)
     words = str(paused.value).splitlines()
-    assert words[0] == "a KL of 2; allowed is 1 at most; raise grpo.watch.kl"
+    assert words[0] == "a KL of 2; allowed is 1 at most; raise grpo.pause_rules.max_kl"
     assert words[1].endswith("paused.json") and words[2].startswith("The whole log: ")
     run_id = next((job.checkpoint("first") / "pids").iterdir()).read_text()
     assert status(run_id)[0] == "FAILED"
@@ -231,8 +231,9 @@ def test_progress_is_the_last_record_of_the_history(job: Job):
 
 def test_a_recipe_that_training_cannot_follow_is_refused_before_anything_starts(job: Job, tmp_path):
     recipe = params.load(Path("params/recipes/egovlm.yaml"), params.Recipe)
-    stage = recipe.stages[0].model_copy(update={"muon": 0.01})
+    stage = recipe.stages[0].model_copy(update={"muon_learning_rate": 0.01})
     path = tmp_path / "muon.yaml"
     path.write_text(recipe.model_copy(update={"stages": (stage,)}).model_dump_json())
-    with pytest.raises(ValueError, match="'egovlm' asks for what is not implemented for training: .*`muon`"):
+    asked = "'egovlm' asks for what is not implemented for training: .*`muon_learning_rate`"
+    with pytest.raises(ValueError, match=asked):
         tasks.open_job(str(path), dataset=None)

@@ -50,7 +50,8 @@ class Setting:
     def __str__(self) -> str:
         """Say it in the words of the recipe."""
         again = "with" if self.checkpointing else "without"
-        return f"ZeRO-{self.zero} on {self.gpus} GPUs, micro_batch {self.micro_batch}, {again} checkpointing"
+        size = f"per_device_train_batch_size {self.micro_batch}"
+        return f"ZeRO-{self.zero} on {self.gpus} GPUs, {size}, {again} gradient_checkpointing"
 
 
 def run(recipe: params.Recipe, data: params.Data, machine: Machine, console: Console) -> list[str]:
@@ -82,22 +83,28 @@ def config_of(model: params.Model | params.Egoflow | params.Qwen, data: params.D
 def setting(stage: params.Stage, machine: Machine) -> Setting:
     """Return what the recipe asks for on this machine."""
     gpus = machine.gpus or stage.ranks
-    return Setting(stage.zero, gpus, stage.micro_batch or max(1, stage.batch // gpus), stage.checkpointing)
+    return Setting(
+        stage.zero_stage,
+        gpus,
+        stage.per_device_train_batch_size or max(1, stage.train_batch_size // gpus),
+        stage.gradient_checkpointing,
+    )
 
 
 def usable(stage: params.Stage, machine: Machine) -> float:
     """Return the bytes of a GPU that training may fill: less than all, and not what vLLM takes beside it."""
     vllm = stage.grpo.vllm if stage.grpo else None
-    beside = vllm.gpu_memory if vllm and vllm.mode == "colocate" else 0.0
+    beside = vllm.gpu_memory_utilization if vllm and vllm.mode == "colocate" else 0.0
     return max(0.0, USABLE - beside) * machine.memory_gib * GIB
 
 
 def refusal(stage: Budget, machine: Machine) -> str | None:
     """Say why a stage cannot run on the machine and what would fit; None if it can."""
-    name, batch, asked = stage.stage.name, stage.stage.batch, setting(stage.stage, machine)
+    name, batch, asked = stage.stage.name, stage.stage.train_batch_size, setting(stage.stage, machine)
     if batch % (asked.gpus * asked.micro_batch):
         return (
-            f"stage {name!r}: batch {batch} came for {asked.gpus} GPUs times micro_batch {asked.micro_batch}, allowed "
+            f"stage {name!r}: train_batch_size {batch} came for {asked.gpus} GPUs times "
+            f"per_device_train_batch_size {asked.micro_batch}, allowed "
             "are multiples of their product; change --gpus or the recipe"
         )
     limit = usable(stage.stage, machine)
@@ -106,10 +113,10 @@ def refusal(stage: Budget, machine: Machine) -> str | None:
     came = f"stage {name!r} needs {need / GIB:.1f} GiB on each GPU by {asked}"
     have = f"{limit / GIB:.1f} of {machine.memory_gib:g} GiB can be used"
     if limit < USABLE * machine.memory_gib * GIB:
-        have += f" beside vLLM's share of {stage.stage.grpo.vllm.gpu_memory:.0%}"
+        have += f" beside vLLM's share of {stage.stage.grpo.vllm.gpu_memory_utilization:.0%}"
     if not (fitting := remedies(stage, asked, limit)):
         less = "take fewer frames or tokens, or a smaller model"
-        return f"{came}; {have}. Nothing fits within batch {batch} and {MOST_GPUS} GPUs; {less}"
+        return f"{came}; {have}. Nothing fits within train_batch_size {batch} and {MOST_GPUS} GPUs; {less}"
     would = "; or ".join(f"{each} ({_peak(stage, each) / GIB:.1f} GiB)" for each in fitting)
     return f"{came}; {have}. What would fit: {would}"
 
@@ -126,7 +133,7 @@ def remedies(stage: Budget, asked: Setting, limit: float) -> list[Setting]:
     for gpus, zero, micro_batch, checkpointing in itertools.product(doubles, range(asked.zero, 4), halves, again):
         each = Setting(zero, gpus, micro_batch, checkpointing)
         changed = frozenset(name for name, value in vars(each).items() if value != getattr(asked, name))
-        if stage.stage.batch % (gpus * micro_batch) == 0 and _peak(stage, each) <= limit:
+        if stage.stage.train_batch_size % (gpus * micro_batch) == 0 and _peak(stage, each) <= limit:
             found.setdefault(changed, each)
     least = [each for changed, each in found.items() if not any(other < changed for other in found)]
     return sorted(least, key=lambda each: each.gpus)[:3]
@@ -136,7 +143,7 @@ def hours(stage: Budget, machine: Machine) -> float:
     """Estimate the time of a stage from the throughput that is given, else from work, peak and MFU."""
     gpus = machine.gpus or stage.stage.ranks
     if machine.tokens_per_second and stage.demand.tokens:
-        per_step_s = stage.stage.batch * stage.demand.tokens / (machine.tokens_per_second * gpus)
+        per_step_s = stage.stage.train_batch_size * stage.demand.tokens / (machine.tokens_per_second * gpus)
     else:
         per_step_s = stage.step_flops() / (gpus * PEAK_FLOPS * MFU[stage.stage.algorithm])
     return stage.steps * per_step_s / 3600
@@ -154,14 +161,14 @@ def _stages(recipe: params.Recipe, budgets: Sequence[Budget], machine: Machine) 
     rows = []
     for each in budgets:
         stage, need = each.stage, each.demand
-        sequences = stage.batch * need.sequences
+        sequences = stage.train_batch_size * need.sequences
         kept, resumable = each.disk()
         rows.append(
             (
                 stage.name,
                 stage.algorithm,
                 ", ".join(f"{part}: {parent}" for part, parent in stage.parents.items()) or "–",
-                f"{stage.batch:,} × {need.sequences}" if stage.grpo else f"{stage.batch:,}",
+                f"{stage.train_batch_size:,} × {need.sequences}" if stage.grpo else f"{stage.train_batch_size:,}",
                 f"{sequences * need.visual_tokens:,}",
                 f"{sequences * need.text_tokens:,}",
                 f"{each.steps:,}",
@@ -176,11 +183,15 @@ def _parts(budgets: Sequence[Budget]) -> Table:
     """Parameters by part, and the learning rate with which each stage trains them."""
     counts = budgets[0].parameters
     rows = [
-        (part, f"{count:,}", *(f"{each.stage.train[part]:g}" if each.trained[part] else "frozen" for each in budgets))
+        (
+            part,
+            f"{count:,}",
+            *(f"{each.stage.learning_rates[part]:g}" if each.trained[part] else "frozen" for each in budgets),
+        )
         for part, count in counts.items()
     ]
     adapters = [
-        f"{each.adapters:,} ({', '.join(f'{rate:g}' for rate in each.stage.lora.rates.values())})"
+        f"{each.adapters:,} ({', '.join(f'{rate:g}' for rate in each.stage.lora.learning_rates.values())})"
         if each.stage.lora
         else "–"
         for each in budgets

@@ -72,7 +72,7 @@ class Budget:
     def steps(self) -> int:
         """Optimiser steps; the last is a whole one."""
         stage = self.stage
-        return stage.steps or -int(-stage.epochs * stage.samples // stage.batch)
+        return stage.max_steps or -int(-stage.num_train_epochs * stage.dataset_samples // stage.train_batch_size)
 
     @property
     def total(self) -> int:
@@ -143,7 +143,7 @@ class Budget:
             work += forward * (forwards + 1 + 2 * bool(self.trained.get(part)))
         work += 3 * need.mapped * self.mapping.flops * need.sequences
         work += 3 * need.connected * self.connector.flops * need.sequences
-        return float(work * self.stage.batch)
+        return float(work * self.stage.train_batch_size)
 
     def disk(self) -> tuple[int, int]:
         """Bytes of the finished checkpoint, and of the resumable ones at most (the old goes when the new is whole)."""
@@ -162,11 +162,11 @@ def budget(stage: params.Stage, config: PretrainedConfig, frames: params.Frames)
     Raises:
         ValueError: the stage lacks a value that counting needs, or names an unknown part.
     """
-    if stage.steps is None and stage.samples is None:
-        raise ValueError(f"stage {stage.name!r} counts epochs, so a dry run needs `samples`; mend the recipe")
+    if stage.max_steps is None and stage.dataset_samples is None:
+        raise ValueError(f"stage {stage.name!r} counts epochs, so a dry run needs `dataset_samples`; mend the recipe")
     model, parts = hub_configs.skeleton(config), hub_configs.parts_of(config)
     with torch.device("meta"):
-        checkpoints.prepare(model, stage.train, stage.lora, parts)
+        checkpoints.prepare(model, stage.learning_rates, stage.lora, parts)
     parameters, trained, adapters = dict.fromkeys(parts, 0), dict.fromkeys(parts, 0), 0
     for name, parameter in model.named_parameters():
         if "lora_" in name:
@@ -194,9 +194,9 @@ def budget(stage: params.Stage, config: PretrainedConfig, frames: params.Frames)
 
 def _demand(stage: params.Stage, config: PretrainedConfig, frames: params.Frames) -> Demand:
     """Take the largest of each number over the mixture."""
-    sequences = stage.grpo.group if stage.grpo else 1
-    completion = stage.grpo.max_completion_tokens if stage.grpo else 0
-    text = stage.turns * stage.text_tokens + completion
+    sequences = stage.grpo.num_generations if stage.grpo else 1
+    completion = stage.grpo.max_completion_length if stage.grpo else 0
+    text = stage.questions_per_context * stage.max_text_tokens + completion
     if stage.algorithm == "contrastive":
         tower = (1, config.vision_grid**2 + 1)
         return Demand({"ego_encoder": tower}, 0, 0, sequences=1, scored_tokens=0, mapped=0)
@@ -207,7 +207,7 @@ def _demand(stage: params.Stage, config: PretrainedConfig, frames: params.Frames
     visual, mapped, connected, most = 0, 0, 0, 0
     for key in stage.mixture:
         _, task, view = key.split("/")
-        shown = stage.frames or max(frames_of(task, frames))
+        shown = stage.max_frames or max(frames_of(task, frames))
         if not isinstance(config, EgoflowConfig):
             tokens = _qwen_patches(stage, config)
             towers["vision_encoder"] = max(towers.get("vision_encoder", (0, tokens)), (shown, tokens))
@@ -216,7 +216,7 @@ def _demand(stage: params.Stage, config: PretrainedConfig, frames: params.Frames
             continue
         steps = shown // config.tubelet_frames
         guided = stage.guidance and view == "ego"
-        paired = bool(set(stage.losses) - {"vtg"})
+        paired = bool(set(stage.loss_weights) - {"vtg"})
         tower = (steps, config.vision_grid**2 + 1)
         for part in {f"{config.branch(each)}_encoder" for each in ((view, "exo") if paired else (view,))}:
             towers[part] = max(towers.get(part, tower), tower)
@@ -229,10 +229,10 @@ def _demand(stage: params.Stage, config: PretrainedConfig, frames: params.Frames
 
 def _qwen_patches(stage: params.Stage, config: PretrainedConfig) -> int:
     """Patches of a frame, in whole merged squares; every frame goes in as an image of its own."""
-    if stage.pixels is None:
-        raise ValueError(f"stage {stage.name!r}: this model takes frames of any size, so `pixels` is needed")
+    if stage.max_pixels is None:
+        raise ValueError(f"stage {stage.name!r}: this model takes frames of any size, so `max_pixels` is needed")
     vision = config.vision_config
-    merged = stage.pixels // (vision.patch_size * vision.spatial_merge_size) ** 2
+    merged = stage.max_pixels // (vision.patch_size * vision.spatial_merge_size) ** 2
     return merged * vision.spatial_merge_size**2
 
 

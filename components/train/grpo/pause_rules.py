@@ -21,7 +21,7 @@ Record = Mapping[str, float | None]
 
 @dataclass(frozen=True)
 class Finding:
-    """Why a run pauses: `limit` is the recipe value under `grpo.watch` that was broken."""
+    """Why a run pauses: `limit` is the recipe value under `grpo.pause_rules` that was broken."""
 
     limit: str
     step: int
@@ -33,8 +33,8 @@ class Finding:
         """Say what came, what is allowed and where to change it."""
         return (
             f"stage {stage!r} paused itself at step {self.step}: {self.came}; allowed is {self.allowed}."
-            f"\nLook at its curves and rollouts, and mend the recipe. Or change `grpo.watch.{self.limit}` of the stage "
-            f"there (`watch: null` ends the watching) and run again: it goes on from step {self.step}."
+            f"\nLook at its curves and rollouts, and mend the recipe. Or change `grpo.pause_rules.{self.limit}` of the "
+            f"stage there (`pause_rules: null` ends the watching) and run again: it goes on from step {self.step}."
         )
 
 
@@ -42,45 +42,55 @@ def judge(
     records: Sequence[Record],
     *,
     accuracy: Collection[str],
-    window: int,
-    trade: float,
-    kl: float,
-    shortest: float,
-    cut: float,
+    window_records: int,
+    max_reward_trade: float,
+    max_kl: float,
+    min_length_share: float,
+    max_truncated_share: float,
 ) -> Finding | None:
     """Return whether the run should pause, by its newest records; the first rule that is broken counts.
 
     Args:
         records: what was logged, with `step`, oldest first; a metric may be missing or None.
         accuracy: rewards that say whether the answer is right.
-        window: records that are looked at; before there are so many, only the KL is watched.
-        trade: the format reward may not rise by more than this while a reward of `accuracy` falls by more than this,
-            from the older to the newer half of the window.
-        kl: highest median KL of the last three records.
-        shortest: least mean completion length of the window, as a share of that of the run's first window.
-        cut: greatest share of completions cut at the longest length, mean over the window.
+        window_records: records that are looked at; before there are so many, only the KL is watched.
+        max_reward_trade: the format reward may not rise by more than this while a reward of `accuracy` falls by more
+            than this, from the older to the newer half of the window.
+        max_kl: highest median KL of the last three records.
+        min_length_share: least mean completion length of the window, as a share of that of the run's first window.
+        max_truncated_share: greatest share of completions cut at the longest length, mean over the window.
     """
-    recent, step = records[-window:], int(records[-1]["step"]) if records else 0
+    recent, step = records[-window_records:], int(records[-1]["step"]) if records else 0
     kls = _values(records[-_KL_RECORDS:], "kl")
-    if kls and (found := statistics.median(kls)) > kl:
-        return Finding("kl", step, f"a KL to the reference of {found:.3g}", f"{kl:g} at most", {"kl": kls})
-    if len(recent) < window:
+    if kls and (found := statistics.median(kls)) > max_kl:
+        return Finding("max_kl", step, f"a KL to the reference of {found:.3g}", f"{max_kl:g} at most", {"kl": kls})
+    if len(recent) < window_records:
         return None
     forms = _values(recent, "rewards/format/mean")
     for name in sorted(accuracy):
         answers = _values(recent, f"rewards/{name}/mean")
-        if (rise := _change(forms)) > trade and (fall := -_change(answers)) > trade:
-            came = f"the format reward rose by {rise:.3f} while {name} fell by {fall:.3f} over {window} records"
+        if (rise := _change(forms)) > max_reward_trade and (fall := -_change(answers)) > max_reward_trade:
+            came = f"the format reward rose by {rise:.3f} while {name} fell by {fall:.3f} over {window_records} records"
             numbers = {"rewards/format/mean": forms, f"rewards/{name}/mean": answers}
-            return Finding("trade", step, came, f"{trade:g} at most for one of them", numbers)
-    lengths, first = (_values(some, "completions/mean_length") for some in (recent, records[:window]))
-    if lengths and (now := statistics.fmean(lengths)) < shortest * (before := statistics.fmean(first or lengths)):
+            return Finding("max_reward_trade", step, came, f"{max_reward_trade:g} at most for one of them", numbers)
+    lengths, first = (_values(some, "completions/mean_length") for some in (recent, records[:window_records]))
+    if lengths and (now := statistics.fmean(lengths)) < min_length_share * (
+        before := statistics.fmean(first or lengths)
+    ):
         came = f"completions of {now:.1f} tokens, after {before:.1f} at the start"
-        return Finding("shortest", step, came, f"{shortest:g} of it at least", {"completions/mean_length": lengths})
+        return Finding(
+            "min_length_share", step, came, f"{min_length_share:g} of it at least", {"completions/mean_length": lengths}
+        )
     clipped = _values(recent, "completions/clipped_ratio")
-    if clipped and (share := statistics.fmean(clipped)) > cut:
-        came = f"a share of {share:.3f} of the completions cut at max_completion_tokens"
-        return Finding("cut", step, came, f"{cut:g} at most", {"completions/clipped_ratio": clipped})
+    if clipped and (share := statistics.fmean(clipped)) > max_truncated_share:
+        came = f"a share of {share:.3f} of the completions cut at max_completion_length"
+        return Finding(
+            "max_truncated_share",
+            step,
+            came,
+            f"{max_truncated_share:g} at most",
+            {"completions/clipped_ratio": clipped},
+        )
     return None
 
 

@@ -121,26 +121,26 @@ def sampling(vllm: params.Vllm | None, never: list[int] | None) -> dict:
     never_said = {"logit_bias": dict.fromkeys(never or (), -100)}  # vLLM knows no suppress_tokens, and no greater bias
     values = {"use_vllm": True, "vllm_mode": vllm.mode, "generation_kwargs": never_said}
     if vllm.mode == "server":
-        return values | {"vllm_server_base_url": vllm.server_url}
-    return values | {"vllm_gpu_memory_utilization": vllm.gpu_memory}
+        return values | {"vllm_server_base_url": vllm.server_base_url}
+    return values | {"vllm_gpu_memory_utilization": vllm.gpu_memory_utilization}
 
 
 def trainer(
     model, processor, stage: params.Stage, samples: SampleDataset, *, groups: list[dict], output: Path, callbacks: list
 ) -> GRPOTrainer:
-    """Compose the trainer of a GRPO stage; `stage.batch` counts prompts, each with `group` completions."""
+    """Compose the trainer of a GRPO stage; its batch counts prompts, each with `num_generations` completions."""
     grpo = stage.grpo
     values = arguments(stage, output)
-    values["per_device_train_batch_size"] *= grpo.group
+    values["per_device_train_batch_size"] *= grpo.num_generations
     ours = isinstance(model.config, EgoflowConfig)
     config = GRPOConfig(
         **values,
-        num_generations=grpo.group,
+        num_generations=grpo.num_generations,
         beta=grpo.beta,
         temperature=grpo.temperature,
-        max_completion_length=grpo.max_completion_tokens,
-        reward_weights=list(grpo.rewards.values()),
-        scale_rewards=grpo.scale,
+        max_completion_length=grpo.max_completion_length,
+        reward_weights=list(grpo.reward_weights.values()),
+        scale_rewards=grpo.scale_rewards,
         loss_type="grpo",
         shuffle_dataset=False,
         log_completions=False,
@@ -148,14 +148,14 @@ def trainer(
         # TRL looks for the reference model's class among transformers' own
         model_init_kwargs={"architecture": type(model)},
     )
-    if stage.zero == 3:
+    if stage.zero_stage == 3:
         # the reference is loaded spread over the ranks, and without this DeepSpeed does not know of them on a CPU
         deepspeed.init_distributed(verbose=False)
     made = OrderedGRPOTrainer(
         model=model,
-        reward_funcs=[reward_function(name) for name in grpo.rewards],
+        reward_funcs=[reward_function(name) for name in grpo.reward_weights],
         args=config,
-        train_dataset=prompts_of(samples, cite="key_frames_cite" in grpo.rewards),
+        train_dataset=prompts_of(samples, cite="key_frames_cite" in grpo.reward_weights),
         processing_class=processor,
         callbacks=callbacks,
         groups=groups,

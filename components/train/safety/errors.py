@@ -61,11 +61,11 @@ def _explain(error: Exception, stage: Stage, output: Path) -> str | None:
 def less_memory(stage: Stage) -> str:
     """Say which values of a stage need less memory than those that it has."""
     if stage.algorithm == "contrastive":  # its loss compares the samples of a batch with one another
-        return f"What needs less, in the recipe: a smaller `batch` (now {stage.batch})."
-    at_once = stage.micro_batch or max(1, stage.batch // stage.ranks)
-    ways = [f"`micro_batch: {at_once // 2}` (now {at_once})"] if at_once > 1 else []
-    ways += [] if stage.checkpointing else ["`checkpointing: true`"]
-    ways += [f"more `ranks` (now {stage.ranks}) with `zero: {max(stage.zero, 2)}` or more"]
+        return f"What needs less, in the recipe: a smaller `train_batch_size` (now {stage.train_batch_size})."
+    at_once = stage.per_device_train_batch_size or max(1, stage.train_batch_size // stage.ranks)
+    ways = [f"`per_device_train_batch_size: {at_once // 2}` (now {at_once})"] if at_once > 1 else []
+    ways += [] if stage.gradient_checkpointing else ["`gradient_checkpointing: true`"]
+    ways += [f"more `ranks` (now {stage.ranks}) with `zero_stage: {max(stage.zero_stage, 2)}` or more"]
     return (
         f"What needs less, in the recipe: {'; '.join(ways)}. Of paper-scale recipes "
         "`python -m components.train --recipe … --dry-run` counts the memory."

@@ -97,8 +97,9 @@ METRICS = {
 
 @pytest.fixture(scope="module")
 def settings() -> params.Eval:
-    gate = params.Gate(model_name="tiny", main="qa/accuracy", guards=())
-    return params.Eval(seed=3, bootstrap_resamples=200, batch=4, max_new_tokens=8, limits=LIMITS, gate=gate)
+    promotion = params.Promotion(model_name="tiny", primary_metric="qa/accuracy", guardrail_metrics=())
+    sizes = {"per_device_eval_batch_size": 4, "max_new_tokens": 8}
+    return params.Eval(seed=3, bootstrap_resamples=200, limits=LIMITS, promotion=promotion, **sizes)
 
 
 @pytest.fixture

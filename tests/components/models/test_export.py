@@ -20,7 +20,7 @@ QUESTION = "what does C do?"
 @pytest.fixture
 def checkpoint(model, processor, tmp_path) -> Path:
     """A finished stage whose language model had adapters that moved."""
-    checkpoints.prepare(model, {}, params.Lora(rank=4, alpha=8, dropout=0.0, lr=1e-3))
+    checkpoints.prepare(model, {}, params.Lora(r=4, lora_alpha=8, lora_dropout=0.0, learning_rate=1e-3))
     torch.manual_seed(1)
     with torch.no_grad():
         for name, parameter in model.named_parameters():

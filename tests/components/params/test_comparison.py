@@ -33,11 +33,12 @@ def arm(changes: dict, seed: int = 0, **more) -> dict[str, dict]:
 
 def test_an_arm_is_the_recipe_but_for_its_changes():
     before = copy.deepcopy(BASE)
-    full, other = arm({}), arm({"stage2.losses.kl": 0.0, "stage3.lora": None, "stage2.train.exo_encoder": 3e-4})
+    changes = {"stage2.loss_weights.kl": 0.0, "stage3.lora": None, "stage2.learning_rates.exo_encoder": 3e-4}
+    full, other = arm({}), arm(changes)
     assert before == BASE
     assert list(other) == list(full) == [stage["name"] for stage in BASE["stages"][:7]], "sft and grpo lie beyond"
-    assert other["stage2"]["losses"] == {**full["stage2"]["losses"], "kl": 0.0}
-    assert other["stage2"]["train"] == {**full["stage2"]["train"], "exo_encoder": 3e-4}
+    assert other["stage2"]["loss_weights"] == {**full["stage2"]["loss_weights"], "kl": 0.0}
+    assert other["stage2"]["learning_rates"] == {**full["stage2"]["learning_rates"], "exo_encoder": 3e-4}
     assert full["stage3"].keys() - other["stage3"].keys() == {"lora"}
     assert all(full[name] == other[name] for name in full if name not in ("stage2", "stage3"))
 
@@ -68,10 +69,11 @@ def test_an_arm_may_end_at_a_stage_of_its_own():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"stage9.steps": 1}, r"'stage9.steps': allowed is `stage.key` with a stage of \['base_encoder'"),
+        ({"stage9.max_steps": 1}, r"'stage9.max_steps': allowed is `stage.key` with a stage of \['base_encoder'"),
         ({"stage2": 1}, "allowed is `stage.key`"),
-        ({"stage2.lora.rank": 4}, "'lora' is no block"),
-        ({"stage2.losses.kl_pooled": None}, "'kl_pooled' is not there to be taken out of"),
+        ({"stage2.lora.r": 4}, "'lora' is no block"),
+        ({"stage2.losses.kl": 0.0}, "`losses` is now `loss_weights`"),
+        ({"stage2.loss_weights.kl_pooled": None}, "'kl_pooled' is not there to be taken out of"),
     ],
 )
 def test_a_change_that_leads_nowhere_says_where_it_might_lead(changes, words):

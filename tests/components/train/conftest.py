@@ -17,11 +17,11 @@ SMALL_MODEL = {
     "vision_width": 32, "vision_layers": 1, "vision_heads": 2, "image_tokens": 16, "mapping_blocks": 1,
     "text_width": 32, "text_layers": 2, "text_heads": 2,
 }  # fmt: skip
-SMALL_STAGE = {"steps": 2, "batch": 4, "save_steps": 1, "warmup": 0.0, "threads": 1}
+SMALL_STAGE = {"max_steps": 2, "train_batch_size": 4, "save_steps": 1, "warmup_ratio": 0.0, "threads_per_rank": 1}
 
 CHANGES = {
     # what a killed run is compared with; with Muon, so that its momentum must come back too
-    "stage3": {"steps": 6, "save_steps": 2, "muon": 0.01},
+    "stage3": {"max_steps": 6, "save_steps": 2, "muon_learning_rate": 0.01},
     # a policy that never meets the format has no gradient at its first step: decay moves what the optimiser holds
     "grpo": {"weight_decay": 0.1},
 }
@@ -34,13 +34,13 @@ def shrunk_recipe(path: Path, changes: Callable[[dict], dict] = lambda stage: {}
     for stage in recipe["stages"]:
         stage |= SMALL_STAGE
         if stage["algorithm"] == "contrastive":
-            stage["images"] = 8
+            stage["rendered_images"] = 8
         if stage["algorithm"] == "text":
-            stage["gate"] = None
+            stage["stop_at_score"] = None
         if "lora" in stage:
-            stage["lora"] |= {"rank": 4, "alpha": 8}
+            stage["lora"] |= {"r": 4, "lora_alpha": 8}
         if "grpo" in stage:
-            stage["grpo"] |= {"group": 2, "max_completion_tokens": 6}
+            stage["grpo"] |= {"num_generations": 2, "max_completion_length": 6}
         stage |= changes(stage)
     with path.open("w") as file:
         YAML().dump(recipe, file)
@@ -64,7 +64,7 @@ class Workshop:
             recipe=recipe, stage=stage.name, ranks=stage.ranks, parents=parents, data=self.data, output=output,
             run_id=run_id, provenance={"stage_key": "k"},
         )  # fmt: skip
-        environment = launch_command.environment(ROOT, threads=stage.threads)
+        environment = launch_command.environment(ROOT, threads=stage.threads_per_rank)
         supervisor.supervise(command, environment, log_path=output.with_suffix(".log"), timeout_s=850, cwd=ROOT)
 
 

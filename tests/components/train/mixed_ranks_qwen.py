@@ -26,12 +26,13 @@ ANSWERS = ("C picks up the red cup.", "the blue bowl", "a helpful assistant")
 def main(base: str, output: str) -> None:
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     stage = params.Stage(
-        name="mixed", algorithm="supervised", steps=3, batch=4, ranks=2, zero=3, warmup=0.0, weight_decay=0.0,
-        save_steps=3, train={"language_model": 1e-3, "vision_encoder": 1e-3, "merger": 1e-3},
+        name="mixed", algorithm="supervised", max_steps=3, train_batch_size=4, ranks=2, zero_stage=3,
+        warmup_ratio=0.0, weight_decay=0.0,
+        save_steps=3, learning_rates={"language_model": 1e-3, "vision_encoder": 1e-3, "merger": 1e-3},
     )  # fmt: skip
     model = qwen_vl.load(Path(base))
     processor = qwen_vl.load_processor(Path(base), pixels=3136)
-    checkpoints.prepare(model, stage.train, stage.lora, QWEN_PARTS)
+    checkpoints.prepare(model, stage.learning_rates, stage.lora, QWEN_PARTS)
     values = arguments(stage, Path(output) / "trainer")
     values["deepspeed"] = json.loads(Path(values["deepspeed"]).read_text())
     # parameters as small as these would stay on every rank, and nothing would have to be gathered
@@ -40,7 +41,7 @@ def main(base: str, output: str) -> None:
     items = [item(0 if number % 4 < 2 else 2 + number % 3, ANSWERS[number % 3]) for number in range(12)]
     trainer = StageTrainer(
         model=model, args=TrainingArguments(**values), train_dataset=items,
-        data_collator=Watched(processor, Path(output)), losses=losses(stage.losses),
+        data_collator=Watched(processor, Path(output)), losses=losses(stage.loss_weights),
         groups=algorithms.groups(model, stage, QWEN_PARTS),
     )  # fmt: skip
     trainer.train()

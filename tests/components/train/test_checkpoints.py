@@ -12,7 +12,7 @@ from components.train import checkpoints
 from components.train.pretraining.contrastive import Contrastive
 from components.train.trainer import optimiser_groups
 
-LORA = params.Lora(rank=4, alpha=8, dropout=0.1, lr=5e-3)
+LORA = params.Lora(r=4, lora_alpha=8, lora_dropout=0.1, learning_rate=5e-3)
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -50,12 +50,14 @@ def test_adapters_sit_on_every_projection_of_the_language_model_and_nowhere_else
 
 
 def test_a_part_that_is_none_is_named(model):
-    with pytest.raises(ValueError, match=r"`train` names \['eyes'\], allowed are .*'ego_encoder'.*mend the recipe"):
+    with pytest.raises(
+        ValueError, match=r"`learning_rates` names \['eyes'\], allowed are .*'ego_encoder'.*mend the recipe"
+    ):
         checkpoints.prepare(model, {"ego_encoder": 1e-4, "eyes": 1e-4}, None)
 
 
 def test_adapters_beside_a_trained_language_model_are_refused(model):
-    with pytest.raises(ValueError, match="`lora` and `train: language_model` exclude one another"):
+    with pytest.raises(ValueError, match="`lora` and `learning_rates: language_model` exclude one another"):
         checkpoints.prepare(model, {"language_model": 1e-4}, LORA)
 
 
@@ -64,7 +66,7 @@ def test_fresh_adapters_change_nothing_and_merged_ones_answer_alike(model, proce
     plain = read_some_text(model, processor).logits
     checkpoints.prepare(model, {}, LORA)
     torch.testing.assert_close(read_some_text(model.eval(), processor).logits, plain)
-    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=LORA.lr)
+    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=LORA.learning_rate)
     for _ in range(3):
         optimiser.zero_grad()
         read_some_text(model.train(), processor).loss.backward()
@@ -120,10 +122,10 @@ def rate_and_decay(groups: list[dict], model: torch.nn.Module) -> dict[str, list
 
 def test_every_trainable_parameter_is_in_one_group_with_its_own_rate(model):
     checkpoints.prepare(model, RATES, LORA)
-    groups = optimiser_groups(model, RATES, lora_rate=LORA.lr, weight_decay=0.02)
+    groups = optimiser_groups(model, RATES, lora_rate=LORA.learning_rate, weight_decay=0.02)
     shape = {name: parameter.ndim for name, parameter in model.named_parameters()}
     for name, held in rate_and_decay(groups, model).items():
-        rate = LORA.lr if "lora_" in name else RATES.get(part_of(name))
+        rate = LORA.learning_rate if "lora_" in name else RATES.get(part_of(name))
         expected = [(rate, 0.02 if shape[name] > 1 else 0.0)] if name in trainable(model) else []
         assert held == expected, name
 

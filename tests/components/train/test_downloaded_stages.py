@@ -19,28 +19,30 @@ from tests.components.train.conftest import ROOT
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 COMMON = {
-    "algorithm": "supervised", "steps": 2, "batch": 2, "warmup": 0.0, "weight_decay": 0.02, "save_steps": 2,
-    "threads": 1, "zero": 2,
+    "algorithm": "supervised", "max_steps": 2, "train_batch_size": 2, "warmup_ratio": 0.0,
+    "weight_decay": 0.02, "save_steps": 2,
+    "threads_per_rank": 1, "zero_stage": 2,
 }  # fmt: skip
 BOTH = {f"{view}_{part}": rate for view in ("ego", "exo") for part, rate in (("encoder", 1e-3), ("connector", 1e-2))}
 EGO = {"ego_encoder": 1e-3, "ego_connector": 1e-2}
 STAGES = [
     {
-        "name": "init", "train": BOTH, "frames": 4,
+        "name": "init", "learning_rates": BOTH, "max_frames": 4,
         "mixture": {"egoexoclip/caption/ego": 0.5, "egoexoclip/caption/exo": 0.5},
     },
     {
-        "name": "stage1", "parents": {"all": "init"}, "train": {"exo_encoder": 1e-3, "exo_connector": 1e-2},
-        "mixture": {"egoexoclip/caption/exo": 1.0}, "checkpointing": True,
+        "name": "stage1", "parents": {"all": "init"}, "learning_rates": {"exo_encoder": 1e-3, "exo_connector": 1e-2},
+        "mixture": {"egoexoclip/caption/exo": 1.0}, "gradient_checkpointing": True,
     },
     {
-        "name": "stage2", "parents": {"all": "stage1"}, "train": EGO | {"mapping_f": 1e-3, "mapping_g": 1e-3},
-        "losses": {"vtg": 1.0, "ccl": 1.0, "kl_pooled": 1.0}, "guidance": True,
+        "name": "stage2", "parents": {"all": "stage1"}, "learning_rates": EGO | {"mapping_f": 1e-3, "mapping_g": 1e-3},
+        "loss_weights": {"vtg": 1.0, "ccl": 1.0, "kl_pooled": 1.0}, "guidance": True,
         "mixture": {"egoexoclip/caption/ego": 1.0},
     },
     {
-        "name": "stage3", "parents": {"all": "stage2"}, "train": EGO | {"mapping_f": 1e-3}, "guidance": True,
-        "lora": {"rank": 4, "alpha": 8, "dropout": 0.1, "lr": 1e-3}, "mixture": {"egoit/caption/ego": 1.0},
+        "name": "stage3", "parents": {"all": "stage2"}, "learning_rates": EGO | {"mapping_f": 1e-3}, "guidance": True,
+        "lora": {"r": 4, "lora_alpha": 8, "lora_dropout": 0.1, "learning_rate": 1e-3},
+        "mixture": {"egoit/caption/ego": 1.0},
     },
 ]  # fmt: skip
 
@@ -76,11 +78,11 @@ def test_the_chain_from_downloaded_weights_moves_what_its_freeze_table_says(work
         assert after.keys() == before.keys()
         moved = {name for name in after if not torch.equal(after[name], before[name])}
         adapted = {name for name in moved if part_of(name) == "language_model"}
-        assert {part_of(name) for name in moved - adapted} == set(stage.train)
+        assert {part_of(name) for name in moved - adapted} == set(stage.learning_rates)
         assert bool(adapted) == (stage.lora is not None) and all("_proj.weight" in name for name in adapted)
         rows, _ = history.read(output / "history.jsonl")
         assert [row["step"] for row in rows] == [1, 2]
-        wanted = {f"loss/{name}" for name in ("total", *stage.losses)}
+        wanted = {f"loss/{name}" for name in ("total", *stage.loss_weights)}
         assert all(wanted <= row.keys() and row["loss/total"] > 0 for row in rows)
         before = after
 
@@ -189,7 +191,7 @@ def test_other_weights_under_the_same_path_make_another_checkpoint(base, tmp_pat
 def test_base_stages_and_pixels_are_refused_for_downloaded_weights(base, tmp_path):
     recipe = recipe_of(base, tmp_path / "recipe.yaml")
     first = recipe.stages[0]
-    for changes, named in (({"algorithm": "text"}, "`algorithm`"), ({"pixels": 4096}, "`pixels`")):
+    for changes, named in (({"algorithm": "text"}, "`algorithm`"), ({"max_pixels": 4096}, "`max_pixels`")):
         other = recipe.model_copy(update={"stages": (first.model_copy(update=changes),)})
         with pytest.raises(ValueError, match=named):
             plan.check_trainable(other)

@@ -171,11 +171,11 @@ def train_stage2(data: Path, folder: Path) -> dict[str, tuple]:
     training.rank()
     recipe = shrunk_recipe(folder / "recipe.yaml")
     stage = next(stage for stage in recipe.stages if stage.name == "stage2")
-    stage = stage.model_copy(update={"steps": None, "epochs": 3, "save_steps": 8})
+    stage = stage.model_copy(update={"max_steps": None, "num_train_epochs": 3, "save_steps": 8})
     given = params.load(ROOT / "params/data.yaml", params.Data)
     done = {}
     for name, gib, stopped in (("kept", 1, None), ("again", 0, None), ("resumed", 1, 13), ("resumed", 1, None)):
-        changed = stage.model_copy(update={"features_gib": gib})
+        changed = stage.model_copy(update={"feature_cache_gib": gib})
         trainer, losses = training.trainer(recipe, changed, given, data, folder / name)
         if stopped:
             trainer.add_callback(stop(stopped))

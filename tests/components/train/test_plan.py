@@ -2,14 +2,22 @@ from pathlib import Path
 
 import pytest
 
-from components.params import Grpo, Model, Qwen, Recipe, Stage, Watch, load
+from components.params import Grpo, Model, PauseRules, Qwen, Recipe, Stage, load
 from components.train import plan
 
 MODEL = Model.model_construct(image_px=64)  # its fields do not matter here
 
 
 def stage(name: str, **changes) -> Stage:
-    plain = dict(algorithm="supervised", steps=10, batch=4, warmup=0.1, weight_decay=0.0, save_steps=5, threads=1)
+    plain = dict(
+        algorithm="supervised",
+        max_steps=10,
+        train_batch_size=4,
+        warmup_ratio=0.1,
+        weight_decay=0.0,
+        save_steps=5,
+        threads_per_rank=1,
+    )
     return Stage(name=name, **{**plain, **changes})
 
 
@@ -19,7 +27,7 @@ def recipe(**changes_of_last) -> Recipe:
         stage("encoder", algorithm="contrastive"),
         stage("ego", parents={"text": "lm", "ego": "encoder"}),
         stage("exo", parents={"text": "lm", "exo": "encoder"}),
-        stage("last", parents={"all": "ego"}, threads=2, **changes_of_last),
+        stage("last", parents={"all": "ego"}, threads_per_rank=2, **changes_of_last),
     )
     return Recipe(name="r", model=MODEL, stages=stages)
 
@@ -32,7 +40,7 @@ def keys(dataset: str | None = "d", code: str = "c", world: dict = WORLD, **chan
 
 
 def test_a_changed_stage_changes_its_key_and_no_other():
-    before, after = keys(), keys(steps=11)
+    before, after = keys(), keys(max_steps=11)
     assert {name for name in before if before[name] != after[name]} == {"last"}
 
 
@@ -51,13 +59,20 @@ def test_code_moves_every_stage():
 
 
 def test_limits_and_saving_do_not_retrain():
-    told = {"timeout_minutes": 1, "save_steps": 7, "evaluate": [], "samples": 9, "text_tokens": 9, "features_gib": 0}
+    told = {
+        "timeout_minutes": 1,
+        "save_steps": 7,
+        "evaluate": [],
+        "dataset_samples": 9,
+        "max_text_tokens": 9,
+        "feature_cache_gib": 0,
+    }
     assert keys() == keys(**told, ranks=2)
 
 
 def test_a_changed_parent_moves_its_children():
     base = recipe()
-    changed = base.model_copy(update={"stages": (stage("lm", algorithm="text", steps=99), *base.stages[1:])})
+    changed = base.model_copy(update={"stages": (stage("lm", algorithm="text", max_steps=99), *base.stages[1:])})
     after = plan.stage_keys(changed, dataset="d", world=WORLD, code="c")
     assert {name for name in after if after[name] != keys()[name]} == {"lm", "ego", "exo", "last"}
 
@@ -69,14 +84,19 @@ def test_without_a_digest_only_the_base_models_have_a_key():
 
 
 def test_what_only_the_dry_run_knows_is_not_trained():
-    plan.check_trainable(recipe(micro_batch=2, checkpointing=True))
-    asked = r"stage 'last' \(supervised\): `frames`; stage 'last' \(supervised\): `pixels`"
+    plan.check_trainable(recipe(per_device_train_batch_size=2, gradient_checkpointing=True))
+    asked = r"stage 'last' \(supervised\): `max_frames`; stage 'last' \(supervised\): `max_pixels`"
     with pytest.raises(ValueError, match=f"not implemented for training: {asked}"):
-        plan.check_trainable(recipe(frames=16, pixels=100))
-    with pytest.raises(ValueError, match=r"stage 'last' \(contrastive\): `micro_batch`"):
-        plan.check_trainable(recipe(algorithm="contrastive", micro_batch=2))
+        plan.check_trainable(recipe(max_frames=16, max_pixels=100))
+    with pytest.raises(ValueError, match=r"stage 'last' \(contrastive\): `per_device_train_batch_size`"):
+        plan.check_trainable(recipe(algorithm="contrastive", per_device_train_batch_size=2))
     asked = Grpo(
-        group=2, beta=0.0, temperature=1.0, max_completion_tokens=4, rewards={"format": 1.0}, vllm={"mode": "server"}
+        num_generations=2,
+        beta=0.0,
+        temperature=1.0,
+        max_completion_length=4,
+        reward_weights={"format": 1.0},
+        vllm={"mode": "server"},
     )
     with pytest.raises(ValueError, match=r"stage 'last' \(grpo\): `grpo.vllm`"):
         plan.check_trainable(recipe(algorithm="grpo", grpo=asked))
@@ -88,11 +108,25 @@ def test_a_qwen_model_takes_frames_and_pixels_but_not_what_is_egoflows():
     def check(**changes) -> None:
         plan.check_trainable(Recipe(name="r", model=model, stages=(stage("first"), stage("last", **changes))))
 
-    check(frames=16, pixels=100, micro_batch=2, checkpointing=True, parents={"all": "first"})
-    asked = r"`guidance`; .*`muon`; .*`turns`; .*`losses`; .*`parents.language_model`"
+    check(
+        max_frames=16,
+        max_pixels=100,
+        per_device_train_batch_size=2,
+        gradient_checkpointing=True,
+        parents={"all": "first"},
+    )
+    asked = (
+        r"`guidance`; .*`muon_learning_rate`; .*`questions_per_context`; .*`loss_weights`; .*`parents.language_model`"
+    )
     with pytest.raises(ValueError, match=asked):
         losses = {"vtg": 1.0, "kl": 1.0}
-        check(guidance=True, muon=0.1, turns=2, losses=losses, parents={"language_model": "first"})
+        check(
+            guidance=True,
+            muon_learning_rate=0.1,
+            questions_per_context=2,
+            loss_weights=losses,
+            parents={"language_model": "first"},
+        )
     with pytest.raises(ValueError, match=r"'last' \(text\): the algorithm"):
         check(algorithm="text")
 
@@ -145,7 +179,7 @@ def test_limits_and_pages_of_grpo_are_not_in_the_key():
         parents = dict.fromkeys(stage.parents.values(), "p")
         return plan.stage_key(recipe, changed, dataset="d", world={}, parents=parents, code="c")
 
-    assert key() == key(watch=Watch(kl=9.0)) == key(watch=None) == key(rollouts_every=5)
+    assert key() == key(pause_rules=PauseRules(max_kl=9.0)) == key(pause_rules=None) == key(rollout_page_steps=5)
     assert key() != key(beta=0.5)
 
 

@@ -103,30 +103,40 @@ def test_another_loss_is_refused():
 
 
 def stage(**changes) -> params.Stage:
-    plain = {"name": "sft", "algorithm": "supervised", "steps": 1, "batch": 1, "warmup": 0.0, "weight_decay": 0.1}
+    plain = {
+        "name": "sft",
+        "algorithm": "supervised",
+        "max_steps": 1,
+        "train_batch_size": 1,
+        "warmup_ratio": 0.0,
+        "weight_decay": 0.1,
+    }
     return params.Stage(**{**plain, "save_steps": 1, **changes})
 
 
 def lora(**rates: float) -> dict:
-    return {"rank": 2, "alpha": 4, "dropout": 0.0, "lr": rates}
+    return {"r": 2, "lora_alpha": 4, "lora_dropout": 0.0, "learning_rate": rates}
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"train": {"language_model": 4e-5, "vision_encoder": 2e-5, "merger": 1e-4}},
-        {"train": {"merger": 1e-4}},
-        {"train": {"language_model": 1e-6}},
-        {"train": {"merger": 1e-4}, "lora": lora(language_model=2e-5, vision_encoder=1e-5)},
+        {"learning_rates": {"language_model": 4e-5, "vision_encoder": 2e-5, "merger": 1e-4}},
+        {"learning_rates": {"merger": 1e-4}},
+        {"learning_rates": {"language_model": 1e-6}},
+        {"learning_rates": {"merger": 1e-4}, "lora": lora(language_model=2e-5, vision_encoder=1e-5)},
         {"lora": lora(language_model=2e-5, vision_encoder=1e-5, merger=3e-5)},
-        {"train": {"vision_encoder": 1e-5}, "lora": {"rank": 2, "alpha": 4, "dropout": 0.0, "lr": 2e-5}},
+        {
+            "learning_rates": {"vision_encoder": 1e-5},
+            "lora": {"r": 2, "lora_alpha": 4, "lora_dropout": 0.0, "learning_rate": 2e-5},
+        },
     ],
     ids=["full", "merger", "language", "merger and adapters", "adapters", "tower and adapters"],
 )
 def test_each_part_is_full_frozen_or_adapted_at_its_own_rate(model, processor, changes):
     asked = stage(**changes)
-    full, adapted = asked.train, asked.lora.rates if asked.lora else {}
-    checkpoints.prepare(model, asked.train, asked.lora, QWEN_PARTS)
+    full, adapted = asked.learning_rates, asked.lora.learning_rates if asked.lora else {}
+    checkpoints.prepare(model, asked.learning_rates, asked.lora, QWEN_PARTS)
     groups = algorithms.groups(model, asked, QWEN_PARTS)
     rate = {id(one): group["lr"] for group in groups for one in group["params"]}
     assert sum(len(group["params"]) for group in groups) == len(rate), "a parameter is in one group"
@@ -163,7 +173,7 @@ def test_merged_adapters_change_the_layers_and_not_the_answers(model, processor)
 
 def test_a_part_is_not_trained_beside_its_adapters(model):
     asked = stage(lora=lora(vision_encoder=1e-5)).lora
-    with pytest.raises(ValueError, match="`lora` and `train: vision_encoder` exclude one another"):
+    with pytest.raises(ValueError, match="`lora` and `learning_rates: vision_encoder` exclude one another"):
         checkpoints.prepare(model, {"vision_encoder": 1e-5}, asked, QWEN_PARTS)
     with pytest.raises(ValueError, match=r"names \['ego_encoder'\], allowed are \['language_model', 'merger', "):
         checkpoints.prepare(model, {"ego_encoder": 1e-5}, None, QWEN_PARTS)
@@ -196,5 +206,5 @@ def test_images_that_stand_twice_are_encoded_once_with_the_same_gradients(model,
 def test_more_frames_than_the_contract_has_are_refused(tmp_path):
     architecture = params.Qwen(architecture="qwen2_vl", base="Qwen/Qwen2-VL-7B-Instruct")
     data = params.load(Path("params/data.yaml"), params.Data)
-    with pytest.raises(ValueError, match=r"`frames` 64 came, allowed is 32 at most.*run `dvc repro`"):
-        algorithms.samples(stage(frames=64), data, tmp_path, architecture)
+    with pytest.raises(ValueError, match=r"`max_frames` 64 came, allowed is 32 at most.*run `dvc repro`"):
+        algorithms.samples(stage(max_frames=64), data, tmp_path, architecture)

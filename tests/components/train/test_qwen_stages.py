@@ -27,18 +27,21 @@ from tests.components.train.conftest import ROOT
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 BROKEN = "qwen_broken"
-SHARED = {"weight_decay": 0.1, "warmup": 0.0, "threads": 1, "pixels": 3136, "frames": 3}
+SHARED = {"weight_decay": 0.1, "warmup_ratio": 0.0, "threads_per_rank": 1, "max_pixels": 3136, "max_frames": 3}
 SFT = {
-    "name": "sft", "algorithm": "supervised", "steps": 5, "batch": 4, "micro_batch": 2, "save_steps": 2,
-    "checkpointing": True, "train": {"language_model": 1.0e-3, "merger": 1.0e-2},
-    "lora": {"rank": 2, "alpha": 4, "dropout": 0.1, "lr": {"vision_encoder": 1.0e-2}},
+    "name": "sft", "algorithm": "supervised", "max_steps": 5, "train_batch_size": 4, "per_device_train_batch_size": 2,
+    "save_steps": 2,
+    "gradient_checkpointing": True, "learning_rates": {"language_model": 1.0e-3, "merger": 1.0e-2},
+    "lora": {"r": 2, "lora_alpha": 4, "lora_dropout": 0.1, "learning_rate": {"vision_encoder": 1.0e-2}},
     "mixture": {"egore/ground_spatial/ego": 0.5, "egore/ground_temporal/ego": 0.5},
 }  # fmt: skip
 GRPO = {
-    "name": "grpo", "algorithm": "grpo", "steps": 2, "batch": 2, "save_steps": 1, "parents": {"all": "sft"},
-    "train": {"language_model": 1.0e-3, "vision_encoder": 1.0e-3}, "mixture": {"egore/ground_spatial/ego": 1.0},
-    "grpo": {"group": 2, "beta": 0.04, "temperature": 1.0, "max_completion_tokens": 4, "rollouts_every": 1,
-             "rewards": {"format": 1.0, "box_iou": 1.0}},
+    "name": "grpo", "algorithm": "grpo", "max_steps": 2, "train_batch_size": 2, "save_steps": 1,
+    "parents": {"all": "sft"},
+    "learning_rates": {"language_model": 1.0e-3, "vision_encoder": 1.0e-3},
+    "mixture": {"egore/ground_spatial/ego": 1.0},
+    "grpo": {"num_generations": 2, "beta": 0.04, "temperature": 1.0, "max_completion_length": 4,
+             "rollout_page_steps": 1, "reward_weights": {"format": 1.0, "box_iou": 1.0}},
 }  # fmt: skip
 
 
@@ -108,7 +111,7 @@ def test_sft_moves_its_parts_and_leaves_a_plain_folder(sft, qwen_bases, tmp_path
     rows = history.read(sft / "history.jsonl")[0]
     assert [row["step"] for row in rows] == [1, 2, 3, 4, 5] and {"loss/vtg", "grad_norm"} <= set(rows[0])
     made = json.loads((sft / "stage.json").read_text())
-    assert (made["params"]["frames"], made["params"]["pixels"]) == (3, 3136) and made["sample_ledger"]
+    assert (made["params"]["max_frames"], made["params"]["max_pixels"]) == (3, 3136) and made["sample_ledger"]
     export.export(sft, tmp_path / "out")
     model, found = AutoModelForImageTextToText.from_pretrained(tmp_path / "out", output_loading_info=True)
     assert not found["missing_keys"] and not found["unexpected_keys"]
@@ -157,11 +160,13 @@ def in_process(recipe, workshop, qwen_bases, tmp_path, monkeypatch) -> Callable:
                     parameter.normal_(std=0.2)
         model.save_pretrained(tmp_path / "loud")
         model = qwen_vl.load(tmp_path / "loud")
-        asked = recipe.stages[1].grpo.model_copy(update={"group": 4, "rewards": {"format": 1.0}, **changes})
-        stage = recipe.stages[1].model_copy(update={"grpo": asked, "weight_decay": 0.0, "checkpointing": True})
+        asked = recipe.stages[1].grpo.model_copy(
+            update={"num_generations": 4, "reward_weights": {"format": 1.0}, **changes}
+        )
+        stage = recipe.stages[1].model_copy(update={"grpo": asked, "weight_decay": 0.0, "gradient_checkpointing": True})
         data = params.load(ROOT / "params/data.yaml", params.Data)
         samples = algorithms.samples(stage, data, workshop.data, recipe.model)
-        checkpoints.prepare(model, stage.train, None, QWEN_PARTS)
+        checkpoints.prepare(model, stage.learning_rates, None, QWEN_PARTS)
         groups = algorithms.groups(model, stage, QWEN_PARTS)
         processor = qwen_vl.load_processor(qwen_bases["qwen2_vl"], pixels=3136)
         return trainer.trainer(model, processor, stage, samples, groups=groups, output=tmp_path, callbacks=[]), stage
@@ -179,7 +184,7 @@ def test_a_group_is_encoded_once_and_teaches(in_process):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     made.train()
     # two prompts of a still image, four completions of each: sampled, compared with the reference, learned from
-    assert seen == [2] * 3 * stage.steps
+    assert seen == [2] * 3 * stage.max_steps
     assert moved(before, model.state_dict()) == {"language_model", "vision_encoder"}
     rows = [row for row in made.state.log_history if "kl" in row]
     assert rows[0]["kl"] == pytest.approx(0, abs=1e-6) and rows[1]["kl"] > 0
@@ -206,13 +211,13 @@ def test_vllm_gets_the_weights_of_each_step_and_frames_as_pictures(in_process, m
     """vLLM itself needs a GPU and is not here: what stands between it and the trainer is TRL's and ours."""
     monkeypatch.setattr(trainer, "is_vllm_available", lambda: True)
     monkeypatch.setattr(grpo_trainer, "VLLMGeneration", Engine)
-    made, stage = in_process(vllm=params.Vllm(mode="colocate", gpu_memory=0.4))
+    made, stage = in_process(vllm=params.Vllm(mode="colocate", gpu_memory_utilization=0.4))
     made.train()
     engine = made.vllm_generation
     assert (engine.asked["mode"], engine.asked["gpu_memory_utilization"]) == ("colocate", 0.4)
     assert engine.never and engine.asked["generation_kwargs"] == {"logit_bias": dict.fromkeys(engine.never, -100)}
     first, second = engine.handed_over  # before each of the two steps
-    assert stage.steps == 2 and not torch.equal(first, second)
+    assert stage.max_steps == 2 and not torch.equal(first, second)
     assert len(engine.shown) == 2 * 2 * 4  # steps, prompts, completions
     assert {picture.size for shown in engine.shown for picture in shown} == {(64, 64)}
     rows = [row for row in made.state.log_history if "reward" in row]

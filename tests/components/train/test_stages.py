@@ -125,7 +125,9 @@ def test_a_killed_stage_resumes_to_the_same_weights(chain, workshop, recipe):
     killed: list[int] = []
     with ThreadPoolExecutor() as pool:
         killer = pool.submit(kill_rank_after, 3, output, killed)
-        with pytest.raises(supervisor.StageFailed, match=r"(?s)a rank was ended by SIGKILL\..*`checkpointing: true`"):
+        with pytest.raises(
+            supervisor.StageFailed, match=r"(?s)a rank was ended by SIGKILL\..*`gradient_checkpointing: true`"
+        ):
             workshop.train(*arguments)
         killer.result()
     assert len(killed) == 1 and not plan.is_finished(output)
@@ -152,9 +154,9 @@ def test_a_run_whose_kl_is_too_high_pauses_and_goes_on_under_a_higher_limit(chai
         def changes(stage: dict) -> dict:
             if "grpo" not in stage:
                 return {}
-            grpo = stage["grpo"] | {"watch": {"kl": kl}, "rollouts_every": 2}
+            grpo = stage["grpo"] | {"pause_rules": {"max_kl": kl}, "rollout_page_steps": 2}
             # without a reward nothing but the decay moves the policy
-            return {"steps": 6, "save_steps": 100, "weight_decay": 10.0, "grpo": grpo}
+            return {"max_steps": 6, "save_steps": 100, "weight_decay": 10.0, "grpo": grpo}
 
         stage = stage_of(shrunk_recipe(path, changes), "grpo")
         workshop.train(path, stage, {"all": chain["sft"]}, output, run_id)
@@ -167,7 +169,7 @@ def test_a_run_whose_kl_is_too_high_pauses_and_goes_on_under_a_higher_limit(chai
     assert 1 < paused_at < 6
     steps = [row["step"] for row in history.read(output / "history.jsonl")[0]]
     assert steps == list(range(1, paused_at + 1))
-    assert "allowed is 0 at most" in plan.pause_of(output) and "`grpo.watch.kl`" in plan.pause_of(output)
+    assert "allowed is 0 at most" in plan.pause_of(output) and "`grpo.pause_rules.max_kl`" in plan.pause_of(output)
     assert checkpoints.last_resumable(output / "trainer").name == f"checkpoint-{paused_at}"
     assert not plan.is_finished(output)
     stage = train(kl=10.0)
@@ -206,7 +208,10 @@ def test_two_ranks_learn_what_one_learns(chain, workshop, recipe):
 def test_micro_batches_and_checkpointing_learn_what_the_whole_batch_learns(workshop):
     """Not equal: each micro-batch takes the mean over its own answer tokens, as ranks do. Grpo groups stay whole."""
     done = {}
-    for name, changes in {"whole": {}, "micro": {"micro_batch": 2, "checkpointing": True}}.items():
+    for name, changes in {
+        "whole": {},
+        "micro": {"per_device_train_batch_size": 2, "gradient_checkpointing": True},
+    }.items():
         path, output = workshop.folder / f"{name}.yaml", workshop.folder / f"base_{name}"
         # the contrastive stage takes neither
         small = shrunk_recipe(path, lambda stage, new=changes: new if stage["algorithm"] != "contrastive" else {})

@@ -16,7 +16,7 @@ from components.train import algorithms, checkpoints, plan
 from components.train.dry_run import report
 from components.train.dry_run.stage_budget import budget
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 RECIPES = sorted((ROOT / "params/recipes").glob("*.yaml"))
 A100 = report.Machine(gpus=None, memory_gib=80.0, tokens_per_second=None)
 
@@ -45,7 +45,7 @@ def test_every_shipped_recipe_is_planned_and_fits_what_it_names(path, data):
     for stage in recipe.stages:
         rows = [line for line in shown.splitlines() if f"│ {stage.name} " in line]
         assert len(rows) >= 2, f"{stage.name} needs a row of its steps and one of its memory"
-        assert any(f" {stage.batch}" in row for row in rows)
+        assert any(f" {stage.train_batch_size}" in row for row in rows)
     assert "hours " in shown and "disk " in shown
 
 
@@ -56,7 +56,7 @@ def test_the_miniature_is_counted_as_it_is_built(data):
     config = build.config_of(algorithms.fresh_processor(recipe.model, data))
     for stage in recipe.stages:
         model = build.assemble(config, {}, seed=0)
-        checkpoints.prepare(model, stage.train, stage.lora)
+        checkpoints.prepare(model, stage.learning_rates, stage.lora)
         counted = budget(stage, config, data.frames)
         real = dict.fromkeys(counted.parameters, 0)
         for name, parameter in model.named_parameters():
@@ -96,8 +96,8 @@ def test_the_fully_connected_mapping_is_counted_by_itself(data):
 
 
 def test_epochs_without_a_number_of_samples_are_refused(data):
-    with pytest.raises(ValueError, match="'stage1' counts epochs, so a dry run needs `samples`"):
-        budget_of("exo2ego", "stage1", data, samples=None)
+    with pytest.raises(ValueError, match="'stage1' counts epochs, so a dry run needs `dataset_samples`"):
+        budget_of("exo2ego", "stage1", data, dataset_samples=None)
 
 
 def test_time_follows_a_measured_throughput(data):
@@ -109,7 +109,7 @@ def test_time_follows_a_measured_throughput(data):
 
 def test_what_cannot_fit_is_refused_with_what_would(data):
     """EgoThinker's SFT with plain data parallelism: 16 bytes for each of 8.3 billion parameters."""
-    stage = budget_of("egothinker", "sft", data, zero=0)
+    stage = budget_of("egothinker", "sft", data, zero_stage=0)
     why = report.refusal(stage, A100)
     assert why.startswith("stage 'sft' needs 138.8 GiB on each GPU by ZeRO-0 on 32 GPUs")
     assert "72.0 of 80 GiB can be used. What would fit: ZeRO-1 on 32 GPUs" in why
@@ -125,26 +125,26 @@ def test_what_cannot_fit_is_refused_with_what_would(data):
 @pytest.mark.parametrize(
     ("changes", "would"),
     [
-        ({"checkpointing": False}, "micro_batch 8, with checkpointing"),
-        ({"checkpointing": False}, "micro_batch 2, without checkpointing"),
+        ({"gradient_checkpointing": False}, "per_device_train_batch_size 8, with gradient_checkpointing"),
+        ({"gradient_checkpointing": False}, "per_device_train_batch_size 2, without gradient_checkpointing"),
     ],
 )
 def test_each_single_change_that_helps_is_named(data, changes, would):
     why = report.refusal(budget_of("exo2ego", "stage1", data, **changes), A100)
-    assert "micro_batch 8, without checkpointing; 72.0 of 80 GiB" in why
+    assert "per_device_train_batch_size 8, without gradient_checkpointing; 72.0 of 80 GiB" in why
     assert would in why.split("What would fit:")[1]
 
 
 def test_where_nothing_helps_it_says_so(data):
     tiny = report.Machine(gpus=8, memory_gib=4.0, tokens_per_second=None)
-    assert "Nothing fits within batch 8" in report.refusal(budget_of("egovlm", "grpo", data), tiny)
+    assert "Nothing fits within train_batch_size 8" in report.refusal(budget_of("egovlm", "grpo", data), tiny)
 
 
 def test_vllm_beside_training_takes_its_share_of_the_memory(data):
     alone = budget_of("egothinker", "grpo", data)
     assert report.refusal(alone, A100) is None
     for mode, gib in (("server", 72.0), ("colocate", 24.0)):
-        vllm = params.Vllm(mode=mode, gpu_memory=0.6)
+        vllm = params.Vllm(mode=mode, gpu_memory_utilization=0.6)
         grpo = alone.stage.grpo.model_copy(update={"vllm": vllm})
         beside = budget_of("egothinker", "grpo", data, grpo=grpo)
         assert report.usable(beside.stage, A100) == pytest.approx(gib * 2**30)
@@ -156,7 +156,7 @@ def test_vllm_beside_training_takes_its_share_of_the_memory(data):
 def test_a_batch_that_does_not_divide_is_refused(data):
     odd = report.Machine(gpus=3, memory_gib=80.0, tokens_per_second=None)
     why = report.refusal(budget_of("egovlm", "grpo", data), odd)
-    assert why.startswith("stage 'grpo': batch 8 came for 3 GPUs times micro_batch 1")
+    assert why.startswith("stage 'grpo': train_batch_size 8 came for 3 GPUs times per_device_train_batch_size 1")
 
 
 @pytest.mark.slow

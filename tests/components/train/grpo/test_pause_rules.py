@@ -13,7 +13,7 @@ from components.train import plan
 from components.train.grpo.pause_rules import PAUSED, Watch, judge, write
 from flows import supervisor
 
-LIMITS = params.Watch().model_dump()
+LIMITS = params.PauseRules().model_dump()
 ACCURACY = {"box_iou", "temporal_iou"}
 
 
@@ -45,18 +45,18 @@ ramp = np.linspace(0, 1, 40)
 @pytest.mark.parametrize(
     ("limit", "curves"),
     [
-        ("kl", {"kl": 0.01 * np.exp(8 * ramp)}),
-        ("trade", {"rewards__format__mean": ramp, "rewards__box_iou__mean": 0.9 - 0.9 * ramp}),
-        ("shortest", {"completions__mean_length": 200 * (1 - ramp)}),
-        ("cut", {"completions__clipped_ratio": ramp**0.25}),
+        ("max_kl", {"kl": 0.01 * np.exp(8 * ramp)}),
+        ("max_reward_trade", {"rewards__format__mean": ramp, "rewards__box_iou__mean": 0.9 - 0.9 * ramp}),
+        ("min_length_share", {"completions__mean_length": 200 * (1 - ramp)}),
+        ("max_truncated_share", {"completions__clipped_ratio": ramp**0.25}),
     ],
 )
 def test_each_way_to_go_wrong_is_found_before_the_end_and_explained(limit, curves):
     finding = first_finding(records(**curves))
     assert finding.limit == limit and finding.step < 40
     message = finding.message("grpo")
-    assert f"'grpo' paused itself at step {finding.step}" in message and f"`grpo.watch.{limit}`" in message
-    assert all(len(values) <= LIMITS["window"] for values in finding.numbers.values()) and finding.numbers
+    assert f"'grpo' paused itself at step {finding.step}" in message and f"`grpo.pause_rules.{limit}`" in message
+    assert all(len(values) <= LIMITS["window_records"] for values in finding.numbers.values()) and finding.numbers
 
 
 @given(st.integers(0, 1000), st.floats(0, 0.06), st.booleans())
@@ -97,7 +97,7 @@ def test_one_spike_of_the_kl_is_no_explosion():
 def test_a_raised_limit_never_pauses_earlier(kls, low, high):
     low, high = min(low, high), max(low, high)
     rows = records(len(kls), kl=np.array(kls))
-    sooner, later = first_finding(rows, kl=low), first_finding(rows, kl=high)
+    sooner, later = first_finding(rows, max_kl=low), first_finding(rows, max_kl=high)
     assert later is None or sooner is not None and sooner.step <= later.step
 
 
@@ -122,7 +122,7 @@ def control_after(kl: float) -> tuple[Watch, TrainerControl]:
 
 def test_a_finding_saves_and_stops():
     watch, control = control_after(kl=2.0)
-    assert control.should_save and control.should_training_stop and watch.finding.limit == "kl"
+    assert control.should_save and control.should_training_stop and watch.finding.limit == "max_kl"
     watch, control = control_after(kl=0.5)
     assert not control.should_save and not control.should_training_stop and watch.finding is None
 
@@ -136,5 +136,5 @@ def test_the_evidence_is_left_in_the_folder(tmp_path):
     write(tmp_path, finding, "grpo")
     assert plan.pause_of(tmp_path) == finding.message("grpo")
     evidence = json.loads((tmp_path / "paused.json").read_text())
-    assert evidence["limit"] == "kl" and evidence["step"] == finding.step
+    assert evidence["limit"] == "max_kl" and evidence["step"] == finding.step
     assert evidence["numbers"]["kl"] == [2.0] * len(evidence["numbers"]["kl"])

@@ -77,7 +77,7 @@ def test_vllm_by_config(monkeypatch):
         sampling(params.Vllm(mode="colocate"), [7])
     assert sampling(None, [7]) == {"generation_kwargs": {"suppress_tokens": [7]}}
     monkeypatch.setattr(trainer, "is_vllm_available", lambda: True)
-    colocated = sampling(params.Vllm(mode="colocate", gpu_memory=0.4), [7])
+    colocated = sampling(params.Vllm(mode="colocate", gpu_memory_utilization=0.4), [7])
     assert colocated["use_vllm"] and colocated["vllm_gpu_memory_utilization"] == 0.4
     assert colocated["generation_kwargs"] == {"logit_bias": {7: -100}}
     served = sampling(params.Vllm(mode="server"), [7])

@@ -16,7 +16,7 @@ from components.train.pretraining.world_text import Rules, TextSample, Turn
 from components.world.render import ego_shapes
 from components.world.script import Event, Take, script_take
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 RULES = Rules(window_frames=32, box_grid=4, time_step_s=1.0)
 CONTEXTS = list(world_text.CONTEXTS)
 SAMPLES = 120

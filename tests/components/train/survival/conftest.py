@@ -20,7 +20,7 @@ STEPS = 8
 # the stage that stands for each algorithm; stage 3 has what must be restored: adapters, dropout, Muon's momentum
 STAGES = {"supervised": "stage3", "text": "base_lm", "contrastive": "base_encoder", "grpo": "grpo"}
 CHANGES = {
-    "stage3": {"muon": 0.01},
+    "stage3": {"muon_learning_rate": 0.01},
     # a random policy earns no reward: decay moves what the optimiser holds, and from then on the KL
     "grpo": {"weight_decay": 1.0},
 }
@@ -28,7 +28,7 @@ CHANGES = {
 
 def changed(**more) -> Callable[[dict], dict]:
     """Give the changes of every stage for `shrunk_recipe`: eight steps, a checkpoint every second."""
-    return lambda stage: {"steps": STEPS, "save_steps": 2} | CHANGES.get(stage["name"], {}) | more
+    return lambda stage: {"max_steps": STEPS, "save_steps": 2} | CHANGES.get(stage["name"], {}) | more
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,14 @@ from tests.components.train.survival.conftest import ROOT, Proving, assert_the_s
 from tests.components.train.survival.forked import Mishap
 
 STAGE = params.Stage(
-    name="s", algorithm="supervised", steps=10, batch=8, warmup=0, weight_decay=0, save_steps=5, ranks=2
+    name="s",
+    algorithm="supervised",
+    max_steps=10,
+    train_batch_size=8,
+    warmup_ratio=0,
+    weight_decay=0,
+    save_steps=5,
+    ranks=2,
 )
 
 
@@ -26,7 +33,10 @@ def said(proving: Proving, output: Path) -> str:
 CASES = {
     # as it is written: weights (safetensors), optimiser (torch), the trainer's state and the curves (Python)
     "full": (Mishap("fill", "batch", 5), r"the disk took no more while .* was written, \d+ MiB are free"),
-    "memory": (Mishap("memory", "batch", 5), r"ran out of memory .*`micro_batch: 2` \(now 4\); `checkpointing: true`"),
+    "memory": (
+        Mishap("memory", "batch", 5),
+        r"ran out of memory .*`per_device_train_batch_size: 2` \(now 4\); `gradient_checkpointing: true`",
+    ),
     "nan_loss": (
         Mishap("nan", "batch", 5),
         r"the loss of step 5 is nan, allowed are numbers; learning rate [\d.e-]+.*, last finite loss \d+\.\d+, sample "
@@ -118,9 +128,16 @@ def test_other_errors_are_left_as_they_are(tmp_path: Path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, "`micro_batch: 2` (now 4); `checkpointing: true`; more `ranks` (now 2) with `zero: 2` or more."),
-        ({"micro_batch": 1, "checkpointing": True, "zero": 3}, "in the recipe: more `ranks` (now 2) with `zero: 3`"),
-        ({"algorithm": "contrastive"}, "in the recipe: a smaller `batch` (now 8)."),
+        (
+            {},
+            "`per_device_train_batch_size: 2` (now 4); `gradient_checkpointing: true`; "
+            "more `ranks` (now 2) with `zero_stage: 2` or more.",
+        ),
+        (
+            {"per_device_train_batch_size": 1, "gradient_checkpointing": True, "zero_stage": 3},
+            "in the recipe: more `ranks` (now 2) with `zero_stage: 3`",
+        ),
+        ({"algorithm": "contrastive"}, "in the recipe: a smaller `train_batch_size` (now 8)."),
     ],
 )
 def test_what_needs_less_memory_is_said_in_values_of_the_recipe(changes: dict, words: str):
@@ -135,4 +152,4 @@ def test_the_launcher_speaks_for_a_rank_that_the_kernel_ended(tmp_path: Path):
     words = ["--world_info", "x", "--module", "components.train", "--recipe", recipe, "--stage", "sft"]
     text = node_launcher.killed([*words, "--output", str(tmp_path), "--run-id", "r"])
     assert text.startswith("stage 'sft': a rank was ended by SIGKILL. Where nobody did that by hand, the kernel did")
-    assert "`checkpointing: true`" in text and "checkpoint-40" in text
+    assert "`gradient_checkpointing: true`" in text and "checkpoint-40" in text

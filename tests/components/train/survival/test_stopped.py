@@ -48,7 +48,7 @@ def assert_alike(proving: Proving, output: Path, expected: Path) -> None:
     assert (moved(proving, output) - way).norm() < 0.15 * way.norm()
 
 
-PLAIN = {"muon": None, "lora": None}  # no dropout: its masks are drawn by each rank
+PLAIN = {"muon_learning_rate": None, "lora": None}  # no dropout: its masks are drawn by each rank
 GROWN = {1: 2, 2: 1}
 
 
