@@ -21,7 +21,7 @@ from components.data import sample_table
 from components.data.egoit.step import clip_captions
 from components.data.egore.multiple_choice import draw
 from components.data.partition import runner
-from components.data.quality.contamination import near_duplicates
+from components.data.quality.near_duplicates import near_duplicates
 from components.params import Data
 
 QUESTION = "what does C do?"  # the one question of Ego-ExoClip: pre-training on narrations has no instructions

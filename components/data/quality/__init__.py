@@ -1,4 +1,1 @@
-"""What the samples are worth, per question type.
-
-`measure` makes the table; `parts` reads the samples; `verdicts`, `blind`, `repeats` and `leaks` each measure one thing.
-"""
+"""What the samples of each question type are worth: one measure a file, put together by `step`."""

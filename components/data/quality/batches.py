@@ -1,4 +1,4 @@
-"""The samples some rows at a time, laid out flat as each measure takes them: no more than ROWS of them are held."""
+"""The samples in batches of ROWS rows, laid out flat as each measure takes them: no more of them are in memory."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ ROWS = 50_000
 
 
 def read(path: Path, columns: list[str]) -> Iterator[tuple[pa.Table, pd.DataFrame]]:
-    """Read samples; the first part is empty, so that there is one.
+    """Read samples in batches; the first batch is empty, so that there is always one.
 
     Args:
         path: a table of `records.SAMPLE`.
-        columns: what is read beside the keys of a type.
+        columns: the columns to read beside the keys of a type.
 
     Yields:
-        Some rows of the table, and of the same rows the plain columns and `type`.
+        Some rows of the table; and the same rows with the plain columns and `type` alone.
 
     Raises:
         ValueError: see `records.read_table`.
@@ -41,13 +41,13 @@ def _with_type(table: pa.Table) -> tuple[pa.Table, pd.DataFrame]:
 
 
 def spans(path: Path) -> Iterator[pd.DataFrame]:
-    """Return what samples say of which span: question, answer, and `video_id, start_s, end_s` of the first medium."""
+    """Return the question and answer of samples, and `video_id, start_s, end_s` of their first medium."""
     for table, frame in read(path, ["question", "answer", "media"]):
         yield frame.assign(**_first_span(table))
 
 
 def answers(path: Path) -> Iterator[pd.DataFrame]:
-    """Return questions, the span that they are about, and `said`: the answer, or its box or span."""
+    """Return questions, the span that they are about, and `said`: the answer as text, or its box or span."""
     for table, frame in read(path, ["take_id", "question", "answer", "media", "target"]):
         target = table["target"].combine_chunks()
         span = pc.struct_field(target, "span")
@@ -61,7 +61,7 @@ def answers(path: Path) -> Iterator[pd.DataFrame]:
 
 
 def options(path: Path) -> Iterator[pd.DataFrame]:
-    """Return every option of every question with options, as `blind.accuracy` takes them."""
+    """Return every option of every question with options, as `blind_baseline.accuracy` takes them."""
     for table, frame in read(path, ["split", "question", "target"]):
         target = table["target"].combine_chunks()
         lists = pc.struct_field(target, "choices")
@@ -73,7 +73,7 @@ def options(path: Path) -> Iterator[pd.DataFrame]:
 
 
 def shown(path: Path) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Return samples with `take_id` and `split`, and the videos that they show, as `leaks.contaminated` takes them."""
+    """Return samples with `take_id` and `split`, and their videos, as `contamination.contaminated` takes them."""
     for table, frame in read(path, ["take_id", "split", "media", "paired"]):
         yield frame, pd.concat([_videos(table, column) for column in ("media", "paired")])
 

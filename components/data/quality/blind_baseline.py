@@ -1,4 +1,4 @@
-"""What a guesser gets right that reads questions and options and sees no video."""
+"""The blind baseline: what is right of guesses from questions and options alone, without any video."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from components.data.seen_ids import seen_before
 
-WEIGHT = 5.0  # of what is known in general, in offers: an option seen less often says little of its own
+WEIGHT = 5.0  # of the more general share, in offers: an option that was offered less often says little of its own
 _KEYS = (["type", "option"], ["type", "question", "option"])
 
 Parts = Callable[[], Iterable[pd.DataFrame]]
@@ -19,12 +19,13 @@ def accuracy(parts: Parts) -> pd.DataFrame:
     """Guess the held-out questions by how often each option was right in training.
 
     The odds of an option are its share of right answers where the question text offered it, drawn towards its share in
-    the whole question type, and that towards the share of any option. What is held is 24 bytes for each option that a
+    the whole question type, and that towards the share of any option. In memory are 24 bytes for each option that a
     held-out question text offers: other options are not counted.
 
     Args:
-        parts: gives, each time, the questions some at a time: a row for each option of each question: `type`, `split`,
-            `row` (of the question, in its part), `question`, `option` and whether it is `right`. At least one part.
+        parts: returns, each time that it is called, the questions some at a time, a row for each option of each
+            question: `type`, `split`, `row` (of the question, in its part), `question`, `option` and whether it is
+            `right`. At least one part.
 
     Returns:
         By `type`: `blind_asked` (held-out questions), `blind_right` (expected: equal odds share the guess) and `chance`
@@ -84,7 +85,7 @@ def _guessed(held_out: pd.DataFrame, general: pd.Series, seen: np.ndarray, keys:
 
 
 def _summed(counted: list[pd.Series], names: list[str]) -> pd.DataFrame:
-    """Add the counts of the parts up as `rows`, by what their index tells."""
+    """Add the counts of all parts up, as the column `rows`; `names` are the levels of their index."""
     frames = [part.rename("rows").rename_axis(names).reset_index() for part in counted]
     return pd.concat(frames).groupby(names)["rows"].sum().reset_index()
 
@@ -94,7 +95,7 @@ def _hashed(rows: pd.DataFrame, columns: list[str]) -> np.ndarray:
 
 
 def _places(hashes: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find hashes among sorted keys: the place of each, and whether it is there."""
+    """Find hashes among sorted keys: the index of each, and whether it is there."""
     if not len(keys):
         return np.zeros(len(hashes), dtype=np.int64), np.zeros(len(hashes), dtype=bool)
     place = np.minimum(np.searchsorted(keys, hashes), len(keys) - 1)
@@ -102,5 +103,5 @@ def _places(hashes: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def lift(share: pd.Series | np.ndarray, chance: pd.Series) -> pd.Series:
-    """Return what is gained over chance, as a share of what can be gained: 0 at chance, 1 where all is known."""
+    """Return the gain over chance as a share of the largest possible gain: 0 at chance, 1 where all is right."""
     return (share - chance) / (1 - chance)

@@ -1,4 +1,4 @@
-"""Samples that stand twice, and training samples of videos that a benchmark asks about."""
+"""Contamination: training samples of takes and videos that a benchmark asks about."""
 
 from __future__ import annotations
 
@@ -7,34 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-NEAR_IOU = 0.8  # of the spans of two samples that say the same of one video
 HELD_OUT = "held-out takes"
-SAME = ["corpus", "task", "question_type", "video_id", "question", "answer"]
-
-
-def near_duplicates(samples: pd.DataFrame) -> pd.Series:
-    """Mark each sample that an earlier one of the same video, question and answer nearly repeats.
-
-    Args:
-        samples: `corpus, task, question_type, video_id, question, answer, start_s, end_s`.
-    """
-    same = samples.groupby(SAME, sort=False).ngroup()
-    return nearly_repeated(samples[["start_s", "end_s"]].assign(same=same))
-
-
-def nearly_repeated(rows: pd.DataFrame) -> pd.Series:
-    """Mark spans that nearly repeat the one before.
-
-    Args:
-        rows: `start_s`, `end_s` and `same`: spans are compared where this whole number is equal.
-    """
-    index = rows.index
-    rows = rows.sort_values(["same", "start_s", "end_s"], kind="stable")
-    before = rows[["start_s", "end_s"]].shift()
-    overlap_s = rows["end_s"].clip(upper=before["end_s"]) - rows["start_s"]
-    union_s = rows["end_s"].clip(lower=before["end_s"]) - before["start_s"]
-    is_same = rows["same"] == rows["same"].shift(fill_value=0)  # without NaN, for which a hash would become a float
-    return (is_same & (overlap_s >= NEAR_IOU * union_s)).reindex(index)
 
 
 def read_list(name: str, path: Path) -> set[str]:
@@ -59,20 +32,23 @@ def read_list(name: str, path: Path) -> set[str]:
     return listed
 
 
-def banned(videos: pd.DataFrame, tested: Iterable[str], lists: dict[str, set[str]]) -> dict[str, tuple[set, set]]:
-    """Say what no training sample may be of.
+def benchmark_videos(
+    videos: pd.DataFrame, held_out_takes: Iterable[str], lists: dict[str, set[str]]
+) -> dict[str, tuple[set, set]]:
+    """Find the takes and videos that no training sample may be of.
 
     Args:
         videos: the table of components/records/schemas.py.
-        tested: takes of held-out samples.
-        lists: benchmark -> ids, names and paths of its videos and takes. The held-out takes are always one.
+        held_out_takes: takes of held-out samples.
+        lists: benchmark -> ids, names and paths of its videos and takes.
 
     Returns:
-        By benchmark, the takes (and other names) that it lists, and the ids of its videos.
+        By benchmark, the takes (and other names) that it lists, and the ids of its videos. HELD_OUT is always one of
+        them: the takes of `held_out_takes` and of the test split.
     """
     paths = videos["path"].map(PurePosixPath)
     names = videos[["video_id", "take_id", "take_name", "path"]].assign(stem=paths.map(lambda path: path.stem))
-    held_out = {*videos.loc[videos["split"] == "test", "take_id"], *tested}
+    held_out = {*videos.loc[videos["split"] == "test", "take_id"], *held_out_takes}
     of_held_out = names["take_id"].isin(held_out)
     # two sources may hold a video under ids of their own
     known = {HELD_OUT: held_out | set(names.loc[of_held_out, "take_name"])} | lists
@@ -87,7 +63,7 @@ def contaminated(samples: pd.DataFrame, shown: pd.DataFrame, of_benchmarks: dict
     Args:
         samples: `take_id` and `split`.
         shown: each video of each sample, its exo view too: `row` (in the index of `samples`), `video_id`.
-        of_benchmarks: as `banned` gives it.
+        of_benchmarks: as `benchmark_videos` returns it.
 
     Returns:
         A column of True and False for each benchmark, indexed as `samples`.

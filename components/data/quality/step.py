@@ -1,8 +1,8 @@
 """Stage `quality`: how good the questions of each type are; contracts/quality.py says how good is enough.
 
 Correctness is told by the world (components/world/truth.py) where the miniature world wrote the sources; real data has
-no oracle, and `checked` is 0 there. All else needs no truth. Some rows of the samples are held at a time, beside the
-videos, the ids of held-out takes, and what `blind` and `repeats` say of themselves.
+no oracle, and `checked` is 0 there. All else needs no truth. In memory are some rows of the samples at a time, the
+videos, the ids of held-out takes, and what `blind_baseline` and `near_duplicates` say of themselves.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from components.metrics import wilson
 from components.params import Data
 
 
-def counted(path: Path) -> pd.DataFrame:
-    """Count the `samples` of each type, and give the worst distance of an answer position.
+def count_samples(path: Path) -> pd.DataFrame:
+    """Count the `samples` of each type, and find its worst answer position.
 
     Returns:
-        By `type`: KEYS, `samples` and `position_sigma` (from the fair share, in standard deviations; NaN without
-        options).
+        By `type`: KEYS, `samples` and `position_sigma`: how far the share of the worst position is from an equal share,
+        in standard deviations; NaN without options.
     """
     samples, positions = [], []
     for table, frame in batches.read(path, ["target"]):
@@ -45,12 +45,20 @@ def counted(path: Path) -> pd.DataFrame:
     return found.assign(position_sigma=pd.Series(worst, dtype=np.float64).reindex(found.index))
 
 
-def leaked(path: Path, videos: pd.DataFrame, lists: dict[str, set[str]]) -> tuple[pd.Series, dict[str, int]]:
-    """Count the contaminated samples of each type, and those of each benchmark; see `leaks.banned`."""
-    tested: set[str] = set()
+def count_contaminated(
+    path: Path, videos: pd.DataFrame, lists: dict[str, set[str]]
+) -> tuple[pd.Series, dict[str, int]]:
+    """Count the contaminated samples of each type, and those of each benchmark.
+
+    Args:
+        path: a table of `records.SAMPLE`.
+        videos: table of components/records/schemas.py.
+        lists: as `contamination.benchmark_videos` takes it.
+    """
+    held_out_takes: set[str] = set()
     for _, frame in batches.read(path, ["take_id", "split"]):
-        tested |= set(frame.loc[frame["split"] == "test", "take_id"])
-    of_benchmarks = contamination.banned(videos, tested, lists)
+        held_out_takes |= set(frame.loc[frame["split"] == "test", "take_id"])
+    of_benchmarks = contamination.benchmark_videos(videos, held_out_takes, lists)
     types, benchmarks = [], []
     for frame, shown in batches.shown(path):
         marks = contamination.contaminated(frame, shown, of_benchmarks)
@@ -59,24 +67,24 @@ def leaked(path: Path, videos: pd.DataFrame, lists: dict[str, set[str]]) -> tupl
     return pd.concat(types).groupby("type").sum(), pd.concat(benchmarks, axis=1).sum(axis=1).astype(int).to_dict()
 
 
-def measured(
+def measure(
     path: Path, videos: pd.DataFrame, judged: pd.DataFrame, lists: dict[str, set[str]]
 ) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Sum up every type. Each measure reads the samples for itself, some at a time and as often as it needs to.
+    """Measure every type. Each measure reads the samples for itself, some at a time and as often as it needs to.
 
     Args:
-        path: samples.
+        path: a table of `records.SAMPLE`.
         videos: table of components/records/schemas.py.
-        judged: `checked` and `right`, by `type`.
-        lists: see `leaks.banned`.
+        judged: as `oracle.count_by_type` returns it.
+        lists: as `contamination.benchmark_videos` takes it.
 
     Returns:
         Rows of TYPES, and the contaminated samples of each benchmark.
     """
-    contaminated, of_benchmarks = leaked(path, videos, lists)
-    twice = near_duplicates.by_type(partial(batches.spans, path))
-    found = counted(path).join(judged)
-    found = found.join(twice.rename("near_duplicates")).join(contaminated.rename("contaminated"))
+    contaminated, of_benchmarks = count_contaminated(path, videos, lists)
+    repeated = near_duplicates.count_by_type(partial(batches.spans, path))
+    found = count_samples(path).join(judged)
+    found = found.join(repeated.rename("near_duplicates")).join(contaminated.rename("contaminated"))
     found = found.join(blind_baseline.accuracy(partial(batches.options, path)))
     whole = ["checked", "right", "near_duplicates", "contaminated", "blind_asked"]
     found[whole] = found[whole].fillna(0)
@@ -103,7 +111,7 @@ def run(params: Data, data_dir: Path) -> dict:
     path = data_dir / "dataset/samples.parquet"
     videos = records.read_videos(data_dir).to_pandas()
     world = params.world
-    takes = oracle.scripted(
+    takes = oracle.scripted_takes(
         root / params.sources.egoexo4d,
         seed=params.seed,
         takes=world.takes,
@@ -111,8 +119,8 @@ def run(params: Data, data_dir: Path) -> dict:
         val_fraction=world.val_fraction,
         test_fraction=world.test_fraction,
     )
-    judged = oracle.by_type(batches.answers(path), takes)
-    found, contaminated = measured(path, videos, judged, lists)
+    judged = oracle.count_by_type(batches.answers(path), takes)
+    found, contaminated = measure(path, videos, judged, lists)
     rows = pa.Table.from_pandas(found[TYPES.names], TYPES, preserve_index=False)
     records.write_table(data_dir / "quality/types.parquet", rows, TYPES)
     sums = found[["samples", "checked", "right", "near_duplicates"]].sum().astype(int).to_dict()

@@ -1,4 +1,4 @@
-"""Near-duplicates and contamination: what is found, what is not, and lists that cannot be read."""
+"""Contamination: what is found, what is not, and lists that cannot be read."""
 
 import pandas as pd
 import pytest
@@ -27,31 +27,12 @@ VIDEOS = pd.DataFrame(
 )
 
 
-def sample(start_s: float, end_s: float, **more) -> dict:
-    same = {"corpus": "c", "task": "qa", "question_type": "x", "video_id": "v", "question": "?", "answer": "a"}
-    return same | {"start_s": start_s, "end_s": end_s} | more
-
-
-def test_the_second_of_two_that_say_the_same_of_nearly_one_span_is_marked():
-    rows = [
-        sample(5.0, 7.0),
-        sample(0.0, 2.0),
-        sample(0.1, 2.1),  # IoU 0.9
-        sample(0.5, 2.5),  # 0.67 with the one before
-        sample(0.0, 2.0, answer="b"),
-        sample(0.0, 2.0, video_id="w"),
-        sample(0.0, 2.0, question_type="y"),
-    ]
-    marked = contamination.near_duplicates(pd.DataFrame(rows, index=range(10, 17)))
-    assert marked[marked].index.tolist() == [12]
-
-
 def marked(samples: list[tuple[str, str, str]], lists: dict[str, set[str]]) -> dict[str, list[int]]:
     """Samples as (take, split, video); gives the rows that each benchmark marks."""
     frame = pd.DataFrame(samples, columns=["take_id", "split", "video_id"])
     shown = pd.DataFrame({"row": frame.index, "video_id": frame["video_id"]})
     tested = frame.loc[frame["split"] == "test", "take_id"]
-    found = contamination.contaminated(frame, shown, contamination.banned(VIDEOS, tested, lists))
+    found = contamination.contaminated(frame, shown, contamination.benchmark_videos(VIDEOS, tested, lists))
     return {name: found.index[found[name]].tolist() for name in found}
 
 

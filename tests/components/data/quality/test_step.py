@@ -98,7 +98,7 @@ def test_the_table_is_the_same_to_the_byte_however_the_rows_are_cut(data_dir, fe
         next(row for row in rows if row["split"] == "test")["split"] = "train"
 
     spoil(data_dir, mix)
-    monkeypatch.setattr(oracle, "MOST_JUDGED", 10)  # some rows of every type are left out
+    monkeypatch.setattr(oracle, "MAX_ROWS", 10)  # some rows of every type are left out
     made = measure.run(few, data_dir)
     once = (data_dir / "quality/types.parquet").read_bytes()
     assert made["counts"]["near_duplicates"] > 50 and made["counts"]["contaminated"] == {"held-out takes": 1}
@@ -109,11 +109,11 @@ def test_the_table_is_the_same_to_the_byte_however_the_rows_are_cut(data_dir, fe
 
 
 def test_those_judged_are_of_the_first_takes_and_come_first_in_them(monkeypatch):
-    monkeypatch.setattr(oracle, "MOST_JUDGED", 3)
+    monkeypatch.setattr(oracle, "MAX_ROWS", 3)
     rows = [("c", "x"), ("a", "x"), ("b", "x"), ("nobody", "x"), ("a", "x"), ("b", "x"), ("c", "y")]
     frame = pd.DataFrame(rows, columns=["take_id", "type"]).assign(row=range(len(rows)))
     for cut in range(len(rows) + 1):
-        chosen = oracle.chosen([frame[:cut], frame[cut:]], ["b", "a", "c"])
+        chosen = oracle.first_rows([frame[:cut], frame[cut:]], ["b", "a", "c"])
         assert chosen["row"].tolist() == [2, 5, 1, 6]
 
 
