@@ -21,7 +21,7 @@ from components import records
 from components.data import sample_table
 from components.data.clips.moments import densities, groups, moments, numbered, sorted_rows
 from components.data.partition import runner
-from components.data.statistics.running_moments import together
+from components.data.statistics.running_moments import combine
 from components.params import Data
 from components.records import content_ids
 
@@ -108,8 +108,8 @@ def statistics(summaries: list[dict]) -> dict:
     """Sum up the corpus as Exo2Ego's Table 1 does, from what `count` returned of each partition."""
     known = [each for each in summaries if each["moments"]]
     moments = sum(each["moments"] for each in known)
-    spreads = {
-        name: reduce(together, [(each["moments"], *each[name]) for each in known], (0, np.nan, np.nan))
+    of_moments = {
+        name: reduce(combine, [(each["moments"], *each[name]) for each in known], (0, np.nan, np.nan))
         for name in ("duration_s", "words")
     }
     made, dropped = Counter(), Counter()
@@ -120,9 +120,9 @@ def statistics(summaries: list[dict]) -> dict:
         "moments": moments,
         "clips": {view: count for view, count in made.items() if count},
         "ego_exo_pairs": sum(each["ego_exo_pairs"] for each in known),
-        "duration_s": dict(zip(("mean", "std"), spreads["duration_s"][1:], strict=True)),
+        "duration_s": dict(zip(("mean", "std"), of_moments["duration_s"][1:], strict=True)),
         "share_under_1s": sum(each["under_1s"] for each in known) / moments if moments else np.nan,
-        "words": dict(zip(("mean", "std"), spreads["words"][1:], strict=True)),
+        "words": dict(zip(("mean", "std"), of_moments["words"][1:], strict=True)),
         "rejects": dict(sorted(dropped.items())),
     }
 

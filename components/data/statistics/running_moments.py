@@ -1,14 +1,14 @@
-"""Sums of numbers that are read some at a time."""
+"""Running moments: count, mean and standard deviation of numbers that are read some at a time."""
 
 from __future__ import annotations
 
 import math
 
-Spread = tuple[int, float, float]  # count, mean and standard deviation (of the population) of some numbers
+RunningMoments = tuple[int, float, float]  # count, mean and standard deviation (of the population)
 
 
-def together(one: Spread, other: Spread) -> Spread:
-    """Return count, mean and standard deviation of two groups of values together; a group of none changes nothing."""
+def combine(one: RunningMoments, other: RunningMoments) -> RunningMoments:
+    """Return count, mean and standard deviation of two groups of values together; an empty group changes nothing."""
     if not one[0] or not other[0]:
         return one if one[0] else other
     count = one[0] + other[0]

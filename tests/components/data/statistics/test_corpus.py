@@ -8,7 +8,7 @@ import pytest
 
 from components.data.clips import step as clips
 from components.data.statistics import corpus as statistics
-from components.data.statistics.counts import Tally
+from components.data.statistics.counts import CorpusCounts
 from components.data.statistics.paper_figures import FIGURES
 from tests.components.data.conftest import TAKES, read, write_annotations
 
@@ -153,7 +153,7 @@ def test_the_published_figures_agree_with_themselves_only(found):
 
 def test_a_corpus_without_clips_has_nothing_to_compare(found):
     numbers, _, _, _ = found
-    empty = statistics.of_corpus(Tally(), "train")
+    empty = statistics.of_corpus(CorpusCounts(), "train")
     rows = {row["name"]: row for row in statistics.comparison(numbers | {"splits": {"train": empty}})}
     assert rows["duration_s"]["agrees"] is None and rows["words"]["ours"] is None
     assert rows["exo_clips"]["ours"] == 0 and not rows["exo_clips"]["agrees"]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.data.statistics import counts
-from components.data.statistics.counts import Tally
+from components.data.statistics.counts import CorpusCounts
 
 moments = st.lists(
     st.tuples(
@@ -41,9 +41,11 @@ def clip_rows(moments: list[tuple]) -> pd.DataFrame:
 
 @settings(max_examples=30, deadline=None)
 @given(moments, cuts)
-def test_clips_give_the_same_tally_however_they_are_cut(moments, cuts):
+def test_clips_give_the_same_counts_however_they_are_cut(moments, cuts):
     rows = clip_rows(moments)
-    parts, whole = (reduce(counts.add, counts.of_clips(given), Tally()) for given in (batches(rows, cuts), [rows]))
+    parts, whole = (
+        reduce(counts.add, counts.of_clips(given), CorpusCounts()) for given in (batches(rows, cuts), [rows])
+    )
     own = [moment for moment in moments if moment[0] == "egoexo4d"]
     assert sum(parts.moments.values()) == len(own)
     assert sum(parts.clips.values()) == sum(len(views) for *_, views in own)
@@ -54,18 +56,18 @@ def test_clips_give_the_same_tally_however_they_are_cut(moments, cuts):
         mine, others = getattr(parts, name), getattr(whole, name)
         assert mine.keys() == others.keys()
         for split, found in mine.items():
-            assert found.spread == pytest.approx(others[split].spread, rel=1e-9, abs=1e-9)
+            assert found.statistics == pytest.approx(others[split].statistics, rel=1e-9, abs=1e-9)
             assert found.largest == others[split].largest
             assert found.histogram.tolist() == others[split].histogram.tolist()
-            assert found.histogram.sum() == found.spread[0]
+            assert found.histogram.sum() == found.statistics[0]
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(("egoexo4d", "other")), st.sampled_from("abc"), st.integers(1, 99))), cuts)
 def test_videos_and_narrations_are_counted_by_take_however_they_are_cut(listed, cuts):
     rows = pd.DataFrame(listed, columns=counts.VIDEO_COLUMNS).astype({"source": "str", "duration_s": float})
-    found = reduce(counts.add, map(counts.of_videos, batches(rows, cuts)), Tally())
-    said = reduce(counts.add, map(counts.of_narrations, batches(rows, cuts)), Tally())
+    found = reduce(counts.add, map(counts.of_videos, batches(rows, cuts)), CorpusCounts())
+    said = reduce(counts.add, map(counts.of_narrations, batches(rows, cuts)), CorpusCounts())
     seconds_of: dict[str, list[int]] = {}
     for source, take, seconds in listed:
         if source == "egoexo4d":
@@ -85,7 +87,7 @@ def test_rejects_of_the_two_steps_are_counted_and_no_others(cuts):
         *(("clips", f"n{n}", "unsure") for n in range(2)),
     ]
     rows = pd.DataFrame(rejects, columns=counts.REJECT_COLUMNS)
-    found = reduce(counts.add, map(counts.of_rejects, batches(rows, cuts)), Tally())
+    found = reduce(counts.add, map(counts.of_rejects, batches(rows, cuts)), CorpusCounts())
     assert found.drops == {
         ("annotations/egoexo4d", "pseudo_camera"): 3, ("annotations/egoexo4d", "group_of_cameras"): 1,
         ("clips", "group_without_narration"): 1, ("clips", "unsure"): 2,
