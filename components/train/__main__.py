@@ -80,8 +80,8 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     """Build or assemble the model, train the stage's parts, leave a checkpoint folder.
 
     Returns:
-        0, or `watch.PAUSED` where the run paused itself: then the folder has a resumable checkpoint and paused.json;
-        or `stopping.STOPPED` after SIGTERM, with a resumable checkpoint too.
+        0; `pause_rules.PAUSED` where the run paused itself, with a resumable checkpoint and paused.json in the folder;
+        or `sigterm.STOPPED` after SIGTERM, with a resumable checkpoint too.
 
     Raises:
         ValueError: the recipe and the parents or the data do not fit; the message says where to mend it.
@@ -140,7 +140,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
         result = made.trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         if stage.algorithm == "contrastive":
             algorithms.contrastive.share_tower(model)
-        finding = made.watch.finding if made.watch else None
+        finding = made.pause.finding if made.pause else None
         checkpoints.gather(model)
         if log and finding:
             pause_rules.write(output, finding, stage.name)

@@ -19,18 +19,20 @@ from components.train.grpo import pause_rules
 
 
 @dataclass(frozen=True)
-class Engine:
-    """A trainer, and what its checkpoint will say.
+class Training:
+    """A stage that is ready to train.
 
     Args:
+        trainer: not yet started.
         stage: with its steps, where the recipe counts epochs.
-        watch: pauses a GRPO run (components/train/watch); None: nothing does.
+        dataset: what it trains on.
+        pause: pauses a GRPO run by its rules (components/train/grpo/pause_rules.py); None: nothing does.
     """
 
     trainer: Trainer
     stage: params.Stage
     dataset: Dataset
-    pause_rules: pause_rules.Watch | None = None
+    pause: pause_rules.PauseCallback | None = None
 
 
 def make(
@@ -44,7 +46,7 @@ def make(
     folder: Path,
     output: Path,
     log: MetricLog | None,
-) -> Engine:
+) -> Training:
     """Compose the trainer of a stage.
 
     Args:
@@ -72,10 +74,10 @@ def make(
         groups=algorithms.groups(wrapped, stage, hub_configs.parts_of(model.config)),
         callbacks=[*callbacks, *more],
     )
-    return Engine(made, stage, dataset)
+    return Training(made, stage, dataset)
 
 
-def _grpo(recipe, stage, data, model, processor, policy: Path, folder, output, log, callbacks: list) -> Engine:
+def _grpo(recipe, stage, data, model, processor, policy: Path, folder, output, log, callbacks: list) -> Training:
     from components.train.grpo import rollouts  # TRL costs every other stage a second and a half
     from components.train.grpo import trainer as grpo
 
@@ -87,8 +89,10 @@ def _grpo(recipe, stage, data, model, processor, policy: Path, folder, output, l
     made = grpo.trainer(model, processor, stage, dataset, groups=groups, output=output / "trainer", callbacks=callbacks)
     every, pages = stage.grpo.rollout_page_steps, output / "rollouts"
     made.add_callback(rollouts.Rollouts(made, stage=stage.name, every=every, folder=pages, log=log))
-    watching = None
+    pause = None
     if stage.grpo.pause_rules is not None:
-        watching = pause_rules.Watch(ACCURACY & stage.grpo.reward_weights.keys(), stage.grpo.pause_rules.model_dump())
-        made.add_callback(watching)
-    return Engine(made, stage, dataset, watching)
+        pause = pause_rules.PauseCallback(
+            ACCURACY & stage.grpo.reward_weights.keys(), stage.grpo.pause_rules.model_dump()
+        )
+        made.add_callback(pause)
+    return Training(made, stage, dataset, pause)

@@ -104,7 +104,7 @@ def _change(values: list[float]) -> float:
     return statistics.fmean(values[-half:]) - statistics.fmean(values[:half]) if half else 0.0
 
 
-class Watch(TrainerCallback):
+class PauseCallback(TrainerCallback):
     """Judges each record; on a finding the trainer saves a resumable checkpoint and stops.
 
     Every rank judges the same numbers, for TRL gathers them, so all ranks stop at the same step.

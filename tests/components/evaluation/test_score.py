@@ -4,7 +4,7 @@ import pytest
 
 from components.evaluation import mapping
 from components.evaluation.score import TASKS
-from components.params.evaluation import METRICS, Gate
+from components.params.evaluation import METRICS, Promotion
 
 SAID_ALL = "C picks up the red cup with the right hand."
 NO_HAND = "C picks up the red cup."
@@ -18,10 +18,10 @@ def scores_of(task: str, sample: dict, answer: str | int) -> dict:
 def test_the_gate_may_compare_what_is_computed_and_nothing_else():
     computed = {task: tuple(score([], [])) for task, (score, _) in (TASKS | mapping.TASKS).items()}
     assert computed == METRICS
-    assert Gate(model_name="m", main="qa/accuracy", guards=("retrieval_fx/top1",))
+    assert Promotion(model_name="m", primary_metric="qa/accuracy", guardrail_metrics=("retrieval_fx/top1",))
     for wrong in ("qa/acuracy", "qa", "caption/verb"):
         with pytest.raises(ValueError, match=rf"compares \['{wrong}'\], which nothing computes; allowed are .*qa/acc"):
-            Gate(model_name="m", main="qa/accuracy", guards=(wrong,))
+            Promotion(model_name="m", primary_metric="qa/accuracy", guardrail_metrics=(wrong,))
 
 
 @pytest.mark.parametrize("task", ["caption_ego", "caption_exo"])

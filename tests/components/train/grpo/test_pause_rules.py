@@ -10,7 +10,7 @@ from transformers import TrainerControl, TrainerState
 
 from components import params
 from components.train import plan
-from components.train.grpo.pause_rules import PAUSED, Watch, judge, write
+from components.train.grpo.pause_rules import PAUSED, PauseCallback, judge, write
 from flows import supervisor
 
 LIMITS = params.PauseRules().model_dump()
@@ -113,8 +113,8 @@ def test_a_curve_that_is_not_there_is_not_judged():
     assert first_finding(rows) is None
 
 
-def control_after(kl: float) -> tuple[Watch, TrainerControl]:
-    watch, control = Watch(ACCURACY, LIMITS), TrainerControl()
+def control_after(kl: float) -> tuple[PauseCallback, TrainerControl]:
+    watch, control = PauseCallback(ACCURACY, LIMITS), TrainerControl()
     state = TrainerState(log_history=records(3, kl=kl))
     watch.on_log(None, state, control, logs={"loss": 0.0})
     return watch, control
