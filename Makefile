@@ -1,8 +1,9 @@
 # make demo: the whole path, from bytes of video to a promoted model, on this machine.
 # make test: the tests. make test-long: those that take half a minute or more each.
 # make bench-data, make bench-train: what a step costs beside a plain one, into results/.
+# make mutation: changes the code of some modules one place at a time; lists the changes that no test notices.
 # All make .venv first.
-.PHONY: demo test test-long bench-data bench-train
+.PHONY: demo test test-long mutation bench-data bench-train
 SHELL := bash
 PYTHON ?= python3.11
 
@@ -28,6 +29,9 @@ test: .venv/installed
 
 test-long: .venv/installed
 	$(PYTEST) -m long
+
+mutation: .venv/installed
+	OMP_NUM_THREADS=1 nice -n 19 python -m tests.mutation
 
 # modules of tests/benchmarks that measure the data path: about ten minutes of an idle machine with two
 # cores, and five more for the ten million narrations of clips

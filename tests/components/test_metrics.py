@@ -1,3 +1,5 @@
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -77,9 +79,21 @@ def test_box_iou_of_a_box_with_itself_is_one(a):
     assert box_iou(a, a) == 1
 
 
-@pytest.mark.parametrize("b", [(4, 0, 8, 4), (0, 4, 4, 8), (6, 6, 8, 8), (2, 2, 2, 3), (4, 4, 0, 0)])
+APART = [(4, 0, 8, 4), (0, 4, 4, 8), (6, 6, 8, 8), (6, 0, 8, 4), (0, 6, 4, 8), (4.5, 0, 8, 4), (0, 4.5, 4, 8)]
+
+
+@pytest.mark.parametrize("b", [*APART, (2, 2, 2, 3), (4, 4, 0, 0)])
 def test_box_iou_is_zero_without_overlap(b):
     assert box_iou((0, 0, 4, 4), b) == 0
+
+
+@pytest.mark.parametrize("empty", [(1, 0, 1, 4), (0, 1, 4, 1), (1, 1, 1, 1)])
+def test_box_iou_of_an_empty_box_with_itself_is_zero(empty):
+    assert box_iou(empty, empty) == 0
+
+
+def test_box_iou_of_one_cell_in_seven():
+    assert box_iou((0, 0, 2, 2), (1, 1, 3, 3)) == 1 / 7
 
 
 def test_bootstrap_interval_holds_the_true_mean_about_95_times_in_100():
@@ -119,6 +133,34 @@ def test_bootstrap_is_seeded():
     scores, takes = np.random.default_rng(0).random(30), np.arange(30) % 10
     assert bootstrap(scores, takes, seed=1) == bootstrap(scores, takes, seed=1)
     assert bootstrap(scores, takes, seed=1) != bootstrap(scores, takes, seed=2)
+
+
+@pytest.mark.parametrize("estimated", [bootstrap, lambda scores, takes, **how: crossed([(scores[None], takes)], **how)])
+def test_the_interval_of_many_independent_scores_is_the_normal_one(estimated):
+    """Percentiles 2.5 and 97.5, so 1.96 standard errors to either side; one percentile more or less is 0.15 of them."""
+    scores = np.random.default_rng(0).normal(0, 1, 2000)
+    estimate, error = estimated(scores, np.arange(2000), seed=0, resamples=20000), scores.std() / 2000**0.5
+    assert (estimate.hi - estimate.value) / error == pytest.approx(1.96, abs=0.08)
+    assert (estimate.value - estimate.lo) / error == pytest.approx(1.96, abs=0.08)
+
+
+def test_two_thousand_draws_are_taken_where_nothing_else_is_said():
+    scores, takes = np.random.default_rng(0).random(30), np.arange(30) % 10
+    assert bootstrap(scores, takes, seed=1) == bootstrap(scores, takes, seed=1, resamples=2000)
+    assert difference(scores, 0 * scores, takes, seed=1) == bootstrap(scores, takes, seed=1, resamples=2000)
+    parts = [(scores[None], takes)]
+    assert crossed(parts, seed=1) == crossed(parts, seed=1, resamples=2000)
+
+
+def test_two_takes_have_a_spread():
+    scores, takes = np.array([0.0, 1.0]), np.array(["a", "b"])
+    for estimate in (bootstrap(scores, takes, seed=0), crossed([(scores[None], takes)], seed=0)):
+        assert (estimate.value, estimate.lo, estimate.hi) == (0.5, 0.0, 1.0)
+
+
+def test_an_estimate_does_not_change():
+    with pytest.raises(FrozenInstanceError):
+        bootstrap(np.ones(2), np.arange(2), seed=0).value = 2.0
 
 
 def test_a_single_take_tells_nothing_of_the_spread():
@@ -221,6 +263,12 @@ def test_wilson_holds_the_share_and_stays_in_bounds(count, share):
     assert 0 - 1e-12 <= low <= share + 1e-9 and share - 1e-9 <= high <= 1 + 1e-12
     other_low, other_high = wilson((1 - share) * count, count)
     assert (low, high) == (pytest.approx(1 - other_high, abs=1e-9), pytest.approx(1 - other_low, abs=1e-9))
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1))
+def test_the_ends_of_wilson_are_the_shares_that_lie_1_96_standard_errors_away(count, share):
+    for end in wilson(share * count, count):
+        assert (share - end) ** 2 == pytest.approx(1.959964**2 * end * (1 - end) / count, rel=1e-6, abs=1e-12)
 
 
 def test_wilson_of_few_is_wide_and_of_none_is_all():

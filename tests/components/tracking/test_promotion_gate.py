@@ -1,3 +1,5 @@
+from dataclasses import FrozenInstanceError
+
 import pytest
 
 from components.tracking.promotion_gate import check_measured, decide
@@ -53,3 +55,27 @@ def test_a_last_stage_that_is_not_measured_in_what_the_gate_compares_is_refused(
 def test_the_reason_carries_both_numbers():
     reason = decide({MAIN: entry(0.61)}, OLD, version="2", main=MAIN, guards=[]).reason
     assert "0.610 [0.560, 0.660]" in reason and "0.500 [0.450, 0.550]" in reason
+
+
+def test_touching_intervals_are_neither_better_nor_worse():
+    """Without spread the interval of the difference is its value: 0 of equal models."""
+    same = {MAIN: entry(0.5, half=0.0), GUARD: entry(0.7, half=0.0)}
+    decision = decide(same, same, version="2", main=MAIN, guards=[GUARD])
+    assert not decision.promoted
+    assert decision.reason == (
+        f"{MAIN} 0.500 [0.500, 0.500] is not better than the champion's 0.500 [0.500, 0.500] beyond the interval"
+    )
+
+
+def test_each_side_of_the_difference_takes_the_sides_that_face_one_another():
+    """A candidate whose interval is wide upwards only is better; one that is wide downwards may be as good."""
+    champion = {MAIN: {"value": 0.5, "lo": 0.0, "hi": 0.5}}
+    upwards, downwards = {"value": 0.6, "lo": 0.6, "hi": 1.0}, {"value": 0.6, "lo": 0.2, "hi": 0.6}
+    assert decide({MAIN: upwards}, champion, version="2", main=MAIN, guards=[]).promoted
+    assert not decide({MAIN: downwards}, champion, version="2", main=MAIN, guards=[]).promoted
+
+
+def test_a_decision_does_not_change():
+    decision = decide({MAIN: entry(0.61)}, OLD, version="2", main=MAIN, guards=[])
+    with pytest.raises(FrozenInstanceError):
+        decision.promoted = False
