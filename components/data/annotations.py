@@ -39,7 +39,7 @@ from components.data.sources import (
     visor,
     webvid,
 )
-from components.data.sources.shared.cleaning import Tables, rejected
+from components.data.sources.shared.cleaning import Tables, reject_rows
 from components.params import Data
 from components.video.killable_worker import KillableWorker, WorkerDiedError
 
@@ -166,4 +166,4 @@ def _fresh(frame: pd.DataFrame, key: str, seen: list[np.ndarray], source: str) -
     known = pd.Series(keys).duplicated().to_numpy() | seen_before(keys, seen)
     repeated = frame[known]
     reasons, details = ["repeated_id"] * len(repeated), ["an earlier row has it"] * len(repeated)
-    return frame[~known], rejected(source, repeated[key], reasons, details)
+    return frame[~known], reject_rows(source, repeated[key], reasons, details)

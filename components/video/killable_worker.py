@@ -16,13 +16,17 @@ from typing import NamedTuple, TypeVar, TypeVarTuple
 
 Result = TypeVar("Result")
 Args = TypeVarTuple("Args")
-START_S = 60.0  # allowed to start a process, which imports the modules of the main program
+START_S = 300.0  # allowed to start a process, which imports the main program's modules; seconds on an idle machine
 # a fork would inherit the locks of the parent's threads: decord is known to deadlock that way
 _SPAWN = multiprocessing.get_context("spawn")
 
 
 class WorkerDiedError(Exception):
-    """The worker process was killed at its time limit, crashed, or did not start; the call has no result."""
+    """The worker process was killed at its time limit, or crashed: the call has no result."""
+
+
+class WorkerStartError(Exception):
+    """No worker process could be started: that is the fault of the machine, and says nothing of the call."""
 
 
 class _Running(NamedTuple):
@@ -50,6 +54,7 @@ class KillableWorker:
 
         Raises:
             WorkerDiedError: the call took longer than `timeout_s`, or the worker died under it; the worker is replaced.
+            WorkerStartError: the worker could not be started.
             Exception: whatever the function raised, as it raised it.
         """
         if self._running is None or not self._running.process.is_alive():
@@ -94,14 +99,19 @@ def _start() -> _Running:
     theirs.close()
     if not ours.poll(START_S):
         _kill(running)
-        raise WorkerDiedError(f"the worker process did not start within {START_S:g} s")
+        raise WorkerStartError(
+            f"the worker process did not start within {START_S:g} s; run again when the machine is less busy"
+        )
     try:
         ours.recv()  # it is ready
     except EOFError as error:
         running.process.join()
         code = running.process.exitcode
         _kill(running)
-        raise WorkerDiedError(f"the worker process died at its start, exit code {code}") from error
+        raise WorkerStartError(
+            f"the worker process died at its start with exit code {code}; its error stands above, often there is too "
+            "little memory"
+        ) from error
     return running
 
 

@@ -21,6 +21,7 @@ from components.data.contracts.rules import (
     unique,
 )
 from components.data.frames import step as frames
+from components.records.patterns import LEAVES_ROOT
 
 CORPORA = ("captions", "questions", "point_narrations")  # may be too large for memory: judged batch by batch
 LEAVES = {  # step -> its tables
@@ -54,7 +55,6 @@ KEYS |= {"types": "type", "clips": "clip_id", "samples": "sample_id", "index": "
 KEYS |= {"kept": "clip_id", "table": "stage"}
 _IDS_REPEAT = ("rejects", "index")
 PARENTS = ("videos", "intervals", "boxes", "clips", "captions", "questions")
-_LEAVES_ROOT = r"^[/~]|\\|^[A-Za-z]:|(?:^|/)\.\.(?:/|$)"
 _VIEW, _SPLIT = ("ego", "exo"), ("train", "test")
 
 Known = dict[str, pd.DataFrame]  # tables of records.py by name, to look ids up in
@@ -93,7 +93,7 @@ def _told(frame: pd.DataFrame, *texts: str) -> list[Rule]:
     frame["the span is the whole medium, or begins before its end"] = whole | (
         (frame["start_s"] >= 0) & (frame["start_s"] < frame["end_s"]) & np.isfinite(frame["end_s"])
     )
-    frame["the path stays in its root"] = ~frame["path"].fillna("/").str.contains(_LEAVES_ROOT, regex=True)
+    frame["the path stays in its root"] = ~frame["path"].fillna("/").str.contains(LEAVES_ROOT, regex=True)
     for name in texts:
         frame[f"the {name} says something"] = frame[name].fillna("").str.strip() != ""
     return [*present("source", "path", *texts), *among(split=_SPLIT), *sentences(frame)]

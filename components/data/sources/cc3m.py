@@ -15,7 +15,7 @@ from zlib import crc32
 import pandas as pd
 
 from components.data.sources.shared.cleaning import Tables, captions, clean
-from components.data.sources.shared.readers import delimited, found
+from components.data.sources.shared.readers import find_files, read_delimited
 
 SOURCE = "cc3m"
 FILES = {
@@ -35,8 +35,8 @@ def read(root: Path) -> Iterator[Tables]:
         ValueError: a file is missing.
     """
     for name, (folder, split) in FILES.items():
-        (path,) = found(root, name, source=SOURCE)
-        for rows, unread in delimited(path, COLUMNS, source=SOURCE, delimiter="\t", quoted=False, header=COLUMNS):
+        (path,) = find_files(root, name, source=SOURCE)
+        for rows, unread in read_delimited(path, COLUMNS, source=SOURCE, delimiter="\t", quoted=False, header=COLUMNS):
             yield {}, unread
             urls = clean(rows["url"])
             sums = pd.Series([str(crc32(url.encode())) for url in urls], index=rows.index, dtype="str")

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from components.data.sources.shared.cleaning import Tables, captions, clean, rejected
-from components.data.sources.shared.readers import BATCH_ROWS, found
+from components.data.sources.shared.cleaning import Tables, captions, clean, reject_rows
+from components.data.sources.shared.readers import BATCH_ROWS, find_files
 
 SOURCE = "dci"
 FILES = "annotations/*.json"
@@ -30,14 +30,12 @@ def read(root: Path) -> Iterator[Tables]:
     Raises:
         ValueError: there is no file.
     """
-    files = iter(found(root, FILES, source=SOURCE))
+    files = iter(find_files(root, FILES, source=SOURCE))
     while batch := list(islice(files, BATCH_ROWS)):
         loaded = [(path.name, *_load(path)) for path in batch]
         broken = [(name, why) for name, image, why in loaded if image is None]
-        yield (
-            {},
-            rejected(SOURCE, [name for name, _ in broken], ["broken_json"] * len(broken), [why for _, why in broken]),
-        )
+        names, reasons = [name for name, _ in broken], ["broken_json"] * len(broken)
+        yield {}, reject_rows(SOURCE, names, reasons, [why for _, why in broken])
         members = [
             (name, image.get("image"), image.get("short_caption"), image.get("extra_caption"))
             for name, image, _ in loaded

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from components.data.sources.shared.cleaning import Tables, clean, narrations, rejected
+from components.data.sources.shared.cleaning import Tables, clean, narrations, reject_rows
 from components.data.sources.shared.json_stream import json_items
-from components.data.sources.shared.readers import BATCH_ROWS, found
+from components.data.sources.shared.readers import BATCH_ROWS, find_files
 
 SOURCE = "ego4d"
 FILE = "narration.json"
@@ -32,11 +32,11 @@ def read(root: Path) -> Iterator[Tables]:
     Raises:
         ValueError: the file is missing or broken.
     """
-    (path,) = found(root, FILE, source=SOURCE)
+    (path,) = find_files(root, FILE, source=SOURCE)
     said = _said(path)
     while batch := list(islice(said, BATCH_ROWS)):
         refused = [(uid, reason, detail) for uid, reason, detail in batch if isinstance(reason, str)]
-        yield {}, rejected(SOURCE, *(zip(*refused, strict=True) if refused else ((), (), ())))
+        yield {}, reject_rows(SOURCE, *(zip(*refused, strict=True) if refused else ((), (), ())))
         told = [(uid, *rest) for uid, *rest in batch if not isinstance(rest[0], str)]
         frame = pd.DataFrame(
             [(uid, *place, item.get("timestamp_sec"), item.get("narration_text")) for uid, place, item in told],

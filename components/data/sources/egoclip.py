@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.data.sources.shared.cleaning import Tables, captions, clean, named, seconds, without_subject_tag
-from components.data.sources.shared.readers import delimited, found
+from components.data.sources.shared.cleaning import Tables, captions, clean, file_names, seconds, without_subject_tag
+from components.data.sources.shared.readers import find_files, read_delimited
 
 SOURCE = "egoclip"
 FILE = "egoclip.csv"
@@ -27,13 +27,13 @@ def read(root: Path) -> Iterator[Tables]:
     Raises:
         ValueError: the file or a column is missing.
     """
-    (path,) = found(root, FILE, source=SOURCE)
-    for rows, unread in delimited(path, COLUMNS, source=SOURCE, delimiter="\t", quoted=False):
+    (path,) = find_files(root, FILE, source=SOURCE)
+    for rows, unread in read_delimited(path, COLUMNS, source=SOURCE, delimiter="\t", quoted=False):
         yield {}, unread
         before = seconds(rows["clip_start"]).between(float("-inf"), 0, inclusive="neither")
         frame = rows.assign(
             row_id=clean(rows["clip_idx"]),
-            path=named(clean(rows["video_uid"]), ".mp4"),
+            path=file_names(clean(rows["video_uid"]), ".mp4"),
             media="video",
             start_s=rows["clip_start"].mask(before, "0"),
             end_s=rows["clip_end"],

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from components.data.sources.shared import json_fields
 from components.data.sources.shared.cleaning import Tables
-from components.data.sources.shared.json_fields import Kind, MemberError, finite, member
+from components.data.sources.shared.json_fields import Kind, MemberError, finite_number, member
 from components.data.sources.shared.json_stream import json_items
 from components.records import content_id
 from components.video import PathError, Probe, VideoError, inside
@@ -29,7 +29,7 @@ SPLITS = {"train": "train", "val": "test"}  # the test split has no annotations;
 PSEUDO_CAMERAS = ("collage", "best_exo", "mobile", "moblie")
 FLAGS = {True: True, False: False, "1": True, "0": False}  # 1 and 0 equal True and False; older rows have strings
 
-reject = partial(json_fields.reject, SOURCE)
+reject = partial(json_fields.reject_row, SOURCE)
 
 
 class _Take(NamedTuple):
@@ -246,7 +246,7 @@ def _descriptions(take_id: str, annotations: object, split_of_take: dict[str, st
             said, is_rejected = member(annotation, "descriptions", list), member(annotation, "rejected", bool)
             uid, annotator = (member(annotation, name, (str, int)) for name in ("annotation_uid", "annotator_id"))
         except MemberError as error:
-            lost = json_fields.rows_of(annotation, "descriptions", f"{take_id}/{position}")
+            lost = json_fields.lost_row_ids(annotation, "descriptions", f"{take_id}/{position}")
             yield from (reject(row_id, "bad_member", error) for row_id in lost)
             continue
         for number, description in enumerate(said):
@@ -270,7 +270,7 @@ def _narration(row_id: str, said: object) -> dict:
     except MemberError as error:
         return reject(row_id, "bad_member", error)
     ego_visible, unsure = (_flag(said.get(name)) for name in ("ego_visible", "unsure"))
-    time_s = finite(said.get("timestamp"))
+    time_s = finite_number(said.get("timestamp"))
     if ego_visible is None or unsure is None:
         return reject(row_id, "bad_flag", (said.get("ego_visible"), said.get("unsure")))
     if time_s is None:

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from components.data.sources.shared import json_fields
 from components.data.sources.shared.cleaning import Tables, clean
-from components.data.sources.shared.readers import delimited
+from components.data.sources.shared.readers import read_delimited
 from components.records import content_id
 
 SOURCE = "egoexolearn"
@@ -29,7 +29,7 @@ TEST_FILE = "annotations/fine_annotation_test.csv"
 TEST_COLUMNS = ("video_uid", "annotation_id", "subset", "view", "start_sec", "end_sec")
 SPLITS = {"train": "train", "val": "test"}
 
-reject = partial(json_fields.reject, SOURCE)
+reject = partial(json_fields.reject_row, SOURCE)
 
 
 def read(root: Path, *, videos: pa.Table) -> Iterator[Tables]:
@@ -50,7 +50,7 @@ def read(root: Path, *, videos: pa.Table) -> Iterator[Tables]:
             f"{path} is missing; download EgoExoLearn's annotations, make the miniature world (`dvc repro world`), or "
             "mend sources.egoexolearn in params/data.yaml"
         )
-    find = json_fields.finder(videos, "take_id", "view")
+    find = json_fields.row_lookup(videos, "take_id", "view")
     yield from _tables(path, COLUMNS, lambda row: _interval(row, find(row["video_uid"], row["view"])))
     if (root / TEST_FILE).is_file():
         yield from _tables(root / TEST_FILE, TEST_COLUMNS, _unlabelled)
@@ -58,7 +58,7 @@ def read(root: Path, *, videos: pa.Table) -> Iterator[Tables]:
 
 def _tables(path: Path, columns: tuple[str, ...], judged: Callable[[dict[str, str]], dict]) -> Iterator[Tables]:
     """Return what the lines become, their cells clean, and the lines that cannot be read."""
-    for frame, unread in delimited(path, columns, source=SOURCE, batch_rows=json_fields.BATCH_ROWS):
+    for frame, unread in read_delimited(path, columns, source=SOURCE, batch_rows=json_fields.BATCH_ROWS):
         yield {}, unread
         rows = pd.DataFrame({name: clean(frame[name]) for name in columns}).to_dict("records")
         yield from json_fields.in_batches(map(judged, rows), "intervals")

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.data.sources.shared.cleaning import Tables, clean, named, questions
-from components.data.sources.shared.readers import found, json_records
+from components.data.sources.shared.cleaning import Tables, clean, file_names, questions
+from components.data.sources.shared.readers import find_files, read_json_records
 
 SOURCE = "egotimeqa"
 FILE = "data/unified/annotations.EgoTimeQA.json"
@@ -27,15 +27,15 @@ def read(root: Path) -> Iterator[Tables]:
     Raises:
         ValueError: the file or a member is missing, or the file is broken.
     """
-    (path,) = found(root, FILE, source=SOURCE)
-    for rows, unread in json_records(path, COLUMNS, source=SOURCE, optional=["wrong_answers"]):
+    (path,) = find_files(root, FILE, source=SOURCE)
+    for rows, unread in read_json_records(path, COLUMNS, source=SOURCE, optional=["wrong_answers"]):
         yield {}, unread
         video = clean(rows["video_id"])
         # sample_id is null in the release: the content is the name
         said = [clean(rows[name].map(str)) for name in ("start_sec", "end_sec", "question")]
         frame = rows.assign(
             row_id=video.str.cat(said, sep="/"),
-            path=named(video, ".mp4"),
+            path=file_names(video, ".mp4"),
             media="video",
             start_s=rows["start_sec"],
             end_s=rows["end_sec"],

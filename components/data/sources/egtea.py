@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from components.data.sources.shared.cleaning import Tables, captions, seconds
-from components.data.sources.shared.readers import delimited, found
+from components.data.sources.shared.readers import find_files, read_delimited
 
 SOURCE = "egtea"
 ACTIONS = "action_idx.txt"
@@ -36,9 +36,11 @@ def read(root: Path) -> Iterator[Tables]:
     """
     names = _actions(root)
     for file, split in FILES.items():
-        (path,) = found(root, file, source=SOURCE)
+        (path,) = find_files(root, file, source=SOURCE)
         # the ids after the first are not read and their number varies: the line is one cell
-        for rows, unread in delimited(path, ["clip"], source=SOURCE, delimiter="\t", quoted=False, header=["clip"]):
+        for rows, unread in read_delimited(
+            path, ["clip"], source=SOURCE, delimiter="\t", quoted=False, header=["clip"]
+        ):
             yield {}, unread
             cells = rows["clip"].str.split()
             clip, action = (cells.str.get(at).fillna("").astype("str") for at in (0, 1))
@@ -65,7 +67,7 @@ def read(root: Path) -> Iterator[Tables]:
 
 def _actions(root: Path) -> dict[str, str]:
     """Return the name of each action id."""
-    (path,) = found(root, ACTIONS, source=SOURCE)
+    (path,) = find_files(root, ACTIONS, source=SOURCE)
     lines = [line.split() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     bad = [line for line in lines if len(line) < 2 or not line[-1].isdigit()]
     if bad or not lines:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.data.sources.shared.cleaning import Tables, below, captions, clean, clock_s, named
-from components.data.sources.shared.readers import delimited, found
+from components.data.sources.shared.cleaning import Tables, captions, clean, clock_to_seconds, file_names, join_paths
+from components.data.sources.shared.readers import find_files, read_delimited
 
 SOURCE = "epic100"
 FILES = {"EPIC_100_train.csv": "train", "EPIC_100_validation.csv": "test"}
@@ -29,12 +29,12 @@ def read(root: Path) -> Iterator[Tables]:
         ValueError: a file or a column is missing.
     """
     for name, split in FILES.items():
-        (path,) = found(root, name, source=SOURCE)
-        for rows, unread in delimited(path, COLUMNS, source=SOURCE):
+        (path,) = find_files(root, name, source=SOURCE)
+        for rows, unread in read_delimited(path, COLUMNS, source=SOURCE):
             yield {}, unread
             frame = rows.assign(
                 row_id=clean(rows["narration_id"]),
-                path=below(clean(rows["participant_id"]), "videos/" + named(clean(rows["video_id"]), ".MP4")),
+                path=join_paths(clean(rows["participant_id"]), "videos/" + file_names(clean(rows["video_id"]), ".MP4")),
                 media="video",
                 start_s=rows["start_timestamp"],
                 end_s=rows["stop_timestamp"],
@@ -42,4 +42,4 @@ def read(root: Path) -> Iterator[Tables]:
                 view="ego",
                 split=split,
             )
-            yield captions(frame, source=SOURCE, read_time=clock_s)
+            yield captions(frame, source=SOURCE, read_time=clock_to_seconds)

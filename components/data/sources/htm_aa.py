@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from components.data.sources.shared.cleaning import Tables, clean, narrations
-from components.data.sources.shared.readers import delimited, found
+from components.data.sources.shared.readers import find_files, read_delimited
 
 SOURCE = "htm_aa"
 FILE = "htm_aa_v1.csv"
@@ -27,8 +27,8 @@ def read(root: Path) -> Iterator[Tables]:
     Raises:
         ValueError: the file or a column is missing.
     """
-    (path,) = found(root, FILE, source=SOURCE)
-    for rows, unread in delimited(path, COLUMNS, source=SOURCE):
+    (path,) = find_files(root, FILE, source=SOURCE)
+    for rows, unread in read_delimited(path, COLUMNS, source=SOURCE):
         yield {}, unread
         video = clean(rows["vid"])
         frame = rows.assign(

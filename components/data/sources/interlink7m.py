@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from components.data.sources.shared.cleaning import Tables, captions, clean, clock_s, rejected
-from components.data.sources.shared.readers import delimited, found
+from components.data.sources.shared.cleaning import Tables, captions, clean, clock_to_seconds, reject_rows
+from components.data.sources.shared.readers import find_files, read_delimited
 
 SOURCE = "interlink7m"
 FILES = "Howto-Interlink7M_subset_w_*_clips_{}.tsv"
@@ -32,10 +32,10 @@ def read(root: Path) -> Iterator[Tables]:
     Raises:
         ValueError: there is no file, or a column is missing.
     """
-    found(root, FILES.format("*"), source=SOURCE)
+    find_files(root, FILES.format("*"), source=SOURCE)
     for suffix, split in SPLITS.items():
         for path in sorted(root.glob(FILES.format(suffix))):
-            for rows, unread in delimited(
+            for rows, unread in read_delimited(
                 path, ["path", "clips"], source=SOURCE, delimiter="\t", quoted=False, batch_rows=LINES
             ):
                 yield {}, unread
@@ -51,7 +51,7 @@ def read(root: Path) -> Iterator[Tables]:
                     view="exo",
                     split=split,
                 )
-                yield captions(frame, source=SOURCE, read_time=clock_s)
+                yield captions(frame, source=SOURCE, read_time=clock_to_seconds)
 
 
 def _clips(rows: pd.DataFrame, file: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -65,7 +65,7 @@ def _clips(rows: pd.DataFrame, file: str) -> tuple[pd.DataFrame, pd.DataFrame]:
             refused.append((f"{file}:{line}", "bad_clips" if clips is None else "no_clips", cell))
     ids, reasons, details = zip(*refused, strict=True) if refused else ((), (), ())
     columns = pd.DataFrame(made, columns=["path", "clip", "text"], dtype=object)
-    return columns.assign(path=columns["path"].astype("str")), rejected(SOURCE, ids, reasons, details)
+    return columns.assign(path=columns["path"].astype("str")), reject_rows(SOURCE, ids, reasons, details)
 
 
 def _list(cell: str) -> list[dict] | None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.data.sources.shared.cleaning import Tables, captions, clean, clock_s, named
-from components.data.sources.shared.readers import found, json_lines
+from components.data.sources.shared.cleaning import Tables, captions, clean, clock_to_seconds, file_names
+from components.data.sources.shared.readers import find_files, read_json_lines
 
 SOURCE = "internvid"
 FILES = "InternVid*.jsonl"
@@ -27,13 +27,13 @@ def read(root: Path) -> Iterator[Tables]:
     Raises:
         ValueError: there is no file, or a member is missing.
     """
-    for path in found(root, FILES, source=SOURCE):
-        for rows, unread in json_lines(path, COLUMNS, source=SOURCE):
+    for path in find_files(root, FILES, source=SOURCE):
+        for rows, unread in read_json_lines(path, COLUMNS, source=SOURCE):
             yield {}, unread
             ids, start, end = (clean(rows[name]) for name in COLUMNS[:3])
             frame = rows.assign(
                 row_id=ids + "/" + start + "/" + end,
-                path=named(ids, ".mp4"),
+                path=file_names(ids, ".mp4"),
                 media="video",
                 start_s=start,
                 end_s=end,
@@ -41,4 +41,4 @@ def read(root: Path) -> Iterator[Tables]:
                 view="exo",
                 split="train",
             )
-            yield captions(frame, source=SOURCE, read_time=clock_s)
+            yield captions(frame, source=SOURCE, read_time=clock_to_seconds)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from components.data.sources.shared.cleaning import Tables, clean, questions
-from components.data.sources.shared.readers import found, json_records
+from components.data.sources.shared.readers import find_files, read_json_records
 
 SOURCE = "openeqa"
 FILE = "data/open-eqa-v0.json"
@@ -27,8 +27,8 @@ def read(root: Path) -> Iterator[Tables]:
     Raises:
         ValueError: the file or a member is missing, or the file is broken.
     """
-    (path,) = found(root, FILE, source=SOURCE)
-    for rows, unread in json_records(path, COLUMNS, source=SOURCE, optional=["extra_answers"]):
+    (path,) = find_files(root, FILE, source=SOURCE)
+    for rows, unread in read_json_records(path, COLUMNS, source=SOURCE, optional=["extra_answers"]):
         yield {}, unread
         category = clean(rows["category"])
         frame = rows.assign(

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from components.data.sources.shared.cleaning import Tables, captions, clean, clock_s, named, rejected
-from components.data.sources.shared.readers import delimited, found
+from components.data.sources.shared.cleaning import Tables, captions, clean, clock_to_seconds, file_names, reject_rows
+from components.data.sources.shared.readers import find_files, read_delimited
 
 SOURCE = "panda70m"
 FILES = "panda70m_*.csv"
@@ -31,23 +31,23 @@ def read(root: Path) -> Iterator[Tables]:
     Raises:
         ValueError: there is no file, or a column is missing.
     """
-    for path in found(root, FILES, source=SOURCE):
+    for path in find_files(root, FILES, source=SOURCE):
         split = "train" if path.name.startswith("panda70m_training") else "test"
-        for rows, unread in delimited(path, ["videoID", "timestamp", "caption"], source=SOURCE, batch_rows=LINES):
+        for rows, unread in read_delimited(path, ["videoID", "timestamp", "caption"], source=SOURCE, batch_rows=LINES):
             yield {}, unread
             clips, rejects = _clips(rows, path.name)
             yield {}, rejects
             start, end = clean(clips["start_s"]), clean(clips["end_s"])
             frame = clips.assign(
                 row_id=clips["video"] + "/" + start + "/" + end,
-                path=named(clips["video"], ".mp4"),
+                path=file_names(clips["video"], ".mp4"),
                 media="video",
                 start_s=start,
                 end_s=end,
                 view="exo",
                 split=split,
             )
-            yield captions(frame, source=SOURCE, read_time=clock_s)
+            yield captions(frame, source=SOURCE, read_time=clock_to_seconds)
 
 
 def _clips(rows: pd.DataFrame, file: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -68,7 +68,7 @@ def _clips(rows: pd.DataFrame, file: str) -> tuple[pd.DataFrame, pd.DataFrame]:
             made += [(video, *span, text) for span, text in zip(spans, texts, strict=True)]
     ids, reasons, details = zip(*refused, strict=True) if refused else ((), (), ())
     clips = pd.DataFrame(made, columns=["video", "start_s", "end_s", "text"], dtype=object)
-    return clips.assign(video=clips["video"].astype("str")), rejected(SOURCE, ids, reasons, details)
+    return clips.assign(video=clips["video"].astype("str")), reject_rows(SOURCE, ids, reasons, details)
 
 
 def _list(cell: str) -> list | None:

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.data.sources.shared.cleaning import Tables, captions, clean, named, rejected
+from components.data.sources.shared.cleaning import Tables, captions, clean, file_names, reject_rows
 from components.data.sources.shared.json_stream import json_items
-from components.data.sources.shared.readers import found, json_records
+from components.data.sources.shared.readers import find_files, read_json_records
 
 SOURCE = "ssv2"
 CLASSES = "labels/labels.json"
@@ -30,19 +30,19 @@ def read(root: Path) -> Iterator[Tables]:
     Raises:
         ValueError: a file or a member is missing, or a file is broken.
     """
-    (path,) = found(root, CLASSES, source=SOURCE)
+    (path,) = find_files(root, CLASSES, source=SOURCE)
     classes = [name for name, _ in json_items(path, source=SOURCE)]
     for file, split in FILES.items():
-        (path,) = found(root, file, source=SOURCE)
-        for rows, unread in json_records(path, ["id", "label", "template"], source=SOURCE):
+        (path,) = find_files(root, file, source=SOURCE)
+        for rows, unread in read_json_records(path, ["id", "label", "template"], source=SOURCE):
             yield {}, unread
             ids, template = clean(rows["id"]), clean(rows["template"])
             frame = rows.assign(
-                row_id=ids, path=named(ids, ".webm"), media="video", text=rows["label"], view="ego", split=split
+                row_id=ids, path=file_names(ids, ".webm"), media="video", text=rows["label"], view="ego", split=split
             )
             known = template.str.replace(r"[\[\]]", "", regex=True).isin(classes)
             yield captions(frame, source=SOURCE, masks={"unknown_template": ~known})
-    (path,) = found(root, UNLABELLED, source=SOURCE)
-    for rows, unread in json_records(path, ["id"], source=SOURCE):
+    (path,) = find_files(root, UNLABELLED, source=SOURCE)
+    for rows, unread in read_json_records(path, ["id"], source=SOURCE):
         yield {}, unread
-        yield {}, rejected(SOURCE, clean(rows["id"]), ["no_label"] * len(rows), [path.name] * len(rows))
+        yield {}, reject_rows(SOURCE, clean(rows["id"]), ["no_label"] * len(rows), [path.name] * len(rows))

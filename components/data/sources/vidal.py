@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.data.sources.shared.cleaning import Tables, below, captions, clean, named
-from components.data.sources.shared.readers import found, json_records
+from components.data.sources.shared.cleaning import Tables, captions, clean, file_names, join_paths
+from components.data.sources.shared.readers import find_files, read_json_records
 
 SOURCE = "vidal"
 FILES = "*.json"
@@ -26,13 +26,13 @@ def read(root: Path) -> Iterator[Tables]:
     Raises:
         ValueError: there is no file, a member is missing, or a file is broken.
     """
-    for path in found(root, FILES, source=SOURCE):
-        for rows, unread in json_records(path, ["folder", "polish_mplug"], source=SOURCE):
+    for path in find_files(root, FILES, source=SOURCE):
+        for rows, unread in read_json_records(path, ["folder", "polish_mplug"], source=SOURCE):
             yield {}, unread
             ids = clean(rows["key"])
             frame = rows.assign(
                 row_id=ids,
-                path=below(clean(rows["folder"]), named(ids, ".mp4")),
+                path=join_paths(clean(rows["folder"]), file_names(ids, ".mp4")),
                 media="video",
                 text=rows["polish_mplug"],
                 view="exo",

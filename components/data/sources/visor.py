@@ -29,7 +29,7 @@ SIZE_PX = (1920, 1080)
 MISSPELT = {"rigth hand": "right hand"}  # known erratum, VISOR-HOS
 _FRAME = re.compile(r"_frame_([0-9]{1,12})\.jpg$")
 
-reject = partial(json_fields.reject, SOURCE)
+reject = partial(json_fields.reject_row, SOURCE)
 
 
 def read(root: Path, *, videos: pa.Table) -> Iterator[Tables]:
@@ -52,7 +52,7 @@ def read(root: Path, *, videos: pa.Table) -> Iterator[Tables]:
             f"{root / ANNOTATIONS}: no <split>/<video>.json there; download VISOR, make the miniature world "
             "(`dvc repro world`), or mend sources.visor in params/data.yaml"
         )
-    ego = json_fields.finder(videos.filter(pc.field("view") == "ego"), "take_name")
+    ego = json_fields.row_lookup(videos.filter(pc.field("view") == "ego"), "take_name")
     yield from json_fields.in_batches(chain.from_iterable(_masks(file, ego) for file in files), "boxes")
 
 
@@ -63,7 +63,7 @@ def _masks(file: Path, ego: Callable[[str], dict | None]) -> Iterator[dict]:
             image, masks = member(frame, "image", dict), member(frame, "annotations", list)
             name, video = member(image, "name", str), member(image, "video", str)
         except MemberError as error:
-            lost = json_fields.rows_of(frame, "annotations", f"{file.name}:{position}")
+            lost = json_fields.lost_row_ids(frame, "annotations", f"{file.name}:{position}")
             yield from (reject(row_id, "bad_member", error) for row_id in lost)
             continue
         for number, mask in enumerate(masks):

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.data.sources.shared.cleaning import Tables, below, captions, clean, named
-from components.data.sources.shared.readers import delimited, found
+from components.data.sources.shared.cleaning import Tables, captions, clean, file_names, join_paths
+from components.data.sources.shared.readers import find_files, read_delimited
 
 SOURCE = "webvid"
 FILES = "results_*_{}.csv"
@@ -28,15 +28,15 @@ def read(root: Path) -> Iterator[Tables]:
     Raises:
         ValueError: there is no file, or a column is missing.
     """
-    found(root, FILES.format("*"), source=SOURCE)
+    find_files(root, FILES.format("*"), source=SOURCE)
     for suffix, split in SPLITS.items():
         for path in sorted(root.glob(FILES.format(suffix))):
-            for rows, unread in delimited(path, ["videoid", "page_dir", "name"], source=SOURCE):
+            for rows, unread in read_delimited(path, ["videoid", "page_dir", "name"], source=SOURCE):
                 yield {}, unread
                 ids = clean(rows["videoid"])
                 frame = rows.assign(
                     row_id=ids,
-                    path="videos/" + below(clean(rows["page_dir"]), named(ids, ".mp4")),
+                    path="videos/" + join_paths(clean(rows["page_dir"]), file_names(ids, ".mp4")),
                     media="video",
                     text=rows["name"],
                     view="exo",

@@ -15,12 +15,11 @@ import pyarrow.compute as pc
 
 from components import records
 from components.records import content_id
+from components.records.patterns import CONTROL_CHARACTERS, LEAVES_ROOT
 
 Batch = tuple[pd.DataFrame, pd.DataFrame]  # rows, rejects
 Tables = tuple[dict[str, pd.DataFrame], pd.DataFrame]  # rows by the names of records.SCHEMAS, rejects
-_CONTROL = r"[\x00-\x1f\x7f-\x9f]+"
 _CLOCK = r"^\s*(?:(?P<h>[0-9]{1,4}):)?(?P<m>[0-5]?[0-9]):(?P<s>[0-5]?[0-9](?:\.[0-9]{1,9})?)\s*$"
-_OUTSIDE = r"^[/~]|\\|^[A-Za-z]:|(?:^|/)\.\.(?:/|$)"
 _DETAIL = 200  # characters
 
 
@@ -33,7 +32,7 @@ def clean(values: pd.Series) -> pd.Series:
     if values.dtype == object:  # from JSON: any type, and lone surrogates, which Arrow cannot hold
         texts = [value.encode(errors="ignore").decode() if isinstance(value, str) else "" for value in values]
         values = pd.Series(texts, index=values.index, dtype="str")
-    return values.fillna("").str.replace(_CONTROL, " ", regex=True).str.strip()
+    return values.fillna("").str.replace(CONTROL_CHARACTERS, " ", regex=True).str.strip()
 
 
 def seconds(values: pd.Series) -> pd.Series:
@@ -54,10 +53,10 @@ def _number(value: object) -> float:
         return np.nan
 
 
-def clock_s(values: pd.Series) -> pd.Series:
+def clock_to_seconds(values: pd.Series) -> pd.Series:
     """Turn [H:]MM:SS[.fraction] into seconds, NaN for what is no such time.
 
-    >>> clock_s(pd.Series(["0:01:20.88", "90"])).tolist()
+    >>> clock_to_seconds(pd.Series(["0:01:20.88", "90"])).tolist()
     [80.88, nan]
     """
     parts = pc.extract_regex(pa.array(values, pa.string()), _CLOCK)
@@ -68,24 +67,24 @@ def clock_s(values: pd.Series) -> pd.Series:
     return (hours.fillna(0) * 3600 + minutes * 60 + rest).astype("float64")
 
 
-def named(ids: pd.Series, suffix: str) -> pd.Series:
+def file_names(ids: pd.Series, suffix: str) -> pd.Series:
     """Return the file names of ids; "" for an empty id."""
     return (ids + suffix).mask(ids == "", "")
 
 
-def below(folders: pd.Series, files: pd.Series) -> pd.Series:
+def join_paths(folders: pd.Series, files: pd.Series) -> pd.Series:
     """Join folders and what lies in them; "" where one of them is empty."""
     return (folders + "/" + files).mask((folders == "") | (files == ""), "")
 
 
-def rejected(source: str, row_ids: Iterable, reasons: Iterable[str], details: Iterable) -> pd.DataFrame:
+def reject_rows(source: str, row_ids: Iterable, reasons: Iterable[str], details: Iterable) -> pd.DataFrame:
     """Return rows of `records.REJECT`."""
     kept = [str(detail)[:_DETAIL].encode(errors="replace").decode() for detail in details]
     frame = {"step": f"annotations/{source}", "row_id": list(row_ids), "reason": list(reasons), "detail": kept}
     return pd.DataFrame(frame, columns=records.REJECT.names, dtype="str")
 
 
-def judge(frame: pd.DataFrame, masks: dict[str, pd.Series], *, source: str, detail: Iterable[str]) -> Batch:
+def reject_where(frame: pd.DataFrame, masks: dict[str, pd.Series], *, source: str, detail: Iterable[str]) -> Batch:
     """Keep the rows that no mask holds; reject the others with the first reason that does.
 
     The second of two kept rows with the same `row_id` is rejected as `repeated_id`.
@@ -101,7 +100,7 @@ def judge(frame: pd.DataFrame, masks: dict[str, pd.Series], *, source: str, deta
     kept = reason == ""
     refused = frame[~kept]
     told = [", ".join(map(str, row)) for row in zip(*(refused[name] for name in detail), strict=True)]
-    return frame[kept], rejected(source, refused["row_id"], reason[~kept], told)
+    return frame[kept], reject_rows(source, refused["row_id"], reason[~kept], told)
 
 
 def captions(
@@ -112,12 +111,12 @@ def captions(
     Args:
         frame: `row_id`, `path`, `media`, `text`, `view`, `split`, and `start_s`, `end_s` as `read_time` reads them;
             without these two, every caption is of the whole medium.
-        masks: what else may be wrong, by reason (as in `judge`); it is told first.
+        masks: what else may be wrong, by reason (as in `reject_where`); it is told first.
     """
     made = frame.assign(source=source, text=clean(frame["text"]))
     made, times = _spans(made, read_time)
     every = {**(masks or {}), **_places(made), **times, "empty_text": made["text"] == ""}
-    kept, rejects = judge(made, every, source=source, detail=["path", "start", "end", "text"])
+    kept, rejects = reject_where(made, every, source=source, detail=["path", "start", "end", "text"])
     return {"captions": _with_id(kept, "caption_id", records.CAPTION)}, rejects
 
 
@@ -142,7 +141,7 @@ def questions(frame: pd.DataFrame, *, source: str) -> Tables:
         "bad_answers": pd.Series(unreadable, dtype=bool),
         "wrong_answer_is_right": pd.Series(wrong, dtype=bool),
     }
-    kept, rejects = judge(made, masks, source=source, detail=["path", "start", "end", "question", "answer"])
+    kept, rejects = reject_where(made, masks, source=source, detail=["path", "start", "end", "question", "answer"])
     return {"questions": _with_id(kept, "question_id", records.QUESTION)}, rejects
 
 
@@ -171,7 +170,7 @@ def narrations(frame: pd.DataFrame, *, source: str) -> Tables:
         "negative_time": made["time_s"] < 0,
         "empty_text": made["text"] == "",
     }
-    kept, rejects = judge(made, masks, source=source, detail=["take_id", "said", "text"])
+    kept, rejects = reject_where(made, masks, source=source, detail=["take_id", "said", "text"])
     return {"point_narrations": _with_id(kept, "narration_id", records.NARRATION)}, rejects
 
 
@@ -206,6 +205,6 @@ def _spans(frame: pd.DataFrame, read_time: Callable) -> tuple[pd.DataFrame, dict
 def _places(frame: pd.DataFrame) -> dict[str, pd.Series]:
     return {
         "no_id": frame["row_id"] == "",
-        "path_outside_root": frame["path"].str.contains(_OUTSIDE, regex=True, na=False),
+        "path_outside_root": frame["path"].str.contains(LEAVES_ROOT, regex=True, na=False),
         "no_path": frame["path"].str.contains(r"^$|//|/$", regex=True, na=True),
     }

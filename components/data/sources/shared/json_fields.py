@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from components import records
 from components.data.sources.shared.cleaning import Tables
+from components.records.patterns import CONTROL_CHARACTERS
 
 Kind = type | tuple[type, ...]
 KINDS: dict[Kind, str] = {
@@ -29,7 +30,6 @@ KINDS: dict[Kind, str] = {
     (list, dict): "a list or an object",
     (str, int): "a text or a whole number",
 }
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _DETAIL = 500  # characters
 BATCH_ROWS = 20_000  # as dicts, some 20 MB
 
@@ -57,23 +57,23 @@ def member(of: object, name: str, kind: Kind) -> Any:
 
 
 def _clean(text: str) -> str:
-    return _CONTROL.sub(" ", text.encode(errors="ignore").decode()).strip()
+    return re.sub(CONTROL_CHARACTERS, " ", text.encode(errors="ignore").decode()).strip()
 
 
-def rows_of(content: object, name: str, row_id: str) -> list[str]:
+def lost_row_ids(content: object, name: str, row_id: str) -> list[str]:
     """Name the rows that an object should hold in its list `name` and that are lost with it; one where there is none.
 
-    >>> rows_of({"said": [3, 4]}, "said", "take"), rows_of(None, "said", "take")
+    >>> lost_row_ids({"said": [3, 4]}, "said", "take"), lost_row_ids(None, "said", "take")
     (['take/0', 'take/1'], ['take'])
     """
     rows = content.get(name) if isinstance(content, dict) else None
     return [f"{row_id}/{at}" for at in range(len(rows))] if isinstance(rows, list) and rows else [row_id]
 
 
-def finite(value: object) -> float | None:
+def finite_number(value: object) -> float | None:
     """Return a JSON number as a float; None for what is no number, not finite, or too large.
 
-    >>> finite(3), finite(float("nan")), finite(True), finite(10**400)
+    >>> finite_number(3), finite_number(float("nan")), finite_number(True), finite_number(10**400)
     (3.0, None, None, None)
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -84,7 +84,7 @@ def finite(value: object) -> float | None:
         return None
 
 
-def reject(source: str, row_id: str, reason: str, detail: object = "") -> dict:
+def reject_row(source: str, row_id: str, reason: str, detail: object = "") -> dict:
     """Return a row of `records.REJECT`."""
     # reprlib: what is nested nearly too deep to be read is too deep to be printed
     told = str(detail)[:_DETAIL] if isinstance(detail, (str, Exception)) else reprlib.repr(detail)
@@ -104,13 +104,13 @@ def in_batches(rows: Iterable[dict], table: str) -> Iterator[Tables]:
         )
 
 
-def finder(videos: pa.Table, *names: str) -> Callable[..., dict | None]:
+def row_lookup(videos: pa.Table, *names: str) -> Callable[..., dict | None]:
     """Return the function that finds the first of some videos by the values of its columns `names`, None where none is.
 
     It holds the table and the place of each video in it, not a dict of each.
 
     >>> videos = pa.table({"take_id": ["a", "b"], "fps": [8.0, 30.0]})
-    >>> finder(videos, "take_id")("b")["fps"]
+    >>> row_lookup(videos, "take_id")("b")["fps"]
     30.0
     """
     places: dict[tuple, int] = {}

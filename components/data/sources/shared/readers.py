@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 
-from components.data.sources.shared.cleaning import Batch, rejected
+from components.data.sources.shared.cleaning import Batch, reject_rows
 from components.data.sources.shared.json_stream import json_items
 
 BATCH_ROWS = 200_000
@@ -25,7 +25,7 @@ _HEADER = 1 << 16  # bytes; a longer first line is no header
 _SHOWN = 500  # characters of a header
 
 
-def found(root: Path, pattern: str, *, source: str) -> list[Path]:
+def find_files(root: Path, pattern: str, *, source: str) -> list[Path]:
     """Return the files of a source below `root`, sorted.
 
     Raises:
@@ -49,7 +49,7 @@ def _check_columns(path: Path, came: Sequence[str], needed: Sequence[str], sourc
         )
 
 
-def delimited(
+def read_delimited(
     path: Path,
     columns: Sequence[str],
     *,
@@ -98,7 +98,7 @@ def _unwrapped(cells: pd.Series) -> pd.Series:
     return cells.where(~wrapped, inside.str.replace('""', '"', regex=False))
 
 
-def json_lines(path: Path, columns: Sequence[str], *, source: str) -> Iterator[Batch]:
+def read_json_lines(path: Path, columns: Sequence[str], *, source: str) -> Iterator[Batch]:
     """Read string members of the objects of a JSON Lines file; an absent member is null.
 
     Yields:
@@ -153,7 +153,7 @@ def _by_line(
         frame["line"] = [number for at, number in enumerate(numbers) if at not in refused]
         yield (
             frame,
-            rejected(
+            reject_rows(
                 source,
                 [f"{name}:{numbers[at]}" for at in bad],
                 [_why(lines[at]) for at in bad],
@@ -190,7 +190,7 @@ def _why(line: bytes) -> str:
     return "malformed_line"
 
 
-def json_records(
+def read_json_records(
     path: Path, columns: Sequence[str], *, source: str, optional: Sequence[str] = (), batch_rows: int = BATCH_ROWS
 ) -> Iterator[Batch]:
     """Read members of the objects in a JSON array, or in a JSON object whose keys come as column `key`.
@@ -215,7 +215,7 @@ def json_records(
         others = [(key, value) for key, value in batch if not isinstance(value, dict)]
         yield (
             frame,
-            rejected(
+            reject_rows(
                 source, [str(key) for key, _ in others], ["not_an_object"] * len(others), [value for _, value in others]
             ),
         )

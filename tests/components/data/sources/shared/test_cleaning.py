@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.data.sources.shared.cleaning import captions, clean, clock_s, judge, seconds
+from components.data.sources.shared.cleaning import captions, clean, clock_to_seconds, reject_where, seconds
 
 patient = settings(deadline=None)  # the first call loads Arrow's functions
 
@@ -29,12 +29,12 @@ def test_a_clock_comes_back(time_s, hours):
     minutes, rest = divmod(time_s, 60)
     hour, minute = divmod(int(minutes), 60)
     text = f"{hour}:{minute:02}:{rest:06.3f}" if hours or hour else f"{minute}:{rest:06.3f}"
-    assert clock_s(pd.Series([text]))[0] == pytest.approx(float(time_s), abs=1e-6)
+    assert clock_to_seconds(pd.Series([text]))[0] == pytest.approx(float(time_s), abs=1e-6)
 
 
 @pytest.mark.parametrize("text", ["", "5", "1:2:3:4", "-0:01", "0:60", "0:99:00", "a:b", "1e3:00", "nan", "0:00:00 x"])
 def test_what_is_no_clock_is_no_number(text):
-    assert math.isnan(clock_s(pd.Series([text]))[0])
+    assert math.isnan(clock_to_seconds(pd.Series([text]))[0])
 
 
 @pytest.mark.parametrize("value", [None, "x", "", True, [1], {}, 10**400])
@@ -50,7 +50,7 @@ def test_every_row_is_kept_or_rejected_for_its_first_reason(reasons):
     first, second, ids = (list(column) for column in zip(*reasons, strict=True)) if reasons else ([], [], [])
     frame = pd.DataFrame({"row_id": pd.Series(ids, dtype="str")}).set_index(np.arange(5, 5 + len(ids)))
     masks = {"one": pd.Series(first, dtype=bool), "two": pd.Series(second, dtype=bool)}
-    kept, rejects = judge(frame, masks, source="s", detail=["row_id"])
+    kept, rejects = reject_where(frame, masks, source="s", detail=["row_id"])
     assert len(kept) + len(rejects) == len(reasons)
     expected, seen = [], set()
     for one, two, row_id in reasons:

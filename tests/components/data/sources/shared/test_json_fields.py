@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.data.sources.shared import json_fields
-from components.data.sources.shared.json_fields import MemberError, finder, finite, in_batches, member, reject, rows_of
+from components.data.sources.shared.json_fields import (
+    MemberError,
+    finite_number,
+    in_batches,
+    lost_row_ids,
+    member,
+    reject_row,
+    row_lookup,
+)
 from components.records import INTERVAL, REJECT
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
@@ -34,7 +42,7 @@ def test_a_text_comes_without_control_characters_and_can_be_stored(text):
 
 @given(VALUES)
 def test_a_finite_number_is_itself_and_nothing_else_is_one(value):
-    number = finite(value)
+    number = finite_number(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         assert number == float(value)
     else:
@@ -42,13 +50,13 @@ def test_a_finite_number_is_itself_and_nothing_else_is_one(value):
 
 
 def test_an_object_that_cannot_be_read_stands_for_the_rows_it_names():
-    assert rows_of({"said": [1, None]}, "said", "t") == ["t/0", "t/1"]
-    assert [rows_of(of, "said", "t") for of in ({"said": []}, {"said": 3}, {}, None, [])] == [["t"]] * 5
+    assert lost_row_ids({"said": [1, None]}, "said", "t") == ["t/0", "t/1"]
+    assert [lost_row_ids(of, "said", "t") for of in ({"said": []}, {"said": 3}, {}, None, [])] == [["t"]] * 5
 
 
 @given(detail=VALUES, row_id=st.text(st.characters()))
 def test_a_reject_can_be_stored_whatever_it_is_about(detail, row_id):
-    row = reject("s", row_id, "why", detail)
+    row = reject_row("s", row_id, "why", detail)
     assert list(row) == REJECT.names and row["step"] == "annotations/s"
     for value in row.values():
         value.encode()
@@ -60,7 +68,7 @@ def test_the_first_video_with_a_key_is_found(keys):
     videos = pa.table(
         {"take_id": pa.array(take_id, pa.string()), "view": pa.array(view, pa.string()), "at": [*range(len(keys))]}
     )
-    find = finder(videos, "take_id", "view")
+    find = row_lookup(videos, "take_id", "view")
     for key in [(one, other) for one in "abcd" for other in "xy"]:
         found = find(*key)
         assert found["at"] == keys.index(key) if key in keys else found is None
@@ -69,7 +77,9 @@ def test_the_first_video_with_a_key_is_found(keys):
 @pytest.mark.parametrize("size", [1, 2, 7, 100])
 def test_rows_come_in_batches_in_their_order_beside_their_rejects(monkeypatch, size):
     monkeypatch.setattr(json_fields, "BATCH_ROWS", size)
-    rows = [reject("s", str(n), "why") if n % 3 == 0 else {"interval_id": str(n), "start_s": 0.5} for n in range(20)]
+    rows = [
+        reject_row("s", str(n), "why") if n % 3 == 0 else {"interval_id": str(n), "start_s": 0.5} for n in range(20)
+    ]
     made = list(in_batches(iter(rows), "intervals"))
     assert all(0 < len(tables["intervals"]) + len(rejects) <= size for tables, rejects in made)
     assert all(list(tables["intervals"]) == INTERVAL.names for tables, _ in made)
