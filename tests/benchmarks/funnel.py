@@ -33,11 +33,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from components.data.funnel.clip_reader import Decoding
 from components.video.killable_worker import KillableWorker, WorkerDiedError
 from components.world import web
 from tests.benchmarks import rows
 
-HOW = {"frames": 8, "size_px": 64, "timeout_s": 60.0}
+DECODING = Decoding(frames=8, size_px=64, timeout_s=60.0)
 CLIP_S, FPS, SIZE_PX, SEED = 2.0, 24, 256, 7
 SOURCE, FILMED, OF_PART = "htm_aa", 6, 48  # films that differ, the others are links to them; films in each part
 
@@ -97,9 +98,9 @@ def score(folder: Path, paths: list[Path], target: Path, workers: int) -> dict[s
     ray.init(address="local", num_cpus=workers, include_dashboard=False, log_to_driver=False)
     roots = {SOURCE: folder / SOURCE}
     # what the first workers of a cluster load from disk is no part of what is compared
-    scoring.score(paths[:workers], folder / f"warm-{workers}", folder, roots, encoder="grid", **HOW)
+    scoring.score(paths[:workers], folder / f"warm-{workers}", folder, roots, encoder="grid", decoding=DECODING)
     began_s = time.perf_counter()
-    made, _ = scoring.score(paths, target, folder, roots, encoder="grid", **HOW)
+    made, _ = scoring.score(paths, target, folder, roots, encoder="grid", decoding=DECODING)
     seconds = time.perf_counter() - began_s
     ray.shutdown()
     return {"all": seconds, "part": _of_part_s(made, workers)}
@@ -122,7 +123,7 @@ def _keep_to(cores: int) -> None:
 def _score_share(paths: list[Path], target: Path, folder: Path) -> None:
     from components.data.funnel import scoring
 
-    with scoring.worker(str(folder), {SOURCE: str(folder / SOURCE)}, "grid", HOW) as work:
+    with scoring.worker(str(folder), {SOURCE: str(folder / SOURCE)}, "grid", DECODING) as work:
         for path in paths:
             work({"part": str(path), "scores": str(target / path.name)})
 

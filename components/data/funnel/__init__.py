@@ -1,5 +1,6 @@
-"""EgoRe's filter funnel (systems §4.1): of what web video shows, the clips in which somebody's own hands are at work.
+"""EgoRe's filter funnel (systems §4.1): of web video it keeps the clips in which the wearer's own hands are at work.
 
-candidates (what is said, and when) -> footage (frames, in a killable process) -> classifier on features (ego or exo)
--> hands (detector) and filters (its three thresholds) -> outputs (the clips kept, and why the others were not).
+`candidates` makes clips of sentences and captions, `clip_reader` decodes their frames in a killable process,
+`ego_exo_classifier` drops exo clips by their `features`, `hand_detector` counts hands and objects for the three
+thresholds of `filters`, and `tables` writes the clips kept and the reasons of the others.
 """

@@ -1,7 +1,7 @@
-"""What web corpora say becomes candidate clips: a sentence lasts until the next one, a caption has its span.
+"""Candidate clips of the texts of web corpora: a sentence lasts until the next one, a caption has its own span.
 
-The tables are read in batches and whole videos are written to parts, so that the corpus is never held in memory and a
-video is opened by one part only.
+The tables are read in batches and whole videos are written to parts. So the corpus is never held in memory, and each
+video is opened for one part only.
 """
 
 from __future__ import annotations
@@ -34,39 +34,41 @@ CANDIDATE = pa.schema(
 )
 
 
-def of_sentences(said: pd.DataFrame) -> pd.DataFrame:
+def from_sentences(narrations: pd.DataFrame) -> pd.DataFrame:
     """Let each sentence of HTM-AA last until the next one of its video, at most LONGEST_S.
 
     Args:
-        said: rows of `records.NARRATION`, of whole videos.
+        narrations: rows of `records.NARRATION`, of whole videos.
 
     Returns:
-        Rows of CANDIDATE, sorted by video and time, with `reason`: why one is no candidate, "" where it is.
+        Rows of CANDIDATE, sorted by video and time, with `reason`: why a row is no candidate, "" where it is one.
     """
-    said = said.sort_values(["take_id", "time_s", "narration_id"])
-    times = said[["take_id", "time_s"]].drop_duplicates()
+    narrations = narrations.sort_values(["take_id", "time_s", "narration_id"])
+    times = narrations[["take_id", "time_s"]].drop_duplicates()
     times["next_s"] = times.groupby("take_id")["time_s"].shift(-1)
-    end_s = said.merge(times, on=["take_id", "time_s"])["next_s"].to_numpy()  # a left key keeps its order
-    start_s = said["time_s"].to_numpy()
+    # merge keeps the order of its left side
+    end_s = narrations.merge(times, on=["take_id", "time_s"])["next_s"].to_numpy()
+    start_s = narrations["time_s"].to_numpy()
     spans = {"start_s": start_s, "end_s": np.fmin(end_s, start_s + LONGEST_S)}
-    paths = [htm_aa.VIDEO.format(vid) for vid in said["take_id"]]
-    return _judged(said.assign(**spans, path=paths, parent=said["narration_id"]))
+    paths = [htm_aa.VIDEO.format(vid) for vid in narrations["take_id"]]
+    return _with_reasons(narrations.assign(**spans, path=paths, parent=narrations["narration_id"]))
 
 
-def of_captions(told: pd.DataFrame) -> pd.DataFrame:
+def from_captions(captions: pd.DataFrame) -> pd.DataFrame:
     """Take each caption of Howto-Interlink7M with its span.
 
     Args:
-        told: rows of `records.CAPTION`.
+        captions: rows of `records.CAPTION`.
 
     Returns:
-        As `of_sentences`.
+        As `from_sentences`.
     """
-    told = told.sort_values(["path", "start_s", "caption_id"])
-    return _judged(told.assign(take_id=[PurePosixPath(path).stem for path in told["path"]], parent=told["caption_id"]))
+    captions = captions.sort_values(["path", "start_s", "caption_id"])
+    takes = [PurePosixPath(path).stem for path in captions["path"]]
+    return _with_reasons(captions.assign(take_id=takes, parent=captions["caption_id"]))
 
 
-def _judged(frame: pd.DataFrame) -> pd.DataFrame:
+def _with_reasons(frame: pd.DataFrame) -> pd.DataFrame:
     length_s = frame["end_s"] - frame["start_s"]
     wrong = {"no_span": length_s.isna(), "under_1_s": length_s < SHORTEST_S, "over_10_s": length_s > LONGEST_S}
     reason = np.select(list(wrong.values()), list(wrong), "")
@@ -75,24 +77,30 @@ def _judged(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def read(data_dir: Path, source: str, *, rows: int) -> Iterator[pd.DataFrame]:
-    """Return the candidates of a source, some whole videos after others, from about `rows` rows at a time.
+    """Read the candidates of a source, whole videos at a time.
 
-    A video whose rows come again after others is judged once: its later rows have the reason `video_in_pieces`.
+    Args:
+        data_dir: with annotations/.
+        source: a key of TABLES.
+        rows: about how many to read at a time.
+
+    Yields:
+        As `from_sentences`. Where rows of a video come again after those of others, the later ones have the reason
+        `video_in_pieces`, since their sentences may lie between earlier ones.
     """
     name, key = TABLES[source]
     seen: set[int] = set()
     for frame in _by_video(data_dir / f"annotations/{name}.parquet", records.SCHEMAS[name], source, key, rows=rows):
-        number = {video: hash_of(video) for video in frame[key].unique()}
-        again = frame[key].map(number).isin(seen).to_numpy()
-        seen.update(number.values())
-        made = (of_sentences if source == htm_aa.SOURCE else of_captions)(frame)
-        late = set(frame.loc[again, key])
-        in_pieces = made["take_id" if key == "take_id" else "path"].isin(late)
-        yield made.assign(reason=made["reason"].mask(in_pieces, "video_in_pieces"))
+        hashes = {video: hash_of(video) for video in frame[key].unique()}
+        again = frame[key].map(hashes).isin(seen).to_numpy()
+        seen.update(hashes.values())
+        candidates = (from_sentences if source == htm_aa.SOURCE else from_captions)(frame)
+        in_pieces = candidates[key].isin(set(frame.loc[again, key]))
+        yield candidates.assign(reason=candidates["reason"].mask(in_pieces, "video_in_pieces"))
 
 
 def hash_of(video: str) -> int:
-    """Return 64 bits of a video's name: a million names in a set of integers are few."""
+    """Return 64 bits of the hash of a video's name: a set of a million integers takes little memory."""
     return int(records.content_id("video", video), 16)
 
 
@@ -117,8 +125,15 @@ def _by_video(path: Path, schema: pa.Schema, source: str, key: str, *, rows: int
 def write(data_dir: Path, folder: Path, sources: list[str], *, rows: int) -> Iterator[tuple[Path, int, pd.DataFrame]]:
     """Write the candidates of all sources as folder/part-00000.parquet and so on.
 
+    Args:
+        data_dir: with annotations/.
+        folder: of the parts.
+        sources: keys of TABLES.
+        rows: about how many to read for one part.
+
     Yields:
-        the path of a part, the rows read for it, and those that are no candidates (`parent`, `reason`, `text`).
+        the path of a part, the number of rows read for it, and the rows that are no candidates (`parent`, `reason`,
+        `text`).
     """
     number = 0
     for source in sources:

@@ -1,4 +1,4 @@
-"""How well a score tells ego from exo clips: accuracy and AUC, as the paper gives them (systems §4.1)."""
+"""Accuracy and AUC of the ego/exo classifier, as the paper reports them (systems §4.1)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,34 @@ _DRAWS = 1000
 
 
 def evaluate(ego_scores: np.ndarray, is_ego: np.ndarray, takes: np.ndarray, *, seed: int) -> dict[str, Estimate]:
-    """Return accuracy and AUC with 95 % intervals over takes."""
+    """Compute accuracy and AUC with 95 % intervals over takes.
+
+    Args:
+        ego_scores: float [N], the probability of ego of each clip.
+        is_ego: bool [N].
+        takes: [N], the take of each clip.
+        seed: of the bootstrap.
+
+    Returns:
+        "accuracy" and "auc".
+
+    Raises:
+        ValueError: there are no clips of one of the views.
+    """
     right = ((ego_scores >= EGO_SCORE) == is_ego).astype(np.float64)
     return {"accuracy": bootstrap(right, takes, seed=seed), "auc": auc(ego_scores, is_ego, takes, seed=seed)}
 
 
 def auc(ego_scores: np.ndarray, is_ego: np.ndarray, takes: np.ndarray, *, seed: int) -> Estimate:
-    """Return the area under the ROC curve, and its 95 % interval from resampling whole takes.
+    """Compute the area under the ROC curve, and its 95 % interval from resampling whole takes.
 
-    It is the share of (ego, exo) pairs of which ego has the higher score, equal ones counting half.
+    It is the share of (ego, exo) pairs in which the ego clip has the higher score; equal scores count half.
+
+    Args:
+        ego_scores: float [N], the probability of ego of each clip.
+        is_ego: bool [N].
+        takes: [N], the take of each clip.
+        seed: of the resampling.
 
     Raises:
         ValueError: there are no clips of one of the views.

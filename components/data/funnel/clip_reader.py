@@ -1,4 +1,4 @@
-"""Frames of clips that nobody has vouched for: read in a killable process, or refused with a reason."""
+"""Frames of clips from untrusted files: decoded in a killable process, or refused with a reason."""
 
 from __future__ import annotations
 
@@ -10,26 +10,39 @@ import numpy as np
 from components import video
 from components.video.killable_worker import KillableWorker, WorkerDiedError
 
-Spans = tuple[tuple[float, float], ...]
+Spans = tuple[tuple[float, float], ...]  # (start, end) of clips, seconds
 
 
-class Footage(NamedTuple):
-    """What a video holds, and frames of it: uint8, RGB, resized to a square.
+class Decoding(NamedTuple):
+    """How clips are decoded: frames of each, the side of the square they are resized to, and the time for a video."""
 
-    `spans` are those asked, cut at the end of the video; `clips` has an array [T, S, S, 3] for each, None where it
-    begins after the end. `stills` [N, S, S, 3] are the single frames asked.
+    frames: int
+    size_px: int
+    timeout_s: float
+
+
+class DecodedVideo(NamedTuple):
+    """Length and frame size of a video, and frames of it: uint8, RGB, resized to a square.
+
+    Attributes:
+        duration_s: of the whole video.
+        fps: of the file.
+        size_px: width and height in the file.
+        spans: (start, end) of each clip, cut at the end of the video, seconds.
+        clips: an array [T, S, S, 3] for each span; None where the span begins after the end.
+        stills: [N, S, S, 3], single frames.
     """
 
     duration_s: float
     fps: float
-    size_px: tuple[int, int]  # width and height of the film
+    size_px: tuple[int, int]
     spans: Spans
     clips: tuple[np.ndarray | None, ...]
     stills: np.ndarray
 
 
 class RefusedError(Exception):
-    """A video gives no frames; `reason` is one word for the rejects table."""
+    """A video cannot be decoded; `reason` is the one of the rejects table."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -45,11 +58,23 @@ def read(
     frames: int,
     size_px: int,
     stills: tuple[int, ...] = (),
-) -> Footage:
-    """Decode `frames` frames of each span of a video, and single ones.
+) -> DecodedVideo:
+    """Decode frames of spans of a video, and single frames.
+
+    Args:
+        worker: the process that decodes.
+        root: folder of the source.
+        path: of the video, relative to it.
+        spans: (start, end) of each clip, seconds.
+        frames: to decode of each span.
+        size_px: side of the square that each frame is resized to.
+        stills: numbers of single frames to decode.
+
+    Returns:
+        The frames.
 
     Raises:
-        RefusedError: path_outside_root, video_missing, video_unreadable, or decoder_killed on its wall clock.
+        RefusedError: path_outside_root, video_missing, video_unreadable, or decoder_killed (it took too long).
     """
     try:
         whole = video.inside(root, path)
@@ -64,7 +89,7 @@ def read(
         raise RefusedError("decoder_killed", f"{path}: {error}") from error
 
 
-def _read(path: Path, spans: Spans, frames: int, size_px: int, stills: tuple[int, ...]) -> Footage:
+def _read(path: Path, spans: Spans, frames: int, size_px: int, stills: tuple[int, ...]) -> DecodedVideo:
     import cv2
 
     cv2.setNumThreads(1)
@@ -80,13 +105,13 @@ def _read(path: Path, spans: Spans, frames: int, size_px: int, stills: tuple[int
     decoded = (
         video.decode(path, wanted, size_px=size_px) if len(wanted) else np.empty((0, size_px, size_px, 3), np.uint8)
     )
-    made = iter(decoded[: frames * len(chosen)].reshape(-1, frames, size_px, size_px, 3))
-    clips = tuple(next(made) if fine else None for fine in inside)
-    return Footage(probed.duration_s, probed.fps, _frame_size(path), cut, clips, decoded[frames * len(chosen) :])
+    frames_of_clips = iter(decoded[: frames * len(chosen)].reshape(-1, frames, size_px, size_px, 3))
+    clips = tuple(next(frames_of_clips) if fine else None for fine in inside)
+    return DecodedVideo(probed.duration_s, probed.fps, _frame_size(path), cut, clips, decoded[frames * len(chosen) :])
 
 
 def _frame_size(path: Path) -> tuple[int, int]:
-    """Read width and height from the container: `video.decode` gives squares, and the motion filter needs H and W."""
+    """Read width and height from the container: `video.decode` returns squares, and the motion filter needs both."""
     import av
 
     with av.open(str(path), metadata_errors="replace") as container:

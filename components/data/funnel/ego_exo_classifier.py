@@ -14,7 +14,14 @@ LEARNING_RATE, WEIGHT_DECAY = 3e-3, 1e-2
 
 
 class Classifier(torch.nn.Module):
-    """Features, standardised as in training, to the logit of ego."""
+    """Map features, standardised as in training, to the logit of ego.
+
+    Args:
+        width: of the features.
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -28,18 +35,22 @@ class Classifier(torch.nn.Module):
 
 
 def train(features: np.ndarray, is_ego: np.ndarray, *, seed: int) -> Classifier:
-    """Fit the MLP to clips of known view; the same clips and seed give the same weights on one thread.
+    """Train the classifier on clips of known view; the same clips and seed give the same weights on one thread.
 
     Args:
         features: float32 [N, D].
         is_ego: bool [N].
+        seed: of the initial weights.
+
+    Returns:
+        The classifier, in evaluation mode.
     """
     torch.manual_seed(seed)
     model = Classifier(features.shape[1])
     inputs, targets = torch.from_numpy(features), torch.from_numpy(is_ego.astype(np.float32))
     model.mean.copy_(inputs.mean(0))
     model.std.copy_(inputs.std(0, correction=0).clamp_min(1e-3))
-    # both views weigh the same, however many cameras filmed
+    # both views weigh the same, although there are more exo cameras
     share = targets.mean().clamp(1e-3, 1 - 1e-3)
     weights = torch.where(targets == 1, 0.5 / share, 0.5 / (1 - share))
 

@@ -1,6 +1,6 @@
-"""Video features for the ego/exo classifier, behind one call: a small grid of colours, or a vision encoder's folder.
+"""Video features for the ego/exo classifier: a small grid of colours, or the output of a vision encoder.
 
-The paper takes InternVideo's (systems §4.1): name a Hugging Face folder of a vision encoder in `funnel.features`.
+The paper uses InternVideo (systems §4.1); `funnel.features` may name the Hugging Face folder of a vision encoder.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ import numpy as np
 Encode = Callable[[np.ndarray], np.ndarray]  # uint8 [T, S, S, 3] -> float32 [D]
 GRID = "grid"
 _COLOURS, _CHANGES = 8, 8  # cells along a side
-_MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's, where none are given
+_MEAN, _STD = (
+    (0.48145466, 0.4578275, 0.40821073),
+    (0.26862954, 0.26130258, 0.27577711),
+)  # CLIP's, for encoders that do not say theirs
 
 
 def grid(frames: np.ndarray) -> np.ndarray:
-    """Return the mean colour of each cell of a grid, and how much its light changes from frame to frame.
+    """Compute the mean colour of each cell of a grid, and how much its brightness changes from frame to frame.
 
     Args:
         frames: uint8 [T, S, S, 3].
@@ -43,6 +46,12 @@ def grid(frames: np.ndarray) -> np.ndarray:
 def encoder(folder: Path) -> Encode:
     """Load a vision encoder from a Hugging Face folder; its pooled output is averaged over the frames.
 
+    Args:
+        folder: with the model in safetensors, and preprocessor_config.json for the mean and standard deviation.
+
+    Returns:
+        A function from uint8 frames [T, S, S, 3] to features float32 [D].
+
     Raises:
         ValueError: the folder holds no vision encoder.
     """
@@ -59,8 +68,10 @@ def encoder(folder: Path) -> Encode:
     vision = getattr(model, "vision_model", model)
     size_px = vision.config.image_size
     given = folder / "preprocessor_config.json"
-    told = json.loads(given.read_text()) if given.is_file() else {}
-    mean, std = (torch.tensor(told.get(name, value)) for name, value in (("image_mean", _MEAN), ("image_std", _STD)))
+    settings = json.loads(given.read_text()) if given.is_file() else {}
+    mean, std = (
+        torch.tensor(settings.get(name, value)) for name, value in (("image_mean", _MEAN), ("image_std", _STD))
+    )
 
     @torch.inference_mode()
     def encode(frames: np.ndarray) -> np.ndarray:
@@ -78,11 +89,11 @@ def opened(features: str) -> Encode:
 
 
 def digest(features: str) -> str:
-    """Say which features these are: a name for the grid, of an encoder the sha256 of its files."""
+    """Return a digest of how features are made: a name for the grid, the sha256 of its files for an encoder."""
     if features == GRID:
         return f"{GRID} {_COLOURS} {_CHANGES}"
-    made = hashlib.sha256()
+    of_files = hashlib.sha256()
     for path in sorted(Path(features).glob("*.*")):
         with path.open("rb") as file:
-            made.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
-    return made.hexdigest()
+            of_files.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    return of_files.hexdigest()

@@ -1,4 +1,4 @@
-"""The thresholds of EgoThinker's funnel on what a detector counted (systems §4.1): pure functions."""
+"""The thresholds of EgoThinker's funnel (systems §4.1) on ego scores and on counts of a detector: pure functions."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ LEAST_MOTION = 0.1
 
 
 def motion(centres_px: np.ndarray, *, width_px: int, height_px: int) -> float:
-    """Return how far a hand gets: the largest distance between its centres in two frames over min(H, W).
+    """Return how far a hand moves: the largest distance between its centres in two frames, over min(H, W).
 
-    The distance is between two frames of the same hand: the two hands of one frame are always far apart.
+    Left and right hand are compared each with itself: the two hands of one frame are always far apart.
 
     Args:
         centres_px: float [T, hands, 2], x and y; NaN where a hand is not seen.
+        width_px: of the video.
+        height_px: of the video.
 
     Returns:
-        0 where no hand is seen in two frames.
+        The share; 0 where no hand is seen in two frames.
 
     >>> motion(np.array([[[0.0, 0.0]], [[30.0, 40.0]]]), width_px=200, height_px=100)
     0.5
@@ -30,14 +32,14 @@ def motion(centres_px: np.ndarray, *, width_px: int, height_px: int) -> float:
 
 
 def reasons(scored: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Say why each clip is dropped, by the classifier and by the hand-object filter; "" where it is not.
+    """Return the reason why each clip is dropped, by the classifier and by the hand-object filter.
 
     Args:
         scored: `ego_score` and, where it is at least EGO_SCORE, `hands` (most in a frame), `objects` (boxes of all
             frames), `frames` and `motion` (as `motion` gives it).
 
     Returns:
-        two arrays [N] of text.
+        Two arrays [N] of text; "" where the clip is kept.
     """
     view = np.where(scored["ego_score"] < EGO_SCORE, "exo_view", "")
     seen = [scored[name].to_numpy(dtype=np.float64) for name in ("hands", "objects", "frames", "motion")]

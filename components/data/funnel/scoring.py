@@ -1,10 +1,10 @@
-"""Score the candidates part by part on Daft; a part is one Parquet file that is there as a whole or not at all."""
+"""Score the candidates part by part on Daft; the scores of a part are one Parquet file, whole or not there at all."""
 
 from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,14 +37,23 @@ KILLED = "decoder_killed"
 
 
 def score(
-    parts: list[Path], target: Path, models: Path, roots: dict[str, Path], *, encoder: str, **how: float
+    parts: list[Path],
+    target: Path,
+    models: Path,
+    roots: dict[str, Path],
+    *,
+    encoder: str,
+    decoding: clip_reader.Decoding,
 ) -> tuple[list[Path], int]:
-    """Write target/<part> for each part of candidates that is not there yet, and remove those of no part.
+    """Write target/<part> for each part of candidates that is not there yet, and remove scores of other parts.
 
     Args:
-        models: the folder that `learning.learn` wrote to.
+        parts: files of candidates.
+        target: folder of the scores.
+        models: folder that `train_models.train` wrote to.
         roots: source -> folder that the paths of its videos are relative to.
-        how: `frames`, `size_px` and `timeout_s` of decoding.
+        encoder: `funnel.features` of the parameters.
+        decoding: frames, size and time limit of the clips.
 
     Returns:
         The files, and how many of them were there already.
@@ -55,48 +64,61 @@ def score(
     target.mkdir(parents=True, exist_ok=True)
     remove_stale(target, "part-*", [target / part.name for part in parts])
     rows = pa.table({"part": [str(part) for part in parts], "scores": [str(target / part.name) for part in parts]})
-    places = {name: str(root) for name, root in roots.items()}
-    results = list(executor.map_rows(rows, worker, str(models), places, encoder, how, returns=pa.bool_(), cpus=1))
-    failed = [f"{part.name}: {done.error}" for part, done in zip(parts, results, strict=True) if done.error]
+    folders = {name: str(root) for name, root in roots.items()}
+    results = list(executor.map_rows(rows, worker, str(models), folders, encoder, decoding, returns=pa.bool_(), cpus=1))
+    failed = [f"{part.name}: {result.error}" for part, result in zip(parts, results, strict=True) if result.error]
     if failed:
         raise RuntimeError(
             f"funnel: {len(failed)} of {len(parts)} parts failed; run again, the others stay\n" + "\n".join(failed)
         )
-    return [target / part.name for part in parts], sum(done.value for done in results)
+    return [target / part.name for part in parts], sum(result.value for result in results)
 
 
 @contextmanager
-def worker(models: str, roots: dict[str, str], encoder: str, how: dict) -> Iterator[Callable[[dict], bool]]:
-    """Load the models once and keep one killable decoder; gives the function of a part, True where it was there."""
+def worker(
+    models: str, roots: dict[str, str], encoder: str, decoding: clip_reader.Decoding
+) -> Generator[Callable[[dict], bool], None, None]:
+    """Load the models once and keep one killable decoder, for all parts of a worker process.
+
+    Args:
+        models: folder of the models.
+        roots: source -> folder of its videos.
+        encoder: `funnel.features` of the parameters.
+        decoding: frames, size and time limit of the clips.
+
+    Yields:
+        A function that scores a part, {"part": path, "scores": path}, and returns whether it was finished before.
+    """
     import torch
 
     from components.data.funnel import ego_exo_classifier, features, filters, hand_detector, train_models
 
     torch.set_num_threads(1)  # the same scores on every machine, and workers are the parallelism
-    views, finder = train_models.load(Path(models))
+    classifier, detector = train_models.load(Path(models))
     encode, folders = features.opened(encoder), {name: Path(root) for name, root in roots.items()}
     weights = [path.read_bytes() for path in sorted(Path(models).glob("models/*.safetensors"))]
     code = train_models.code_of(
         candidates, ego_exo_classifier, features, filters, clip_reader, hand_detector, sys.modules[__name__]
     )
-    made_by = hashlib.sha256(b"".join([repr((features.digest(encoder), how, code)).encode(), *weights]))
+    made_by = hashlib.sha256(b"".join([repr((features.digest(encoder), decoding, code)).encode(), *weights]))
 
-    def judge(frames: np.ndarray, size_px: tuple[int, int]) -> dict:
-        ego_score = float(ego_exo_classifier.scores(views, encode(frames)[None])[0])
+    def score_clip(frames: np.ndarray, size_px: tuple[int, int]) -> dict:
+        ego_score = float(ego_exo_classifier.scores(classifier, encode(frames)[None])[0])
         if ego_score < filters.EGO_SCORE:
             return {"ego_score": ego_score}
-        seen = hand_detector.detect(finder, frames)
+        found = hand_detector.detect(detector, frames)
+        width_px, height_px = size_px
         return {
             "ego_score": ego_score,
-            "hands": max(map(len, seen.hands)),
-            "objects": sum(map(len, seen.objects)),
+            "hands": max(map(len, found.hands)),
+            "objects": sum(map(len, found.objects)),
             "frames": len(frames),
-            "motion": filters.motion(seen.centres() * np.array(size_px), width_px=size_px[0], height_px=size_px[1]),
+            "motion": filters.motion(found.centres() * np.array(size_px), width_px=width_px, height_px=height_px),
         }
 
-    with KillableWorker(timeout_s=how["timeout_s"]) as decoder:
+    with KillableWorker(timeout_s=decoding.timeout_s) as decoder:
 
-        def work(row: dict) -> bool:
+        def score_part(row: dict) -> bool:
             part, path = Path(row["part"]), Path(row["scores"])
             clips = pq.read_table(part).to_pandas()
             made_from = made_by.copy()
@@ -105,44 +127,44 @@ def worker(models: str, roots: dict[str, str], encoder: str, how: dict) -> Itera
                 made_from.update(_content(folders[source], name))
             if is_finished(path, made_from.hexdigest()):
                 return True
-            rows = []
+            rows: list[dict] = []
             for (source, name), of_video in clips.groupby(["source", "path"], sort=False):
                 spans = tuple(zip(of_video["start_s"], of_video["end_s"], strict=True))
+                candidate_rows = of_video.to_dict("records")
                 try:
-                    decoding = {"frames": how["frames"], "size_px": how["size_px"]}
-                    seen = clip_reader.read(decoder, folders[source], name, spans, **decoding)
+                    video_frames = clip_reader.read(
+                        decoder, folders[source], name, spans, frames=decoding.frames, size_px=decoding.size_px
+                    )
                 except clip_reader.RefusedError as error:
-                    rows += [
-                        row | {"reason": error.reason, "detail": error.detail} for row in of_video.to_dict("records")
-                    ]
+                    rows += [row | {"reason": error.reason, "detail": error.detail} for row in candidate_rows]
                 else:
-                    rows += _scored(of_video.to_dict("records"), seen, judge)
-            killed = any(each["reason"] == KILLED for each in rows)
+                    rows += _scored(candidate_rows, video_frames, score_clip)
+            killed = any(row["reason"] == KILLED for row in rows)
             table = pa.Table.from_pylist(rows, marked(SCORED, "" if killed else made_from.hexdigest()))
             with written_whole(path) as partial:
                 pq.write_table(table, partial, compression="zstd")
             return False
 
-        yield work
+        yield score_part
 
 
 def _scored(
-    rows: list[dict], seen: clip_reader.Footage, judge: Callable[[np.ndarray, tuple[int, int]], dict]
+    rows: list[dict], decoded: clip_reader.DecodedVideo, score_clip: Callable[[np.ndarray, tuple[int, int]], dict]
 ) -> list[dict]:
-    """Score the clips of a video that was read; those that the end of the video leaves nothing of have a reason."""
-    made = []
-    for row, (start_s, end_s), frames in zip(rows, seen.spans, seen.clips, strict=True):
-        row |= {"end_s": end_s, "duration_s": seen.duration_s, "fps": seen.fps}
+    """Score the clips of a decoded video; clips of which its end leaves too little have a reason instead."""
+    scored = []
+    for row, (start_s, end_s), frames in zip(rows, decoded.spans, decoded.clips, strict=True):
+        row |= {"end_s": end_s, "duration_s": decoded.duration_s, "fps": decoded.fps}
         if frames is None or end_s - start_s < candidates.SHORTEST_S:
-            why = "outside_video" if frames is None else "under_1_s"
-            made.append(row | {"reason": why, "detail": f"the video is {seen.duration_s:g} s long"})
+            reason = "outside_video" if frames is None else "under_1_s"
+            scored.append(row | {"reason": reason, "detail": f"the video is {decoded.duration_s:g} s long"})
         else:
-            made.append(row | judge(frames, seen.size_px) | {"reason": "", "detail": ""})
-    return made
+            scored.append(row | score_clip(frames, decoded.size_px) | {"reason": "", "detail": ""})
+    return scored
 
 
 def _content(root: Path, relative: str) -> bytes:
-    """Return the digest of a video's bytes: a film that was mended is scored again."""
+    """Return the digest of a video's bytes, so that a film that was repaired is scored again."""
     try:
         with video.inside(root, relative).open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest()

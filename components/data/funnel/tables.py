@@ -1,4 +1,4 @@
-"""What the funnel leaves: the clips kept, why each other one was dropped, and rows that the later steps can read."""
+"""The tables of the funnel: the clips kept, the reason of each other one, and rows for the later steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from components.records import content_id, content_ids
 
 STAGES = ("candidates", "read", "ego", "hands")
 WRITTEN = {name: records.SCHEMAS[name] for name in ("kept", "rejects", "videos", "clips")}
-TEST_PERCENT = 10  # of the videos, by their name: HTM-AA has no split, and both corpora tell of the same videos
+TEST_PERCENT = 10  # of the videos, by their name: HTM-AA has no split, and both corpora have the same videos
 
 Rows = dict[str, pd.DataFrame]
 
@@ -29,29 +29,29 @@ def not_candidates(refused: pd.DataFrame) -> Rows:
     return {"rejects": gone.assign(step="funnel/candidates")}
 
 
-def judged(scored: pd.DataFrame) -> Rows:
+def kept_and_rejected(scored: pd.DataFrame) -> Rows:
     """Sort the scored clips of a part into those kept and those rejected.
 
     Args:
         scored: rows of `scoring.SCORED`, of whole videos.
 
     Returns:
-        rows of the tables in WRITTEN.
+        Rows of the tables in WRITTEN.
     """
     read = scored[scored["reason"] == ""]
     view, filtered = filters.reasons(read)
     numbers = read[["ego_score", "hands", "objects", "frames", "motion"]].to_dict("records")
-    told = [
-        f"ego score {each['ego_score']:.3f}"
-        if why == "exo_view"
-        else "{hands:.0f} hands, {objects:.0f} objects in {frames:.0f} frames, motion {motion:.3f}".format(**each)
-        for each, why in zip(numbers, view, strict=True)
+    details = [
+        f"ego score {row['ego_score']:.3f}"
+        if reason == "exo_view"
+        else "{hands:.0f} hands, {objects:.0f} objects in {frames:.0f} frames, motion {motion:.3f}".format(**row)
+        for row, reason in zip(numbers, view, strict=True)
     ]
-    read = read.assign(detail=told)
-    every = [("read", scored, scored["reason"].to_numpy()), ("ego", read, view), ("hands", read, filtered)]
+    read = read.assign(detail=details)
+    stages = [("read", scored, scored["reason"].to_numpy()), ("ego", read, view), ("hands", read, filtered)]
     gone = [
-        dropped(frame, why, row_id="clip_id", detail="detail").assign(step=f"funnel/{stage}")
-        for stage, frame, why in every
+        dropped(frame, reasons, row_id="clip_id", detail="detail").assign(step=f"funnel/{stage}")
+        for stage, frame, reasons in stages
     ]
     kept = read[(view == "") & (filtered == "")]
     kept = kept.assign(split=[split_of(take) for take in kept["take_id"]])
@@ -83,6 +83,10 @@ def media(kept: pd.DataFrame) -> Rows:
 def write(folder: Path, batches: Iterable[Rows]) -> Counter:
     """Write the tables batch by batch.
 
+    Args:
+        folder: of the tables in WRITTEN.
+        batches: rows by table.
+
     Returns:
         How many clips were kept, as "kept", and how many rows each (stage, reason) dropped.
     """
@@ -104,13 +108,13 @@ def write(folder: Path, batches: Iterable[Rows]) -> Counter:
     return counted
 
 
-def table(rows_in: int, counted: Counter) -> list[dict]:
-    """Return the rows of `records.FUNNEL`: what went into each stage, what came out, and the reasons of the rest."""
+def stages(rows_in: int, counted: Counter) -> list[dict]:
+    """Return the rows of `records.FUNNEL`: for each stage the clips in and out, and the reasons of the others."""
     rows = []
     for stage in STAGES:
         reasons = sorted((key[1], count) for key, count in counted.items() if key[0] == stage)
         rows_out = rows_in - sum(count for _, count in reasons)
-        told = [{"reason": reason, "rows": count} for reason, count in reasons]
-        rows.append({"stage": stage, "rows_in": rows_in, "rows_out": rows_out, "reasons": told})
+        listed = [{"reason": reason, "rows": count} for reason, count in reasons]
+        rows.append({"stage": stage, "rows_in": rows_in, "rows_out": rows_out, "reasons": listed})
         rows_in = rows_out
     return rows

@@ -1,11 +1,11 @@
-"""What the funnel's models learn from: clips of known view and boxed frames of takes, other takes to judge them by."""
+"""The training and test sets of the funnel's models: clips of known view, and frames with boxes, of different takes."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,41 +13,71 @@ import pyarrow.compute as pc
 
 from components import records
 from components.data.funnel import clip_reader
+from components.data.funnel.hand_detector import NamedBoxes
 from components.records import content_id
 from components.video.killable_worker import KillableWorker
 
 CLIPS = 2  # of one video
 CLIP_S = 4.0  # around the middle of a moment: as long as a sentence of web video
-Boxes = list[tuple[str, list[float]]]  # of one frame: name, and (x1, y1, x2, y2) in percent
 
 log = logging.getLogger(__name__)
 
 
-class Lesson(NamedTuple):
-    """One video of a take: spans of it, and frames whose boxes are known (ego only)."""
+class LabelledVideo(NamedTuple):
+    """A video of a take, with its view and boxes.
+
+    Attributes:
+        source: a key of `sources`.
+        path: relative to the folder of the source.
+        take_id: of the take.
+        is_ego: whether it is the ego view.
+        spans: (start, end) of the clips to decode, seconds.
+        stills: numbers of the frames with boxes; exo videos have none.
+        boxes: of each of these frames.
+    """
 
     source: str
     path: str
     take_id: str
     is_ego: bool
-    spans: tuple[tuple[float, float], ...]
+    spans: clip_reader.Spans
     stills: tuple[int, ...]
-    boxes: tuple[Boxes, ...]
+    boxes: tuple[NamedBoxes, ...]
 
 
-class Lessons(NamedTuple):
-    """Frames of lessons, uint8: clips [T, S, S, 3] with view and take, stills [N, S, S, 3] with boxes and take."""
+class TrainingSet(NamedTuple):
+    """Decoded frames of labelled videos, uint8.
+
+    Attributes:
+        clips: C arrays [T, S, S, 3].
+        is_ego: bool [C].
+        clip_takes: [C], the take of each clip.
+        stills: [N, S, S, 3], ego frames with boxes.
+        boxes: of each of these frames.
+        still_takes: [N], the take of each frame.
+    """
 
     clips: list[np.ndarray]
     is_ego: np.ndarray
     clip_takes: np.ndarray
     stills: np.ndarray
-    boxes: list[Boxes]
+    boxes: list[NamedBoxes]
     still_takes: np.ndarray
 
 
-def choose(data_dir: Path, *, takes: int, split: str, seed: int) -> list[Lesson]:
-    """Draw takes of a split by content, an ego and an exo video of each.
+def sample_videos(data_dir: Path, *, takes: int, split: str, seed: int) -> list[LabelledVideo]:
+    """Draw takes of a split, and of each an ego and an exo video.
+
+    Draws are by content ids, so that they do not depend on the order of rows.
+
+    Args:
+        data_dir: with annotations/ and clips/.
+        takes: most takes.
+        split: "train" or "test".
+        seed: of the draw.
+
+    Returns:
+        The videos, two for each take.
 
     Raises:
         ValueError: no take of the split has clips of both views and boxes.
@@ -69,58 +99,83 @@ def choose(data_dir: Path, *, takes: int, split: str, seed: int) -> list[Lesson]
     videos = videos[videos["video_id"].isin(clips["video_id"])]
     videos = videos[(videos["view"] == "exo") | videos["video_id"].isin(boxes["video_id"])]
     # one camera of each view, a different one in each take
-    videos = videos.assign(lot=[content_id(seed, "funnel", video_id) for video_id in videos["video_id"]])
-    videos = videos.sort_values("lot").drop_duplicates(["take_id", "view"])
+    videos = videos.assign(draw=[content_id(seed, "funnel", video_id) for video_id in videos["video_id"]])
+    videos = videos.sort_values("draw").drop_duplicates(["take_id", "view"])
     both = videos.groupby("take_id")["view"].transform("size") == 2
     drawn = sorted(videos.loc[both, "take_id"].unique(), key=lambda take: content_id(seed, "funnel", take))[:takes]
     if not drawn:
         raise ValueError(
             f"funnel: no take of the split {split} has ego and exo clips and VISOR boxes, which the ego/exo classifier "
-            "and the hand detector learn from; get these sources, or take htm_aa and interlink7m out of sources in "
+            "and the hand detector are trained on; get these sources, or take htm_aa and interlink7m out of sources in "
             "params/data.yaml"
         )
     videos = videos[videos["take_id"].isin(drawn)]
     clips = dict(list(clips[clips["video_id"].isin(videos["video_id"])].groupby("video_id")))
     boxes = dict(list(boxes[boxes["video_id"].isin(videos["video_id"])].groupby("video_id")))
-    return [_lesson(row, clips[row.video_id], boxes.get(row.video_id), seed=seed) for row in videos.itertuples()]
+    return [
+        _labelled(video, clips[video["video_id"]], boxes.get(video["video_id"]), seed=seed)
+        for video in videos.to_dict("records")
+    ]
 
 
-def _lesson(video: Any, clips: pd.DataFrame, boxes: pd.DataFrame | None, *, seed: int) -> Lesson:
-    chosen = sorted(clips.itertuples(), key=lambda clip: content_id(seed, "funnel", clip.clip_id))[:CLIPS]
-    middles = [(clip.start_s + clip.end_s) / 2 for clip in chosen]
-    spans = tuple((max(0.0, at - CLIP_S / 2), min(video.duration_s, at + CLIP_S / 2)) for at in middles)
-    named: dict[int, Boxes] = {}
-    if boxes is not None and video.view == "ego":
-        for row in boxes.sort_values(["frame", "name"]).itertuples():
-            named.setdefault(row.frame, []).append((row.name, list(row.box_xyxy)))
-    return Lesson(
-        video.source, video.path, video.take_id, video.view == "ego", spans, tuple(named), tuple(named.values())
+def _labelled(video: dict, clips: pd.DataFrame, boxes: pd.DataFrame | None, *, seed: int) -> LabelledVideo:
+    rows = sorted(clips.to_dict("records"), key=lambda clip: content_id(seed, "funnel", clip["clip_id"]))
+    middles = [(clip["start_s"] + clip["end_s"]) / 2 for clip in rows[:CLIPS]]
+    spans = tuple((max(0.0, at - CLIP_S / 2), min(video["duration_s"], at + CLIP_S / 2)) for at in middles)
+    of_frame: dict[int, NamedBoxes] = {}
+    is_ego = video["view"] == "ego"
+    if boxes is not None and is_ego:
+        for row in boxes.sort_values(["frame", "name"]).to_dict("records"):
+            of_frame.setdefault(row["frame"], []).append((row["name"], list(row["box_xyxy"])))
+    return LabelledVideo(
+        video["source"], video["path"], video["take_id"], is_ego, spans, tuple(of_frame), tuple(of_frame.values())
     )
 
 
-def read(
-    lessons: Iterable[Lesson], roots: dict[str, Path], worker: KillableWorker, *, frames: int, size_px: int
-) -> Lessons:
-    """Decode lessons; a video that cannot be read is left out, and the log says so.
+def decode(
+    videos: Iterable[LabelledVideo], roots: dict[str, Path], worker: KillableWorker, *, frames: int, size_px: int
+) -> TrainingSet:
+    """Decode labelled videos; one that cannot be read is left out, and the log says so.
+
+    Args:
+        videos: of one split.
+        roots: source -> folder that the paths of its videos are relative to.
+        worker: the process that decodes.
+        frames: of each clip.
+        size_px: side of the square that frames are resized to.
+
+    Returns:
+        Their frames.
 
     Raises:
         ValueError: none can be read.
     """
     clips, is_ego, clip_takes, stills, boxes, still_takes = [], [], [], [], [], []
-    for each in lessons:
-        where = (worker, roots[each.source], each.path, each.spans)
+    for video in videos:
         try:
-            seen = clip_reader.read(*where, frames=frames, size_px=size_px, stills=each.stills)
+            decoded = clip_reader.read(
+                worker,
+                roots[video.source],
+                video.path,
+                video.spans,
+                frames=frames,
+                size_px=size_px,
+                stills=video.stills,
+            )
         except clip_reader.RefusedError as error:
-            log.warning("funnel: nothing is learned from %s: %s", each.path, error)
+            log.warning("funnel: %s is left out of the training and test sets: %s", video.path, error)
             continue
-        usable = [clip for clip in seen.clips if clip is not None]
+        usable = [clip for clip in decoded.clips if clip is not None]
         clips += usable
-        is_ego += [each.is_ego] * len(usable)
-        clip_takes += [each.take_id] * len(usable)
-        stills.append(seen.stills)
-        boxes += each.boxes
-        still_takes += [each.take_id] * len(each.boxes)
+        is_ego += [video.is_ego] * len(usable)
+        clip_takes += [video.take_id] * len(usable)
+        stills.append(decoded.stills)
+        boxes += video.boxes
+        still_takes += [video.take_id] * len(video.boxes)
     if not clips or not boxes:
-        raise ValueError("funnel: none of the videos to learn from can be read; the log names them and says why")
-    return Lessons(clips, np.array(is_ego), np.array(clip_takes), np.concatenate(stills), boxes, np.array(still_takes))
+        raise ValueError(
+            "funnel: none of the videos to train and test on can be read; the log names them and the errors"
+        )
+    return TrainingSet(
+        clips, np.array(is_ego), np.array(clip_takes), np.concatenate(stills), boxes, np.array(still_takes)
+    )

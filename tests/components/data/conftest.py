@@ -86,7 +86,7 @@ def without_corpora(data_dir: Path) -> Path:
         records.write_table(data_dir / "media" / f"{name}.parquet", [], records.SCHEMAS[name])
     for name in ("kept", "videos", "clips", "rejects"):
         records.write_table(data_dir / "funnel" / f"{name}.parquet", [], records.SCHEMAS[name])
-    records.write_table(data_dir / "funnel/table.parquet", tables.table(0, Counter()), records.FUNNEL)
+    records.write_table(data_dir / "funnel/table.parquet", tables.stages(0, Counter()), records.FUNNEL)
     return data_dir
 
 

@@ -44,8 +44,8 @@ def found(tmp_path_factory) -> dict:
     frame = pd.DataFrame(rows, columns=SCORED.names)
     table = pa.Table.from_pandas(frame, SCORED, preserve_index=False)
     records.write_table(folder / "scores/part-00000.parquet", table, SCORED)
-    counted = tables.write(folder, [tables.judged(frame)])
-    records.write_table(folder / "table.parquet", tables.table(VIDEOS, counted), records.FUNNEL)
+    counted = tables.write(folder, [tables.kept_and_rejected(frame)])
+    records.write_table(folder / "table.parquet", tables.stages(VIDEOS, counted), records.FUNNEL)
     views = [
         dict.fromkeys(records.CLIP.names, "x") | {"start_s": 0.0, "end_s": 1.0, "view": view} for view in ("ego", "exo")
     ]

@@ -27,20 +27,20 @@ def spans(frame: pd.DataFrame) -> list[tuple]:
 
 
 def test_a_sentence_lasts_until_the_next_one_of_its_video_and_ten_seconds_at_most():
-    made = candidates.of_sentences(pd.DataFrame([said("a", 30), said("b", 1), said("a", 4), said("a", 7)]))
+    made = candidates.from_sentences(pd.DataFrame([said("a", 30), said("b", 1), said("a", 4), said("a", 7)]))
     assert spans(made) == [(4, 7, ""), (7, 17, ""), (30, 40, ""), (1, 11, "")]
     assert made["path"].tolist()[-1] == "videos/b.mp4"
 
 
 def test_two_sentences_at_one_time_get_the_same_span():
-    made = candidates.of_sentences(pd.DataFrame([said("a", 4), said("a", 4, number=1), said("a", 6.5)]))
+    made = candidates.from_sentences(pd.DataFrame([said("a", 4), said("a", 4, number=1), said("a", 6.5)]))
     assert spans(made) == [(4, 6.5, ""), (4, 6.5, ""), (6.5, 16.5, "")]
     assert made["clip_id"].is_unique
 
 
 @given(st.lists(st.floats(0, 500), min_size=1, max_size=12))
 def test_no_candidate_is_shorter_than_a_second_or_longer_than_ten(times):
-    made = candidates.of_sentences(pd.DataFrame([said("a", time_s, number=n) for n, time_s in enumerate(times)]))
+    made = candidates.from_sentences(pd.DataFrame([said("a", time_s, number=n) for n, time_s in enumerate(times)]))
     length_s = made["end_s"] - made["start_s"]
     assert len(made) == len(times)
     assert ((made["reason"] == "") == length_s.between(1, 10)).all()
@@ -48,7 +48,7 @@ def test_no_candidate_is_shorter_than_a_second_or_longer_than_ten(times):
 
 def test_a_caption_keeps_its_span_and_one_of_another_length_is_told():
     rows = [told("food/a.mp4", 0.0, 5.0), told("food/a.mp4", 5.0, 5.5), told("food/b.webm", 1.0, 12.0)]
-    made = candidates.of_captions(pd.DataFrame([*rows, told("food/b.webm", None, None)]))
+    made = candidates.from_captions(pd.DataFrame([*rows, told("food/b.webm", None, None)]))
     assert spans(made)[:3] == [(0, 5, ""), (5, 5.5, "under_1_s"), (1, 12, "over_10_s")]
     assert made["reason"].tolist()[3] == "no_span"
     assert made["take_id"].tolist() == ["a", "a", "b", "b"]

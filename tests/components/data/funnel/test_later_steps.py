@@ -12,7 +12,7 @@ from components.data.egoit import step as egoit
 from components.data.egore import step as build
 from components.data.frames import step as frames
 from components.data.frames.store import FrameStore
-from components.data.funnel import tables as outputs
+from components.data.funnel import tables
 from components.world import web
 from tests.components.data.conftest import annotation_tables, read, write_annotations
 from tests.components.data.funnel.test_tables import scored
@@ -26,7 +26,7 @@ def asked(tmp_path_factory, tiny_world):
     film = next(each for each in planned if each.kind == "hands_at_work")
     where = {"source": film.corpus, "take_id": film.vid, "path": f"videos/{film.vid}.mp4"}
     kept = scored(0, **where, text="C cuts the red cup with the left hand.")
-    outputs.write(data_dir / "funnel", [outputs.judged(pd.DataFrame([kept]))])
+    tables.write(data_dir / "funnel", [tables.kept_and_rejected(pd.DataFrame([kept]))])
     for step in (clips, egoit, build, dataset):
         step.run(tiny_world.params, data_dir)
     return data_dir, film

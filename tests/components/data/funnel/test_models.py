@@ -126,6 +126,6 @@ def test_a_true_box_is_found_once():
 
 
 def test_the_surest_hand_of_a_side_is_its_centre():
-    seen = hand_detector.Seen([[(0.0, 0.0, 0.2, 0.2), (0.5, 0.5, 0.7, 0.7)], []], [[0, 0], []], [[], []])
+    seen = hand_detector.Detections([[(0.0, 0.0, 0.2, 0.2), (0.5, 0.5, 0.7, 0.7)], []], [[0, 0], []], [[], []])
     centres = seen.centres()
     assert np.allclose(centres[0, 0], 0.1) and np.isnan(centres[0, 1]).all() and np.isnan(centres[1]).all()

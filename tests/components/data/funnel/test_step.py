@@ -15,8 +15,7 @@ from components import records
 from components.data import __main__ as command
 from components.data import annotations
 from components.data.clips import step as clips
-from components.data.funnel import clip_reader, scoring
-from components.data.funnel import step as build
+from components.data.funnel import clip_reader, scoring, step
 from components.params import Data
 from components.video.killable_worker import KillableWorker
 from components.world import web
@@ -39,9 +38,9 @@ def files(folder: Path) -> dict[str, bytes]:
 def done(tiny_world, tmp_path_factory) -> tuple[Path, dict]:
     """A data folder with annotations, clips and the funnel, and what the funnel told; nobody may change it."""
     data_dir = tmp_path_factory.mktemp("funnel") / "data"
-    for step in (annotations, clips):
-        step.run(tiny_world.params, data_dir)
-    return data_dir, build.run(few(tiny_world), data_dir)
+    for earlier in (annotations, clips):
+        earlier.run(tiny_world.params, data_dir)
+    return data_dir, step.run(few(tiny_world), data_dir)
 
 
 def before_funnel(done, tmp_path) -> Path:
@@ -82,7 +81,7 @@ def test_a_second_run_reuses_models_and_parts_and_writes_the_same_bytes(done, ti
     shutil.copytree(done[0], tmp_path / "data")
     before = files(tmp_path / "data/funnel")
     (tmp_path / "data/funnel/scores/part-00099.parquet").write_bytes(b"of a larger corpus")
-    again = build.run(few(tiny_world), tmp_path / "data")["counts"]
+    again = step.run(few(tiny_world), tmp_path / "data")["counts"]
     assert again["parts_reused"] == again["parts"] == done[1]["counts"]["parts"] >= 5
     assert files(tmp_path / "data/funnel") == before
 
@@ -90,9 +89,9 @@ def test_a_second_run_reuses_models_and_parts_and_writes_the_same_bytes(done, ti
 RUN = """
 import pickle, sys
 from pathlib import Path
-from components.data.funnel import build
+from components.data.funnel import step
 if __name__ == "__main__":
-    build.run(pickle.loads(bytes.fromhex(sys.argv[1])), Path(sys.argv[2]))
+    step.run(pickle.loads(bytes.fromhex(sys.argv[1])), Path(sys.argv[2]))
 """
 
 
@@ -114,7 +113,7 @@ def test_a_killed_run_goes_on_with_the_unfinished_parts_to_the_same_bytes(done, 
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     there = {each.name: each.stat().st_mtime_ns for each in finished.glob("part-*.parquet")}
-    again = build.run(few(tiny_world), data_dir)["counts"]
+    again = step.run(few(tiny_world), data_dir)["counts"]
     assert parts <= again["parts_reused"] == len(there) < again["parts"]
     assert {name: (finished / name).stat().st_mtime_ns for name in there} == there
     assert files(data_dir / "funnel") == files(done[0] / "funnel")
@@ -133,7 +132,7 @@ def test_a_film_that_was_mended_is_scored_again_and_no_other_part(done, tiny_wor
     films = (getattr(tiny_world.params.sources, good.corpus) / f"videos/{good.vid}.mp4", raw / bad.corpus / "videos")
     shutil.copy(films[0], films[1] / f"{bad.vid}.mp4")
     moved = changed(few(tiny_world), "sources", **{name: raw / name for name in web.CORPORA})
-    again = build.run(moved, data_dir)["counts"]
+    again = step.run(moved, data_dir)["counts"]
     assert again["parts_reused"] == again["parts"] - 1 and again["read"] > done[1]["counts"]["read"]
 
 
@@ -142,17 +141,21 @@ def test_a_decoder_that_takes_too_long_is_killed_and_asked_again_next_time(done,
     data_dir, _ = done
     roots = tiny_world.params.sources.given()
     parts = sorted((data_dir / "funnel/candidates").iterdir())[:1]
-    how = {"encoder": "grid", "frames": 8, "size_px": 64}
+
+    def score(timeout_s: float) -> tuple[list[Path], int]:
+        decoding = clip_reader.Decoding(frames=8, size_px=64, timeout_s=timeout_s)
+        return scoring.score(parts, tmp_path, data_dir / "funnel", roots, encoder="grid", decoding=decoding)
+
     for timeout_s, reasons in ((1e-6, {"decoder_killed"}), (60.0, {""})):
-        made, reused = scoring.score(parts, tmp_path, data_dir / "funnel", roots, timeout_s=timeout_s, **how)
+        made, reused = score(timeout_s)
         told = pq.read_table(made[0])["reason"].to_pylist()
         assert reused == 0 and reasons <= set(told)
-    assert scoring.score(parts, tmp_path, data_dir / "funnel", roots, timeout_s=60.0, **how)[1] == 1
+    assert score(60.0)[1] == 1
 
 
 def test_without_web_corpora_every_table_is_empty_and_nothing_is_learned(tiny_world, tmp_path):
     sources = tiny_world.params.sources.model_copy(update={"htm_aa": None, "interlink7m": None})
-    told = build.run(tiny_world.params.model_copy(update={"sources": sources}), tmp_path / "data")
+    told = step.run(tiny_world.params.model_copy(update={"sources": sources}), tmp_path / "data")
     assert told["row_counts"] == [(stage, 0, 0, 0) for stage in ("candidates", "read", "ego", "hands")]
     assert len(records.read_table(tmp_path / "data/funnel/videos.parquet", records.VIDEO)) == 0
     assert not (tmp_path / "data/funnel/classifier.json").exists()

@@ -34,7 +34,7 @@ KINDS = {
 @given(st.lists(st.sampled_from(list(KINDS)), max_size=20))
 def test_rows_in_are_rows_out_and_rejects(kinds):
     frame = pd.DataFrame([scored(n, **KINDS[kind]) for n, kind in enumerate(kinds)], columns=SCORED.names)
-    made = tables.judged(frame)
+    made = tables.kept_and_rejected(frame)
     fates = dict.fromkeys(made["kept"]["clip_id"], "kept")
     fates |= dict(zip(made["rejects"]["row_id"], made["rejects"]["reason"], strict=True))
     assert fates == {f"c{n}": kind for n, kind in enumerate(kinds)}
@@ -43,10 +43,10 @@ def test_rows_in_are_rows_out_and_rejects(kinds):
 
 @pytest.fixture
 def written(tmp_path):
-    batches = [tables.judged(pd.DataFrame([scored(n, **KINDS[kind]) for n, kind in enumerate(KINDS)]))]
+    batches = [tables.kept_and_rejected(pd.DataFrame([scored(n, **KINDS[kind]) for n, kind in enumerate(KINDS)]))]
     refused = pd.DataFrame({"parent": ["p9"], "reason": ["under_1_s"], "text": ["C cuts"]})
     counted = tables.write(tmp_path, [tables.not_candidates(refused), *batches])
-    records.write_table(tmp_path / "table.parquet", tables.table(7, counted), records.FUNNEL)
+    records.write_table(tmp_path / "table.parquet", tables.stages(7, counted), records.FUNNEL)
     names = ("kept", "table", "videos", "clips", "rejects")
     return {f"funnel/{name}": records.read_table(tmp_path / f"{name}.parquet", records.SCHEMAS[name]) for name in names}
 
