@@ -1,4 +1,4 @@
-"""One self-contained HTML page per pipeline run: what was trained, on what, how well, and what it looks like.
+"""One self-contained HTML page per pipeline run: its stages, their data, their scores, and samples with answers.
 
 No script, no external resource: the page can be mailed, kept as an artifact and opened in ten years.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 from components import tracking
 from components.report import counts, curves, gallery, quality, table
 from components.report.stage import Stage, read_stage
+from components.report.templates import render
 
 
 def build(pipeline_run_id: str, stages: Sequence[tuple[str, Path, str, bool]], *, data: Path, output: Path) -> Path:
@@ -19,25 +20,21 @@ def build(pipeline_run_id: str, stages: Sequence[tuple[str, Path, str, bool]], *
 
     Args:
         pipeline_run_id: MLflow's parent run; its tags recipe, dataset_digest and git_commit stand in the header.
-        stages: (name, checkpoint folder, MLflow run id, reused) in training order. What a checkpoint folder does not
-            have (`history.jsonl`, `evaluation/`) is left out of the page.
+        stages: (name, checkpoint folder, MLflow run id, reused) in training order. Files that a checkpoint folder
+            lacks (`history.jsonl`, `evaluation/`) are left out of the page.
         data: the data folder, with dataset/, frames/ and the rejects tables of every step.
         output: folder for `index.html`, such as reports/<pipeline_run_id>.
 
     Returns:
         The path of the page.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     from components.data.frames.store import FrameStore
 
     run = tracking.describe(pipeline_run_id)
     read = [read_stage(*stage) for stage in stages]
     store = FrameStore(data / "frames")
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    page = templates.get_template("page.html").render(
+    page = render(
+        "page.html",
         run=run,
         # the run that asks for its report is still open
         wall_s=(run.end_s or time.time()) - run.start_s,
@@ -59,7 +56,7 @@ def build(pipeline_run_id: str, stages: Sequence[tuple[str, Path, str, bool]], *
 
 
 def duration(seconds: float | None) -> str:
-    """Write a wall time for a person.
+    """Return a duration as text for a reader; an unknown one is a dash.
 
     >>> duration(3723.4), duration(59.6), duration(None)
     ('1 h 2 min', '60 s', '–')

@@ -1,4 +1,4 @@
-"""The page of a comparison: every measure of every arm, with what the paper printed, and two measures as a frontier.
+"""The page of a comparison: every measure of every arm beside the published difference, and two as a frontier.
 
 No script and no external resource, as the report of a pipeline run, whose style it shares.
 """
@@ -13,11 +13,12 @@ from pathlib import Path
 
 from components.evaluation.comparing import Row
 from components.report import frontier
+from components.report.templates import render
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that ended well: its wall time here, and (stage, "ran" or "reused", checkpoint) in training order."""
+    """A run that succeeded: its wall time, and (stage, "ran" or "reused", checkpoint) in training order."""
 
     arm: str
     seed: int
@@ -35,26 +36,22 @@ def write(
     of: int,
     run_id: str,
 ) -> None:
-    """Write `index.html`, `table.md` and `table.json`.
+    """Write `index.html`, `table.md` and `table.json`; called after every run, so that a long comparison can be read.
 
     Args:
-        folder: takes them.
-        comparison: as its YAML has it.
-        rows: what is known so far.
-        finished: runs that ended well.
-        failed: (arm, seed) -> why.
-        of: runs there will be.
+        folder: of the three files.
+        comparison: content of its YAML file.
+        rows: of the table, from the runs so far.
+        finished: runs that succeeded.
+        failed: (arm, seed) -> the reason.
+        of: number of all runs.
         run_id: MLflow run of the comparison.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     names = list(comparison["measures"])
     table = {arm: {row.measure: row for row in rows if row.arm == arm} for arm in dict.fromkeys(r.arm for r in rows)}
     drawn = frontier.draw(comparison, table) if comparison["frontier"] and table else None
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    page = templates.get_template("comparison.html").render(
+    page = render(
+        "comparison.html",
         comparison=comparison,
         changes={arm: changes(values["changes"]) for arm, values in comparison["arms"].items()},
         measures=names,
@@ -83,21 +80,21 @@ def write(
 
 
 def files(folder: Path) -> list[Path]:
-    """Return what `write` wrote."""
+    """Return the paths that `write` writes."""
     return [folder / name for name in ("index.html", "table.md", "table.json")]
 
 
 def markdown(measures: Sequence[str], table: Mapping[str, Mapping[str, Row]]) -> str:
-    """Write the table for a note: mean over seeds / blind, then the difference with its interval, in percent."""
+    """Return the table in Markdown: mean over seeds / blind, then the difference with its interval, in percent."""
     lines = ["| arm | " + " | ".join(measures) + " |", "|---" * (len(measures) + 1) + "|"]
-    for arm, told in only(table).items():
-        cells = [f"{arm} ({told})" if told else arm, *(_cell(table[arm][measure]) for measure in measures)]
+    for arm, note in only(table).items():
+        cells = [f"{arm} ({note})" if note else arm, *(_cell(table[arm][measure]) for measure in measures)]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
 def only(table: Mapping[str, Mapping[str, Row]]) -> dict[str, str]:
-    """Say for each arm which seeds it has, where it lacks some: its means are not of the same seeds as the others'."""
+    """Return for each arm a note on its seeds where it lacks some: its means then stand on fewer seeds than others'."""
     seeds = {arm: next(iter(rows.values())).seeds for arm, rows in table.items()}
     every = {seed for own in seeds.values() for seed in own}
     return {arm: "" if every == set(own) else f"only seed {', '.join(map(str, own))}" for arm, own in seeds.items()}
@@ -107,13 +104,13 @@ def _cell(row: Row) -> str:
     scored = f"{percent(row.value.value)} / {percent(row.blind)}"
     if row.difference is None:
         return f"{scored} [{percent(row.value.lo)}, {percent(row.value.hi)}]"
-    told = f" *published {row.published:+.1f}: {row.verdict}*" if row.verdict else ""
+    note = f" *published {row.published:+.1f}: {row.verdict}*" if row.verdict else ""
     lo, hi = signed(row.difference.lo), signed(row.difference.hi)
-    return f"{scored}, {signed(row.difference.value)} [{lo}, {hi}]{told}"
+    return f"{scored}, {signed(row.difference.value)} [{lo}, {hi}]{note}"
 
 
 def percent(value: float) -> str:
-    """Write a share in percent.
+    """Return a share as text in percent.
 
     >>> percent(0.1234), percent(float("inf"))
     ('12.3', '∞')
@@ -122,7 +119,7 @@ def percent(value: float) -> str:
 
 
 def signed(value: float) -> str:
-    """Write a difference of shares in points, with its sign.
+    """Return a difference of shares as text in percentage points, with its sign.
 
     >>> signed(0.012), signed(-0.1), signed(0.0)
     ('+1.2', '−10.0', '0.0')
@@ -132,23 +129,23 @@ def signed(value: float) -> str:
 
 
 def changes(values: Mapping[str, object]) -> list[str]:
-    """Say what an arm changes, a line for each value.
+    """Return what an arm changes, a line for each value.
 
     >>> changes({"stage3.lora": None, "stage2.losses": {"vtg": 1.0}})
     ['stage3.lora left out', 'stage2.losses: vtg 1.0']
     """
-    said = []
+    lines = []
     for path, value in values.items():
         if isinstance(value, Mapping):
-            value = ", ".join(f"{name} {each}" for name, each in value.items())
-        said.append(f"{path} left out" if value is None else f"{path}: {value}")
-    return said
+            value = ", ".join(f"{name} {item}" for name, item in value.items())
+        lines.append(f"{path} left out" if value is None else f"{path}: {value}")
+    return lines
 
 
 def _finite(value: object) -> object:
     # JSON knows no infinity: the open ends of an interval become null
     if isinstance(value, Mapping):
-        return {name: _finite(each) for name, each in value.items()}
+        return {name: _finite(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
+        return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

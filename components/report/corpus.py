@@ -1,4 +1,4 @@
-"""The page of Ego-ExoClip: its numbers beside the published ones, on one self-contained HTML page.
+"""The page of the Ego-ExoClip corpus: its numbers beside the published ones.
 
 No script and no external resource, as the report of a pipeline run, whose style it shares.
 """
@@ -11,13 +11,14 @@ from pathlib import Path
 
 from components.data.statistics import corpus, paper_figures
 from components.report import mixture
+from components.report.templates import render
 
 WIDTH, HEIGHT = 640, 120
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar of a histogram in a box of WIDTH x HEIGHT, what it counts, and the label under it."""
+    """One bar of a histogram in a box of WIDTH x HEIGHT pixels, its count as text, and the label under it."""
 
     x: float
     y: float
@@ -31,20 +32,16 @@ def build(found: dict, output: Path) -> Path:
     """Write `statistics.json` and `index.html`.
 
     Args:
-        found: as `components.data.statistics.corpus.read` gives it, and `egoit`, the counts of that step.
-        output: a folder.
+        found: what `components.data.statistics.corpus.read` returns, `egoit` (the counts of that step) and `funnel`.
+        output: folder of the two files.
 
     Returns:
         The path of the page.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     rows = corpus.comparison(found)
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
     train = found["splits"]["train"]
-    page = templates.get_template("corpus.html").render(
+    page = render(
+        "corpus.html",
         found=found,
         rows=[row | {"ours_text": text(row, "ours"), "published_text": text(row, "published")} for row in rows],
         source=paper_figures.SOURCE,
@@ -64,7 +61,7 @@ def build(found: dict, output: Path) -> Path:
 
 
 def text(row: dict, side: str) -> str:
-    """Write the number of one side of a comparison with its spread and unit.
+    """Return the number of one side of a comparison as text, with its spread and unit.
 
     >>> text({"ours": 0.6789, "ours_spread": 0.57, "digits": 2, "unit": "s"}, "ours")
     '0.68 ± 0.57 s'
@@ -77,7 +74,7 @@ def text(row: dict, side: str) -> str:
 
 
 def bars(histogram: list[list]) -> list[Bar]:
-    """Draw a histogram of [[from, to, count], ...]; the tallest bar fills the height."""
+    """Lay out the bars of a histogram [[from, to, count], ...]; the tallest one fills the height."""
     tallest, width = max((count for _, _, count in histogram), default=0) or 1, WIDTH / len(histogram)
     total = sum(count for _, _, count in histogram) or 1
     drawn = []

@@ -1,4 +1,4 @@
-"""How much data there was, and what was dropped and why."""
+"""Counts of the data steps, and of the rows that they rejected, by reason."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _REJECTS = "rejects"  # counted from the rejects tables themselves, of all steps
 
 @dataclass(frozen=True)
 class CountTable:
-    """A table to print: cells are (text, is a number)."""
+    """A table to print; cells are (text, whether it is a number)."""
 
     title: str
     header: list[str]
@@ -24,10 +24,10 @@ class CountTable:
 
 
 def read_counts(data: Path) -> list[CountTable]:
-    """Read the counts that data steps wrote beside their tables.
+    """Read the counts that the data steps wrote beside their tables.
 
     Args:
-        data: the data folder; a file that is not there is left out.
+        data: the data folder; a file that is missing is left out.
 
     Returns:
         For each file a table of its values by dotted key, and one table for each list of records in it.

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 220, 64
-_POINTS = 160  # more would not be seen at this width
+_POINTS = 160  # more could not be told apart at this width
 _FIRST = re.compile(r"loss|vtg|ccl|kl|lr|learning_rate|reward|iou|format|score|accuracy|grad_norm")
 
 
@@ -22,11 +22,11 @@ class Chart:
     last: str
     last_step: int
     not_finite: int
-    first: bool  # shown at once; the others are folded away
+    first: bool  # shown at once; the others are in a fold
 
 
 def charts(history: dict[str, list[tuple[int, float]]]) -> list[Chart]:
-    """Draw every metric of a stage, losses, rates, rewards, KL and IoU first.
+    """Lay out a chart for every metric of a stage; losses, rates, rewards, KL and IoU come first.
 
     Args:
         history: metric -> [(step, value), ...].
@@ -74,7 +74,7 @@ def _thin(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
 
 
 def _short(value: float) -> str:
-    """Write a number in at most seven characters.
+    """Return a number as text of at most seven characters.
 
     >>> _short(0.00012), _short(3.14159), _short(0.0)
     ('1.2e-4', '3.14', '0')

@@ -1,6 +1,6 @@
-"""The section on EgoRe's filter funnel: clips after each stage beside the published ones, and how good the models are.
+"""The section on EgoRe's filter funnel: clips after each stage beside the published ones, and scores of its models.
 
-Of the miniature world the truth of each film is known, so that the verdicts are compared with it too.
+In the miniature world the truth of each film is known, so there the funnel's decisions are compared with it too.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -28,18 +29,22 @@ LABELS = {
 
 
 def read(parameters: params.Data, data_dir: Path) -> dict | None:
-    """Gather the numbers of the funnel below `data_dir`; None where no web corpus was given.
+    """Read the numbers of the funnel below `data_dir`.
 
     Returns:
-        `stages` (label, clips, published, and rejects by reason), `classifier` and `detector` as classifier.json has
-        them, and of a miniature world, whose truth is known, `truth` (see `against_truth`).
+        None where no web corpus was given. Else `stages` (label, clips, published, and rejects by reason),
+        `classifier` and `detector` as in classifier.json, and `truth` of a miniature world (see `against_truth`).
     """
     folder = data_dir / "funnel"
     rows = records.read_table(folder / "table.parquet", records.FUNNEL).to_pylist()
     if not (folder / "classifier.json").is_file() or not rows[0]["rows_in"]:
         return None
     views = pq.read_table(data_dir / "clips/clips.parquet", columns=["view"])["view"].to_pandas()
-    with_takes = {"stage": "all", "rows_out": rows[-1]["rows_out"] + int((views == "ego").sum()), "reasons": []}
+    with_takes: dict[str, Any] = {
+        "stage": "all",
+        "rows_out": rows[-1]["rows_out"] + int((views == "ego").sum()),
+        "reasons": [],
+    }
     stages = [
         {
             "label": LABELS[row["stage"]],
@@ -64,10 +69,16 @@ def read(parameters: params.Data, data_dir: Path) -> dict | None:
 
 
 def against_truth(folder: Path, seed: int, videos: int) -> dict:
-    """Compare the verdicts with what the miniature films are.
+    """Compare the funnel's decisions with the true kind of each miniature film.
+
+    Args:
+        folder: data/funnel.
+        seed: of the world.
+        videos: number of web films in it.
 
     Returns:
-        `classifier`: accuracy and AUC on the clips of web video, over videos; `kinds`: clips read and kept, by kind.
+        `classifier`: accuracy and AUC on the clips of web video, with intervals over videos; `kinds`: for each kind of
+        film its clips, and how many of them were kept.
     """
     columns = ["clip_id", "take_id", "ego_score", "reason"]
     scored = pd.concat([pq.read_table(path, columns=columns).to_pandas() for path in sorted(folder.glob("scores/*"))])

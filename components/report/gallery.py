@@ -1,4 +1,4 @@
-"""Held-out samples as a person would look at them: frames, question, truth, and what the last stages answered."""
+"""Held-out samples for a reader: frames, question, truth, and the answers of the last stages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FRAMES = 8
 
 @dataclass(frozen=True)
 class Bar:
-    """An interval on the window's time line, in percent of its length."""
+    """An interval on the time line of a window, in percent of the window's length."""
 
     label: str
     left: float
@@ -31,7 +31,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one stage wrote and its scores, such as (("verb", "1.00"), ...)."""
+    """The answer of one stage and its scores as text, such as [("verb", "1.00"), ...]."""
 
     stage: str
     completion: str
@@ -56,10 +56,10 @@ class Item:
 
 
 def gallery(stages: list[Stage], *, samples: Path, frames: Callable[[str], np.ndarray]) -> list[tuple[str, list[Item]]]:
-    """Pick and draw samples for each task.
+    """Pick samples for each task and lay them out.
 
-    They are the first by id of those that the last evaluated stage answered: ids are content hashes, so nobody chose
-    them, and the same samples come back in every report of one dataset.
+    They are the first by id of those that the last evaluated stage answered. Ids are content hashes, so nobody chose
+    the samples, and the same ones appear in every report of one dataset.
 
     Args:
         stages: in training order.
@@ -115,7 +115,7 @@ def _item(sample: dict, task: str, stages: list[Stage], frames_THWC: np.ndarray)
 def _answers(sample_id: str, stages: list[Stage]) -> list[Answer]:
     found = []
     for stage in stages:
-        # no score: the metric does not apply, as the hand where the annotator did not name it
+        # a metric without a score does not apply, such as the hand where the annotator did not name it
         rows = [row for row in stage.predictions if row["sample_id"] == sample_id and row["score"] is not None]
         if rows:
             scores = [(row["score_name"], f"{row['score']:.2f}") for row in rows]

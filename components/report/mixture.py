@@ -1,4 +1,4 @@
-"""EgoIT's mixture in numbers: the samples of each source beside the published records."""
+"""The mixture of EgoIT: the number of samples of each source beside the published one."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 
 from components.data.statistics.paper_figures import EGOIT
 
-# what a source gives beside its part in the paper is counted in lines of its own
+# samples that a source gives beyond its part in the paper are counted in lines of their own
 OURS = {"egoexo4d": "Ego-Exo4D: captions", "egoexolearn": "EgoExoLearn: actions"}
 LISTED = {"egotimeqa": "qa", "openeqa": "qa", "ssv2": "qa", "egtea": "qa", "egoexolearn": "caption"}
 
 
 def read(data_dir: Path) -> list[dict]:
-    """Read what the step `egoit` counted.
+    """Read the counts of the step `egoit`.
 
     Raises:
         ValueError: the file is missing or broken.
@@ -26,10 +26,10 @@ def read(data_dir: Path) -> list[dict]:
 
 
 def rows(counts: list[dict]) -> list[dict]:
-    """Lay out the lines of the table: the published sources, their sum, and what only we have.
+    """Return the lines of the table: the published sources, their sum, and samples that only we have.
 
     Args:
-        counts: as data/egoit/counts.json has them.
+        counts: content of data/egoit/counts.json.
 
     Returns:
         `name`, `label`, `train`, `test`, `open` (of both splits, those asked without options; None for captions),

@@ -1,4 +1,4 @@
-"""How good the questions are: the table of data/quality beside what the paper says of its own."""
+"""The quality of the questions: the table of data/quality beside the published share of right ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HEADER = (
 def read_quality(data: Path) -> CountTable | None:
     """Read data/quality/types.parquet as a table to print; None where it is not there.
 
-    Shares are in percent; intervals are Wilson's. What was not measured is a dash.
+    Shares are in percent, with Wilson's intervals. A value that was not measured is a dash.
     """
     path = data / "quality" / "types.parquet"
     if not path.exists():

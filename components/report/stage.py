@@ -1,4 +1,4 @@
-"""What the report knows of one stage: read from its checkpoint folder and from MLflow."""
+"""One stage as the report shows it, read from its checkpoint folder and from MLflow."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ from components.tracking import history
 
 @dataclass(frozen=True)
 class Stage:
-    """One row of the report.
+    """A training stage.
 
-    `trained` is the run that trained it: an earlier pipeline run's where the stage was reused.
-    `metrics` is None and `predictions` empty for a stage that was not evaluated.
+    Attributes:
+        name: in the recipe.
+        checkpoint: folder.
+        reused: whether an earlier pipeline run trained it.
+        trained: MLflow run that trained it.
+        history: metric -> [(step, value), ...] of the training.
+        metrics: content of metrics.json; None for a stage that was not evaluated.
+        predictions: rows of `records.PREDICTION` with the right frames; empty for a stage that was not evaluated.
     """
 
     name: str
@@ -29,17 +35,30 @@ class Stage:
 
     @property
     def wall_s(self) -> float | None:
-        """Time from the start to the end of the training run; None while it runs."""
+        """Seconds from the start to the end of the training run; None while it runs."""
         return self.trained.end_s - self.trained.start_s if self.trained.end_s is not None else None
 
     @property
     def parents(self) -> set[str]:
-        """Names of the stages that it starts from, as its run's parameters have them."""
+        """Names of the stages that it starts from, by the parameters of its run."""
         return {value for name, value in self.trained.params.items() if name.startswith("parents.")}
 
 
 def read_stage(name: str, checkpoint: Path, run_id: str, reused: bool) -> Stage:
-    """Read a stage; `run_id` may be the run that trained it or the light run that stands in for it."""
+    """Read a stage.
+
+    Args:
+        name: in the recipe.
+        checkpoint: folder; files that it lacks leave their fields empty.
+        run_id: of the run that trained it, or of the nested run that stands for a reused one.
+        reused: whether an earlier pipeline run trained it.
+
+    Returns:
+        The stage.
+
+    Raises:
+        ValueError: a line of history.jsonl is not JSON.
+    """
     info = tracking.describe(run_id)
     if "reused_from" in info.tags:
         info = tracking.describe(info.tags["reused_from"])

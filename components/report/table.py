@@ -1,4 +1,4 @@
-"""The stage table of the papers, for our run: every score with its interval, its blind control and chance."""
+"""The table of stages, as the papers print it: every score with its interval, its blind control and chance."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from components.report.stage import Stage
 
 TASKS = ("caption_ego", "caption_exo", "qa", "ground_spatial", "ground_temporal")
 METRICS = ("verb", "colour", "type", "hand", "all", "accuracy", "miou", "r1_30", "r1_50", "format")
-_ENDS = 5  # logged steps under the first and the last sampled reward: a single one is mostly noise
+_ENDS = 5  # logged steps that the first and the last sampled reward are means of: a single one is mostly noise
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One score, in percent as text, and its marks' places on the strip from 0 to 100."""
+    """One score: texts in percent, and the places of its marks on a strip from 0 to 100."""
 
     value: str
     interval: str
@@ -43,7 +43,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Contrast:
-    """A number before and after GRPO, as text; "–" where it was not measured."""
+    """A number before and after GRPO, as text; a dash where it was not measured."""
 
     name: str
     before: str
@@ -52,12 +52,13 @@ class Contrast:
 
 
 def stage_table(stages: list[Stage]) -> Table:
-    """Line up the evaluations of all stages; `learned` of `scores` counts the last evaluated one."""
-    evaluated = [stage for stage in stages if stage.metrics is not None]
-    present = {name for stage in evaluated for name in stage.metrics}
-    columns = sorted((tuple(name.split("/", 1)) for name in present), key=_order)
+    """Line up the evaluations of all stages; `learned` of `scores` counts those of the last evaluated stage."""
+    evaluated = [(stage, stage.metrics) for stage in stages if stage.metrics is not None]
+    columns = sorted({_column(name) for _, metrics in evaluated for name in metrics}, key=_order)
     tasks = list(dict.fromkeys(task for task, _ in columns))
-    rows = [(stage, [_cell(stage.metrics.get(f"{task}/{metric}")) for task, metric in columns]) for stage in evaluated]
+    rows = [
+        (stage, [_cell(metrics.get(f"{task}/{metric}")) for task, metric in columns]) for stage, metrics in evaluated
+    ]
     last = [cell for cell in rows[-1][1] if cell] if rows else []
     return Table(
         groups=[(task, sum(column[0] == task for column in columns)) for task in tasks],
@@ -69,9 +70,9 @@ def stage_table(stages: list[Stage]) -> Table:
 
 
 def grpo_blocks(stages: list[Stage]) -> list[tuple[Stage, list[Contrast]]]:
-    """Contrast step 0 and the end of every GRPO stage (known by the sampled reward in its history).
+    """Return numbers before and after every GRPO stage, which is one with a sampled reward in its history.
 
-    Step 0 of a stage has its parent's weights, so the greedy scores at step 0 are the parent's evaluation.
+    A stage starts from its parent's weights, so its greedy scores at step 0 are the parent's evaluation.
     """
     blocks = []
     for stage in stages:
@@ -99,6 +100,11 @@ def grpo_blocks(stages: list[Stage]) -> list[tuple[Stage, list[Contrast]]]:
 def _contrast(name: str, metric: str, before: dict, after: dict, note: str) -> Contrast:
     first, last = _cell(before.get(metric)), _cell(after.get(metric))
     return Contrast(name, *(f"{cell.value} {cell.interval}" if cell else "–" for cell in (first, last)), note)
+
+
+def _column(name: str) -> tuple[str, str]:
+    task, _, metric = name.partition("/")
+    return task, metric
 
 
 def _order(column: tuple[str, str]) -> tuple:

@@ -21,5 +21,5 @@ def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
-        patch.setitem(sys.modules, "components.data.frames.step", types.SimpleNamespace(FrameStore=MadeFrames))
+        patch.setitem(sys.modules, "components.data.frames.store", types.SimpleNamespace(FrameStore=MadeFrames))
         return report.build(**made.make_run(folder))
