@@ -1,6 +1,7 @@
 """The only door to MLflow; nothing else imports it.
 
-`runs` opens and reads runs, `metric_log` carries the curves of a training process, `registry` keeps model versions.
+`runs` opens and reads runs, `metric_log` sends the curves of a training process, `registry` keeps model versions, and
+`promotion_gate` decides which of them becomes champion.
 """
 
 from components.tracking.metric_log import MetricLog

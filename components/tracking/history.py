@@ -1,4 +1,4 @@
-"""The training history on disk: one JSON object per logged step, the truth that curves and trackers are made from."""
+"""The training history on disk, one JSON object per logged step: the source of curves, in the report and in MLflow."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 def read(path: Path, offset: int = 0) -> tuple[list[dict], int]:
     """Read whole records from byte `offset` on.
 
-    A last line without its newline is a record whose writer is still at work or was killed: it is left alone.
+    A last line without a newline is left out: its writer is still at work or was killed.
 
     Args:
-        path: history.jsonl; a file that is not there has no records.
+        path: history.jsonl; a missing file has no records.
         offset: where an earlier call stopped.
 
     Returns:
@@ -36,7 +36,11 @@ def read(path: Path, offset: int = 0) -> tuple[list[dict], int]:
 
 
 def trim(path: Path, last_step: int | None) -> None:
-    """Drop the records beyond `last_step` (all of them for None), so that a resumed run does not log them twice.
+    """Drop the records after a step, so that a resumed run does not log them twice.
+
+    Args:
+        path: history.jsonl, made where it is missing.
+        last_step: the last to keep; None keeps none.
 
     Raises:
         ValueError: as `read`.
@@ -49,7 +53,7 @@ def trim(path: Path, last_step: int | None) -> None:
 
 
 def curves(records: list[dict]) -> dict[str, list[tuple[int, float]]]:
-    """Turn records into one `[(step, value), ...]` per metric, in the order in which the metrics first came.
+    """Return `[(step, value), ...]` for each metric of some records, in the order in which the metrics first came.
 
     >>> curves([{"step": 1, "time_s": 9.0, "loss": 2.0}, {"step": 2, "time_s": 9.5, "loss": 1.0, "lr": 0.1}])
     {'loss': [(1, 2.0), (2, 1.0)], 'lr': [(2, 0.1)]}

@@ -1,4 +1,4 @@
-"""Curves of a training process: a spool on disk, sent to MLflow in batches behind training's back."""
+"""Curves of a training process: written to a spool on disk, and sent to MLflow in batches by a thread."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from components.tracking import history
-from components.tracking.runs import BATCH, client, log_artifacts, tracking_uri
+from components.tracking.runs import MAX_METRICS, client, log_artifacts, tracking_uri
 
 logger = logging.getLogger(__name__)
 
@@ -18,19 +18,19 @@ logger = logging.getLogger(__name__)
 class MetricLog:
     """Curves of one training process: written to the spool at once, sent to MLflow by a thread, in batches.
 
-    The spool (history.jsonl) is the truth and the queue: the thread sends what stands there beyond its own offset, so
-    a crash loses nothing, memory stays small, and a server that is away costs nothing but a later replay. Sending a
-    record twice leaves one: its time is stored with it.
+    The spool (history.jsonl) is also the queue: the thread sends the lines after its own offset. So a crash loses
+    nothing, memory stays small, and records wait on disk while the server is away. A record that is sent twice is
+    stored once, because its time is sent with it.
 
     Args:
         run_id: the stage's run.
         spool: path of history.jsonl.
-        from_step: the step that training resumes from; later records are dropped from the spool. None starts afresh.
+        from_step: the step that training resumes from; later records are dropped from the spool. None drops all.
         interval_s: shortest time between two batches.
     """
 
     def __init__(self, run_id: str, spool: Path, *, from_step: int | None = None, interval_s: float = 2.0):
-        # mlflow waits minutes for a server that is away; here the spool does the waiting
+        # MLflow would wait minutes for a server that is away; here the records wait in the spool
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         history.trim(spool, from_step)
@@ -53,7 +53,7 @@ class MetricLog:
         self._files.append((path, folder))
 
     def close(self, timeout_s: float = 30.0) -> int:
-        """Send what is left and give the number of records that the server does not have (they stay in the spool)."""
+        """Send the rest and return the number of records that the server does not have; they stay in the spool."""
         self._stop.set()
         self._thread.join(timeout_s)
         self._file.close()
@@ -89,8 +89,8 @@ class MetricLog:
             for name, value in row.items()
             if name not in ("step", "time_s")
         ]
-        for start in range(0, len(metrics), BATCH):
-            client().log_batch(self._run_id, metrics=metrics[start : start + BATCH])
+        for start in range(0, len(metrics), MAX_METRICS):
+            client().log_batch(self._run_id, metrics=metrics[start : start + MAX_METRICS])
         self._sent_bytes = offset
         while self._files:
             log_artifacts(self._run_id, *self._files[0])

@@ -1,4 +1,4 @@
-"""The gate between a trained model and the alias `champion`: a pure function of two evaluations."""
+"""The promotion gate: whether a trained model takes the alias `champion`, a pure function of two evaluations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PromotionDecision:
-    """Whether `version` becomes champion, and why, in one sentence for a person."""
+    """Whether `version` becomes champion, and the reason as a sentence for a person."""
 
     promoted: bool
     reason: str
@@ -19,17 +19,20 @@ class PromotionDecision:
 def decide(
     candidate: dict[str, dict], champion: dict[str, dict] | None, *, version: str, main: str, guards: Sequence[str]
 ) -> PromotionDecision:
-    """Promote only what is better beyond the interval and worse nowhere that is guarded.
+    """Promote a model whose main metric is better beyond its interval, and none of whose guards is worse beyond its.
 
-    Every metric is "higher is better". A first model has no champion to beat: it must stand above its blind control.
+    Of every metric, higher is better. A first model has no champion to beat: it must lie above its blind control.
 
     Args:
         candidate: `task/metric` -> `{"value", "lo", "hi", "difference_lo", ...}` as components/evaluation/measure.py
             writes it.
         champion: the same for the present champion on the same held-out samples; None where there is none.
-        version: the candidate's version in the registry.
+        version: the candidate's, in the registry.
         main: the metric that must be better.
         guards: metrics that must not be worse.
+
+    Returns:
+        The decision.
 
     Raises:
         ValueError: a metric of the gate is missing from an evaluation (names it, what there is and where to mend it).
@@ -58,8 +61,8 @@ def decide(
 def _difference(a: dict, b: dict) -> tuple[float, float]:
     """Return the 95 % interval of a - b from the intervals of a and of b (MOVER, Zou and Donner 2008).
 
-    It treats the two as independent. Both stand on the same takes and are positively correlated, so the interval is
-    wider than a paired one: the gate errs towards keeping the champion.
+    It treats the two as independent. Both are measured on the same takes and positively correlated, so the interval is
+    wider than a paired one would be, and the gate errs towards keeping the champion.
     """
     gap = a["value"] - b["value"]
     return (

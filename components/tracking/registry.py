@@ -1,4 +1,4 @@
-"""Model versions and the alias `champion`."""
+"""The model registry: versions of a model, and the alias `champion`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from components.tracking.promotion_gate import PromotionDecision, decide
 from components.tracking.runs import ROOT, client, evaluation, tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
 
 ALIAS = "champion"
 _SERVING_NEEDS = ("torch", "transformers", "numpy", "pyarrow", "pydantic", "ruamel.yaml")
@@ -17,7 +21,7 @@ _SERVING_NEEDS = ("torch", "transformers", "numpy", "pyarrow", "pydantic", "ruam
 
 @dataclass(frozen=True)
 class Champion:
-    """The version that holds the alias: where it was trained, on which data, and its weights."""
+    """The version that holds the alias, the run that trained it, the digest of its data, and its checkpoint folder."""
 
     version: str
     run_id: str
@@ -26,15 +30,15 @@ class Champion:
 
 
 def register(run_id: str, checkpoint: Path, name: str) -> str:
-    """Make a version of the registered model `name` from a checkpoint; a run that has one keeps it.
+    """Register a checkpoint as a version of the model `name`; a run that has a version already keeps it.
 
-    The version holds the weights and the code that ran, and is loaded by name (components/models/serving.py): no
-    pickle, so opening a version runs no code that is not in it as text.
+    The version holds the weights and the code that ran, and is loaded by module name (components/models/serving.py).
+    There is no pickle, so opening a version runs no code that is not in it as text.
 
     Args:
-        run_id: the run that trained it; gives the version its tags dataset_digest and checkpoint.
-        checkpoint: the stage's folder, with `model/` inside.
-        name: in the registry.
+        run_id: of the run that trained it; its dataset_digest becomes a tag of the version.
+        checkpoint: the stage's folder, with `model/` inside; its path becomes a tag too.
+        name: of the model in the registry.
 
     Returns:
         The version.
@@ -62,13 +66,13 @@ def register(run_id: str, checkpoint: Path, name: str) -> str:
 
 
 def champion(name: str) -> Champion | None:
-    """Return the version that holds the alias, or None where no version does."""
+    """Return the version of a model that holds the alias, or None where no version does."""
     store = client()
     for model in store.search_registered_models(f"name = '{name}'"):
         if (version := model.aliases.get(ALIAS)) is not None:
             found = store.get_model_version(name, version)
             tags = found.tags
-            return Champion(str(version), found.run_id, tags.get("dataset_digest", ""), tags.get("checkpoint", ""))
+            return Champion(str(version), _run_of(found), tags.get("dataset_digest", ""), tags.get("checkpoint", ""))
     return None
 
 
@@ -78,12 +82,15 @@ def promote(
     """Move the alias `champion` to a version if the gate (components/tracking/promotion_gate.py) lets it through.
 
     Args:
-        name: in the registry.
+        name: of the model in the registry.
         version: the candidate; its run must have a logged evaluation.
         main: the metric that must be better than the champion's beyond the interval.
         guards: metrics that must not be worse beyond theirs.
-        champion_metrics: the champion measured on the candidate's data. By default its own logged evaluation, which
+        champion_metrics: evaluation of the champion on the candidate's data. By default its own logged one, which
             counts only if it was made on the same data.
+
+    Returns:
+        The decision, which is also written to the version's tag `gate`.
 
     Raises:
         ValueError: a run without evaluation (names it), or an evaluation without a metric of the gate.
@@ -102,7 +109,7 @@ def promote(
             return PromotionDecision(False, reason, str(version))
         champion_metrics = _evaluation_of(holder.run_id)
     decision = decide(
-        _evaluation_of(candidate.run_id),
+        _evaluation_of(_run_of(candidate)),
         champion_metrics if holder else None,
         version=str(version),
         main=main,
@@ -112,6 +119,15 @@ def promote(
     if decision.promoted:
         store.set_registered_model_alias(name, ALIAS, version)
     return decision
+
+
+def _run_of(version: ModelVersion) -> str:
+    if version.run_id is None:
+        raise ValueError(
+            f"version {version.version} of {version.name!r} names no run that trained it; register models by "
+            "tracking.register, and take this version out of the registry"
+        )
+    return version.run_id
 
 
 def _evaluation_of(run_id: str) -> dict[str, dict]:

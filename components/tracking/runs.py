@@ -1,6 +1,6 @@
-"""Runs, evaluations, artifacts, and the stage cache that is built on them.
+"""Runs, evaluations and artifacts in MLflow, and the cache of finished stages that is built on them.
 
-One parent run per pipeline run, one nested run per stage, all in one experiment so that the compare view lines up.
+Each pipeline run has a parent run, and each stage a nested one, all in one experiment so that MLflow compares them.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENT = "egoflow"
-BATCH = 1000  # the most metrics that MLflow takes in one call
-_DIGEST = 36  # the longest digest that MLflow's dataset table holds
+MAX_METRICS, _MAX_PARAMS = 1000, 100  # in one call to MLflow
+_MAX_DIGEST = 36  # letters of a digest that MLflow's dataset table holds
 _DATASETS = threading.Lock()  # two stages that start at once would both add the dataset, and the second would fail
 
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What a report says of a run; times in seconds since 1970, `end_s` None while it runs."""
+    """A run as the report shows it; times in seconds since 1970, `end_s` None while it runs."""
 
     run_id: str
     name: str
@@ -45,7 +45,7 @@ def tracking_uri() -> str:
 
 def client() -> MlflowClient:
     """Open the tracking store and registry at `tracking_uri()`."""
-    # read by mlflow when it is imported, and it takes no other word than `true`
+    # MLflow reads these when it is imported, and accepts no other word than `true` for the first
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
@@ -55,14 +55,14 @@ def client() -> MlflowClient:
 
 
 def open_pipeline_run(name: str, *, tags: dict[str, str]) -> str:
-    """Open the parent run of one pipeline run and give its id."""
+    """Open the parent run of a pipeline run and return its id."""
     return _open(name, {"kind": "pipeline", **tags})
 
 
 def open_stage_run(
     parent_run_id: str, stage_name: str, *, params: dict, tags: dict[str, str], dataset_digest: str | None
 ) -> str:
-    """Open a nested run for one stage and give its id.
+    """Open a nested run for a stage.
 
     Args:
         parent_run_id: the pipeline run.
@@ -70,23 +70,26 @@ def open_stage_run(
         params: every parameter of the stage; nested dicts become `outer.inner`.
         tags: stage_key, code_digest, git_commit, checkpoint.
         dataset_digest: of the data it trains on, logged as MLflow input; None for a stage that reads no dataset.
+
+    Returns:
+        The id of the run.
     """
     from mlflow.entities import Dataset, DatasetInput, InputTag, Param
 
     nested = {"kind": "stage", "stage": stage_name, "mlflow.parentRunId": parent_run_id}
     run_id = _open(stage_name, {**nested, **tags, **({"dataset_digest": dataset_digest} if dataset_digest else {})})
     entries = [Param(name, str(value)) for name, value in _flatten(params).items()]
-    for start in range(0, len(entries), 100):  # the most params that MLflow takes in one call
-        client().log_batch(run_id, params=entries[start : start + 100])
+    for start in range(0, len(entries), _MAX_PARAMS):
+        client().log_batch(run_id, params=entries[start : start + _MAX_PARAMS])
     if dataset_digest:
-        dataset = Dataset("egoflow", dataset_digest[:_DIGEST], "dvc", json.dumps({"path": "data/dataset"}))
+        dataset = Dataset("egoflow", dataset_digest[:_MAX_DIGEST], "dvc", json.dumps({"path": "data/dataset"}))
         with _DATASETS:
             client().log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
     return run_id
 
 
 def set_tags(run_id: str, tags: dict[str, str]) -> None:
-    """Set tags that are known only later, such as a pipeline run's dataset_digest."""
+    """Set tags of an open run that were not known at its start, such as a pipeline run's dataset_digest."""
     for name, value in tags.items():
         client().set_tag(run_id, name, value)
 
@@ -97,7 +100,7 @@ def finish(run_id: str, status: str) -> None:
 
 
 def finished_stage(stage_key: str) -> str | None:
-    """Return the newest finished run of exactly this stage key, or None: the stage cache."""
+    """Look a stage key up in the cache: the id of the newest finished run with exactly this key, or None."""
     return next((run.info.run_id for run in _finished(f"tags.stage_key = '{stage_key}'")), None)
 
 
@@ -107,13 +110,13 @@ def last_pipeline_digest() -> str | None:
 
 
 def describe(run_id: str) -> RunInfo:
-    """Read a run back for the report, with its address in the MLflow UI."""
+    """Read a run for the report, with its address in the MLflow UI."""
     run = client().get_run(run_id)
     base = tracking_uri().rstrip("/") if tracking_uri().startswith("http") else "http://127.0.0.1:5000"
     info = run.info
     return RunInfo(
         run_id=run_id,
-        name=info.run_name,
+        name=info.run_name or run_id,
         status=info.status,
         start_s=info.start_time / 1000,
         end_s=info.end_time / 1000 if info.end_time else None,
@@ -132,7 +135,7 @@ def log_artifacts(run_id: str, path: Path, artifact_path: str) -> None:
 
 
 def log_evaluation(run_id: str, metrics_json: Path) -> None:
-    """Log what components/evaluation/measure.py wrote, so that every stage has the same metric names.
+    """Log the file that components/evaluation/measure.py wrote, so that every stage has the same metric names.
 
     Args:
         run_id: the stage's run.
@@ -142,7 +145,7 @@ def log_evaluation(run_id: str, metrics_json: Path) -> None:
 
 
 def evaluation(run_id: str) -> dict[str, dict] | None:
-    """Read back the evaluation of a run, or None where it was not evaluated."""
+    """Read the logged evaluation of a run; None where it was not evaluated."""
     from mlflow.artifacts import load_dict
 
     if not client().list_artifacts(run_id, "evaluation"):
@@ -151,17 +154,22 @@ def evaluation(run_id: str) -> dict[str, dict] | None:
 
 
 def link_reused(parent_run_id: str, stage_name: str, run_id: str) -> str:
-    """Stand in for a stage that was not trained again: a light nested run with the reused run's evaluation.
+    """Show a reused stage in a pipeline run: open a nested run with the evaluation of the run that trained it.
+
+    Args:
+        parent_run_id: the pipeline run.
+        stage_name: becomes the nested run's name.
+        run_id: of the run that trained the stage.
 
     Returns:
-        The id of the light run. It has no stage_key, so that the cache always leads to the run that trained.
+        The id of the nested run. It has no stage_key, so that the cache always leads to the run that trained.
     """
     tags = {"kind": "reused", "stage": stage_name, "mlflow.parentRunId": parent_run_id, "reused_from": run_id}
-    light = _open(stage_name, tags)
+    nested = _open(stage_name, tags)
     if (metrics := evaluation(run_id)) is not None:
-        _log_evaluation(light, metrics)
-    finish(light, "FINISHED")
-    return light
+        _log_evaluation(nested, metrics)
+    finish(nested, "FINISHED")
+    return nested
 
 
 def _experiment(store: MlflowClient) -> str:
@@ -173,12 +181,13 @@ def _experiment(store: MlflowClient) -> str:
     uri = tracking_uri()
     database = Path(uri.removeprefix("sqlite:///")).resolve() if uri.startswith("sqlite:///") else None
     try:
-        # beside the database; a tracking server keeps its artifacts where it was told to
+        # beside the database; a tracking server has a place for artifacts of its own
         return store.create_experiment(EXPERIMENT, (database.parent / "mlartifacts").as_uri() if database else None)
     except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+        found = store.get_experiment_by_name(EXPERIMENT)  # another process may have created it first
+        if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
             raise
-        return store.get_experiment_by_name(EXPERIMENT).experiment_id  # another process was quicker
+        return found.experiment_id
 
 
 def _open(name: str, tags: dict[str, str]) -> str:
@@ -202,16 +211,16 @@ def _log_evaluation(run_id: str, metrics: dict[str, dict]) -> None:
     for name, entry in metrics.items():
         values[name] = entry["value"]
         values |= {f"{name}.{part}": entry[part] for part in ("blind", "chance", "lo", "hi")}
-    # a single take has no interval; MLflow would store its infinite ends as 1.8e308
+    # the interval of a single take is infinite, which MLflow would store as 1.8e308
     finite = {name: value for name, value in values.items() if math.isfinite(value)}
-    batch = [Metric(name, value, now_ms, 0) for name, value in finite.items()]
-    for start in range(0, len(batch), BATCH):
-        client().log_batch(run_id, metrics=batch[start : start + BATCH])
+    entries = [Metric(name, value, now_ms, 0) for name, value in finite.items()]
+    for start in range(0, len(entries), MAX_METRICS):
+        client().log_batch(run_id, metrics=entries[start : start + MAX_METRICS])
     client().log_dict(run_id, metrics, "evaluation/metrics.json")
 
 
 def _flatten(params: dict, prefix: str = "") -> dict[str, object]:
-    """Turn nested dicts into `outer.inner` keys.
+    """Return a dict without nesting, with keys such as `outer.inner`.
 
     >>> _flatten({"steps": 3, "lora": {"rank": 8}})
     {'steps': 3, 'lora.rank': 8}
