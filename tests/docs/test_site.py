@@ -62,6 +62,12 @@ def test_files_that_a_page_names_exist(page):
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
+def test_links_of_pages_outside_the_site_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())
+    assert [link for link in links if not (ROOT / link).is_file()] == []
+
+
 def test_every_section_that_the_code_cites_exists():
     sections = set(re.findall(r"^##+ (\d+(?:\.\d+)?)", (ROOT / "docs/systems.md").read_text(), re.MULTILINE))
     rows = set(re.findall(r"^\| (\w\d) \|", (ROOT / "docs/systems.md").read_text(), re.MULTILINE))
