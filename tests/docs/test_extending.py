@@ -95,7 +95,8 @@ def seen(project) -> dict:
         print(json.dumps({{
             "rewards": reward([[{{"content": one}}] for one in said], [{{}}] * 3),
             "weights": stages["grpo"].grpo.reward_weights,
-            "cosine": made["cosine"].item(), "total": made["total"].item(), "weight": stages["stage2"].loss_weights["cosine"],
+            "cosine": made["cosine"].item(), "total": made["total"].item(),
+            "weight": stages["stage2"].loss_weights["cosine"],
             "count": score.TASKS["count_ego"][0](samples * 3, ["3", "4", "many"]), "asked": stages["stage3"].evaluate,
             "limit": params.load(pathlib.Path("params/eval.yaml"), params.Eval).limits["count_ego"],
             "confidence": confidence.losses(lambda **batch: sure, {{}})["total"].item(),
