@@ -72,7 +72,9 @@ def run(params: Data, data_dir: Path) -> dict:
     project = data_dir.resolve().parent
     roots = {source: project / path for source, path in params.sources.given().items() if source in FOLDERS}
     media = named(data_dir)
-    media["file"] = [str(PurePosixPath(FOLDERS[row.source], row.path)) for row in media.itertuples()]
+    media["file"] = [
+        str(PurePosixPath(FOLDERS[source], path)) for source, path in zip(media["source"], media["path"], strict=True)
+    ]
     workers = [KillableWorker(timeout_s=TIMEOUT_S) for _ in range(WORKERS if len(media) > FIRST_WORKER else 1)]
     paths, kept = [], 0
     try:
@@ -143,12 +145,14 @@ def _row(medium: dict, root: Path, worker: KillableWorker) -> dict:
 def _digest(batch: pd.DataFrame, roots: dict[str, Path]) -> str:
     """Return the digest of a batch and of what the file system says of its files, as they are now."""
     digest = hashlib.sha256()
-    for row in batch.itertuples(index=False):
+    rows = batch.itertuples(index=False, name=None)
+    for row, source, file in zip(rows, batch["source"], batch["file"], strict=True):
+        digest.update(f"{row}".encode())
         try:
-            stat = (roots[row.source] / row.file).stat()
-            digest.update(f"{tuple(row)}{stat.st_size}/{stat.st_mtime_ns}".encode())
-        except (OSError, ValueError):  # looking at it will say what is wrong
-            digest.update(f"{tuple(row)}".encode())
+            stat = (roots[source] / file).stat()
+            digest.update(f"{stat.st_size}/{stat.st_mtime_ns}".encode())
+        except (OSError, ValueError):
+            continue  # what is wrong with the file is found when it is probed
     return digest.hexdigest()
 
 

@@ -97,7 +97,7 @@ def probe(path: Path) -> Probe:
             if stream is None or not stream.average_rate:
                 raise VideoError(path, "holds no video stream")
             fps = float(stream.average_rate)
-            duration_s = float(stream.duration * stream.time_base) if stream.duration else 0.0
+            duration_s = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
             if not duration_s and container.duration:  # WebM gives no length of a stream, only its own
                 duration_s = container.duration / av.time_base
             frames = stream.frames or round(duration_s * fps)

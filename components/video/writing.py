@@ -29,6 +29,7 @@ def write(path: Path, frames: Iterable[np.ndarray], *, fps: int, size_px: int) -
     codec, options = CODECS[path.suffix]
     with av.open(str(partial), "w", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream(codec, rate=fps, options=options)
+        assert isinstance(stream, av.VideoStream), f"{codec} is no video codec; mend CODECS"
         stream.width = stream.height = size_px
         stream.pix_fmt = "yuv420p"
         stream.gop_size = 8
@@ -36,7 +37,8 @@ def write(path: Path, frames: Iterable[np.ndarray], *, fps: int, size_px: int) -
         # no copy of the pixels, but heights in steps of four only
         wrap = av.VideoFrame.from_ndarray if size_px % 4 else av.VideoFrame.from_numpy_buffer
         for frame in frames:
-            yuv = cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420)  # twice as fast as the encoder's own conversion
+            # twice as fast as the encoder's own conversion
+            yuv = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420), dtype=np.uint8)
             container.mux(stream.encode(wrap(yuv, format="yuv420p")))
         container.mux(stream.encode(None))
     partial.rename(path)

@@ -46,7 +46,7 @@ def write(planned: list[PlannedTake], root: Path, *, seed: int) -> None:
 def _rows(planned: PlannedTake, *, seed: int) -> list[list[object]]:
     rng = random.Random(f"{seed}/{planned.number}/intervals")
     take_s = planned.take.take_s
-    rows = []
+    rows: list[list[object]] = []
     for number, event in enumerate(planned.take.events):
         start_s = max(0.0, event.start_s + rng.uniform(-JITTER_S, JITTER_S))
         end_s = min(take_s, event.end_s + rng.uniform(-JITTER_S, JITTER_S))

@@ -17,8 +17,9 @@ from pathlib import Path
 from components.prompts.kitchen_grammar import COLOURS, KINDS, VERBS, narrate
 from components.world.films import Cut
 from components.world.plan import seeded_uid
-from components.world.render import ego_shapes, render
+from components.world.render import render
 from components.world.script import Event, Take, script_take
+from components.world.shapes import ego_shapes
 
 FIRST_TAKE = {"ssv2": 600_000, "egtea": 610_000, "egotimeqa": 620_000, "openeqa": 630_000}  # scripts of their own
 MOST = {"ssv2": 24, "egtea": 24, "egotimeqa": 12, "openeqa": 6}  # media of each; fewer where the world has fewer takes
@@ -145,7 +146,7 @@ def _egotimeqa(root: Path, scripts: list[Take], *, seed: int, fps: int) -> list[
                 wrong[0] = answer  # the language model that wrote them missed it
             late_s = take.take_s if len(rows) == 17 else 0.0
             start_s, end_s = event.start_s + late_s, event.end_s + late_s
-            row = {"video_id": video_id, "sample_id": None, "question": question, "answer": answer}
+            row: dict[str, object] = {"video_id": video_id, "sample_id": None, "question": question, "answer": answer}
             row |= {"start_sec": start_s, "end_sec": end_s, "narrations": narrate(facts), "wrong_answers": wrong}
             rows.append(row | {f"moment_{n}_frame": s * EGO4D_FPS for n, s in (("start", start_s), ("end", end_s))})
     _dump(root / "data/unified/annotations.EgoTimeQA.json", rows)

@@ -1,27 +1,17 @@
-"""Draw the miniature kitchen: one narrow, moving ego view and two exo views of the whole room, all of the same state.
-
-Ego (`ego`): camera on the head, follows the gaze with a sway, hands and objects large. `cam01`: from across the
-worktop, mirrored. `cam02`: from behind, where the body and a cupboard hide part of the worktop.
-"""
+"""Draw frames of the miniature kitchen, as the cameras of components/world/cameras.py see it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import takewhile
-from math import cos, sin
 
 import cv2
 import numpy as np
 
 from components.prompts.kitchen_grammar import HANDS
+from components.world.cameras import EGO_WIDTH, VIEWS, Project, ego_camera, exo_camera, palm, place
 from components.world.script import Item, Pose, Scene, Take, scene_at
 from components.world.silhouettes import (
-    HAND,
-    HAND_RADIUS,
-    ITEM_RADIUS,
-    SILHOUETTES,
     SKIN_RGB,
     Outlines,
     Polygon,
@@ -34,29 +24,15 @@ from components.world.silhouettes import (
     rect,
 )
 
-VIEWS = ("ego", "cam01", "cam02")
 REGION_RGB = ((120, 132, 142), (78, 74, 76), (176, 142, 104), (138, 104, 74))
-EGO_WIDTH = 1.2  # kitchen units that the ego frame shows of the worktop
-Project = Callable[
-    [Pose], tuple[float, float, float]
-]  # pose -> (x, y, pixels of one kitchen unit), in 0..1 of the frame
 Still = tuple[tuple[Item, Pose, bool], ...]  # what nobody moves: item, where it stands, whether it was cut
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What an annotator would outline in an ego frame: polygons in 0..1 of the frame, not clipped to it."""
-
-    name: str
-    polygons: tuple[Polygon, ...]
-    visible: bool
-    contact: str | None
 
 
 def render(take: Take, time_s: float, view: str, *, size_px: int) -> np.ndarray:
     """Draw one frame.
 
     Args:
+        take: the scripted take.
         time_s: seconds from the start of the take.
         view: "ego", "cam01" or "cam02".
         size_px: side of the square frame.
@@ -71,68 +47,28 @@ def render(take: Take, time_s: float, view: str, *, size_px: int) -> np.ndarray:
 
 
 def draw(take: Take, scene: Scene, time_s: float, view: str, *, size_px: int) -> np.ndarray:
-    """As `render`, of a scene that is known: the three views of a time share theirs."""
+    """Draw one frame of a scene that is known, as `render` does; the three views of a time share their scene.
+
+    Args:
+        take: the scripted take.
+        scene: its state at `time_s`.
+        time_s: seconds from the start of the take.
+        view: "ego", "cam01" or "cam02".
+        size_px: side of the square frame.
+
+    Returns:
+        uint8 array [H, W, 3], RGB.
+
+    Raises:
+        ValueError: an unknown view.
+    """
     if view == "ego":
-        canvas = _draw_ego(take, scene, _ego_camera(take, scene, time_s), size_px)
+        canvas = _draw_ego(take, scene, ego_camera(take, scene, time_s), size_px)
     elif view in VIEWS:
         canvas = _draw_exo(take, scene, view, size_px)
     else:
         raise ValueError(f"view {view!r} is unknown, allowed are {VIEWS}")
     return cv2.convertScaleAbs(canvas, alpha=take.light)
-
-
-def ego_shapes(take: Take, time_s: float) -> list[Shape]:
-    """Outline every object and hand of the ego frame at a time (polygons in 0..1 of the frame)."""
-    return shapes(take, time_s, "ego")
-
-
-def shapes(take: Take, time_s: float, view: str) -> list[Shape]:
-    """Outline every object, in the order of the take's items, then both hands (polygons in 0..1 of the frame)."""
-    scene = scene_at(take, time_s)
-    project = _ego_camera(take, scene, time_s) if view == "ego" else _exo_camera(view)
-    found = []
-    for item, pose in zip(take.items, scene.items, strict=True):
-        polygons = tuple(_place(polygon * ITEM_RADIUS, project, pose) for polygon in SILHOUETTES[item.kind][0])
-        found.append(Shape(f"{item.colour} {item.kind}", polygons, _inside(polygons), None))
-    for hand in HANDS:
-        touched = scene.acting.item if scene.acting and scene.acting.hand == hand and 0.2 < scene.phase < 0.85 else None
-        touched = next((n for n, pose in enumerate(scene.items) if pose.held_by == hand), touched)
-        contact = None if touched is None else found[touched].name
-        polygon = _place(HAND * HAND_RADIUS, project, _palm(scene.hands[hand]))
-        found.append(Shape(f"{hand} hand", (polygon,), _inside((polygon,)), contact))
-    return found
-
-
-def _inside(polygons: tuple[Polygon, ...]) -> bool:
-    """Return whether at least 60 % of the bounding box lies in the frame."""
-    points = np.concatenate(polygons)
-    low, high = points.min(0), points.max(0)
-    kept = np.clip(high, 0, 1) - np.clip(low, 0, 1)
-    return bool(np.prod(kept) >= 0.6 * np.prod(high - low))
-
-
-def _ego_camera(take: Take, scene: Scene, time_s: float) -> Project:
-    u = scene.gaze_u + 0.05 * sin(1.3 * time_s + take.index)
-    dy = 0.02 * sin(1.7 * time_s + 2 * take.index)
-    return lambda pose: (
-        (pose.u - u) / EGO_WIDTH + 0.5,
-        0.84 - 0.62 * pose.v + 0.08 * pose.z + dy,
-        (1 + 0.35 * pose.z) / EGO_WIDTH,
-    )
-
-
-def _exo_camera(view: str) -> Project:
-    if view == "cam01":  # across the worktop: left and right are swapped, the far edge is near
-        return lambda pose: (0.5 - (pose.u - 2) * 0.225, 0.60 + 0.16 * pose.v - 0.16 * pose.z, 0.47)
-    return lambda pose: (0.47 + (pose.u - 2) * 0.225, 0.62 - 0.18 * pose.v - 0.16 * pose.z, 0.45)
-
-
-def _place(polygon: Polygon, project: Project, pose: Pose) -> Polygon:
-    """Put a polygon of kitchen units around a pose into the frame (0..1)."""
-    x, y, unit = project(pose)
-    if pose.angle != 0:  # seldom
-        polygon = polygon @ np.array([[cos(pose.angle), sin(pose.angle)], [-sin(pose.angle), cos(pose.angle)]])
-    return polygon * unit + (x, y)
 
 
 def _fill(canvas: np.ndarray, polygon: Polygon, rgb: tuple[int, ...]) -> None:
@@ -153,13 +89,9 @@ def _stroke(
     cv2.line(canvas, *ends, rgb, max(1, round(width * size)), cv2.LINE_AA, shift=4)
 
 
-def _palm(hand: Pose) -> Pose:
-    return Pose(hand.u, hand.v - 0.14, hand.z)
-
-
 def _draw_item(canvas: np.ndarray, project: Project, item: Item, pose: Pose, is_cut: bool) -> None:
     look = item_look(item.kind, item.colour, is_cut=is_cut)
-    _fill_all(canvas, _place(look.points, project, pose), look.parts)
+    _fill_all(canvas, place(look.points, project, pose), look.parts)
 
 
 def _draw_effects(canvas: np.ndarray, scene: Scene, project: Project) -> None:
@@ -200,16 +132,17 @@ def _draw_effects(canvas: np.ndarray, scene: Scene, project: Project) -> None:
 
 
 def _draw_hand(canvas: np.ndarray, project: Project, hand: Pose, shoulder: tuple[float, float], width: float) -> None:
-    palm, look = _palm(hand), hand_look()
-    x, y, unit = project(palm)
+    wrist, look = palm(hand), hand_look()
+    x, y, unit = project(wrist)
     _stroke(canvas, shoulder, (x, y), SKIN_RGB, width * unit)
-    _fill_all(canvas, _place(look.points, project, palm), look.parts)
+    _fill_all(canvas, place(look.points, project, wrist), look.parts)
 
 
 def _draw_ego(take: Take, scene: Scene, project: Project, size_px: int) -> np.ndarray:
     canvas = _wall(size_px).copy()
     anchors_uv, worktop = _worktop()
-    x, y, _ = project(Pose(anchors_uv[:, 0], anchors_uv[:, 1], 0.0))
+    # one call for all anchors: a projection is arithmetic, which takes arrays as it takes numbers
+    x, y, _ = project(Pose(anchors_uv[:, 0], anchors_uv[:, 1], 0.0))  # ty: ignore[invalid-argument-type]
     _fill_all(canvas, np.stack([x, y], axis=1) + worktop.points, worktop.parts)
     behind = sorted(range(len(take.items)), key=lambda n: (scene.items[n].held_by is not None, -scene.items[n].v))
     for number in behind:
@@ -245,7 +178,7 @@ def _worktop() -> tuple[np.ndarray, Outlines]:
 
 
 def _draw_exo(take: Take, scene: Scene, view: str, size_px: int) -> np.ndarray:
-    project = _exo_camera(view)
+    project = exo_camera(view)
     mirrored = view == "cam01"
     order = sorted(range(len(take.items)), key=lambda n: scene.items[n].v, reverse=not mirrored)
     things = [(take.items[number], scene.items[number], number in scene.cut) for number in order]
@@ -274,14 +207,14 @@ def _still(view: str, size_px: int, body_x: float | None, still: Still) -> np.nd
         _draw_body(canvas, body_x, 0.60)
         canvas[top:, left:right] = room[top:, left:right]  # the worktop hides the legs
     for thing in still:
-        _draw_item(canvas, _exo_camera(view), *thing)
+        _draw_item(canvas, exo_camera(view), *thing)
     return canvas
 
 
 @cache
 def _room(view: str, size_px: int) -> tuple[np.ndarray, int, int, int]:
     """Draw the empty room, which never changes: (frame, first row of the worktop, its first column, its end column)."""
-    project = _exo_camera(view)
+    project = exo_camera(view)
     mirrored = view == "cam01"
     room = np.empty((size_px, size_px, 3), np.uint8)
     room[:] = (206, 200, 190) if mirrored else (188, 196, 202)

@@ -126,7 +126,7 @@ def script_take(seed: int, index: int, *, take_s: float = 16.0) -> Take:
         elif verb == "picks up":
             held[hand] = item
             del standing[item]
-        elif place is None:  # worked on in the air: stay where the last event was
+        if place is None:  # worked on in the air: stay where the last event was
             place = events[-1].place
         events.append(Event(time_s, time_s + length_s, verb, item, hand, place))
         done.add((verb, item))

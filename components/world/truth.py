@@ -16,15 +16,17 @@ import numpy as np
 from components.metrics import box_iou, temporal_iou
 from components.prompts import split_think_answer
 from components.prompts.kitchen_grammar import COLOURS, HANDS, KINDS, VERBS, parse_narration
-from components.world.render import Shape, ego_shapes
 from components.world.script import Event, Take, scene_at
+from components.world.shapes import Shape, ego_shapes
 
 MIN_BOX_IOU = 0.9
 MIN_SPAN_IOU = 0.8  # annotators are off by up to 0.15 s at either end of an event of 2 s
 LOOK_S = 0.125  # one look in each so many seconds of a span: a frame of the default world
 _CUE = " reason in think, then answer."
 
-Answer = str | tuple[float, ...]
+Box = tuple[float, float, float, float]  # x1, y1, x2, y2 in percent of the frame
+Span = tuple[float, float]  # start and end in seconds
+Answer = str | Box | Span
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,16 @@ def _looked(take: Take, time_s: float) -> list[Shape]:
 
 
 @lru_cache(maxsize=512)
-def _boxes(take: Take, time_s: float) -> dict[str, tuple[float, ...]]:
+def _boxes(take: Take, time_s: float) -> dict[str, Box]:
     """Box what is visible, by name, in percent of the frame."""
-    points = {shape.name: np.concatenate(shape.polygons) for shape in _looked(take, time_s) if shape.visible}
-    ends = {name: (*polygon.min(0).tolist(), *polygon.max(0).tolist()) for name, polygon in points.items()}
-    return {name: tuple(100 * min(1.0, max(0.0, end)) for end in box) for name, box in ends.items()}
+    boxes: dict[str, Box] = {}
+    for shape in _looked(take, time_s):
+        if shape.visible:
+            points = np.concatenate(shape.polygons)
+            corners = (*points.min(0).tolist(), *points.max(0).tolist())
+            x1, y1, x2, y2 = (100 * min(1.0, max(0.0, corner)) for corner in corners)
+            boxes[shape.name] = (x1, y1, x2, y2)
+    return boxes
 
 
 def _narration(seen: Seen, answer: str) -> bool | None:
@@ -178,12 +185,12 @@ def _free(seen: Seen, answer: str, *, verb: str, hand: str) -> bool:
     return len(meant) == 1 and bool(moves) and moves[-1].verb == "puts down" and seen.phrase(moves[-1]) == answer
 
 
-def _where(seen: Seen, answer: Answer, *, name: str) -> bool:
+def _where(seen: Seen, answer: Box, *, name: str) -> bool:
     box_xyxy = _boxes(seen.take, seen.start_s).get(name)
-    return box_xyxy is not None and box_iou(tuple(answer), box_xyxy) >= MIN_BOX_IOU
+    return box_xyxy is not None and box_iou(answer, box_xyxy) >= MIN_BOX_IOU
 
 
-def _when(seen: Seen, answer: Answer, *, said: str) -> bool:
+def _when(seen: Seen, answer: Span, *, said: str) -> bool:
     start_s, end_s = (seen.start_s + second for second in answer)
     spans = [(event.start_s, event.end_s) for event in seen.take.events if seen.phrase(event) == said]
     return len(spans) == 1 and temporal_iou((start_s, end_s), spans[0]) >= MIN_SPAN_IOU
@@ -225,19 +232,22 @@ def judge(take: Take, question_type: str, question: str, answer: Answer, start_s
     """Return whether an answer about a span of the ego video is true.
 
     Args:
-        question_type, question: of a sample; of a narration the type alone says what is asked.
+        take: the scripted take.
+        question_type: of the sample.
+        question: of the sample; where the type is "narration", the type alone says what is asked.
         answer: a text, with its thought or without; a box in percent of the frame; or a span in seconds from `start_s`.
-        start_s, end_s: the span that is seen, in seconds of the video; a frame begins at `start_s`.
+        start_s: start of the span that is seen, in seconds of the video; a single frame is the one at `start_s`.
+        end_s: its end.
 
     Returns:
-        None where the question cannot be read, or an edge of the span cuts what decides.
+        True or False; None where the question cannot be read, or an edge of the span cuts what decides.
     """
     seen = Seen(take, start_s, end_s)
     if isinstance(answer, str):
         thought = split_think_answer(answer)
         answer = thought[1] if thought else answer
     if question_type == "narration":
-        return _narration(seen, answer)
+        return isinstance(answer, str) and _narration(seen, answer)
     for pattern, judged in _JUDGES:
         match = pattern.fullmatch(question.removesuffix(_CUE))
         if match:

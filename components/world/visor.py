@@ -14,7 +14,7 @@ import numpy as np
 
 from components.prompts.kitchen_grammar import KINDS
 from components.world.plan import PlannedTake, seeded_uid
-from components.world.render import Shape, ego_shapes
+from components.world.shapes import Shape, ego_shapes
 
 ANNOTATIONS = "GroundTruth-SparseAnnotations/annotations"
 WIDTH_PX, HEIGHT_PX = 1920, 1080

@@ -20,8 +20,9 @@ import numpy as np
 
 from components import video
 from components.prompts.kitchen_grammar import narrate
+from components.world.cameras import EGO_WIDTH
 from components.world.plan import seeded_uid
-from components.world.render import EGO_WIDTH, draw
+from components.world.render import draw
 from components.world.script import Pose, Scene, Take, scene_at, script_take
 from components.world.silhouettes import SKIN_RGB, hand_look
 
@@ -150,8 +151,8 @@ def _draw_others_hands(frame: np.ndarray, time_s: float, *, light: float) -> Non
 
     for side, phase in ((0.3, 0.0), (0.7, 1.5)):
         x, y = side + 0.05 * sin(2 * time_s + phase), 0.3 + 0.06 * cos(1.6 * time_s + phase)
-        ends = [tuple(int(value * size) for value in point) for point in ((side, -0.1), (x, y))]
-        cv2.line(frame, *ends, lit(SKIN_RGB), max(1, round(0.1 * size)), cv2.LINE_AA)
+        shoulder, wrist = ((int(u * size), int(v * size)) for u, v in ((side, -0.1), (x, y)))
+        cv2.line(frame, shoulder, wrist, lit(SKIN_RGB), max(1, round(0.1 * size)), cv2.LINE_AA)
         points = np.rint((look.points / EGO_WIDTH + (x, y)) * size * 16).astype(np.int32)
         for part, rgb in look.parts:
             cv2.fillPoly(frame, [points[part]], lit(rgb), cv2.LINE_AA, shift=4)

@@ -129,16 +129,14 @@ def _take(listed: object) -> _Take:
         MemberError: a member is missing or of another kind.
     """
     cameras = member(member(listed, "capture", dict), "cameras", list)
+    videos = member(listed, "frame_aligned_videos", dict)
     return _Take(
         uid=member(listed, "take_uid", str),
         name=member(listed, "take_name", str),
         folder=member(listed, "root_dir", str),
         is_dropped=member(listed, "is_dropped", bool),
         is_ego={member(camera, "cam_id", str): member(camera, "is_ego", bool) for camera in cameras},
-        streams={
-            name: member(listed["frame_aligned_videos"], name, dict)
-            for name in sorted(member(listed, "frame_aligned_videos", dict))
-        },
+        streams={name: member(videos, name, dict) for name in sorted(videos)},
     )
 
 
@@ -169,6 +167,7 @@ def _unread(listed: object, number: int) -> list[str]:
 def _streams(take: _Take, split: object, root: Path, probe: Callable[[Path], Probe]) -> Iterator[dict]:
     """Return the video or the reject of each stream of a take."""
     has_ego = False
+    our_split = SPLITS.get(split) if isinstance(split, str) else None
     for camera, name, stream in ((camera, *item) for camera, of in take.streams.items() for item in of.items()):
         row_id = f"{take.uid}/{camera}/{name}"
         try:
@@ -204,7 +203,7 @@ def _streams(take: _Take, split: object, root: Path, probe: Callable[[Path], Pro
             "path": path,
             "duration_s": length.duration_s,
             "fps": length.fps,
-            "split": SPLITS[split],
+            "split": our_split,
         }
     if not any(take.streams.values()):
         yield reject(take.uid, "no_streams", take.name)
@@ -263,7 +262,7 @@ def _descriptions(take_id: str, annotations: object, split_of_take: dict[str, st
                 yield row if "reason" in row else row | of
 
 
-def _narration(row_id: str, said: object) -> dict:
+def _narration(row_id: str, said: Any) -> dict:
     """Return the narration of a description, but for what its annotation says, or its reject."""
     try:
         text = member(said, "text", str)

@@ -11,8 +11,10 @@ import numpy as np
 
 from components.prompts.kitchen_grammar import COLOURS, HANDS, KINDS, VERBS
 from components.train.pretraining.world_text import FIRST_TAKE
-from components.world.render import VIEWS, render, shapes
+from components.world.cameras import VIEWS
+from components.world.render import render
 from components.world.script import script_take
+from components.world.shapes import shapes
 
 PHRASES = {"verb": VERBS, "colour": COLOURS, "type": KINDS, "hand": HANDS}
 # seconds between the frames of a tubelet, as stills, short clips and long windows have them

@@ -20,8 +20,8 @@ from components.data.egore.rule_based import chain_of_thought, long_templates, s
 from components.models.configuration import EgoflowConfig
 from components.models.processing import layout
 from components.prompts import kitchen_grammar
-from components.world.render import ego_shapes
 from components.world.script import Event, Take, scene_at, script_take
+from components.world.shapes import ego_shapes
 
 FIRST_TAKE = 1_000_000  # far from the takes that are rendered
 TAKES = 6_000  # takes that the text speaks of; scripting one costs as much as learning from it

@@ -2,8 +2,9 @@ import numpy as np
 
 from components import video
 from components.world.__main__ import MARK, build
+from components.world.cameras import VIEWS
 from components.world.films import film_all
-from components.world.render import VIEWS, _room, _still, _wall, render
+from components.world.render import _room, _still, _wall, render
 
 EGO = "frame_aligned_videos/aria01_214-1.mp4"
 

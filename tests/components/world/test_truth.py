@@ -9,8 +9,8 @@ from components.data.egore.rule_based import long_templates, short_templates
 from components.data.egore.rule_based.chain_of_thought import question as with_cue
 from components.prompts import spatial_question, temporal_question, think_answer
 from components.prompts.kitchen_grammar import narrate
-from components.world.render import ego_shapes
 from components.world.script import Event, Item, Take, script_take
+from components.world.shapes import ego_shapes
 from components.world.truth import judge
 
 TAKE = Take(

@@ -7,6 +7,7 @@ text counts as empty. A path is relative, goes forward and never up; whatever el
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,7 +47,7 @@ def seconds(values: pd.Series) -> pd.Series:
     return pd.to_numeric(values, errors="coerce").astype("float64")
 
 
-def _number(value: object) -> float:
+def _number(value: Any) -> float:
     try:
         return np.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):

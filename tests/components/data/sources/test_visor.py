@@ -6,7 +6,7 @@ import pytest
 
 from components.data.sources import egoexo4d, visor
 from components.video import probe
-from components.world.render import ego_shapes
+from components.world.shapes import ego_shapes
 from tests.components.data.sources.written import gathered, gathered_tables
 
 VIDEO = {

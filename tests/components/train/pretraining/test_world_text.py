@@ -13,8 +13,8 @@ from components.prompts import kitchen_grammar
 from components.train import algorithms
 from components.train.pretraining import language, world_text
 from components.train.pretraining.world_text import Rules, TextSample, Turn
-from components.world.render import ego_shapes
 from components.world.script import Event, Take, script_take
+from components.world.shapes import ego_shapes
 
 ROOT = Path(__file__).parents[4]
 RULES = Rules(window_frames=32, box_grid=4, time_step_s=1.0)
