@@ -1,4 +1,4 @@
-"""Measure one checkpoint on the held-out takes, beside a blind control and chance, with intervals over takes.
+"""Evaluate a checkpoint on the held-out takes, beside a blind control and chance, with intervals over takes.
 
 Run as: python -m components.evaluation --checkpoint checkpoints/stage3-… --data data --params params/eval.yaml
 """
@@ -16,7 +16,7 @@ from components.evaluation.measure import evaluate
 
 
 def main() -> None:
-    """Read the command line and measure."""
+    """Read the command line and evaluate."""
     parser = argparse.ArgumentParser(prog="python -m components.evaluation", description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--data", type=Path, default=Path("data"))
@@ -25,17 +25,17 @@ def main() -> None:
     parser.add_argument("--background", action="store_true", help="let everything else on this machine go first")
     options = parser.parse_args()
     if options.background:
-        step_back()
+        lower_priority()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings = params.load(options.params, params.Eval)
-    usual = [task for task in settings.limits if task in get_args(params.Task)]
-    evaluate(options.checkpoint, options.data, settings, tasks=options.tasks or usual)
+    tasks: list[str] = options.tasks or [task for task in settings.limits if task in get_args(params.Task)]
+    evaluate(options.checkpoint, options.data, settings, tasks=tasks)
 
 
-def step_back() -> None:
-    """Take only what others leave of the cores."""
+def lower_priority() -> None:
+    """Let every other process on this machine have the cores first."""
     os.nice(19)
-    group = Path("/proc/self/autogroup")  # Linux may weigh sessions before processes, and a flow gives each its own
+    group = Path("/proc/self/autogroup")  # Linux may weigh sessions before processes, and a flow starts each in its own
     if group.is_file():
         group.write_text("19")
 

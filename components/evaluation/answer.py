@@ -1,4 +1,4 @@
-"""Let a checkpoint answer samples: greedy completions, and the ranking of options. No scores here."""
+"""Answers of a checkpoint of Egoflow to samples: greedy completions, and the ranking of options."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import EgoflowProcessor, context, layout, normalise, turn
 
 Sample = dict
-Context = tuple[str, bytes]  # view and digest of the frames: what the tokens before a question are made of
+Context = tuple[str, bytes]  # view and digest of the frames, which determine the embeddings before a question
 CONTEXTS_AT_ONCE = 8  # 64 windows of frames are no faster on a CPU core and take 600 MB more (measured)
 
 
 class Answerer:
     """A model in evaluation mode with its processor and the frame store.
 
-    Frames are embedded once in its life, whichever samples, conditions and tasks show them.
+    Frames are embedded once, however many samples, conditions and tasks show them.
 
     Args:
+        model: put into evaluation mode.
+        processor: of the model.
+        store: of the frames.
         guidance: put F(x) beside x for ego samples, as the checkpoint's stage did.
         batch: samples at once.
         max_new_tokens: longest completion.
@@ -47,7 +50,7 @@ class Answerer:
 
     @torch.no_grad()
     def complete(self, samples: list[Sample], frames_of: list[str]) -> list[str]:
-        """Answer greedily; sample i is shown the frames of sample id `frames_of[i]`."""
+        """Decode an answer to each sample greedily, while sample i is shown the frames of sample id `frames_of[i]`."""
         texts: dict[int, str] = {}
         for places, embeds, mask in self._prompts(samples, frames_of):
             ids = self.model.generate(
@@ -59,7 +62,7 @@ class Answerer:
 
     @torch.no_grad()
     def rank(self, samples: list[Sample], frames_of: list[str]) -> list[int]:
-        """Return the option of each multiple-choice sample whose tokens are the likeliest, by mean log-probability."""
+        """Return the likeliest option of each multiple-choice sample, by the mean log-probability of its tokens."""
         chosen: dict[int, int] = {}
         for places, embeds, mask in self._prompts(samples, frames_of):
             options = [self._tokens([f"{text}<eos>" for text in samples[n]["target"]["choices"]]) for n in places]
@@ -70,7 +73,7 @@ class Answerer:
     def _prompts(
         self, samples: list[Sample], frames_of: list[str]
     ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
-        """Return batches of like length: places of the samples, embeddings [B, L, W] (left-padded) and masks [B, L]."""
+        """Yield batches of similar length: places of the samples, left-padded embeddings [B, L, W], masks [B, L]."""
         words = self.model.get_input_embeddings()
         turns = self._tokens([turn(sample["question"], self.processor.turn_words) for sample in samples])
         prompts = [
@@ -86,13 +89,13 @@ class Answerer:
             yield places, embeds, mask
 
     def _contexts(self, samples: list[Sample], frames_of: list[str]) -> list[torch.Tensor]:
-        """Return the embeddings [C, W] of what stands before each question; frames not shown before are encoded."""
+        """Return the embeddings [C, W] before each question; frames that were not shown before are encoded."""
         shown = [(sample["view"], sample_id) for sample, sample_id in zip(samples, frames_of, strict=True)]
         new: dict[Context, np.ndarray] = {}
         for view, sample_id in shown:
             if (view, sample_id) not in self._shown:
                 frames = self.store.frames(sample_id)
-                made_of = self._shown[view, sample_id] = (view, hashlib.sha256(frames).digest())
+                made_of = self._shown[view, sample_id] = (view, hashlib.sha256(frames.data).digest())
                 if made_of not in self._embedded:
                     new[made_of] = frames
         keys = list(new)

@@ -1,4 +1,4 @@
-"""Arms of a comparison against one of them: means over seeds, and differences paired by seed and sample."""
+"""The arms of a comparison against one of them: means over seeds, and differences paired by seed and sample."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ Scores = dict[str, pd.DataFrame]
 class Row:
     """One measure of one arm.
 
-    Args:
+    Attributes:
+        arm: its name.
+        measure: its name.
         seeds: repetitions that are finished.
         by_seed: the measure in each of them.
-        value: mean over them; its interval holds other seeds and other takes.
-        blind: the same with the frames of other takes.
-        difference: to the arm that is compared with, over the seeds that both have; None for that arm itself.
-        published: the paper's difference, points; None where it prints none.
-        verdict: what became of its sign (`verdict`), "" where there is nothing to say.
+        value: mean over them, with an interval over seeds and takes.
+        blind: the mean with the frames of other takes.
+        difference: to the reference arm, over the seeds that both have; None for the reference itself.
+        published: the difference that the paper prints, points; None where it prints none.
+        verdict: whether its sign holds here (see `verdict`); "" where nothing is published.
     """
 
     arm: str
@@ -44,7 +46,7 @@ class Row:
 
 
 def read_scores(predictions: Path) -> pd.DataFrame:
-    """Read what a checkpoint scored, with the right frames and blind, from `evaluation/predictions.parquet`."""
+    """Read the scores of a checkpoint, with the right frames and blind, from `evaluation/predictions.parquet`."""
     table = records.read_table(predictions, records.PREDICTION).to_pandas()
     columns = ["task", "metric", "condition", "sample_id", "take_id", "score"]
     return table[table["score"].notna()].rename(columns={"score_name": "metric"})[columns]
@@ -63,10 +65,11 @@ def compare(
 
     Args:
         found: (arm, seed) -> scores.
-        places: arm -> measure -> what it is the mean of.
-        against: arm that the others are compared with.
+        places: arm -> measure -> the (stage, task, metric)s that it is the mean of.
+        against: the reference arm, which the others are compared with.
         published: arm -> measure -> difference that the paper prints, points.
-        seed, resamples: of the bootstrap.
+        seed: of the bootstrap.
+        resamples: its draws.
 
     Raises:
         ValueError: a measure was not scored, or two arms were asked different samples.
@@ -89,8 +92,8 @@ def compare(
                 ]
                 difference = crossed(paired, seed=seed, resamples=resamples)
             sign = published.get(arm, {}).get(measure)
-            told = verdict(difference, sign) if difference and sign else ""
-            rows.append(Row(arm, measure, seeds, tuple(by_seed.tolist()), value, float(blind), difference, sign, told))
+            held = verdict(difference, sign) if difference and sign else ""
+            rows.append(Row(arm, measure, seeds, tuple(by_seed.tolist()), value, float(blind), difference, sign, held))
     return rows
 
 
@@ -112,7 +115,7 @@ def verdict(difference: Estimate, published: float) -> str:
 
 
 def dominated(points: Mapping[str, tuple[float, float]]) -> dict[str, list[str]]:
-    """Return, for each point (x, y) the others that are at least as good in both and better in one: more is better.
+    """Return for each point (x, y) those that dominate it: at least as high in both, and higher in one.
 
     >>> dominated({"a": (1.0, 1.0), "b": (2.0, 1.0), "c": (0.0, 3.0)})
     {'a': ['b'], 'b': [], 'c': []}
@@ -126,7 +129,7 @@ def dominated(points: Mapping[str, tuple[float, float]]) -> dict[str, list[str]]
 def _table(
     found: Mapping[tuple[str, int], Scores], arm: str, seeds: Sequence[int], place: Place, *, condition: str = "model"
 ) -> pd.DataFrame:
-    """Return the scores of one metric: a row for each seed, a column for each (take, sample)."""
+    """Return the scores of one metric, with a row for each seed and a column for each (take, sample)."""
     stage, task, metric = place
     rows = {}
     for number in seeds:

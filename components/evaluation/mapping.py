@@ -1,13 +1,13 @@
 """How well F learned, on held-out moments with both views: x is ego, y exo, both after their tower (systems §1.4).
 
-Two measures, since either alone misleads: F may find the right y and still say nothing to the language model.
+Two tasks, since either alone misleads: F may find the right y and still be useless to the language model.
 
-- retrieval: whose y is nearest to F(x)? Features are means over steps and patches, centred over all moments, or every
-  feature would look like every other.
+- retrieval: whose y is nearest to F(x)? Features are means over steps and patches, centred over all moments, since
+  without centring all features are almost the same.
 - captions of F(x) alone, put in the place of y before the exo connector.
 
-Beside both stand x itself in the place of F(x) (identity). The reference above is for retrieval a ridge regression from
-x to y on training moments (oracle), and for captions the true y.
+The lower reference of both is x itself in the place of F(x) (identity). The upper one is for retrieval a ridge
+regression from x to y on training moments (oracle), and for captions the true y.
 """
 
 from __future__ import annotations
@@ -33,30 +33,30 @@ ORACLE_PAIRS = 512  # training moments under the ridge regression, four for each
 _STRENGTHS = 10.0 ** np.arange(-6, 1)  # of the ridge, as shares of the greatest squared singular value
 
 
-def found_own(samples: list[Sample], nearest: list[str]) -> Scores:
-    """Score retrieval: was the sample's own y the nearest?"""
+def retrieval(samples: list[Sample], nearest: list[str]) -> Scores:
+    """Score retrieval: 1.0 where the sample's own y is the nearest."""
     return {"top1": [float(sample["sample_id"] == name) for sample, name in zip(samples, nearest, strict=True)]}
 
 
-def found_chance(samples: list[Sample]) -> dict[str, float]:
-    """One over the number of moments that are looked through."""
+def retrieval_chance(samples: list[Sample]) -> dict[str, float]:
+    """Return the score of a uniform guess, one over the number of moments."""
     return {"top1": 1 / len(samples)}
 
 
 CAPTION = (caption_slots.score, caption_slots.chance)
-# task -> (scores of answers, chance level), as score.TASKS; an answer is a caption, or the sample id of the nearest y
+# as score.TASKS; an answer is a caption, or the sample id of the nearest y
 TASKS: dict[str, tuple[Callable, Callable]] = {
-    **dict.fromkeys(("retrieval_fx", "retrieval_identity", "retrieval_oracle"), (found_own, found_chance)),
+    **dict.fromkeys(("retrieval_fx", "retrieval_identity", "retrieval_oracle"), (retrieval, retrieval_chance)),
     **dict.fromkeys(("caption_fx", "caption_identity", "caption_true_exo"), CAPTION),
 }
 
 
 class Pairs:
-    """The model of an answerer, and the moments that it knows from both sides.
+    """Answers to the tasks of the mapping, by the model of an answerer.
 
     Args:
-        answerer: gives model, processor, frames and the lengths of captions.
-        known: training samples with both views, for the oracle; at least two where it is asked for.
+        answerer: has the model, its processor, the frame store, and the lengths of captions.
+        known: training samples with both views, which the oracle is fitted to; at least two where it is evaluated.
     """
 
     def __init__(self, answerer: Answerer, known: list[Sample]):
@@ -65,14 +65,20 @@ class Pairs:
         alone = partial(Answerer, processor=answerer.processor, guidance=False, **limits)
         outside = SimpleNamespace(frames=partial(self.store.frames, stream="paired"))
         self._answerers = {
-            "caption_fx": alone(seeing(answerer.model, self._fx), store=self.store),
-            "caption_identity": alone(seeing(answerer.model, self._x), store=self.store),
+            "caption_fx": alone(with_encoder(answerer.model, self._fx), store=self.store),
+            "caption_identity": alone(with_encoder(answerer.model, self._x), store=self.store),
             "caption_true_exo": alone(answerer.model, store=outside),
         }
         self._pooled: dict[tuple[str, str], Tensor] = {}
 
     def answer(self, task: str, samples: list[Sample], frames_of: list[str]) -> list[str]:
-        """Return each sample's caption, or the id of its nearest y, when it is shown the frames of `frames_of[i]`."""
+        """Return for each sample a caption or the id of its nearest y.
+
+        Args:
+            task: of TASKS.
+            samples: with both views.
+            frames_of: sample i is shown the frames of sample id `frames_of[i]`.
+        """
         if task in self._answerers:
             return self._answerers[task].complete([{**sample, "view": "exo"} for sample in samples], frames_of)
         ids = [sample["sample_id"] for sample in samples]
@@ -85,7 +91,7 @@ class Pairs:
 
     @torch.no_grad()
     def _features(self, side: str, sample_ids: Sequence[str]) -> Tensor:
-        """Return the mean feature [n, D] of samples on one side; frames not seen before are encoded."""
+        """Return the mean features [n, D] of samples, of x, F(x) or y; frames that were not seen before are encoded."""
         encode = {"x": self._x, "fx": self._fx, "y": partial(self.backbone.encode, view="exo")}[side]
         new = [name for name in dict.fromkeys(sample_ids) if (side, name) not in self._pooled]
         for start in range(0, len(new), CONTEXTS_AT_ONCE):
@@ -103,12 +109,16 @@ class Pairs:
         return self.backbone.mapping_f(self._x(frames_NCHW))
 
 
-def seeing(
+def with_encoder(
     model: EgoflowForConditionalGeneration, encode: Callable[[Tensor], Tensor]
 ) -> EgoflowForConditionalGeneration:
-    """Return a copy of a model that shares its weights and encodes each view by `encode`: frames to grids [N, D, H, W].
+    """Return a copy of a model that shares its weights and encodes the frames of each view by another function.
 
-    The model itself has no such switch, because nothing but this measure would use it.
+    The model itself has no such switch, because nothing but this evaluation would use it.
+
+    Args:
+        model: is not changed.
+        encode: frames [N, C, H, W] to grids [N, D, H, W].
     """
     twin, backbone = copy(model), copy(model.model)
     backbone.encode = lambda frames_NCHW, view: encode(frames_NCHW)
@@ -117,16 +127,17 @@ def seeing(
 
 
 def nearest(guess: Tensor, truth: Tensor) -> list[int]:
-    """Return, for each row of `guess` [n, D] the nearest row of `truth` [m, D] by cosine, both centred."""
+    """Return for each row of `guess` [n, D] the nearest row of `truth` [m, D], by the cosine of centred rows."""
     guess, truth = (functional.normalize(side - side.mean(0), dim=1) for side in (guess, truth))
     return (guess @ truth.T).argmax(1).tolist()
 
 
 def ridge(x: Tensor, y: Tensor) -> Tensor:
-    """Fit y from x, both centred first, by ridge regression; its strength is chosen by generalised cross-validation.
+    """Fit a ridge regression from x to y, both centred; its strength is chosen by generalised cross-validation.
 
     Args:
-        x, y: [n, D] and [n, E].
+        x: [n, D].
+        y: [n, E].
 
     Returns:
         Weights [D, E].
@@ -134,11 +145,10 @@ def ridge(x: Tensor, y: Tensor) -> Tensor:
     x, y = x - x.mean(0), y - y.mean(0)
     u, s, vt = torch.linalg.svd(x, full_matrices=False)
     along = u.T @ y
-    best = None
+    errors: dict[float, float] = {}
     for strength in (s[0] ** 2).item() * _STRENGTHS:
         kept = s**2 / (s**2 + strength)
         residual = y - u @ (kept.unsqueeze(1) * along)
-        error = float(residual.square().sum() / (len(x) - kept.sum()) ** 2)
-        if best is None or error < best[0]:
-            best = error, strength
-    return vt.T @ ((s / (s**2 + best[1])).unsqueeze(1) * along)
+        errors[strength] = float(residual.square().sum() / (len(x) - kept.sum()) ** 2)
+    best = min(errors, key=errors.__getitem__)
+    return vt.T @ ((s / (s**2 + best)).unsqueeze(1) * along)

@@ -1,13 +1,15 @@
-"""Measure one checkpoint on the held-out takes, beside a blind control and chance, with intervals over takes.
+"""Evaluate a checkpoint on the held-out takes, beside a blind control and chance, with intervals over takes.
 
 Writes `evaluation/metrics.json` and `evaluation/predictions.parquet` into the checkpoint folder.
-Blind: the same questions, each shown the frames of another take; what is left of a score is not seen.
+Blind: the same questions, each with the frames of another take. The score that remains does not come from seeing.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,9 @@ from components import metrics, params, records
 from components.evaluation.score import CHOICES, SCORABLE, TASKS
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from components.data.frames.store import FrameStore
     from components.evaluation.answer import Answerer
     from components.evaluation.qwen import QwenAnswerer
 
@@ -24,59 +29,65 @@ logger = logging.getLogger(__name__)
 
 
 def evaluate(checkpoint: Path, data: Path, settings: params.Eval, *, tasks: list[str]) -> dict[str, dict]:
-    """Measure the tasks and write the two files.
+    """Evaluate a checkpoint in some tasks and write the two files.
+
+    Args:
+        checkpoint: folder with `model/` and stage.json.
+        data: the data folder, with dataset/ and frames/.
+        settings: of params/eval.yaml.
+        tasks: names in `settings.limits`.
 
     Returns:
-        "<task>/<metric>" to value, lo, hi, blind, chance, n, difference_lo (of value - blind) and learned.
+        "<task>/<metric>" -> value, lo, hi, blind, chance, n, difference_lo (of value - blind) and learned.
+
+    Raises:
+        ValueError: a task is unknown, has no held-out sample, or asks for a mapping that the model does not have.
     """
     from components.data.frames.store import FrameStore
     from components.evaluation import mapping
 
-    made = json.loads((checkpoint / "stage.json").read_text())
+    stage = json.loads((checkpoint / "stage.json").read_text())
     store = FrameStore(data / "frames")
-    store.check(made["frames_contract"])  # what is measured must be sampled as it was trained
+    store.check(stage["frames_contract"])  # frames must be sampled as they were in training
     answerer = answerer_of(
         checkpoint / "model",
-        made["params"],
+        stage["params"],
         store,
         batch=settings.per_device_eval_batch_size,
         max_new_tokens=settings.max_new_tokens,
     )
     table = records.read_table(data / "dataset" / "samples.parquet", records.SAMPLE).to_pandas()
     held_out = table[(table["split"] == "test") & store.holds(table["sample_id"])]
-    if mapping.TASKS.keys() & set(tasks):
-        seen_before = table[(table["split"] == "train") & store.holds(table["sample_id"])]
-        known = select(seen_before, mapping.BASE, limit=mapping.ORACLE_PAIRS, seed=settings.seed, paired=True)
-        pairs = mapping.Pairs(answerer, known)
+    answers_of: dict[str, Callable[[list[dict], list[str]], list]] = {
+        task: answerer.rank if task in CHOICES else answerer.complete for task in TASKS
+    }
+    if of_mapping := mapping.TASKS.keys() & set(tasks):
+        train = table[(table["split"] == "train") & store.holds(table["sample_id"])]
+        known = select(train, mapping.BASE, limit=mapping.ORACLE_PAIRS, seed=settings.seed, paired=True)
+        pairs = mapping.Pairs(_with_mapping(answerer, of_mapping), known)
+        answers_of |= {task: partial(pairs.answer, task) for task in of_mapping}
     found: dict[str, dict] = {}
     predictions: list[dict] = []
     for task in tasks:
         if task not in settings.limits:
             raise ValueError(f"task {task!r} came, allowed are {sorted(settings.limits)} of params/eval.yaml")
-        of_mapping = task in mapping.TASKS
-        kind = mapping.BASE if of_mapping else task
-        samples = select(held_out, kind, limit=settings.limits[task], seed=settings.seed, paired=of_mapping)
+        kind = mapping.BASE if task in of_mapping else task
+        samples = select(held_out, kind, limit=settings.limits[task], seed=settings.seed, paired=task in of_mapping)
         if not samples:
             raise ValueError(
                 f"no held-out sample for task {task!r} in {data}/dataset; run `dvc repro`, or leave the task out of "
                 "params/eval.yaml"
             )
         score, chance = (TASKS | mapping.TASKS)[task]
-        seen = {"model": [sample["sample_id"] for sample in samples], "blind": blind(samples, seed=settings.seed)}
+        shown = {"model": [sample["sample_id"] for sample in samples], "blind": blind(samples, seed=settings.seed)}
         scores = {}
-        for condition, frames_of in seen.items():
-            if of_mapping:
-                answers = pairs.answer(task, samples, frames_of)
-            else:
-                answers = (answerer.rank if task in CHOICES else answerer.complete)(samples, frames_of)
+        for condition, frames_of in shown.items():
+            answers = answers_of[task](samples, frames_of)
             scores[condition] = score(samples, answers)
             predictions += _rows(samples, answers, scores[condition], task, condition)
-        found |= _estimates(task, samples, scores, chance(samples), settings)
-        logger.info(
-            "%s: %s",
-            task,
-            {name.split("/")[1]: round(value["value"], 3) for name, value in found.items() if name.startswith(task)},
-        )
+        estimates = _estimates(samples, scores, chance(samples), settings)
+        logger.info("%s: %s", task, {name: round(entry["value"], 3) for name, entry in estimates.items()})
+        found |= {f"{task}/{name}": entry for name, entry in estimates.items()}
     folder = checkpoint / "evaluation"
     folder.mkdir(exist_ok=True)
     records.write_table(folder / "predictions.parquet", predictions, records.PREDICTION)
@@ -84,8 +95,18 @@ def evaluate(checkpoint: Path, data: Path, settings: params.Eval, *, tasks: list
     return found
 
 
-def answerer_of(folder: Path, stage: dict, store, **limits: int) -> Answerer | QwenAnswerer:
-    """Return what answers by the model of a folder; `stage` is what its stage.json says of how frames are shown."""
+def answerer_of(folder: Path, stage: dict, store: FrameStore, **limits: int) -> Answerer | QwenAnswerer:
+    """Load the model of a folder with its processor.
+
+    Args:
+        folder: of the model.
+        stage: parameters of the stage that trained it, which say how frames are shown.
+        store: of the frames.
+        limits: `batch` and `max_new_tokens`.
+
+    Returns:
+        What answers samples by the model.
+    """
     if json.loads((folder / "config.json").read_text())["model_type"] in params.QWEN:
         from components.evaluation.qwen import QwenAnswerer
         from components.models import qwen_vl
@@ -99,11 +120,22 @@ def answerer_of(folder: Path, stage: dict, store, **limits: int) -> Answerer | Q
     return Answerer(model, processor, store, guidance=stage["guidance"], **limits)
 
 
-def select(held_out, task: str, *, limit: int, seed: int, paired: bool = False) -> list[dict]:
+def _with_mapping(answerer: Answerer | QwenAnswerer, tasks: Collection[str]) -> Answerer:
+    from components.evaluation.answer import Answerer
+
+    if not isinstance(answerer, Answerer):
+        raise ValueError(
+            f"tasks {sorted(tasks)} came, but a Qwen model has no mapping F that they could evaluate; take them out of "
+            "`evaluate` of its stage in the recipe"
+        )
+    return answerer
+
+
+def select(held_out: pd.DataFrame, task: str, *, limit: int, seed: int, paired: bool = False) -> list[dict]:
     """Return at most `limit` samples of a task, drawn by content so that every checkpoint is asked the same.
 
     Args:
-        held_out: rows of `records.SAMPLE`, a DataFrame.
+        held_out: rows of `records.SAMPLE`.
         task: of `score.TASKS`; samples that it cannot score (`score.SCORABLE`) are left out.
         limit: most samples; a larger one only adds to them.
         seed: of the draw.
@@ -122,7 +154,13 @@ def select(held_out, task: str, *, limit: int, seed: int, paired: bool = False) 
 
 
 def blind(samples: list[dict], *, seed: int) -> list[str]:
-    """Return, for each sample another one of the same frame kind and another take, whose frames it is shown instead."""
+    """Return for each sample the id of another one, whose frames it is shown instead.
+
+    The other has frames of the same kind and is of another take.
+
+    Raises:
+        ValueError: there is no such sample.
+    """
     rng = np.random.default_rng(seed)
     chosen = []
     for sample in samples:
@@ -143,21 +181,20 @@ def blind(samples: list[dict], *, seed: int) -> list[str]:
 def _rows(samples: list[dict], answers: list, scores: dict, task: str, condition: str) -> list[dict]:
     rows = []
     for number, (sample, answer) in enumerate(zip(samples, answers, strict=True)):
-        said = answer if isinstance(answer, str) else sample["target"]["choices"][answer]
+        text = answer if isinstance(answer, str) else sample["target"]["choices"][answer]
         for name, values in scores.items():
             rows.append(
                 {
                     "sample_id": sample["sample_id"], "take_id": sample["take_id"], "view": sample["view"],
-                    "task": task, "condition": condition, "completion": said,
+                    "task": task, "condition": condition, "completion": text,
                     "score_name": name, "score": values[number],
                 }
             )  # fmt: skip
     return rows
 
 
-def _estimates(
-    task: str, samples: list[dict], scores: dict, chance: dict[str, float], settings: params.Eval
-) -> dict[str, dict]:
+def _estimates(samples: list[dict], scores: dict, chance: dict[str, float], settings: params.Eval) -> dict[str, dict]:
+    """Return metric -> its mean with interval, the blind control, chance, and whether it is above blind."""
     takes = np.array([sample["take_id"] for sample in samples])
     draws = {"seed": settings.seed, "resamples": settings.bootstrap_resamples}
     found = {}
@@ -166,7 +203,7 @@ def _estimates(
         model, blinded = (np.array([v for v in scores[c][name] if v is not None]) for c in ("model", "blind"))
         estimate = metrics.bootstrap(model, takes[applies], **draws)
         above = metrics.difference(model, blinded, takes[applies], **draws)
-        found[f"{task}/{name}"] = {
+        found[name] = {
             "value": estimate.value, "lo": estimate.lo, "hi": estimate.hi, "n": estimate.n,
             "blind": float(blinded.mean()), "chance": chance[name],
             "difference_lo": above.lo, "learned": bool(above.lo > 0),

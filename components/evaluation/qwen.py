@@ -1,4 +1,4 @@
-"""Let a checkpoint of a Qwen model answer samples, as `answer.Answerer` lets one of Egoflow: no scores here."""
+"""Answers of a checkpoint of a Qwen model to samples, as `answer.Answerer` has them of Egoflow."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ class QwenAnswerer:
     """A model in evaluation mode with its processor and the frame store.
 
     Args:
+        model: put into evaluation mode, on the GPU where there is one.
+        processor: of the model.
+        store: of the frames.
         most_frames: of a sample, as in the checkpoint's stage; None shows all.
         batch: samples at once.
         max_new_tokens: longest completion.
@@ -39,7 +42,7 @@ class QwenAnswerer:
 
     @torch.no_grad()
     def complete(self, samples: list[Sample], frames_of: list[str]) -> list[str]:
-        """Answer greedily; sample i is shown the frames of sample id `frames_of[i]`."""
+        """Decode an answer to each sample greedily, while sample i is shown the frames of sample id `frames_of[i]`."""
         texts: list[str] = []
         for _, inputs in self._prompts(samples, frames_of):
             ids = self.model.generate(**inputs, max_new_tokens=self.max_new_tokens, do_sample=False)
@@ -49,7 +52,7 @@ class QwenAnswerer:
 
     @torch.no_grad()
     def rank(self, samples: list[Sample], frames_of: list[str]) -> list[int]:
-        """Return the option of each multiple-choice sample whose tokens are the likeliest, by mean log-probability."""
+        """Return the likeliest option of each multiple-choice sample, by the mean log-probability of its tokens."""
         tokenizer = self.processor.tokenizer
         chosen: list[int] = []
         for part, inputs in self._prompts(samples, frames_of):
@@ -57,7 +60,7 @@ class QwenAnswerer:
                 [[*ids, tokenizer.eos_token_id] for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
                 for texts in (sample["target"]["choices"] for sample in part)
             ]
-            # an image takes fewer positions than tokens: what follows goes on behind the last one
+            # an image takes fewer positions than tokens: the options follow the last position
             start = inputs["attention_mask"].sum(1, keepdim=True) + self._position_offset(inputs)
             chosen += likeliest(self.model, tokenizer, inputs, options, next_positions=start)
         return chosen
@@ -72,7 +75,7 @@ class QwenAnswerer:
     def _prompts(
         self, samples: list[Sample], frames_of: list[str]
     ) -> Iterator[tuple[list[Sample], dict[str, torch.Tensor]]]:
-        """Return batches of samples with the model's inputs, padded on the left."""
+        """Yield batches of samples with the model's inputs, padded on the left."""
         for start in range(0, len(samples), self.batch):
             part = samples[start : start + self.batch]
             ids = frames_of[start : start + self.batch]

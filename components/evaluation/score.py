@@ -1,4 +1,4 @@
-"""Answers to scores, for each task: what the model said and what chance gives, a number per sample and metric."""
+"""Scores of answers, a number for each sample and metric of a task, and what chance would score."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ import numpy as np
 from components import prompts
 from components.evaluation import caption_slots
 from components.evaluation.caption_slots import Sample, Scores
-from components.metrics import box_iou, temporal_iou
+from components.metrics import Box, box_iou, temporal_iou
 
 CHANCE_PAIRS_SEED = 0
 
 
 def choice(samples: list[Sample], chosen: list[int]) -> Scores:
-    """Accuracy of the chosen options."""
-    right = [float(index == sample["target"]["answer_index"]) for sample, index in zip(samples, chosen, strict=True)]
-    return {"accuracy": right}
+    """Score the chosen options: 1.0 where it is the right one."""
+    correct: list[float | None] = [
+        float(index == sample["target"]["answer_index"]) for sample, index in zip(samples, chosen, strict=True)
+    ]
+    return {"accuracy": correct}
 
 
 def has_options(sample: Sample) -> bool:
@@ -26,23 +28,26 @@ def has_options(sample: Sample) -> bool:
 
 
 def choice_chance(samples: list[Sample]) -> dict[str, float]:
-    """One over the number of options."""
+    """Return the mean accuracy of a uniform guess, one over the number of options."""
     return {"accuracy": float(np.mean([1 / len(sample["target"]["choices"]) for sample in samples]))}
 
 
 def verification(samples: list[Sample], chosen: list[int]) -> Scores:
-    """Accuracy of yes and no, and how often "yes" was said: a constant answer is right half of the time."""
-    yes = [float(sample["target"]["choices"][index] == "yes") for sample, index in zip(samples, chosen, strict=True)]
+    """Score yes/no answers, and whether each was "yes": a model that always says the same has an accuracy of a half."""
+    yes: list[float | None] = [
+        float(sample["target"]["choices"][index] == "yes") for sample, index in zip(samples, chosen, strict=True)
+    ]
     return choice(samples, chosen) | {"said_yes": yes}
 
 
 def verification_chance(samples: list[Sample]) -> dict[str, float]:
-    """A coin."""
+    """Return the scores of a uniform guess between yes and no."""
     return choice_chance(samples) | {"said_yes": 0.5}
 
 
-def _box(sample: Sample) -> tuple[float, ...]:
-    return tuple(sample["target"]["box_xyxy"])
+def _box(sample: Sample) -> Box:
+    x1, y1, x2, y2 = sample["target"]["box_xyxy"]
+    return x1, y1, x2, y2
 
 
 def _span(sample: Sample) -> tuple[float, float]:
@@ -55,7 +60,7 @@ def _grounding(parse: Callable, overlap: Callable, truth: Callable, thresholds: 
         for sample, completion in zip(samples, completions, strict=True):
             parts = prompts.split_think_answer(completion)
             answer = parse(parts[1]) if parts else None
-            value = overlap(answer, truth(sample)) if answer else 0.0  # what cannot be read is wrong, never left out
+            value = overlap(answer, truth(sample)) if answer else 0.0  # an unreadable answer is wrong, never left out
             scores["miou"].append(value)
             scores["format"].append(float(answer is not None))
             for name, threshold in thresholds.items():
@@ -67,7 +72,7 @@ def _grounding(parse: Callable, overlap: Callable, truth: Callable, thresholds: 
 
 def _grounding_chance(overlap: Callable, truth: Callable, thresholds: dict[str, float]) -> Callable:
     def chance(samples: list[Sample]) -> dict[str, float]:
-        """The overlap of each truth with the truths of other samples: a guesser who knows only how answers look."""
+        """Return the scores of answering each sample with the truth of another: a guess of the right distribution."""
         others = np.random.default_rng(CHANCE_PAIRS_SEED).permutation(len(samples))
         values = np.array(
             [overlap(truth(samples[i]), truth(s)) for i, s in zip(others, samples, strict=True) if samples[i] is not s]
@@ -90,7 +95,7 @@ _TEMPORAL = (
 )
 
 CHOICES = ("qa", "verify_ego", "verify_exo")  # their answers are indices of options; the others' are completions
-# task -> (scores of answers, chance level)
+# task -> (function of samples and answers to scores, function of samples to the scores of chance)
 TASKS: dict[str, tuple[Callable, Callable]] = {
     "caption_ego": (caption_slots.score, caption_slots.chance),
     "caption_exo": (caption_slots.score, caption_slots.chance),

@@ -20,4 +20,6 @@ def choice_reward(completion: str, sample: dict) -> float | None:
     >>> choice_reward("Blue", {"question_type": "colour", "target": target})
     1.0
     """
-    return float(is_correct(completion, sample)) if sample["target"]["kind"] == "choice" else None
+    if sample["target"]["kind"] != "choice":
+        return None
+    return 1.0 if is_correct(completion, sample) else 0.0

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.evaluation.answer import Answerer
-from components.evaluation.mapping import TASKS, Pairs, nearest, ridge, seeing
+from components.evaluation.mapping import TASKS, Pairs, nearest, ridge, with_encoder
 from components.models.processing import normalise
 
 
@@ -85,7 +85,7 @@ def test_captions_of_f_stand_where_y_stood(pairs, model, processor, samples, tas
 
 
 def test_a_twin_sees_otherwise_and_the_model_stays(model):
-    twin = seeing(model, lambda frames: torch.zeros(2, 32, 8, 8))
+    twin = with_encoder(model, lambda frames: torch.zeros(2, 32, 8, 8))
     frames = normalise(Frames().frames("3"))
     assert twin.model.encode(frames, "exo").abs().sum() == 0
     assert model.model.encode(frames, "exo").abs().sum() > 0

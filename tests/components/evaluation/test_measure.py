@@ -148,7 +148,7 @@ def test_frames_of_another_sampling_are_refused(checkpoint, tiny_data, settings)
 def test_an_evaluation_in_the_background_lets_others_go_first():
     # without the interpreter's own end, which takes long for one that stepped back on a busy machine
     told = (
-        "import os; from components.evaluation.__main__ import step_back; step_back(); "
+        "import os; from components.evaluation.__main__ import lower_priority; lower_priority(); "
         "print(os.nice(0), flush=True); os._exit(0)"
     )
     # a session of its own, as a flow starts it: this test must not slow the others
