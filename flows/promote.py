@@ -32,8 +32,12 @@ def check_gate(job: Job) -> None:
         ValueError: names the metrics, the stage, and what it is evaluated in.
     """
     last, promotion = job.recipe.stages[-1], params.load(tasks.EVALUATION, params.Eval).promotion
-    metrics = {"main": promotion.primary_metric, "guards": promotion.guardrail_metrics}
-    tracking.check_measured(last.name, last.evaluate, **metrics)
+    tracking.check_measured(
+        last.name,
+        last.evaluate,
+        primary_metric=promotion.primary_metric,
+        guardrail_metrics=promotion.guardrail_metrics,
+    )
 
 
 def promote_stage(job: Job, outcome: Outcome, stop: Stop) -> tracking.PromotionDecision:
@@ -57,8 +61,8 @@ def promote_stage(job: Job, outcome: Outcome, stop: Stop) -> tracking.PromotionD
     decision = tracking.promote(
         promotion.model_name,
         version,
-        main=promotion.primary_metric,
-        guards=promotion.guardrail_metrics,
+        primary_metric=promotion.primary_metric,
+        guardrail_metrics=promotion.guardrail_metrics,
         champion_metrics=again,
     )
     logger.info(

@@ -17,9 +17,14 @@ class PromotionDecision:
 
 
 def decide(
-    candidate: dict[str, dict], champion: dict[str, dict] | None, *, version: str, main: str, guards: Sequence[str]
+    candidate: dict[str, dict],
+    champion: dict[str, dict] | None,
+    *,
+    version: str,
+    primary_metric: str,
+    guardrail_metrics: Sequence[str],
 ) -> PromotionDecision:
-    """Promote a model whose main metric is better beyond its interval, and none of whose guards is worse beyond its.
+    """Promote a model whose primary metric is better, and none of whose guardrail metrics is worse, beyond intervals.
 
     Of every metric, higher is better. A first model has no champion to beat: it must lie above its blind control.
 
@@ -28,8 +33,8 @@ def decide(
             writes it.
         champion: the same for the present champion on the same held-out samples; None where there is none.
         version: the candidate's, in the registry.
-        main: the metric that must be better.
-        guards: metrics that must not be worse.
+        primary_metric: the one that must be better.
+        guardrail_metrics: those that must not be worse.
 
     Returns:
         The decision.
@@ -37,24 +42,26 @@ def decide(
     Raises:
         ValueError: a metric of the gate is missing from an evaluation (names it, what there is and where to mend it).
     """
-    new = _metric_of(candidate, main, "candidate")
+    new = _metric_of(candidate, primary_metric, "candidate")
     if champion is None:
         above = new["difference_lo"] > 0
         relation = "above" if above else "not above"
         blind = f"{new['blind']:.3f}"
-        reason = f"first model: {main} {_show(new)} is {relation} its blind control {blind} beyond the interval"
+        reason = (
+            f"first model: {primary_metric} {_show(new)} is {relation} its blind control {blind} beyond the interval"
+        )
         return PromotionDecision(above, reason, version)
-    for guard in guards:
-        now, before = _metric_of(candidate, guard, "candidate"), _metric_of(champion, guard, "champion")
+    for metric in guardrail_metrics:
+        now, before = _metric_of(candidate, metric, "candidate"), _metric_of(champion, metric, "champion")
         if _difference(now, before)[1] < 0:
-            reason = f"guard {guard} {_show(now)} is worse than the champion's {_show(before)} beyond the interval"
+            reason = f"guardrail {metric} {_show(now)} is worse than the champion's {_show(before)} beyond the interval"
             return PromotionDecision(False, reason, version)
-    old = _metric_of(champion, main, "champion")
+    old = _metric_of(champion, primary_metric, "champion")
     better = _difference(new, old)[0] > 0
     relation = "better" if better else "not better"
-    reason = f"{main} {_show(new)} is {relation} than the champion's {_show(old)} beyond the interval"
-    if better and guards:
-        reason += f"; no guard is worse ({', '.join(guards)})"
+    reason = f"{primary_metric} {_show(new)} is {relation} than the champion's {_show(old)} beyond the interval"
+    if better and guardrail_metrics:
+        reason += f"; no guardrail is worse ({', '.join(guardrail_metrics)})"
     return PromotionDecision(better, reason, version)
 
 
@@ -71,19 +78,19 @@ def _difference(a: dict, b: dict) -> tuple[float, float]:
     )
 
 
-def check_measured(stage: str, tasks: Sequence[str], *, main: str, guards: Sequence[str]) -> None:
+def check_measured(stage: str, tasks: Sequence[str], *, primary_metric: str, guardrail_metrics: Sequence[str]) -> None:
     """Refuse a recipe whose last stage is not measured in what the gate compares, before anything is trained.
 
     Args:
         stage: name of the last stage, whose checkpoint becomes the candidate.
         tasks: what that stage is evaluated in.
-        main: the gate's `task/metric` that must be better.
-        guards: its `task/metric`s that must not be worse.
+        primary_metric: the gate's `task/metric` that must be better.
+        guardrail_metrics: its `task/metric`s that must not be worse.
 
     Raises:
         ValueError: a metric belongs to a task that the stage is not evaluated in.
     """
-    if missing := [metric for metric in (main, *guards) if metric.partition("/")[0] not in tasks]:
+    if missing := [metric for metric in (primary_metric, *guardrail_metrics) if metric.partition("/")[0] not in tasks]:
         raise ValueError(
             f"the gate compares {missing}, but the last stage, {stage!r}, is evaluated in {list(tasks)} only; add "
             "the tasks to `evaluate` of that stage in the recipe, or take the metrics out of `promotion` in "

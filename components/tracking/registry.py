@@ -77,15 +77,20 @@ def champion(name: str) -> Champion | None:
 
 
 def promote(
-    name: str, version: str, *, main: str, guards: Sequence[str], champion_metrics: dict[str, dict] | None = None
+    name: str,
+    version: str,
+    *,
+    primary_metric: str,
+    guardrail_metrics: Sequence[str],
+    champion_metrics: dict[str, dict] | None = None,
 ) -> PromotionDecision:
     """Move the alias `champion` to a version if the gate (components/tracking/promotion_gate.py) lets it through.
 
     Args:
         name: of the model in the registry.
         version: the candidate; its run must have a logged evaluation.
-        main: the metric that must be better than the champion's beyond the interval.
-        guards: metrics that must not be worse beyond theirs.
+        primary_metric: must be better than the champion's beyond the interval.
+        guardrail_metrics: must not be worse beyond theirs.
         champion_metrics: evaluation of the champion on the candidate's data. By default its own logged one, which
             counts only if it was made on the same data.
 
@@ -112,8 +117,8 @@ def promote(
         _evaluation_of(_run_of(candidate)),
         champion_metrics if holder else None,
         version=str(version),
-        main=main,
-        guards=guards,
+        primary_metric=primary_metric,
+        guardrail_metrics=guardrail_metrics,
     )
     store.set_model_version_tag(name, version, "gate", decision.reason)
     if decision.promoted:

@@ -127,7 +127,13 @@ def describe(run_id: str) -> RunInfo:
 
 
 def log_artifacts(run_id: str, path: Path, artifact_path: str) -> None:
-    """Copy a file or a folder into the run's artifacts under `artifact_path`."""
+    """Copy a file or a folder into the artifacts of a run.
+
+    Args:
+        run_id: of the run.
+        path: the file or folder.
+        artifact_path: folder among the artifacts.
+    """
     if path.is_dir():
         client().log_artifacts(run_id, str(path), artifact_path)
     else:

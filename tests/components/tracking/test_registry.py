@@ -8,8 +8,8 @@ import pytest
 from components import tracking
 from components.tracking.runs import ROOT, client
 
-MAIN, GUARD = "ground_spatial/miou", "qa/accuracy"
-GATE = {"main": MAIN, "guards": [GUARD]}
+PRIMARY, GUARDRAIL = "ground_spatial/miou", "qa/accuracy"
+GATE = {"primary_metric": PRIMARY, "guardrail_metrics": [GUARDRAIL]}
 
 
 def entry(value: float) -> dict:
@@ -24,11 +24,11 @@ def checkpoint(tmp_path):
     return tmp_path / "sft-0123"
 
 
-def trained(tmp_path, main: float, guard: float = 0.7, digest: str = "data-1") -> str:
+def trained(tmp_path, primary: float, guardrail: float = 0.7, digest: str = "data-1") -> str:
     """Give a finished run with an evaluation."""
     parent = tracking.open_pipeline_run("p", tags={})
     run_id = tracking.open_stage_run(parent, "grpo", params={}, tags={}, dataset_digest=digest)
-    (tmp_path / "metrics.json").write_text(json.dumps({MAIN: entry(main), GUARD: entry(guard)}))
+    (tmp_path / "metrics.json").write_text(json.dumps({PRIMARY: entry(primary), GUARDRAIL: entry(guardrail)}))
     tracking.log_evaluation(run_id, tmp_path / "metrics.json")
     tracking.finish(run_id, "FINISHED")
     return run_id
@@ -56,8 +56,8 @@ def test_there_is_no_champion_of_an_unknown_model():
 
 
 def test_the_alias_moves_only_through_the_gate(tmp_path, checkpoint):
-    def run(main: float, guard: float = 0.7, digest: str = "data-1", **more) -> tracking.PromotionDecision:
-        version = tracking.register(trained(tmp_path, main, guard, digest), checkpoint, "egoflow")
+    def run(primary: float, guardrail: float = 0.7, digest: str = "data-1", **more) -> tracking.PromotionDecision:
+        version = tracking.register(trained(tmp_path, primary, guardrail, digest), checkpoint, "egoflow")
         return tracking.promote("egoflow", version, **GATE, **more)
 
     assert not run(0.24).promoted  # a first model, not above blind
@@ -65,11 +65,11 @@ def test_the_alias_moves_only_through_the_gate(tmp_path, checkpoint):
     first = run(0.50)
     assert first.promoted and tracking.champion("egoflow").version == first.version
     assert not run(0.52).promoted  # better, inside the interval
-    assert not run(0.70, guard=0.5).promoted
+    assert not run(0.70, guardrail=0.5).promoted
     other = run(0.70, digest="data-2")
     assert not other.promoted and "evaluate the champion on the new data first" in other.reason
     assert tracking.champion("egoflow").version == first.version
-    second = run(0.70, digest="data-2", champion_metrics={MAIN: entry(0.5), GUARD: entry(0.7)})
+    second = run(0.70, digest="data-2", champion_metrics={PRIMARY: entry(0.5), GUARDRAIL: entry(0.7)})
     assert second.promoted and tracking.champion("egoflow").version == second.version
     assert client().get_model_version("egoflow", second.version).tags["gate"] == second.reason
     again = tracking.promote("egoflow", second.version, **GATE)
