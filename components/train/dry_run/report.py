@@ -18,6 +18,7 @@ from components import params
 from components.models import build, hub_configs
 from components.train import algorithms
 from components.train.dry_run.stage_budget import Budget, budget
+from components.train.dry_run.tables import table
 
 GIB = 2**30
 USABLE = 0.9  # the rest is the CUDA context, communication buffers and fragmentation (a default of ours)
@@ -176,7 +177,7 @@ def _stages(recipe: params.Recipe, budgets: Sequence[Budget], machine: Machine) 
                 f"{kept / GIB:.2f} + {resumable / GIB:.2f}",
             )
         )
-    return _table(f"{recipe.name}: stages; nothing was run", columns, rows)
+    return table(f"{recipe.name}: stages; nothing was run", columns, rows)
 
 
 def _parts(budgets: Sequence[Budget]) -> Table:
@@ -200,7 +201,7 @@ def _parts(budgets: Sequence[Budget]) -> Table:
     rows.append(("trained", "", *(f"{each.total_trained:,}" for each in budgets)))
     rows.append(("frozen", "", *(f"{each.total - each.total_trained:,}" for each in budgets)))
     names = [each.stage.name for each in budgets]
-    return _table("parameters, and the learning rate of each part", ("part", "parameters", *names), rows)
+    return table("parameters, and the learning rate of each part", ("part", "parameters", *names), rows)
 
 
 def _memory(budgets: Sequence[Budget], machine: Machine) -> Table:
@@ -209,9 +210,7 @@ def _memory(budgets: Sequence[Budget], machine: Machine) -> Table:
         "stage", "GPUs × micro-batch", "ZeRO", "weights", "gradients", "optimiser", "copies",
         "activations", "checkpointed", "peak", "",
     )  # fmt: skip
-    table = Table(title="memory of one GPU, GiB", title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    memory = table("memory of one GPU, GiB", columns, [])
     for each in budgets:
         asked, limit = setting(each.stage, machine), usable(each.stage, machine)
         kept = [each.working(micro_batch=asked.micro_batch, checkpointing=again) for again in (False, True)]
@@ -221,7 +220,7 @@ def _memory(budgets: Sequence[Budget], machine: Machine) -> Table:
             peak = states.total + copies + kept[asked.checkpointing]
             numbers = (states.weights, states.gradients, states.optimiser, copies, *kept, peak)
             chosen = zero == asked.zero
-            table.add_row(
+            memory.add_row(
                 each.stage.name if zero == 0 else "",
                 f"{asked.gpus} × {asked.micro_batch}" if zero == 0 else "",
                 str(zero),
@@ -230,7 +229,7 @@ def _memory(budgets: Sequence[Budget], machine: Machine) -> Table:
                 style="bold" if chosen else "dim",
                 end_section=zero == 3,
             )
-    return table
+    return memory
 
 
 def _notes(budgets: Sequence[Budget], machine: Machine) -> list[str]:
@@ -249,12 +248,3 @@ def _notes(budgets: Sequence[Budget], machine: Machine) -> list[str]:
         f"memory    bfloat16 with AdamW in float32; peak must stay below {USABLE:.0%} of {machine.memory_gib:g} GiB",
         "tokens    the most a sample may have; frames are single images. Memory and hours are formulas, not measured",
     ]
-
-
-def _table(title: str, columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    return table
