@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
+import click
+import cyclopts
 import pytest
+from dvc.cli import DvcParserError
 
 from tests.docs import commands
 
@@ -18,26 +24,35 @@ def test_a_command_is_understood(words):
     commands.check(list(words))
 
 
+@pytest.mark.parametrize("hook", commands.hooks(), ids=lambda hook: " ".join(hook)[:30])
+def test_a_pre_commit_hook_runs(hook):
+    program, *arguments = hook
+    files = [] if "-c" in arguments else ["docs/generate.py"]
+    assert program == "python"
+    ran = subprocess.run([sys.executable, *arguments, *files], cwd=commands.ROOT, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 @pytest.mark.parametrize(
-    "line",
+    ("line", "error"),
     [
-        "python -m flows.pipeline --no-such-flag",
-        "python -m flows.compare --seeds many",
-        "python -m components.data no_such_step --params params/data.yaml",
-        "python -m components.train --recipe no_such_recipe --dry-run",
-        "python -m flows.compare --comparison params/ablations/no_such_file.yaml",
-        "make no-such-target",
-        "mlflow ui --no-such-flag",
-        "dvc no-such-command",
-        "prefect server start --no-such-flag",
-        "prefect deployment run pipeline/no-such-deployment",
-        "pip install -e '.[no_such_extra]'",
-        "export NO_SUCH_VARIABLE=1",
-        "git no-such-command",
-        "no-such-program",
+        ("python -m flows.pipeline --no-such-flag", AssertionError),
+        ("python -m flows.compare --seeds many", AssertionError),
+        ("python -m components.data no_such_step --params params/data.yaml", AssertionError),
+        ("python -m components.train --recipe no_such_recipe --dry-run", AssertionError),
+        ("python -m flows.compare --comparison params/ablations/no_such_file.yaml", AssertionError),
+        ("make no-such-target", AssertionError),
+        ("mlflow ui --no-such-flag", click.NoSuchOption),
+        ("dvc no-such-command", DvcParserError),
+        ("prefect server start --no-such-flag", cyclopts.UnknownOptionError),
+        ("prefect deployment run pipeline/no-such-deployment", KeyError),
+        ("pip install -e '.[no_such_extra]'", AssertionError),
+        ("export NO_SUCH_VARIABLE=1", AssertionError),
+        ("git no-such-command", AssertionError),
+        ("no-such-program", KeyError),
     ],
 )
-def test_a_wrong_command_is_found(line):
+def test_a_wrong_command_is_found(line, error):
     (words,) = commands.split(line)
-    with pytest.raises((Exception, SystemExit)):
+    with pytest.raises(error):
         commands.check(words)
