@@ -1,4 +1,4 @@
-"""One step of the data graph: make its tables, account for every row, judge what leaves the step.
+"""One step of the data graph: make its tables, account for every row, check the contracts of the tables.
 
 Run as: python -m components.data STEP --params params/data.yaml (one DVC stage each)
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib
-import importlib.util
 import json
 import logging
 import sys
@@ -29,17 +28,23 @@ def _run_of(step: str) -> Callable[[params.Data, Path], dict]:
     Only that module is loaded, and only here: --help and a mistyped name cost nothing.
     """
     name = f"components.data.{step}"
-    is_folder = importlib.util.find_spec(name).submodule_search_locations is not None
+    is_folder = (Path(__file__).parent / step).is_dir()
     return importlib.import_module(f"{name}.step" if is_folder else name).run
 
 
 def dry_run(step: str, parameters: params.Data, data_dir: Path) -> str:
-    """Say what a step would ask of a language model; calls nobody and writes nothing."""
+    """Describe what a step would ask of a language model; asks nothing and writes nothing.
+
+    Args:
+        step: one of STEPS.
+        parameters: of the data graph.
+        data_dir: the folder data/, where the steps before this one have run.
+    """
     from components import llm
     from components.data.egoit import step as egoit
-    from components.data.egore import step as build
+    from components.data.egore import step as egore
 
-    requests_of = {"egoit": egoit.requests, "egore": build.requests}
+    requests_of = {"egoit": egoit.requests, "egore": egore.requests}
     if step not in requests_of:
         return f"{step} asks nothing of a language model; steps that do are {sorted(requests_of)}"
     settings = llm.settings_of(parameters.llm.model_dump())
@@ -48,7 +53,7 @@ def dry_run(step: str, parameters: params.Data, data_dir: Path) -> str:
     return f"{step} with llm.generator {settings.generator}: {planned}"
 
 
-def _account(step: str, row_counts: list[tuple[str, int, int, int]]) -> None:
+def _check_row_counts(step: str, row_counts: list[tuple[str, int, int, int]]) -> None:
     """Make sure that a step dropped no row without a reason.
 
     Raises:
@@ -64,7 +69,12 @@ def _account(step: str, row_counts: list[tuple[str, int, int, int]]) -> None:
 
 
 def run(step: str, parameters: params.Data, data_dir: Path) -> dict:
-    """Run one step below `data_dir` and judge its tables.
+    """Run one step and check the contracts of its tables.
+
+    Args:
+        step: one of STEPS.
+        parameters: of the data graph.
+        data_dir: the folder data/, where the steps before this one have run.
 
     Returns:
         What the step counted.
@@ -73,12 +83,12 @@ def run(step: str, parameters: params.Data, data_dir: Path) -> dict:
         ValueError: an input is wrong, or an expectation on the tables failed (components/data/contracts/validate.py).
     """
     made = _run_of(step)(parameters, data_dir)
-    _account(step, made["row_counts"])
-    _judge(step, data_dir)
+    _check_row_counts(step, made["row_counts"])
+    _check_contracts(step, data_dir)
     return made["counts"]
 
 
-def _judge(step: str, data_dir: Path) -> None:
+def _check_contracts(step: str, data_dir: Path) -> None:
     from components.data.contracts import large_tables, validate
 
     index = validate.check(step, large_tables.load(step, data_dir), docs_dir=data_dir / "gx")
@@ -94,7 +104,7 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     started = time.monotonic()
-    # a sixth of a small step went into searching modules and rows, which are no cycles
+    # by default, a sixth of a small step goes into looking for garbage among modules and rows, which make none
     gc.set_threshold(50_000, 50, 50)
     try:
         parameters = params.load(arguments.params, params.Data)

@@ -26,7 +26,7 @@ class Request:
     system: str
     user: str
     schema: dict
-    facts: Mapping[str, object] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 Rule = Callable[[Request], object]  # returns the answer as a JSON value; None where the rule has none
@@ -74,7 +74,7 @@ class Answer:
     """A value that satisfies its request's schema; `key` finds the reply in the ledger, None for a rule."""
 
     request_id: str
-    value: object
+    value: Any
     key: str | None = None
 
 

@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pandas.util import hash_array
 
 from components import records
 from components.data.contracts import sample
@@ -130,7 +130,7 @@ def in_batches(
 
 
 def _hashed(ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    return pd.util.hash_array(ids.to_pandas().to_numpy(dtype=object), categorize=False)
+    return hash_array(ids.to_pandas().to_numpy(dtype=object), categorize=False)
 
 
 def _among(keys: np.ndarray, known: np.ndarray) -> np.ndarray:

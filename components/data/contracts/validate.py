@@ -68,12 +68,13 @@ def _context(docs_dir: Path, step: str):
     # before the import, which already writes some eighty lines of its own insides
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
 
     for folder in ("validations", "data_docs/local_site/validations", "data_docs/local_site/expectations"):
         shutil.rmtree(docs_dir / "uncommitted" / folder / step, ignore_errors=True)
     shutil.rmtree(docs_dir / "expectations" / step, ignore_errors=True)
     context = gx.get_context(mode="file", context_root_dir=docs_dir)
-    context.variables.progress_bars = {"globally": False}
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
     return context
 
 

@@ -1,4 +1,4 @@
-"""The instructions of a source dataset, ten in the paper: asked of a language model, or written by hand (systems §1.2).
+"""The instructions of a source dataset, ten in the paper: of a language model, or the templates (systems §1.2).
 
 The prompt has what the paper's has: a description of the dataset, one of the task, and an example of an instruction.
 """
@@ -51,13 +51,13 @@ as well as commands); no two may be alike. Call the person who wears the camera 
 Instructions = dict[str, tuple[str, ...]]  # source -> its instructions
 
 
-def requests(task: str, written: Instructions, *, count: int) -> list[llm.Request]:
-    """Ask for `count` instructions of each source.
+def requests(task: str, templates: Instructions, *, count: int) -> list[llm.Request]:
+    """Return the request for instructions of each source.
 
     Args:
         task: of `TASKS`.
-        written: the instructions written by hand: the first is the example in the prompt, the first `count` are what
-            the rules answer.
+        templates: of each source, the first is the example in the prompt, the first `count` are what the rules answer.
+        count: how many instructions of each source are asked for.
     """
     schema = {
         "type": "object",
@@ -78,27 +78,35 @@ def requests(task: str, written: Instructions, *, count: int) -> list[llm.Reques
             request_id=f"{KIND}/{task}/{source}",
             kind=KIND,
             system=SYSTEM,
-            user=USER.format(dataset=DATASETS[source], task=TASKS[task], example=by_hand[0], count=count),
+            user=USER.format(dataset=DATASETS[source], task=TASKS[task], example=of_source[0], count=count),
             schema=schema,
-            facts={"task": task, "source": source, "written": by_hand[:count]},
+            facts={"task": task, "source": source, "templates": of_source[:count]},
         )
-        for source, by_hand in written.items()
+        for source, of_source in templates.items()
     ]
 
 
 def by_rule(request: llm.Request) -> dict:
-    """Return the instructions written by hand."""
-    return {"instructions": list(request.facts["written"])}
+    """Answer a request of `requests` with the templates."""
+    return {"instructions": list(request.facts["templates"])}
 
 
 def generated(
     asked: list[llm.Request], settings: llm.Settings, *, ledger_path: Path
 ) -> tuple[dict[str, Instructions], pd.DataFrame]:
-    """Return task -> the instructions of its sources, and the rejects (`row_id`, `reason`, `detail`) of the requests.
+    """Ask for the instructions.
+
+    Args:
+        asked: as `requests` returns them, of any tasks.
+        settings: which generator answers.
+        ledger_path: where the replies of a language model are kept.
+
+    Returns:
+        Task -> the instructions of its sources; and the rejects (`row_id`, `reason`, `detail`) of the requests.
 
     Raises:
         llm.StoppedError: as `llm.generate`; or a request failed in a way that another run may mend: which instructions
-            the data has must not hang on the weather of a network.
+            the data has must not depend on the state of a network.
     """
     made: dict[str, Instructions] = {task: {} for task in TASKS}
     failed: list[llm.Reject] = []
@@ -118,9 +126,21 @@ def generated(
     return made, pd.DataFrame(rows, columns=["row_id", "reason", "detail"])
 
 
-def sampled(ids: pd.Series, sources: pd.Series, table: Instructions, *, seed: int) -> list:
-    """Sample one of the instructions of each row's source by the row's id; None for a source without any."""
+def sampled(ids: pd.Series, sources: pd.Series, instructions: Instructions, *, seed: int) -> list[str | None]:
+    """Draw one of the instructions of each row's source.
+
+    Args:
+        ids: of the rows; a draw depends on the id and the seed alone.
+        sources: of the rows.
+        instructions: of each source.
+        seed: of the draws.
+
+    Returns:
+        An instruction for each row, None for a source without any.
+    """
     return [
-        table[source][draw(len(table[source]), seed, "instruction", row)] if source in table else None
+        instructions[source][draw(len(instructions[source]), seed, "instruction", row)]
+        if source in instructions
+        else None
         for row, source in zip(ids, sources, strict=True)
     ]

@@ -1,10 +1,10 @@
-"""The instructions of EgoIT that were written by hand: ten of each source and task, in words that the kitchen knows.
+"""Instruction templates of EgoIT: ten of each source and task, written by hand in words that the miniature world knows.
 
 Source -> its instructions. Ego-Exo4D has no part in the published corpus: its captions are ours, and the miniature
 trains on them.
 """
 
-CAPTIONING = {
+CAPTIONING: dict[str, tuple[str, ...]] = {
     "egoexo4d": (
         "what does C do?",
         "describe what C does.",
@@ -30,7 +30,9 @@ CAPTIONING = {
         "tell in one sentence what C does.",
     ),
 }
-RECOGNITION = {  # egoexolearn: the verb; ssv2: the action with its object; egtea: the verb with a class of objects
+RECOGNITION: dict[
+    str, tuple[str, ...]
+] = {  # egoexolearn: the verb; ssv2: the action with its object; egtea: the verb with a class of objects
     "egoexolearn": (
         "which action is this?",
         "which verb is right for this clip?",
@@ -68,7 +70,7 @@ RECOGNITION = {  # egoexolearn: the verb; ssv2: the action with its object; egte
         "say which verb is right, with the kind of object.",
     ),
 }
-QUESTIONS = {  # these stand before the question of a record
+QUESTIONS: dict[str, tuple[str, ...]] = {  # these stand before the question of a record
     "egotimeqa": (
         "look at this clip, then answer.",
         "look at what happens, then answer.",

@@ -47,9 +47,9 @@ def placed(frame: pd.DataFrame, videos: pd.DataFrame, *, key: str) -> tuple[pd.D
     return frame[reason == ""], rejected
 
 
-def labelled(captions: pd.DataFrame, written: Instructions) -> Labelled:
+def labelled(captions: pd.DataFrame, instructions: Instructions) -> Labelled:
     """Return the ids and labels of the records (as `placed`) of each source that has instructions."""
-    known = captions[captions["source"].isin(list(written))]
+    known = captions[captions["source"].isin(list(instructions))]
     labels = known["text"].map(_as_words)
     return {
         source: (known["parent"][rows].tolist(), labels[rows].tolist())
@@ -70,7 +70,7 @@ def joined(parts: Iterable[Labelled]) -> dict[str, list[str]]:
 
 
 def recognised(
-    captions: pd.DataFrame, written: Instructions, labels: dict[str, list[str]], *, open_share: float, seed: int
+    captions: pd.DataFrame, instructions: Instructions, labels: dict[str, list[str]], *, open_share: float, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Ask for the action of labelled clips (as `placed`): a share of them openly, the others among other labels.
 
@@ -83,7 +83,7 @@ def recognised(
     Returns:
         Samples for `samples.table`, and the records of sources without instructions.
     """
-    question = sampled(captions["parent"], captions["source"], written, seed=seed)
+    question = sampled(captions["parent"], captions["source"], instructions, seed=seed)
     captions = captions.assign(question=question, answer=captions["text"].map(_as_words))
     unknown = captions["question"].isna()
     rejected = sample_table.dropped(captions[unknown], "no_instructions", row_id="parent", detail="source")
@@ -96,7 +96,7 @@ def recognised(
     return _laid_out(captions, asked, seed=seed), rejected
 
 
-def answered(questions: pd.DataFrame, written: Instructions, *, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def answered(questions: pd.DataFrame, instructions: Instructions, *, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Ask the questions of records (as `placed`): among their wrong answers where they have some, openly otherwise.
 
     An instruction stands before the question. Another right answer of the record is never a wrong option.
@@ -104,7 +104,7 @@ def answered(questions: pd.DataFrame, written: Instructions, *, seed: int) -> tu
     Returns:
         Samples for `samples.table`, and the records of sources without instructions.
     """
-    instruction = pd.Series(sampled(questions["parent"], questions["source"], written, seed=seed), questions.index)
+    instruction = pd.Series(sampled(questions["parent"], questions["source"], instructions, seed=seed), questions.index)
     unknown = instruction.isna()
     rejected = sample_table.dropped(questions[unknown], "no_instructions", row_id="parent", detail="source")
     questions, instruction = questions[~unknown], instruction[~unknown]

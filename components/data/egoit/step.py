@@ -35,7 +35,7 @@ from components.params import Data
 from components.prompts.kitchen_grammar import VERBS, normalise, slots
 from components.records import content_id
 
-WRITTEN = {"captioning": CAPTIONING, "recognition": RECOGNITION, "qa": QUESTIONS}
+TEMPLATES = {"captioning": CAPTIONING, "recognition": RECOGNITION, "qa": QUESTIONS}
 SOURCES = ("egotimeqa", "openeqa", "ssv2", "egtea", "egoexolearn", "egoexo4d")
 COUNTED = ["source", "task", "question_type", "kind", "split"]
 _DRAWS = 1_000_000  # random draws are whole numbers below this
@@ -57,15 +57,15 @@ def requests(params: Data, data_dir: Path) -> list[llm.Request]:
         for source in batch["source"].unique().to_pylist()
     }
     asked: list[llm.Request] = []
-    for task, written in WRITTEN.items():
-        for source, by_hand in written.items():
-            if params.llm.generator == "rules" and len(by_hand) < count:
+    for task, of_task in TEMPLATES.items():
+        for source, templates in of_task.items():
+            if params.llm.generator == "rules" and len(templates) < count:
                 raise ValueError(
-                    f"egoit.instructions_per_dataset is {count}, {source!r} has {len(by_hand)}; lower it in "
+                    f"egoit.instructions_per_dataset is {count}, {source!r} has {len(templates)}; lower it in "
                     "params/data.yaml, write more in components/data/egoit/instruction_templates.py, or let a model "
                     "write them (llm.generator)"
                 )
-        present = {source: by_hand for source, by_hand in written.items() if source in given}
+        present = {source: templates for source, templates in of_task.items() if source in given}
         asked += instruction_generation.requests(task, present, count=count)
     return asked
 
@@ -111,20 +111,20 @@ def clip_captions(clips: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     return frame.assign(**{name: frame[name].mask(mine) for name in names})
 
 
-def captions(clips: pd.DataFrame, written: Instructions, *, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def captions(clips: pd.DataFrame, instructions: Instructions, *, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Turn narrated clips of every view into captioning samples; rejected are sources without instructions."""
-    return _instructed(clip_captions(clips, seed=seed), written, seed=seed)
+    return _instructed(clip_captions(clips, seed=seed), instructions, seed=seed)
 
 
 def interval_captions(
-    intervals: pd.DataFrame, videos: pd.DataFrame, written: Instructions, *, seed: int
+    intervals: pd.DataFrame, videos: pd.DataFrame, instructions: Instructions, *, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Turn narrated intervals into captioning samples; rejected are unknown videos and sources without instructions."""
     frame = intervals.merge(videos[["video_id", "view"]], on="video_id", how="left")
     unknown = frame["view"].isna()
     lost = sample_table.dropped(frame[unknown], "no_video", row_id="interval_id", detail="video_id")
     frame = _said(frame[~unknown]).assign(question_type="interval", parent=frame["interval_id"])
-    made, rejected = _instructed(frame, written, seed=seed)
+    made, rejected = _instructed(frame, instructions, seed=seed)
     return made, pd.concat([lost, rejected])
 
 
@@ -134,21 +134,21 @@ def _said(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(task="caption", frame_kind="clip", kind="text", answer=said, text=said)
 
 
-def _instructed(frame: pd.DataFrame, written: Instructions, *, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    frame = frame.assign(corpus="egoit", question=sampled(frame["parent"], frame["source"], written, seed=seed))
+def _instructed(frame: pd.DataFrame, instructions: Instructions, *, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    frame = frame.assign(corpus="egoit", question=sampled(frame["parent"], frame["source"], instructions, seed=seed))
     unknown = frame["question"].isna()
     return frame[~unknown], sample_table.dropped(frame[unknown], "no_instructions", row_id="parent", detail="source")
 
 
 def actions(
-    intervals: pd.DataFrame, videos: pd.DataFrame, written: Instructions, *, seed: int
+    intervals: pd.DataFrame, videos: pd.DataFrame, instructions: Instructions, *, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Turn labelled intervals into action recognition: choose the verb among four."""
     frame = intervals.merge(videos[["video_id", "view"]], on="video_id", how="left")
     verbs = {text: slots(text)["verb"] for text in frame["text"].unique()}
     frame = frame.assign(
         answer=frame["text"].map(verbs).astype(object),
-        question=sampled(frame["interval_id"], frame["source"], written, seed=seed),
+        question=sampled(frame["interval_id"], frame["source"], instructions, seed=seed),
     )
     reason = np.select(
         [frame["view"].isna(), frame["question"].isna(), frame["answer"].isna()],
@@ -187,7 +187,7 @@ def _found(
 def labels_of_partition(parameters: dict, tables: runner.Tables) -> labelled_media.Labelled:
     """Return the labels of the media of a partition: wrong options of the questions about all others."""
     _, found, _ = _found(parameters, tables, "captions", "caption_id")
-    return labelled_media.labelled(found, parameters["written"]["recognition"])
+    return labelled_media.labelled(found, parameters["instructions"]["recognition"])
 
 
 def combine_labels(found: list[labelled_media.Labelled]) -> dict[str, dict[str, list[str]]]:
@@ -199,25 +199,25 @@ def make(parameters: dict, tables: runner.Tables) -> tuple[pa.Table, pa.Table, r
     """Make the samples of a partition of takes and media, as `runner.Step.make` does.
 
     Args:
-        parameters: `seed`, `rates` and `open_share` of EgoIT, `written`: the instructions by task and source, and
+        parameters: `seed`, `rates` and `open_share` of EgoIT, `instructions` by task and source, and
             `labels`.
         tables: the rows of the partition, of each of `INPUTS`.
     """
-    seed, rates, written = (parameters[name] for name in ("seed", "rates", "written"))
+    seed, rates, instructions = (parameters[name] for name in ("seed", "rates", "instructions"))
     clips, intervals, videos = (
         tables[name].to_pandas() for name in ("clips/clips", "annotations/intervals", "annotations/videos")
     )
     kept_clips, thin_clips = thinned(clips, key="clip_id", rates=rates, seed=seed)
     kept_intervals, thin = thinned(intervals, key="interval_id", rates=rates, seed=seed)
-    captioned, unknown = captions(kept_clips, written["captioning"], seed=seed)
-    told, untold = interval_captions(kept_intervals, videos, written["captioning"], seed=seed)
-    verbs, no_verb = actions(kept_intervals, videos, written["recognition"], seed=seed)
+    captioned, unknown = captions(kept_clips, instructions["captioning"], seed=seed)
+    told, untold = interval_captions(kept_intervals, videos, instructions["captioning"], seed=seed)
+    verbs, no_verb = actions(kept_intervals, videos, instructions["recognition"], seed=seed)
     labelled, placed, unplaced = _found(parameters, tables, "captions", "caption_id")
     recognised, unnamed = labelled_media.recognised(
-        placed, written["recognition"], parameters["labels"], open_share=parameters["open_share"], seed=seed
+        placed, instructions["recognition"], parameters["labels"], open_share=parameters["open_share"], seed=seed
     )
     questions, found, unfound = _found(parameters, tables, "questions", "question_id")
-    answered, unasked = labelled_media.answered(found, written["qa"], seed=seed)
+    answered, unasked = labelled_media.answered(found, instructions["qa"], seed=seed)
     parts = [pd.concat([captioned, told]), verbs, recognised, answered]
     lost_labels, lost_questions = [*unplaced, unnamed], [*unfound, unasked]
     rejects = [thin_clips, unknown, thin, untold, thin, no_verb, *lost_labels, *lost_questions]
@@ -245,12 +245,15 @@ def run(params: Data, data_dir: Path) -> dict:
     """
     check_rates(params.egoit.rates)
     asked = requests(params, data_dir)
-    written, failed = instruction_generation.generated(
+    instructions, failed = instruction_generation.generated(
         asked, llm.settings_of(params.llm.model_dump()), ledger_path=data_dir / "ledger/egoit.jsonl"
     )
     parameters = {
-        "seed": params.seed, "rates": params.egoit.rates, "open_share": params.egoit.open_share, "written": written
-    }  # fmt: skip
+        "seed": params.seed,
+        "rates": params.egoit.rates,
+        "open_share": params.egoit.open_share,
+        "instructions": instructions,
+    }
     row_counts, summaries = runner.run(STEP, parameters, data_dir, rejects=sample_table.rejects("egoit", [failed]))
     counted = pd.DataFrame([row for summary in summaries for row in summary], columns=[*COUNTED, "samples"])
     counts = counted.groupby(COUNTED)["samples"].sum().reset_index().to_dict("records")
@@ -259,7 +262,7 @@ def run(params: Data, data_dir: Path) -> dict:
     rejects = pq.read_metadata(data_dir / "egoit/rejects.parquet").num_rows
     return {
         "counts": by_task | {"rejects": rejects},
-        "row_counts": [("requests", len(asked), sum(map(len, written.values())), len(failed)), *row_counts],
+        "row_counts": [("requests", len(asked), sum(map(len, instructions.values())), len(failed)), *row_counts],
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
+from pandas.util import hash_pandas_object
 
 from components.data.seen_ids import seen_before
 
@@ -34,7 +35,7 @@ def accuracy(parts: Parts) -> pd.DataFrame:
     general, seen, keys = _trained(parts)
     questions, guesses = [], []
     for part in parts():
-        of_question = part.groupby(["type", "row"]).size().rename("options")
+        of_question = part.groupby(["type", "row"])["right"].count().rename("options")
         questions.append(of_question.groupby(["type", of_question]).size())
         guesses.append(_guessed(part[part["split"] == "test"], general, seen, keys))
     # whole numbers first: sums of fractions would differ in the last digits with the cut
@@ -91,7 +92,7 @@ def _summed(counted: list[pd.Series], names: list[str]) -> pd.DataFrame:
 
 
 def _hashed(rows: pd.DataFrame, columns: list[str]) -> np.ndarray:
-    return pd.util.hash_pandas_object(rows[columns], index=False).to_numpy()
+    return hash_pandas_object(rows[columns], index=False).to_numpy()
 
 
 def _places(hashes: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

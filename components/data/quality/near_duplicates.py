@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pandas as pd
 from pandas.api.types import union_categoricals
+from pandas.util import hash_pandas_object
 
 from components.data.seen_ids import seen_before
 
@@ -74,4 +75,4 @@ def _nearly_repeated(rows: pd.DataFrame) -> pd.Series:
 
 
 def _hashed(samples: pd.DataFrame) -> np.ndarray:
-    return pd.util.hash_pandas_object(samples[_SAME], index=False).to_numpy()
+    return hash_pandas_object(samples[_SAME], index=False).to_numpy()

@@ -33,8 +33,10 @@ def clipped(annotated, data_params):
 
 
 def test_every_source_with_instructions_is_described():
-    assert {source for written in egoit.WRITTEN.values() for source in written} == set(instruction_generation.DATASETS)
-    assert set(egoit.WRITTEN) == set(instruction_generation.TASKS)
+    assert {source for written in egoit.TEMPLATES.values() for source in written} == set(
+        instruction_generation.DATASETS
+    )
+    assert set(egoit.TEMPLATES) == set(instruction_generation.TASKS)
 
 
 def test_the_prompt_has_dataset_task_and_example():
@@ -48,11 +50,11 @@ def test_the_prompt_has_dataset_task_and_example():
 def test_the_rules_give_what_is_written_by_hand(tmp_path):
     asked = [
         request
-        for task, written in egoit.WRITTEN.items()
+        for task, written in egoit.TEMPLATES.items()
         for request in instruction_generation.requests(task, written, count=10)
     ]
     made, failed = instruction_generation.generated(asked, llm.Settings(), ledger_path=tmp_path / "l.jsonl")
-    assert made == egoit.WRITTEN
+    assert made == egoit.TEMPLATES
     assert failed.empty and not list(tmp_path.iterdir())
 
 

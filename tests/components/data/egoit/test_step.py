@@ -20,7 +20,7 @@ def narrated(samples: list[dict]) -> list[dict]:
     return [row for row in samples if (row["task"], row["question_type"]) == ("caption", "narration")]
 
 
-@pytest.mark.parametrize("table", egoit.WRITTEN.values())
+@pytest.mark.parametrize("table", egoit.TEMPLATES.values())
 def test_every_source_has_ten_different_instructions(table):
     assert all(len(set(instructions)) == 10 for instructions in table.values())
 
