@@ -35,7 +35,7 @@ def accuracy(parts: Parts) -> pd.DataFrame:
     general, seen, keys = _trained(parts)
     questions, guesses = [], []
     for part in parts():
-        of_question = part.groupby(["type", "row"])["right"].count().rename("options")
+        of_question = part.value_counts(["type", "row"]).rename("options")
         questions.append(of_question.groupby(["type", of_question]).size())
         guesses.append(_guessed(part[part["split"] == "test"], general, seen, keys))
     # whole numbers first: sums of fractions would differ in the last digits with the cut

@@ -32,7 +32,7 @@ def count_samples(path: Path) -> pd.DataFrame:
     """
     samples, positions = [], []
     for table, frame in batches.read(path, ["target"]):
-        samples.append(frame.groupby(["type", *KEYS])["type"].count().rename("samples").reset_index())
+        samples.append(frame.value_counts(["type", *KEYS]).rename("samples").reset_index())
         positions += [
             sample.placed(table.take(pa.array(rows))).assign(type=name)
             for name, rows in frame.groupby("type").groups.items()
