@@ -1,5 +1,5 @@
-"""What must hold of each table that leaves a data step, as plain rules; `validate` has them judged.
+"""The contracts: what must hold of each table that a data step writes, as plain rules; `validate` checks them.
 
 A table is laid out flat: its own columns, and a column of True/False named by a sentence for what no single column
-shows (the sentence is what a failure prints).
+shows. A failure prints that sentence.
 """

@@ -1,4 +1,4 @@
-"""The contracts of what the funnel leaves: every clip kept meets the thresholds, and no row is lost between stages."""
+"""The contracts of the funnel: every clip that was kept meets the thresholds, and no row is lost between two stages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Known = dict[str, pd.DataFrame]
 
 
 def kept(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:
-    """Say what holds of clips that were kept."""
+    """Return the rules of the clips that were kept."""
     frame = table.to_pandas()
     view, filtered = filters.reasons(frame)
     frame["every threshold is met"] = (view == "") & (filtered == "")
@@ -23,7 +23,7 @@ def kept(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:
 
 
 def table(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:
-    """Say what holds of the counts of the stages."""
+    """Return the rules of the counts of the stages."""
     frame = table.drop_columns(["reasons"]).to_pandas()
     gone = [sum(each["rows"] for each in reasons) for reasons in table["reasons"].to_pylist()]
     frame["what goes in comes out or has a reason"] = frame["rows_in"] == frame["rows_out"] + np.array(gone)

@@ -1,8 +1,8 @@
-"""The tables of a step as they are judged: small ones whole, large ones some rows at a time.
+"""The tables of a step as their contracts are checked: small ones whole, large ones in batches.
 
-Large are those of CORPORA, and those that are made lot by lot where they have more than ROWS rows. No more than a batch
-of a large table is held, and 8 bytes for each id that may be met again: its own, so that an id is found in two batches,
-and those of the tables that its rows name.
+Large are the tables of CORPORA, and those of PARTITIONED_STEPS where one has more than BATCH_ROWS rows. In memory are a
+batch of a large table and 8 bytes for each id that may come again: its own, to find one that stands in two batches, and
+those of the tables that its rows refer to.
 """
 
 from __future__ import annotations
@@ -19,31 +19,34 @@ from pandas.util import hash_array
 from components import records
 from components.data.contracts import sample
 from components.data.contracts.rules import Contract, among
-from components.data.contracts.tables import CORPORA, KEYS, LEAVES, PARENTS, REFERS_TO, Known, contract, splits
+from components.data.contracts.tables import CORPORA, KEYS, OUTPUTS, PARENTS, REFERS_TO, Known, contract, splits
 from components.data.media import FOLDERS
 from components.data.seen_ids import seen_before
 
-ROWS = 200_000
-FRESH = "the id stands in no earlier batch"
-OF_LOTS = ("clips", "egoit", "egore", "dataset")  # steps of components/data/partition/runner.py
-NAMES = {"clips": ("narrations",), "samples": PARENTS}  # table of such a step -> the tables whose ids its rows name
+BATCH_ROWS = 200_000
+NEW_ID = "the id stands in no earlier batch"
+PARTITIONED_STEPS = ("clips", "egoit", "egore", "dataset")  # by components/data/partition/runner.py
+REFERENCES = {"clips": ("narrations",), "samples": PARENTS}  # table of such a step -> tables that its rows refer to
 _TAKES = ["take_id", "split"]
 
 Lookup = Callable[[str, pa.Table], Known]
 
 
 def load(step: str, data_dir: Path) -> dict[str, pa.Table | Path]:
-    """Read the tables that judging a step needs, as they are: a wrong schema is for the contract to tell.
+    """Read the tables that the contracts of a step need, whatever their schemas are: those are checked by a contract.
+
+    Args:
+        step: a key of OUTPUTS.
+        data_dir: the folder data/.
 
     Returns:
-        "step/table" -> table; the file for the step's own tables of CORPORA; of those of another step, the ids that
-        samples can be made from. A video table beside the first is left out where it is not there. Where a step of
-        OF_LOTS has a table of more than ROWS rows, files for all but these ids and the videos.
+        "step/table" -> the table or, where it is large, its file. Of tables of CORPORA of another step, the ids that
+        samples can be made from. A video table beside the first is left out where there is none.
     """
     loaded: dict[str, pa.Table | Path] = {}
-    own = [data_dir / f"{step}/{name}.parquet" for name in LEAVES[step]]
-    is_large = step in OF_LOTS and any(pq.read_metadata(file).num_rows > ROWS for file in own)
-    for path in (*(f"{step}/{name}" for name in LEAVES[step]), *REFERS_TO[step]):
+    own = [data_dir / f"{step}/{name}.parquet" for name in OUTPUTS[step]]
+    is_large = step in PARTITIONED_STEPS and any(pq.read_metadata(file).num_rows > BATCH_ROWS for file in own)
+    for path in (*(f"{step}/{name}" for name in OUTPUTS[step]), *REFERS_TO[step]):
         file, name = data_dir / f"{path}.parquet", path.split("/")[1]
         if name in CORPORA and path in REFERS_TO[step]:
             loaded[path] = pq.read_table(file, columns=[KEYS[name]], filters=[("source", "in", list(FOLDERS))])
@@ -54,25 +57,26 @@ def load(step: str, data_dir: Path) -> dict[str, pa.Table | Path]:
     return loaded
 
 
-def empty(table: pa.Table | Path) -> pa.Table:
-    """Return the columns of a table without its rows."""
+def without_rows(table: pa.Table | Path) -> pa.Table:
+    """Return a table of the same schema without rows."""
     return (pq.read_schema(table) if isinstance(table, Path) else table.schema).empty_table()
 
 
 def lookup(step: str, tables: dict[str, pa.Table | Path]) -> Lookup:
-    """Return a function that finds what some rows of a table of the step name.
+    """Return a function that looks up what some rows of a table of the step refer to.
 
     Args:
-        tables: as `load` gives them.
+        step: a key of OUTPUTS.
+        tables: as `load` returns them.
 
     Returns:
-        Given the name of a table and some of its rows: the videos, and of other tables those ids that the rows name and
-        that are there.
+        A function of the name of a table and some of its rows. It returns all videos and, of other tables, the ids that
+        the rows refer to and that exist.
     """
     referred: dict[str, list[pa.Table | Path]] = {}
     for path in filter(tables.__contains__, REFERS_TO[step]):
         referred.setdefault(path.split("/")[1], []).append(tables[path])
-    wanted = {name for table in LEAVES[step] for name in NAMES.get(table, ())} & referred.keys() - {"videos"}
+    wanted = {name for table in OUTPUTS[step] for name in REFERENCES.get(table, ())} & referred.keys() - {"videos"}
     ids = {
         name: np.sort(np.concatenate([_hashed(part[KEYS[name]]) for part in _columns(referred[name], [KEYS[name]])]))
         for name in wanted
@@ -80,23 +84,25 @@ def lookup(step: str, tables: dict[str, pa.Table | Path]) -> Lookup:
     videos = {"videos": pa.concat_tables(referred["videos"]).to_pandas()} if "videos" in referred else {}
 
     def known(name: str, rows: pa.Table) -> Known:
-        if name not in NAMES:
+        if name not in REFERENCES:
             return {}
-        told = rows["narration_id"] if name == "clips" else rows["parents"].combine_chunks().flatten()
-        keys = _hashed(told)
-        here = {each: told.filter(pa.array(_among(keys, ids[each]))) for each in NAMES[name] if each in ids}
-        return videos | {each: found.to_pandas().to_frame(KEYS[each]) for each, found in here.items()}
+        parents = rows["narration_id"] if name == "clips" else rows["parents"].combine_chunks().flatten()
+        keys = _hashed(parents)
+        found = dict(videos)
+        for other in filter(ids.__contains__, REFERENCES[name]):
+            found[other] = parents.filter(pa.array(_among(keys, ids[other]))).to_pandas().to_frame(KEYS[other])
+        return found
 
     return known
 
 
-def across(step: str, tables: dict[str, pa.Table | Path]) -> dict[str, Contract]:
-    """Return the contracts that hold across the tables of a step of OF_LOTS whose tables are files; none where not."""
-    if step not in OF_LOTS or not any(isinstance(table, Path) for table in tables.values()):
+def across_tables(step: str, tables: dict[str, pa.Table | Path]) -> dict[str, Contract]:
+    """Return the contracts across the tables of a step of PARTITIONED_STEPS with large tables; none for other steps."""
+    if step not in PARTITIONED_STEPS or not any(isinstance(table, Path) for table in tables.values()):
         return {}
-    of_takes = [table for table in tables.values() if set(_TAKES) <= set(empty(table).schema.names)]
+    of_takes = [table for table in tables.values() if set(_TAKES) <= set(without_rows(table).schema.names)]
     made = {"splits": splits([part.group_by(_TAKES).aggregate([]) for part in _columns(of_takes, _TAKES)])}
-    if "samples" in LEAVES[step]:
+    if "samples" in OUTPUTS[step]:
         frame, rules = sample.answer_positions(*_columns([tables[f"{step}/samples"]], ["target"]))
         made["answer_positions"] = Contract(frame, "position", rules)
     return made
@@ -105,10 +111,12 @@ def across(step: str, tables: dict[str, pa.Table | Path]) -> dict[str, Contract]
 def in_batches(
     name: str, table: pa.Table | Path, known: Lookup | None = None, *, repeats: bool = False
 ) -> Iterator[tuple[str, str, Contract]]:
-    """Return the contracts of a table, a batch of rows after the other.
+    """Yield the contracts of a table, batch by batch.
 
     Args:
-        known: see `lookup`; for tables whose rows name no others, none.
+        name: of the table.
+        table: the table or its file.
+        known: as `lookup` returns it; None for tables whose rows refer to no others.
         repeats: whether an id may stand twice.
 
     Yields:
@@ -117,11 +125,11 @@ def in_batches(
     seen, pairs, key = [], [], KEYS[name]
     for first, part, is_all in _parts(table):
         made = contract(name, part, known(name, part) if known else {}, repeats=repeats)
-        # an id that stands twice in one batch is told by the rule of the batch
+        # an id that stands twice in one batch is found by the rule of the batch itself
         rows = "" if is_all else f" rows {first} to {first + len(part) - 1}"
         if not repeats:
-            fresh = {FRESH: ~seen_before(_hashed(part[key]), seen)}
-            made = replace(made, frame=made.frame.assign(**fresh), rules=[*made.rules, *among(**{FRESH: [True]})])
+            fresh = {NEW_ID: ~seen_before(_hashed(part[key]), seen)}
+            made = replace(made, frame=made.frame.assign(**fresh), rules=[*made.rules, *among(**{NEW_ID: [True]})])
         yield name, rows, made
         if name in CORPORA and "take_id" in part.schema.names:
             pairs.append(part.group_by(_TAKES).aggregate([]))
@@ -134,33 +142,37 @@ def _hashed(ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
 
 
 def _among(keys: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Tell which keys are in a sorted array."""
+    """Mark the keys that are in a sorted array: bool [keys]."""
     if not len(known):
         return np.zeros(len(keys), dtype=bool)
     return known[np.minimum(np.searchsorted(known, keys), len(known) - 1)] == keys
 
 
 def _columns(tables: list[pa.Table | Path], columns: list[str]) -> Iterator[pa.Table]:
-    """Read some columns of some tables, about ROWS rows at a time."""
+    """Read some columns of some tables, about BATCH_ROWS rows at a time."""
     for table in tables:
         for _, part, _ in _parts(table, columns):
             yield part
 
 
 def _parts(table: pa.Table | Path, columns: list[str] | None = None) -> Iterator[tuple[int, pa.Table, bool]]:
-    """Return the number of the first row, about ROWS rows, and whether they are all; at least once."""
+    """Yield the number of the first row, about BATCH_ROWS rows, and whether these are all; yields at least once."""
     if isinstance(table, pa.Table):
         table = table if columns is None else table.select(columns)
-        total, batches = len(table), iter(table.to_batches(ROWS))
+        total, batches = len(table), iter(table.to_batches(BATCH_ROWS))
         schema = table.schema
     else:
         file = pq.ParquetFile(table)
-        total, schema, batches = file.metadata.num_rows, file.schema_arrow, file.iter_batches(ROWS, columns=columns)
+        total, schema, batches = (
+            file.metadata.num_rows,
+            file.schema_arrow,
+            file.iter_batches(BATCH_ROWS, columns=columns),
+        )
         schema = schema if columns is None else pa.schema([schema.field(name) for name in columns])
     first, held = 0, []
     for batch in batches:
         held.append(batch)
-        if (rows := sum(map(len, held))) >= ROWS:
+        if (rows := sum(map(len, held))) >= BATCH_ROWS:
             yield first, pa.Table.from_batches(held), rows == total
             first, held = first + rows, []
     if held or first == 0:

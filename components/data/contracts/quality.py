@@ -13,11 +13,11 @@ TYPES = pa.schema(
     [
         *((name, pa.string()) for name in KEYS),
         ("samples", pa.int64()),
-        ("checked", pa.int64()),  # judged by the world; 0 with real data
+        ("checked", pa.int64()),  # by the oracle; 0 with real data
         ("right", pa.int64()),
         ("share_right", pa.float64()),  # null where nothing was checked
         ("chance", pa.float64()),  # mean of 1 / options; null without options, as the shares below and the position
-        ("blind_asked", pa.int64()),  # held-out questions that the blind guesser answered
+        ("blind_asked", pa.int64()),  # held-out questions that the blind baseline answered
         ("blind_accuracy", pa.float64()),
         ("blind_lift", pa.float64()),  # (blind accuracy - chance) / (1 - chance)
         ("blind_lift_low", pa.float64()),  # the lift at the lower end of the 95 % Wilson interval
@@ -39,10 +39,10 @@ MAX_DUPLICATES = 0.02
 
 
 def rules(table: pa.Table) -> tuple[pd.DataFrame, list[Rule]]:
-    """Lay the table out by `type` and say what must hold of each.
+    """Lay the table out by `type`, and return it with the rules that must hold of each type.
 
-    A null passes: what nobody checked cannot fail. Of the blind lift its lower bound counts, so that a type with few
-    held-out questions is not blamed for luck.
+    A null passes: what could not be checked cannot fail. Of the blind lift the lower bound counts, so that a type with
+    few held-out questions does not fail by chance.
     """
     frame = table.to_pandas()
     frame.insert(0, "type", frame[list(KEYS)].agg("/".join, axis=1))

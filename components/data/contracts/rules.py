@@ -20,17 +20,17 @@ class Contract:
 
 
 def present(*columns: str) -> list[Rule]:
-    """No null."""
+    """No value is null."""
     return [("ExpectColumnValuesToNotBeNull", {"column": column}) for column in columns]
 
 
 def unique(column: str) -> list[Rule]:
-    """No value twice."""
+    """No value stands twice."""
     return [("ExpectColumnValuesToBeUnique", {"column": column})]
 
 
 def among(**columns: Iterable[object]) -> list[Rule]:
-    """Only the values listed."""
+    """Every value is one of those listed."""
     return [
         ("ExpectColumnValuesToBeInSet", {"column": column, "value_set": list(values)})
         for column, values in columns.items()
@@ -38,23 +38,30 @@ def among(**columns: Iterable[object]) -> list[Rule]:
 
 
 def between(column: str, low: float | None, high: float | None, *, strict: bool = False) -> list[Rule]:
-    """Inside the limits; None is no limit, `strict` leaves out the lower one."""
+    """Every value is inside the limits.
+
+    Args:
+        column: of numbers.
+        low: the lower limit, None for none.
+        high: the upper limit, None for none.
+        strict: whether a value must be above the lower limit; otherwise it may be equal to it.
+    """
     limits = {"min_value": low, "max_value": high, "strict_min": strict}
     return [("ExpectColumnValuesToBeBetween", {"column": column, **limits})]
 
 
 def less(smaller: str, larger: str) -> list[Rule]:
-    """The first column is below the second."""
+    """Every value of the first column is below that of the second."""
     return [("ExpectColumnPairValuesAToBeGreaterThanB", {"column_A": larger, "column_B": smaller})]
 
 
 def sentences(frame: pd.DataFrame) -> list[Rule]:
-    """Every True/False column, known by the spaces in its name, is True everywhere."""
+    """Every column whose name is a sentence (has spaces) is True in all rows."""
     return [rule for column in frame if " " in column for rule in among(**{column: [True]})]
 
 
 def in_video(frame: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
-    """Add, as sentences, whether the video is known and whether the row's times end inside it, up to one frame."""
+    """Add two sentences to the rows: the video is known, and the times end inside it (a frame later is allowed)."""
     lengths = videos[["video_id", "duration_s", "fps"]].drop_duplicates("video_id")
     frame = frame.merge(lengths, on="video_id", how="left")
     frame["the video is known"] = frame["duration_s"].notna()

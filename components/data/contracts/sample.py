@@ -1,4 +1,4 @@
-"""The contract of a sample table: media, pairs, parents, targets and answer positions."""
+"""The contract of a sample table: media, paired views, parents, targets and answer positions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MEMBERS = {"text": "text", "choice": "choices", "span": "span", "box": "box_xyx
 
 
 def _flat(table: pa.Table, column: str) -> pd.DataFrame:
-    """Every span of a list column, with the number of its row."""
+    """Return every span of a list column, with the number of its row."""
     lists = table[column].combine_chunks()
     spans = pa.Table.from_struct_array(pc.list_flatten(lists)).to_pandas()
     return spans.assign(row=pc.list_parent_indices(lists).to_numpy(zero_copy_only=False))
@@ -46,7 +46,7 @@ def _parents(frame: pd.DataFrame, table: pa.Table, known: pd.Series) -> None:
 
 
 def _choices(target: pa.StructArray, final: pd.Series) -> np.ndarray:
-    """Rows whose options differ and whose final answer is the option at `answer_index`."""
+    """Return the rows whose options differ and whose final answer is the option at `answer_index`."""
     lists = pc.struct_field(target, "choices")
     rows = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False)
     offered = pd.DataFrame({"row": rows, "option": pc.list_flatten(lists).to_pandas()})
@@ -58,7 +58,7 @@ def _choices(target: pa.StructArray, final: pd.Series) -> np.ndarray:
 
 
 def _boxes(target: pa.StructArray, final: pd.Series) -> np.ndarray:
-    """Rows whose box lies in the frame and whose final answer reads as a box."""
+    """Return the rows whose box lies in the frame and whose final answer can be read as a box."""
     lists = pc.struct_field(target, "box_xyxy")
     rows = np.flatnonzero(pc.fill_null(pc.equal(pc.list_value_length(lists), 4), False).to_numpy(zero_copy_only=False))
     x1, y1, x2, y2 = pc.list_flatten(lists.take(pa.array(rows))).to_numpy(zero_copy_only=False).reshape(-1, 4).T
@@ -67,7 +67,7 @@ def _boxes(target: pa.StructArray, final: pd.Series) -> np.ndarray:
 
 
 def _spans(target: pa.StructArray, final: pd.Series, window_s: pd.Series) -> np.ndarray:
-    """Rows whose span lies in the window and whose final answer reads as a span."""
+    """Return the rows whose span lies in the window and whose final answer can be read as a span."""
     span = pc.struct_field(target, "span")
     start_s, end_s = (pc.struct_field(span, name).to_pandas() for name in ("start_s", "end_s"))
     rows = np.flatnonzero((start_s >= 0) & (start_s < end_s) & (end_s <= window_s + 1e-6))
@@ -94,7 +94,7 @@ def _target(frame: pd.DataFrame, table: pa.Table) -> None:
 
 
 def rules(table: pa.Table, *, videos: pd.DataFrame, parents: pd.Series) -> tuple[pd.DataFrame, list[Rule]]:
-    """Lay out a sample table and say what must hold of it.
+    """Lay out a sample table flat, and return it with the rules that must hold of it.
 
     Args:
         table: as in components/records/schemas.py.
@@ -114,7 +114,7 @@ def rules(table: pa.Table, *, videos: pd.DataFrame, parents: pd.Series) -> tuple
     ]
 
 
-def placed(table: pa.Table) -> pd.DataFrame:
+def count_positions(table: pa.Table) -> pd.DataFrame:
     """Count the `samples` of each number of options and index of the answer."""
     target = table["target"].combine_chunks()
     options = pc.list_value_length(pc.struct_field(target, "choices")).to_pandas()
@@ -128,21 +128,21 @@ def answer_positions(*tables: pa.Table) -> tuple[pd.DataFrame, list[Rule]]:
     Args:
         tables: the parts of a sample table, of which the column `target` is read.
     """
-    tally = distances(pd.concat([placed(table) for table in tables]))
-    return tally, between("sigmas", -MAX_SIGMA, MAX_SIGMA)
+    counts = distances(pd.concat([count_positions(table) for table in tables]))
+    return counts, between("sigmas", -MAX_SIGMA, MAX_SIGMA)
 
 
 def distances(counted: pd.DataFrame) -> pd.DataFrame:
-    """Add up what `placed` counted, and say how far each position is from an equal share.
+    """Add up what `count_positions` returned, and measure how far each position is from an equal share.
 
-    `sigmas` is the distance in binomial standard deviations, so that small tables are not blamed.
+    `sigmas` is the distance in binomial standard deviations, so that chance in a small table is no fault.
     """
-    tally = counted.groupby(["options", "index"])["samples"].sum().reset_index()
-    grid = [(count, index) for count in sorted(tally["options"].unique()) for index in range(count)]
-    tally = pd.DataFrame(grid, columns=["options", "index"], dtype=np.int64).merge(tally, how="left")
-    tally["samples"] = tally["samples"].fillna(0).astype(np.int64)
-    total, fair = tally.groupby("options")["samples"].transform("sum"), 1 / tally["options"]
-    tally["share"] = tally["samples"] / total
-    tally["sigmas"] = (tally["samples"] - total * fair) / np.sqrt(total * fair * (1 - fair))
-    tally["position"] = tally["index"].astype(str) + " of " + tally["options"].astype(str)
-    return tally
+    counts = counted.groupby(["options", "index"])["samples"].sum().reset_index()
+    grid = [(count, index) for count in sorted(counts["options"].unique()) for index in range(count)]
+    counts = pd.DataFrame(grid, columns=["options", "index"], dtype=np.int64).merge(counts, how="left")
+    counts["samples"] = counts["samples"].fillna(0).astype(np.int64)
+    total, fair = counts.groupby("options")["samples"].transform("sum"), 1 / counts["options"]
+    counts["share"] = counts["samples"] / total
+    counts["sigmas"] = (counts["samples"] - total * fair) / np.sqrt(total * fair * (1 - fair))
+    counts["position"] = counts["index"].astype(str) + " of " + counts["options"].astype(str)
+    return counts

@@ -1,4 +1,4 @@
-"""Which tables leave which step, and the contract of each."""
+"""The tables that each step writes, and the contract of each table."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from components.data.contracts.rules import (
 from components.data.frames import step as frames
 from components.records.patterns import LEAVES_ROOT
 
-CORPORA = ("captions", "questions", "point_narrations")  # may be too large for memory: judged batch by batch
-LEAVES = {  # step -> its tables
+CORPORA = ("captions", "questions", "point_narrations")  # may be too large for memory: checked batch by batch
+OUTPUTS = {  # step -> its tables
     "annotations": ("videos", "narrations", "boxes", "intervals", *CORPORA, "rejects"),
     "media": ("videos", "rejects"),
     "clips": ("clips", "rejects"),
@@ -38,7 +38,7 @@ LEAVES = {  # step -> its tables
 SCHEMAS = {**records.SCHEMAS, "index": frames.INDEX, "types": quality.TYPES}
 EGOIT = ("annotations/captions", "annotations/questions", "media/videos")
 WEB = ("funnel/videos", "funnel/clips")  # web video beside the takes
-REFERS_TO = {  # step -> tables of earlier steps that its ids point into
+REFERS_TO = {  # step -> tables of earlier steps whose ids its tables name
     "annotations": (),
     "media": (),
     "clips": ("annotations/videos", "annotations/narrations"),
@@ -87,8 +87,8 @@ def _intervals(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]
     return frame, [*present("text"), *ordered, *among(split=_SPLIT), *sentences(frame)]
 
 
-def _told(frame: pd.DataFrame, *texts: str) -> list[Rule]:
-    """Rules of every row of a corpus whose media are not takes; adds sentences to the frame."""
+def _text_rules(frame: pd.DataFrame, *texts: str) -> list[Rule]:
+    """Return the rules of every text about a medium that is no take, and add their sentences to the frame."""
     whole = frame["start_s"].isna() & frame["end_s"].isna()
     frame["the span is the whole medium, or begins before its end"] = whole | (
         (frame["start_s"] >= 0) & (frame["start_s"] < frame["end_s"]) & np.isfinite(frame["end_s"])
@@ -101,14 +101,14 @@ def _told(frame: pd.DataFrame, *texts: str) -> list[Rule]:
 
 def _captions(table: pa.Table, _: Known) -> tuple[pd.DataFrame, list[Rule]]:
     frame = table.to_pandas()
-    return frame, [*_told(frame, "text"), *among(media=("video", "image"), view=_VIEW)]
+    return frame, [*_text_rules(frame, "text"), *among(media=("video", "image"), view=_VIEW)]
 
 
 def _questions(table: pa.Table, _: Known) -> tuple[pd.DataFrame, list[Rule]]:
     answers = table.select(["answer", "wrong_answers"]).to_pylist()
     frame = table.drop_columns(["wrong_answers", "other_answers"]).to_pandas()
     frame["no wrong answer is right"] = [row["answer"] not in (row["wrong_answers"] or []) for row in answers]
-    return frame, [*_told(frame, "question", "answer"), *among(media=("video", "frames"))]
+    return frame, [*_text_rules(frame, "question", "answer"), *among(media=("video", "frames"))]
 
 
 def _point_narrations(table: pa.Table, _: Known) -> tuple[pd.DataFrame, list[Rule]]:
@@ -168,10 +168,10 @@ _RULES = {
 
 
 def schema(tables: dict[str, pa.Table]) -> Contract:
-    """Say which columns and types the tables have and must have, by table name."""
+    """Return the contract of the columns and types of tables, by table name."""
     rows = []
     for name, table in tables.items():
-        # Parquet renames the items of lists, which is no other type: say it as the schema says it
+        # Parquet renames the items of lists, which makes no other type: the schema's own name of it is shown
         allowed = {field.name: field.type for field in SCHEMAS[name]}
         came = {field.name: field.type for field in table.schema}
         came |= {column: kind for column, kind in allowed.items() if column in came and came[column].equals(kind)}
@@ -190,14 +190,25 @@ def may_repeat(step: str, name: str) -> bool:
 
 
 def contract(name: str, table: pa.Table, known: Known, *, repeats: bool = False) -> Contract:
-    """Return the contract of one table; `repeats` where an id may stand twice."""
+    """Return the contract of one table.
+
+    Args:
+        name: of the table.
+        table: its rows, all of them or a batch.
+        known: the tables that its rows refer to.
+        repeats: whether an id may stand twice.
+    """
     frame, rules = _RULES[name](table, known)
     ids = [] if repeats else unique(KEYS[name])
     return Contract(frame, KEYS[name], [*present(KEYS[name]), *ids, *rules])
 
 
 def splits(tables: list[pa.Table]) -> Contract:
-    """A take in two splits would let training see the test; of the tables, `take_id` and `split` are read."""
+    """Return the contract that no take is in two splits, which would let training see the test.
+
+    Args:
+        tables: with the columns `take_id` and `split`.
+    """
     keys = ["take_id", "split"]
     pairs = pa.concat_tables([table.group_by(keys).aggregate([]) for table in tables])
     counted = pairs.to_pandas().groupby("take_id")["split"].nunique().rename("splits").reset_index()
@@ -208,15 +219,15 @@ def contracts(step: str, tables: dict[str, pa.Table]) -> dict[str, Contract]:
     """Return the contract of every table of a step but those of CORPORA, and those that hold across its tables.
 
     Args:
-        step: a key of LEAVES.
-        tables: "step/table" -> table, those in LEAVES and in REFERS_TO, with their right schemas; of tables of CORPORA
-            that are referred to, the ids. What is a file is left to contracts/batches.py.
+        step: a key of OUTPUTS.
+        tables: "step/table" -> table, those in OUTPUTS and in REFERS_TO, with their right schemas; of tables of CORPORA
+            that are referred to, the ids. Files are left to contracts/large_tables.py.
 
     Returns:
         Contracts by table name, `splits` where a table names takes and, for samples, `answer_positions`.
     """
     tables = {path: table for path, table in tables.items() if isinstance(table, pa.Table)}
-    own = {name: tables[path] for name in LEAVES[step] if name not in CORPORA and (path := f"{step}/{name}") in tables}
+    own = {name: tables[path] for name in OUTPUTS[step] if name not in CORPORA and (path := f"{step}/{name}") in tables}
     referred: dict[str, list[pa.Table]] = {}
     for path in REFERS_TO[step]:
         if path in tables:  # not every video table is there

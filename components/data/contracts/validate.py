@@ -1,4 +1,4 @@
-"""The one door to Great Expectations: judge the contracts of a step's tables and show all verdicts in one site."""
+"""The one door to Great Expectations: check the contracts of a step's tables and show all results in one site."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from components.data.contracts.large_tables import across, empty, in_batches, lookup
+from components.data.contracts.large_tables import across_tables, in_batches, lookup, without_rows
 from components.data.contracts.rules import Contract
-from components.data.contracts.tables import CORPORA, LEAVES, contracts, may_repeat, schema
+from components.data.contracts.tables import CORPORA, OUTPUTS, contracts, may_repeat, schema
 
 _EXAMPLES = 5
 
@@ -19,53 +19,54 @@ log = logging.getLogger(__name__)
 
 
 def check(step: str, tables: dict[str, pa.Table | Path], *, docs_dir: Path) -> Path:
-    """Judge every table that leaves a step and rebuild the Data Docs.
+    """Check every table of a step and rebuild the Data Docs.
 
     Args:
-        step: a step that leaves tables (contracts/tables.py).
-        tables: "step/table" -> table: those of the step and those its ids point into (`load` of contracts/batches.py).
+        step: a key of OUTPUTS (contracts/tables.py).
+        tables: the tables of the step and those that their ids refer to, as `large_tables.load` returns them.
         docs_dir: folder of the file context that all steps share.
 
     Returns:
         The index page of the Data Docs.
 
     Raises:
-        ValueError: an expectation failed; names each with its table, count and examples, and the page to look at.
+        ValueError: an expectation failed; the message names each with its table, count and examples, and
+            the page to look at.
     """
-    own = {name: tables[f"{step}/{name}"] for name in LEAVES[step]}
-    # the other contracts read columns by name, so a wrong schema must be told first
+    own = {name: tables[f"{step}/{name}"] for name in OUTPUTS[step]}
+    # the other contracts read columns by name, so a wrong schema must be found first
     context = _context(docs_dir, step)
     # each of the three calls writes the whole configuration, so one batch serves all tables of the step
     batch = context.data_sources.add_or_update_pandas(step).add_dataframe_asset(step)
     batch = batch.add_batch_definition_whole_dataframe("all")
     large = {name: table for name, table in own.items() if name in CORPORA or isinstance(table, Path)}
-    flat = own | {name: empty(table) for name, table in large.items()}
-    failed = _judge(context, batch, step, {"schema": schema(flat)})
+    flat = own | {name: without_rows(table) for name, table in large.items()}
+    failed = _failures(context, batch, step, {"schema": schema(flat)})
     if not failed:
-        failed = _judge(context, batch, step, contracts(step, tables) | across(step, tables))
+        failed = _failures(context, batch, step, contracts(step, tables) | across_tables(step, tables))
         known = lookup(step, tables) if large else None
         for name, table in large.items():
-            for told, rows, contract in in_batches(name, table, known, repeats=may_repeat(step, name)):
-                wrong = _judge(context, batch, step, {told: contract}, rows=rows)
+            for contract_name, rows, contract in in_batches(name, table, known, repeats=may_repeat(step, name)):
+                wrong = _failures(context, batch, step, {contract_name: contract}, rows=rows)
                 failed += wrong
                 if wrong:
-                    break  # hours of the same fault would tell nothing more
+                    break  # hours of the same fault would show nothing more
     # the pages of the other steps are there already
     keys = [*context.stores["expectations_store"].list_keys(), *context.validation_results_store.list_keys()]
     context.build_data_docs(resource_identifiers=[key for key in keys if key.to_tuple()[0] == step])
     index = docs_dir / "uncommitted/data_docs/local_site/index.html"
     if failed:
         raise ValueError(
-            f"step {step!r}: {len(failed)} expectations failed\n" + "\n".join(failed) + f"\nAll verdicts: {index}\n"
+            f"step {step!r}: {len(failed)} expectations failed\n" + "\n".join(failed) + f"\nAll results: {index}\n"
             f"The rules are in components/data/contracts; mend what wrote data/{step} and run `dvc repro` again."
         )
     return index
 
 
 def _context(docs_dir: Path, step: str):
-    """Open the shared file context without the step's earlier verdicts, which would pile up in the Data Docs."""
+    """Open the shared file context without the step's earlier results, which would pile up in the Data Docs."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    # before the import, which already writes some eighty lines of its own insides
+    # before the import, which would log some eighty lines
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
@@ -78,17 +79,17 @@ def _context(docs_dir: Path, step: str):
     return context
 
 
-def _judge(context, batch, step: str, judged: dict[str, Contract], *, rows: str = "") -> list[str]:
-    """Run one suite for each contract; give a line for each expectation that failed, with `rows` behind its name."""
+def _failures(context, batch, step: str, named: dict[str, Contract], *, rows: str = "") -> list[str]:
+    """Run one suite for each contract; return a line for each expectation that failed, with `rows` behind its name."""
     import great_expectations as gx
 
     failed = []
-    for name, contract in judged.items():
+    for name, contract in named.items():
         label = f"{step}.{name}"
         expectations = [getattr(gx.expectations, kind)(**given) for kind, given in contract.rules]
         suite = context.suites.add_or_update(gx.ExpectationSuite(name=label, expectations=expectations))
         definition = gx.ValidationDefinition(name=label, data=batch, suite=suite)
-        verdict = context.validation_definitions.add_or_update(definition).run(
+        result = context.validation_definitions.add_or_update(definition).run(
             batch_parameters={"dataframe": contract.frame},
             result_format={
                 "result_format": "SUMMARY",
@@ -96,18 +97,18 @@ def _judge(context, batch, step: str, judged: dict[str, Contract], *, rows: str 
                 "unexpected_index_column_names": [contract.key],
             },
         )
-        failed += [_line(label + rows, result) for result in verdict.results if not result.success]
+        failed += [_line(label + rows, expectation) for expectation in result.results if not expectation.success]
         log.info("%s%s: %d rows, %d expectations", label, rows, len(contract.frame), len(expectations))
     return failed
 
 
 def _line(label: str, result) -> str:
-    """Say what failed, where, how often and on which rows."""
+    """Return a line that says which expectation failed, where, how often and on which rows."""
     kwargs = result.expectation_config.kwargs
     column = kwargs.get("column") or f"{kwargs.get('column_A')}, {kwargs.get('column_B')}"
     allowed = {key: value for key, value in kwargs.items() if key not in ("column", "column_A", "column_B", "batch_id")}
     if result.exception_info and result.exception_info.get("raised_exception"):
-        return f"  {label}: {result.expectation_config.type}({column}) could not be judged: {result.exception_info}"
+        return f"  {label}: {result.expectation_config.type}({column}) could not be checked: {result.exception_info}"
     count, rows = result.result.get("unexpected_count"), result.result.get("element_count")
     examples = result.result.get("partial_unexpected_index_list") or result.result.get("partial_unexpected_list")
     return (

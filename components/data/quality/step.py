@@ -34,7 +34,7 @@ def count_samples(path: Path) -> pd.DataFrame:
     for table, frame in batches.read(path, ["target"]):
         samples.append(frame.value_counts(["type", *KEYS]).rename("samples").reset_index())
         positions += [
-            sample.placed(table.take(pa.array(rows))).assign(type=name)
+            sample.count_positions(table.take(pa.array(rows))).assign(type=name)
             for name, rows in frame.groupby("type").groups.items()
         ]
     found = pd.concat(samples).groupby(["type", *KEYS])["samples"].sum().reset_index(list(KEYS))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from components import params, records
 from components.data import annotations
 from components.data.contracts import validate
-from components.data.contracts.tables import LEAVES
+from components.data.contracts.tables import OUTPUTS
 from components.data.sources.shared import json_fields, json_stream
 from tests.components.data.sources import written
 
@@ -185,7 +185,7 @@ def test_corpora_are_added_and_each_row_is_accounted_for(with_corpora, made):
 @pytest.mark.slow
 def test_what_the_corpora_give_passes_its_contracts(with_corpora, tmp_path):
     _, data_dir = with_corpora
-    paths = [f"annotations/{name}" for name in LEAVES["annotations"]]
+    paths = [f"annotations/{name}" for name in OUTPUTS["annotations"]]
     validate.check(
         "annotations", {path: pq.read_table(data_dir / f"{path}.parquet") for path in paths}, docs_dir=tmp_path
     )

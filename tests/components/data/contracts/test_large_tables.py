@@ -1,4 +1,4 @@
-"""Large tables are judged some rows at a time, as strictly as whole ones, and in little memory."""
+"""Large tables are checked some rows at a time, as strictly as whole ones, and in little memory."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from components import records
 from components.data.contracts import large_tables, validate
-from components.data.contracts.tables import LEAVES, contracts, may_repeat
+from components.data.contracts.tables import OUTPUTS, contracts, may_repeat
 from components.data.seen_ids import seen_before
 from tests.components.data.conftest import annotation_tables, read, write_annotations
 
@@ -35,7 +35,7 @@ def complaint(tmp_path, rows: list[dict], table="captions") -> str:
 
 
 def test_a_fault_names_its_batch(tmp_path, monkeypatch):
-    monkeypatch.setattr(large_tables, "ROWS", 10)
+    monkeypatch.setattr(large_tables, "BATCH_ROWS", 10)
     rows = captions(35)
     rows[23]["text"] = " "
     rows[33]["view"] = "above"  # not judged: the batch before has failed
@@ -45,15 +45,15 @@ def test_a_fault_names_its_batch(tmp_path, monkeypatch):
 
 
 def test_an_id_in_two_batches_is_found(tmp_path, monkeypatch):
-    monkeypatch.setattr(large_tables, "ROWS", 10)
+    monkeypatch.setattr(large_tables, "BATCH_ROWS", 10)
     rows = captions(25)
     rows[21]["caption_id"] = rows[2]["caption_id"]
     said = complaint(tmp_path, rows)
-    assert f"annotations.captions rows 20 to 24: expect_column_values_to_be_in_set({large_tables.FRESH})" in said
+    assert f"annotations.captions rows 20 to 24: expect_column_values_to_be_in_set({large_tables.NEW_ID})" in said
 
 
 def test_a_take_in_two_splits_is_found_over_all_batches(tmp_path, monkeypatch):
-    monkeypatch.setattr(large_tables, "ROWS", 2)
+    monkeypatch.setattr(large_tables, "BATCH_ROWS", 2)
     said = annotation_tables()["point_narrations"][0]
     rows = [said | {"narration_id": f"p{n}", "take_id": f"v{n % 4}"} for n in range(8)]
     rows[7]["split"] = "test"
@@ -65,7 +65,7 @@ def test_a_take_in_two_splits_is_found_over_all_batches(tmp_path, monkeypatch):
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 30])
 @pytest.mark.parametrize("row_group_size", [3, 1000])
 def test_every_row_is_in_one_batch_whether_from_a_file_or_from_memory(tmp_path, monkeypatch, count, row_group_size):
-    monkeypatch.setattr(large_tables, "ROWS", 10)
+    monkeypatch.setattr(large_tables, "BATCH_ROWS", 10)
     table = pa.Table.from_pylist(captions(count), records.CAPTION)
     path = tmp_path / "captions.parquet"
     pq.write_table(table, path, row_group_size=row_group_size)
@@ -74,36 +74,36 @@ def test_every_row_is_in_one_batch_whether_from_a_file_or_from_memory(tmp_path, 
         ids = [row for _, frame in made for row in frame["caption_id"]]
         assert ids == table["caption_id"].to_pylist()
         assert ([rows for rows, _ in made] == [""]) == (count <= 10)
-        assert large_tables.empty(given_as).schema.equals(records.CAPTION)
+        assert large_tables.without_rows(given_as).schema.equals(records.CAPTION)
 
 
 def judged_in_batches(step: str, data_dir) -> dict[str, pd.DataFrame]:
     """The frames that are judged, batches joined."""
     tables = large_tables.load(step, data_dir)
-    assert all(isinstance(tables[f"{step}/{name}"], Path) for name in LEAVES[step])
+    assert all(isinstance(tables[f"{step}/{name}"], Path) for name in OUTPUTS[step])
     known = large_tables.lookup(step, tables)
-    made = {name: contract.frame for name, contract in large_tables.across(step, tables).items()}
-    for name in LEAVES[step]:
+    made = {name: contract.frame for name, contract in large_tables.across_tables(step, tables).items()}
+    for name in OUTPUTS[step]:
         parts = large_tables.in_batches(name, tables[f"{step}/{name}"], known, repeats=may_repeat(step, name))
         made[name] = pd.concat([contract.frame for _, _, contract in parts], ignore_index=True)
     return made
 
 
 def test_what_partitions_made_is_judged_in_batches_as_it_is_whole(built, monkeypatch):
-    whole = {step: contracts(step, large_tables.load(step, built)) for step in large_tables.OF_LOTS}
-    monkeypatch.setattr(large_tables, "ROWS", 70)
+    whole = {step: contracts(step, large_tables.load(step, built)) for step in large_tables.PARTITIONED_STEPS}
+    monkeypatch.setattr(large_tables, "BATCH_ROWS", 70)
     for step, judged in whole.items():
         frames = judged_in_batches(step, built)
         assert frames.keys() == judged.keys()
-        assert step == "egore" or len(frames[LEAVES[step][0]]) > 140
+        assert step == "egore" or len(frames[OUTPUTS[step][0]]) > 140
         for name, frame in frames.items():
-            fresh = frame.pop(large_tables.FRESH) if large_tables.FRESH in frame else pd.Series(True)
+            fresh = frame.pop(large_tables.NEW_ID) if large_tables.NEW_ID in frame else pd.Series(True)
             pd.testing.assert_frame_equal(frame, judged[name].frame, check_dtype=False)
             assert fresh.all()
 
 
 def test_a_name_of_nothing_is_found_in_its_batch(built, monkeypatch, tmp_path):
-    monkeypatch.setattr(large_tables, "ROWS", 70)
+    monkeypatch.setattr(large_tables, "BATCH_ROWS", 70)
     rows = read(built, "egoit/samples")
     rows[80]["parents"] = ["nobody"]
     rows[150]["media"][0]["video_id"] = "no film"
@@ -134,10 +134,9 @@ def test_a_key_is_seen_once_it_was_there(parts):
 JUDGE = """
 import json, sys, time
 from pathlib import Path
-from components.data import validate
-from components.data.contracts import batches
+from components.data.contracts import large_tables, validate
 folder = Path(sys.argv[1])
-tables = batches.load("annotations", folder / "data")
+tables = large_tables.load("annotations", folder / "data")
 validate.check("annotations", tables, docs_dir=folder / "gx")
 # VmHWM is of this process alone: ru_maxrss begins with that of the one that started it
 peak_kib = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))

@@ -7,7 +7,7 @@ from components import records
 from components.data import dataset
 from components.data.clips import step as clips
 from components.data.contracts import validate
-from components.data.contracts.tables import LEAVES, REFERS_TO
+from components.data.contracts.tables import OUTPUTS, REFERS_TO
 from components.data.egoit import step as egoit
 from components.data.egore import step as build
 from components.data.frames import step as frames
@@ -38,7 +38,7 @@ def test_egore_asks_about_the_clip_and_the_contracts_know_it(asked, tmp_path):
     assert {row["corpus"] for row in made} == {"egore"} and {row["task"] for row in made} == {"qa"}
     assert {row["media"][0]["video_id"] for row in made} == {read(data_dir, "funnel/videos")[0]["video_id"]}
     assert {parent for row in made for parent in row["parents"]} == {read(data_dir, "funnel/clips")[0]["clip_id"]}
-    paths = [*(f"egore/{name}" for name in LEAVES["egore"]), *REFERS_TO["egore"]]
+    paths = [*(f"egore/{name}" for name in OUTPUTS["egore"]), *REFERS_TO["egore"]]
     tables = {
         path: records.read_table(data_dir / f"{path}.parquet", records.SCHEMAS[path.split("/")[1]]) for path in paths
     }
