@@ -79,6 +79,13 @@ def normalise(text: str) -> str:
     return narrate(facts) if facts else text.strip()
 
 
+def similar_looks(colour: str, kind: str) -> list[tuple[str, str]]:
+    """Return the looks (colour, kind) that differ in one of the two, so that a glance at one slot cannot tell."""
+    return [(other, kind) for other in COLOURS if other != colour] + [
+        (colour, other) for other in KINDS if other != kind
+    ]
+
+
 def slots(text: str) -> dict[str, str | None]:
     """Find the first verb, colour, type and hand that a free text names (for scoring captions).
 

@@ -17,12 +17,13 @@ from typing import NamedTuple
 
 from components.data.egore.multiple_choice import QA
 from components.data.egore.rule_based import chain_of_thought
-from components.data.egore.rule_based.context_questions import _WANTED, ANNOTATORS, HANDS_OFF_S, NEAREST_BOX_S
-from components.data.egore.rule_based.short_templates import FORMS, MOST_NARRATIONS, TYPES, alike
-from components.data.egore.rule_based.short_term import READINESS
+from components.data.egore.rule_based.short_questions import FORMS, TYPES
+from components.data.egore.rule_based.short_questions.background import HANDS_OFF_S, NEAREST_BOX_S
+from components.data.egore.rule_based.short_questions.count import ANNOTATORS, MOST_NARRATIONS, WANTED
+from components.data.egore.rule_based.short_term import WEIGHTS
 from components.data.egore.rule_based.timeline import _EDGE_S, LONGEST_S, SHORTEST_S
 from components.prompts import think_answer
-from components.prompts.kitchen_grammar import COLOURS, KINDS, VERBS, Facts, parse_narration
+from components.prompts.kitchen_grammar import COLOURS, KINDS, VERBS, Facts, parse_narration, similar_looks
 from components.records import content_id
 
 LOOKS = [(colour, kind) for colour in COLOURS for kind in KINDS]
@@ -132,7 +133,7 @@ def existence(take: Take, clip: dict, lot: list[float]) -> list[Question]:
     own = clip["facts"]
     if below(2, lot[3]) == 0:
         return [Question("existence", own, "yes", (), 0)]
-    absent = [look for look in alike(own.colour, own.type) if look not in take.named]
+    absent = [look for look in similar_looks(own.colour, own.type) if look not in take.named]
     if not absent:
         return []
     return [Question("existence", Facts("", *absent[below(len(absent), lot[4])]), "no", (), 0)]
@@ -140,7 +141,7 @@ def existence(take: Take, clip: dict, lot: list[float]) -> list[Question]:
 
 def count(take: Take, clip: dict, lot: list[float]) -> list[Question]:
     at = take.place[clip["narration_id"]]
-    wanted = 1 + sum(lot[1] > share for share in _WANTED)
+    wanted = 1 + sum(lot[1] > share for share in WANTED)
     found = []
     for last in take.told[at + 1 : at + ANNOTATORS * MOST_NARRATIONS]:
         if last.clip is None or last.clip["end_s"] - clip["start_s"] > LONGEST_S:
@@ -248,7 +249,7 @@ def with_thought(row: dict, q: Question) -> dict:
     thought = chain_of_thought.thought(QA(row["question_type"], row["question"], q.answer, ()), q.steps)
     answer = think_answer(thought, q.answer)
     return identified(
-        row | {"question_type": "cot", "question": chain_of_thought.cued(row["question"]), "answer": answer}
+        row | {"question_type": "cot", "question": chain_of_thought.with_cue(row["question"]), "answer": answer}
     )
 
 
@@ -274,11 +275,11 @@ def short_term(
     made, thoughts = [], []
     for clip, questions, _ in asked:
         lot = draws(seed, "types", clip["clip_id"])
-        late = {kind: -math.log(lot[place]) / READINESS.get(kind, 1.0) for place, kind in enumerate(TYPES)}
+        late = {kind: -math.log(lot[place]) / WEIGHTS.get(kind, 1.0) for place, kind in enumerate(TYPES)}
         kinds = sorted({FORMS[q.form].question_type for q in questions}, key=late.get)[:per_clip]
         for q in [q for q in questions if FORMS[q.form].question_type in kinds]:
             lot = draws(seed, "short", q.form, clip["clip_id"])
             made.append(sample(clip, q, likely, lot, choices))
-            if lot[-2] <= cot_fraction and q.form in chain_of_thought.CHAINED and q.narrations > 1:
+            if lot[-2] <= cot_fraction and q.form in chain_of_thought.REASONED and q.narrations > 1:
                 thoughts.append(with_thought(made[-1], q))
     return made + thoughts

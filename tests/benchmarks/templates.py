@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from components import records
 from components.data import sample_table
-from components.data.egore.rule_based.short_templates import TYPES
+from components.data.egore.rule_based.short_questions import TYPES
 from components.data.egore.rule_based.short_term import short_term
 from components.data.partition import runner
 from components.prompts.kitchen_grammar import COLOURS, HANDS, KINDS, VERBS, Facts, narrate

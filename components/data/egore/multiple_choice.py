@@ -12,7 +12,7 @@ import pandas as pd
 from components.records import content_id
 from components.records.ids import digests
 
-LOTS = 16  # numbers that `lots` draws for each text: what one digest holds
+DRAWS = 16  # numbers that `random_draws` draws for each text: what one digest holds
 
 
 @dataclass(frozen=True)
@@ -30,25 +30,26 @@ def draw(count: int, *key: object) -> int:
     return int(content_id(*key), 16) % count
 
 
-def lots(*key: object, of: Iterable[str]) -> np.ndarray:
-    """Draw `LOTS` numbers for each text by content, for tables: one digest gives all that a row needs.
+def random_draws(*key: object, of: Iterable[str]) -> np.ndarray:
+    """Draw `DRAWS` random numbers for each text by content, for tables: one digest holds all that a row needs.
 
     Args:
-        key: what the draw is for; texts of another key draw other numbers.
+        *key: what the draws are for; texts of another key draw other numbers.
+        of: the texts, ids of rows.
 
     Returns:
-        float64 array [N, LOTS], above 0 and at most 1.
+        float64 array [N, DRAWS], above 0 and at most 1.
 
-    >>> bool((lots(7, "a", of=["x", "y"])[0] == lots(7, "a", of=["x"])[0]).all())
+    >>> bool((random_draws(7, "a", of=["x", "y"])[0] == random_draws(7, "a", of=["x"])[0]).all())
     True
     """
     drawn = np.frombuffer(digests(hashlib.sha512, *map(str, key), of), ">u4")
-    return (drawn.reshape(-1, LOTS) + 1.0) / 2**32
+    return (drawn.reshape(-1, DRAWS) + 1.0) / 2**32
 
 
-def below(count: np.ndarray | int, lot: np.ndarray) -> np.ndarray:
-    """Turn numbers above 0 and at most 1 into integers from 0 to count - 1."""
-    return np.ceil(lot * count).astype(np.int64) - 1
+def below(count: np.ndarray | int, draws: np.ndarray) -> np.ndarray:
+    """Turn random numbers above 0 and at most 1 into integers from 0 to count - 1."""
+    return np.ceil(draws * count).astype(np.int64) - 1
 
 
 def options(qa: QA, count: int, *, key: str) -> tuple[tuple[str, ...], int]:
@@ -99,25 +100,27 @@ def choice(frame: pd.DataFrame, asked: list[QA], *, choices: int, seed: int) -> 
 
 
 def options_of_rows(
-    answer: np.ndarray, count: int, lots: np.ndarray, *, words: int, last: np.ndarray | None = None
+    answer: np.ndarray, count: int, draws: np.ndarray, *, words: int, implausible: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Lay out the options of many questions whose answers are words of one list, as `options` does for one.
 
     Args:
         answer: number of the right word, shape [N].
         count: options wanted; a list of fewer words gives fewer.
-        lots: numbers above 0 and at most 1, shape [N, words + 1 or more]: one for each word, the last for the position.
+        draws: random numbers above 0 and at most 1, shape [N, words + 1 or more]: one for each word, the last for the
+            position of the answer.
         words: length of the list.
-        last: words that may stand only where the others do not suffice, bool [N, words].
+        implausible: 0 where a word may be a wrong option; words with a greater number become one only where those with
+            a smaller one do not suffice, shape [N, words].
 
     Returns:
         Numbers of the words, shape [N, options], and the index of the answer among them, shape [N].
     """
     rows, offered = np.arange(len(answer)), min(count, words)
-    order = lots[:, :words] + (0.0 if last is None else 2.0 * last)
+    order = draws[:, :words] + (0.0 if implausible is None else 2.0 * implausible)
     order[rows, answer] = np.inf
     false = np.argsort(order, axis=1, kind="stable")[:, : offered - 1]
-    position = below(offered, lots[:, -1])
+    position = below(offered, draws[:, -1])
     place = np.arange(offered)[None, :]
     # left of the answer stand the first distractors, right of it the others
     pick = np.minimum(place - (place > position[:, None]), max(offered - 2, 0))

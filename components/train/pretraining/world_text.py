@@ -16,7 +16,8 @@ import numpy as np
 from components import prompts
 from components.data.egoit import instruction_templates
 from components.data.egore.multiple_choice import QA
-from components.data.egore.rule_based import chain_of_thought, long_templates, short_templates
+from components.data.egore.rule_based import chain_of_thought, long_questions
+from components.data.egore.rule_based.short_questions import background, count, existence, reason, slots
 from components.models.configuration import EgoflowConfig
 from components.models.processing import layout
 from components.prompts import kitchen_grammar
@@ -105,7 +106,7 @@ def _clip(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: Ru
     """Two steps around an event; in some of them guidance repeats the facts, so that [x ; F(x)] is familiar."""
     event = take.events[rng.integers(len(take.events))]
     facts, steps = take.facts(event), 2
-    qas, side = short_templates.questions(facts), config.grid(steps)
+    qas, side = slots.questions(facts), config.grid(steps)
     view = "ego" if rng.random() < 0.6 else "exo"
     guidance = view == "ego" and rng.random() < 0.4
     middle = event.start_s + (event.end_s - event.start_s) * rng.uniform(0.3, 0.7)
@@ -151,13 +152,13 @@ def _around(take: Take, event: Event, time_s: float, rng: np.random.Generator) -
         kinds = [kind for _, kind in looks]
         lying = [look for look in looks if kinds.count(look[1]) == 1 and " ".join(look) not in touched]
         if lying:
-            return short_templates.background(*lying[rng.integers(len(lying))])
+            return background.question(*lying[rng.integers(len(lying))])
     item = take.items[event.item]
     if rng.random() < 0.5:
-        return short_templates.existence(item.colour, item.kind, there=True)
+        return existence.question(item.colour, item.kind, there=True)
     there = {(other.colour, other.kind) for other in take.items}
-    like = [look for look in short_templates.alike(item.colour, item.kind) if look not in there]
-    return short_templates.existence(*like[rng.integers(len(like))], there=False)
+    like = [look for look in kitchen_grammar.similar_looks(item.colour, item.kind) if look not in there]
+    return existence.question(*like[rng.integers(len(like))], there=False)
 
 
 def _cells(take: Take, event: Event, time_s: float, side: int, rng: np.random.Generator) -> list[Bag]:
@@ -235,11 +236,9 @@ def _window(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: 
             if begun:
                 qa = begun[rng.integers(len(begun))]
                 return Turn("long", qa.question, qa.answer)
-            qas, told = long_templates.questions(_told(take)), [take.facts(e) for e in take.events]
-            chains = [
-                (short_templates.reason(one, then.verb), [one, then]) for one, then in short_templates.reasons(told)
-            ]
-            chains.append((short_templates.count(told), told))
+            qas, told = long_questions.questions(_told(take)), [take.facts(e) for e in take.events]
+            chains = [(reason.question(one, then.verb), [one, then]) for one, then in reason.pairs(told)]
+            chains.append((count.question(told), told))
             number = rng.integers(len(qas) + len(chains))
             if number >= len(qas) and rng.random() < CHAINED:
                 return _chained(task, *chains[number - len(qas)])
@@ -261,13 +260,13 @@ def _window(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: 
     return layout(config, view, rules.window_frames), bags, ask
 
 
-def _told(take: Take) -> list[long_templates.Event]:
+def _told(take: Take) -> list[long_questions.Event]:
     return [(take.facts(event), event.start_s, event.end_s) for event in take.events]
 
 
 def _beginning(take: Take, rng: np.random.Generator) -> tuple[list[QA], float]:
     """Draw a pause of the take: what is asked of all before it, nothing if there is no pause, and where that ends."""
-    asked = long_templates.beginnings(_told(take))
+    asked = long_questions.beginnings(_told(take))
     end_s = asked[rng.integers(len(asked))][1] if asked else take.take_s
     return [qa for qa, until_s in asked if until_s == end_s], end_s
 

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.data.egore.rule_based import long_templates, short_templates
+from components.data.egore.rule_based import long_questions
 from components.data.egore.rule_based.chain_of_thought import question as with_cue
+from components.data.egore.rule_based.short_questions import slots
 from components.prompts import spatial_question, temporal_question, think_answer
 from components.prompts.kitchen_grammar import narrate
 from components.world.script import Event, Item, Take, script_take
@@ -91,7 +92,7 @@ def test_what_it_cannot_read_it_does_not_judge():
 
 
 def test_a_thought_is_judged_by_its_answer():
-    question = with_cue(short_templates.questions(TAKE.facts(TAKE.events[1]))[0])
+    question = with_cue(slots.questions(TAKE.facts(TAKE.events[1]))[0])
     assert judge(TAKE, "cot", question, think_answer("C handles the blue bowl", "washes"), 3.5, 4.5) is True
     assert judge(TAKE, "cot", question, think_answer("C handles the blue bowl", "cuts"), 3.5, 4.5) is False
 
@@ -112,11 +113,11 @@ def test_boxes_are_those_of_the_ego_camera():
 def test_all_that_the_rules_ask_of_a_script_is_true_and_every_option_false(seed, index):
     take = script_take(seed, index)
     events = [(take.facts(event), event.start_s, event.end_s) for event in take.events]
-    asked = [(qa, *WHOLE) for qa in long_templates.questions(events)]
-    asked += [(qa, 0.0, end_s) for qa, end_s in long_templates.beginnings(events)]
+    asked = [(qa, *WHOLE) for qa in long_questions.questions(events)]
+    asked += [(qa, 0.0, end_s) for qa, end_s in long_questions.beginnings(events)]
     for event in take.events:
         middle_s = (event.start_s + event.end_s) / 2
-        asked += [(qa, middle_s - 0.25, middle_s + 0.25) for qa in short_templates.questions(take.facts(event))]
+        asked += [(qa, middle_s - 0.25, middle_s + 0.25) for qa in slots.questions(take.facts(event))]
         said, span = narrate(take.facts(event)), (event.start_s + 0.1, event.end_s - 0.1)
         assert judge(take, "narration", "", said, *span) is True
         assert judge(take, "temporal", temporal_question(take.facts(event).event), span, *WHOLE) is True

@@ -14,7 +14,7 @@ import pandas as pd
 from components import llm
 from components.data.egore.llm_written import prompts
 from components.data.egore.llm_written.prompts import COT, LONG, SHORT
-from components.data.egore.multiple_choice import QA, lots, options
+from components.data.egore.multiple_choice import QA, options, random_draws
 from components.data.egore.rule_based import chain_of_thought
 from components.prompts import same_words, think_answer
 
@@ -34,7 +34,7 @@ def plan(short: pd.DataFrame, long: pd.DataFrame, *, cot_fraction: float, seed: 
     """
     told = pd.concat([short.assign(kind=SHORT), long.assign(kind=LONG)], ignore_index=True)
     spans = told["parent"] + "/" + told["source"] + "/" + told["start_s"].map(repr) + "/" + told["end_s"].map(repr)
-    judged = told[lots(seed, "cot", of=spans)[:, 0] <= cot_fraction].assign(kind=COT)
+    judged = told[random_draws(seed, "cot", of=spans)[:, 0] <= cot_fraction].assign(kind=COT)
     asked = pd.concat([told, judged], ignore_index=True)
     return asked.assign(request_id=asked["kind"] + "/" + spans.loc[[*told.index, *judged.index]].to_numpy())
 
@@ -134,7 +134,7 @@ class Written:
             reason = "answer_in_question" if _says(question, answer) else _unfit(question, thought, answer)
         if self._end(_COUNTED[COT], row_id, reason, _tidy(said["reason"]) if reason == "not_suitable" else question):
             columns = {"kind": "text", "text": answer, "choices": None, "answer_index": None}
-            columns |= {"question": chain_of_thought.cued(question), "answer": think_answer(thought, answer)}
+            columns |= {"question": chain_of_thought.with_cue(question), "answer": think_answer(thought, answer)}
             self.rows.append((row, {"question_type": "cot", **columns}))
 
 

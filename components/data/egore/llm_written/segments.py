@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 
 from components.data import sample_table
-from components.data.egore.multiple_choice import lots
-from components.data.egore.rule_based import context_questions
+from components.data.egore.multiple_choice import random_draws
 from components.data.egore.rule_based.fact_codes import expand
-from components.data.egore.rule_based.short_templates import MOST_NARRATIONS
+from components.data.egore.rule_based.short_questions.count import MOST_NARRATIONS
 from components.data.egore.rule_based.timeline import APART_S, Timeline, fitted, timeline
 
 CLIP, WINDOW = ("existence", "attribute", "interaction", "action", "background"), ("count", "reason")
@@ -46,9 +45,9 @@ def of_clips(
     fit, rejected = fitted(clips[clips["view"] == "ego"], annotations["videos"])
     fit = fit.reset_index(drop=True)
     take, takes = pd.factorize(fit["take_id"])
-    line, at = timeline(fit, annotations["narrations"], takes)
+    line, at = timeline(fit, annotations["narrations"], pd.Index(takes))
     to = _reached(line, at)
-    joined = (lots(seed, "segment", of=fit["clip_id"])[:, 0] <= WINDOW_SHARE) & (to > at)
+    joined = (random_draws(seed, "segment", of=fit["clip_id"])[:, 0] <= WINDOW_SHARE) & (to > at)
     made = fit.assign(
         end_s=np.where(joined, line.end_s[to], fit["end_s"]),
         frame_kind=np.where(joined, "window", "clip"),
@@ -73,7 +72,7 @@ def _reached(line: Timeline, at: np.ndarray) -> np.ndarray:
     to = at
     for more in range(1, MOST_NARRATIONS):
         further = np.minimum(at + more, len(line.take) - 1)
-        to = np.where((at + more == further) & context_questions.one_take(line, at, further), further, to)
+        to = np.where((at + more == further) & line.fits_one_question(at, further), further, to)
     return to
 
 

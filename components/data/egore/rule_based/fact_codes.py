@@ -1,4 +1,4 @@
-"""Facts as numbers, so that the questions about millions of rows are looked up and not written one by one.
+"""Facts of the kitchen as numbers: the questions about millions of rows are looked up, not written one by one.
 
 An object is colour * kinds + kind, an event is verb * objects + object; -1 stands for what is not known.
 """
@@ -6,7 +6,6 @@ An object is colour * kinds + kind, an event is verb * objects + object; -1 stan
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import cache, lru_cache
 from itertools import product
 
@@ -15,32 +14,37 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.data.egore.rule_based.short_templates import FORMS, alike
-from components.prompts.kitchen_grammar import COLOURS, HANDS, KINDS, VERBS, Facts, parse_narration
+from components.prompts.kitchen_grammar import COLOURS, HANDS, KINDS, VERBS, Facts, parse_narration, similar_looks
 
 LOOKS = tuple(product(COLOURS, KINDS))
 OBJECTS = len(LOOKS)
 EVENTS = len(VERBS) * OBJECTS
 _OBJECT = {look: number for number, look in enumerate(LOOKS)}
 _NAMED = re.compile(rf"\b({'|'.join(COLOURS)}) ({'|'.join(KINDS)})\b")
-_KEPT = 1 << 16  # texts whose reading is kept, for the same ones stand in several tables
+_CACHED_TEXTS = 1 << 16  # the same texts stand in several tables
+
+Texts = pd.Series | pd.Index | np.ndarray
 
 
-def places(texts: Sequence[str], among: Sequence[str]) -> np.ndarray:
+def places(texts: Texts, among: Texts) -> np.ndarray:
     """Return where each text first stands among others, shape [N]; -1 where it does not."""
     found = pc.index_in(pa.array(texts, pa.large_string()), pa.array(among, pa.large_string()))
     return found.fill_null(-1).to_numpy()
 
 
 def events(texts: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Return the event and the hand that each text narrates, shape [N]; -1 where it does not parse or names no hand."""
+    """Read the event and the hand that each text narrates.
+
+    Returns:
+        Two arrays of shape [N]; the event is -1 where the text does not parse, the hand where the text names none.
+    """
     number, distinct = pd.factorize(texts)
     # a missing text has number -1, which reads the last
     event, hand = np.array([*map(_event, distinct), (-1, -1)]).T
     return event[number], hand[number]
 
 
-@lru_cache(_KEPT)
+@lru_cache(_CACHED_TEXTS)
 def _event(text: str) -> tuple[int, int]:
     facts = parse_narration(text)
     if facts is None:
@@ -52,21 +56,21 @@ def _event(text: str) -> tuple[int, int]:
 @cache
 def facts_of(event: int, hand: int = -1) -> Facts:
     """Return the facts of an event and a hand."""
-    verb, thing = divmod(int(event), OBJECTS)
-    return Facts(VERBS[verb], *LOOKS[thing], HANDS[hand] if hand >= 0 else None)
+    verb, look = divmod(int(event), OBJECTS)
+    return Facts(VERBS[verb], *LOOKS[look], HANDS[hand] if hand >= 0 else None)
 
 
 def named(texts: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     """Find every object that texts of any form name ("C looks at the red cup"): row numbers and objects, shape [M]."""
     number, distinct = pd.factorize(texts)
     found = [*map(_objects, distinct)]
-    many = np.array([*map(len, found), 0])
-    first = np.cumsum(many) - many
-    rows, item = expand(first[number], first[number] + many[number])
-    return rows, np.array([thing for things in found for thing in things], dtype=np.int64)[item]
+    lengths = np.array([*map(len, found), 0])
+    first = np.cumsum(lengths) - lengths
+    rows, item = expand(first[number], first[number] + lengths[number])
+    return rows, np.array([each for objects in found for each in objects], dtype=np.int64)[item]
 
 
-@lru_cache(_KEPT)
+@lru_cache(_CACHED_TEXTS)
 def _objects(text: str) -> tuple[int, ...]:
     return tuple(_OBJECT[look] for look in _NAMED.findall(text))
 
@@ -77,19 +81,12 @@ def expand(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     >>> [pair.tolist() for pair in expand(np.array([3, 0, 7]), np.array([5, 0, 8]))]
     [[0, 0, 2], [3, 4, 7]]
     """
-    many = np.maximum(high - low, 0)
-    rows = np.repeat(np.arange(len(many)), many)
-    return rows, np.arange(len(rows)) - np.repeat(np.cumsum(many) - many - low, many)
+    lengths = np.maximum(high - low, 0)
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    return rows, np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths - low, lengths)
 
 
 @cache
-def near() -> np.ndarray:
+def similar_objects() -> np.ndarray:
     """Return the objects that differ from each object in colour or in kind, shape [objects, 12]."""
-    return np.array([[_OBJECT[other] for other in alike(*look)] for look in LOOKS])
-
-
-@cache
-def questions() -> list[str]:
-    """Return the questions of each form about each event: form * events + event."""
-    events = [facts_of(event) for event in range(EVENTS)]
-    return [form.question.format(facts=facts) for form in FORMS.values() for facts in events]
+    return np.array([[_OBJECT[other] for other in similar_looks(*look)] for look in LOOKS])

@@ -9,7 +9,7 @@ import pandas as pd
 
 from components.data import sample_table
 from components.data.egore.multiple_choice import QA, choice
-from components.data.egore.rule_based import long_templates
+from components.data.egore.rule_based import long_questions
 from components.prompts.kitchen_grammar import parse_narration
 from components.records import content_id
 
@@ -25,7 +25,8 @@ def windows(intervals: pd.DataFrame, videos: pd.DataFrame, *, max_s: float) -> p
     stay together. Sources label the same video each in their own way: their events are never joined.
 
     Args:
-        intervals, videos: tables of components/records/schemas.py.
+        intervals: table of components/records/schemas.py.
+        videos: table of components/records/schemas.py.
         max_s: longest window; only events that overlap for longer make a longer one.
 
     Returns:
@@ -62,7 +63,7 @@ def _joined(starts_s: np.ndarray, ends_s: np.ndarray, first: np.ndarray, max_s: 
 
 
 def _reasons(events: pd.DataFrame, rejects: pd.DataFrame, *, min_s: float, max_s: float) -> np.ndarray:
-    """Say of each event why nothing is asked of its window; empty where something is.
+    """Return for each event why nothing is asked of its window; empty where something is.
 
     What follows and how many there are cannot be told where an event is not known. A rejected annotation has the row id
     "take/annotation" and the step "annotations/source" (components/data/sources), and no time.
@@ -78,17 +79,22 @@ def _reasons(events: pd.DataFrame, rejects: pd.DataFrame, *, min_s: float, max_s
     )
 
 
-def drawn(asked: list[Asked], count: int, *key: object) -> list[Asked]:
-    """Draw `count` questions by content, one of each type in turn, so that no type crowds out the others.
+def draw_questions(asked: list[Asked], count: int, *key: object) -> list[Asked]:
+    """Draw questions by content, one of each type in turn, so that no type crowds out the others.
 
     Within a type the answer is drawn first, so that the one most questions have is not the likeliest.
+
+    Args:
+        asked: the questions to draw from.
+        count: questions wanted.
+        *key: what the draw is for: the same key draws the same questions.
     """
-    lots = {
+    draws = {
         (qa, end_s): (content_id(*key, "answer", qa.answer), content_id(*key, qa.question, end_s))
         for qa, end_s in asked
     }
     turns: dict[str, list[Asked]] = {}
-    for one in sorted(lots, key=lots.get):
+    for one in sorted(draws, key=lambda one: draws[one]):
         turns.setdefault(one[0].question_type, []).append(one)
     types = sorted(turns, key=lambda kind: content_id(*key, kind))
     return [one for turn in zip_longest(*(turns[kind] for kind in types)) for one in turn if one][:count]
@@ -98,8 +104,8 @@ def _asked(part: pd.DataFrame, *, min_s: float) -> list[Asked]:
     """Ask everything of one window, and of its beginnings that are long enough too."""
     window_start_s, window_end_s = part[["window_start_s", "window_end_s"]].iloc[0]
     events = list(zip(part["facts"], part["start_s"] - window_start_s, part["end_s"] - window_start_s, strict=True))
-    begun = [(qa, end_s) for qa, end_s in long_templates.beginnings(events) if end_s >= min_s]
-    return [*((qa, window_end_s - window_start_s) for qa in long_templates.questions(events)), *begun]
+    begun = [(qa, end_s) for qa, end_s in long_questions.beginnings(events) if end_s >= min_s]
+    return [*((qa, window_end_s - window_start_s) for qa in long_questions.questions(events)), *begun]
 
 
 def long_term(
@@ -116,12 +122,17 @@ def long_term(
     """Ask `per_window` long-term questions of each window of an ego video.
 
     Args:
-        intervals, videos, rejects: tables of the annotations; a rejected annotation spoils the windows of its take.
-        min_s, max_s: length of a window; the beginning that a prediction is asked of is not shorter either.
+        intervals: table of the annotations.
+        videos: table of the annotations.
+        rejects: table of the annotations; a rejected annotation spoils the windows of its take.
+        min_s: shorter windows are rejected; the beginning that a prediction is asked of is not shorter either.
+        max_s: longer windows are rejected.
+        per_window: questions wanted of each window.
         choices: options of a question.
+        seed: of all random draws.
 
     Returns:
-        Samples for `samples.table`, whose parent is the video; the windows that nothing is asked of; and
+        Samples for `sample_table.table`, whose parent is the video; the windows that nothing is asked of; and
         ("windows", all, asked, rejected) for the ledger.
     """
     rows = windows(intervals, videos, max_s=max_s)
@@ -129,10 +140,10 @@ def long_term(
     rows["reason"] = _reasons(rows, rejects, min_s=min_s, max_s=max_s)
     first = rows.drop_duplicates("window").set_index("window", drop=False)
     spans = first[["source", "window_start_s", "window_end_s"]].itertuples(index=False, name=None)
-    told = first.assign(span=[f"{source}, [{start_s:g}, {end_s:g})" for source, start_s, end_s in spans])
-    rejected = sample_table.dropped(told, told["reason"], row_id="video_id", detail="span")
+    named = first.assign(span=[f"{source}, [{start_s:g}, {end_s:g})" for source, start_s, end_s in spans])
+    rejected = sample_table.dropped(named, named["reason"], row_id="video_id", detail="span")
     made = {
-        window: drawn(_asked(part, min_s=min_s), per_window, seed, *part[["labels", "window_start_s"]].iloc[0])
+        window: draw_questions(_asked(part, min_s=min_s), per_window, seed, *part[["labels", "window_start_s"]].iloc[0])
         for window, part in rows[rows["reason"] == ""].groupby("window")
     }
     asked = [one for part in made.values() for one in part]

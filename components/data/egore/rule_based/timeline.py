@@ -21,7 +21,8 @@ def fitted(clips: pd.DataFrame, videos: pd.DataFrame) -> tuple[pd.DataFrame, pd.
     """Fit clips to what a short-term question may show.
 
     Args:
-        clips, videos: tables of components/records/schemas.py.
+        clips: the table of components/records/schemas.py.
+        videos: the table of components/records/schemas.py.
 
     Returns:
         The clips, one under a second widened to a second around its middle and kept inside its video; and the rejects,
@@ -33,22 +34,32 @@ def fitted(clips: pd.DataFrame, videos: pd.DataFrame) -> tuple[pd.DataFrame, pd.
     under = end_s - start_s < SHORTEST_S
     middle_s = (start_s + end_s) / 2
     from_s = np.clip(middle_s - SHORTEST_S / 2, 0, np.maximum(duration_s - SHORTEST_S, 0))
-    made = clips.assign(start_s=np.where(under, from_s, start_s), end_s=np.where(under, from_s + SHORTEST_S, end_s))
+    fit = clips.assign(start_s=np.where(under, from_s, start_s), end_s=np.where(under, from_s + SHORTEST_S, end_s))
     reason = np.select(
         [under & (duration_s < SHORTEST_S), end_s - start_s > LONGEST_S],
         ["video_under_a_second", "clip_over_ten_seconds"],
         "",
     )
-    return made[reason == ""], sample_table.dropped(clips, reason, row_id="clip_id", detail="text")
+    return fit[reason == ""], sample_table.dropped(clips, reason, row_id="clip_id", detail="text")
 
 
 @dataclass(frozen=True)
 class Timeline:
     """The narrations of some takes in the order of take and time; every array has shape [N].
 
-    `sure` narrations are seen in ego and not doubted; `known` ones parse too: of a span that holds another it cannot
-    be told what is done in all. `clip` is the row of the narration's clip, -1 where it has none; `start_s` and `end_s`
-    are the clip's, `low` and `high` the narrations [low, high) in it.
+    Attributes:
+        take: number of the take.
+        time_s: seconds of the take.
+        text: as it was narrated.
+        event: number of components/data/egore/rule_based/fact_codes.py, -1 where the text does not parse.
+        hand: number of the hand, -1 where the text names none.
+        sure: whether the narration is seen in ego and not doubted by its annotator.
+        known: whether it parses too: of a span with a narration that is not known, nobody can say all that is done.
+        clip: row of the narration's clip, -1 where it has none.
+        start_s: start of that clip, seconds.
+        end_s: end of that clip, seconds.
+        low: the clip shows the narrations [low, high).
+        high: end of that range.
     """
 
     take: np.ndarray
@@ -65,16 +76,41 @@ class Timeline:
     high: np.ndarray
 
     def within(self, take: np.ndarray, start_s: np.ndarray, end_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the first narration of each span, its ends included, and the first one behind it, shape [M] each."""
+        """Find the narrations of some spans, their ends included.
+
+        Args:
+            take: number of the take of each span, shape [M].
+            start_s: seconds of the take, shape [M].
+            end_s: seconds of the take, shape [M].
+
+        Returns:
+            The first narration of each span and the first one behind it, shape [M] each.
+        """
         return _within(self.take * APART_S + self.time_s, take * APART_S, start_s, end_s)
 
+    def readable_within(
+        self, take: np.ndarray, start_s: np.ndarray, end_s: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return (row of a span, place on the line) of every narration in a span that parses, shape [K] each."""
+        rows, place = fact_codes.expand(*self.within(take, start_s, end_s))
+        readable = self.event[place] >= 0
+        return rows[readable], place[readable]
+
+    def fits_one_question(self, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+        """Return whether the clips of two narrations span at most `LONGEST_S` of one take, bool."""
+        have_clips = (self.clip[first] >= 0) & (self.clip[last] >= 0)
+        short = self.end_s[last] - self.start_s[first] <= LONGEST_S
+        return (self.take[first] == self.take[last]) & have_clips & short
+
     def all_known(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-        """Say of each range [low, high) whether every narration in it is known."""
+        """Return for each range [low, high) whether every narration in it is known."""
         unknown = np.concatenate([[0], np.cumsum(~self.known)])
         return unknown[high] == unknown[low]
 
 
-def _within(line: np.ndarray, begin: np.ndarray, start_s: np.ndarray, end_s: np.ndarray) -> tuple:
+def _within(
+    line: np.ndarray, begin: np.ndarray, start_s: np.ndarray, end_s: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     low = np.searchsorted(line, begin + start_s - _EDGE_S, side="left")
     return low, np.searchsorted(line, begin + end_s + _EDGE_S, side="right")
 
@@ -83,10 +119,11 @@ def timeline(clips: pd.DataFrame, narrations: pd.DataFrame, takes: pd.Index) -> 
     """Put narrations in order.
 
     Args:
-        clips: ego clips as `fitted` gives them; one of a narration that is not in the table stands for it, at its
+        clips: ego clips as `fitted` returns them; one of a narration that is not in the table stands for it, at its
             middle (clips of web videos).
         narrations: the table of components/records/schemas.py.
-        takes: take ids; narrations of other takes are left out. Sources that label the same take share its id.
+        takes: take ids; a take's number is its place here. Narrations of other takes are left out. Sources that label
+            the same take share its id.
 
     Returns:
         The timeline, and where on it the narration of each clip stands.
@@ -94,21 +131,21 @@ def timeline(clips: pd.DataFrame, narrations: pd.DataFrame, takes: pd.Index) -> 
     alone = clips[fact_codes.places(clips["narration_id"], narrations["narration_id"]) < 0]
     alone = alone.assign(time_s=(alone["start_s"] + alone["end_s"]) / 2, ego_visible=True, unsure=False)
     columns = ["narration_id", "take_id", "time_s", "text", "ego_visible", "unsure"]
-    said = pd.concat([narrations[columns], alone[columns]], ignore_index=True) if len(alone) else narrations[columns]
-    take = fact_codes.places(said["take_id"], takes)
+    rows = pd.concat([narrations[columns], alone[columns]], ignore_index=True) if len(alone) else narrations[columns]
+    take = fact_codes.places(rows["take_id"], takes)
     of_takes = np.flatnonzero(take >= 0)
-    ids, time_s = said["narration_id"], said["time_s"].to_numpy(dtype=np.float64)
+    ids, time_s = rows["narration_id"], rows["time_s"].to_numpy(dtype=np.float64)
     order = of_takes[sorted_rows(take[of_takes], time_s[of_takes], ids.iloc[of_takes])]
-    said, take, time_s = said.iloc[order], take[order], time_s[order]
-    event, hand = fact_codes.events(said["text"])
-    seen = said["ego_visible"].fillna(True).to_numpy(dtype=bool)
+    rows, take, time_s = rows.iloc[order], take[order], time_s[order]
+    event, hand = fact_codes.events(rows["text"])
+    seen = rows["ego_visible"].fillna(True).to_numpy(dtype=bool)
     # a narration may have clips of several ego cameras: windows begin on the first of them
-    clip = fact_codes.places(said["narration_id"], clips["narration_id"])
+    clip = fact_codes.places(rows["narration_id"], clips["narration_id"])
     span = [np.append(clips[name].to_numpy(dtype=np.float64), np.nan)[clip] for name in ("start_s", "end_s")]
-    sure = seen & ~said["unsure"].to_numpy(dtype=bool)
+    sure = seen & ~rows["unsure"].to_numpy(dtype=bool)
     inside = _within(take * APART_S + time_s, take * APART_S, *span)
-    line = Timeline(take, time_s, said["text"].array, event, hand, sure, sure & (event >= 0), clip, *span, *inside)
-    return line, fact_codes.places(clips["narration_id"], said["narration_id"])
+    line = Timeline(take, time_s, rows["text"].array, event, hand, sure, sure & (event >= 0), clip, *span, *inside)
+    return line, fact_codes.places(clips["narration_id"], rows["narration_id"])
 
 
 def first_times(takes: pd.Index, *tables: tuple[pd.DataFrame, str, str]) -> np.ndarray:
@@ -123,8 +160,8 @@ def first_times(takes: pd.Index, *tables: tuple[pd.DataFrame, str, str]) -> np.n
     """
     first_s = np.full((len(takes) + 1) * OBJECTS, np.inf)
     for table, text, time in tables:
-        rows, thing = fact_codes.named(table[text])
+        rows, objects = fact_codes.named(table[text])
         take = fact_codes.places(table["take_id"], takes)[rows]
         # the last row is of the other takes, which are number -1
-        np.minimum.at(first_s, take * OBJECTS + thing, table[time].to_numpy(dtype=np.float64)[rows])
+        np.minimum.at(first_s, take * OBJECTS + objects, table[time].to_numpy(dtype=np.float64)[rows])
     return first_s.reshape(-1, OBJECTS)[:-1]

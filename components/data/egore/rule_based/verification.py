@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from components.data.egore.multiple_choice import draw
-from components.data.egore.rule_based.short_templates import alike
-from components.prompts.kitchen_grammar import VERBS, Facts, parse_narration
+from components.prompts.kitchen_grammar import VERBS, Facts, parse_narration, similar_looks
 
 
 def misaligned(event: str, done: set[str], key: tuple[object, ...]) -> str:
@@ -28,7 +27,7 @@ def misaligned(event: str, done: set[str], key: tuple[object, ...]) -> str:
     verbs = [Facts(verb, true.colour, true.type) for verb in VERBS]
     objects = sorted({(other.object, other.colour, other.type) for other in others})
     handled = [Facts(true.verb, colour, kind) for _, colour, kind in objects]
-    looks = [Facts(true.verb, *look) for look in alike(true.colour, true.type)]
+    looks = [Facts(true.verb, *look) for look in similar_looks(true.colour, true.type)]
     by_slot = (verbs, handled, looks) if draw(2, *key, "slot") == 0 else (handled, looks, verbs)
     fresh = ([facts.event for facts in slot if facts.event not in done] for slot in by_slot)
     possible = next(events for events in fresh if events)

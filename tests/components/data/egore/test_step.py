@@ -7,7 +7,7 @@ import pytest
 from components import prompts
 from components.data.clips import step as clips
 from components.data.egore import step as build
-from components.data.egore.rule_based import long_templates, short_templates
+from components.data.egore.rule_based import long_questions, short_questions
 from components.prompts import kitchen_grammar
 from tests.components.data.conftest import changed, read, write_annotations
 
@@ -26,14 +26,14 @@ def remade(tmp_path, rows, data_params) -> tuple[list[dict], Counter]:
 
 def test_each_ego_clip_gets_its_short_questions(built, samples, data_params):
     ego = {row["clip_id"]: row for row in read(built, "clips/clips") if row["view"] == "ego"}
-    asked = Counter(row["parents"][0] for row in samples if row["question_type"] in short_templates.TYPES)
+    asked = Counter(row["parents"][0] for row in samples if row["question_type"] in short_questions.TYPES)
     assert asked == dict.fromkeys(ego, data_params.egore.short_per_clip)
-    assert {row["view"] for row in samples if row["question_type"] in short_templates.TYPES} == {"ego"}
+    assert {row["view"] for row in samples if row["question_type"] in short_questions.TYPES} == {"ego"}
 
 
 def test_all_question_types_come_about(samples):
     assert {row["question_type"] for row in samples} == {
-        *("existence", "attribute", "count", "interaction", "action", "cot", *long_templates.TYPES),
+        *("existence", "attribute", "count", "interaction", "action", "cot", *long_questions.TYPES),
         *("spatial_object", "spatial_hand", "temporal", "verification"),
     }
 
@@ -58,7 +58,7 @@ def test_choices_differ_and_the_answer_is_at_its_index(samples, data_params):
 
 
 def test_long_questions_stand_on_the_whole_take_or_on_its_beginning(samples, data_params):
-    windows = [row for row in samples if row["question_type"] in long_templates.TYPES]
+    windows = [row for row in samples if row["question_type"] in long_questions.TYPES]
     assert max(Counter(row["take_id"] for row in windows).values()) == data_params.egore.long_per_window
     assert {row["media"][0]["start_s"] for row in windows} == {0.0}
     for row in windows:
@@ -117,7 +117,7 @@ def test_one_event_of_unknown_meaning_spoils_the_long_questions_of_its_take(tmp_
     rows["intervals"][2]["text"] = "C does something"
     samples, rejects = remade(tmp_path, rows, data_params)
     assert rejects == {"text_unparsed": 1, "window_has_unparsed_event": 1}
-    assert "take-0" not in {row["take_id"] for row in samples if row["question_type"] in long_templates.TYPES}
+    assert "take-0" not in {row["take_id"] for row in samples if row["question_type"] in long_questions.TYPES}
 
 
 def test_a_rejected_interval_spoils_the_long_questions_of_its_take(tmp_path, rows, data_params):
@@ -125,7 +125,7 @@ def test_a_rejected_interval_spoils_the_long_questions_of_its_take(tmp_path, row
     other = {"step": "annotations/egoexo4d", "row_id": "take-4/cam03/0", "reason": "null_path", "detail": ""}
     samples, rejects = remade(tmp_path, rows | {"rejects": [lost, other]}, data_params)
     assert rejects == {"take_has_rejected_event": 1}
-    takes = {row["take_id"] for row in samples if row["question_type"] in long_templates.TYPES}
+    takes = {row["take_id"] for row in samples if row["question_type"] in long_questions.TYPES}
     assert "take-2" not in takes and "take-4" in takes
 
 

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from components import params, prompts, records
-from components.data.egore.rule_based import chain_of_thought, long_templates, short_templates
+from components.data.egore.rule_based import chain_of_thought, long_questions, short_questions
+from components.data.egore.rule_based.long_questions import prediction
+from components.data.egore.rule_based.long_questions.events import phrase
+from components.data.egore.rule_based.short_questions import count, reason, slots
 from components.models.configuration import EgoflowConfig
 from components.models.processing import ANSWER_TAGS, SPECIAL_TOKENS, build_tokenizer
 from components.prompts import kitchen_grammar
@@ -81,7 +84,7 @@ def is_subset(words: str, phrase: str) -> bool:
 
 def named_by(take: Take, words: str) -> list[Event]:
     """The events of which a few words are said."""
-    return [event for event in take.events if is_subset(words, long_templates.phrase(take.facts(event)))]
+    return [event for event in take.events if is_subset(words, phrase(take.facts(event)))]
 
 
 def asked_of(take: Take, turn: Turn) -> list[Event]:
@@ -114,13 +117,12 @@ def is_true_of_event(turn: Turn, take: Take, event: Event) -> bool:
     if turn.task == "cot":
         parts = prompts.split_think_answer(turn.answer)
         return any(
-            (chain_of_thought.question(qa), qa.answer) == (turn.question, parts[1])
-            for qa in short_templates.questions(facts)
+            (chain_of_thought.question(qa), qa.answer) == (turn.question, parts[1]) for qa in slots.questions(facts)
         )
     for source, instructions in world_text.RECOGNITION.items():
         if turn.question in instructions:
             return turn.answer == world_text.label(source, facts)
-    return any((qa.question, qa.answer) == (question, turn.answer) for qa in short_templates.questions(facts))
+    return any((qa.question, qa.answer) == (question, turn.answer) for qa in slots.questions(facts))
 
 
 def test_clips_tell_one_event_of_the_script(config, seen):
@@ -135,8 +137,8 @@ def is_true_of_window(turn: Turn, take: Take) -> bool:
     if turn.task == "long":
         told = [facts for facts, _, _ in events]
         steps = [
-            short_templates.count(told),
-            *(short_templates.reason(one, then.verb) for one, then in short_templates.reasons(told)),
+            count.question(told),
+            *(reason.question(one, then.verb) for one, then in reason.pairs(told)),
         ]
         parts = prompts.split_think_answer(turn.answer)
         asked = (
@@ -144,8 +146,8 @@ def is_true_of_window(turn: Turn, take: Take) -> bool:
             if parts
             else [(q.question, q.answer) for q in steps]
         )
-        asked += [(qa.question, qa.answer) for qa in long_templates.questions(events)]
-        asked += [(qa.question, qa.answer) for qa, _ in long_templates.beginnings(events)]
+        asked += [(qa.question, qa.answer) for qa in long_questions.questions(events)]
+        asked += [(qa.question, qa.answer) for qa, _ in long_questions.beginnings(events)]
         return (turn.question, parts[1] if parts else turn.answer) in asked
     if turn.task == "times":
         entries = [entry.rsplit(maxsplit=2) for entry in turn.answer.split(" ; ")]
@@ -172,10 +174,10 @@ def test_what_comes_next_is_asked_where_it_is_not_seen(config, seen, monkeypatch
         for turn in sample.turns:
             ends = [
                 end_s
-                for qa, end_s in long_templates.beginnings(events)
+                for qa, end_s in long_questions.beginnings(events)
                 if (qa.question, qa.answer) == (turn.question, turn.answer)
             ]
-            if turn.question == long_templates.NEXT:
+            if turn.question == prediction.QUESTION:
                 foreseen += 1
                 later = [facts.colour for facts, start_s, _ in events if start_s >= ends[0]]
                 before = {facts.colour for facts, start_s, _ in events if start_s < ends[0]}
@@ -267,7 +269,7 @@ def test_every_word_of_the_long_questions_is_known(encode):
     for index in range(150):
         take = script_take(7, index)
         events = [(take.facts(event), event.start_s, event.end_s) for event in take.events]
-        for qa in [*long_templates.questions(events), *(qa for qa, _ in long_templates.beginnings(events))]:
+        for qa in [*long_questions.questions(events), *(qa for qa, _ in long_questions.beginnings(events))]:
             lines |= {qa.question, qa.answer, *qa.distractors}
     assert {line: words for line in lines if (words := encode(line))} == {}
 
@@ -280,20 +282,23 @@ def test_every_short_term_question_and_thought_is_read_before(config, data, enco
     """Each type of question comes about in the text that the tokenizer is trained on, so its words are known."""
     made = language.held_out(config, data, language.TEXTS_FOR_VOCABULARY, seed=0)
     asked = [turn.question for sample in made for turn in sample.turns]
-    for form, (_, question, words) in short_templates.FORMS.items():
-        begin, end = (part.strip() for part in (question.split("{")[0], question.split("}")[-1]))
-        said = [known for known in asked if known.startswith(begin) and known.endswith(end)]
-        assert len(said) >= min(12, len(words)), form
+    for name, form in short_questions.FORMS.items():
+        begin, end = (part.strip() for part in (form.question.split("{")[0], form.question.split("}")[-1]))
+        known = [question for question in asked if question.startswith(begin) and question.endswith(end)]
+        assert len(known) >= min(12, len(form.words)), name
     thoughts = [
-        turn for sample in made for turn in sample.turns if turn.question.endswith(chain_of_thought.cued("").strip())
+        turn
+        for sample in made
+        for turn in sample.turns
+        if turn.question.endswith(chain_of_thought.with_cue("").strip())
     ]
     assert any("to do what with it?" in turn.question for turn in thoughts)
     assert any(turn.question.startswith("how many different objects") for turn in thoughts)
     facts = kitchen_grammar.Facts("pours", "red", "cup", "left")
     chains = [
-        short_templates.count([facts, facts]),
-        short_templates.reason(facts, "cuts"),
-        *short_templates.questions(facts),
+        count.question([facts, facts]),
+        reason.question(facts, "cuts"),
+        *slots.questions(facts),
     ]
     assert {qa.question: encode(chain_of_thought.thought(qa, [facts, facts])) for qa in chains} == {
         qa.question: [] for qa in chains

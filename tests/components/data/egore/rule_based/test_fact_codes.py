@@ -5,7 +5,8 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.data.egore.rule_based import fact_codes, short_templates
+from components.data.egore.rule_based import fact_codes, wording
+from components.data.egore.rule_based.short_questions import FORMS
 from components.prompts.kitchen_grammar import narrate
 
 TEXTS = st.lists(st.text(max_size=2))
@@ -28,9 +29,9 @@ def test_an_event_that_is_narrated_is_read_back(told):
 
 
 def test_questions_are_those_of_their_form():
-    questions = fact_codes.questions()
-    assert len(questions) == len(short_templates.FORMS) * fact_codes.EVENTS
-    for number, form in enumerate(short_templates.FORMS):
+    questions = wording.question_texts()
+    assert len(questions) == len(FORMS) * fact_codes.EVENTS
+    for number, form in enumerate(FORMS.values()):
         for event in (0, fact_codes.EVENTS - 1):
             facts = fact_codes.facts_of(event)
-            assert questions[number * fact_codes.EVENTS + event] == short_templates.ask(form, facts, "").question
+            assert questions[number * fact_codes.EVENTS + event] == form.ask(facts, "").question

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.data.egore.multiple_choice import QA
-from components.data.egore.rule_based.long_term import IDLE_S, drawn, long_term, windows
+from components.data.egore.rule_based.long_term import IDLE_S, draw_questions, long_term, windows
 from components.prompts.kitchen_grammar import COLOURS, KINDS, VERBS, Facts, narrate
 
 MAX_S = 60.0
@@ -104,7 +104,7 @@ def test_nothing_is_asked_where_nothing_is_wanted():
 @given(st.dictionaries(st.sampled_from("abcde"), st.integers(1, 9), min_size=1), st.integers(0, 12))
 def test_every_type_has_its_turn(counts, wanted):
     asked = [(QA(kind, f"{kind}{n}?", str(n % 2), ("x",)), 5.0) for kind, count in counts.items() for n in range(count)]
-    got = drawn(asked, wanted, "key")
+    got = draw_questions(asked, wanted, "key")
     assert len(got) == min(wanted, len(asked)) == len(set(got)) and set(got) <= set(asked)
     shares = Counter(qa.question_type for qa, _ in got)
     most = max(shares.values(), default=0)
@@ -113,5 +113,5 @@ def test_every_type_has_its_turn(counts, wanted):
 
 def test_a_frequent_answer_is_drawn_no_oftener_than_a_rare_one():
     asked = [(QA("counting", f"{n}?", "1" if n else "2", ("3",)), 5.0) for n in range(9)]
-    rare = sum(drawn(asked, 1, key)[0][0].answer == "2" for key in range(1000))
+    rare = sum(draw_questions(asked, 1, key)[0][0].answer == "2" for key in range(1000))
     assert rare == pytest.approx(500, abs=80)

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.data import sample_table as tables
-from components.data.egore.rule_based import short_templates
-from components.data.egore.rule_based.short_term import drawn, short_term
+from components.data.egore.rule_based import short_questions
+from components.data.egore.rule_based.short_term import draw_types, short_term
 from components.data.egore.rule_based.timeline import fitted
 from components.prompts import split_think_answer
-from components.prompts.kitchen_grammar import COLOURS, KINDS, Facts, narrate, parse_narration
+from components.prompts.kitchen_grammar import COLOURS, KINDS, Facts, narrate, parse_narration, similar_looks
 
 TAKE_S = 40.0
 CUP, BOWL, PAN = ("red", "cup"), ("blue", "bowl"), ("green", "pan")
@@ -102,7 +102,7 @@ def test_existence_is_as_often_no_and_names_what_the_take_never_names():
     assert 80 < sum(row["answer"] == "yes" for row in rows) < 120
     named = Counter(row["question"].removeprefix("is there a ").removesuffix("?") for row in rows)
     assert named.pop("red cup") == sum(row["answer"] == "yes" for row in rows)
-    like = {" ".join(look) for look in short_templates.alike(*CUP)} - {"white cup", "green cup", "blue cup"}
+    like = {" ".join(look) for look in similar_looks(*CUP)} - {"white cup", "green cup", "blue cup"}
     assert set(named) == like
     assert {tuple(sorted(row["target"]["choices"])) for row in rows} == {("no", "yes")}
 
@@ -264,11 +264,11 @@ def test_rows_in_any_order_give_the_same_samples():
 
 def test_a_type_that_is_readier_comes_first_more_often():
     rng = np.random.default_rng(0)
-    can = np.ones((20_000, len(short_templates.TYPES)), dtype=bool)
-    can[:10_000, short_templates.TYPES.index("reason")] = False
-    chosen = drawn(can, 1, 1 - rng.random(can.shape))
+    can = np.ones((20_000, len(short_questions.TYPES)), dtype=bool)
+    can[:10_000, short_questions.TYPES.index("reason")] = False
+    chosen = draw_types(can, 1, 1 - rng.random(can.shape))
     assert (chosen.sum(axis=1) == 1).all() and not (chosen & ~can).any()
-    shares = dict(zip(short_templates.TYPES, chosen[10_000:].mean(axis=0), strict=True))
+    shares = dict(zip(short_questions.TYPES, chosen[10_000:].mean(axis=0), strict=True))
     assert shares["reason"] == pytest.approx(8 / 24, abs=0.02)
     assert shares["action"] == pytest.approx(1 / 24, abs=0.01)
 
@@ -277,8 +277,8 @@ def test_every_type_has_a_fair_share_of_the_tiny_world(tiny_data):
     from components import records
 
     rows = records.read_table(tiny_data / "egore/samples.parquet", records.SAMPLE).to_pylist()
-    shares = Counter(row["question_type"] for row in rows if row["question_type"] in short_templates.TYPES)
-    assert set(shares) == set(short_templates.TYPES)
+    shares = Counter(row["question_type"] for row in rows if row["question_type"] in short_questions.TYPES)
+    assert set(shares) == set(short_questions.TYPES)
     assert max(shares.values()) < 0.35 * shares.total()
     assert {row["answer"] for row in rows if row["question_type"] in ("attribute", "background")} <= set(COLOURS)
     assert {row["answer"] for row in rows if row["question_type"] == "interaction"} <= {*KINDS, "left", "right"}
