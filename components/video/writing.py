@@ -10,15 +10,19 @@ import numpy as np
 # ultrafast and no B-frames: rendering should cost more than encoding
 CODECS = {  # what a file is written with, by its ending
     ".mp4": ("libx264", {"crf": "16", "preset": "ultrafast", "bf": "0"}),
-    ".webm": ("libvpx", {"crf": "10", "deadline": "realtime", "cpu-used": "8"}),
+    # a positive cpu-used lets the encoder save effort when the machine is busy, and so write other bytes
+    ".webm": ("libvpx", {"crf": "10", "deadline": "realtime", "cpu-used": "-4"}),
 }
 
 
 def write(path: Path, frames: Iterable[np.ndarray], *, fps: int, size_px: int) -> None:
-    """Encode square RGB frames as h264, or VP8 in a .webm; the same frames give the same bytes on the same machine.
+    """Encode square RGB frames as h264, or VP8 in a .webm; the same frames become the same bytes on the same machine.
 
     Args:
+        path: the file; its ending, a key of CODECS, decides on the codec.
         frames: uint8 arrays [size_px, size_px, 3].
+        fps: frames per second.
+        size_px: side of the square frames.
     """
     import av
     import cv2
