@@ -1,8 +1,8 @@
-"""Stage `annotations`: every source dataset becomes rows of the common records; from here nobody knows its format.
+"""Stage `annotations`: every source dataset becomes rows of the common records; no later stage knows its format.
 
-All are read and written batch by batch. In memory stay of a take its split, of a video what VISOR and EgoExoLearn are
-joined to, and of a row the 64 bits of its id. The narrations of the corpora in SOURCES go to `point_narrations`:
-Ego-ExoClip takes only narrations of takes with videos.
+Sources are read and written batch by batch. What stays in memory is the split of each take, the columns of each video
+that VISOR and EgoExoLearn are joined to, and 64 bits of each row's id. The narrations of the corpora in SOURCES go to
+`point_narrations`: Ego-ExoClip takes only narrations of takes with videos.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ def run(params: Data, data_dir: Path) -> dict:
     """Read the source datasets, write data/annotations/<table>.parquet for the tables of IDS, and rejects.
 
     Args:
+        params: of the data graph; `sources` names the folders.
         data_dir: the data folder; source paths that are not absolute are relative to the folder it lies in.
 
     Returns:
@@ -90,7 +91,7 @@ def run(params: Data, data_dir: Path) -> dict:
     project, folder = data_dir.resolve().parent, data_dir / "annotations"
     corpora = {name: project / path for name, path in params.sources.given().items() if name in SOURCES}
     for name, root in corpora.items():
-        if not root.is_dir():  # told now, not after hours of other sources
+        if not root.is_dir():  # found now, not after hours of other sources
             raise ValueError(
                 f"{root} is no folder; put {name} there, or mend or take out sources.{name} in params/data.yaml"
             )

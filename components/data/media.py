@@ -1,8 +1,8 @@
-"""Stage `media`: the media of EgoIT's captions and questions are looked at and become videos.
+"""Stage `media`: the media of EgoIT's captions and questions are probed and become rows of videos.
 
-Media are no takes: each file (or folder of frames) is a video of its own, `take_id` its stable id and `take_name` the
-path that the annotations call it by. Media are looked at batch by batch. A batch that an earlier, killed run finished
-is kept while its files are the same; when all are done they become the two tables of the step.
+Media are no takes: each file (or folder of frames) is a video of its own, with a stable id as its `take_id` and the
+path in the annotations as its `take_name`. Media are probed batch by batch. A batch that an earlier, killed run
+finished is kept while its files are the same; when all are done they become the two tables of the step.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def run(params: Data, data_dir: Path) -> dict:
             if is_finished(path, digest):
                 kept += 1
             else:
-                rows = pa.Table.from_pylist(list(_looked_at(batch, roots, workers)), marked(PART, digest))
+                rows = pa.Table.from_pylist(list(_probed(batch, roots, workers)), marked(PART, digest))
                 with written_whole(path) as partial:
                     pq.write_table(rows, partial, compression="zstd")
             paths.append(path)
@@ -100,7 +100,7 @@ def run(params: Data, data_dir: Path) -> dict:
     }
 
 
-def _looked_at(batch: pd.DataFrame, roots: dict[str, Path], workers: list[KillableWorker]) -> Iterator[dict]:
+def _probed(batch: pd.DataFrame, roots: dict[str, Path], workers: list[KillableWorker]) -> Iterator[dict]:
     """Return a row of PART for each medium of a batch, in order."""
     idle: queue.SimpleQueue[KillableWorker] = queue.SimpleQueue()
     for worker in workers:
@@ -121,7 +121,7 @@ def _looked_at(batch: pd.DataFrame, roots: dict[str, Path], workers: list[Killab
 
 
 def _row(medium: dict, root: Path, worker: KillableWorker) -> dict:
-    """Look at one medium; `reason` says why it is no video."""
+    """Probe one medium; `reason` says why it does not become a video, and is null where it does."""
     take_id = content_id("medium", medium["source"], medium["path"])
     row = dict.fromkeys(PART.names) | {name: medium[name] for name in ("source", "view", "split")}
     row |= {"take_id": take_id, "take_name": medium["path"], "camera_id": "", "path": medium["file"]}

@@ -1,4 +1,4 @@
-"""How the sample tables are put together: plain columns in, the nested columns of `records.SAMPLE` out."""
+"""Making tables of samples: from plain columns to the nested columns of `records.SAMPLE`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _struct(frame: pd.DataFrame, kind: pa.StructType, *, prefix: str = "") -> pa
 
 
 def _media(frame: pd.DataFrame, *, prefix: str) -> pa.ListArray:
-    """A list with one span where `prefix`video_id is set, an empty list where it is null."""
+    """Return a list with one span where the column `<prefix>video_id` is set, and an empty list where it is null."""
     has = frame[prefix + "video_id"].notna().to_numpy()
     ends = np.concatenate([[0], np.cumsum(has)]).astype(np.int32)
     shown = frame[[prefix + field.name for field in MEDIA]][has]
@@ -70,19 +70,29 @@ def table(frame: pd.DataFrame) -> pa.Table:
 
 
 def sample_ids(frame: pd.DataFrame) -> pa.Array:
-    """Return the content id of each sample: what is asked, of which row, seen where."""
+    """Return the content id of each sample: of its question and answer, the row it was made from and the span shown."""
     keys = ["corpus", "task", "question_type", "question", "answer", "parent", *_SPAN_COLUMNS]
     return content_ids(*(_said(frame[name]) for name in keys))
 
 
 def _said(column: pd.Series) -> pd.Series | list[str]:
-    """Return each value as text, as `content_id` says it."""
+    """Return each value as the text that `content_id` makes of it."""
     as_it_is = isinstance(column.dtype, pd.StringDtype) and not column.hasnans
     return column if as_it_is else [*map(str, column.tolist())]
 
 
 def dropped(frame: pd.DataFrame, reason: np.ndarray | str, *, row_id: str, detail: str) -> pd.DataFrame:
-    """Return the rows with a reason as rejects: columns `row_id`, `reason`, `detail` from the named columns."""
+    """Return the rows that have a reason as rejects.
+
+    Args:
+        frame: the rows.
+        reason: of each row, shape [N], "" for a row that is kept; or one reason for all rows.
+        row_id: name of the column that holds the ids.
+        detail: name of the column that shows what is wrong.
+
+    Returns:
+        `row_id`, `reason` and `detail`; the index is the positions of the rejected rows.
+    """
     given = np.broadcast_to(np.asarray(reason, dtype=object), len(frame))
     rows = np.flatnonzero(given != "")
     ids, details = (frame[name].iloc[rows].to_numpy() for name in (row_id, detail))

@@ -6,13 +6,17 @@ import numpy as np
 
 
 def seen_before(keys: np.ndarray, seen: list[np.ndarray]) -> np.ndarray:
-    """Tell which keys are in `seen`, and add the others to it.
+    """Find which keys were seen before, and remember the others.
 
-    A hundred million keys are 0.8 GB. `seen` holds few sorted arrays: those that are not longer than a new one are
-    merged with it, as a binary counter carries.
+    A hundred million keys take 0.8 GB.
 
     Args:
-        keys: uint64 array, one for each id.
+        keys: uint64 array [N], one for each id.
+        seen: sorted uint64 arrays of the keys so far, which is changed. Arrays that are not longer than a new one are
+            merged with it, as a binary counter carries, so that there are few.
+
+    Returns:
+        bool array [N], True where the key was in `seen`.
     """
     known = np.zeros(len(keys), dtype=bool)
     for part in seen:

@@ -1,4 +1,4 @@
-"""Content ids, of one row and of many rows at once, and digests for numbers that are drawn by content."""
+"""Content ids, of one row and of many rows at once, and digests for random draws that depend on content alone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def content_ids(*columns: str | pa.Array | Iterable[str]) -> pa.Array:
 
 
 def digests(hashed: Callable, *columns: str | pa.Array | Iterable[str]) -> bytes:
-    """Return the digests of the rows of some text columns, one after the other; U+001F joins the texts of a row.
+    """Return the digest of each row of some text columns, concatenated; U+001F joins the texts of a row.
 
     Args:
         hashed: a constructor of `hashlib`.
@@ -45,10 +45,11 @@ def digests(hashed: Callable, *columns: str | pa.Array | Iterable[str]) -> bytes
 
 
 def hex_starts(digested: bytes, *, of_bytes: int) -> pa.Array:
-    """Write the first 16 hex digits of each digest.
+    """Return the first 16 hex digits of each digest.
 
     Args:
-        digested: digests of `of_bytes` bytes, one after the other.
+        digested: concatenated digests.
+        of_bytes: length of one digest.
     """
     starts = np.frombuffer(digested, f"V{of_bytes}").astype("V8")
     # the text of all rows is written at once, and Arrow told where each ends

@@ -12,7 +12,12 @@ from components.records.schemas import VIDEO, VIDEOS
 
 
 def write_table(path: Path, rows: Iterable[dict] | pa.Table, schema: pa.Schema) -> pa.Table:
-    """Write rows (dicts or an Arrow table) as Parquet under `schema` and return the table.
+    """Write rows as a Parquet table and return it.
+
+    Args:
+        path: the file; its folder is made.
+        rows: dicts or an Arrow table.
+        schema: of the table that is written.
 
     Raises:
         pyarrow.ArrowInvalid, pyarrow.ArrowTypeError: a value does not fit its column.
@@ -43,7 +48,17 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
 
 
 def read_batches(path: Path, schema: pa.Schema, columns: list[str], *, rows: int) -> Iterator[pa.RecordBatch]:
-    """Read some columns of a Parquet table, as `read_table` does, some rows at a time."""
+    """Read some columns of a Parquet table in batches, and check its schema as `read_table` does.
+
+    Args:
+        path: the file.
+        schema: that the whole table must have.
+        columns: names of those that are read.
+        rows: at most so many in a batch.
+
+    Raises:
+        ValueError: as `read_table`.
+    """
     try:
         file = pq.ParquetFile(path)
     except (OSError, pa.ArrowInvalid) as error:

@@ -1,4 +1,4 @@
-"""The one door to video files and folders of images: probing, sampling, decoding and writing."""
+"""Video files and folders of images: probing, sampling, decoding and writing; other packages import from here."""
 
 from components.video.reading import (
     PathError,

@@ -1,4 +1,4 @@
-"""Frames as they stand inside a page that is one file."""
+"""Frames as data URIs, for HTML pages that are a single file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def data_uri(frame_HWC: np.ndarray) -> str:
-    """Encode a uint8 RGB frame [H, W, 3] as a JPEG inside an address."""
+    """Encode a uint8 RGB frame [H, W, 3] as a JPEG in a data URI."""
     import cv2
 
     ok, jpeg = cv2.imencode(".jpg", frame_HWC[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])

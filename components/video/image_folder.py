@@ -1,7 +1,7 @@
-"""A folder of images that stands for a video: its frames in the order of their names, counted as one a second.
+"""A folder of images as a video: its frames are the images in the order of their names, at one frame a second.
 
-OpenEQA's episodes are such folders; no file says how fast they were taken. Where depth lies beside colour, colour is
-named `<number>-rgb.png` (facebookresearch/open-eqa openeqa/baselines/gpt4v.py), and only that is a frame.
+OpenEQA's episodes are such folders; no file says at which rate they were taken. Where depth lies beside colour, colour
+is named `<number>-rgb.png` (facebookresearch/open-eqa openeqa/baselines/gpt4v.py), and only that is a frame.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ def read(folder: Path, wanted: np.ndarray) -> list[np.ndarray]:
     """Read chosen images.
 
     Args:
-        wanted: numbers of frames, in order.
+        folder: holds the images.
+        wanted: int array [T], numbers of frames from 0, in rising order.
 
     Returns:
-        uint8 arrays [H, W, 3], RGB, each of the size that it has.
+        uint8 arrays [H, W, 3], RGB, each of the size of its file.
 
     Raises:
-        OSError: the folder holds fewer images, or one of them is none.
+        OSError: the folder holds fewer images, or one of them cannot be read.
     """
     import cv2
 

@@ -2,8 +2,8 @@
 
 A folder of images is a video too (components/video/image_folder.py).
 
-The sampling rule is here once, for training, rollouts and evaluation; `contract` says what it was, and its digest is
-stored with the frames and checked by whoever reads them.
+The sampling rule for training, rollouts and evaluation is here alone. `contract` describes it; its digest is stored
+with the frames and checked when they are read.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def probe(path: Path) -> Probe:
             raise VideoError(path, "the folder holds no image")
         return Probe(count / image_folder.FPS, image_folder.FPS, count)
     try:
-        # what a title holds is nothing to us, and need not be UTF-8
+        # titles are not read, and need not be UTF-8
         with av.open(str(path), metadata_errors="replace") as container:
             stream = next(iter(container.streams.video), None)
             if stream is None or not stream.average_rate:
@@ -116,7 +116,7 @@ def probe(path: Path) -> Probe:
 
 
 def _uneven_s(stream: Any, fps: float) -> float:
-    """Return how far the worst frame lies from its place at a constant rate; 0 where the container lists not all."""
+    """Return how many seconds the worst frame is off its place at a constant rate; 0 if not all are listed."""
     ticks = np.array([entry.timestamp for entry in stream.index_entries], dtype=np.float64)
     if len(ticks) == 0 or len(ticks) != stream.frames:
         return 0.0
@@ -127,7 +127,8 @@ def sample_frame_indices(start_s: float, end_s: float, *, fps: float, n_frames: 
     """Choose the frames of a span: the middles of `n_frames` equal segments.
 
     Args:
-        start_s, end_s: span in seconds from the start of the video, end exclusive.
+        start_s: start of the span in seconds from the start of the video.
+        end_s: its end, exclusive.
         fps: frame rate of the video.
         n_frames: frames to choose; where the span holds fewer, frames repeat.
         total_frames: length of the video; later frames become the last one.
@@ -152,14 +153,35 @@ def sample_frame_indices(start_s: float, end_s: float, *, fps: float, n_frames: 
 
 
 def span_allowed(start_s: Any, end_s: Any, *, fps: Any, total_frames: Any) -> Any:
-    """Tell of one span, or by arrays of each of many, whether it is not empty and begins inside its video."""
+    """Check that a span is not empty and begins inside its video; arrays check many spans at once.
+
+    Args:
+        start_s: start of the span in seconds from the start of the video; a number or an array [spans].
+        end_s: its end, exclusive.
+        fps: frame rate of the video.
+        total_frames: length of the video.
+
+    Returns:
+        A bool, or a bool array [spans].
+    """
     return (0 <= start_s) & (start_s < end_s) & (start_s * fps < total_frames)
 
 
 def frames_of_spans(
     start_s: np.ndarray, end_s: np.ndarray, fps: np.ndarray, n_frames: np.ndarray, total_frames: np.ndarray
 ) -> np.ndarray:
-    """Choose as `sample_frame_indices` does, for many allowed spans: arrays [spans] in, int64 [sum of n_frames] out."""
+    """Choose frames as `sample_frame_indices` does, for many spans that `span_allowed` allows.
+
+    Args:
+        start_s: float array [spans], starts in seconds from the start of the video.
+        end_s: float array [spans], ends, exclusive.
+        fps: float array [spans], frame rate of each video.
+        n_frames: int array [spans], frames to choose of each span.
+        total_frames: int array [spans], length of each video.
+
+    Returns:
+        int64 array [sum of n_frames], span after span.
+    """
     span = np.repeat(np.arange(len(n_frames)), n_frames)
     number = np.arange(len(span)) - (np.cumsum(n_frames) - n_frames)[span]
     times_s = start_s[span] + (number + 0.5) * ((end_s - start_s) / n_frames)[span]
@@ -172,7 +194,8 @@ def frames_within(start_s: float, end_s: float, *, window_s: float, n_frames: in
     """Return the numbers of the frames of a window that show an event, by the same rule: the middles of equal segments.
 
     Args:
-        start_s, end_s: the event, seconds from the start of the window, end exclusive.
+        start_s: start of the event in seconds from the start of the window.
+        end_s: its end, exclusive.
         window_s: length of the window, seconds.
         n_frames: frames of the window.
 
@@ -193,6 +216,7 @@ def decode(path: Path, indices: np.ndarray, *, size_px: int) -> np.ndarray:
     decord reads; where it fails, PyAV tries, and the reason is logged.
 
     Args:
+        path: a video file or a folder of images.
         indices: int array [T], any order, repeats allowed.
         size_px: side of the square result; the aspect is not kept, so percent boxes stay right.
 
@@ -281,7 +305,14 @@ def _resize(frames: np.ndarray, size_px: int) -> np.ndarray:
 
 
 def contract(*, size_px: int, image_frames: int, clip_frames: int, window_frames: int, jpeg_quality: int) -> dict:
-    """Say how frames are chosen and decoded, with a digest of it.
+    """Describe how frames are chosen and decoded.
+
+    Args:
+        size_px: side of the square frames.
+        image_frames: frames of a sample about one moment.
+        clip_frames: frames of a sample about a clip.
+        window_frames: frames of a sample about a longer window.
+        jpeg_quality: of the stored frames, 1 to 100.
 
     Returns:
         the numbers given, the rule, the decoders with their versions, and `digest` (sha256 of all the rest).

@@ -25,6 +25,11 @@ def build(data: params.Data, root: Path, *, console: Console | None = None) -> d
 
     What an earlier world left there is deleted, so that nothing of another seed stays.
 
+    Args:
+        data: parameters of the data graph.
+        root: folder of the project; source paths that are not absolute are relative to it.
+        console: where the progress is shown; standard output by default.
+
     Returns:
         number of takes and of film files.
 

@@ -20,7 +20,13 @@ TAKES_PER_CAPTURE = 8
 
 
 def write(planned: list[PlannedTake], root: Path, *, seed: int) -> None:
-    """Write takes.json, captures.json, participants.json, splits, atomic descriptions and keysteps below `root`."""
+    """Write takes.json, captures.json, participants.json, splits, atomic descriptions and keysteps.
+
+    Args:
+        planned: the takes.
+        root: folder of the dataset.
+        seed: of the world.
+    """
     captures = {number: _capture(number, seed=seed) for number in {_capture_number(take) for take in planned}}
     _dump(root / "takes.json", [_take(take, captures[_capture_number(take)], seed=seed) for take in planned])
     _dump(root / "captures.json", [captures[number] for number in sorted(captures)])

@@ -32,7 +32,13 @@ MALFORMED_SHARE = 0.01
 
 
 def write(planned: list[PlannedTake], root: Path, *, seed: int) -> None:
-    """Write the CSV below `root`, with a few rows that end before they start or lie beyond the video."""
+    """Write the CSV, with a few rows that end before they start or lie beyond the video.
+
+    Args:
+        planned: the takes.
+        root: folder of the dataset.
+        seed: of the world.
+    """
     path = root / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:

@@ -34,8 +34,10 @@ def write(folders: dict[str, Path], *, takes: int, seed: int, fps: int, size_px:
 
     Args:
         folders: source -> its folder; other sources are left alone.
-        takes: of the world; no source has more media.
-        fps: of the clips of EgoTimeQA.
+        takes: number of takes of the world; no source has more media.
+        seed: of the world.
+        fps: frames per second of the clips of EgoTimeQA.
+        size_px: side of the square frames of OpenEQA.
 
     Returns:
         The films that are still to be made.

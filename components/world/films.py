@@ -40,7 +40,19 @@ def film_all(
     progress: Progress,
     cuts: Sequence[Cut] = (),
 ) -> int:
-    """Film every take that was not dropped, and the cuts, in two processes, and give the number of files."""
+    """Film every take that was not dropped, and the cuts, in PROCESSES processes.
+
+    Args:
+        planned: the takes.
+        root: folder of Ego-Exo4D, below which the films of takes lie.
+        fps: frames per second of takes.
+        size_px: side of the square frames.
+        progress: shows how many are done.
+        cuts: films of their own, beside those of takes.
+
+    Returns:
+        The number of files.
+    """
     filmed = [take for take in planned if not take.is_dropped]
     task = progress.add_task("films", total=len(filmed) + len(cuts))
     files = 0

@@ -41,7 +41,14 @@ def seeded_uid(seed: int, *parts: object) -> str:
 
 
 def plan_takes(seed: int, *, takes: int, take_s: float, val_fraction: float, test_fraction: float) -> list[PlannedTake]:
-    """Script the takes and deal out splits and defects, at least one of each defect where there are takes enough.
+    """Script the takes and assign splits and defects, at least one of each defect where there are enough takes.
+
+    Args:
+        seed: of the world.
+        takes: how many.
+        take_s: length of each, in seconds.
+        val_fraction: share of the takes in Ego-Exo4D's val split, at least one take.
+        test_fraction: share in its test split.
 
     Raises:
         ValueError: val and test leave no train take.

@@ -93,6 +93,11 @@ def script_take(seed: int, index: int, *, take_s: float = 16.0) -> Take:
     The state machine keeps it possible: only what stands can be picked up, only what is held can be put down, a hand
     that holds something works with nothing else. Each (verb, item) happens at most once, so that a question about it
     has one answer.
+
+    Args:
+        seed: of the world.
+        index: of the take.
+        take_s: its length in seconds.
     """
     rng = np.random.default_rng((seed, index))
     looks = rng.choice(len(COLOURS) * len(KINDS), size=ITEMS_PER_TAKE, replace=False)

@@ -55,12 +55,21 @@ def _unit_arc(start: float, end: float) -> Polygon:
 
 
 def arc(rx: float, ry: float, start: float = 0.0, end: float = 2 * pi, *, x: float = 0.0, y: float = 0.0) -> Polygon:
-    """Return a part of an ellipse around (x, y); angles in radians."""
+    """Return a part of an ellipse as a polygon.
+
+    Args:
+        rx: radius to the right.
+        ry: radius downwards.
+        start: angle of the first point in radians.
+        end: angle of the last point.
+        x: centre.
+        y: centre.
+    """
     return _unit_arc(start, end) * (rx, ry) + (x, y)
 
 
 def rect(x1: float, y1: float, x2: float, y2: float) -> Polygon:
-    """Return a rectangle by two corners."""
+    """Return the rectangle between the corners (x1, y1) and (x2, y2), as a polygon of four points."""
     return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], dtype=float)
 
 
@@ -86,7 +95,13 @@ HAND = arc(1.0, 0.85)
 
 @cache
 def item_look(kind: str, colour: str, *, is_cut: bool) -> Outlines:
-    """Return an object in kitchen units: a dark rim, the body, its detail and, where it was cut, the cut."""
+    """Return an object in kitchen units: a dark rim, the body, its detail and, where it was cut, the cut.
+
+    Args:
+        kind: a key of SILHOUETTES.
+        colour: a key of COLOUR_RGB.
+        is_cut: whether the object was cut.
+    """
     rgb = COLOUR_RGB[colour]
     body, detail = SILHOUETTES[kind]
     polygons = [(polygon * 1.1, darker(rgb, 0.35)) for polygon in body]

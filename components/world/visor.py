@@ -24,7 +24,14 @@ TYPO_SHARE = 0.002  # of the right hands, spelt "rigth hand"; the first one alwa
 
 
 def write(planned: list[PlannedTake], root: Path, *, seed: int, fps: int) -> None:
-    """Write one json for every train and val take that was not dropped, below `root`."""
+    """Write one json for every train and val take that was not dropped.
+
+    Args:
+        planned: the takes.
+        root: folder of the dataset.
+        seed: of the world.
+        fps: frames per second of the films.
+    """
     typo_due = True
     for take in planned:
         if take.is_dropped or take.split == "test":

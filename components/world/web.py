@@ -73,7 +73,17 @@ def plan_videos(seed: int, videos: int) -> list[WebVideo]:
 
 
 def write(planned: list[WebVideo], roots: dict[str, Path], *, fps: int, size_px: int) -> int:
-    """Write the annotations and films of the corpora that have a root; gives the number of film files."""
+    """Write the annotations and films of the corpora that have a folder.
+
+    Args:
+        planned: the films, as `plan_videos` makes them.
+        roots: corpus -> its folder.
+        fps: frames per second.
+        size_px: side of the square frames.
+
+    Returns:
+        The number of film files.
+    """
     files = 0
     for corpus, root in roots.items():
         told = [each for each in planned if each.corpus == corpus]

@@ -44,10 +44,11 @@ class _Take(NamedTuple):
 
 
 def read(root: Path, *, probe: Callable[[Path], Probe]) -> Iterator[Tables]:
-    """Read the release below `root` in batches; of a take its split stays in memory, and nothing of a narration.
+    """Read the release in batches; what stays in memory is the split of each take, and nothing of a narration.
 
     Args:
-        probe: gives the length of a video file, or raises VideoError.
+        root: folder of the release.
+        probe: returns the length of a video file, or raises VideoError.
 
     Yields:
         tables {"videos"}, then tables {"narrations"}, and the rejects; each row read is in exactly one of them.

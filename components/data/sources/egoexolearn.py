@@ -36,6 +36,7 @@ def read(root: Path, *, videos: pa.Table) -> Iterator[Tables]:
     """Read the CSV below `root`, and that of the test split where it is there, in batches.
 
     Args:
+        root: folder of the source.
         videos: columns of `records.VIDEO`, among them `take_id` and `view`; the first video of a take's view counts.
 
     Yields:
@@ -57,7 +58,7 @@ def read(root: Path, *, videos: pa.Table) -> Iterator[Tables]:
 
 
 def _tables(path: Path, columns: tuple[str, ...], judged: Callable[[dict[str, str]], dict]) -> Iterator[Tables]:
-    """Return what the lines become, their cells clean, and the lines that cannot be read."""
+    """Clean the cells of each line, make its row or reject, and reject the lines that cannot be read."""
     for frame, unread in read_delimited(path, columns, source=SOURCE, batch_rows=json_fields.BATCH_ROWS):
         yield {}, unread
         rows = pd.DataFrame({name: clean(frame[name]) for name in columns}).to_dict("records")

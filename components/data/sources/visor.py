@@ -36,6 +36,7 @@ def read(root: Path, *, videos: pa.Table) -> Iterator[Tables]:
     """Read the annotations below `root` in batches.
 
     Args:
+        root: folder of the source.
         videos: columns of `records.VIDEO`, among them `take_name` and `view`; of two ego videos of takes with one name
             the first counts.
 

@@ -1,7 +1,8 @@
-"""From cells of any source to rows of the records: text and times made clean, each row kept or rejected by name.
+"""From the cells of any source to rows of the records: text and times are cleaned, bad rows rejected with a reason.
 
-Text: control characters (Unicode Cc) become spaces, lone surrogates go, both ends are stripped; a value that is no
-text counts as empty. A path is relative, goes forward and never up; whatever else is `path_outside_root`.
+Text: control characters (Unicode category Cc) become spaces, lone surrogates are dropped, both ends are stripped; a
+value that is no text counts as empty. A path must be relative and stay below its root, else the row is rejected as
+`path_outside_root`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _DETAIL = 200  # characters
 
 
 def clean(values: pd.Series) -> pd.Series:
-    """Return text without control characters and blank ends; "" for what is no text.
+    """Return text without control characters and without spaces at its ends; "" for what is no text.
 
     >>> clean(pd.Series([" a cat ", None, 3], dtype=object)).tolist()
     ['a cat', '', '']
@@ -37,7 +38,7 @@ def clean(values: pd.Series) -> pd.Series:
 
 
 def seconds(values: pd.Series) -> pd.Series:
-    """Return numbers as float64, NaN for what is none.
+    """Return numbers as float64, NaN for what is no number.
 
     >>> seconds(pd.Series(["1.5", "x"])).tolist()
     [1.5, nan]
@@ -55,7 +56,7 @@ def _number(value: Any) -> float:
 
 
 def clock_to_seconds(values: pd.Series) -> pd.Series:
-    """Turn [H:]MM:SS[.fraction] into seconds, NaN for what is no such time.
+    """Turn times `[H:]MM:SS[.fraction]` into seconds, NaN for what is no such time.
 
     >>> clock_to_seconds(pd.Series(["0:01:20.88", "90"])).tolist()
     [80.88, nan]
@@ -69,31 +70,42 @@ def clock_to_seconds(values: pd.Series) -> pd.Series:
 
 
 def file_names(ids: pd.Series, suffix: str) -> pd.Series:
-    """Return the file names of ids; "" for an empty id."""
+    """Return the file name of each id, which is the id and a suffix; "" for an empty id."""
     return (ids + suffix).mask(ids == "", "")
 
 
 def join_paths(folders: pd.Series, files: pd.Series) -> pd.Series:
-    """Join folders and what lies in them; "" where one of them is empty."""
+    """Join each folder and the file in it by a slash; "" where one of the two is empty."""
     return (folders + "/" + files).mask((folders == "") | (files == ""), "")
 
 
 def reject_rows(source: str, row_ids: Iterable, reasons: Iterable[str], details: Iterable) -> pd.DataFrame:
-    """Return rows of `records.REJECT`."""
+    """Make rows of `records.REJECT`.
+
+    Args:
+        source: name of the dataset.
+        row_ids: which rows were rejected, by their ids in the source.
+        reasons: a word for each.
+        details: a value for each that shows what is wrong; cut at _DETAIL characters.
+    """
     kept = [str(detail)[:_DETAIL].encode(errors="replace").decode() for detail in details]
     frame = {"step": f"annotations/{source}", "row_id": list(row_ids), "reason": list(reasons), "detail": kept}
     return pd.DataFrame(frame, columns=records.REJECT.names, dtype="str")
 
 
 def reject_where(frame: pd.DataFrame, masks: dict[str, pd.Series], *, source: str, detail: Iterable[str]) -> Batch:
-    """Keep the rows that no mask holds; reject the others with the first reason that does.
+    """Reject the rows for which a mask is true, with the first reason whose mask is true, and keep the others.
 
     The second of two kept rows with the same `row_id` is rejected as `repeated_id`.
 
     Args:
         frame: has a column `row_id`, the name of the row in its source.
-        masks: reason -> True where it holds, in order of precedence.
-        detail: columns of `frame` whose values the rejects tell.
+        masks: reason -> bool series [rows], True where the reason holds; in order of precedence.
+        source: name of the dataset.
+        detail: columns of `frame` whose values are the detail of a reject.
+
+    Returns:
+        The kept rows, and the rejects.
     """
     reason = np.select([mask.to_numpy(dtype=bool) for mask in masks.values()], list(masks), "").astype(object)
     fine = np.flatnonzero(reason == "")
@@ -112,7 +124,9 @@ def captions(
     Args:
         frame: `row_id`, `path`, `media`, `text`, `view`, `split`, and `start_s`, `end_s` as `read_time` reads them;
             without these two, every caption is of the whole medium.
-        masks: what else may be wrong, by reason (as in `reject_where`); it is told first.
+        source: name of the dataset.
+        read_time: turns the columns `start_s` and `end_s` into seconds.
+        masks: what else may be wrong, by reason (as in `reject_where`); these reasons come before the common ones.
     """
     made = frame.assign(source=source, text=clean(frame["text"]))
     made, times = _spans(made, read_time)
@@ -128,6 +142,7 @@ def questions(frame: pd.DataFrame, *, source: str) -> Tables:
         frame: `row_id`, `path`, `media`, `question`, `answer`, `wrong_answers`, `other_answers`, `category`, `split`,
             and `start_s`, `end_s`, numbers; without these two, every question is about the whole medium. The two lists
             may be null; blank answers in them (OpenEQA has one) are left out.
+        source: name of the dataset.
     """
     made = frame.assign(source=source, question=clean(frame["question"]), answer=clean(frame["answer"]))
     made, times = _spans(made, seconds)
@@ -156,10 +171,11 @@ def _texts(values: object) -> list[str] | None:
 
 
 def narrations(frame: pd.DataFrame, *, source: str) -> Tables:
-    """Make rows of `records.NARRATION` for `point_narrations`; they are train, no source tells a split.
+    """Make rows of `records.NARRATION` for `point_narrations`; all are of the train split, as no source has another.
 
     Args:
         frame: `row_id`, `take_id` (the source's video), `annotator_id`, `time_s`, `text`, `ego_visible`.
+        source: name of the dataset.
     """
     text = clean(frame["text"])
     made = frame.assign(source=source, text=without_subject_tag(text), said=frame["time_s"], split="train")
@@ -176,7 +192,7 @@ def narrations(frame: pd.DataFrame, *, source: str) -> Tables:
 
 
 def without_subject_tag(texts: pd.Series) -> pd.Series:
-    """Cut Ego4D's tag `#C` where the sentence says its subject C again; other tags are said nowhere else and stay.
+    """Drop Ego4D's tag `#C` where the sentence repeats its subject C; other tags stay: nothing else names the subject.
 
     >>> without_subject_tag(pd.Series(["#C C cuts", "#C cuts", "#O a man cuts"])).tolist()
     ['C cuts', '#C cuts', '#O a man cuts']
@@ -191,7 +207,7 @@ def _with_id(kept: pd.DataFrame, key: str, schema: pa.Schema) -> pd.DataFrame:
 
 
 def _spans(frame: pd.DataFrame, read_time: Callable) -> tuple[pd.DataFrame, dict[str, pd.Series]]:
-    """Read `start_s` and `end_s`, keep what came as `start` and `end`, and say what is wrong with them, by reason."""
+    """Read `start_s` and `end_s`, keep the raw values as `start` and `end`, and return masks by reject reason."""
     if "start_s" not in frame:
         return frame.assign(start_s=np.nan, end_s=np.nan, start="", end=""), {}
     start_s, end_s = read_time(frame["start_s"]), read_time(frame["end_s"])

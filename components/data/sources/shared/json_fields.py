@@ -1,7 +1,7 @@
-"""What the adapters of takes share: members of JSON asked for by kind, and rows gathered some thousands at a time.
+"""What the adapters of takes share: members of JSON objects checked by type, and rows gathered in batches.
 
-A member that is missing or of another kind raises MemberError, which makes a reject `bad_member` of the row it belongs
-to, and of no other.
+A member that is missing or of another type raises MemberError; the adapter then rejects the row that it belongs to as
+`bad_member`, and no other row.
 """
 
 from __future__ import annotations
@@ -35,14 +35,19 @@ BATCH_ROWS = 20_000  # as dicts, some 20 MB
 
 
 class MemberError(ValueError):
-    """A member of a JSON object is missing or of another kind; the message says what came and what is allowed."""
+    """A member of a JSON object is missing or of another type; the message says what came and what is allowed."""
 
 
 def member(of: object, name: str, kind: Kind) -> Any:
-    """Return a member of a JSON object; texts come clean, as those of judging.py.
+    """Return a member of a JSON object; texts are cleaned as in cleaning.py.
+
+    Args:
+        of: a JSON value, which should be an object.
+        name: of the member.
+        kind: Python type or types that are allowed, a key of KINDS.
 
     Raises:
-        MemberError: `of` is no object, or the member is missing or no `kind`.
+        MemberError: `of` is no object, or the member is missing or of another type.
 
     >>> member({"name": " a cup "}, "name", str)
     'a cup'
@@ -61,7 +66,15 @@ def _clean(text: str) -> str:
 
 
 def lost_row_ids(content: object, name: str, row_id: str) -> list[str]:
-    """Name the rows that an object should hold in its list `name` and that are lost with it; one where there is none.
+    """Name the rows that are lost with an object that cannot be read.
+
+    Args:
+        content: the object.
+        name: of its member that should list the rows.
+        row_id: of the object.
+
+    Returns:
+        An id for each element of the list; the id of the object where it has no such list.
 
     >>> lost_row_ids({"said": [3, 4]}, "said", "take"), lost_row_ids(None, "said", "take")
     (['take/0', 'take/1'], ['take'])
@@ -85,15 +98,22 @@ def finite_number(value: object) -> float | None:
 
 
 def reject_row(source: str, row_id: str, reason: str, detail: object = "") -> dict:
-    """Return a row of `records.REJECT`."""
-    # reprlib: what is nested nearly too deep to be read is too deep to be printed
+    """Make a row of `records.REJECT`.
+
+    Args:
+        source: name of the dataset.
+        row_id: which row was rejected.
+        reason: why, in one word.
+        detail: what shows it: a text or an error, or a value of which a short form is kept.
+    """
+    # reprlib: a value that is nested nearly too deep to be read is too deep to be printed whole
     told = str(detail)[:_DETAIL] if isinstance(detail, (str, Exception)) else reprlib.repr(detail)
     shown = told.encode(errors="replace").decode()
     return {"step": f"annotations/{source}", "row_id": _clean(row_id), "reason": reason, "detail": shown}
 
 
 def in_batches(rows: Iterable[dict], table: str) -> Iterator[Tables]:
-    """Gather rows of a table of `records.SCHEMAS` and the rejects among them, BATCH_ROWS at a time, in their order."""
+    """Gather rows of a table of `records.SCHEMAS`, and the rejects among them, BATCH_ROWS at a time, in order."""
     rows = iter(rows)
     while batch := list(islice(rows, BATCH_ROWS)):
         kept = [row for row in batch if "reason" not in row]
@@ -105,9 +125,9 @@ def in_batches(rows: Iterable[dict], table: str) -> Iterator[Tables]:
 
 
 def row_lookup(videos: pa.Table, *names: str) -> Callable[..., dict | None]:
-    """Return the function that finds the first of some videos by the values of its columns `names`, None where none is.
+    """Return a function from values of the columns `names` to the first video that has them, or to None.
 
-    It holds the table and the place of each video in it, not a dict of each.
+    It holds the table and the position of each video in it, not a dict for each video.
 
     >>> videos = pa.table({"take_id": ["a", "b"], "fps": [8.0, 30.0]})
     >>> row_lookup(videos, "take_id")("b")["fps"]

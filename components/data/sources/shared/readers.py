@@ -1,4 +1,4 @@
-"""What the adapters of large corpora share: files read in batches, columns made clean, rows judged.
+"""What the adapters of large corpora share: files are read in batches, and lines that cannot be read are rejected.
 
 A record of a delimited or JSON Lines file is one line: a line that cannot be read alone is a reject
 (`malformed_line`, `not_utf8`) and never takes its neighbours with it. No function holds more than a batch.
@@ -26,7 +26,12 @@ _SHOWN = 500  # characters of a header
 
 
 def find_files(root: Path, pattern: str, *, source: str) -> list[Path]:
-    """Return the files of a source below `root`, sorted.
+    """Return the files of a source, sorted.
+
+    Args:
+        root: folder of the source.
+        pattern: of paths below `root`, as `Path.glob` takes it.
+        source: name of the dataset, for the error.
 
     Raises:
         ValueError: there is none.
@@ -62,8 +67,13 @@ def read_delimited(
     """Read columns of a delimited text file (UTF-8, with or without byte order mark) as strings.
 
     Args:
+        path: the file.
+        columns: names of the columns to read.
+        source: name of the dataset, for rejects and errors.
+        delimiter: the character between two cells.
         quoted: cells may be quoted as in CSV; without it quotes are text, but a cell wrapped in them is unwrapped.
         header: names of the columns of a file that has no header line.
+        batch_rows: lines that are read at once.
 
     Yields:
         `columns` and `line` (number in the file, from 1) of the lines that can be read, and the rejects.
@@ -100,6 +110,11 @@ def _unwrapped(cells: pd.Series) -> pd.Series:
 
 def read_json_lines(path: Path, columns: Sequence[str], *, source: str) -> Iterator[Batch]:
     """Read string members of the objects of a JSON Lines file; an absent member is null.
+
+    Args:
+        path: the file.
+        columns: names of the members to read.
+        source: name of the dataset, for rejects and errors.
 
     Yields:
         `columns` and `line` of the lines that can be read, and the rejects.
@@ -193,7 +208,14 @@ def _why(line: bytes) -> str:
 def read_json_records(
     path: Path, columns: Sequence[str], *, source: str, optional: Sequence[str] = (), batch_rows: int = BATCH_ROWS
 ) -> Iterator[Batch]:
-    """Read members of the objects in a JSON array, or in a JSON object whose keys come as column `key`.
+    """Read members of the objects in a JSON array, or in a JSON object whose keys become the column `key`.
+
+    Args:
+        path: the file.
+        columns: names of the members to read, which some object of the first batch must have.
+        source: name of the dataset, for rejects and errors.
+        optional: names of members that may be absent everywhere.
+        batch_rows: objects that are read at once.
 
     Yields:
         `columns`, `optional` (both of dtype object: any JSON type may come, None where absent) and `key` (the position
