@@ -61,6 +61,7 @@ def page(groups: list[Group], *, names: list[str], stage: str, step: int) -> str
     """Write groups as one HTML page without script or external resource; `names` are those of the rewards."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    # as components/report/templates.py, which training cannot import: the report stands on training
     folder = FileSystemLoader(Path(__file__).parent)
     templates = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     return templates.get_template("rollouts.html").render(groups=groups, names=names, stage=stage, step=step)
