@@ -1,9 +1,12 @@
-"""Shared by all tests: a miniature world of a few takes, filmed once for the session."""
+"""Shared by all tests: a miniature world of a few takes, filmed once for the run."""
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from components import params
@@ -42,24 +45,51 @@ def planned_of(data: params.Data) -> list[PlannedTake]:
     return plan_takes(data.seed, takes=world.takes, take_s=world.take_s, **shares)
 
 
-def tiny_world_at(root: Path) -> TinyWorld:
+def tiny_params(root: Path) -> params.Data:
     """8 takes: 3 train, 2 val, 1 test, 1 dropped, 1 without narrations."""
-    from components.world.__main__ import build
-
     data = params.load(PROJECT / "params/data.yaml", params.Data)
     sources = {name: root / path for name, path in data.sources.given().items()}
     few = {"takes": 8, "size_px": 96, "val_fraction": 0.25, "test_fraction": 0.125, "web_videos": 12}
-    data = data.model_copy(
+    return data.model_copy(
         update={
             "world": data.world.model_copy(update=few),
             "sources": data.sources.model_copy(update=sources),
             "frames": data.frames.model_copy(update={"shard_frames": 100}),
         }
     )
-    build(data, root)
+
+
+def film(root: Path) -> None:
+    """Write the miniature world of `tiny_params`."""
+    from components.world.__main__ import build
+
+    build(tiny_params(root), root)
+
+
+def tiny_world_of(root: Path) -> TinyWorld:
+    data = tiny_params(root)
     return TinyWorld(root, data, planned_of(data))
+
+
+def built_once(of: pytest.TempPathFactory, name: str, build: Callable[[Path], None]) -> Path:
+    """Return a folder that the first worker to need it builds, and all workers of a run of pytest use.
+
+    It is the way of pytest-xdist's documentation ("making session-scoped fixtures execute only once").
+
+    Args:
+        of: tells the folder of the run.
+        name: what to call the folder.
+        build: fills it.
+    """
+    run = of.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else of.getbasetemp()
+    folder, done = run / name, run / f"{name}.done"
+    with FileLock(run / f"{name}.lock"):
+        if not done.exists():
+            build(folder)
+            done.touch()
+    return folder
 
 
 @pytest.fixture(scope="session")
 def tiny_world(tmp_path_factory) -> TinyWorld:
-    return tiny_world_at(tmp_path_factory.mktemp("tiny_world"))
+    return tiny_world_of(built_once(tmp_path_factory, "tiny_world", film))

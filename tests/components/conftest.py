@@ -11,6 +11,7 @@ from components.models import build
 from components.models.processing import build_tokenizer
 from tests.components.llm.misbehaving import KEY, Server, listening
 from tests.components.tiny_qwen import write_base
+from tests.conftest import built_once
 
 TINY = params.Model(
     image_px=64, patch_px=8, tubelet_frames=2, vision_width=32, vision_layers=1, vision_heads=2, image_tokens=16,
@@ -39,10 +40,11 @@ def tiny_data(tiny_world, tmp_path_factory) -> Path:
     from components.data.frames import step as frames
     from components.data.funnel import step as funnel
 
-    folder = tmp_path_factory.mktemp("tiny_data") / "data"
-    for step in (annotations, media, clips, funnel, egoit, egore, dataset, frames):
-        step.run(tiny_world.params, folder)
-    return folder
+    def build(folder: Path) -> None:
+        for step in (annotations, media, clips, funnel, egoit, egore, dataset, frames):
+            step.run(tiny_world.params, folder / "data")
+
+    return built_once(tmp_path_factory, "tiny_data", build) / "data"
 
 
 @pytest.fixture

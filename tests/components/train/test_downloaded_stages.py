@@ -1,4 +1,4 @@
-"""Exo2Ego's chain from downloaded weights, by real training processes: what each stage moves and measures."""
+"""Exo2Ego's chain from downloaded weights, by the training program: what each stage moves and measures."""
 
 import shutil
 from pathlib import Path
@@ -73,7 +73,7 @@ def test_the_chain_from_downloaded_weights_moves_what_its_freeze_table_says(work
     for stage in recipe.stages:
         output = done[stage.name] = workshop.folder / f"downloaded-{stage.name}"
         parents = {part: done[parent] for part, parent in stage.parents.items()}
-        workshop.train(path, stage, parents, output, workshop.open_run(output.name))
+        workshop.fork(path, stage, parents, output, workshop.open_run(output.name))
         after = load_file(output / "model" / "model.safetensors")
         assert after.keys() == before.keys()
         moved = {name for name in after if not torch.equal(after[name], before[name])}

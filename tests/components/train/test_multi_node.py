@@ -17,7 +17,7 @@ from components import params
 from components.tracking import history
 from components.train import launch_command, multi_node, plan
 from flows import supervisor
-from tests.components.train.conftest import ROOT, shrunk_recipe
+from tests.components.train.conftest import ROOT, shrunk_recipe, write_fresh
 
 TOLD = {
     "recipe": Path("params/recipes/exo2ego.yaml"), "stage": "stage2", "data": Path("data"),
@@ -191,11 +191,11 @@ def cluster(tmp_path) -> Path:
 @pytest.fixture(scope="module")
 def one_host(workshop) -> tuple[Path, Path, Path]:
     """A recipe whose `init_ego` has two ranks, the checkpoint that it starts from, and that of one host."""
-    path, base, alone = (workshop.folder / name for name in ("two.yaml", "base", "one_host"))
+    path, alone = (workshop.folder / name for name in ("two.yaml", "one_host"))
     recipe = shrunk_recipe(path, lambda stage: {"ranks": 2} if stage["name"] == "init_ego" else {})
-    stages = {stage.name: stage for stage in recipe.stages}
-    workshop.train(path, stages["base_lm"], {}, base, workshop.open_run("base"))
-    workshop.train(path, stages["init_ego"], {"all": base}, alone, workshop.open_run("one_host"))
+    base = write_fresh(workshop.folder / "base", recipe.model)
+    stage = next(stage for stage in recipe.stages if stage.name == "init_ego")
+    workshop.train(path, stage, {"all": base}, alone, workshop.open_run("one_host"))
     return path, base, alone
 
 

@@ -18,7 +18,7 @@ from components.tracking import history
 from components.tracking.runs import client
 from components.train import algorithms, checkpoints, plan
 from flows import supervisor
-from tests.components.train.conftest import ROOT, shrunk_recipe
+from tests.components.train.conftest import ROOT, shrunk_recipe, write_fresh
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -146,9 +146,10 @@ def test_a_killed_stage_resumes_to_the_same_weights(chain, workshop, recipe):
 
 
 @pytest.mark.long
-def test_a_run_whose_kl_is_too_high_pauses_and_goes_on_under_a_higher_limit(chain, workshop):
+def test_a_run_whose_kl_is_too_high_pauses_and_goes_on_under_a_higher_limit(workshop):
     path, output = workshop.folder / "watched.yaml", workshop.folder / "watched"
     run_id = workshop.open_run("watched")
+    fresh = write_fresh(workshop.folder / "fresh", shrunk_recipe(path).model)
 
     def train(kl: float) -> params.Stage:
         def changes(stage: dict) -> dict:
@@ -159,7 +160,7 @@ def test_a_run_whose_kl_is_too_high_pauses_and_goes_on_under_a_higher_limit(chai
             return {"max_steps": 6, "save_steps": 100, "weight_decay": 10.0, "grpo": grpo}
 
         stage = stage_of(shrunk_recipe(path, changes), "grpo")
-        workshop.train(path, stage, {"all": chain["sft"]}, output, run_id)
+        workshop.train(path, stage, {"all": fresh}, output, run_id)
         return stage
 
     with pytest.raises(supervisor.StagePaused, match=r"(?s)paused itself \(exit code 75\).*a KL to the reference of"):
@@ -215,7 +216,7 @@ def test_micro_batches_and_checkpointing_learn_what_the_whole_batch_learns(works
         path, output = workshop.folder / f"{name}.yaml", workshop.folder / f"base_{name}"
         # the contrastive stage takes neither
         small = shrunk_recipe(path, lambda stage, new=changes: new if stage["algorithm"] != "contrastive" else {})
-        workshop.train(path, stage_of(small, "base_lm"), {}, output, workshop.open_run(output.name))
+        workshop.fork(path, stage_of(small, "base_lm"), {}, output, workshop.open_run(output.name))
         done[name] = history.read(output / "history.jsonl")[0]
     assert [row["step"] for row in done["micro"]] == [row["step"] for row in done["whole"]] == [1, 2]
     for whole, micro in zip(done["whole"], done["micro"], strict=True):
@@ -223,5 +224,5 @@ def test_micro_batches_and_checkpointing_learn_what_the_whole_batch_learns(works
         assert micro["grad_norm"] == pytest.approx(whole["grad_norm"], rel=0.2)
     output = workshop.folder / "grpo_micro"
     parents = {"all": workshop.folder / "base_whole"}
-    workshop.train(path, stage_of(small, "grpo"), parents, output, workshop.open_run(output.name))
+    workshop.fork(path, stage_of(small, "grpo"), parents, output, workshop.open_run(output.name))
     assert [row["step"] for row in history.read(output / "history.jsonl")[0]] == [1, 2]

@@ -9,10 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 from components import params
-from components.models import build
 from components.tracking import history
-from components.train import algorithms, launch_command
-from tests.components.train.conftest import ROOT, shrunk_recipe
+from components.train import launch_command
+from tests.components.train.conftest import shrunk_recipe, write_fresh
 from tests.components.train.survival import forked
 from tests.components.train.survival.forked import Mishap
 
@@ -77,11 +76,8 @@ class Proving:
 @pytest.fixture(scope="module")
 def proving(tiny_data, tmp_path_factory) -> Proving:
     folder = tmp_path_factory.mktemp("proving")
-    data = params.load(ROOT / "params/data.yaml", params.Data)
-    processor = algorithms.fresh_processor(shrunk_recipe(folder / "plain.yaml", changed()).model, data)
-    build.assemble(build.config_of(processor), {}, seed=0).save_pretrained(folder / "parent" / "model")
-    processor.save_pretrained(folder / "parent" / "model")
-    return Proving(folder, tiny_data, folder / "parent")
+    parent = write_fresh(folder / "parent", shrunk_recipe(folder / "plain.yaml", changed()).model)
+    return Proving(folder, tiny_data, parent)
 
 
 def weights(output: Path) -> dict[str, torch.Tensor]:

@@ -14,6 +14,7 @@ import resource
 import shutil
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 ROOT = Path(__file__).parents[4]
 PRELOAD = [
@@ -32,6 +34,7 @@ NOWHERE = "http://127.0.0.1:9"  # no MLflow answers there; the curves stay in th
 # places of a mishap inside a step, in the order in which a step comes by; then those after the last step
 IN_STEP = ("batch", "taken", "weights", "optimiser", "state", "rotation")
 AT_END = ("model", "json", "cleaning", "after")
+_starting = threading.Lock()  # stages may start side by side, and a start changes the environment of this process
 
 
 @dataclass(frozen=True)
@@ -65,20 +68,17 @@ def run(
         "MLFLOW_TRACKING_URI": NOWHERE,
         "DS_ACCELERATOR": "cpu",
     }
-    before = dict(os.environ)
-    os.environ.update(environment)  # some of it is read when torch and DeepSpeed are imported
     port = str(launch_command._free_port())
-    try:
-        processes = []
+    processes = []
+    with _starting, pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():  # some of it is read when torch and DeepSpeed are imported
+            patch.setenv(name, value)
         for rank in range(ranks):
             place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": ranks, "LOCAL_SIZE": ranks, "MASTER_PORT": port}
             values = environment | {name: str(value) for name, value in place.items()} | dict(env or {})
             mine = mishap if mishap and mishap.rank == rank else None
             processes.append(context.Process(target=_rank, args=(words, values, log, mine)))
             processes[-1].start()
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
     end_s = time.monotonic() + 240
     while any(process.exitcode is None for process in processes):
         assert time.monotonic() < end_s, log.read_text()[-3000:]
