@@ -23,7 +23,8 @@ demo: .venv/installed
 	python -m flows.pipeline
 
 # a worker for each core; a file stays with one worker, which builds its shared fixtures once; tests/conftest.py orders
-PYTEST := python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+# one thread each: threads of two workers on two cores wait for one another, spinning
+PYTEST := OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 test: .venv/installed
 	$(PYTEST) -m "not long"
 
