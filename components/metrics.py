@@ -97,9 +97,11 @@ def difference(
     `lo > 0` means above beyond the interval: the project's rule for "learned", with b the blind control.
 
     Args:
-        scores_a, scores_b: [N] scores of the same samples in the same order.
+        scores_a: [N] scores.
+        scores_b: [N] scores of the same samples in the same order.
         takes: [N] the take id of each sample.
-        seed, resamples: as in `bootstrap`.
+        seed: seed of the resampling.
+        resamples: bootstrap draws.
 
     Raises:
         ValueError: as `bootstrap`, or the two have different lengths.
@@ -116,7 +118,7 @@ def crossed(parts: Sequence[tuple[np.ndarray, np.ndarray]], *, seed: int, resamp
     """Return the mean over training seeds and samples with a 95 % interval from resampling both seeds and whole takes.
 
     Each draw takes as many seeds as there are and as many takes as there are, both with replacement, so that the
-    interval holds what another training run and other films would change. From few seeds it is too narrow, as every
+    interval covers what another training run and other videos would change. From few seeds it is too narrow, as every
     bootstrap is: by a factor of about sqrt(1 - 1 / seeds) in the part that seeds cause.
 
     Args:

@@ -1,4 +1,4 @@
-"""The dataset: the samples of every corpus, thinned by the mixture.
+"""The dataset: the samples of every corpus, of each the share that the mixture says.
 
 The split of a sample is its take's, from the source's own split; no step changes it, and the contract of the tables
 (components/data/contracts) stops a take that is in two.
@@ -36,34 +36,34 @@ def corpus_of_clips(clips: pd.DataFrame, *, seed: int) -> pa.Table:
     return sample_table.table(clip_captions(clips, seed=seed).assign(corpus="egoexoclip", question=QUESTION))
 
 
-def mixed(made: pa.Table, *, rates: dict[str, float], seed: int) -> tuple[pa.Table, pd.DataFrame]:
-    """Keep a share of each `corpus/task`, chosen by content, one sample of each id, and no question twice.
+def mixed(samples: pa.Table, *, rates: dict[str, float], seed: int) -> tuple[pa.Table, pd.DataFrame]:
+    """Keep a share of each `corpus/task`, drawn by content, one sample of each id, and no question twice.
 
-    Two annotators who say the same make the same question of nearly the same span; narrations stay as they are, for
-    Ego-ExoClip keeps their diversity.
+    Where two annotators say the same, the same question is asked of nearly the same span twice; such narrations stay,
+    for Ego-ExoClip keeps their diversity.
 
     Args:
-        made: samples of all corpora, at least all of a take: no id stands in two takes.
+        samples: of all corpora, with all samples of a take: no id stands in two takes.
         rates: `corpus/task` -> share kept, 0 to 1; 1 where none is given.
         seed: changes which samples are kept, not how many.
 
     Returns:
         The samples kept, in their order, and the rejects: `duplicate_sample_id`, `near_duplicate` or `mixture_rate`.
     """
-    frame = made.select(["sample_id", "corpus", "task", "question_type", "question", "answer"]).to_pandas()
-    span = pc.list_element(made["media"].combine_chunks(), 0)
+    frame = samples.select(["sample_id", "corpus", "task", "question_type", "question", "answer"]).to_pandas()
+    span = pc.list_element(samples["media"].combine_chunks(), 0)
     frame = frame.assign(**{name: pc.struct_field(span, name).to_pandas() for name in ("video_id", "start_s", "end_s")})
     part = frame["corpus"] + "/" + frame["task"]
     rate = part.map(lambda name: rates.get(name, 1.0))
-    drawn = np.array([draw(_DRAWS, seed, "mixture", sample) for sample in frame["sample_id"]], dtype=np.int64)
-    again = near_duplicates(frame) & (frame["task"] == "qa")
+    drawn = np.array([draw(_DRAWS, seed, "mixture", sample_id) for sample_id in frame["sample_id"]], dtype=np.int64)
+    repeated = near_duplicates(frame) & (frame["task"] == "qa")
     reason = np.select(
-        [frame.duplicated("sample_id"), again, drawn >= rate * _DRAWS],
+        [frame.duplicated("sample_id"), repeated, drawn >= rate * _DRAWS],
         ["duplicate_sample_id", "near_duplicate", "mixture_rate"],
         "",
     )
     rejected = sample_table.dropped(frame.assign(part=part), reason, row_id="sample_id", detail="part")
-    return made.filter(pa.array(reason == "")), rejected
+    return samples.filter(pa.array(reason == "")), rejected
 
 
 def check_rates(rates: dict[str, float], parts: Iterable[str]) -> None:
@@ -87,7 +87,15 @@ def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Ta
 
 
 def counts(kept: Path, rejects: list[Path]) -> dict:
-    """Count samples by what they are, and rejects of every step by reason; `takes` are those that have samples."""
+    """Count the dataset.
+
+    Args:
+        kept: the table of samples.
+        rejects: the tables of rejects of every step.
+
+    Returns:
+        `samples` by COUNTED, `splits` (takes that have samples, and samples), `rejects` by step and reason.
+    """
     takes = _counted([kept], ["split", "take_id"]).group_by("split").aggregate([([], "count_all"), ("rows", "sum")])
     return {
         "samples": _counted([kept], COUNTED).rename_columns([*COUNTED, "samples"]).to_pylist(),
@@ -100,7 +108,7 @@ def counts(kept: Path, rejects: list[Path]) -> dict:
 
 
 def _counted(paths: list[Path], keys: list[str]) -> pa.Table:
-    """Count the `rows` of some tables by some columns, in their order."""
+    """Count the rows of tables by the columns `keys`, as the column `rows`; sorted by the keys."""
     none = pa.table({key: pa.array([], pa.string()) for key in keys})
     parts = (
         pa.Table.from_batches([batch]) for path in paths for batch in pq.ParquetFile(path).iter_batches(columns=keys)

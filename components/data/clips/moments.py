@@ -1,4 +1,4 @@
-"""Narrations become moments: which video groups and narrations count, and the span that each gets (systems §1.1-1.2).
+"""Narrations become moments: which video groups and narrations are used, and the span of each (systems §1.1-1.2).
 
 A video group is a take with all its cameras; a moment is a span of a group with what was said about it.
 """
@@ -19,9 +19,9 @@ _OFF_TIMELINE = ("no_video", "outside_video")
 
 
 def numbered(narrations: pd.DataFrame, videos: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return both tables a column `take`: the number of the take, by name and source from 0; -1 where it has no video.
+    """Add to both tables a column `take`: the number of the take, by name and source from 0; -1 where it has no video.
 
-    All functions below read it: to look for takes by their names costs more than all that is computed of them.
+    All functions below read it: looking takes up by their names would take longer than all that is computed of them.
     """
     known = [sorted(videos[name].unique()) for name in TAKE]
 
@@ -41,7 +41,7 @@ def numbered(narrations: pd.DataFrame, videos: pd.DataFrame) -> tuple[pd.DataFra
 
 
 def groups(narrations: pd.DataFrame, videos: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Drop the video groups that give no ego-exo clips: nobody narrated them, or no ego video belongs to them.
+    """Drop the video groups that have no ego-exo clips: nobody narrated them, or no ego video belongs to them.
 
     Groups of the challenge splits do not come this far: components/data/sources rejects those without annotations
     and marks the others as held out.
@@ -64,7 +64,12 @@ def groups(narrations: pd.DataFrame, videos: pd.DataFrame) -> tuple[pd.DataFrame
 def densities(narrations: pd.DataFrame, videos: pd.DataFrame, *, annotators: str) -> pd.Series:
     """Return the beta of each timeline of the training takes, seconds, in their order; NaN for a single narration.
 
-    Equal times count once. Alpha is the mean over all takes.
+    Alpha is the mean over all takes.
+
+    Args:
+        narrations: as `numbered` returns it; equal times of a timeline count once.
+        videos: as `numbered` returns it.
+        annotators: "merged" (one timeline for each take) or "per_annotator".
     """
     timeline, duration_s = _timelines(narrations, videos, annotators)
     time_s = narrations["time_s"].to_numpy()
@@ -84,16 +89,19 @@ def moments(
     clamp: bool = True,
     length_s: float | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return one span to each usable narration.
+    """Find the span of each usable narration.
 
     Narrations that are unsure, empty or about another person ("O ...") are rejected but still stand on the timeline:
     they mark that something else happens then, so they count for the density and bound their neighbours.
 
     Args:
-        narrations, videos: tables of components/records/schemas.py, of whole takes, as `numbered` gives them.
+        narrations: of whole takes, as `numbered` returns them.
+        videos: of the same takes, as `numbered` returns them.
         alpha_s: mean of the `densities` of all takes.
-        annotators: "merged" or "per_annotator".
-        rule, clamp, length_s: how components/data/clips/window_rules.py makes spans; the defaults are Exo2Ego's.
+        annotators: "merged" (one timeline for each take) or "per_annotator".
+        rule: of components/data/clips/window_rules.py, as are the next two; the defaults are Exo2Ego's.
+        clamp: whether spans are cut at the neighbouring narrations.
+        length_s: of a span, for the rules that have a fixed length; None is alpha.
 
     Returns:
         The narrations kept, with `start_s`, `end_s` and `moment_id`; the rejects with `row_id`, `reason`, `detail`.
@@ -146,11 +154,12 @@ def sorted_rows(group: np.ndarray, value: np.ndarray, *texts: pd.Series) -> np.n
     """Return the row numbers that sort by group, value and then the texts, which are read only where those are equal.
 
     Args:
-        group: integers, shape [N], their span below 2^32.
+        group: integers, shape [N]; the largest is less than 2^32 above the smallest.
         value: numbers, shape [N].
+        texts: columns of N texts.
     """
-    # np.lexsort does the same in fifteen times the time. NumPy's stable sort of 16 bits is a radix sort: digit by digit
-    # it sorts the group and the upper half of the value, and what that half does not tell apart is sorted again
+    # np.lexsort takes fifteen times as long. NumPy's stable sort of 16 bits is a radix sort: digit by digit it sorts
+    # the group and the upper half of the value; rows that are equal in these are sorted again by the whole value
     value = np.asarray(value, dtype=np.float64) + 0.0  # no -0.0, which is equal to 0.0 and has other bits
     upper = (value.view(np.int64) >> 32).astype(np.int32)
     upper ^= (upper >> 31) & np.int32(2**31 - 1)  # bits of negative numbers grow the other way
@@ -171,7 +180,7 @@ def sorted_rows(group: np.ndarray, value: np.ndarray, *texts: pd.Series) -> np.n
 
 
 def _unusable(narrations: pd.DataFrame, duration_s: np.ndarray) -> np.ndarray:
-    """Say why a narration gives no clip; empty where it does. Shape [N], text."""
+    """Return the reason why each narration has no clip, "" where it may have one. Shape [N], text."""
     body = narrations["text"].str.replace(r"^#\S+\s+", "", regex=True).str.strip()
     reasons = {
         "no_video": np.isnan(duration_s),

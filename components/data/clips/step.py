@@ -32,7 +32,7 @@ def expand(moments: pd.DataFrame, videos: pd.DataFrame) -> tuple[np.ndarray, np.
     """Pair every moment with every camera of its take.
 
     Args:
-        moments: `take` (as `moments.numbered` gives it, of a take with videos), `start_s` and `moment_id`.
+        moments: `take` (as `moments.numbered` returns it, of a take with videos), `start_s` and `moment_id`.
         videos: `take`, `view` and `video_id`.
 
     Returns:
@@ -50,9 +50,14 @@ def expand(moments: pd.DataFrame, videos: pd.DataFrame) -> tuple[np.ndarray, np.
 
 
 def clips(moments: pd.DataFrame, videos: pd.DataFrame, *, min_frames: int) -> tuple[pa.Table, pd.DataFrame]:
-    """Return each moment one clip per view of its take.
+    """Make one clip of each moment for every view of its take.
 
-    A moment that the annotator marked as not visible in ego gives exo clips only.
+    A moment that the annotator marked as not visible in ego has exo clips only.
+
+    Args:
+        moments: as `moments.moments` returns them.
+        videos: of the same takes, as `moments.numbered` returns them.
+        min_frames: a clip with fewer frames is rejected.
 
     Returns:
         Clips as in components/records/schemas.py (a row per moment and view); the rejected ones with `row_id` (the
@@ -60,7 +65,7 @@ def clips(moments: pd.DataFrame, videos: pd.DataFrame, *, min_frames: int) -> tu
     """
     moment, video = expand(moments, videos)
     frames = ((moments["end_s"] - moments["start_s"]).to_numpy()[moment]) * videos["fps"].to_numpy()[video]
-    # a small tolerance: 0.25 s at 8 frames/s is two frames whatever the floating-point error
+    # a small tolerance: 0.25 s at 8 frames/s are two frames whatever the floating-point error
     short = frames < min_frames - 1e-6
     seen = moments["ego_visible"].fillna(True).to_numpy(dtype=bool)
     hidden = videos["view"].eq("ego").to_numpy()[video] & ~seen[moment]
@@ -70,12 +75,12 @@ def clips(moments: pd.DataFrame, videos: pd.DataFrame, *, min_frames: int) -> tu
     of_video = {name: _pick(videos[name], video[good]) for name in ("video_id", "view")}
     of_moment = {name: _pick(moments[name], moment[good]) for name in records.CLIP.names if name in moments}
     made = pa.table({"clip_id": clip_ids[good]} | of_video | of_moment)
-    many = pd.Series(frames[bad]).round(3).astype(str)
+    n_frames = pd.Series(frames[bad]).round(3).astype(str)
     rejects = pd.DataFrame(
         {
             "row_id": clip_ids[bad],
             "reason": np.where(hidden[bad], "not_visible_in_ego", "under_min_frames"),
-            "detail": _pick(videos["view"], video[bad]).to_pandas() + " " + many + " frames",
+            "detail": _pick(videos["view"], video[bad]).to_pandas() + " " + n_frames + " frames",
         }
     )
     return made.select(records.CLIP.names), rejects
@@ -87,7 +92,16 @@ def _pick(column: pd.Series, rows: np.ndarray) -> pa.Array | pa.ChunkedArray:
 
 
 def count(moments: pd.DataFrame, made: pa.Table, rejects: pd.DataFrame) -> dict:
-    """Count what a partition holds; durations and words are of moments with a clip, as (mean, standard deviation)."""
+    """Count what a partition holds.
+
+    Args:
+        moments: of the partition.
+        made: their clips.
+        rejects: all rejected rows, with a `reason`.
+
+    Returns:
+        Counts, and `duration_s` and `words` of the moments that have a clip: [mean, standard deviation].
+    """
     row, view = pd.Index(moments["moment_id"]).get_indexer(made["moment_id"].to_pandas()), made["view"].to_pandas()
     ego, exo = (np.bincount(row[view == name], minlength=len(moments)) for name in ("ego", "exo"))
     used = moments[ego + exo > 0]
@@ -105,23 +119,23 @@ def count(moments: pd.DataFrame, made: pa.Table, rejects: pd.DataFrame) -> dict:
 
 
 def statistics(summaries: list[dict]) -> dict:
-    """Sum up the corpus as Exo2Ego's Table 1 does, from what `count` returned of each partition."""
-    known = [each for each in summaries if each["moments"]]
-    moments = sum(each["moments"] for each in known)
+    """Return the statistics of Exo2Ego's Table 1, from what `count` returned of each partition."""
+    with_moments = [summary for summary in summaries if summary["moments"]]
+    moments = sum(summary["moments"] for summary in with_moments)
     of_moments = {
-        name: reduce(combine, [(each["moments"], *each[name]) for each in known], (0, np.nan, np.nan))
+        name: reduce(combine, [(summary["moments"], *summary[name]) for summary in with_moments], (0, np.nan, np.nan))
         for name in ("duration_s", "words")
     }
     made, dropped = Counter(), Counter()
-    for each in summaries:
-        made.update(each["clips"])
-        dropped.update(each["rejects"])
+    for summary in summaries:
+        made.update(summary["clips"])
+        dropped.update(summary["rejects"])
     return {
         "moments": moments,
         "clips": {view: count for view, count in made.items() if count},
-        "ego_exo_pairs": sum(each["ego_exo_pairs"] for each in known),
+        "ego_exo_pairs": sum(summary["ego_exo_pairs"] for summary in with_moments),
         "duration_s": dict(zip(("mean", "std"), of_moments["duration_s"][1:], strict=True)),
-        "share_under_1s": sum(each["under_1s"] for each in known) / moments if moments else np.nan,
+        "share_under_1s": sum(summary["under_1s"] for summary in with_moments) / moments if moments else np.nan,
         "words": dict(zip(("mean", "std"), of_moments["words"][1:], strict=True)),
         "rejects": dict(sorted(dropped.items())),
     }
@@ -181,20 +195,20 @@ STEP = runner.Step(
 )
 
 
-def build(data_dir: Path, *, rows: int, **chosen: object) -> tuple[dict, runner.RowCounts]:
+def build(data_dir: Path, *, rows: int, **options: object) -> tuple[dict, runner.RowCounts]:
     """Write data/clips/{clips,rejects}.parquet, partition by partition.
 
     Args:
         data_dir: the folder data/.
         rows: narrations and videos in one partition.
-        chosen: `annotators`, `rule`, `clamp` and `length_s` of `moments`, and `min_frames`.
+        options: `annotators`, `rule`, `clamp` and `length_s` of `moments`, and `min_frames`.
 
     Returns:
         The statistics and the row counts: (what, rows in, rows out, rejected) for each time rows may drop.
     """
-    row_counts, summaries = runner.run(STEP, chosen, data_dir, rows=rows)
+    row_counts, summaries = runner.run(STEP, options, data_dir, rows=rows)
     # alpha is the same in every partition; there is a partition, or there would be no alpha
-    counts = {"alpha_s": summaries[0]["alpha_s"], "narrations": sum(each["narrations"] for each in summaries)}
+    counts = {"alpha_s": summaries[0]["alpha_s"], "narrations": sum(summary["narrations"] for summary in summaries)}
     return counts | statistics(summaries), row_counts
 
 
@@ -204,7 +218,7 @@ def run(params: Data, data_dir: Path) -> dict:
     Returns:
         `counts` (the statistics) and `row_counts`, as `build` returns them.
     """
-    chosen = params.clips.model_dump()
-    counts, row_counts = build(data_dir, rows=PARTITION_ROWS, **chosen)
-    (data_dir / "clips/stats.json").write_text(json.dumps({"window": chosen} | counts, indent=2) + "\n")
+    options = params.clips.model_dump()
+    counts, row_counts = build(data_dir, rows=PARTITION_ROWS, **options)
+    (data_dir / "clips/stats.json").write_text(json.dumps({"window": options} | counts, indent=2) + "\n")
     return {"counts": counts, "row_counts": row_counts}

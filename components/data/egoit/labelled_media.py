@@ -1,6 +1,6 @@
-"""EgoIT's samples of the sources that are no takes: labelled clips are asked for their action, questions are asked.
+"""EgoIT's samples of sources that have media in place of takes: the action of labelled clips, and written questions.
 
-A record gives one sample, about the span that it names or about its whole medium.
+A record becomes one sample, about the span that it names or about its whole medium.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from components.records import content_id
 
 CHOICES = 4
 Labelled = dict[str, tuple[list[str], list[str]]]  # source -> ids and labels
-LONGEST_CLIP_S = 10.0  # what lasts longer is shown with the frames of a window, as EgoRe's long questions are
+LONGEST_CLIP_S = 10.0  # of a longer span, as many frames are sampled as of a window of EgoRe's long questions
 _DRAWS = 1_000_000  # random draws are whole numbers below this
-_TRIES = 20  # draws of a wrong label; more only where nearly all records of a source have the same
+_TRIES = 20  # draws of wrong labels; only where nearly all records of a source have one label are these too few
 
 
 def placed(frame: pd.DataFrame, videos: pd.DataFrame, *, key: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Find the videos of captions or questions, and their spans.
 
     Args:
-        frame: rows of `records.CAPTION` or `records.QUESTION`; `key` is the column of their ids.
+        frame: rows of `records.CAPTION` or `records.QUESTION`.
+        key: the column of their ids.
         videos: rows of `records.VIDEO` whose take_name is the path of a medium.
 
     Returns:
@@ -60,12 +61,12 @@ def labelled(captions: pd.DataFrame, instructions: Instructions) -> Labelled:
 def joined(parts: Iterable[Labelled]) -> dict[str, list[str]]:
     """Return the labels of each source in the order of the ids of their records, whatever part a record is in."""
     found: dict[str, list[tuple[str, str]]] = {}
-    # one text for a label, however many records have it
+    # one text object for a label, however many records have it
     texts: dict[str, str] = {}
     for part in parts:
         for source, (ids, labels) in part.items():
-            one = (texts.setdefault(label, label) for label in labels)
-            found.setdefault(source, []).extend(zip(ids, one, strict=True))
+            shared = (texts.setdefault(label, label) for label in labels)
+            found.setdefault(source, []).extend(zip(ids, shared, strict=True))
     return {source: [label for _, label in sorted(records)] for source, records in found.items()}
 
 
@@ -78,10 +79,15 @@ def recognised(
     wrong option too, and to guess it gains little.
 
     Args:
-        labels: of all records of each source, as `joined` gives them: the order of the table draws nothing else.
+        captions: records as `placed` returns them.
+        instructions: of each source.
+        labels: of all records of each source, as `joined` returns them: so the draws do not depend on the order of the
+            table.
+        open_share: of the clips, 0 to 1, that are asked for without options.
+        seed: of the draws.
 
     Returns:
-        Samples for `samples.table`, and the records of sources without instructions.
+        Samples for `sample_table.table`, and the records of sources without instructions.
     """
     question = sampled(captions["parent"], captions["source"], instructions, seed=seed)
     captions = captions.assign(question=question, answer=captions["text"].map(_as_words))
@@ -101,8 +107,13 @@ def answered(questions: pd.DataFrame, instructions: Instructions, *, seed: int) 
 
     An instruction stands before the question. Another right answer of the record is never a wrong option.
 
+    Args:
+        questions: records as `placed` returns them.
+        instructions: of each source.
+        seed: of the draws.
+
     Returns:
-        Samples for `samples.table`, and the records of sources without instructions.
+        Samples for `sample_table.table`, and the records of sources without instructions.
     """
     instruction = pd.Series(sampled(questions["parent"], questions["source"], instructions, seed=seed), questions.index)
     unknown = instruction.isna()
@@ -110,10 +121,10 @@ def answered(questions: pd.DataFrame, instructions: Instructions, *, seed: int) 
     questions, instruction = questions[~unknown], instruction[~unknown]
     columns = (instruction, *(questions[name] for name in ("question", "answer", "wrong_answers", "other_answers")))
     asked = []
-    for said, question, answer, wrong, others in zip(*columns, strict=True):
+    for instruction_text, question, answer, wrong, others in zip(*columns, strict=True):
         right = {text.casefold() for text in (answer, *others)}
         false = tuple(text for text in wrong if text.casefold() not in right)
-        asked.append(QA("question", f"{said} {question}", answer, false))
+        asked.append(QA("question", f"{instruction_text} {question}", answer, false))
     return _laid_out(questions, asked, seed=seed), rejected
 
 

@@ -93,7 +93,7 @@ def thinned(frame: pd.DataFrame, *, key: str, rates: dict[str, float], seed: int
 
 
 def paired(clips: pd.DataFrame, *, seed: int) -> pd.DataFrame:
-    """Return each moment one of its exo clips, drawn by content: columns `moment_id` and `paired_...` of the span."""
+    """Draw one exo clip for each moment, by content; columns `moment_id` and, of the span of the clip, `paired_...`."""
     exo = clips[clips["view"] == "exo"]
     order = [content_id(seed, "pair", clip) for clip in exo["clip_id"]]
     drawn = exo.assign(order=order).sort_values("order").drop_duplicates("moment_id")
@@ -103,12 +103,12 @@ def paired(clips: pd.DataFrame, *, seed: int) -> pd.DataFrame:
 
 def clip_captions(clips: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     """Lay out clips as caption samples without corpus and question: the narration is the answer, in every view."""
-    frame = _said(clips).assign(question_type="narration", parent=clips["clip_id"])
+    frame = _narrated(clips).assign(question_type="narration", parent=clips["clip_id"])
     frame = frame.merge(paired(clips, seed=seed), on="moment_id", how="left")
-    # an exo clip is its own view: only ego samples carry the other one
-    mine = frame["view"] != "ego"
+    # only ego samples have a second view: an exo clip is the exo view itself
+    is_exo = frame["view"] != "ego"
     names = [name for name in frame if name.startswith("paired_")]
-    return frame.assign(**{name: frame[name].mask(mine) for name in names})
+    return frame.assign(**{name: frame[name].mask(is_exo) for name in names})
 
 
 def captions(clips: pd.DataFrame, instructions: Instructions, *, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -123,12 +123,12 @@ def interval_captions(
     frame = intervals.merge(videos[["video_id", "view"]], on="video_id", how="left")
     unknown = frame["view"].isna()
     lost = sample_table.dropped(frame[unknown], "no_video", row_id="interval_id", detail="video_id")
-    frame = _said(frame[~unknown]).assign(question_type="interval", parent=frame["interval_id"])
+    frame = _narrated(frame[~unknown]).assign(question_type="interval", parent=frame["interval_id"])
     made, rejected = _instructed(frame, instructions, seed=seed)
     return made, pd.concat([lost, rejected])
 
 
-def _said(frame: pd.DataFrame) -> pd.DataFrame:
+def _narrated(frame: pd.DataFrame) -> pd.DataFrame:
     """Lay out narrated rows as caption samples; a narration of the kitchen's grammar is said in its one normal form."""
     said = [normalise(text) for text in frame["text"]]
     return frame.assign(task="caption", frame_kind="clip", kind="text", answer=said, text=said)
@@ -210,7 +210,7 @@ def make(parameters: dict, tables: runner.Tables) -> tuple[pa.Table, pa.Table, r
     kept_clips, thin_clips = thinned(clips, key="clip_id", rates=rates, seed=seed)
     kept_intervals, thin = thinned(intervals, key="interval_id", rates=rates, seed=seed)
     captioned, unknown = captions(kept_clips, instructions["captioning"], seed=seed)
-    told, untold = interval_captions(kept_intervals, videos, instructions["captioning"], seed=seed)
+    captioned_intervals, no_caption = interval_captions(kept_intervals, videos, instructions["captioning"], seed=seed)
     verbs, no_verb = actions(kept_intervals, videos, instructions["recognition"], seed=seed)
     labelled, placed, unplaced = _found(parameters, tables, "captions", "caption_id")
     recognised, unnamed = labelled_media.recognised(
@@ -218,12 +218,12 @@ def make(parameters: dict, tables: runner.Tables) -> tuple[pa.Table, pa.Table, r
     )
     questions, found, unfound = _found(parameters, tables, "questions", "question_id")
     answered, unasked = labelled_media.answered(found, instructions["qa"], seed=seed)
-    parts = [pd.concat([captioned, told]), verbs, recognised, answered]
+    parts = [pd.concat([captioned, captioned_intervals]), verbs, recognised, answered]
     lost_labels, lost_questions = [*unplaced, unnamed], [*unfound, unasked]
-    rejects = [thin_clips, unknown, thin, untold, thin, no_verb, *lost_labels, *lost_questions]
+    rejects = [thin_clips, unknown, thin, no_caption, thin, no_verb, *lost_labels, *lost_questions]
     row_counts = [
         ("clips", len(clips), len(captioned), len(thin_clips) + len(unknown)),
-        ("intervals, captioned", len(intervals), len(told), len(thin) + len(untold)),
+        ("intervals, captioned", len(intervals), len(captioned_intervals), len(thin) + len(no_caption)),
         ("intervals, recognised", len(intervals), len(verbs), len(thin) + len(no_verb)),
         ("captions", len(labelled), len(recognised), sum(map(len, lost_labels))),
         ("questions", len(questions), len(answered), sum(map(len, lost_questions))),

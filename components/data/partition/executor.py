@@ -1,8 +1,8 @@
-"""The one door to Daft: rows of a plan are worked off in this process, or on a Ray cluster.
+"""The one door to Daft: rows of work are worked off in this process, or on a Ray cluster.
 
 The environment alone says where: nothing set is embedded; `DAFT_RUNNER=ray` is Ray, the cluster at `RAY_ADDRESS` or one
-that Ray starts on this machine. A row is a piece of work that stands for itself, such as a shard that its worker writes
-to a file: what comes back through this door should be small. Every node sees the project folder at the same path.
+that Ray starts on this machine. A row is a piece of work that depends on no other, such as a shard that its worker
+writes to a file: the values that come back should be small. Every node sees the project folder at the same path.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Work = Callable[[dict], Any]
 
 
 class Done(NamedTuple):
-    """What became of a row: its value, or why there is none."""
+    """The result of a row: its value, or the error that it ended with."""
 
     value: Any
     error: str | None
@@ -29,19 +29,20 @@ class Done(NamedTuple):
 def map_rows(
     rows: pa.Table,
     worker: Callable[..., AbstractContextManager[Work]],
-    *given: object,
+    *arguments: object,
     returns: pa.DataType,
     cpus: int = 1,
 ) -> Iterator[Done]:
-    """Return every row to a worker; embedded there is one, on Ray as many as the cluster has `cpus` for.
+    """Hand every row to a worker; embedded there is one, on Ray as many as the cluster has `cpus` for.
 
     An error of one row ends no other. Values come in the order of the rows, each when those before it are done. Where
     there is one row alone, it is worked off in this process without Daft, unless the environment says Ray.
 
     Args:
         rows: what there is to do; a worker sees a row as a dict.
-        worker: entered once in each worker with `given`, gives the function of a row. Both must be picklable. On Ray
-            it is not left: the worker's process is killed when there are no more rows.
+        worker: a context manager, entered once in each worker, that yields the function of a row. Both must be
+            picklable. On Ray it is not left: the worker's process is killed when there are no more rows.
+        arguments: of `worker`.
         returns: Arrow type of the function's values.
         cpus: cores that one worker keeps busy, by threads or processes of its own.
     """
@@ -50,16 +51,16 @@ def map_rows(
     names, outcome = rows.schema.names, pa.struct([("value", returns), ("error", pa.string())])
     if rows.num_rows == 1 and os.environ.get("DAFT_RUNNER") != "ray":
         # nothing to share out: to load Daft would take longer than the row of a small corpus
-        with worker(*given) as work:
-            (each,) = pa.array([_outcome(work, *rows.to_pylist())], outcome).to_pylist()
-        yield Done(**each)
+        with worker(*arguments) as work:
+            (done,) = pa.array([_outcome(work, *rows.to_pylist())], outcome).to_pylist()
+        yield Done(**done)
         return
     daft, on_ray = _daft()
     with ExitStack() as opened:
 
         class Worker:
             def __init__(self) -> None:
-                self.work = opened.enter_context(worker(*given))
+                self.work = opened.enter_context(worker(*arguments))
 
             @daft.method.batch(return_dtype=daft.DataType.from_arrow_type(outcome), batch_size=1)
             def outcomes(self, *columns: daft.Series) -> pa.Array:
@@ -74,13 +75,13 @@ def map_rows(
         made = daft.cls(Worker, use_process=False, **limits)()
         done = frame.select(made.outcomes(*map(daft.col, names)).alias("done"))
         for batch in done.to_arrow_iter():
-            for each in batch.column(0).to_pylist():
-                yield Done(**each)
+            for result in batch.column(0).to_pylist():
+                yield Done(**result)
 
 
 @cache
 def _daft() -> tuple[ModuleType, bool]:
-    """Load Daft and choose its runner, which cannot be changed any more; tell whether it is Ray."""
+    """Load Daft and choose its runner, which cannot be changed later; return Daft and whether the runner is Ray."""
     for name in ("DAFT_ANALYTICS_ENABLED", "RAY_USAGE_STATS_ENABLED", "DAFT_PROGRESS_BAR"):
         os.environ.setdefault(name, "0")
     if "RAY_ADDRESS" not in os.environ:
