@@ -2,6 +2,7 @@ import json
 import math
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -136,6 +137,15 @@ def test_a_checkpoint_is_measured_beside_its_controls(checkpoint, tiny_data, set
 def test_a_task_that_is_none_is_named(checkpoint, tiny_data, settings):
     with pytest.raises(ValueError, match=r"task 'caption' came, allowed are \['caption_ego', .*params/eval.yaml"):
         evaluate(checkpoint, tiny_data, settings, tasks=["caption"])
+
+
+def test_a_model_without_the_mapping_is_not_asked_about_it(checkpoint, tiny_data, settings, monkeypatch):
+    other = SimpleNamespace(rank=None, complete=None)
+    monkeypatch.setattr("components.evaluation.measure.answerer_of", lambda *_, **__: other)
+    with pytest.raises(
+        ValueError, match=r"\['caption_fx', 'retrieval_oracle'\] came, but a Qwen model has no mapping F"
+    ):
+        evaluate(checkpoint, tiny_data, settings, tasks=["qa", "retrieval_oracle", "caption_fx"])
 
 
 def test_frames_of_another_sampling_are_refused(checkpoint, tiny_data, settings):
