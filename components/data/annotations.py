@@ -137,7 +137,7 @@ class _Tables:
         self._seen: dict[str, list[np.ndarray]] = {name: [] for name in IDS}
 
     def add(self, source: str, batches: Iterable[Tables]) -> None:
-        """Write the rows and rejects that a source gives; of rows with one id only the first stays a row."""
+        """Write the rows and rejects of a source; of rows with the same id only the first is kept."""
         rows_in, before = 0, Counter(self.written)
         for tables, refused in batches:
             rows_in += len(refused) + sum(map(len, tables.values()))

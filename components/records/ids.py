@@ -52,7 +52,7 @@ def hex_starts(digested: bytes, *, of_bytes: int) -> pa.Array:
         of_bytes: length of one digest.
     """
     starts = np.frombuffer(digested, f"V{of_bytes}").astype("V8")
-    # the text of all rows is written at once, and Arrow told where each ends
+    # the text of all rows is written at once, and Arrow learns from `ends` where each id ends
     text = pa.py_buffer(starts.tobytes().hex().encode())
     ends = pa.py_buffer(np.arange(len(starts) + 1, dtype=np.int64) * 16)
     return pa.LargeStringArray.from_buffers(len(starts), ends, text).cast(pa.string())

@@ -1,4 +1,4 @@
-"""The oracle: whether an answer about a scripted take is true, judged by the script and the ego camera alone.
+"""The oracle: whether an answer about a scripted take is true, decided by the script and the ego camera alone.
 
 It reads the words of questions and shares no code with what writes them (components/data/egore, egoit): an error there
 cannot hide here. What it does not know how to read it does not judge.
@@ -155,8 +155,8 @@ def _reason(seen: Seen, answer: str, *, verb: str, object: str) -> bool:
 
 
 def _after(seen: Seen, answer: str, *, said: str) -> bool:
-    told = [seen.phrase(event) for event in seen.within]
-    return (said, answer) in zip(told, told[1:], strict=False)
+    phrases = [seen.phrase(event) for event in seen.within]
+    return (said, answer) in zip(phrases, phrases[1:], strict=False)
 
 
 def _next(seen: Seen, answer: str) -> bool:
@@ -165,8 +165,8 @@ def _next(seen: Seen, answer: str) -> bool:
 
 
 def _in_order(seen: Seen, answer: str) -> bool:
-    told = iter([seen.phrase(event) for event in seen.within])
-    return all(said in told for said in answer.split(", "))  # each search goes on where the last one ended
+    phrases = iter([seen.phrase(event) for event in seen.within])
+    return all(said in phrases for said in answer.split(", "))  # each search goes on where the last one ended
 
 
 def _possible(seen: Seen, answer: str, *, hand: str | None) -> bool:
@@ -204,9 +204,9 @@ def _pattern(question: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"<(\w+)>", lambda found: f"(?P<{found[1]}>{words[found[1]]})", question))
 
 
-_JUDGES: tuple[tuple[re.Pattern[str], Callable[..., bool | None]], ...] = tuple(
-    (_pattern(question), judged)
-    for question, judged in (
+_CHECKS: tuple[tuple[re.Pattern[str], Callable[..., bool | None]], ...] = tuple(
+    (_pattern(question), is_true)
+    for question, is_true in (
         (r"where is the <name>\?", _where),
         (r"when is it that C <said>\?", _when),
         (r"what does C do with the <object>\?", _action),
@@ -248,9 +248,9 @@ def judge(take: Take, question_type: str, question: str, answer: Answer, start_s
         answer = thought[1] if thought else answer
     if question_type == "narration":
         return isinstance(answer, str) and _narration(seen, answer)
-    for pattern, judged in _JUDGES:
+    for pattern, is_true in _CHECKS:
         match = pattern.fullmatch(question.removesuffix(_CUE))
         if match:
-            return judged(seen, answer, **match.groupdict())
+            return is_true(seen, answer, **match.groupdict())
     # an instruction of action recognition can be any words
     return _most_of(seen, answer) if question_type == "action" and answer in VERBS else None

@@ -1,4 +1,4 @@
-"""Write web video as HowTo100M's: films, and what is said of them in the formats of HTM-AA and Howto-Interlink7M.
+"""Write web video as HowTo100M's: films, and annotations of them in the formats of HTM-AA and Howto-Interlink7M.
 
 Files: htm_aa/htm_aa_v1.csv and htm_aa/videos/<vid>.mp4 (TengdaHan/TemporalAlignNet htm_aa/readme.md);
 interlink7m/Howto-Interlink7M_subset_w_all_clips_{train,val}.tsv and the films that its `path` names (showlab/cosmo).
@@ -86,9 +86,9 @@ def write(planned: list[WebVideo], roots: dict[str, Path], *, fps: int, size_px:
     """
     files = 0
     for corpus, root in roots.items():
-        told = [each for each in planned if each.corpus == corpus]
-        (_write_sentences if corpus == "htm_aa" else _write_captions)(told, root)
-        for each in told:
+        in_corpus = [each for each in planned if each.corpus == corpus]
+        (_write_sentences if corpus == "htm_aa" else _write_captions)(in_corpus, root)
+        for each in in_corpus:
             if each.kind == "missing":
                 continue
             path = root / _path(each)

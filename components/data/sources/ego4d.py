@@ -33,13 +33,13 @@ def read(root: Path) -> Iterator[Tables]:
         ValueError: the file is missing or broken.
     """
     (path,) = find_files(root, FILE, source=SOURCE)
-    said = _said(path)
-    while batch := list(islice(said, BATCH_ROWS)):
+    narrated = _narrated(path)
+    while batch := list(islice(narrated, BATCH_ROWS)):
         refused = [(uid, reason, detail) for uid, reason, detail in batch if isinstance(reason, str)]
         yield {}, reject_rows(SOURCE, *(zip(*refused, strict=True) if refused else ((), (), ())))
-        told = [(uid, *rest) for uid, *rest in batch if not isinstance(rest[0], str)]
+        kept = [(uid, *rest) for uid, *rest in batch if not isinstance(rest[0], str)]
         frame = pd.DataFrame(
-            [(uid, *place, item.get("timestamp_sec"), item.get("narration_text")) for uid, place, item in told],
+            [(uid, *place, item.get("timestamp_sec"), item.get("narration_text")) for uid, place, item in kept],
             columns=["take_id", "annotator_id", "number", "time_s", "text"],
             dtype=object,
         )
@@ -48,7 +48,7 @@ def read(root: Path) -> Iterator[Tables]:
         yield narrations(frame.assign(row_id=row_id, take_id=take_id, ego_visible=True), source=SOURCE)
 
 
-def _said(path: Path) -> Iterator[tuple]:
+def _narrated(path: Path) -> Iterator[tuple]:
     """Return (video, (pass, position), narration), or (row, reason, detail) for what cannot be read."""
     for uid, video in json_items(path, source=SOURCE):
         if not isinstance(video, dict):
@@ -57,7 +57,7 @@ def _said(path: Path) -> Iterator[tuple]:
             yield uid, "redacted", ""
         else:
             passes = {name: video[name] for name in PASSES if isinstance(video.get(name), dict)}
-            lists = {name: told.get("narrations") for name, told in passes.items()}
+            lists = {name: content.get("narrations") for name, content in passes.items()}
             if not any(isinstance(items, list) and items for items in lists.values()):
                 yield uid, "no_narrations", video.get("status")
             for name, items in lists.items():

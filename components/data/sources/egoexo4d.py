@@ -56,12 +56,12 @@ def read(root: Path, *, probe: Callable[[Path], Probe]) -> Iterator[Tables]:
     Raises:
         ValueError: a file of the release is missing or broken (names it).
     """
-    # one that is missing is told now, not after hours of probing
+    # a missing file is found now, not after hours of probing
     described = [_items(root / DESCRIPTIONS_FILE.format(split), dict, "annotations") for split in SPLITS]
     split_of_take: dict[str, str | None] = {}
     yield from json_fields.in_batches(_videos(root, probe, split_of_take), "videos")
-    said = (_descriptions(*of_take, split_of_take) for of_take in chain.from_iterable(described))
-    yield from json_fields.in_batches(chain.from_iterable(said), "narrations")
+    narrated = (_descriptions(*of_take, split_of_take) for of_take in chain.from_iterable(described))
+    yield from json_fields.in_batches(chain.from_iterable(narrated), "narrations")
 
 
 def _videos(root: Path, probe: Callable[[Path], Probe], split_of_take: dict[str, str | None]) -> Iterator[dict]:
@@ -153,7 +153,7 @@ def _text(listed: object, name: str, otherwise: str) -> str:
 
 
 def _unread(listed: object, number: int) -> list[str]:
-    """Name the streams of a take that cannot be read; the take itself where they cannot be told."""
+    """Name the streams of a take that cannot be read; the take itself where it does not list them."""
     videos, take = listed.get("frame_aligned_videos") if isinstance(listed, dict) else None, _name(listed, number)
     if not isinstance(videos, dict):
         return [take]
@@ -243,13 +243,13 @@ def _descriptions(take_id: str, annotations: object, split_of_take: dict[str, st
         return
     for position, annotation in enumerate(annotations):
         try:
-            said, is_rejected = member(annotation, "descriptions", list), member(annotation, "rejected", bool)
+            descriptions, is_rejected = member(annotation, "descriptions", list), member(annotation, "rejected", bool)
             uid, annotator = (member(annotation, name, (str, int)) for name in ("annotation_uid", "annotator_id"))
         except MemberError as error:
             lost = json_fields.lost_row_ids(annotation, "descriptions", f"{take_id}/{position}")
             yield from (reject(row_id, "bad_member", error) for row_id in lost)
             continue
-        for number, description in enumerate(said):
+        for number, description in enumerate(descriptions):
             row_id = f"{uid}/{number}"
             if is_rejected:
                 yield reject(row_id, "annotation_rejected", annotation.get("reject_reason"))
@@ -263,18 +263,18 @@ def _descriptions(take_id: str, annotations: object, split_of_take: dict[str, st
                 yield row if "reason" in row else row | of
 
 
-def _narration(row_id: str, said: Any) -> dict:
+def _narration(row_id: str, description: Any) -> dict:
     """Return the narration of a description, but for what its annotation says, or its reject."""
     try:
-        text = member(said, "text", str)
+        text = member(description, "text", str)
     except MemberError as error:
         return reject(row_id, "bad_member", error)
-    ego_visible, unsure = (_flag(said.get(name)) for name in ("ego_visible", "unsure"))
-    time_s = finite_number(said.get("timestamp"))
+    ego_visible, unsure = (_flag(description.get(name)) for name in ("ego_visible", "unsure"))
+    time_s = finite_number(description.get("timestamp"))
     if ego_visible is None or unsure is None:
-        return reject(row_id, "bad_flag", (said.get("ego_visible"), said.get("unsure")))
+        return reject(row_id, "bad_flag", (description.get("ego_visible"), description.get("unsure")))
     if time_s is None:
-        return reject(row_id, "no_timestamp", (said.get("timestamp"), text))
+        return reject(row_id, "no_timestamp", (description.get("timestamp"), text))
     if time_s < 0:
         return reject(row_id, "negative_time", (time_s, text))
     return {

@@ -57,12 +57,12 @@ def read(root: Path, *, videos: pa.Table) -> Iterator[Tables]:
         yield from _tables(root / TEST_FILE, TEST_COLUMNS, _unlabelled)
 
 
-def _tables(path: Path, columns: tuple[str, ...], judged: Callable[[dict[str, str]], dict]) -> Iterator[Tables]:
+def _tables(path: Path, columns: tuple[str, ...], row_or_reject: Callable[[dict[str, str]], dict]) -> Iterator[Tables]:
     """Clean the cells of each line, make its row or reject, and reject the lines that cannot be read."""
     for frame, unread in read_delimited(path, columns, source=SOURCE, batch_rows=json_fields.BATCH_ROWS):
         yield {}, unread
         rows = pd.DataFrame({name: clean(frame[name]) for name in columns}).to_dict("records")
-        yield from json_fields.in_batches(map(judged, rows), "intervals")
+        yield from json_fields.in_batches(map(row_or_reject, rows), "intervals")
 
 
 def _unlabelled(row: dict[str, str]) -> dict:

@@ -32,9 +32,9 @@ def read(root: Path) -> Iterator[Tables]:
         yield {}, unread
         video = clean(rows["video_id"])
         # sample_id is null in the release: the content is the name
-        said = [clean(rows[name].map(str)) for name in ("start_sec", "end_sec", "question")]
+        parts = [clean(rows[name].map(str)) for name in ("start_sec", "end_sec", "question")]
         frame = rows.assign(
-            row_id=video.str.cat(said, sep="/"),
+            row_id=video.str.cat(parts, sep="/"),
             path=file_names(video, ".mp4"),
             media="video",
             start_s=rows["start_sec"],

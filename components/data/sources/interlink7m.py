@@ -41,10 +41,10 @@ def read(root: Path) -> Iterator[Tables]:
                 yield {}, unread
                 clips, rejects = _clips(rows, path.name)
                 yield {}, rejects
-                told = clean(clips["clip"])
-                times = told.str.split("-", n=1)
+                spans = clean(clips["clip"])
+                times = spans.str.split("-", n=1)
                 frame = clips.assign(
-                    row_id=clips["path"] + "/" + told,
+                    row_id=clips["path"] + "/" + spans,
                     media="video",
                     start_s=times.str.get(0).astype("str"),
                     end_s=times.str.get(1).astype("str"),

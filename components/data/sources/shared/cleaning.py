@@ -112,8 +112,8 @@ def reject_where(frame: pd.DataFrame, masks: dict[str, pd.Series], *, source: st
     reason[fine[frame["row_id"].iloc[fine].duplicated().to_numpy()]] = "repeated_id"
     kept = reason == ""
     refused = frame[~kept]
-    told = [", ".join(map(str, row)) for row in zip(*(refused[name] for name in detail), strict=True)]
-    return frame[kept], reject_rows(source, refused["row_id"], reason[~kept], told)
+    details = [", ".join(map(str, row)) for row in zip(*(refused[name] for name in detail), strict=True)]
+    return frame[kept], reject_rows(source, refused["row_id"], reason[~kept], details)
 
 
 def captions(
@@ -178,7 +178,7 @@ def narrations(frame: pd.DataFrame, *, source: str) -> Tables:
         source: name of the dataset.
     """
     text = clean(frame["text"])
-    made = frame.assign(source=source, text=without_subject_tag(text), said=frame["time_s"], split="train")
+    made = frame.assign(source=source, text=without_subject_tag(text), raw_time=frame["time_s"], split="train")
     made["time_s"] = seconds(frame["time_s"])
     made["unsure"] = text.str.contains("#unsure", case=False, regex=False)
     masks = {
@@ -187,7 +187,7 @@ def narrations(frame: pd.DataFrame, *, source: str) -> Tables:
         "negative_time": made["time_s"] < 0,
         "empty_text": made["text"] == "",
     }
-    kept, rejects = reject_where(made, masks, source=source, detail=["take_id", "said", "text"])
+    kept, rejects = reject_where(made, masks, source=source, detail=["take_id", "raw_time", "text"])
     return {"point_narrations": _with_id(kept, "narration_id", records.NARRATION)}, rejects
 
 

@@ -76,7 +76,7 @@ def lost_row_ids(content: object, name: str, row_id: str) -> list[str]:
     Returns:
         An id for each element of the list; the id of the object where it has no such list.
 
-    >>> lost_row_ids({"said": [3, 4]}, "said", "take"), lost_row_ids(None, "said", "take")
+    >>> lost_row_ids({"steps": [3, 4]}, "steps", "take"), lost_row_ids(None, "steps", "take")
     (['take/0', 'take/1'], ['take'])
     """
     rows = content.get(name) if isinstance(content, dict) else None
@@ -107,8 +107,8 @@ def reject_row(source: str, row_id: str, reason: str, detail: object = "") -> di
         detail: what shows it: a text or an error, or a value of which a short form is kept.
     """
     # reprlib: a value that is nested nearly too deep to be read is too deep to be printed whole
-    told = str(detail)[:_DETAIL] if isinstance(detail, (str, Exception)) else reprlib.repr(detail)
-    shown = told.encode(errors="replace").decode()
+    text = str(detail)[:_DETAIL] if isinstance(detail, (str, Exception)) else reprlib.repr(detail)
+    shown = text.encode(errors="replace").decode()
     return {"step": f"annotations/{source}", "row_id": _clean(row_id), "reason": reason, "detail": shown}
 
 
