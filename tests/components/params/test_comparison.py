@@ -43,6 +43,10 @@ def test_an_arm_is_the_recipe_but_for_its_changes():
     assert all(full[name] == other[name] for name in full if name not in ("stage2", "stage3"))
 
 
+def test_inside_a_block_a_key_may_be_called_as_a_key_of_stages_was_called():
+    assert arm({"stage2.learning_rates.samples": 0.1})["stage2"]["learning_rates"]["samples"] == 0.1
+
+
 @given(st.integers(0, 9))
 def test_only_reseeded_stages_take_the_seed_of_the_repetition(seed):
     seeds = {name: stage.get("seed", 0) for name, stage in arm({"stage3.seed": 100}, seed).items()}
@@ -74,6 +78,7 @@ def test_an_arm_may_end_at_a_stage_of_its_own():
         ({"stage2.lora.r": 4}, "'lora' is no block"),
         ({"stage2.losses.kl": 0.0}, "`losses` is now `loss_weights`"),
         ({"stage2.loss_weights.kl_pooled": None}, "'kl_pooled' is not there to be taken out of"),
+        ({"stage2.lora": None}, "'lora' is not there to be taken out of"),
     ],
 )
 def test_a_change_that_leads_nowhere_says_where_it_might_lead(changes, words):

@@ -41,6 +41,12 @@ def llm(**changes) -> Llm:
     return Llm.model_validate(DATA.llm.model_dump() | changes)
 
 
+def test_sources_that_are_left_out_are_not_given():
+    folders = {"egoexo4d": Path("a"), "visor": Path("b"), "egoexolearn": Path("c")}
+    assert params.Sources(**folders, ssv2=Path("d")).given() == folders | {"ssv2": Path("d")}
+    assert params.Sources(**folders).given() == folders
+
+
 def test_an_endpoint_needs_the_name_of_a_model_and_rules_do_not():
     assert llm(generator="openai", model="m").model == "m"
     assert llm(generator="rules", model="").model == ""

@@ -6,6 +6,7 @@ from components.metrics import box_iou, temporal_iou
 from components.prompts import MOST_CITED, cite_frames, spatial_answer, temporal_answer, think_answer
 from components.prompts.kitchen_grammar import Facts
 from components.rewards import ACCURACY, REWARDS
+from components.rewards.correctness import is_correct
 
 
 def sample(kind: str, question_type: str = "", **members) -> dict:
@@ -102,6 +103,22 @@ def test_the_answer_that_is_trained_on_earns_full_marks():
     temporal = temporal_answer(Facts("cuts", "red", "carrot").event, 2.0, 6.0, 1.0)
     assert REWARDS["format"](spatial, BOX) == REWARDS["box_iou"](spatial, BOX) == 1.0
     assert REWARDS["format"](temporal, SPAN) == REWARDS["temporal_iou"](temporal, SPAN) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "row", "right"),
+    [
+        ("[12, 20, 40, 60]", BOX, True),
+        ("[12, 20, 26, 60]", BOX, True),  # half of the box, IoU 0.5
+        ("[12, 20, 25, 60]", BOX, False),
+        ("(2, 6)", SPAN, True),
+        ("(2, 4)", SPAN, True),
+        ("(2, 3.9)", SPAN, False),
+    ],
+)
+def test_a_place_is_right_from_half_of_the_overlap_on(answer, row, right):
+    assert is_correct(think_answer("so", answer), row) is right
+    assert is_correct(think_answer(answer, "so"), row) is False
 
 
 def test_every_reward_of_accuracy_is_a_reward():
