@@ -85,28 +85,25 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
 
     Raises:
         ValueError: the recipe and the parents or the data do not fit; the message says where to mend it.
-        CannotGoOn: full disk, too little memory, or a loss that is no number; the message says what is kept.
+        TrainingError: full disk, too little memory, or a loss that is no number; the message says what is kept.
     """
     if finished_before(options):
         return 0
-    import deepspeed
     import torch
     from transformers import set_seed
 
     from components import params
     from components.models import build, hub_configs
     from components.tracking import MetricLog
-    from components.train import algorithms, checkpoints, plan, trainer_factory
+    from components.train import algorithms, checkpoints, plan, private_api, trainer_factory
     from components.train.grpo import pause_rules
-    from components.train.safety import errors, finite_checks, sigterm, universal_checkpoint
+    from components.train.safety import errors, sigterm, universal_checkpoint
 
     plan.check_trainable(recipe)
     began_s = time.monotonic()
-    # only inference reduces through shared memory, and its first use would compile for half a minute
-    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    private_api.use_no_shared_memory_operator()
     if os.environ.get("TORCH_COMPILE_DISABLE") == "1":
-        # every stage imports Muon, which asks torch to compile and so imports its compiler, for nothing: 2 s
-        deepspeed.runtime.compiler.compile = lambda: deepspeed.runtime.compiler.dummy_decorator
+        private_api.import_no_compiler()
     build.register()
     set_seed(stage.seed)
     output = options.output
@@ -133,7 +130,6 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     )  # fmt: skip
     stop = sigterm.StopOnSignal()
     made.trainer.add_callback(stop)
-    finite_checks.guard(made.trainer, lambda step: algorithms.seen_by(made.dataset, step))
     try:
         if resume:
             universal_checkpoint.prepare(made.trainer, resume, muon=stage.muon_learning_rate is not None)
@@ -152,10 +148,10 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
             provenance |= {"params": made.stage.model_dump(), "parents": options.parents}
             provenance |= {"steps": result.global_step, "seconds": round(time.monotonic() - began_s, 1)}
             provenance |= {"frames_contract": algorithms.contract(data_params)}
-            provenance |= {"sample_ledger": algorithms.ledger(made.dataset, result.global_step)}
+            provenance |= {"samples_digest": made.dataset.samples_digest(result.global_step)}
             checkpoints.save(model, processor, output, provenance)
-    except errors.MET as error:
-        errors.tell(error, made.stage, output)
+    except errors.EXPLAINED as error:
+        errors.reraise(error, made.stage, output)
         raise
     finally:
         if log:

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 from torch import nn
-from torch.utils.data import Dataset
 from transformers import CLIPVisionConfig, PreTrainedModel, ProcessorMixin, TrainerCallback
 
 from components import params
@@ -19,11 +18,12 @@ from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import EgoflowProcessor
 from components.train import feature_cache, supervised
 from components.train.dataset import Collate, SampleDataset
+from components.train.ordered_dataset import OrderedDataset
 from components.train.plan import WITHOUT_DATASET, frames_of
 from components.train.pretraining import contrastive, language
 from components.train.trainer import Losses, optimiser_groups
 
-Parts = tuple[nn.Module, Dataset, Callable, Losses, list[TrainerCallback]]
+Parts = tuple[nn.Module, OrderedDataset, Callable, Losses, list[TrainerCallback]]
 
 
 def processor_of(model: params.Model | params.Egoflow, data: params.Data, parents: dict[str, Path]) -> EgoflowProcessor:
@@ -126,25 +126,11 @@ def samples(
     )
 
 
-def counted(stage: params.Stage, dataset: Dataset) -> params.Stage:
+def counted(stage: params.Stage, dataset: OrderedDataset) -> params.Stage:
     """Return the stage with the steps that its dataset holds, where the recipe counts epochs."""
-    return (
-        stage
-        if stage.num_train_epochs is None
-        else stage.model_copy(update={"max_steps": dataset.steps, "num_train_epochs": None})
-    )
-
-
-def ledger(dataset: Dataset, steps: int) -> str | None:
-    """Return the digest of what the first `steps` steps saw; None for a base stage, whose seed makes its samples."""
-    return dataset.ledger(steps) if isinstance(dataset, SampleDataset) else None
-
-
-def seen_by(dataset: Dataset, step: int) -> str:
-    """Name in words what a step (counted from 0) learns from."""
-    if isinstance(dataset, SampleDataset):
-        return f"sample ids {', '.join(sample for item in dataset.ids(step) for sample in item)}"
-    return f"items {step * dataset.batch} to {(step + 1) * dataset.batch - 1} of seed {dataset.seed}"
+    if stage.num_train_epochs is None:
+        return stage
+    return stage.model_copy(update={"max_steps": dataset.steps, "num_train_epochs": None})
 
 
 def groups(model: nn.Module, stage: params.Stage, parts: dict[str, tuple[str, ...]] = PARTS) -> list[dict]:
@@ -163,8 +149,8 @@ def groups(model: nn.Module, stage: params.Stage, parts: dict[str, tuple[str, ..
 def _text(model, processor, stage, architecture, data, folder, output, log) -> Parts:
     config: EgoflowConfig = model.config
     dataset = language.TextDataset(config, data, steps=stage.max_steps, batch=stage.train_batch_size, seed=stage.seed)
-    held_out = language.held_out(config, data, language.GATE_SAMPLES, seed=language.HELD_OUT_SEED)
-    callbacks = [language.Gate(processor, held_out, stage.stop_at_score, log)] if stage.stop_at_score else []
+    held_out = language.held_out(config, data, language.HELD_OUT_SAMPLES, seed=language.HELD_OUT_SEED)
+    callbacks = [language.StopAtScore(processor, held_out, stage.stop_at_score, log)] if stage.stop_at_score else []
     return model, dataset, language.CollateText(processor), language.losses(config), callbacks
 
 
@@ -192,7 +178,7 @@ def _supervised(
         return model, dataset, qwen.Collate(processor), qwen.losses(stage.loss_weights), []
     if dataset.paired and len(dataset) > len(dataset.questions):  # in one pass no frames come again
         shown, counts = dataset.exo_frames(model.config.tubelet_frames)
-        dataset.features = feature_cache.of_stage(
+        dataset.features = feature_cache.open_cache(
             model,
             output,
             shown=shown,

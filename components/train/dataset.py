@@ -123,7 +123,7 @@ class SampleDataset(Dataset):
         self.times = pd.Series(self.order).groupby(self.order).cumcount().to_numpy()  # how often the frames came before
         self.samples, self.turns = table.to_dict("records"), turns
         self.guidance, self.paired, self.shown = guidance, paired, shown
-        self.features: feature_cache.Features | None = None  # of a stage whose exo tower is frozen
+        self.features: feature_cache.FeatureCache | None = None  # of a stage whose exo tower is frozen
         schedule = {"steps": steps, "epochs": epochs, "batch": batch, "turns": turns, "seed": seed}
         seen = {"guidance": guidance, "paired": paired, "contract": contract, "shown": shown}
         self._made_of = (data, mixture), schedule | seen
@@ -165,7 +165,11 @@ class SampleDataset(Dataset):
         items = range(step * self.batch, (step + 1) * self.batch)
         return [[sample["sample_id"] for sample in self.asked(index)] for index in items]
 
-    def ledger(self, steps: int) -> str:
+    def describe(self, step: int) -> str:
+        """Say in words what a step, counted from 0, learns from."""
+        return f"sample ids {', '.join(sample for item in self.ids(step) for sample in item)}"
+
+    def samples_digest(self, steps: int) -> str:
         """Return the sha256 of which samples the first `steps` optimiser steps learn from, in their order.
 
         Hashed is a line for each item, its step and its sample ids with tabs between them: whatever the number of

@@ -33,7 +33,7 @@ _MARK = 4  # bytes in front of a grid: its CRC-32
 
 
 @dataclass(frozen=True)
-class Plan:
+class CachePlan:
     """What is kept of every item, in the order of the training.
 
     Args:
@@ -54,7 +54,7 @@ class Plan:
         return int(self.counts[self.keeps].sum())
 
 
-def plan(shown: np.ndarray, counts: np.ndarray, *, batch: int, most: int) -> Plan:
+def plan_cache(shown: np.ndarray, counts: np.ndarray, *, batch: int, most: int) -> CachePlan:
     """Decide what is kept: frames that come again `AHEAD` steps later or more, as many of the first as there is room.
 
     Args:
@@ -63,7 +63,7 @@ def plan(shown: np.ndarray, counts: np.ndarray, *, batch: int, most: int) -> Pla
         batch: items of an optimiser step.
         most: grids that there is room for.
 
-    >>> plan(np.array([0, 1, 2, 0, 0, 1]), np.ones(6, int), batch=1, most=1).reads.tolist()
+    >>> plan_cache(np.array([0, 1, 2, 0, 0, 1]), np.ones(6, int), batch=1, most=1).reads.tolist()
     [False, False, False, True, True, False]
     """
     items = np.arange(len(shown))
@@ -78,17 +78,17 @@ def plan(shown: np.ndarray, counts: np.ndarray, *, batch: int, most: int) -> Pla
     slots[again[fits]] = (ends - counts[again])[fits]
     slots = slots[first][of]
     kept = slots >= 0
-    return Plan(slots, counts, kept & (items == first[of]), kept & (step - step[first[of]] >= AHEAD))
+    return CachePlan(slots, counts, kept & (items == first[of]), kept & (step - step[first[of]] >= AHEAD))
 
 
-class Features:
+class FeatureCache:
     """The grids that a stage keeps, in one file that all its ranks share.
 
     It is written and read by offset, so that memory holds none of it. A grid that is not there whole (the machine died
     before its disk had it) is computed and written again.
     """
 
-    def __init__(self, path: Path, plan: Plan, *, patches: int, width: int, dtype: torch.dtype):
+    def __init__(self, path: Path, plan: CachePlan, *, patches: int, width: int, dtype: torch.dtype):
         """Open the file, or make an empty one.
 
         Args:
@@ -136,7 +136,7 @@ class Features:
             except OSError as error:
                 raise OSError(
                     f"{self.path} takes no more features: {error}; allowed are {self.plan.grids * self._record} bytes. "
-                    "Make room for them, or lower `features_gib` of the stage"
+                    "Make room for them, or lower `feature_cache_gib` of the stage"
                 ) from error
 
 
@@ -164,7 +164,7 @@ def collate(items: list[dict], tubelet_frames: int) -> dict:
     return batch
 
 
-def of_stage(
+def open_cache(
     model: EgoflowForConditionalGeneration,
     folder: Path,
     *,
@@ -173,7 +173,7 @@ def of_stage(
     batch: int,
     contract: str,
     room_gib: float,
-) -> Features | None:
+) -> FeatureCache | None:
     """Open what a stage keeps of its exo tower; None where that learns, or where no frames come again.
 
     The file is named by what made its grids: weights, sampling contract, arithmetic, and which items show what.
@@ -194,7 +194,7 @@ def of_stage(
     dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
     patches, width = config.vision_grid**2, vision.hidden_size
     most = int(room_gib * 2**30 / (patches * width * dtype.itemsize + _MARK))
-    made = plan(pd.factorize(shown)[0], counts, batch=batch, most=most)
+    made = plan_cache(pd.factorize(shown)[0], counts, batch=batch, most=most)
     if not made.reads.any():
         return None
     terms = [contract, config.vision_feature_layer, str(dtype), has_bf16_cpu()]
@@ -204,4 +204,4 @@ def of_stage(
         made_of.update(name.encode())
         made_of.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     path = folder / f"features-{made_of.hexdigest()[:16]}"
-    return Features(path, made, patches=patches, width=width, dtype=dtype)
+    return FeatureCache(path, made, patches=patches, width=width, dtype=dtype)

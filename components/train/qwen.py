@@ -67,7 +67,7 @@ def losses(weights: dict[str, float]) -> Callable[[nn.Module, dict[str, Tensor]]
         ValueError: a word that is no loss of this model.
     """
     if set(weights) != {"vtg"}:
-        raise ValueError(f"`losses` names {sorted(weights)}, allowed for this model is ['vtg']; mend the recipe")
+        raise ValueError(f"`loss_weights` names {sorted(weights)}, allowed for this model is ['vtg']; mend the recipe")
 
     def compute(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         following = nn.functional.pad(batch["labels"][:, 1:], (0, 1), value=IGNORE)

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from components.train.feature_cache import Features
+from components.train.feature_cache import FeatureCache
 from components.train.losses import GUIDANCE, ROUND_TRIPS, retrieval
 
 
 def losses(
-    weights: dict[str, float], kept: Features | None = None
+    weights: dict[str, float], kept: FeatureCache | None = None
 ) -> Callable[[nn.Module, dict[str, Tensor]], dict[str, Tensor]]:
     """Make the loss function of a stage: "total" is the weighted sum of what is logged beside it.
 
@@ -23,7 +23,7 @@ def losses(
         ValueError: a word that is no loss.
     """
     if unknown := sorted(set(weights) - {"vtg", *GUIDANCE}):
-        raise ValueError(f"`losses` names {unknown}, allowed are {['vtg', *GUIDANCE]}; mend the recipe")
+        raise ValueError(f"`loss_weights` names {unknown}, allowed are {['vtg', *GUIDANCE]}; mend the recipe")
 
     round_trips = {grid for name in weights for grid in ROUND_TRIPS.get(name, ())}
 

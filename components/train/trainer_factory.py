@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
-from torch.utils.data import Dataset
 from transformers import Trainer
 
 from components import params
@@ -14,8 +13,14 @@ from components.models import hub_configs
 from components.models.processing import EgoflowProcessor
 from components.rewards import ACCURACY
 from components.tracking import MetricLog
-from components.train import algorithms, gradient_norms, trainer
+from components.train import algorithms, gradient_norms, private_api, trainer
 from components.train.grpo import pause_rules
+from components.train.ordered_dataset import OrderedDataset
+from components.train.safety.finite_checks import FiniteChecks
+
+
+class CheckedStageTrainer(FiniteChecks, trainer.StageTrainer):
+    """The trainer of a supervised stage, whose numbers are checked."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Training:
 
     trainer: Trainer
     stage: params.Stage
-    dataset: Dataset
+    dataset: OrderedDataset
     pause: pause_rules.PauseCallback | None = None
 
 
@@ -59,13 +64,14 @@ def make(
         [gradient_norms.GradientNorms(hub_configs.parts_of(model.config)), trainer.LogToTracking(log)] if log else []
     )
     if stage.algorithm == "grpo":
-        policy = parents.get("all", model.config._name_or_path)  # a downloaded model has no parent
+        policy = parents.get("all", private_api.loaded_from(model.config))  # a downloaded model has no parent
         return _grpo(recipe, stage, data, model, processor, policy, folder, output, log, callbacks)
     wrapped, dataset, collate, losses, more = algorithms.ALGORITHMS[stage.algorithm](
         model, processor, stage, recipe.model, data, folder, output / "trainer", log
     )
     stage = algorithms.counted(stage, dataset)
-    made = trainer.StageTrainer(
+    made = CheckedStageTrainer(
+        describe_samples=dataset.describe,
         model=wrapped,
         args=trainer.arguments_for(stage, output / "trainer"),
         train_dataset=dataset,
@@ -83,10 +89,17 @@ def _grpo(recipe, stage, data, model, processor, policy: Path, folder, output, l
 
     dataset = algorithms.samples(stage, data, folder, recipe.model)
     stage = algorithms.counted(stage, dataset)
-    # TRL reloads the reference model from the folder that the policy came from
-    model.config._name_or_path = str(policy)
+    private_api.set_loaded_from(model.config, policy)
     groups = algorithms.groups(model, stage, hub_configs.parts_of(model.config))
-    made = grpo.trainer(model, processor, stage, dataset, groups=groups, output=output / "trainer", callbacks=callbacks)
+    made = grpo.trainer(
+        model,
+        processor,
+        stage,
+        dataset,
+        groups=groups,
+        output=output / "trainer",
+        callbacks=callbacks,
+    )
     every, pages = stage.grpo.rollout_page_steps, output / "rollouts"
     made.add_callback(rollouts.Rollouts(made, stage=stage.name, every=every, folder=pages, log=log))
     pause = None

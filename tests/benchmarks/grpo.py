@@ -33,6 +33,9 @@ class Samples:
     def __len__(self) -> int:
         return self.count
 
+    def describe(self, step: int) -> str:
+        return f"step {step}"
+
     def __getitem__(self, index: int) -> dict:
         from components import prompts
 

@@ -14,6 +14,7 @@ from transformers import TrainerCallback
 from trl import GRPOTrainer
 
 from components.tracking import MetricLog
+from components.train import private_api
 from components.video.data_uri import data_uri
 
 PROMPTS = 4  # on a page
@@ -93,7 +94,7 @@ class Rollouts(TrainerCallback):
         rewards = self._rewards()
         # where the whole batch scales the advantages, TRL compares the spread of the batch instead of each group's
         share = zero_spread(rewards, self.weights, self.trainer.num_generations)
-        self.trainer._metrics["train"]["frac_reward_zero_std"][-1] = share
+        private_api.set_zero_spread(self.trainer, share)
         if self.log and self.every and state.global_step % self.every == 0:
             path = self.folder / f"step-{state.global_step:06d}.html"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,11 +103,11 @@ class Rollouts(TrainerCallback):
             self.log.attach(path, "rollouts")
 
     def _rewards(self) -> np.ndarray:
-        columns = self.trainer._logs["rewards"]
+        columns = private_api.last_completions(self.trainer)["rewards"]
         return np.array([columns[name] for name in self.trainer.reward_func_names], dtype=np.float64).T
 
     def _groups(self, rewards_NK: np.ndarray) -> list[Group]:
-        logs, size = self.trainer._logs, self.trainer.num_generations
+        logs, size = private_api.last_completions(self.trainer), self.trainer.num_generations
         sums = totals(rewards_NK, self.weights)
         groups = []
         for start in range(0, min(len(sums), PROMPTS * size), size):

@@ -19,6 +19,7 @@ from components.rewards import REWARDS
 from components.train.dataset import SampleDataset
 from components.train.grpo.shared_prompt import SharedPromptTrainer
 from components.train.qwen import encode_once
+from components.train.safety.finite_checks import FiniteChecks
 from components.train.trainer import arguments
 from components.video import frames_within
 
@@ -84,7 +85,7 @@ def reward_function(name: str) -> Callable[..., list[float | None]]:
     return reward
 
 
-class OrderedGRPOTrainer(SharedPromptTrainer):
+class OrderedGRPOTrainer(FiniteChecks, SharedPromptTrainer):
     """TRL's trainer with the recipe's optimiser groups; the order of the prompts is drawn beforehand.
 
     Args:
@@ -126,7 +127,14 @@ def sampling(vllm: params.Vllm | None, never: list[int] | None) -> dict:
 
 
 def trainer(
-    model, processor, stage: params.Stage, samples: SampleDataset, *, groups: list[dict], output: Path, callbacks: list
+    model,
+    processor,
+    stage: params.Stage,
+    samples: SampleDataset,
+    *,
+    groups: list[dict],
+    output: Path,
+    callbacks: list,
 ) -> GRPOTrainer:
     """Compose the trainer of a GRPO stage; its batch counts prompts, each with `num_generations` completions."""
     grpo = stage.grpo
@@ -159,6 +167,7 @@ def trainer(
         processing_class=processor,
         callbacks=callbacks,
         groups=groups,
+        describe_samples=samples.describe,
         shared=ours,
     )
     if not ours:

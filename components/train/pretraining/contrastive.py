@@ -10,29 +10,27 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.data import Dataset
 
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.parts import Connector
 from components.models.processing import normalise
+from components.train.ordered_dataset import SeededDataset
 from components.train.pretraining import world_images
 
 # silhouettes are the slowest slot by far: weigh their phrases up
 PHRASE_WEIGHTS = {"verb": 0.25, "colour": 0.25, "type": 0.75, "hand": 0.25}
 
 
-class ImageDataset(Dataset):
+class ImageDataset(SeededDataset):
     """A pool of rendered pairs, shown again in other light: item i is draw i, fixed by the seed."""
 
     def __init__(
         self, pool: int, *, steps: int, batch: int, seed: int, frames: int, size_px: int, render_px: int, grid: int
     ):
+        super().__init__(steps=steps, batch=batch, seed=seed)
         size = {"frames": frames, "size_px": size_px, "render_px": render_px, "grid": grid}
         self.pool = [world_images.tubelet(seed, index, **size) for index in range(pool)]
-        self.draws, self.batch, self.seed, self.grid = steps * batch, batch, seed, grid
-
-    def __len__(self) -> int:
-        return self.draws
+        self.grid = grid
 
     def __getitem__(self, index: int) -> dict:
         rng = np.random.default_rng((self.seed, index, 29))

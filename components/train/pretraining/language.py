@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 
 from components import params, prompts
@@ -12,15 +11,16 @@ from components.metrics import box_iou, temporal_iou
 from components.models.configuration import EgoflowConfig
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import EgoflowProcessor, build_tokenizer, prompt
+from components.train.ordered_dataset import SeededDataset
 from components.train.packing import pad, row
 from components.train.pretraining import world_text
 from components.train.pretraining.world_text import TextSample
 from components.train.trainer import Losses
 
 TEXTS_FOR_VOCABULARY = 2000
-GATE_SAMPLES = 120
-GATE_EVERY = 100
-GATE_TASKS = ("caption", "qa", "ground_temporal")
+HELD_OUT_SAMPLES = 120
+MEASURE_STEPS = 100
+MEASURED_TASKS = ("caption", "qa", "ground_temporal")
 NUMBER_WEIGHT = 3.0
 HELD_OUT_SEED = 1_000_003
 
@@ -43,15 +43,12 @@ def held_out(config: EgoflowConfig, data: params.Data, count: int, *, seed: int)
     return [world_text.sample(config, contexts[i % len(contexts)], seed, i, rules(data)) for i in range(count)]
 
 
-class TextDataset(Dataset):
+class TextDataset(SeededDataset):
     """Text samples by step: item i belongs to batch i // batch, which holds one kind of context, so one length."""
 
     def __init__(self, config: EgoflowConfig, data: params.Data, *, steps: int, batch: int, seed: int):
+        super().__init__(steps=steps, batch=batch, seed=seed)
         self.config, self.rules = config, rules(data)
-        self.steps, self.batch, self.seed = steps, batch, seed
-
-    def __len__(self) -> int:
-        return self.steps * self.batch
 
     def __getitem__(self, index: int) -> TextSample:
         step = index // self.batch
@@ -123,24 +120,24 @@ def score(completion: str, answer: str) -> float:
     return float(completion.replace(" ", "") == answer.replace(" ", ""))
 
 
-class Gate(TrainerCallback):
-    """Score held-out text every so often; stop as soon as the tasks of GATE_TASKS reach the gate.
+class StopAtScore(TrainerCallback):
+    """Score held-out text every so often; stop as soon as every task of MEASURED_TASKS reaches the wanted score.
 
     The temporal task is learned in a late and sudden transition: a step count would stop some seeds before it.
     """
 
-    def __init__(self, processor: EgoflowProcessor, samples: list[TextSample], gate: float, log) -> None:
-        self.processor, self.samples, self.gate, self.log = processor, samples, gate, log
+    def __init__(self, processor: EgoflowProcessor, samples: list[TextSample], stop_at_score: float, log) -> None:
+        self.processor, self.samples, self.stop_at_score, self.log = processor, samples, stop_at_score, log
         self.scores: dict[str, float] = {}
 
     def on_step_end(self, args, state, control, model=None, **kwargs):
-        """Measure, and stop when all is well."""
-        if state.global_step % GATE_EVERY and state.global_step < args.max_steps:
+        """Measure, and stop the training when the scores suffice."""
+        if state.global_step % MEASURE_STEPS and state.global_step < args.max_steps:
             return
         self.scores = measure(model, self.processor, self.samples)
         if state.is_world_process_zero:
-            self.log.log(state.global_step, {f"gate/{task}": value for task, value in self.scores.items()})
-        if min(self.scores[task] for task in GATE_TASKS) >= self.gate:
+            self.log.log(state.global_step, {f"held_out/{task}": value for task, value in self.scores.items()})
+        if min(self.scores[task] for task in MEASURED_TASKS) >= self.stop_at_score:
             control.should_training_stop = True
 
 

@@ -21,15 +21,15 @@ _FULL_WORDS = (
     "No space left", "StorageFull", "File too large", "quota exceeded", "failed writing file", "unexpected pos",
 )  # fmt: skip
 _MEMORY_WORDS = ("can't allocate memory", "out of memory")
-MET = (OSError, RuntimeError, MemoryError, SafetensorError)  # among which are those that `tell` knows
+EXPLAINED = (OSError, RuntimeError, MemoryError, SafetensorError)  # `reraise` knows some of each
 
 
-class CannotGoOn(RuntimeError):  # noqa: N818  (it is an outcome, as those of `launch`)
+class TrainingError(RuntimeError):
     """Training stopped by itself; what was saved is whole, and the message says from where it goes on."""
 
 
-def tell(error: Exception, stage: Stage, output: Path) -> None:
-    """Raise what an error means for a stage, where that is known.
+def reraise(error: Exception, stage: Stage, output: Path) -> None:
+    """Raise what an error means for a stage, where that is known; return where it is not.
 
     Args:
         error: as training raised it; those that it came from are looked at too.
@@ -37,14 +37,14 @@ def tell(error: Exception, stage: Stage, output: Path) -> None:
         output: its checkpoint folder.
 
     Raises:
-        CannotGoOn: full disk, too little memory, or a `CannotGoOn` without stage and checkpoint.
+        TrainingError: full disk, too little memory, or a `TrainingError` without stage and checkpoint.
     """
     if (words := _explain(error, stage, output)) is not None:
-        raise CannotGoOn(words) from error
+        raise TrainingError(words) from error
 
 
 def _explain(error: Exception, stage: Stage, output: Path) -> str | None:
-    if isinstance(error, CannotGoOn):
+    if isinstance(error, TrainingError):
         return f"stage {stage.name!r}: {error} {kept(output)}"
     for each in _chain(error):
         words = str(each)

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from transformers import Trainer
 
-from components.train.safety.errors import CannotGoOn
+from components.train.safety.errors import TrainingError
 
 
 def ranks_of(checkpoint: Path) -> int | None:
@@ -30,15 +30,16 @@ def prepare(trainer: Trainer, checkpoint: Path, *, muon: bool) -> None:
         muon: whether the stage trains by Muon.
 
     Raises:
-        CannotGoOn: the universal format has no place for Muon's momentum.
+        TrainingError: the universal format has no place for Muon's momentum.
     """
     before, now = ranks_of(checkpoint), trainer.args.world_size
     if before in (None, now):
         return
     if muon:
-        raise CannotGoOn(
-            f"{checkpoint} was saved on {before} ranks, now there are {now}; with `muon` allowed are as many ranks as "
-            f"before. Give the stage {before} `ranks`, or take {checkpoint} away: then it starts anew."
+        raise TrainingError(
+            f"{checkpoint} was saved on {before} ranks, now there are {now}; with `muon_learning_rate` allowed "
+            f"are as many ranks as before. Give the stage {before} `ranks`, or take {checkpoint} away: then "
+            "it starts anew."
         )
     if trainer.args.process_index == 0:
         _convert(checkpoint)

@@ -91,9 +91,14 @@ def test_the_ledger_tells_samples_order_and_steps_apart(tiny_data):
     assert seen == [one[index]["turns"] for index in range(len(one))]
     rows = [[str(index // 4), *(row["sample_id"] for row in one.asked(index))] for index in range(20)]
     text = "".join("\t".join(row) + "\n" for row in rows)
-    assert one.ledger(5) == samples().ledger(5) == hashlib.sha256(text.encode()).hexdigest()
-    others = [one.ledger(6), samples(seed=6).ledger(5), samples(turns=1).ledger(5), samples(batch=2).ledger(5)]
-    assert len({one.ledger(5), *others}) == 5
+    assert one.samples_digest(5) == samples().samples_digest(5) == hashlib.sha256(text.encode()).hexdigest()
+    others = [
+        one.samples_digest(6),
+        samples(seed=6).samples_digest(5),
+        samples(turns=1).samples_digest(5),
+        samples(batch=2).samples_digest(5),
+    ]
+    assert len({one.samples_digest(5), *others}) == 5
 
 
 def test_frames_that_come_again_are_read_as_features_with_the_same_losses(tiny_data, tmp_path, model, processor):
@@ -103,7 +108,7 @@ def test_frames_that_come_again_are_read_as_features_with_the_same_losses(tiny_d
     samples = SampleDataset(tiny_data, {"egoexoclip/caption/ego": 1.0}, steps=None, epochs=3, **options)
     shown, counts = samples.exo_frames(model.config.tubelet_frames)
     known = {"shown": shown, "counts": counts, "batch": samples.batch, "contract": digest}
-    kept = feature_cache.of_stage(model, tmp_path, **known, room_gib=1)
+    kept = feature_cache.open_cache(model, tmp_path, **known, room_gib=1)
     collate = Collate(model.config, processor)
     compute = supervised.losses({"vtg": 1.0, "ccl": 1.0, "kl": 1.0}, kept)
     read = 0

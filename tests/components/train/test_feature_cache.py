@@ -16,7 +16,7 @@ from components import params
 from components.models.processing import normalise
 from components.train import checkpoints, feature_cache, supervised
 from components.train.dataset import Collate
-from components.train.feature_cache import AHEAD, Features, collate, of_stage, plan
+from components.train.feature_cache import AHEAD, FeatureCache, collate, open_cache, plan_cache
 from tests.benchmarks import training
 from tests.components.train.conftest import ROOT, shrunk_recipe
 
@@ -27,7 +27,7 @@ def test_an_item_reads_what_an_earlier_step_kept(shown, batch, most, seed):
     shown = np.array(shown)
     counts = np.random.default_rng(seed).integers(1, 4, 10)[shown]
     step = np.arange(len(shown)) // batch
-    made = plan(shown, counts, batch=batch, most=most)
+    made = plan_cache(shown, counts, batch=batch, most=most)
     kept = {shown[index]: index for index in np.flatnonzero(made.keeps)}
     assert len(kept) == made.keeps.sum() and made.grids <= most
     for index in np.flatnonzero(made.reads):
@@ -37,7 +37,7 @@ def test_an_item_reads_what_an_earlier_step_kept(shown, batch, most, seed):
     places = [place for index in kept.values() for place in range(made.slots[index], made.slots[index] + counts[index])]
     assert sorted(places) == list(range(made.grids))
     assert set(kept) == set(shown[made.reads])
-    with_room = plan(shown, counts, batch=batch, most=1000)
+    with_room = plan_cache(shown, counts, batch=batch, most=1000)
     seen_before = [(shown[: max(0, (step[index] - AHEAD + 1) * batch)] == of).any() for index, of in enumerate(shown)]
     assert with_room.reads.tolist() == seen_before
 
@@ -45,8 +45,8 @@ def test_an_item_reads_what_an_earlier_step_kept(shown, batch, most, seed):
 @pytest.fixture
 def opened(tmp_path):
     """Two items of two grids and their return, batch by batch, in a file of grids of 4 x 4 patches of width 8."""
-    made = plan(np.array([0, 1, 2, 0, 1]), np.full(5, 2), batch=1, most=99)
-    return lambda dtype=torch.float32: Features(tmp_path / "f", made, patches=16, width=8, dtype=dtype)
+    made = plan_cache(np.array([0, 1, 2, 0, 1]), np.full(5, 2), batch=1, most=99)
+    return lambda dtype=torch.float32: FeatureCache(tmp_path / "f", made, patches=16, width=8, dtype=dtype)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -75,7 +75,7 @@ def test_a_full_disk_says_what_is_needed(opened, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(feature_cache.os, "pwrite", full)
-    with pytest.raises(OSError, match="No space left.*2064 bytes.*lower `features_gib`"):
+    with pytest.raises(OSError, match="No space left.*2064 bytes.*lower `feature_cache_gib`"):
         opened().keep(torch.tensor([0]), torch.randn(1, 8, 4, 4))
 
 
@@ -137,7 +137,7 @@ def kept_of(model, folder, items: int, *, room_gib: float = 1):
     """Open what a stage keeps that shows two clips in turn."""
     shown = np.array(["clip a", "clip b"] * (items // 2), dtype=object)
     counts = np.full(items, 2)
-    return of_stage(model, folder, shown=shown, counts=counts, batch=1, contract="d", room_gib=room_gib)
+    return open_cache(model, folder, shown=shown, counts=counts, batch=1, contract="d", room_gib=room_gib)
 
 
 def test_features_are_kept_only_of_a_frozen_tower_whose_frames_come_again(model, tmp_path):

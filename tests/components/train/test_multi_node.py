@@ -231,4 +231,4 @@ def test_two_hosts_learn_bit_for_bit_what_two_ranks_of_one_host_learn(kind, one_
     ]
     assert curves[0] == curves[1] and len(curves[0]) == 2
     one, two = (json.loads((folder / "stage.json").read_text()) for folder in (alone, output))
-    assert two["sample_ledger"] == one["sample_ledger"] is not None
+    assert two["samples_digest"] == one["samples_digest"] is not None

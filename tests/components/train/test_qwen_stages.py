@@ -111,7 +111,7 @@ def test_sft_moves_its_parts_and_leaves_a_plain_folder(sft, qwen_bases, tmp_path
     rows = history.read(sft / "history.jsonl")[0]
     assert [row["step"] for row in rows] == [1, 2, 3, 4, 5] and {"loss/vtg", "grad_norm"} <= set(rows[0])
     made = json.loads((sft / "stage.json").read_text())
-    assert (made["params"]["max_frames"], made["params"]["max_pixels"]) == (3, 3136) and made["sample_ledger"]
+    assert (made["params"]["max_frames"], made["params"]["max_pixels"]) == (3, 3136) and made["samples_digest"]
     export.export(sft, tmp_path / "out")
     model, found = AutoModelForImageTextToText.from_pretrained(tmp_path / "out", output_loading_info=True)
     assert not found["missing_keys"] and not found["unexpected_keys"]

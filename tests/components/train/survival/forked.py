@@ -120,17 +120,11 @@ def _record(path: Path) -> None:
     """Write what every optimiser step learns from, as it comes to the trainer: its samples' names and its bytes."""
     from transformers import Trainer
 
-    from components.train.safety import finite_checks
-
-    original, guard = Trainer.training_step, finite_checks.guard
-
-    def noted(trainer, named) -> None:
-        trainer.named = named
-        guard(trainer, named)
+    original = Trainer.training_step
 
     def recorded(self, model, inputs, *others):
         step = self.state.global_step
-        row = {"step": step + 1, "named": self.named(step), "inputs": fingerprint(inputs)}
+        row = {"step": step + 1, "named": self.describe_samples(step), "inputs": fingerprint(inputs)}
         loss = original(self, model, inputs, *others)
         if hasattr(self, "_logs"):
             row["completions"] = fingerprint(list(self._logs["completion"]))
@@ -138,7 +132,7 @@ def _record(path: Path) -> None:
             file.write(json.dumps(row) + "\n")
         return loss
 
-    finite_checks.guard, Trainer.training_step = noted, recorded
+    Trainer.training_step = recorded
 
 
 def fingerprint(value: object) -> str:

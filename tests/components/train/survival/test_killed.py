@@ -70,7 +70,7 @@ def assert_survives(proving: Proving, algorithm: str, killed_at: list[Mishap]) -
     assert proving.run(algorithm, output) == [0]
     assert_the_same(output, expected)
     ours, theirs = (json.loads((folder / "stage.json").read_text()) for folder in (output, expected))
-    assert ours["sample_ledger"] == theirs["sample_ledger"] and ours["steps"] == theirs["steps"] == STEPS
+    assert ours["samples_digest"] == theirs["samples_digest"] and ours["steps"] == theirs["steps"] == STEPS
     assert {path.name for path in output.iterdir()} == {"history.jsonl", "model", "stage.json"}
 
 

@@ -54,7 +54,7 @@ def test_a_mishap_says_what_and_the_run_goes_on_from_the_checkpoint_before(provi
     output = proving.folder / case
     assert proving.run("supervised", output, mishap) == [1]
     last = said(proving, output)
-    assert last.startswith("components.train.safety.errors.CannotGoOn: stage 'stage3'")
+    assert last.startswith("components.train.safety.errors.TrainingError: stage 'stage3'")
     assert re.search(words, last), last
     assert f"Kept is {output / 'trainer' / 'checkpoint-4'}" in last
     assert checkpoints.last_resumable(output / "trainer").name == "checkpoint-4" and not plan.is_finished(output)
@@ -87,7 +87,7 @@ def test_the_curves_of_a_run_without_mlflow_arrive_when_it_is_asked_again(provin
 
 
 def error_of(write) -> Exception:
-    with pytest.raises(errors.MET) as raised:
+    with pytest.raises(errors.EXPLAINED) as raised:
         write()
     return raised.value
 
@@ -104,8 +104,8 @@ on_a_full_device = pytest.mark.skipif(not FULL.is_char_device(), reason="this sy
 @on_a_full_device
 @pytest.mark.parametrize("by", WRITERS)
 def test_a_full_disk_is_known_whoever_wrote(by: str, tmp_path: Path):
-    with pytest.raises(errors.CannotGoOn, match=r"stage 's': the disk took no more .* starts at step 0\. Free some"):
-        errors.tell(error_of(WRITERS[by]), STAGE, tmp_path)
+    with pytest.raises(errors.TrainingError, match=r"stage 's': the disk took no more .* starts at step 0\. Free some"):
+        errors.reraise(error_of(WRITERS[by]), STAGE, tmp_path)
 
 
 @on_a_full_device
@@ -116,13 +116,13 @@ def test_the_error_that_a_full_disk_leads_to_is_known_by_the_one_before(tmp_path
         except OSError as full:
             raise RuntimeError("checkpoint engine failed") from full
     except RuntimeError as later:
-        with pytest.raises(errors.CannotGoOn, match="the disk took no more"):
-            errors.tell(later, STAGE, tmp_path)
+        with pytest.raises(errors.TrainingError, match="the disk took no more"):
+            errors.reraise(later, STAGE, tmp_path)
 
 
 def test_other_errors_are_left_as_they_are(tmp_path: Path):
-    errors.tell(ValueError("mixture names nothing"), STAGE, tmp_path)
-    errors.tell(FileNotFoundError(2, "No such file", "x"), STAGE, tmp_path)
+    errors.reraise(ValueError("mixture names nothing"), STAGE, tmp_path)
+    errors.reraise(FileNotFoundError(2, "No such file", "x"), STAGE, tmp_path)
 
 
 @pytest.mark.parametrize(

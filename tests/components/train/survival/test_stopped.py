@@ -78,7 +78,7 @@ def test_a_run_goes_on_with_another_number_of_ranks(proving: Proving, alone: Pat
         output
     ).read_text()
     assert_alike(proving, output, alone)
-    ours, theirs = (json.loads((folder / "stage.json").read_text())["sample_ledger"] for folder in (output, alone))
+    ours, theirs = (json.loads((folder / "stage.json").read_text())["samples_digest"] for folder in (output, alone))
     assert ours == theirs
 
 
@@ -86,7 +86,10 @@ def test_muon_refuses_another_number_of_ranks_in_words(proving: Proving):
     output = proving.folder / "muon"
     proving.run("supervised", output, Mishap("ask", "batch", 1))
     assert proving.run("supervised", output, recipe=proving.recipe("muon_two", ranks=2), ranks=2) != [0, 0]
-    assert "saved on 1 ranks, now there are 2; with `muon` allowed are as many" in proving.log(output).read_text()
+    assert (
+        "saved on 1 ranks, now there are 2; with `muon_learning_rate` allowed are as many"
+        in proving.log(output).read_text()
+    )
     assert checkpoints.last_resumable(output / "trainer").name == "checkpoint-1"
 
 
