@@ -62,6 +62,8 @@ class EgoflowPreTrainedModel(PreTrainedModel):
 class EgoflowModel(EgoflowPreTrainedModel):
     """Backbone: vision towers, connectors, mappings and the headless language model."""
 
+    config: EgoflowConfig
+
     def __init__(self, config: EgoflowConfig):
         super().__init__(config)
         vision, text = config.vision_config, config.text_config

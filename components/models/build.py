@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -70,19 +71,22 @@ def tiny_config(model: params.Model, tokenizer: PreTrainedTokenizerFast) -> Egof
         shared_encoder=model.shared_encoder,
         mapping=model.mapping,
         mapping_blocks=model.mapping_blocks,
-        token_ids={token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS},
-        time_token_ids=tokenizer.convert_tokens_to_ids(list(NUMBERS)),
+        token_ids=dict(zip(SPECIAL_TOKENS, _ids(tokenizer, SPECIAL_TOKENS), strict=True)),
+        time_token_ids=_ids(tokenizer, NUMBERS),
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
 
 
+def _ids(tokenizer: PreTrainedTokenizerFast, words: Sequence[str]) -> list[int]:
+    found = tokenizer.convert_tokens_to_ids(list(words))
+    return [found] if isinstance(found, int) else found
+
+
 def processor_for(config: EgoflowConfig, tokenizer: PreTrainedTokenizerFast) -> EgoflowProcessor:
     """Make the processor that lays out prompts for this configuration."""
-    return EgoflowProcessor(
-        EgoflowImageProcessor(size_px=config.vision_config.image_size), tokenizer, layout_config=config.to_dict()
-    )
+    return EgoflowProcessor(EgoflowImageProcessor(size_px=config.image_px), tokenizer, layout_config=config.to_dict())
 
 
 def load_processor(parents: dict[str, Path]) -> EgoflowProcessor:
@@ -129,6 +133,7 @@ def assemble(config: EgoflowConfig, parents: dict[str, Path], *, seed: int) -> E
     """Make a model whose parts come from the checkpoints of earlier stages; parts without a parent start fresh.
 
     Args:
+        config: of the model.
         parents: part of the model (see backbone.PARTS), or "all", to the folder that gives it. A named part wins over
             "all".
         seed: of the fresh parts.
@@ -162,6 +167,8 @@ def renew_mapping(model: EgoflowForConditionalGeneration, processor: EgoflowProc
     """Put fresh F and G into a model in the place of its own, and say so in its configuration and its processor's.
 
     Args:
+        model: changed in place.
+        processor: changed in place.
         kind: see `parts.mapping_of`.
         seed: of their weights.
     """

@@ -91,7 +91,12 @@ class EgoflowConfig(PretrainedConfig):
     @property
     def vision_grid(self) -> int:
         """Side of the encoder's patch grid: 8 for 64 px in patches of 8, 24 for 336 px in patches of 14."""
-        return self.vision_config.image_size // self.vision_config.patch_size
+        return self.image_px // _side(self.vision_config.patch_size)
+
+    @property
+    def image_px(self) -> int:
+        """Side of the square frames that the towers read."""
+        return _side(self.vision_config.image_size)
 
     def grid(self, steps: int) -> int:
         """Side of the token grid of a marked group (`markers`).
@@ -118,3 +123,9 @@ class EgoflowConfig(PretrainedConfig):
         if self.connector != "stc":
             return [1] * steps
         return [1, *[2] * ((steps - 1) // 2), *[1] * ((steps - 1) % 2)]
+
+
+def _side(size: int | list[int] | tuple[int, int] | None) -> int:
+    if not isinstance(size, int):
+        raise ValueError(f"size {size!r} of the vision towers came, allowed is one number: frames are square")
+    return size

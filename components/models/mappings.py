@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from components.models.reflect_conv import MirrorConv
+from components.models.reflect_conv import ReflectConv
 
 
 class _ResidualBlock(nn.Module):
@@ -18,8 +18,8 @@ class _ResidualBlock(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.conv1 = MirrorConv(width, width, 3)
-        self.conv2 = MirrorConv(width, width, 3)
+        self.conv1 = ReflectConv(width, width, 3)
+        self.conv2 = ReflectConv(width, width, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.norm(x.movedim(1, -1)).movedim(-1, 1)
@@ -36,7 +36,7 @@ class Mapping(nn.Module):
     def __init__(self, width: int, blocks: int):
         super().__init__()
         narrow = width // 4
-        self.enter = MirrorConv(width, narrow, 7)
+        self.enter = ReflectConv(width, narrow, 7)
         self.down = nn.Sequential(
             nn.ReLU(), nn.Conv2d(narrow, 2 * narrow, 3, stride=2, padding=1),
             nn.ReLU(), nn.Conv2d(2 * narrow, width, 3, stride=2, padding=1),
@@ -46,7 +46,7 @@ class Mapping(nn.Module):
             nn.ConvTranspose2d(width, 2 * narrow, 3, stride=2, padding=1, output_padding=1), nn.ReLU(),
             nn.ConvTranspose2d(2 * narrow, narrow, 3, stride=2, padding=1, output_padding=1), nn.ReLU(),
         )  # fmt: skip
-        self.leave = MirrorConv(narrow, width, 7)
+        self.leave = ReflectConv(narrow, width, 7)
         self.skip = nn.Conv2d(width, width, 1)
 
     def forward(self, grid_NDHW: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ class EgoflowOutput(CausalLMOutputWithPast):
 class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
     """The backbone with a language-model head."""
 
+    config: EgoflowConfig
     _tied_weights_keys: dict[str, str] = {}
 
     def __init__(self, config: EgoflowConfig):
@@ -88,7 +89,8 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
             paired_grids: what is known of their features: bool [N], whether a step's are, and those [K, H * W, D];
                 `paired_pixel_values` then holds the frames of the other steps, if there are any.
             round_trips: which of "gfx" and "fgy" the losses read; the others are not computed.
-            facts, inputs_embeds: see `EgoflowModel.embed`; the place of frames and tokens.
+            facts: instead of frames, words that stand for them; see `EgoflowModel.embed`.
+            inputs_embeds: instead of tokens, embeddings [B, L, W].
             word_weights: what each word of the vocabulary counts in the loss [vocabulary]; None counts all alike.
             past_key_values: what was read before; named here, or `generate` would refuse a cache that it is given.
             kwargs: passed to the backbone (positions, whether to cache).

@@ -147,6 +147,7 @@ def fill(model: EgoflowForConditionalGeneration, base: Mapping[str, str], parts:
     Rows of words that the language model does not know get the mean of those it knows: what they say is then nothing.
 
     Args:
+        model: changed in place.
         base: part -> folder or name.
         parts: which of them to fill.
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 
-class MirrorConv(nn.Conv2d):
+class ReflectConv(nn.Conv2d):
     """A convolution with reflection padding that keeps the size of its grids [N, D, H, W].
 
     In float32 on a CPU it goes by waves. Elsewhere it is torch's own: GPUs have fast kernels for that, and bfloat16

@@ -7,7 +7,7 @@ and excitation, here with one channel a group and LayerNorm over channels, as Vi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +57,8 @@ class _Block(nn.Module):
 
 class _Stage(nn.Module):
     """Blocks in a row."""
+
+    _gradient_checkpointing_func: Callable[..., Tensor]  # set by transformers
 
     def __init__(self, width_in: int, width: int):
         super().__init__()

@@ -55,7 +55,7 @@ def fill(
     text = layout(config, "ego", config.tubelet_frames, guidance=guided) if guided or "ego" in views else ""
     text += layout(config, "exo", config.tubelet_frames) if "exo" in views else ""
     row = torch.tensor([config.token_ids[name] for name in re.findall("<[a-z_]+>", text)], device=input_ids.device)
-    size = config.vision_config.image_size
+    size = config.image_px
     added = {"ego": int(guided or "ego" in views), "exo": int("exo" in views), "guide": int(guided)}
     steps = added["ego"] + added["exo"]
     grey = torch.zeros(steps * config.tubelet_frames, 3, size, size, device=input_ids.device)

@@ -39,10 +39,13 @@ def fresh_processor(model: params.Model | params.Egoflow, data: params.Data) -> 
     if isinstance(model, params.Egoflow):
         return pretrained_weights.processor(model)
     vision = CLIPVisionConfig(image_size=model.image_px, patch_size=model.patch_px)
-    limits = {"image_tokens": model.image_tokens, "video_tokens": model.video_tokens}
-    tokenizer = language.tokenizer(
-        EgoflowConfig(vision_config=vision, tubelet_frames=model.tubelet_frames, **limits), data
+    draft = EgoflowConfig(
+        vision_config=vision,
+        tubelet_frames=model.tubelet_frames,
+        image_tokens=model.image_tokens,
+        video_tokens=model.video_tokens,
     )
+    tokenizer = language.tokenizer(draft, data)
     return build.processor_for(build.tiny_config(model, tokenizer), tokenizer)
 
 

@@ -29,7 +29,8 @@ def draw_order(
     Args:
         groups: an integer for each sample; samples of one group have about one length.
         weights: probability weight of each sample.
-        steps, batch: optimiser steps, and samples of each.
+        steps: optimiser steps.
+        batch: samples of each step.
         seed: the same seed gives the same order, whatever the number of ranks.
         pool: batches that are drawn together and sorted by group.
 
@@ -80,7 +81,9 @@ class SampleDataset(Dataset):
         Args:
             data: the data folder of the pipeline.
             mixture: `corpus/task/view` to its share of the stage; no other sample is used.
-            steps, batch, seed: see `draw_order`; the batch counts frames (clips, images, windows).
+            steps: optimiser steps; None: `epochs` says how many.
+            batch: frames (clips, images, windows) of each step.
+            seed: of the order.
             epochs: instead of `steps`, how often all usable frames are seen on average; the last step is a whole one.
             turns: most questions about the same frames; when frames come again, other questions do.
             guidance: put F(x) beside x for ego samples.

@@ -94,7 +94,8 @@ class FeatureCache:
         Args:
             path: the file.
             plan: what it holds.
-            patches, width: H * W and D of a grid.
+            patches: H * W of a grid.
+            width: D of a grid.
             dtype: type of its numbers, that of the tower's output.
         """
         self.path, self.plan, self.shape, self.dtype = path, plan, (patches, width), dtype

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
-from transformers import Trainer
+from transformers import PreTrainedModel, ProcessorMixin, Trainer, TrainerCallback
 
 from components import params
 from components.models import hub_configs
-from components.models.processing import EgoflowProcessor
 from components.rewards import ACCURACY
 from components.tracking import MetricLog
 from components.train import algorithms, gradient_norms, private_api, trainer
-from components.train.grpo import pause_rules
+from components.train.grpo.pause_rules import PauseCallback
 from components.train.ordered_dataset import OrderedDataset
 from components.train.safety.finite_checks import FiniteChecks
 
@@ -37,15 +35,15 @@ class Training:
     trainer: Trainer
     stage: params.Stage
     dataset: OrderedDataset
-    pause: pause_rules.PauseCallback | None = None
+    pause: PauseCallback | None = None
 
 
 def make(
     recipe: params.Recipe,
     stage: params.Stage,
     data: params.Data,
-    model: nn.Module,
-    processor: EgoflowProcessor,
+    model: PreTrainedModel,
+    processor: ProcessorMixin,
     *,
     parents: dict[str, Path],
     folder: Path,
@@ -55,6 +53,11 @@ def make(
     """Compose the trainer of a stage.
 
     Args:
+        recipe: gives the model's architecture.
+        stage: of the recipe.
+        data: the content of params/data.yaml.
+        model: with its frozen parts marked.
+        processor: of the model.
         parents: part of the model -> folder of the weights that it came from.
         folder: the data folder of the pipeline.
         output: checkpoint folder; the trainer's own files go into `trainer` below it.
@@ -63,9 +66,9 @@ def make(
     callbacks = (
         [gradient_norms.GradientNorms(hub_configs.parts_of(model.config)), trainer.LogToTracking(log)] if log else []
     )
-    if stage.algorithm == "grpo":
+    if stage.grpo is not None:
         policy = parents.get("all", private_api.loaded_from(model.config))  # a downloaded model has no parent
-        return _grpo(recipe, stage, data, model, processor, policy, folder, output, log, callbacks)
+        return _grpo(recipe, stage, stage.grpo, data, model, processor, policy, folder, output, log, callbacks)
     wrapped, dataset, collate, losses, more = algorithms.ALGORITHMS[stage.algorithm](
         model, processor, stage, recipe.model, data, folder, output / "trainer", log
     )
@@ -83,7 +86,19 @@ def make(
     return Training(made, stage, dataset)
 
 
-def _grpo(recipe, stage, data, model, processor, policy: Path, folder, output, log, callbacks: list) -> Training:
+def _grpo(
+    recipe: params.Recipe,
+    stage: params.Stage,
+    settings: params.Grpo,
+    data: params.Data,
+    model: PreTrainedModel,
+    processor: ProcessorMixin,
+    policy: Path | str,
+    folder: Path,
+    output: Path,
+    log: MetricLog | None,
+    callbacks: list[TrainerCallback],
+) -> Training:
     from components.train.grpo import rollouts  # TRL costs every other stage a second and a half
     from components.train.grpo import trainer as grpo
 
@@ -95,17 +110,16 @@ def _grpo(recipe, stage, data, model, processor, policy: Path, folder, output, l
         model,
         processor,
         stage,
+        settings,
         dataset,
         groups=groups,
         output=output / "trainer",
         callbacks=callbacks,
     )
-    every, pages = stage.grpo.rollout_page_steps, output / "rollouts"
+    every, pages = settings.rollout_page_steps, output / "rollouts"
     made.add_callback(rollouts.Rollouts(made, stage=stage.name, every=every, folder=pages, log=log))
     pause = None
-    if stage.grpo.pause_rules is not None:
-        pause = pause_rules.PauseCallback(
-            ACCURACY & stage.grpo.reward_weights.keys(), stage.grpo.pause_rules.model_dump()
-        )
+    if settings.pause_rules is not None:
+        pause = PauseCallback(ACCURACY & settings.reward_weights.keys(), settings.pause_rules.model_dump())
         made.add_callback(pause)
     return Training(made, stage, dataset, pause)

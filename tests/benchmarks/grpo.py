@@ -83,7 +83,7 @@ def measure(shared: bool, steps: int) -> dict:
         model.save_pretrained(folder)
         model.config._name_or_path = folder
         engine = trainer.trainer(
-            model, processor, stage, Samples(steps * stage.train_batch_size, recipe.model.image_px),
+            model, processor, stage, stage.grpo, Samples(steps * stage.train_batch_size, recipe.model.image_px),
             groups=algorithms.groups(model, stage), output=Path(folder) / "trainer", callbacks=[clock],
         )  # fmt: skip
         said: list[str] = []

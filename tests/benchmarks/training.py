@@ -87,9 +87,9 @@ def plain_convolutions() -> None:
     """Let the mappings in this process convolve as torch does, not by waves (components/models/reflect_conv.py)."""
     from torch import nn
 
-    from components.models.reflect_conv import MirrorConv
+    from components.models.reflect_conv import ReflectConv
 
-    MirrorConv.forward = nn.Conv2d.forward
+    ReflectConv.forward = nn.Conv2d.forward
 
 
 def clock() -> TrainerCallback:

@@ -46,7 +46,8 @@ def score(
 
     Args:
         model: with TRL's fused head (`trl.trainer.utils.add_fused_lm_head`).
-        prompts, completions: token ids of each row, without padding.
+        prompts: token ids of each row, without padding.
+        completions: likewise.
         frames: of each row, [frames, 3, H, W].
         width: columns of the answer; what is right of a completion is 0.
 

@@ -130,14 +130,25 @@ def trainer(
     model,
     processor,
     stage: params.Stage,
+    grpo: params.Grpo,
     samples: SampleDataset,
     *,
     groups: list[dict],
     output: Path,
     callbacks: list,
 ) -> GRPOTrainer:
-    """Compose the trainer of a GRPO stage; its batch counts prompts, each with `num_generations` completions."""
-    grpo = stage.grpo
+    """Compose the trainer of a GRPO stage; its batch counts prompts, each with `num_generations` completions.
+
+    Args:
+        model: the policy, with its frozen parts marked.
+        processor: of the model.
+        stage: of the recipe, its length in `max_steps`.
+        grpo: the stage's block of that name.
+        samples: the prompts, in the order of the steps.
+        groups: of the optimiser (`trainer.optimiser_groups`).
+        output: folder of the trainer's own files.
+        callbacks: of the trainer.
+    """
     values = arguments(stage, output)
     values["per_device_train_batch_size"] *= grpo.num_generations
     ours = isinstance(model.config, EgoflowConfig)

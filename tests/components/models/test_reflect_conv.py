@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from components.models import reflect_conv
-from components.models.reflect_conv import MirrorConv, by_waves
+from components.models.reflect_conv import ReflectConv, by_waves
 
 
-def results(conv: MirrorConv, forward, x: torch.Tensor) -> list[torch.Tensor]:
+def results(conv: ReflectConv, forward, x: torch.Tensor) -> list[torch.Tensor]:
     """Give the output and the gradients of input, kernel and bias."""
     conv.zero_grad()
     x = x.detach().requires_grad_()
@@ -22,26 +22,26 @@ def results(conv: MirrorConv, forward, x: torch.Tensor) -> list[torch.Tensor]:
 def test_waves_give_what_a_padded_convolution_gives(kernel, taller, wider, count, seed):
     torch.manual_seed(seed)
     least = max(2, kernel // 2 + 1)
-    conv = MirrorConv(5, 4, kernel)
+    conv = ReflectConv(5, 4, kernel)
     x = torch.randn(count, 5, least + taller, least + wider)
-    waves, plain = (results(conv, forward, x) for forward in (MirrorConv.forward, nn.Conv2d.forward))
+    waves, plain = (results(conv, forward, x) for forward in (ReflectConv.forward, nn.Conv2d.forward))
     for ours, expected in zip(waves, plain, strict=True):
         torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_waves_round_no_more_than_the_convolution_does():
     torch.manual_seed(0)
-    conv, x = MirrorConv(128, 32, 7), torch.randn(8, 128, 8, 8)
+    conv, x = ReflectConv(128, 32, 7), torch.randn(8, 128, 8, 8)
     exact = nn.Conv2d(128, 32, 7, padding=3, padding_mode="reflect").double()
     exact.load_state_dict(conv.state_dict())
     with torch.no_grad():
         truth = exact(x.double())
-        ours, plain = ((forward(conv, x) - truth).abs().max() for forward in (MirrorConv.forward, nn.Conv2d.forward))
+        ours, plain = ((forward(conv, x) - truth).abs().max() for forward in (ReflectConv.forward, nn.Conv2d.forward))
     assert 0 < ours < 2 * plain
 
 
 def test_the_memory_order_of_the_input_changes_nothing():
-    conv, x = MirrorConv(8, 8, 3), torch.randn(4, 8, 8, 8)
+    conv, x = ReflectConv(8, 8, 3), torch.randn(4, 8, 8, 8)
     assert torch.equal(conv(x), conv(x.contiguous(memory_format=torch.channels_last)))
 
 
@@ -50,7 +50,7 @@ def test_other_numbers_than_float32_are_convolved_by_torch(monkeypatch):
         raise AssertionError
 
     monkeypatch.setattr(reflect_conv, "by_waves", refused)
-    conv, x = MirrorConv(8, 8, 3), torch.randn(4, 8, 8, 8)
+    conv, x = ReflectConv(8, 8, 3), torch.randn(4, 8, 8, 8)
     with torch.autocast("cpu", torch.bfloat16):
         assert conv(x).dtype == torch.bfloat16
     assert conv.double()(x.double()).dtype == torch.float64
@@ -59,7 +59,7 @@ def test_other_numbers_than_float32_are_convolved_by_torch(monkeypatch):
 
 def test_a_grid_that_cannot_be_mirrored_is_refused():
     with pytest.raises(RuntimeError, match="Padding size should be less"):
-        MirrorConv(8, 8, 7)(torch.randn(1, 8, 3, 8))
+        ReflectConv(8, 8, 7)(torch.randn(1, 8, 3, 8))
 
 
 def test_waves_first_used_without_gradients_serve_training_too():

@@ -169,7 +169,9 @@ def in_process(recipe, workshop, qwen_bases, tmp_path, monkeypatch) -> Callable:
         checkpoints.prepare(model, stage.learning_rates, None, QWEN_PARTS)
         groups = algorithms.groups(model, stage, QWEN_PARTS)
         processor = qwen_vl.load_processor(qwen_bases["qwen2_vl"], pixels=3136)
-        return trainer.trainer(model, processor, stage, samples, groups=groups, output=tmp_path, callbacks=[]), stage
+        return trainer.trainer(
+            model, processor, stage, asked, samples, groups=groups, output=tmp_path, callbacks=[]
+        ), stage
 
     return make
 
