@@ -47,6 +47,7 @@ def part_of(parameter: str, parts: dict[str, tuple[str, ...]] = PARTS) -> str:
 class EgoflowPreTrainedModel(PreTrainedModel):
     """Weights' initialisation and what transformers must know."""
 
+    config: EgoflowConfig
     config_class = EgoflowConfig
     base_model_prefix = "model"
     _supports_sdpa = True
@@ -61,8 +62,6 @@ class EgoflowPreTrainedModel(PreTrainedModel):
 
 class EgoflowModel(EgoflowPreTrainedModel):
     """Backbone: vision towers, connectors, mappings and the headless language model."""
-
-    config: EgoflowConfig
 
     def __init__(self, config: EgoflowConfig):
         super().__init__(config)

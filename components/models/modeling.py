@@ -28,7 +28,6 @@ class EgoflowOutput(CausalLMOutputWithPast):
 class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
     """The backbone with a language-model head."""
 
-    config: EgoflowConfig
     _tied_weights_keys: dict[str, str] = {}
 
     def __init__(self, config: EgoflowConfig):

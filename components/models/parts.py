@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -70,7 +71,7 @@ class Connector(nn.Module):
 
         Under ZeRO-3 every call gathers the module's weights anew, so all ranks must make equally many.
         """
-        sizes = [each.shape[:3].numel() for each in windows]
+        sizes = [math.prod(each.shape[:3]) for each in windows]
         patches = self.norm_in(torch.cat([each.flatten(0, 2) for each in windows]))
         scores, values = self.score(patches).split(sizes), self.value(patches).split(sizes)
         pooled = [

@@ -84,7 +84,7 @@ class Lora(Strict):
     """Low-rank adapters on every linear layer of the language model, or of other parts; merged when the stage ends."""
 
     r: int = Field(ge=1, description="rank of the added matrices")
-    lora_alpha: float = Field(gt=0, description="what the adapters add is multiplied by lora_alpha / r")
+    lora_alpha: int = Field(gt=0, description="what the adapters add is multiplied by lora_alpha / r")
     lora_dropout: float = Field(ge=0, lt=1, description="share of an adapter's inputs that is dropped in training")
     learning_rate: PositiveFloat | dict[str, PositiveFloat] = Field(
         description="of the language model's adapters; or part -> learning rate, and each of these parts gets adapters"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ruamel.yaml import YAML
 
-from components.params import QWEN
+from components.params import QWEN, Model, Qwen
 
 if TYPE_CHECKING:
     from components.params import Data, Frames, Recipe, Stage
@@ -234,10 +234,12 @@ def stage_key(
 
 def _downloaded(recipe: Recipe, stage: Stage) -> dict[str, str]:
     """Return the bases that a stage starts from: part -> folder or name, of a Qwen model "all" of its parts."""
-    if recipe.model.architecture == "miniature" or "all" in stage.parents:
+    model = recipe.model
+    if isinstance(model, Model) or "all" in stage.parents:
         return {}
-    bases = {"all": recipe.model.base} if recipe.model.architecture in QWEN else recipe.model.base
-    return {part: base for part, base in bases.items() if part not in stage.parents}
+    if isinstance(model, Qwen):
+        return {"all": model.base}
+    return {part: base for part, base in model.base.items() if part not in stage.parents}
 
 
 def stage_keys(recipe: Recipe, *, dataset: str | None, world: Mapping[str, float], code: str) -> dict[str, str]:

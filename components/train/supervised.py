@@ -28,9 +28,9 @@ def losses(
     round_trips = {grid for name in weights for grid in ROUND_TRIPS.get(name, ())}
 
     def compute(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        slots = batch.pop("paired_slots", None)
+        slots = batch.pop("paired_slots", None)  # of a stage that keeps features
         output = model(**batch, round_trips=round_trips)
-        if slots is not None:
+        if kept is not None and slots is not None:
             kept.keep(slots, output.grids["y"])
         parts = {"vtg": output.loss}
         if output.grids is not None:

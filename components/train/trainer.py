@@ -23,8 +23,10 @@ def arguments(stage: params.Stage, output: Path) -> dict:
     """Translate a stage to the values that `TrainingArguments` and TRL's configs share.
 
     Raises:
-        ValueError: the batch does not divide by the ranks and their micro-batches.
+        ValueError: the stage's steps are not counted yet, or the batch does not divide by the ranks and their micro-batches.
     """
+    if stage.max_steps is None:
+        raise ValueError(f"stage {stage.name!r} counts epochs: its steps are counted first (algorithms.counted)")
     micro_batch = stage.per_device_train_batch_size or max(1, stage.train_batch_size // stage.ranks)
     if stage.train_batch_size % (stage.ranks * micro_batch):
         raise ValueError(
@@ -74,6 +76,7 @@ def optimiser_groups(
     Heads that exist for a pretext task only (`pretext.`) and leave no trace take the highest rate of the stage.
 
     Args:
+        model: with its frozen parts marked.
         rates: part -> learning rate.
         lora_rate: learning rate of the adapters, wherever they sit; or part -> learning rate.
         weight_decay: of matrices; vectors (norms, biases, markers) do not decay.

@@ -94,9 +94,12 @@ def setting(stage: params.Stage, machine: Machine) -> Setting:
 
 def usable(stage: params.Stage, machine: Machine) -> float:
     """Return the bytes of a GPU that training may fill: less than all, and not what vLLM takes beside it."""
+    return max(0.0, USABLE - _vllm_share(stage)) * machine.memory_gib * GIB
+
+
+def _vllm_share(stage: params.Stage) -> float:
     vllm = stage.grpo.vllm if stage.grpo else None
-    beside = vllm.gpu_memory_utilization if vllm and vllm.mode == "colocate" else 0.0
-    return max(0.0, USABLE - beside) * machine.memory_gib * GIB
+    return vllm.gpu_memory_utilization if vllm and vllm.mode == "colocate" else 0.0
 
 
 def refusal(stage: Budget, machine: Machine) -> str | None:
@@ -113,8 +116,8 @@ def refusal(stage: Budget, machine: Machine) -> str | None:
         return None
     came = f"stage {name!r} needs {need / GIB:.1f} GiB on each GPU by {asked}"
     have = f"{limit / GIB:.1f} of {machine.memory_gib:g} GiB can be used"
-    if limit < USABLE * machine.memory_gib * GIB:
-        have += f" beside vLLM's share of {stage.stage.grpo.vllm.gpu_memory_utilization:.0%}"
+    if share := _vllm_share(stage.stage):
+        have += f" beside vLLM's share of {share:.0%}"
     if not (fitting := remedies(stage, asked, limit)):
         less = "take fewer frames or tokens, or a smaller model"
         return f"{came}; {have}. Nothing fits within train_batch_size {batch} and {MOST_GPUS} GPUs; {less}"

@@ -71,8 +71,7 @@ class Budget:
     @property
     def steps(self) -> int:
         """Optimiser steps; the last is a whole one."""
-        stage = self.stage
-        return stage.max_steps or -int(-stage.num_train_epochs * stage.dataset_samples // stage.train_batch_size)
+        return _steps(self.stage)
 
     @property
     def total(self) -> int:
@@ -162,8 +161,7 @@ def budget(stage: params.Stage, config: PretrainedConfig, frames: params.Frames)
     Raises:
         ValueError: the stage lacks a value that counting needs, or names an unknown part.
     """
-    if stage.max_steps is None and stage.dataset_samples is None:
-        raise ValueError(f"stage {stage.name!r} counts epochs, so a dry run needs `dataset_samples`; mend the recipe")
+    _steps(stage)
     model, parts = hub_configs.skeleton(config), hub_configs.parts_of(config)
     with torch.device("meta"):
         checkpoints.prepare(model, stage.learning_rates, stage.lora, parts)
@@ -190,6 +188,14 @@ def budget(stage: params.Stage, config: PretrainedConfig, frames: params.Frames)
         mapping=connector_profile.mapping(model, config) if demand.mapped else Measured(),
         connector=connector_profile.connector(model, config, demand.steps) if demand.connected else Measured(),
     )
+
+
+def _steps(stage: params.Stage) -> int:
+    if stage.max_steps is not None:
+        return stage.max_steps
+    if stage.num_train_epochs is None or stage.dataset_samples is None:
+        raise ValueError(f"stage {stage.name!r} counts epochs, so a dry run needs `dataset_samples`; mend the recipe")
+    return -int(-stage.num_train_epochs * stage.dataset_samples // stage.train_batch_size)
 
 
 def _demand(stage: params.Stage, config: PretrainedConfig, frames: params.Frames) -> Demand:

@@ -10,6 +10,7 @@ import statistics
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from transformers import TrainerCallback
 
@@ -60,7 +61,7 @@ def judge(
         min_length_share: least mean completion length of the window, as a share of that of the run's first window.
         max_truncated_share: greatest share of completions cut at the longest length, mean over the window.
     """
-    recent, step = records[-window_records:], int(records[-1]["step"]) if records else 0
+    recent, step = records[-window_records:], int(records[-1]["step"] or 0) if records else 0
     kls = _values(records[-_KL_RECORDS:], "kl")
     if kls and (found := statistics.median(kls)) > max_kl:
         return Finding("max_kl", step, f"a KL to the reference of {found:.3g}", f"{max_kl:g} at most", {"kl": kls})
@@ -114,7 +115,7 @@ class PauseCallback(TrainerCallback):
         limits: as `judge` takes them.
     """
 
-    def __init__(self, accuracy: Collection[str], limits: Mapping[str, float]):
+    def __init__(self, accuracy: Collection[str], limits: Mapping[str, Any]):
         self.accuracy, self.limits = accuracy, limits
         self.finding: Finding | None = None
 

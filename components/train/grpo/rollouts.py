@@ -85,7 +85,9 @@ class Rollouts(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
         """Return the pages from before an interruption to the run that goes on; later ones are written again."""
-        for path in sorted(self.folder.glob("step-*.html")) if self.log else ():
+        if self.log is None:
+            return
+        for path in sorted(self.folder.glob("step-*.html")):
             if int(path.stem.removeprefix("step-")) <= state.global_step:
                 self.log.attach(path, "rollouts")
 
