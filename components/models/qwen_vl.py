@@ -192,6 +192,7 @@ def encode(processor: QwenProcessor, items: Sequence[dict]) -> BatchFeature:
     """Lay out the prompts of items by the model's own chat template, up to where the answer begins.
 
     Args:
+        processor: of the model.
         items: as `shown` gives them; one without frames is text alone.
 
     Returns:

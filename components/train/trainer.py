@@ -23,7 +23,8 @@ def arguments(stage: params.Stage, output: Path) -> dict:
     """Translate a stage to the values that `TrainingArguments` and TRL's configs share.
 
     Raises:
-        ValueError: the stage's steps are not counted yet, or the batch does not divide by the ranks and their micro-batches.
+        ValueError: the stage's steps are not counted yet, or the batch does not divide by the ranks and their
+            micro-batches.
     """
     if stage.max_steps is None:
         raise ValueError(f"stage {stage.name!r} counts epochs: its steps are counted first (algorithms.counted)")

@@ -49,6 +49,7 @@ def score(
         prompts: token ids of each row, without padding.
         completions: likewise.
         frames: of each row, [frames, 3, H, W].
+        pad_id: token id that fills rows up.
         width: columns of the answer; what is right of a completion is 0.
 
     Returns:

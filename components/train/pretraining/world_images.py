@@ -26,9 +26,11 @@ def tubelet(seed: int, index: int, *, frames: int, size_px: int, render_px: int,
     """Render one training pair, with the regions that its phrases are about.
 
     Args:
-        seed, index: fix the pair.
+        seed: of all pairs.
+        index: of this pair; the same seed and index give the same pair.
         frames: frames of the tubelet.
-        size_px: side of the result; rendered at `render_px` and shrunk, as decoded videos are.
+        size_px: side of the result.
+        render_px: side at which frames are rendered before they are shrunk, as decoded videos are.
         grid: side of the encoder's patch grid.
 
     Returns:
