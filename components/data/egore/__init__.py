@@ -1,7 +1,9 @@
-"""EgoRe question answering (systems §4.1): `short`, `long`, `cot`, `grounding` make questions, `build` makes tables.
+"""EgoRe question answering (systems §4.1).
 
-`short.questions`, `long.questions` and `cot.thought` are pure functions over `prompts.Facts`: language-model
-pre-training asks the same questions of text that these samples ask of video. `short_term` asks those of `short` about
-millions of clips at once, in numbers that `worded` puts into words. Where `llm.generator` is openai, a language model
-writes all but the grounding (`written`).
+Questions come from rules (`rule_based`) or, where `llm.generator` is openai, from a language model (`llm_written`);
+boxes and intervals (`grounding`) and both views of one moment (`ego_exo_questions`) are asked for by rules alone.
+`step` makes the tables.
+
+The questions of `rule_based.short_questions` and `rule_based.long_questions` are pure functions over
+`kitchen_grammar.Facts`: pre-training of the language model asks the same of text that these samples ask of video.
 """

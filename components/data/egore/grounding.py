@@ -9,10 +9,10 @@ import pandas as pd
 
 from components.data import sample_table
 from components.prompts import (
+    format_box,
     parse_box,
     spatial_answer,
     spatial_question,
-    split_think_answer,
     temporal_answer,
     temporal_question,
 )
@@ -26,19 +26,20 @@ def spatial(
     """Ask where a hand or an object is in one frame.
 
     Args:
-        boxes, videos: tables of components/records/schemas.py; boxes in percent of the frame.
+        boxes: table of components/records/schemas.py, in percent of the frame.
+        videos: table of components/records/schemas.py.
         grid: answers are multiples of this percentage; the target, which rewards and evaluation read, stays exact.
         min_percent: boxes whose shorter side is below this are rejected.
 
     Returns:
-        Samples for `samples.table`, and rejects: no video, the name stands twice in the frame, too small, or nothing
-        left of the box on the grid.
+        Samples for `sample_table.table`, and the rejects: no video, the name stands twice in the frame, too small, or
+        nothing left of the box on the grid.
     """
     frame = boxes.merge(videos[["video_id", "view", "fps"]], on="video_id", how="left")
     corners = np.array(frame["box_xyxy"].tolist(), dtype=np.float64).reshape(-1, 4)
     sides = np.minimum(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
     answers = [spatial_answer(name, tuple(box), grid) for name, box in zip(frame["name"], corners, strict=True)]
-    on_grid = np.array([parse_box(split_think_answer(answer)[1]) is not None for answer in answers], dtype=bool)
+    on_grid = np.array([parse_box(format_box(tuple(box), grid)) is not None for box in corners], dtype=bool)
     reason = np.select(
         [
             frame["view"].isna(),

@@ -31,7 +31,14 @@ Made = tuple[list[pd.DataFrame], list[pd.DataFrame], runner.RowCounts]  # rows, 
 
 @dataclass(frozen=True)
 class Settings:
-    """The values of params/data.yaml that EgoRe depends on, and where a language model's replies are kept."""
+    """The values of params/data.yaml that EgoRe depends on.
+
+    Attributes:
+        seed: of all random draws.
+        egore: the block `egore`.
+        llm: the block `llm`.
+        ledger_path: where the replies of a language model are kept.
+    """
 
     seed: int
     egore: EgoRe
@@ -46,14 +53,14 @@ class Settings:
 
 def _by_rule(of: Settings, clips: pd.DataFrame, annotations: dict[str, pd.DataFrame]) -> Made:
     egore, how = of.egore, {"choices": of.egore.choices, "seed": of.seed}
-    short, short_out, ledger = short_term(
+    short, short_out, row_counts = short_term(
         clips, annotations, per_clip=egore.short_per_clip, cot_fraction=egore.cot_fraction, **how
     )
     tables = (annotations[name] for name in ("intervals", "videos", "rejects"))
     long, long_out, of_windows = long_term(
         *tables, min_s=egore.long_min_s, max_s=egore.long_max_s, per_window=egore.long_per_window, **how
     )
-    return [short, long], [short_out, long_out], [*ledger, of_windows]
+    return [short, long], [short_out, long_out], [*row_counts, of_windows]
 
 
 def _planned(of: Settings, clips: pd.DataFrame, annotations: dict[str, pd.DataFrame]) -> Made:
@@ -63,16 +70,16 @@ def _planned(of: Settings, clips: pd.DataFrame, annotations: dict[str, pd.DataFr
     long, long_out = segments.of_windows(events, annotations["rejects"], min_s=of.egore.long_min_s)
     planned = replies.plan(short, long, cot_fraction=of.egore.cot_fraction, seed=of.seed)
     ego = int((clips["view"] == "ego").sum())
-    ledger = [
+    row_counts = [
         ("ego clips", ego, len(short), len(short_out)),
         ("long windows", len(long) + len(long_out), len(long), len(long_out)),
     ]
-    return [planned[planned["kind"].map(of.counts).fillna(1) > 0]], [short_out, long_out], ledger
+    return [planned[planned["kind"].map(of.counts).fillna(1) > 0]], [short_out, long_out], row_counts
 
 
 def _by_model(of: Settings, clips: pd.DataFrame, annotations: dict[str, pd.DataFrame]) -> Made:
-    (planned,), unasked, ledger = _planned(of, clips, annotations)
-    made, broken, more = replies.written(
+    (planned,), unasked, row_counts = _planned(of, clips, annotations)
+    made, broken, more = replies.generate_samples(
         planned,
         llm.settings_of(of.llm.model_dump()),
         ledger_path=of.ledger_path,
@@ -80,7 +87,7 @@ def _by_model(of: Settings, clips: pd.DataFrame, annotations: dict[str, pd.DataF
         choices=of.egore.choices,
         seed=of.seed,
     )
-    return [made], [*unasked, broken], [*ledger, *more]
+    return [made], [*unasked, broken], [*row_counts, *more]
 
 
 def _frames(tables: dict[str, pa.Table]) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
@@ -91,7 +98,12 @@ def _frames(tables: dict[str, pa.Table]) -> tuple[pd.DataFrame, dict[str, pd.Dat
 
 
 def requests(params: Data, data_dir: Path) -> Iterator[llm.Request]:
-    """Return the requests that the step has for a language model; rules have none, but the number is worth knowing."""
+    """Return the requests that the step has for a language model.
+
+    Args:
+        params: with `llm.generator` rules too, for a dry run: how many requests there would be.
+        data_dir: with the tables of `INPUTS`.
+    """
     settings = Settings(**_parameters(params, data_dir))
     tables = {name: records.read_table(data_dir / f"{name}.parquet", runner.schema_of(name)) for name in INPUTS}
     (planned,), _, _ = _planned(settings, *_frames(tables))
@@ -118,7 +130,7 @@ def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Ta
         parameters["seed"], EgoRe(**parameters["egore"]), Llm(**parameters["llm"]), Path(parameters["ledger_path"])
     )
     clips, annotations = _frames(tables)
-    asked, dropped, ledger = (_by_rule if of.llm.generator == "rules" else _by_model)(of, clips, annotations)
+    asked, dropped, row_counts = (_by_rule if of.llm.generator == "rules" else _by_model)(of, clips, annotations)
     videos, intervals, boxes = (annotations[name] for name in ("videos", "intervals", "boxes"))
     egore = of.egore
     boxed, boxed_out = grounding.spatial(boxes, videos, grid=egore.box_grid, min_percent=egore.box_min_percent)
@@ -132,7 +144,7 @@ def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Ta
         made,
         sample_table.rejects("egore", [*dropped, boxed_out, timed_out, outside_out]),
         [
-            *ledger,
+            *row_counts,
             ("boxes", len(boxes), len(boxed), len(boxed_out)),
             ("intervals", len(intervals), len(timed), len(timed_out)),
             ("intervals from outside", len(timed), len(outside), len(outside_out)),
@@ -159,11 +171,11 @@ def run(params: Data, data_dir: Path) -> dict:
     of = _parameters(params, data_dir)
     parameters = of | {name: of[name].model_dump(mode="json") for name in ("egore", "llm")}
     parameters["ledger_path"] = str(of["ledger_path"].resolve())
-    ledger, _ = runner.run(runner.Step("egore", INPUTS, make), parameters, data_dir)
+    row_counts, _ = runner.run(runner.Step("egore", INPUTS, make), parameters, data_dir)
     kinds = pq.read_table(data_dir / "egore/samples.parquet", columns=["task", "question_type"])
     kinds = kinds.group_by(["task", "question_type"]).aggregate([([], "count_all")]).to_pylist()
     rejects = pq.read_metadata(data_dir / "egore/rejects.parquet").num_rows
     return {
         "counts": {f"{row['task']}/{row['question_type']}": row["count_all"] for row in kinds} | {"rejects": rejects},
-        "row_counts": ledger,
+        "row_counts": row_counts,
     }

@@ -38,6 +38,7 @@ def of_clips(
     Args:
         clips: the table of components/records/schemas.py, every view.
         annotations: the tables "narrations", "boxes" and "videos".
+        seed: of the draw of the clips that a window starts from.
 
     Returns:
         `COLUMNS` and `seen`, the names of the boxes in the segment; and the rejects, clips of a wrong length.

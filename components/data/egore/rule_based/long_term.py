@@ -133,7 +133,7 @@ def long_term(
 
     Returns:
         Samples for `sample_table.table`, whose parent is the video; the windows that nothing is asked of; and
-        ("windows", all, asked, rejected) for the ledger.
+        ("windows", all, asked, rejected), its row counts.
     """
     rows = windows(intervals, videos, max_s=max_s)
     rows["facts"] = pd.Series([parse_narration(text) for text in rows["text"]], rows.index, dtype=object)

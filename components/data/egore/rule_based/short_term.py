@@ -24,13 +24,12 @@ from components.data.egore.rule_based.short_questions import (
 )
 from components.data.egore.rule_based.short_questions.form import Candidates, Shown
 from components.data.egore.rule_based.timeline import Timeline, first_times, fitted, timeline
+from components.data.partition.runner import RowCounts
 
 # fewer clips allow these types; where one does, its question is drawn that much more readily, so that each type has a
 # fair share of all (tests/components/data/egore/rule_based/test_short_term.py)
 WEIGHTS = {"count": 4.0, "reason": 8.0, "background": 8.0}
 _READ = ["clip_id", "narration_id", "take_id", "split", "video_id", "view", "start_s", "end_s", "text"]
-
-Ledger = list[tuple[str, int, int, int]]  # what, rows in, rows out, rejected
 
 
 def draw_types(possible: np.ndarray, count: int, draws: np.ndarray) -> np.ndarray:
@@ -58,7 +57,7 @@ def short_term(
     cot_fraction: float,
     choices: int,
     seed: int,
-) -> tuple[pd.DataFrame, pd.DataFrame, Ledger]:
+) -> tuple[pd.DataFrame, pd.DataFrame, RowCounts]:
     """Ask `per_clip` short-term questions of each ego clip; a share of them is judged for a chain of thought.
 
     Args:
@@ -71,7 +70,7 @@ def short_term(
 
     Returns:
         Samples for `sample_table.table`; the rejects, ego clips of a wrong length or whose narration does not parse;
-        and the ledger, where a question without a chain of thought is no row lost: it is asked without one.
+        and the row counts, where a question without a chain of thought is no row lost: it is asked without one.
     """
     ego = clips.loc[clips["view"] == "ego", _READ]
     fit, misfit = fitted(ego, annotations["videos"])
