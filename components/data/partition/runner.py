@@ -31,7 +31,6 @@ from components.data.partition.finished_parts import remove_stale, written_whole
 
 PARTITION_ROWS = 400_000  # of all tables together: about a gigabyte with what is made of them
 BATCH_ROWS = 50_000  # rows of a partition's table that are joined at once
-COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
 _COMPONENTS = Path(__file__).parents[2]
 
 RowCounts = list[tuple[str, int, int, int]]  # what is counted, rows in, rows out, rows rejected
@@ -83,7 +82,7 @@ class _Partitions:
     inputs: dict[str, Path]  # the file of each table of the step
     folder: Path
 
-    def rows_of(self, table: str) -> Path:
+    def runs(self, table: str) -> Path:
         return self.folder / table.replace("/", "-")
 
     def output(self, partition: int, name: str) -> Path:
@@ -91,9 +90,7 @@ class _Partitions:
 
     def read(self, partition: int) -> Tables:
         if self.cuts.num_rows > 1:
-            return {
-                name: shuffle.read_partition(self.rows_of(name), schema_of(name), partition) for name in self.inputs
-            }
+            return {name: shuffle.read_partition(self.runs(name), schema_of(name), partition) for name in self.inputs}
         return {
             name: shuffle.read_single(path, schema_of(name), self.cuts, sources=self.step.sources)
             for name, path in self.inputs.items()
@@ -137,7 +134,7 @@ def run(
     partitions = _Partitions(step, cuts, inputs, folder)
     if cuts.num_rows > 1:
         for table, path in inputs.items():
-            shuffle.write_partitions(path, schema_of(table), cuts, partitions.rows_of(table), sources=step.sources)
+            shuffle.write_runs(path, schema_of(table), cuts, partitions.runs(table), sources=step.sources)
     if step.survey:
         found = _worked_off(partitions, "survey", partial(_survey, step.survey, parameters))
         parameters = parameters | step.survey.combine(list(found))
@@ -209,7 +206,7 @@ def _make(partitions: _Partitions, parameters: dict, tables: Tables, number: int
     for name, table in zip(step.outputs, made, strict=False):
         schema = records.SCHEMAS[name]
         # Arrow and not Parquet: it is read once and goes, and its batches are those of the joined table
-        with pa.ipc.new_file(partitions.output(number, name), schema, options=COMPRESSED) as file:
+        with pa.ipc.new_file(partitions.output(number, name), schema, options=shuffle.COMPRESSED) as file:
             file.write_table(table.select(schema.names).cast(schema).combine_chunks(), max_chunksize=BATCH_ROWS)
     arrived = [(f"{table}, rows to partitions", 0, len(tables[table]), 0) for table in _by_take(step)]
     return {"row_counts": [*arrived, *row_counts], "summary": summary}

@@ -4,16 +4,19 @@ A row belongs to its take. The rows of captions and questions name a medium, who
 gives it; a reject is of the take before the slash of its row id.
 
 A row stands anywhere in its table, so to look for the rows of each partition would read the table as often as there are
-partitions. Pyarrow's partitioned writer reads it once, some rows at a time, and keeps the order of the rows, without
-which a step would not give the same bytes again. Measured on 1,000,000 narrations and 10 partitions, on two cores:
+partitions. It is read once instead, some rows at a time: these are sorted by partition and written as a run, an Arrow
+file in which batch n holds the rows of partition n. A partition is its batch of every run, in the order of the table.
 
-| by                                              | seconds | peak memory | order kept |
-|-------------------------------------------------|---------|-------------|------------|
-| pyarrow `write_dataset`, `preserve_order`       | 3.4     | 506 MB      | yes        |
-| runs sorted by hand, a batch for each partition | 5.4     | 476 MB      | yes        |
-| Daft 0.7, partitioned `write_parquet`           | 6.4     | 574 MB      | no         |
-| Daft 0.7, `sort`, then the same                 | 6.4     | 1,017 MB    | no         |
-| Ray Data, `sort`, with the start of Ray         | 171.6   | of a cluster | yes       |
+By hand, because no library here does the same in bounded memory and keeps the order of the rows, without which a step
+would not give the same bytes again. Measured on narrations, on two busy cores (seconds, peak memory):
+
+| by                                           | 1,000,000 rows, 10 partitions | 4,000,000 rows, 40 partitions |
+|----------------------------------------------|-------------------------------|-------------------------------|
+| this module                                  | 5.4 s, 476 MB                 | 48.6 s, 539 MB                |
+| pyarrow 25 `write_dataset`, `preserve_order` | 3.4 s, 506 MB                 | hangs once its queue is full  |
+| Daft 0.7, partitioned `write_parquet`        | 6.4 s, 574 MB, other order    |                               |
+| Daft 0.7, `sort`, then the same              | 6.4 s, 1,017 MB, other order  |                               |
+| Ray Data, `sort`, with the start of Ray      | 171.6 s                       |                               |
 
 Daft's `repartition` moves nothing on one machine.
 """
@@ -28,13 +31,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import dataset
 
 from components import records
 from components.data.partition.finished_parts import written_whole
 
-BATCH_ROWS = 250_000  # read at once
-OPEN_FILES = 900  # partitions that are written at once; a process may open about a thousand files
+RUN_ROWS = 250_000  # read at once
+COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 def key_columns(names: Sequence[str]) -> list[str]:
@@ -56,7 +58,7 @@ def takes_of(rows: pa.RecordBatch) -> pa.Array:
 def read_batches(
     path: Path, schema: pa.Schema, columns: list[str], *, sources: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
-    """Read a table about BATCH_ROWS rows at a time.
+    """Read a table about RUN_ROWS rows at a time.
 
     Args:
         path: a Parquet file.
@@ -69,9 +71,9 @@ def read_batches(
     """
     about_media = "source" in key_columns(schema.names)
     held: list[pa.RecordBatch] = []
-    for batch in records.read_batches(path, schema, columns, rows=BATCH_ROWS):
+    for batch in records.read_batches(path, schema, columns, rows=RUN_ROWS):
         held.append(batch.filter(pc.is_in(batch["source"], pa.array(sources, pa.string()))) if about_media else batch)
-        if sum(map(len, held)) >= BATCH_ROWS:  # a row group may be shorter
+        if sum(map(len, held)) >= RUN_ROWS:  # a row group may be shorter
             yield pa.concat_batches(held)
             held = []
     if held:
@@ -119,8 +121,8 @@ def partition_takes(rows_of_take: Counter[str], *, rows: int) -> pa.Table:
     )
 
 
-def write_partitions(path: Path, schema: pa.Schema, cuts: pa.Table, folder: Path, *, sources: Sequence[str]) -> None:
-    """Write the rows of a table into a folder for each partition; a folder that is there already stays as it is.
+def write_runs(path: Path, schema: pa.Schema, cuts: pa.Table, folder: Path, *, sources: Sequence[str]) -> None:
+    """Write the rows of a table as runs, sorted by partition; a folder of runs that is there already stays.
 
     Args:
         path: a Parquet file.
@@ -134,36 +136,27 @@ def write_partitions(path: Path, schema: pa.Schema, cuts: pa.Table, folder: Path
     """
     if folder.is_dir():
         return
-    number = pa.field("partition", pa.int64())
-
-    def numbered_rows() -> Iterator[pa.RecordBatch]:
-        for batch in read_batches(path, schema, schema.names, sources=sources):
-            numbers = _partition_of_rows(batch, cuts)
-            yield batch.append_column(number, pa.array(numbers)).filter(pa.array(numbers >= 0))
-
     with written_whole(folder) as partial:
-        partial.mkdir(parents=True)  # where no row has a partition, nothing else makes it
-        dataset.write_dataset(
-            numbered_rows(),
-            partial,
-            schema=schema.append(number),
-            format="ipc",
-            file_options=dataset.IpcFileFormat().make_write_options(compression="lz4"),
-            partitioning=dataset.partitioning(pa.schema([number])),
-            preserve_order=True,  # or the step would not give the same bytes again
-            max_partitions=cuts.num_rows + 1,
-            max_open_files=OPEN_FILES,
-        )
+        partial.mkdir(parents=True)
+        for run, batch in enumerate(read_batches(path, schema, schema.names, sources=sources)):
+            of_row = _partition_of_rows(batch, cuts)
+            order = np.argsort(of_row, kind="stable")
+            starts, ends = (
+                np.searchsorted(of_row[order], np.arange(cuts.num_rows), side) for side in ("left", "right")
+            )
+            batch = batch.take(pa.array(order))
+            with pa.ipc.new_file(partial / f"{run:05d}.arrow", schema, options=COMPRESSED) as file:
+                for start, end in zip(starts, ends, strict=True):
+                    file.write_batch(batch.slice(start, end - start))
 
 
 def read_partition(folder: Path, schema: pa.Schema, partition: int) -> pa.Table:
-    """Read the rows of a partition, by its number, in the order of the table that `write_partitions` read."""
-    files = sorted((folder / str(partition)).glob("*"), key=lambda path: int(path.stem.removeprefix("part-")))
-    batches: list[pa.RecordBatch] = []
-    for path in files:  # more than one only where a file had to be closed for another: see OPEN_FILES
+    """Read the rows of a partition, by its number, from a folder of runs."""
+    kept = []
+    for path in sorted(folder.iterdir()):
         with pa.OSFile(str(path)) as file:
-            batches += pa.ipc.open_file(file).read_all().to_batches()
-    return pa.Table.from_batches(batches, schema)
+            kept.append(pa.ipc.open_file(file).get_batch(partition))
+    return pa.Table.from_batches(kept, schema)
 
 
 def read_single(path: Path, schema: pa.Schema, cuts: pa.Table, *, sources: Sequence[str]) -> pa.Table:

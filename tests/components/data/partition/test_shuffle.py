@@ -36,8 +36,8 @@ def test_takes_are_cut_where_the_rows_are():
 
 @settings(deadline=None, max_examples=25)
 @given(takes=st.lists(st.integers(0, 11), min_size=1, max_size=60), refused=REJECTS, rows=st.integers(1, 30))
-@pytest.mark.parametrize(("at_once", "open_files"), [(7, 900), (1000, 900), (7, 2)])
-def test_every_row_is_in_the_partition_of_its_take(tmp_path_factory, at_once, open_files, takes, refused, rows):
+@pytest.mark.parametrize("at_once", [7, 1000])
+def test_every_row_is_in_the_partition_of_its_take(tmp_path_factory, at_once, takes, refused, rows):
     folder = tmp_path_factory.mktemp("shuffle")
     intervals = [interval(take, number) for number, take in enumerate(takes)]
     rejects = [{"step": "s", "row_id": row_id, "reason": "r", "detail": ""} for row_id in refused]
@@ -53,8 +53,8 @@ def test_every_row_is_in_the_partition_of_its_take(tmp_path_factory, at_once, op
     cuts = shuffle.partition_takes(rows_of_take, rows=rows)
     for name, table in tables.items():
         schema, path = records.SCHEMAS[name], folder / f"{name}.parquet"
-        with mock.patch.multiple(shuffle, BATCH_ROWS=at_once, OPEN_FILES=open_files):
-            shuffle.write_partitions(path, schema, cuts, folder / name, sources=())
+        with mock.patch.object(shuffle, "RUN_ROWS", at_once):
+            shuffle.write_runs(path, schema, cuts, folder / name, sources=())
         for cut in cuts.to_pylist():
             taken = {row.get("take_id", row.get("row_id", "").split("/")[0]): row for row in table}
             mine = [take for take in taken if cut["first_take"] <= take <= cut["last_take"]]
@@ -74,9 +74,9 @@ def test_a_caption_belongs_to_the_take_of_its_medium_and_other_sources_are_not_r
     takes = [records.content_id("medium", "ssv2", name) for name in ("1.webm", "2.webm")]
     assert rows_of_take == Counter(takes)
     cuts = shuffle.partition_takes(rows_of_take, rows=1)
-    shuffle.write_partitions(path, records.CAPTION, cuts, tmp_path / "rows", sources=("ssv2",))
+    shuffle.write_runs(path, records.CAPTION, cuts, tmp_path / "runs", sources=("ssv2",))
     for number, take in enumerate(sorted(takes)):
-        (row,) = shuffle.read_partition(tmp_path / "rows", records.CAPTION, number).to_pylist()
+        (row,) = shuffle.read_partition(tmp_path / "runs", records.CAPTION, number).to_pylist()
         assert records.content_id("medium", row["source"], row["path"]) == take
 
 
@@ -86,12 +86,12 @@ def test_a_half_written_folder_is_written_again_and_a_whole_one_stays(tmp_path):
         pa.table({"partition": [0], "first_take": ["take0"], "last_take": ["take9"]}),
     )
     records.write_table(path, [interval(1, 0)], records.INTERVAL)
-    (tmp_path / "rows.partial").mkdir()
-    (tmp_path / "rows.partial/7").write_bytes(b"torn")
-    shuffle.write_partitions(path, records.INTERVAL, cuts, tmp_path / "rows", sources=())
-    assert [path.name for path in (tmp_path / "rows").iterdir()] == ["0"]
+    (tmp_path / "runs.partial").mkdir()
+    (tmp_path / "runs.partial/00007.arrow").write_bytes(b"torn")
+    shuffle.write_runs(path, records.INTERVAL, cuts, tmp_path / "runs", sources=())
+    assert [run.name for run in (tmp_path / "runs").iterdir()] == ["00000.arrow"]
     pq.write_table(pa.table({"other": [1]}), path)
-    shuffle.write_partitions(path, records.INTERVAL, cuts, tmp_path / "rows", sources=())
-    assert shuffle.read_partition(tmp_path / "rows", records.INTERVAL, 0).num_rows == 1
+    shuffle.write_runs(path, records.INTERVAL, cuts, tmp_path / "runs", sources=())
+    assert shuffle.read_partition(tmp_path / "runs", records.INTERVAL, 0).num_rows == 1
     with pytest.raises(ValueError, match="columns are"):
-        shuffle.write_partitions(path, records.INTERVAL, cuts, tmp_path / "other", sources=())
+        shuffle.write_runs(path, records.INTERVAL, cuts, tmp_path / "other", sources=())
