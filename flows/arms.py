@@ -1,4 +1,4 @@
-"""The runs of a comparison before any is started: their recipes, what is trained for each, and about how long."""
+"""Plan the runs of a comparison: their recipes, which stages each would train, and about how long that takes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from flows.tasks import Job
 
 @dataclass(frozen=True)
 class Run:
-    """One arm with one seed; `recipe` is complete, as if a person had written it."""
+    """One arm of a comparison with one seed, and the YAML of its complete recipe."""
 
     arm: str
     seed: int
@@ -26,8 +26,16 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Planned:
-    """What a run would train, reuse, and share with runs before it; `seconds` None where nothing was measured yet."""
+class RunPlan:
+    """Which stages a run would train, and which not.
+
+    Attributes:
+        run: arm, seed and recipe.
+        trains: names of the stages that it would train.
+        reuses: those that are finished already.
+        shares: those that a run before it would train.
+        seconds: estimated wall time; None where no stage of some name was trained on this machine yet.
+    """
 
     run: Run
     trains: tuple[str, ...]
@@ -37,16 +45,19 @@ class Planned:
 
 
 def write_recipes(comparison: Comparison, folder: Path, *, seeds: int, arms: Sequence[str] = ()) -> list[Run]:
-    """Write the recipe of every run into `folder`; give the runs, all arms of a seed before the next seed.
+    """Write the recipe of every run of a comparison into a folder.
 
     Args:
-        comparison: names the recipe that is changed.
-        folder: takes `<arm>-<seed>.yaml`.
-        seeds: repetitions.
-        arms: those that are wanted, and with them the arm that they are compared with; all by default.
+        comparison: names the recipe that is changed, and the changes of each arm.
+        folder: takes a file `<arm>-<seed>.yaml` for each run.
+        seeds: repetitions of each arm.
+        arms: names of the arms to run; the arm that they are compared with joins them. All where none is named.
+
+    Returns:
+        The runs, all arms of a seed before the next seed.
 
     Raises:
-        ValueError: an arm that is none, or a change that does not fit; every recipe is checked before any is run.
+        ValueError: no such arm, or a change that does not fit; every recipe is checked before any is run.
     """
     if unknown := sorted(set(arms) - set(comparison.arms)):
         raise ValueError(f"arms {unknown} came, allowed are {list(comparison.arms)} of comparison {comparison.name!r}")
@@ -67,7 +78,7 @@ def write_recipes(comparison: Comparison, folder: Path, *, seeds: int, arms: Seq
 
 
 def file_name(arm: str) -> str:
-    """Write the name of an arm without what a path cannot hold.
+    """Turn the name of an arm into one of letters, digits and hyphens, for a file.
 
     >>> file_name("no G, no CCL")
     'no-G-no-CCL'
@@ -75,50 +86,49 @@ def file_name(arm: str) -> str:
     return "-".join("".join(letter if letter.isalnum() else " " for letter in arm).split())
 
 
-def planned(runs: Sequence[Run], *, dataset: str) -> list[Planned]:
-    """Say for each run which of its stages would be trained.
+def plan_runs(runs: Sequence[Run], *, dataset: str) -> list[RunPlan]:
+    """Find out for each run which of its stages would be trained.
 
     Args:
         runs: in the order in which they run.
         dataset: digest of the data.
     """
-    ahead: set[str] = set()
-    found = []
+    trained_before: set[str] = set()  # stage keys
+    plans = []
     for run in runs:
         job = tasks.open_job(str(run.recipe), dataset=dataset)
-        fates: dict[str, list[str]] = {"trains": [], "reuses": [], "shares": []}
-        for stage in job.recipe.stages:
-            fates[_fate(job, stage.name, ahead)].append(stage.name)
-        ahead |= {job.keys[name] for name in fates["trains"]}
-        each = {fate: tuple(names) for fate, names in fates.items()}
-        found.append(Planned(run, **each, seconds=_seconds(job, fates["trains"])))
-    return found
+        names = [stage.name for stage in job.recipe.stages]
+        shares = tuple(name for name in names if job.keys[name] in trained_before)
+        reuses = tuple(name for name in names if name not in shares and _is_finished(job, name))
+        trains = tuple(name for name in names if name not in shares + reuses)
+        trained_before |= {job.keys[name] for name in trains}
+        plans.append(RunPlan(run, trains=trains, reuses=reuses, shares=shares, seconds=_seconds(job, trains)))
+    return plans
 
 
-def _fate(job: Job, stage: str, ahead: set[str]) -> str:
-    if job.keys[stage] in ahead:
-        return "shares"
-    is_done = plan.is_finished(job.checkpoint(stage)) and tracking.finished_stage(job.keys[stage]) is not None
-    return "reuses" if is_done else "trains"
+def _is_finished(job: Job, stage: str) -> bool:
+    return plan.is_finished(job.checkpoint(stage)) and tracking.finished_stage(job.keys[stage]) is not None
 
 
 def _seconds(job: Job, trains: Sequence[str]) -> float | None:
     """Estimate the wall time of a run from the newest checkpoints of stages of the same names on this machine."""
-    each = {}
+    of_stages: dict[str, float] = dict.fromkeys((stage.name for stage in job.recipe.stages), 0.0)
     for stage in job.recipe.stages:
-        each[stage.name] = _stage_seconds(job.root, stage) if stage.name in trains else 0.0
-        if each[stage.name] is None:
-            return None
-    steps = levels.of_stages(job.recipe.stages, threads=tasks.cores())
-    return sum(max(each[stage.name] for stage in level) for level in steps)
+        if stage.name in trains:
+            seconds = _stage_seconds(job.root, stage)
+            if seconds is None:
+                return None
+            of_stages[stage.name] = seconds
+    in_levels = levels.on_this_machine(job.recipe.stages)
+    return sum(max(of_stages[stage.name] for stage in level) for level in in_levels)
 
 
 def _stage_seconds(root: Path, stage: params.Stage) -> float | None:
-    """Scale what a stage of this name took to the steps of this one, and add its evaluation."""
-    made = sorted((root / "checkpoints").glob(f"{stage.name}-*/stage.json"), key=lambda path: path.stat().st_mtime)
-    if not made or stage.max_steps is None:
+    """Scale the seconds of the newest stage of this name to the steps of this one, and add those of its evaluation."""
+    finished = sorted((root / "checkpoints").glob(f"{stage.name}-*/stage.json"), key=lambda path: path.stat().st_mtime)
+    if not finished or stage.max_steps is None:
         return None
-    before = json.loads(made[-1].read_text())
-    measured = made[-1].parent / "evaluation" / "seconds.txt"
-    evaluation_s = float(measured.read_text()) if stage.evaluate and measured.is_file() else 0.0
-    return before["seconds"] * stage.max_steps / before["steps"] + evaluation_s
+    newest = json.loads(finished[-1].read_text())
+    evaluation = finished[-1].parent / "evaluation" / "seconds.txt"
+    evaluation_s = float(evaluation.read_text()) if stage.evaluate and evaluation.is_file() else 0.0
+    return newest["seconds"] * stage.max_steps / newest["steps"] + evaluation_s

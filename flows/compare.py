@@ -1,8 +1,8 @@
-"""Arms of a comparison over seeds: each a run of the same stages as the pipeline's, then one table with intervals.
+"""Compare the arms of an ablation over seeds: train and evaluate each, then write one table with intervals.
 
 Run as: python -m flows.compare --comparison params/ablations/exo2ego.yaml --seeds 3
 
-What arms have in common is trained once. Stopped at any time, the same command goes on: finished stages and
+Stages that arms have in common are trained once. Stopped at any time, the same command goes on: finished stages and
 evaluations are reused. The table is written again after every run, to reports/compare-<name>/.
 """
 
@@ -25,30 +25,32 @@ from components.report import comparison as page
 from flows import arms, compare_summary, data, evaluate, summary, supervisor, tasks, train
 from flows.arms import Run
 from flows.compare_summary import Compared
-from flows.tasks import Job, Outcome
+from flows.tasks import Job, NestedStage
 
 COMPARISON = "params/ablations/exo2ego.yaml"
+COMPARISON_HELP = "YAML with the arms, or its bare name in params/ablations (default: %(default)s)"
 
 
 @flow(name="compare", task_runner=tasks.runner())
 def compare(comparison: str = COMPARISON, seeds: int = 3, only: Sequence[str] = ()) -> Compared:
-    """Train and measure every arm with every seed, and compare them.
+    """Train and evaluate every arm with every seed, and compare them.
 
     Args:
-        comparison: YAML, relative to the project root.
-        seeds: repetitions.
-        only: arms that are wanted; all by default.
+        comparison: YAML of the comparison, or its bare name in params/ablations.
+        seeds: repetitions of every arm.
+        only: names of the arms to run, beside the one that they are compared with; all where none is named.
     """
-    wanted = params.load(Path(comparison), Comparison)
+    path = params.find_comparison(comparison)
+    wanted = params.load(path, Comparison)
     folder = folder_of(wanted)
     runs = arms.write_recipes(wanted, folder / "recipes", seeds=seeds, arms=only)
-    began = tasks.open_job(str(wanted.recipe), dataset=None)
+    at_start = tasks.open_job(str(wanted.recipe), dataset=None)
     with tasks.stopping() as stop:
         data.refresh(stop)
-    run_id = tracking.open_pipeline_run(f"compare {wanted.name}", tags={"kind": "comparison", "recipe": comparison})
+    run_id = tracking.open_pipeline_run(f"compare {wanted.name}", tags={"kind": "comparison", "recipe": str(path)})
     status = "KILLED"
     try:
-        compared = compare_runs(wanted, runs, folder, run_id, one=partial(train_and_measure, began=began))
+        compared = compare_runs(wanted, runs, folder, run_id, run_arm=partial(train_and_evaluate, at_start=at_start))
         status = "FAILED" if compared.failed else "FINISHED"
     finally:
         tracking.finish(run_id, status)
@@ -56,88 +58,97 @@ def compare(comparison: str = COMPARISON, seeds: int = 3, only: Sequence[str] = 
 
 
 def compare_runs(
-    comparison: Comparison, runs: Sequence[Run], folder: Path, run_id: str, *, one: Callable[[Run, dict], list[Outcome]]
+    comparison: Comparison,
+    runs: Sequence[Run],
+    folder: Path,
+    run_id: str,
+    *,
+    run_arm: Callable[[Run, dict[str, str]], list[NestedStage]],
 ) -> Compared:
-    """Do one run after the other; a run that fails or pauses is noted, and the others go on.
+    """Do one run after the other; a run that fails or pauses is recorded, and the others go on.
 
     Args:
         comparison: has the arms.
         runs: in this order.
         folder: takes the page and the table.
         run_id: MLflow run of the comparison.
-        one: trains and measures a run, which it tags in MLflow as told; gives its stages.
+        run_arm: trains and evaluates a run, whose MLflow run gets these tags; returns its stages.
 
     Raises:
         StageStopped: the flow run was cancelled.
-        ChangedMeanwhile: the code did, between two runs; see `train_and_measure`.
+        ChangedMeanwhile: code or parameters changed between two runs; see `train_and_evaluate`.
     """
     logger, settings = get_run_logger(), params.load(tasks.EVALUATION, params.Eval)
     places = {arm: comparison.places(arm) for arm in dict.fromkeys(run.arm for run in runs)}
-    found: dict[tuple[str, int], comparing.Scores] = {}
+    scores: dict[tuple[str, int], comparing.Scores] = {}
     failed: dict[tuple[str, int], str] = {}
-    shown: list[page.Finished] = []
+    finished: list[page.Finished] = []
     for number, run in enumerate(runs, start=1):
         logger.info("run %d of %d: arm %r, seed %d (%s)", number, len(runs), run.arm, run.seed, run.recipe)
         started_s = time.monotonic()
         tags = {"comparison": comparison.name, "arm": run.arm, "seed": str(run.seed), "mlflow.parentRunId": run_id}
         try:
-            outcomes = one(run, tags)
+            stages = run_arm(run, tags)
         except supervisor.StageStopped:
             raise
         except supervisor.StageFailed as error:
             failed[run.arm, run.seed] = str(error)
             logger.error("arm %r, seed %d has no scores: %s", run.arm, run.seed, error)
         else:
-            measured = {stage for parts in places[run.arm].values() for stage, _, _ in parts}
-            found[run.arm, run.seed] = {
-                outcome.name: comparing.read_scores(outcome.checkpoint / "evaluation" / "predictions.parquet")
-                for outcome in outcomes
-                if outcome.name in measured
+            compared = {stage for parts in places[run.arm].values() for stage, _, _ in parts}
+            scores[run.arm, run.seed] = {
+                stage.name: comparing.read_scores(stage.checkpoint / "evaluation" / "predictions.parquet")
+                for stage in stages
+                if stage.name in compared
             }
-            stages = [(outcome.name, outcome.how, outcome.checkpoint.name) for outcome in outcomes]
-            shown.append(page.Finished(run.arm, run.seed, time.monotonic() - started_s, stages))
+            listed: list[tuple[str, str, str]] = [(stage.name, stage.how, stage.checkpoint.name) for stage in stages]
+            finished.append(page.Finished(run.arm, run.seed, time.monotonic() - started_s, listed))
         rows = comparing.compare(
-            found,
+            scores,
             places,
             against=comparison.against,
             published={arm: values.published for arm, values in comparison.arms.items()},
             seed=settings.seed,
             resamples=settings.bootstrap_resamples,
         )
-        page.write(folder, comparison.model_dump(mode="json"), rows, shown, failed, of=len(runs), run_id=run_id)
+        page.write(folder, comparison.model_dump(mode="json"), rows, finished, failed, of=len(runs), run_id=run_id)
     for path in page.files(folder):
         tracking.log_artifacts(run_id, path, "comparison")
     return Compared(rows, failed, folder / "index.html", run_id)
 
 
-def train_and_measure(run: Run, tags: dict[str, str], *, began: Job) -> list[Outcome]:
-    """Train and measure the stages of a run as the pipeline does; its MLflow run gets the scores of the last stage.
+def train_and_evaluate(run: Run, tags: dict[str, str], *, at_start: Job) -> list[NestedStage]:
+    """Train and evaluate the stages of a run as the pipeline does; its MLflow run gets the scores of the last stage.
 
     Args:
-        run: arm and seed.
+        run: arm, seed and recipe.
         tags: of its MLflow run.
-        began: opened when the comparison was, so that all arms are of the same code.
+        at_start: opened when the comparison began, so that all arms are trained by the same code.
 
     Raises:
-        ChangedMeanwhile: code or parameters are not those of `began`.
+        ChangedMeanwhile: code or parameters are not those of `at_start`.
     """
-    tasks.check_unchanged(began)
+    tasks.check_unchanged(at_start)
     job = tasks.open_job(str(run.recipe), dataset=data.digest())
     with tasks.stopping() as stop, tasks.pipeline_run("compare", job) as run_id:
         tracking.set_tags(run_id, tags)
-        outcomes = train.train_stages(job, run_id, stop, after=evaluate.Beside(job, run_id, stop))
-        tracking.log_evaluation(run_id, outcomes[-1].checkpoint / "evaluation" / "metrics.json")
-    return outcomes
+        stages = train.train_stages(job, run_id, stop, after=evaluate.Background(job, run_id, stop))
+        tracking.log_evaluation(run_id, stages[-1].checkpoint / "evaluation" / "metrics.json")
+    return stages
 
 
 def show_plan(comparison: str, *, seeds: int, only: Sequence[str] = ()) -> None:
-    """Print what `compare` would train, without training anything."""
-    wanted = params.load(Path(comparison), Comparison)
+    """Print what `compare` would train, without training anything.
+
+    Args:
+        comparison, seeds, only: as `compare`.
+    """
+    wanted = params.load(params.find_comparison(comparison), Comparison)
     runs = arms.write_recipes(wanted, folder_of(wanted) / "recipes", seeds=seeds, arms=only)
     stale = data.stale()
-    # a digest that no checkpoint has: what arms have in common is still seen
+    # no checkpoint has this digest, so nothing is reused; the stages that arms have in common still have equal keys
     digest = "not known before the data is made" if stale else data.digest()
-    compare_summary.show_plan(comparison, arms.planned(runs, dataset=digest), stale=stale)
+    compare_summary.show_plan(comparison, arms.plan_runs(runs, dataset=digest), stale=stale)
 
 
 def folder_of(comparison: Comparison) -> Path:
@@ -148,10 +159,10 @@ def folder_of(comparison: Comparison) -> Path:
 def main() -> int:
     """Compare in this process and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--comparison", default=COMPARISON, help="YAML with the arms (default: %(default)s)")
+    parser.add_argument("--comparison", default=COMPARISON, help=COMPARISON_HELP)
     parser.add_argument("--seeds", type=int, default=3, help="repetitions of every arm (default: %(default)s)")
-    parser.add_argument("--arms", nargs="+", default=(), help="only these, and the one they are compared with")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be trained, and about how long")
+    parser.add_argument("--arms", nargs="+", default=(), help="only these, and the one that they are compared with")
+    parser.add_argument("--dry-run", action="store_true", help="only print what would be trained, and about how long")
     options = parser.parse_args()
     try:
         if options.dry_run:

@@ -1,4 +1,4 @@
-"""What a person sees of a comparison at the terminal: the runs before, the table after."""
+"""Print a comparison at the terminal: its runs before, its table after."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from rich.console import Console
 from rich.table import Table
 
 from components.evaluation import comparing
-from flows.arms import Planned
+from flows.arms import RunPlan
 
 
 @dataclass(frozen=True)
 class Compared:
-    """What a comparison leaves behind; `failed` says why a run has no scores."""
+    """The result of a comparison.
+
+    Attributes:
+        rows: of the table.
+        failed: (arm, seed) -> why this run has no scores.
+        page: HTML file.
+        run_id: MLflow run of the comparison.
+    """
 
     rows: list[comparing.Row]
     failed: dict[tuple[str, int], str]
@@ -23,26 +30,32 @@ class Compared:
     run_id: str
 
 
-def show_plan(comparison: str, found: Sequence[Planned], *, stale: Sequence[str]) -> None:
-    """Print which stages each run would train, and about how long that takes."""
+def show_plan(comparison: str, plans: Sequence[RunPlan], *, stale: Sequence[str]) -> None:
+    """Print which stages each run would train, and about how long that takes.
+
+    Args:
+        comparison: name or file, for the title.
+        plans: of the runs, in their order.
+        stale: names of the stale data stages.
+    """
     rows = [
         (
-            one.run.arm,
-            str(one.run.seed),
-            ", ".join(one.trains) or "nothing",
-            ", ".join(one.shares),
-            ", ".join(one.reuses),
-            "not known" if one.seconds is None else f"{one.seconds / 60:.1f} min",
+            plan.run.arm,
+            str(plan.run.seed),
+            ", ".join(plan.trains) or "nothing",
+            ", ".join(plan.shares),
+            ", ".join(plan.reuses),
+            "not known" if plan.seconds is None else f"{plan.seconds / 60:.1f} min",
         )
-        for one in found
+        for plan in plans
     ]
     console = Console()
     columns = ("arm", "seed", "trains", "trained for a run above", "reuses", "about")
     console.print(_table(f"{comparison}, nothing was run", columns, rows))
-    known = [one.seconds for one in found if one.seconds is not None]
-    missing = f"; of {len(found) - len(known)} runs the time is not known" if len(known) < len(found) else ""
-    minutes = f"about {sum(known) / 60:.0f} min, without the start of processes and what was never measured before"
-    console.print(f"{len(found)} runs, {minutes}{missing}")
+    known = [plan.seconds for plan in plans if plan.seconds is not None]
+    missing = f"; of {len(plans) - len(known)} runs the time is not known" if len(known) < len(plans) else ""
+    minutes = f"about {sum(known) / 60:.0f} min, without the start of processes and evaluations that never ran before"
+    console.print(f"{len(plans)} runs, {minutes}{missing}")
     if stale:
         console.print(f"The data is stale ({', '.join(stale)}): it comes first, and nothing that reads it is reused.")
 

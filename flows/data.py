@@ -15,11 +15,11 @@ from ruamel.yaml import YAML
 
 from components.train import launch_command, plan
 from flows import supervisor, tasks
-from flows.tasks import Outcome, Stop
+from flows.tasks import How, Outcome, Stop
 
 DVC = [sys.executable, "-m", "dvc"]
 # what DVC prints of a stage that it did not run
-NOT_RUN = {"didn't change, skipping": "reused", "is cached - skipping run": "from cache"}
+NOT_RUN: dict[str, How] = {"didn't change, skipping": "reused", "is cached - skipping run": "from cache"}
 # a data step at paper scale decodes terabytes; a longer one hangs
 TIMEOUT_S = 48 * 3600.0
 
@@ -42,7 +42,8 @@ def refresh(stop: Stop) -> list[Outcome]:
 
 def repro(name: str, stop: Stop) -> Outcome:
     """Reproduce one DVC stage if it is stale."""
-    logger, how, started_s = get_run_logger(), "ran", time.monotonic()
+    logger, started_s = get_run_logger(), time.monotonic()
+    how: How = "ran"
 
     def on_line(line: str) -> None:
         nonlocal how

@@ -15,7 +15,7 @@ from prefect import flow
 from components import report, tracking
 from flows import data, evaluate, promote, summary, tasks, train
 from flows.summary import Finished
-from flows.tasks import Outcome
+from flows.tasks import NestedStage
 
 
 @flow(name="pipeline", task_runner=tasks.runner())
@@ -23,7 +23,7 @@ def pipeline(recipe: str = tasks.RECIPE, dry_run: bool = False) -> Finished | No
     """Bring everything up to date: what did not change is reused, and says so.
 
     Args:
-        recipe: YAML of the training run, relative to the project root.
+        recipe: YAML of the training run, or its bare name in params/recipes.
         dry_run: only say what would run.
     """
     if dry_run:
@@ -35,34 +35,44 @@ def pipeline(recipe: str = tasks.RECIPE, dry_run: bool = False) -> Finished | No
     with tasks.stopping() as stop, tasks.pipeline_run("pipeline", job) as run_id:
         base = train.start_without_data(job, run_id, stop)  # the base models train while the data is made
         data_stages = data.refresh(stop)
-        job = tasks.with_dataset(job, data.digest())
-        tracking.set_tags(run_id, {"dataset_digest": job.dataset})
+        dataset = data.digest()
+        job = tasks.with_dataset(job, dataset)
+        tracking.set_tags(run_id, {"dataset_digest": dataset})
         # each stage is evaluated beside the training of the next
-        stages = train.train_stages(job, run_id, stop, after=evaluate.Beside(job, run_id, stop), started=base)
+        stages = train.train_stages(job, run_id, stop, after=evaluate.Background(job, run_id, stop), started=base)
         decision = tasks.as_task(promote.promote_stage, "promote")(job, stages[-1], stop)
         page = tasks.as_task(write_report, "report")(job, stages, run_id)
     return Finished(data_stages, stages, decision, page, run_id, time.monotonic() - started_s)
 
 
-def write_report(job: tasks.Job, stages: list[Outcome], run_id: str) -> Path:
-    """Write the page of this pipeline run and log it to its MLflow run."""
-    shown = [(one.name, one.checkpoint, one.shown_id, one.how == "reused") for one in stages]
-    page = report.build(run_id, shown, data=job.root / tasks.DATA, output=job.root / "reports" / run_id)
+def write_report(job: tasks.Job, stages: list[NestedStage], run_id: str) -> Path:
+    """Write the page of this pipeline run and log it to its MLflow run.
+
+    Args:
+        job: has the project root.
+        stages: every stage of the recipe, finished.
+        run_id: MLflow run of the pipeline.
+
+    Returns:
+        The page, an HTML file.
+    """
+    rows = [(stage.name, stage.checkpoint, stage.nested_run_id, stage.how == "reused") for stage in stages]
+    page = report.build(run_id, rows, data=job.root / tasks.DATA, output=job.root / "reports" / run_id)
     tracking.log_artifacts(run_id, page, "report")
     return page
 
 
 def main() -> int:
     """Run the pipeline in this process and say where everything is."""
-    parser = argparse.ArgumentParser(description=pipeline.__doc__.splitlines()[0])
-    parser.add_argument("--recipe", default=tasks.RECIPE, help="YAML of the training run (default: %(default)s)")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--recipe", default=tasks.RECIPE, help=tasks.RECIPE_HELP)
     parser.add_argument("--dry-run", action="store_true", help="only say what would run")
     arguments = parser.parse_args()
     try:
         if arguments.dry_run:
             summary.show_plan(arguments.recipe)
-        else:
-            summary.show(pipeline(arguments.recipe))
+        elif (finished := pipeline(arguments.recipe)) is not None:
+            summary.show(finished)
     except (RuntimeError, ValueError, OSError) as error:
         summary.show_failure(error)
         return 1

@@ -1,4 +1,4 @@
-"""The last stage's model becomes a registered version, and the champion if the gate lets it through."""
+"""Register the last stage's model as a version, and make it the champion if the promotion gate lets it through."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from prefect.logging import get_run_logger
 from components import params, tracking
 from components.train import plan
 from flows import data, tasks
-from flows.evaluate import measure, trained
-from flows.tasks import Job, Outcome, Stop
+from flows.evaluate import evaluate_checkpoint, finished_stage
+from flows.tasks import Job, Stop, TrainedStage
 
 
 @flow(name="promote", task_runner=tasks.runner())
 def promote(recipe: str = tasks.RECIPE) -> str:
-    """Put the last stage of a recipe, trained and measured already, before the gate."""
+    """Put the last stage of a recipe, trained and evaluated already, before the promotion gate."""
     job = tasks.open_job(recipe, dataset=data.digest())
     check_gate(job)
     with tasks.stopping() as stop:
-        outcome = trained(job, job.recipe.stages[-1].name)
-        return tasks.as_task(promote_stage, "promote")(job, outcome, stop).reason
+        stage = finished_stage(job, job.recipe.stages[-1].name)
+        return tasks.as_task(promote_stage, "promote")(job, stage, stop).reason
 
 
 def check_gate(job: Job) -> None:
@@ -40,24 +40,35 @@ def check_gate(job: Job) -> None:
     )
 
 
-def promote_stage(job: Job, outcome: Outcome, stop: Stop) -> tracking.PromotionDecision:
-    """Register a measured checkpoint and decide about the alias `champion`.
+def promote_stage(job: Job, stage: TrainedStage, stop: Stop) -> tracking.PromotionDecision:
+    """Register an evaluated checkpoint and decide about the alias `champion`.
 
-    A champion from other data is measured on the present data first, so that both stand on the same held-out takes.
+    A champion from other data is evaluated on the present data first, so that both have seen the same held-out takes.
+
+    Args:
+        job: has the digest of the present data.
+        stage: the candidate.
+        stop: ends the evaluation of the champion.
 
     Raises:
-        ValueError: the candidate has not been measured.
+        ValueError: the candidate has not been evaluated.
     """
     logger, promotion = get_run_logger(), params.load(tasks.EVALUATION, params.Eval).promotion
-    version = tracking.register(outcome.run_id, outcome.checkpoint, promotion.model_name)
+    version = tracking.register(stage.run_id, stage.checkpoint, promotion.model_name)
     champion, again = tracking.champion(promotion.model_name), None
     if champion is not None and champion.dataset_digest != job.dataset:
         if plan.is_finished(Path(champion.checkpoint)):
-            logger.info("the champion, version %s, comes from other data: it is measured on these", champion.version)
-            measure(job, Path(champion.checkpoint), stop, named=job.recipe.stages[-1].evaluate, threads=tasks.cores())
+            logger.info("the champion, version %s, comes from other data: it is evaluated on these", champion.version)
+            evaluate_checkpoint(
+                job,
+                Path(champion.checkpoint),
+                stop,
+                eval_tasks=job.recipe.stages[-1].evaluate,
+                threads=tasks.cores(),
+            )
             again = json.loads((Path(champion.checkpoint) / "evaluation" / "metrics.json").read_text())
         else:
-            logger.warning("the champion's checkpoint %s is gone, it cannot be measured again", champion.checkpoint)
+            logger.warning("the champion's checkpoint %s is gone, it cannot be evaluated again", champion.checkpoint)
     decision = tracking.promote(
         promotion.model_name,
         version,

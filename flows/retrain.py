@@ -14,12 +14,17 @@ from flows.pipeline import pipeline
 
 @flow(name="retrain", task_runner=tasks.runner())
 def retrain(recipe: str = tasks.RECIPE) -> State:
-    """Run the pipeline if the dataset is another than that of the last finished pipeline run; else do nothing."""
+    """Run the pipeline of a recipe if the dataset is another than that of its last finished pipeline run.
+
+    Args:
+        recipe: YAML of the training run, or its bare name in params/recipes.
+    """
+    path = str(tasks.recipe_file(recipe))
     with tasks.stopping() as stop:
         data.refresh(stop)
-    now, last = data.digest(), tracking.last_pipeline_digest()
+    now, last = data.digest(), tracking.last_pipeline_digest(path)
     if now == last:
-        message = f"Nothing to do: the dataset digest {now[:12]} is that of the last finished pipeline run."
+        message = f"Nothing to do: the dataset digest {now[:12]} is that of the last finished pipeline run of {path}."
     else:
         pipeline(recipe)
         message = f"Trained: the dataset digest moved from {(last or 'none')[:12]} to {now[:12]}."

@@ -1,4 +1,4 @@
-"""What a person sees at the terminal: the plan before, the outcome after, a failure in its own words."""
+"""Print a pipeline run at the terminal: its plan before, its stages after, or the error that stopped it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from rich.table import Table
 from components import tracking
 from components.train import plan
 from flows import data, levels, promote, tasks
-from flows.tasks import Job, Outcome
+from flows.tasks import Job, NestedStage, Outcome
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What a pipeline run leaves behind."""
+    """The result of a pipeline run: its data stages, its training stages, the promotion gate's decision, the page."""
 
     data: list[Outcome]
-    stages: list[Outcome]
+    stages: list[NestedStage]
     decision: tracking.PromotionDecision
     report: Path
     run_id: str
@@ -29,9 +29,9 @@ class Finished:
 
 
 def show(finished: Finished) -> None:
-    """Print every stage, ran or reused, and where everything is."""
+    """Print every stage, whether it ran or was reused, and where checkpoint, page and logs are."""
     rows = [("data", one.name, one.how, _seconds(one.seconds), "") for one in finished.data]
-    rows += [("train", one.name, one.how, _seconds(one.seconds), _seconds(one.measured_s)) for one in finished.stages]
+    rows += [("train", one.name, one.how, _seconds(one.seconds), _seconds(one.evaluation_s)) for one in finished.stages]
     table = _table(f"pipeline run {finished.run_id}", ("", "stage", "", "time", "evaluation"), rows)
     reused = sum(row[2] != "ran" for row in rows)
     verdict = " is the champion now" if finished.decision.promoted else ""
@@ -64,19 +64,19 @@ def show_plan(recipe: str) -> None:
     rows = [
         ("data", name, "runs" if name in stale else "up to date", "") for name in data.stage_names(Path("dvc.yaml"))
     ]
-    for number, level in enumerate(levels.of_stages(job.recipe.stages, threads=tasks.cores()), start=1):
-        rows += [("train", stage.name, _fate(job, stage.name), str(number)) for stage in level]
+    for number, level in enumerate(levels.on_this_machine(job.recipe.stages), start=1):
+        rows += [("train", stage.name, _action(job, stage.name), str(number)) for stage in level]
     console = Console()
     console.print(_table(f"{recipe}, nothing was run", ("", "stage", "", "step"), rows))
     console.print("Stages of one step train at the same time. Run it: python -m flows.pipeline", soft_wrap=True)
 
 
 def show_failure(error: Exception) -> None:
-    """Print what came, what is allowed and where to mend it, as the error says it."""
+    """Print the message of an error, which says what came, what is allowed and where to mend it."""
     Console(stderr=True).print(Panel(str(error), title=f"stopped by {type(error).__name__}", border_style="red"))
 
 
-def _fate(job: Job, stage: str) -> str:
+def _action(job: Job, stage: str) -> str:
     if stage not in job.keys:
         return "runs: the data is stale"
     if not plan.is_finished(job.checkpoint(stage)):

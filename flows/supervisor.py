@@ -131,6 +131,7 @@ class _Tail:
 
 def _end(process: subprocess.Popen, grace_s: float) -> None:
     """Close the watchdog's pipe, so that it ends its command, and end what it left if it was killed itself."""
+    assert process.stdin is not None, "the watchdog is started with a pipe"
     process.stdin.close()
     try:
         process.wait(grace_s + 10)
@@ -149,12 +150,12 @@ def watch(command: Sequence[str], *, grace_s: float) -> int:
         The command's exit code; 128 + signal if a signal (or we) ended it, as shells do.
     """
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    told: list[int] = []
+    signals: list[int] = []
     # a function, not SIG_IGN: an ignored signal stays ignored in the command, and nothing could end it gently
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda number, _frame: told.append(number))
+        signal.signal(number, lambda number, _frame: signals.append(number))
     child = subprocess.Popen(list(command), stdin=subprocess.DEVNULL)
-    while child.poll() is None and not told:
+    while child.poll() is None and not signals:
         if select.select([sys.stdin], [], [], POLL_S)[0]:
             break
     # taken before the sweep, which reaps the command too when it is still running

@@ -1,4 +1,4 @@
-"""What the flows share: the job at hand, what became of each stage, the reason to stop, and how work becomes a task.
+"""What the flows share: a recipe with the keys of its stages, stage outcomes, the reason to stop, and Prefect tasks.
 
 The working directory is the project root: a deployment's worker sets it, and `python -m flows.…` needs it anyway.
 """
@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, ParamSpec, TypeVar, cast
 
-from prefect import Task, task
+from prefect import Task
 from prefect.cache_policies import NO_CACHE
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.client.schemas.objects import State
+from prefect.futures import PrefectFuture
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from components import params, tracking
 from components.train import plan
@@ -22,15 +24,30 @@ from components.train.provenance import git_commit
 from flows.supervisor import StagePaused, StageStopped
 
 RECIPE = "params/recipes/miniature.yaml"
+RECIPE_HELP = "YAML of the training run, or its bare name in params/recipes (default: %(default)s)"
 DATA_PARAMS = Path("params/data.yaml")
 EVALUATION = Path("params/eval.yaml")
 LOGS = Path(".cache/logs")
 DATA = Path("data")
 
+How = Literal["ran", "reused", "from cache"]
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
 
 @dataclass(frozen=True)
 class Job:
-    """One recipe on one state of data and code; `files` are those that made the keys: name -> sha256."""
+    """One recipe on one state of data and code.
+
+    Attributes:
+        root: project root, absolute.
+        recipe_path: YAML of the recipe, relative to the root where it lies below it.
+        recipe: its content.
+        dataset: digest of the dataset; None before the data is up to date.
+        code: digest of the training code.
+        keys: stage name -> stage key (components/train/plan.py); without a dataset only those of base stages.
+        files: file name -> sha256 of every file that the keys were made from.
+    """
 
     root: Path
     recipe_path: Path
@@ -47,15 +64,27 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one stage; `run_id` is the MLflow run that trained it, `shown_id` the one in this pipeline run."""
+    """What became of one stage of the data graph or of a recipe, and how long that took."""
 
     name: str
-    how: Literal["ran", "reused", "from cache"]
+    how: How
     seconds: float
-    checkpoint: Path | None = None
-    run_id: str | None = None
-    shown_id: str | None = None
-    measured_s: float | None = None
+
+
+@dataclass(frozen=True)
+class TrainedStage(Outcome):
+    """A training stage that is finished: its checkpoint folder, and the MLflow run that trained it."""
+
+    checkpoint: Path
+    run_id: str
+
+
+@dataclass(frozen=True)
+class NestedStage(TrainedStage):
+    """A finished stage in a pipeline run: the MLflow run nested in that, and the seconds of its evaluation, if any."""
+
+    nested_run_id: str
+    evaluation_s: float | None = None
 
 
 class ChangedMeanwhile(RuntimeError):  # noqa: N818 - like StagePaused, it says what happened
@@ -63,7 +92,7 @@ class ChangedMeanwhile(RuntimeError):  # noqa: N818 - like StagePaused, it says 
 
 
 class Stop:
-    """Answers why the processes of this flow run must end, or None while they may go on.
+    """A callable that returns why the processes of this flow run must end, or None while they may go on.
 
     Prefect cancels a run by a signal to its main thread and knows nothing of processes that its tasks started, and a
     flow run survives the death of its worker; so the tasks ask here.
@@ -82,8 +111,8 @@ class Stop:
 
 
 @contextlib.contextmanager
-def stopping() -> Iterator[Stop]:
-    """Return a `Stop` that says yes as soon as the block is left, by cancellation or failure."""
+def stopping() -> Generator[Stop]:
+    """Yield a `Stop` that has a reason as soon as the block is left, by cancellation or failure."""
     stop = Stop()
     try:
         yield stop
@@ -91,25 +120,34 @@ def stopping() -> Iterator[Stop]:
         stop.reason = "its flow run ended (cancelled, or another stage failed)"
 
 
-def open_job(recipe: str, *, dataset: str | None) -> Job:
-    """Read a recipe and work out the key of each of its stages.
+def recipe_file(name: str) -> Path:
+    """Return the file of a recipe, relative to the project root where it lies below it: its tag in MLflow.
 
     Args:
-        recipe: path of the YAML, relative to the project root.
+        name: a YAML file, or the bare name of one in params/recipes.
+
+    Raises:
+        ValueError: neither of the two; says which names there are.
+    """
+    path, root = params.find_recipe(name), Path.cwd()
+    return path.relative_to(root) if path.is_relative_to(root) else path
+
+
+def open_job(recipe: str, *, dataset: str | None) -> Job:
+    """Read a recipe and compute the key of each of its stages.
+
+    Args:
+        recipe: see `recipe_file`.
         dataset: digest of the data; None where the data is stale, then only base stages get a key.
 
     Raises:
-        FileNotFoundError: no such recipe; names those there are.
-        ValueError: the recipe does not fit its schema, or asks for what training cannot do.
+        ValueError: no such recipe, or it does not fit its schema, or it asks for what training cannot do.
     """
-    root, path = Path.cwd(), Path(recipe)
-    if not path.is_file():
-        known = sorted(str(one) for one in Path("params/recipes").glob("*.yaml"))
-        raise FileNotFoundError(f"recipe {recipe!r} is not a file below {root}; there are {known}")
+    root, path = Path.cwd(), recipe_file(recipe)
     loaded = params.load(path, params.Recipe)
     plan.check_trainable(loaded)
     files = plan.code_files(root)
-    code, settings = plan.code_digest(files), plan.digests_of(root, (recipe, str(DATA_PARAMS)))
+    code, settings = plan.code_digest(files), plan.digests_of(root, (str(path), str(DATA_PARAMS)))
     return Job(root, path, loaded, dataset, code, _keys(loaded, dataset, code), files | settings)
 
 
@@ -119,7 +157,11 @@ def _keys(recipe: params.Recipe, dataset: str | None, code: str) -> dict[str, st
 
 
 def with_dataset(job: Job, dataset: str) -> Job:
-    """Return a job that was opened before its data was made the digest of that, and the keys of all stages.
+    """Complete a job that was opened before its data was up to date: its dataset, and the keys of all stages.
+
+    Args:
+        job: opened with `dataset=None`.
+        dataset: digest of the data as it is now.
 
     Raises:
         ChangedMeanwhile: as `check_unchanged`.
@@ -129,10 +171,10 @@ def with_dataset(job: Job, dataset: str) -> Job:
 
 
 def check_unchanged(job: Job) -> None:
-    """Make sure that a process that starts now trains what the keys of a job stand for.
+    """Make sure that code and parameters are still those that the keys of a job were made from.
 
     Raises:
-        ChangedMeanwhile: a file that they are made of is not what it was when the job was opened.
+        ChangedMeanwhile: a file is not what it was when the job was opened.
     """
     now = plan.digests_of(job.root, job.files)
     changed = [
@@ -147,12 +189,12 @@ def check_unchanged(job: Job) -> None:
 
 
 @contextlib.contextmanager
-def pipeline_run(kind: str, job: Job) -> Iterator[str]:
-    """Open the MLflow run that the stages' runs are nested in, give its id, and end it as the block ends.
+def pipeline_run(kind: str, job: Job) -> Generator[str]:
+    """Open the MLflow run that the stages' runs are nested in, yield its id, and end it as the block ends.
 
     Args:
         kind: "pipeline" for the whole path, which `retrain` compares with; else the name of the flow.
-        job: gives the tags.
+        job: the recipe and the digests that become tags of the run.
     """
     tags = {"kind": kind, "recipe": str(job.recipe_path), "code_digest": job.code, "git_commit": git_commit(job.root)}
     if job.dataset is not None:
@@ -169,16 +211,30 @@ def pipeline_run(kind: str, job: Job) -> Iterator[str]:
         tracking.finish(run_id, status)
 
 
-def shown(outcome: Outcome, pipeline_run_id: str) -> Outcome:
-    """Show a stage below this pipeline run: a reused one by a light run that points to the one that trained."""
-    if outcome.how == "ran":
-        return replace(outcome, shown_id=outcome.run_id)
-    return replace(outcome, shown_id=tracking.link_reused(pipeline_run_id, outcome.name, outcome.run_id))
+def nest(stage: TrainedStage, pipeline_run_id: str, *, evaluation_s: float | None = None) -> NestedStage:
+    """Make a finished stage visible in a pipeline run.
+
+    Args:
+        stage: one that was trained in this pipeline run is nested in it already; a reused one gets a light nested run
+            that points to the run that trained it.
+        pipeline_run_id: MLflow run of the pipeline.
+        evaluation_s: seconds that its evaluation took; None where it was not evaluated.
+    """
+    run_id = stage.run_id if stage.how == "ran" else tracking.link_reused(pipeline_run_id, stage.name, stage.run_id)
+    return NestedStage(**vars(stage), nested_run_id=run_id, evaluation_s=evaluation_s)
 
 
-def as_task(body: Callable, name: str, *, retries: int = 0) -> Task:
-    """Make a Prefect task of a function: no result cache (DVC and MLflow are), no retry once stopped or paused."""
-    return task(
+def as_task(body: Callable[Given, Result], name: str, *, retries: int = 0) -> Task[Given, Result]:
+    """Make a Prefect task of a function.
+
+    Nothing is cached by Prefect (DVC and MLflow are the caches), and nothing is tried again once stopped or paused.
+
+    Args:
+        body: the function.
+        name: of the task and of each of its runs.
+        retries: how often it is tried again after it raised.
+    """
+    return Task(
         body,
         name=name,
         task_run_name=name,
@@ -190,14 +246,15 @@ def as_task(body: Callable, name: str, *, retries: int = 0) -> Task:
     )
 
 
-def _may_retry(_task: Task, _run: object, state: object) -> bool:
+def _may_retry(_task: Task, _run: object, state: State) -> bool:
     # a paused stage waits for a person, and would only pause again; changed files stay changed
     return not isinstance(state.result(raise_on_failure=False), StageStopped | StagePaused | ChangedMeanwhile)
 
 
-def runner() -> ThreadPoolTaskRunner:
+def runner() -> TaskRunner[PrefectFuture[Any]]:
     """Return the task runner of every flow: a thread for each supervised process; the processes do the work."""
-    return ThreadPoolTaskRunner(max_workers=8)
+    # `flow` is typed for a runner of any futures, this one is for those of threads, and the parameter is invariant
+    return cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=8))
 
 
 def cores() -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,27 +15,36 @@ from components import storage, tracking
 from components.params import Stage
 from components.tracking import history
 from components.train import launch_command, plan
-from flows import data, levels, supervisor, tasks
-from flows.tasks import Job, Outcome, Stop
+from flows import data, gpus, levels, supervisor, tasks
+from flows.tasks import Job, NestedStage, Stop, TrainedStage
 
 PROGRESS_S = 15.0
 GRACE_S = 60.0  # from SIGTERM to SIGKILL: a stage ends its step and saves a checkpoint
 
 
 @flow(name="train", task_runner=tasks.runner())
-def train(recipe: str = tasks.RECIPE) -> list[Outcome]:
+def train(recipe: str = tasks.RECIPE) -> list[NestedStage]:
     """Train every stage of a recipe on the data as it is."""
     job = tasks.open_job(recipe, dataset=data.digest())
     with tasks.stopping() as stop, tasks.pipeline_run("train", job) as run_id:
-        return train_stages(job, run_id, stop, after=lambda outcome, _threads: tasks.shown(outcome, run_id))
+        return train_stages(job, run_id, stop, after=lambda stage, _threads: tasks.nest(stage, run_id))
 
 
-def start_without_data(job: Job, pipeline_run_id: str, stop: Stop) -> dict[str, PrefectFuture[Outcome]]:
-    """Start the stages of the first level that read no dataset; give name -> future, once a core is free for others."""
-    first = levels.of_stages(job.recipe.stages, threads=tasks.cores())[0]
-    alone = [stage for stage in first if stage.algorithm in plan.WITHOUT_DATASET]
-    running = {stage.name: _start(job, stage, pipeline_run_id, stop) for stage in alone}
-    if sum(stage.ranks * stage.threads_per_rank for stage in alone) >= tasks.cores():
+def start_without_data(job: Job, pipeline_run_id: str, stop: Stop) -> dict[str, PrefectFuture[TrainedStage]]:
+    """Start the base stages of the first level, which read no dataset, and wait until they leave a core free.
+
+    Args:
+        job: recipe and keys.
+        pipeline_run_id: the MLflow run that the stages' runs are nested in.
+        stop: ends the processes.
+
+    Returns:
+        Stage name -> future of the stage.
+    """
+    first = levels.on_this_machine(job.recipe.stages)[0]
+    base = [stage for stage in first if stage.algorithm in plan.WITHOUT_DATASET]
+    running = {stage.name: _start(job, stage, pipeline_run_id, stop) for stage in base}
+    if sum(stage.ranks * stage.threads_per_rank for stage in base) >= tasks.cores():
         next(as_completed(list(running.values())))
     return running
 
@@ -45,44 +54,52 @@ def train_stages(
     pipeline_run_id: str,
     stop: Stop,
     *,
-    after: Callable[[Outcome, int], Outcome | PrefectFuture[Outcome]],
-    started: Mapping[str, PrefectFuture[Outcome]] = MappingProxyType({}),
-) -> list[Outcome]:
+    after: Callable[[TrainedStage, int], NestedStage | PrefectFuture[NestedStage]],
+    started: Mapping[str, PrefectFuture[TrainedStage]] = MappingProxyType({}),
+) -> list[NestedStage]:
     """Run the stages level by level; the stages of a level at the same time.
 
     Args:
         job: recipe and keys.
         pipeline_run_id: the MLflow run that the stages' runs are nested in.
         stop: ends the processes.
-        after: given each finished stage and the threads it may use; it may start work (an evaluation) that goes on
-            beside the next level, and gives the outcome or its future.
-        started: stages that run already.
+        after: called with each finished stage and the threads it may use; it may start work (an evaluation) that goes
+            on beside the next level, and returns the stage or its future.
+        started: stage name -> future of the stages that run already.
+
+    Returns:
+        The stages in the order in which they ran.
 
     Raises:
         StageFailed: a stage failed twice; with the last lines of its log.
         StagePaused: a stage paused itself; with what came, what is allowed and where to change it.
     """
-    budget = tasks.cores()
-    steps = levels.of_stages(job.recipe.stages, threads=budget)
-    finished = []
-    for number, level in enumerate(steps):
+    in_levels = levels.on_this_machine(job.recipe.stages)
+    finished: list[NestedStage | PrefectFuture[NestedStage]] = []
+    for number, level in enumerate(in_levels):
         running = [started.get(stage.name) or _start(job, stage, pipeline_run_id, stop) for stage in level]
         outcomes = [future.result() for future in running]
         # beside another training it takes what the threads of that leave; alone, all
-        threads = 1 if number + 1 < len(steps) else budget
+        threads = 1 if number + 1 < len(in_levels) else tasks.cores()
         finished += [after(outcome, threads) for outcome in outcomes]
-    return [future.result() if isinstance(future, PrefectFuture) else future for future in finished]
+    return [stage.result() if isinstance(stage, PrefectFuture) else stage for stage in finished]
 
 
-def _start(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> PrefectFuture[Outcome]:
+def _start(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> PrefectFuture[TrainedStage]:
     task = tasks.as_task(train_stage, f"train {stage.name}", retries=1)
     return task.submit(job, stage, pipeline_run_id, stop)
 
 
-def train_stage(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> Outcome:
-    """Reuse the finished run of this stage's key, or train it in a process of its own.
+def train_stage(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> TrainedStage:
+    """Reuse the finished run of this stage's key, or train it in processes of its own, on GPUs of its own.
 
     A retry, or a later run of the same key, goes on from the last resumable checkpoint in the folder.
+
+    Args:
+        job: recipe and keys.
+        stage: one of the recipe; its parents are finished.
+        pipeline_run_id: the MLflow run that the stage's run is nested in.
+        stop: ends the processes.
 
     Raises:
         StageFailed, StagePaused, StageStopped: as `supervisor.supervise`.
@@ -97,7 +114,7 @@ def train_stage(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> Out
     if known is not None and plan.is_finished(checkpoint):
         logger.info("%s is reused: run %s has the key %s, checkpoint %s", stage.name, known, key[:12], checkpoint)
         _keep(checkpoint, kept_at)
-        return Outcome(stage.name, "reused", time.monotonic() - started_s, checkpoint, known)
+        return TrainedStage(stage.name, "reused", time.monotonic() - started_s, checkpoint, known)
     tasks.check_unchanged(job)
     provenance = {"stage_key": key, "code_digest": job.code, "git_commit": tasks.git_commit(job.root)}
     run_id = tracking.open_stage_run(
@@ -109,7 +126,8 @@ def train_stage(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> Out
     )
     status = "FAILED"
     try:
-        _launch(job, stage, run_id, stop, provenance=provenance | {"dataset_digest": job.dataset})
+        with gpus.reserved(stage.ranks, stop=stop) as gpu_ids:
+            _launch(job, stage, run_id, stop, gpu_ids, provenance=provenance | {"dataset_digest": job.dataset})
         _keep(checkpoint, kept_at)
         status = "FINISHED"
     except supervisor.StageStopped:
@@ -117,7 +135,7 @@ def train_stage(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> Out
         raise
     finally:
         tracking.finish(run_id, status)
-    return Outcome(stage.name, "ran", time.monotonic() - started_s, checkpoint, run_id)
+    return TrainedStage(stage.name, "ran", time.monotonic() - started_s, checkpoint, run_id)
 
 
 def _keep(checkpoint: Path, uri: str | None) -> None:
@@ -125,16 +143,18 @@ def _keep(checkpoint: Path, uri: str | None) -> None:
         storage.store(checkpoint, uri, marker=plan.FINISHED)
 
 
-def _launch(job: Job, stage: Stage, run_id: str, stop: Stop, *, provenance: dict[str, str | None]) -> None:
+def _launch(
+    job: Job, stage: Stage, run_id: str, stop: Stop, gpu_ids: Sequence[str], *, provenance: dict[str, str | None]
+) -> None:
     logger, checkpoint = get_run_logger(), job.checkpoint(stage.name)
     log_path = job.root / tasks.LOGS / f"{checkpoint.name}.log"
     logger.info("%s starts; log %s", stage.name, log_path)
-    said_s = time.monotonic()
+    logged_s = time.monotonic()
 
-    def asked() -> str | None:
-        nonlocal said_s
-        if time.monotonic() - said_s > PROGRESS_S:
-            said_s = time.monotonic()
+    def stop_and_log() -> str | None:
+        nonlocal logged_s
+        if time.monotonic() - logged_s > PROGRESS_S:
+            logged_s = time.monotonic()
             logger.info(_progress(job, stage))
         return stop()
 
@@ -147,12 +167,13 @@ def _launch(job: Job, stage: Stage, run_id: str, stop: Stop, *, provenance: dict
         output=checkpoint,
         run_id=run_id,
         provenance=provenance,
+        gpu_ids=gpu_ids,
     )
-    env = launch_command.environment(job.root, threads=stage.threads_per_rank)
+    env = launch_command.environment(job.root, threads=stage.threads_per_rank, gpu_ids=gpu_ids)
     timeout_s = stage.timeout_minutes * 60
     try:
         supervisor.supervise(
-            command, env, log_path=log_path, timeout_s=timeout_s, cwd=job.root, stop=asked, grace_s=GRACE_S
+            command, env, log_path=log_path, timeout_s=timeout_s, cwd=job.root, stop=stop_and_log, grace_s=GRACE_S
         )
     except supervisor.StagePaused as paused:
         evidence = checkpoint / "paused.json"

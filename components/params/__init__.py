@@ -41,12 +41,14 @@ __all__ = [
     "Task",
     "Vllm",
     "World",
+    "find_comparison",
     "find_recipe",
     "load",
     "read",
 ]
 
 RECIPES = Path("params/recipes")
+COMPARISONS = Path("params/ablations")
 Block = TypeVar("Block", bound=Strict)
 
 
@@ -102,8 +104,24 @@ def find_recipe(name: str) -> Path:
     Raises:
         ValueError: neither of the two.
     """
-    for path in (Path(name), RECIPES / f"{name}.yaml"):
+    return _find(name, RECIPES, "recipe")
+
+
+def find_comparison(name: str) -> Path:
+    """Return the file of a comparison.
+
+    Args:
+        name: a YAML file, or the bare name of one in params/ablations.
+
+    Raises:
+        ValueError: neither of the two.
+    """
+    return _find(name, COMPARISONS, "comparison")
+
+
+def _find(name: str, folder: Path, kind: str) -> Path:
+    for path in (Path(name), folder / f"{name}.yaml"):
         if path.is_file():
             return path
-    known = sorted(path.stem for path in RECIPES.glob("*.yaml"))
-    raise ValueError(f"recipe {name!r} is no file, allowed are also the names {known}")
+    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    raise ValueError(f"{kind} {name!r} is no file, allowed are also the names {known}")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+_DRIVER = Path("/proc/driver/nvidia/gpus")
 
 
 def command(
@@ -21,6 +24,7 @@ def command(
     output: Path,
     run_id: str,
     provenance: Mapping[str, str | None],
+    gpu_ids: Sequence[str] = (),
 ) -> list[str]:
     """Return the command line of one training stage on `ranks` local processes.
 
@@ -33,9 +37,11 @@ def command(
         output: checkpoint folder to write.
         run_id: MLflow run that the stage logs into.
         provenance: key, digests and commit, kept in the checkpoint.
+        gpu_ids: one for each rank, as CUDA_VISIBLE_DEVICES takes them; without, the ranks take the first ones.
     """
-    # the launcher's part for one node: its part for many imports torch once more to find out that this is the one
-    world = base64.urlsafe_b64encode(json.dumps({"localhost": list(range(ranks))}).encode()).decode()
+    # The launcher's part for one node: its part for many imports torch once more to find out that this is the one.
+    # It sets CUDA_VISIBLE_DEVICES of the ranks to this list, whatever it was before.
+    world = base64.urlsafe_b64encode(json.dumps({"localhost": list(gpu_ids or range(ranks))}).encode()).decode()
     launcher = [sys.executable, "-m", "components.train.node_launcher", "--world_info", world]
     launcher += ["--master_addr", "127.0.0.1", "--master_port", str(_free_port()), "--no_local_rank"]
     words = arguments(
@@ -60,12 +66,13 @@ def arguments(
     return [*words, "--provenance", json.dumps(dict(provenance))]
 
 
-def environment(root: Path, *, threads: int) -> dict[str, str]:
+def environment(root: Path, *, threads: int, gpu_ids: Sequence[str] | None = None) -> dict[str, str]:
     """Return the environment of a training or evaluation process: ours, and what the stack needs.
 
     Args:
         root: project root; compiled DeepSpeed extensions are kept below it.
         threads: OpenMP threads of each rank.
+        gpu_ids: the GPUs that it sees; None for all that we see, and none of them means that it runs on the CPU.
     """
     env = {
         **os.environ,
@@ -73,7 +80,9 @@ def environment(root: Path, *, threads: int) -> dict[str, str]:
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         **settings(root, threads=threads),
     }
-    if not has_gpu():
+    if gpu_ids is not None:
+        env["CUDA_VISIBLE_DEVICES"] = ",".join(gpu_ids)
+    if not (gpus() if gpu_ids is None else gpu_ids):
         env["DS_ACCELERATOR"] = "cpu"
     return env
 
@@ -99,9 +108,17 @@ def settings(root: Path, *, threads: int) -> dict[str, str]:
     }
 
 
-def has_gpu() -> bool:
-    """Return whether this machine has an NVIDIA GPU that we may use (DS_ACCELERATOR=cpu forbids it)."""
-    return os.environ.get("DS_ACCELERATOR") != "cpu" and any(Path("/proc/driver/nvidia/gpus").glob("*"))
+def gpus() -> tuple[str, ...]:
+    """Return the ids of the NVIDIA GPUs that we may use, as CUDA_VISIBLE_DEVICES takes them.
+
+    That variable limits them, and DS_ACCELERATOR=cpu forbids all.
+    """
+    present = len(list(_DRIVER.glob("*")))
+    if not present or os.environ.get("DS_ACCELERATOR") == "cpu":
+        return ()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(present))))
+    # CUDA looks no further than the first id that is none
+    return tuple(itertools.takewhile(lambda gpu: gpu not in ("", "-1"), (gpu.strip() for gpu in visible.split(","))))
 
 
 def _free_port() -> int:

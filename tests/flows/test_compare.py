@@ -12,7 +12,7 @@ from components import records, tracking
 from components.params.comparison import Comparison
 from components.tracking.runs import client
 from flows import arms, compare, data, supervisor, tasks
-from flows.tasks import Outcome
+from flows.tasks import NestedStage
 from tests.flows import stand_in
 
 COMPARISON = {
@@ -86,7 +86,7 @@ def test_a_plan_shares_what_arms_have_in_common(project: Path, tmp_path: Path):
     assert [(run.arm, run.seed) for run in runs] == [
         (arm, seed) for seed in (0, 1) for arm in ("full", "late", "early")
     ]
-    found = arms.planned(runs, dataset="d" * 64)
+    found = arms.plan_runs(runs, dataset="d" * 64)
     assert [one.trains for one in found] == [
         ("text", "images", "first", "second"), ("second",), ("first", "second"),
         ("first", "second"), ("second",), ("first", "second"),
@@ -103,7 +103,7 @@ def test_the_time_of_a_plan_is_that_of_earlier_stages_of_these_names(project: Pa
             (folder / "evaluation").mkdir(parents=True)
             (folder / "stage.json").write_text(json.dumps({"seconds": 60.0, "steps": 2}))
             (folder / "evaluation" / "seconds.txt").write_text("7.0\n")
-        [found] = arms.planned([run], dataset="d" * 64)
+        [found] = arms.plan_runs([run], dataset="d" * 64)
         # half the steps; text and images beside one another or not, as the machine allows; one stage is measured
         assert found.seconds in (30 * 3 + 7, 30 * 4 + 7)
     finally:
@@ -127,7 +127,7 @@ def test_wanted_arms_come_with_the_one_they_are_compared_with(project: Path, tmp
     assert [run.arm for run in runs] == ["full", "early"]
 
 
-def scored(folder: Path, right: int) -> Outcome:
+def scored(folder: Path, right: int) -> NestedStage:
     """A measured checkpoint of stage `second` with so many right answers of 40."""
     rows = [
         {
@@ -143,7 +143,7 @@ def scored(folder: Path, right: int) -> Outcome:
         for condition in ("model", "blind")
     ]
     records.write_table(folder / "evaluation" / "predictions.parquet", rows, records.PREDICTION)
-    return Outcome("second", "ran", 1.0, checkpoint=folder)
+    return NestedStage("second", "ran", 1.0, folder, run_id="r", nested_run_id="r")
 
 
 def test_a_run_that_fails_is_told_and_the_others_go_on(project: Path, tmp_path: Path):
@@ -151,7 +151,7 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(project: Path, tmp_path: 
     runs = arms.write_recipes(comparison, tmp_path / "recipes", seeds=2)
     tags_of = {}
 
-    def one(run: arms.Run, tags: dict[str, str]) -> list[Outcome]:
+    def run_arm(run: arms.Run, tags: dict[str, str]) -> list[NestedStage]:
         tags_of[run.arm, run.seed] = tags
         if (run.arm, run.seed) == ("early", 1):
             raise supervisor.StagePaused("a KL of 2; allowed is 1 at most")
@@ -159,7 +159,7 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(project: Path, tmp_path: 
 
     run_id = tracking.open_pipeline_run("c", tags={})
     with disable_run_logger():
-        compared = compare.compare_runs(comparison, runs, tmp_path, run_id, one=one)
+        compared = compare.compare_runs(comparison, runs, tmp_path, run_id, run_arm=run_arm)
     assert compared.failed == {("early", 1): "a KL of 2; allowed is 1 at most"}
     rows = {row.arm: row for row in compared.rows}
     assert rows["late"].seeds == (0, 1) and rows["early"].seeds == (0,)
@@ -179,23 +179,24 @@ def test_a_stopped_comparison_stops(project: Path, tmp_path: Path):
     comparison = Comparison(**COMPARISON)
     runs = arms.write_recipes(comparison, tmp_path / "recipes", seeds=1)
 
-    def one(run: arms.Run, tags: dict[str, str]) -> list[Outcome]:
+    def run_arm(run: arms.Run, tags: dict[str, str]) -> list[NestedStage]:
         raise supervisor.StageStopped("enough")
 
     with disable_run_logger(), pytest.raises(supervisor.StageStopped):
-        compare.compare_runs(comparison, runs, tmp_path, tracking.open_pipeline_run("c", tags={}), one=one)
+        compare.compare_runs(comparison, runs, tmp_path, tracking.open_pipeline_run("c", tags={}), run_arm=run_arm)
 
 
 def test_code_that_changes_between_two_runs_stops_a_comparison(project: Path, tmp_path: Path):
     comparison = Comparison(**COMPARISON)
     runs = arms.write_recipes(comparison, tmp_path / "recipes", seeds=1)
     path = project / "components/train/__main__.py"
-    before, began = path.read_text(), tasks.open_job(stand_in.RECIPE, dataset=None)
+    before, at_start = path.read_text(), tasks.open_job(stand_in.RECIPE, dataset=None)
     path.write_text(before + "\n# later\n")
     try:
         with disable_run_logger(), pytest.raises(tasks.ChangedMeanwhile, match="__main__.py changed"):
-            parent, one = tracking.open_pipeline_run("c", tags={}), partial(compare.train_and_measure, began=began)
-            compare.compare_runs(comparison, runs, tmp_path, parent, one=one)
+            run_arm = partial(compare.train_and_evaluate, at_start=at_start)
+            parent = tracking.open_pipeline_run("c", tags={})
+            compare.compare_runs(comparison, runs, tmp_path, parent, run_arm=run_arm)
     finally:
         path.write_text(before)
 
@@ -219,4 +220,4 @@ def test_the_command_trains_each_common_stage_once(project: Path):
     assert late["difference"]["value"] > 0 and late["verdict"] == "holds"
     # the same command again would train nothing
     runs = arms.write_recipes(Comparison(**COMPARISON), folder / "recipes", seeds=2, arms=["late"])
-    assert [one.trains for one in arms.planned(runs, dataset=data.digest())] == [()] * 4
+    assert [one.trains for one in arms.plan_runs(runs, dataset=data.digest())] == [()] * 4

@@ -1,14 +1,20 @@
 """Deployments on a real Prefect server with a real process worker, DVC and MLflow; training is a stand-in."""
 
+import importlib
 import os
 import signal
 from pathlib import Path
 
 import psutil
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from ruamel.yaml import YAML
 
+from flows import compare, gpus
 from tests.flows import stand_in
 from tests.flows.conftest import Server, wait
+from tests.flows.test_gpus import fake_gpus, waits_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -54,8 +60,10 @@ def test_deployments_run_on_a_worker_and_leave_no_process(server: Server, projec
     assert text.count('cron: "0 3 * * *"') == 1
     file.write_text(text.replace('cron: "0 3 * * *"', 'cron: "* * * * *"'))
     server.prefect("deploy", "--all", "--prefect-file", "infra/prefect.yaml")
-    names = {one["name"] for one in server.post("deployments/filter")}
-    assert names == {"pipeline", "data", "train", "evaluate", "promote", "retrain"}
+    deployed = {deployment["name"]: deployment for deployment in server.post("deployments/filter")}
+    assert deployed.keys() == {"pipeline", "data", "train", "evaluate", "promote", "compare", "retrain"}
+    assert deployed["compare"]["parameters"] == {"comparison": compare.COMPARISON, "seeds": 3, "only": []}
+    assert deployed["compare"]["parameter_openapi_schema"]["properties"].keys() == {"comparison", "seeds", "only"}
 
     with server.worker() as worker:
         # a run by the command line
@@ -89,3 +97,29 @@ def test_deployments_run_on_a_worker_and_leave_no_process(server: Server, projec
         state = server.wait_for_end(run_id, 120)
         # crashed, if it first wrote a line of log into the dead worker's pipe
         assert state["type"] in ("FAILED", "CRASHED"), state
+
+
+def test_every_flow_has_a_deployment_whose_parameters_it_takes():
+    deployments = YAML(typ="safe").load((stand_in.ROOT / "infra/prefect.yaml").read_text())["deployments"]
+    entrypoints = set()
+    for deployment in deployments:
+        path, name = deployment["entrypoint"].split(":")
+        flow = getattr(importlib.import_module(path.removesuffix(".py").replace("/", ".")), name)
+        assert flow.name == deployment["name"]
+        flow.validate_parameters(deployment.get("parameters", {}))
+        entrypoints.add(path)
+    files = (stand_in.ROOT / "flows").glob("*.py")
+    assert entrypoints == {f"flows/{path.name}" for path in files if "\n@flow(" in path.read_text()}
+    assert Path(stand_in.ROOT, compare.COMPARISON).is_file()
+
+
+def test_the_server_bounds_the_stages_by_its_gpus(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    fake_gpus(monkeypatch, tmp_path / "locks")
+    with temporary_settings({PREFECT_API_URL: server.url}), get_client(sync_client=True) as client:
+        with gpus.reserved(1, stop=lambda: None) as ids:
+            limit = client.read_global_concurrency_limit_by_name(gpus.LIMIT)
+            assert (ids, limit.limit, limit.active_slots) == (("0",), 2, 1)
+            monkeypatch.setattr(gpus, "LOCKS", tmp_path / "of another project")
+            assert waits_for(2) and not waits_for(1)
+        assert client.read_global_concurrency_limit_by_name(gpus.LIMIT).active_slots == 0
+        assert not waits_for(2)

@@ -10,7 +10,7 @@ from prefect.logging import disable_run_logger
 from components import params, tracking
 from components.tracking.runs import client
 from flows import evaluate, supervisor, tasks, train
-from flows.tasks import Job, Outcome
+from flows.tasks import Job, TrainedStage
 from tests.flows import stand_in
 
 NUMBERS = iter(range(100, 200))
@@ -30,7 +30,7 @@ def job(made: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
     return tasks.open_job(stand_in.RECIPE, dataset=digest)
 
 
-def go(job: Job, name: str, parent: str, stop=lambda: None) -> Outcome:
+def go(job: Job, name: str, parent: str, stop=lambda: None) -> TrainedStage:
     stage = next(stage for stage in job.recipe.stages if stage.name == name)
     with disable_run_logger():
         return train.train_stage(job, stage, parent, stop)
@@ -174,7 +174,7 @@ def test_a_stopped_stage_is_killed_in_mlflow_too(job: Job, made: Path):
     assert status(run_id)[0] == "KILLED"
 
 
-def measured(job: Job, outcome: Outcome) -> int:
+def measured(job: Job, outcome: TrainedStage) -> int:
     """Evaluate and give how often this checkpoint has been measured so far."""
     with disable_run_logger():
         evaluate.evaluate_stage(job, outcome, tracking.open_pipeline_run("p", tags={}), lambda: None, threads=1)
@@ -205,18 +205,23 @@ def test_a_checkpoint_is_measured_once_per_data_and_parameters(job: Job, made: P
 def test_a_reused_stage_is_shown_below_the_new_pipeline_run(job: Job):
     parent = tracking.open_pipeline_run("p", tags={})
     ran = go(job, "text", parent)
-    again = tasks.shown(go(job, "text", parent), parent)
-    _, tags = status(again.shown_id)
+    again = tasks.nest(go(job, "text", parent), parent)
+    _, tags = status(again.nested_run_id)
     assert again.how == "reused" and tags["reused_from"] == ran.run_id and tags["mlflow.parentRunId"] == parent
 
 
 def test_an_untrained_stage_cannot_be_evaluated(job: Job):
     with pytest.raises(ValueError, match=r"(?s)'second' .* has no finished checkpoint.*Train it first"):
-        evaluate.trained(job, "second")
+        evaluate.finished_stage(job, "second")
+
+
+def test_a_recipe_has_one_name_however_it_is_called(job: Job):
+    for name in ("miniature", stand_in.RECIPE, f"./{stand_in.RECIPE}", str(job.root / stand_in.RECIPE)):
+        assert str(tasks.open_job(name, dataset=job.dataset).recipe_path) == stand_in.RECIPE
 
 
 def test_an_unknown_recipe_names_those_there_are(job: Job):
-    with pytest.raises(FileNotFoundError, match=r"'params/recipes/no.yaml'.*miniature\.yaml"):
+    with pytest.raises(ValueError, match=r"'params/recipes/no.yaml' is no file.*'miniature'"):
         tasks.open_job("params/recipes/no.yaml", dataset=None)
 
 
