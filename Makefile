@@ -2,8 +2,9 @@
 # make test: the tests. make test-long: those that take half a minute or more each.
 # make bench-data, make bench-train: what a step costs beside a plain one, into results/.
 # make mutation: changes the code of some modules one place at a time; lists the changes that no test notices.
-# All make .venv first.
-.PHONY: demo test test-long mutation bench-data bench-train
+# make lock: requirements.lock anew, from pyproject.toml.
+# All but the last make .venv first.
+.PHONY: demo test test-long mutation bench-data bench-train lock
 SHELL := bash
 PYTHON ?= python3.11
 
@@ -44,9 +45,18 @@ BENCH_TRAIN := sft guidance grpo
 bench-train: .venv/installed
 	set -e; for name in $(BENCH_TRAIN); do python -m tests.benchmarks.$$name; done
 
-# torch first and by its exact pin (a CPU build where the machine offers one); deepspeed last, it compiles against torch
-.venv/installed: constraints.txt pyproject.toml
+# torch first and by its exact pin (a CPU build where the machine offers one): deepspeed is built against it, by the
+# tools beside it. Then all else, by hashes, and the project itself.
+UV := uv==0.13.9
+.venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	pip install --quiet --disable-pip-version-check --constraint constraints.txt torch==2.13.0 wheel setuptools ninja
-	DS_BUILD_OPS=0 pip install --quiet --disable-pip-version-check --no-build-isolation --constraint constraints.txt --editable '.[dev]'
+	pip install --quiet --disable-pip-version-check torch==2.13.0 $(UV) setuptools==84.2.1 wheel==0.48.0 ninja==1.13.2
+	DS_BUILD_OPS=0 uv pip install --quiet --no-deps --require-hashes --no-build-isolation --requirements requirements.lock
+	uv pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
+
+# versions that still fit stay as they are; for the newest ones, remove the lock first
+lock:
+	pip install --quiet --disable-pip-version-check $(UV)
+	uv pip compile --quiet pyproject.toml --extra dev --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+	    --generate-hashes --no-emit-package torch --no-annotate --custom-compile-command 'make lock' --output-file requirements.lock
