@@ -164,8 +164,10 @@ def test_stages_and_evaluations_are_started_on_the_gpus_they_hold(tmp_path: Path
         asked.append(count)
         yield tuple(str(number + 4) for number in range(count))
 
-    def supervise(command: list[str], env: dict[str, str], **more: object) -> None:
+    def supervise(command: list[str], env: dict[str, str], *, log_path: Path, **more: object) -> None:
         started.append((command, env["CUDA_VISIBLE_DEVICES"]))
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        log_path.touch()
         if "--output" in command:
             (Path(command[command.index("--output") + 1]) / "stage.json").write_text("{}")
 
