@@ -1,10 +1,10 @@
 # make demo: the whole path, from bytes of video to a promoted model, on this machine.
-# make test: the tests. make test-long: those that take half a minute or more each.
+# make test: the tests. make test-long: those that take half a minute or more each. make test-all: both in one run.
 # make bench-data, make bench-train: what a step costs beside a plain one, into results/.
 # make mutation: changes the code of some modules one place at a time; lists the changes that no test notices.
 # make lock: requirements.lock anew, from pyproject.toml.
 # All but the last make .venv first.
-.PHONY: demo test test-long mutation bench-data bench-train lock
+.PHONY: demo test test-long test-all mutation bench-data bench-train lock
 SHELL := bash
 PYTHON ?= python3.11
 
@@ -31,6 +31,10 @@ test: .venv/installed
 
 test-long: .venv/installed
 	$(PYTEST) -m long
+
+# as CI runs them: collected once, with one tiny world and one trained chain
+test-all: .venv/installed
+	$(PYTEST)
 
 mutation: .venv/installed
 	OMP_NUM_THREADS=1 nice -n 19 python -m tests.mutation

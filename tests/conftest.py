@@ -19,7 +19,10 @@ settings.register_profile("same", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None)
 settings.load_profile("same")
 # files whose tests wait for servers and processes; the last ones of a run would leave the other workers idle
-FIRST = ("flows/test_deployments.py", "train/test_stages.py", "flows/test_pipeline.py", "data/test_graph.py")
+FIRST = (
+    *("flows/test_deployments.py", "train/test_stages.py", "survival/test_killed.py", "flows/test_pipeline.py"),
+    "data/test_graph.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
