@@ -13,7 +13,7 @@ would not give the same bytes again. Measured on narrations, on two busy cores (
 | by                                           | 1,000,000 rows, 10 partitions | 4,000,000 rows, 40 partitions |
 |----------------------------------------------|-------------------------------|-------------------------------|
 | this module                                  | 5.4 s, 476 MB                 | 48.6 s, 539 MB                |
-| pyarrow 25 `write_dataset`, `preserve_order` | 3.4 s, 506 MB                 | hangs once its queue is full  |
+| pyarrow 25 `write_dataset`, `preserve_order` | 3.4 s, 506 MB                 | no progress in 150 s          |
 | Daft 0.7, partitioned `write_parquet`        | 6.4 s, 574 MB, other order    |                               |
 | Daft 0.7, `sort`, then the same              | 6.4 s, 1,017 MB, other order  |                               |
 | Ray Data, `sort`, with the start of Ray      | 171.6 s                       |                               |
