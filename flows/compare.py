@@ -19,7 +19,7 @@ from prefect import flow
 from prefect.logging import get_run_logger
 
 from components import params, tracking
-from components.evaluation import comparing
+from components.evaluation import paired_comparison
 from components.params.comparison import Comparison
 from components.report import comparison as page
 from flows import arms, compare_summary, data, evaluate, summary, supervisor, tasks, train
@@ -80,7 +80,7 @@ def compare_runs(
     """
     logger, settings = get_run_logger(), params.load(tasks.EVALUATION, params.Eval)
     places = {arm: comparison.places(arm) for arm in dict.fromkeys(run.arm for run in runs)}
-    scores: dict[tuple[str, int], comparing.Scores] = {}
+    scores: dict[tuple[str, int], paired_comparison.Scores] = {}
     failed: dict[tuple[str, int], str] = {}
     finished: list[page.Finished] = []
     for number, run in enumerate(runs, start=1):
@@ -97,13 +97,13 @@ def compare_runs(
         else:
             compared = {stage for parts in places[run.arm].values() for stage, _, _ in parts}
             scores[run.arm, run.seed] = {
-                stage.name: comparing.read_scores(stage.checkpoint / "evaluation" / "predictions.parquet")
+                stage.name: paired_comparison.read_scores(stage.checkpoint / "evaluation" / "predictions.parquet")
                 for stage in stages
                 if stage.name in compared
             }
             listed: list[tuple[str, str, str]] = [(stage.name, stage.how, stage.checkpoint.name) for stage in stages]
             finished.append(page.Finished(run.arm, run.seed, time.monotonic() - started_s, listed))
-        rows = comparing.compare(
+        rows = paired_comparison.compare(
             scores,
             places,
             against=comparison.against,

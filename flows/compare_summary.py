@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
-from components.evaluation import comparing
+from components.evaluation import paired_comparison
+from components.train.dry_run.tables import table
 from flows.arms import RunPlan
 
 
@@ -24,7 +24,7 @@ class Compared:
         run_id: MLflow run of the comparison.
     """
 
-    rows: list[comparing.Row]
+    rows: list[paired_comparison.Row]
     failed: dict[tuple[str, int], str]
     page: Path
     run_id: str
@@ -51,7 +51,7 @@ def show_plan(comparison: str, plans: Sequence[RunPlan], *, stale: Sequence[str]
     ]
     console = Console()
     columns = ("arm", "seed", "trains", "trained for a run above", "reuses", "about")
-    console.print(_table(f"{comparison}, nothing was run", columns, rows))
+    console.print(table(f"{comparison}, nothing was run", columns, rows))
     known = [plan.seconds for plan in plans if plan.seconds is not None]
     missing = f"; of {len(plans) - len(known)} runs the time is not known" if len(known) < len(plans) else ""
     minutes = f"about {sum(known) / 60:.0f} min, without the start of processes and evaluations that never ran before"
@@ -77,16 +77,7 @@ def show(compared: Compared) -> None:
     ]
     console = Console()
     columns = ("arm", "measure", "mean", "blind", "difference", "95 % interval", "published", "sign")
-    console.print(_table(f"comparison run {compared.run_id}", columns, rows))
+    console.print(table(f"comparison run {compared.run_id}", columns, rows))
     for (arm, seed), why in compared.failed.items():
         console.print(f"{arm}, seed {seed} has no scores: {why}", style="red")
     console.print(f"page          {compared.page}", soft_wrap=True)
-
-
-def _table(title: str, columns: Iterable[str], rows: Iterable[tuple[str, ...]]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    return table

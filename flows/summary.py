@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.panel import Panel
-from rich.table import Table
 
 from components import tracking
 from components.train import plan
+from components.train.dry_run.tables import table
 from flows import data, levels, promote, tasks
 from flows.tasks import Job, NestedStage, Outcome
 
@@ -32,11 +31,11 @@ def show(finished: Finished) -> None:
     """Print every stage, whether it ran or was reused, and where checkpoint, page and logs are."""
     rows = [("data", one.name, one.how, _seconds(one.seconds), "") for one in finished.data]
     rows += [("train", one.name, one.how, _seconds(one.seconds), _seconds(one.evaluation_s)) for one in finished.stages]
-    table = _table(f"pipeline run {finished.run_id}", ("", "stage", "", "time", "evaluation"), rows)
+    stages = table(f"pipeline run {finished.run_id}", ("", "stage", "", "time", "evaluation"), rows, is_dim=_is_reused)
     reused = sum(row[2] != "ran" for row in rows)
     verdict = " is the champion now" if finished.decision.promoted else ""
     console = Console()
-    console.print(table)
+    console.print(stages)
     console.print(f"{len(rows) - reused} stages ran, {reused} reused, {finished.seconds:.0f} s in all")
     console.print(f"model version {finished.decision.version}{verdict}: {finished.decision.reason}\n")
     console.print(_where(finished), soft_wrap=True)
@@ -67,7 +66,7 @@ def show_plan(recipe: str) -> None:
     for number, level in enumerate(levels.on_this_machine(job.recipe.stages), start=1):
         rows += [("train", stage.name, _action(job, stage.name), str(number)) for stage in level]
     console = Console()
-    console.print(_table(f"{recipe}, nothing was run", ("", "stage", "", "step"), rows))
+    console.print(table(f"{recipe}, nothing was run", ("", "stage", "", "step"), rows, is_dim=_is_reused))
     console.print("Stages of one step train at the same time. Run it: python -m flows.pipeline", soft_wrap=True)
 
 
@@ -86,14 +85,9 @@ def _action(job: Job, stage: str) -> str:
     return f"reused: run {run_id}"
 
 
-def _table(title: str, columns: Iterable[str], rows: Iterable[tuple[str, ...]]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*row, style="dim" if row[2] in ("reused", "up to date") else None)
-    return table
-
-
 def _seconds(seconds: float | None) -> str:
     return "" if seconds is None else f"{seconds:.1f} s"
+
+
+def _is_reused(row: tuple[str, ...]) -> bool:
+    return row[2] in ("reused", "up to date")

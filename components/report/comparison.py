@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from components.evaluation.comparing import Row
+from components.evaluation.paired_comparison import Row
 from components.report import frontier
 from components.report.templates import render
 

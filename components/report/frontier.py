@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from components.evaluation.comparing import Row, dominated
+from components.evaluation.paired_comparison import Row, dominated
 
 WIDTH, HEIGHT = 760, 460
 LEFT, RIGHT, TOP, BOTTOM = 52, 130, 16, 40  # labels stand to the right of their points

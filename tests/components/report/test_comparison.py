@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from components.evaluation.comparing import Row
+from components.evaluation.paired_comparison import Row
 from components.metrics import Estimate
 from components.report import comparison as page
 from components.report import frontier

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components import records
-from components.evaluation.comparing import compare, dominated, read_scores, verdict
+from components.evaluation.paired_comparison import compare, dominated, read_scores, verdict
 from components.metrics import Estimate
 
 QA = ("stage3", "qa", "accuracy")
