@@ -116,7 +116,13 @@ def spatial_question(name: str) -> str:
 
 
 def spatial_answer(name: str, box_xyxy: tuple[float, float, float, float], grid: int) -> str:
-    """Reason about the place, then give the box."""
+    """Write the reasoning about the place, then the box.
+
+    Args:
+        name: of the object or hand.
+        box_xyxy: in percent of the frame.
+        grid: the box is rounded to multiples of this percentage.
+    """
     return think_answer(f"the {name} is on the {horizontal_place(box_xyxy)}", format_box(box_xyxy, grid))
 
 
@@ -138,7 +144,14 @@ def verification_question(event: str) -> str:
 
 
 def temporal_answer(event: str, start_s: float, end_s: float, step_s: float) -> str:
-    """Reason about the event, then give the interval."""
+    """Write the event as the reasoning, then the interval.
+
+    Args:
+        event: what happens.
+        start_s: seconds from the start of the window.
+        end_s: seconds from the start of the window.
+        step_s: both are rounded to multiples of this.
+    """
     return think_answer(event, format_span(start_s, end_s, step_s))
 
 

@@ -1,8 +1,8 @@
 """Moments asked in both views: when does it happen, and does it happen here? (EgoExo-Con, systems §5.1).
 
 A verification shows the seconds of an event and no others: a model learns nothing from a window that is only named by
-its seconds. Each event gives an aligned question and a misaligned one in each view, so that a constant
-answer is right half of the time.
+its seconds. Of each event an aligned question and a misaligned one are asked in each view, so that a constant answer is
+right half of the time.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ def options_of_rows(
 
     Args:
         answer: number of the right word, shape [N].
-        count: options wanted; a list of fewer words gives fewer.
+        count: options wanted; a list of fewer words has fewer.
         draws: random numbers above 0 and at most 1, shape [N, words + 1 or more]: one for each word, the last for the
             position of the answer.
         words: length of the list.

@@ -51,41 +51,41 @@ class Settings:
         return {prompts.SHORT: self.egore.short_per_clip, prompts.LONG: self.egore.long_per_window}
 
 
-def _by_rule(of: Settings, clips: pd.DataFrame, annotations: dict[str, pd.DataFrame]) -> Made:
-    egore, how = of.egore, {"choices": of.egore.choices, "seed": of.seed}
+def _by_rule(settings: Settings, clips: pd.DataFrame, annotations: dict[str, pd.DataFrame]) -> Made:
+    egore, draws = settings.egore, {"choices": settings.egore.choices, "seed": settings.seed}
     short, short_out, row_counts = short_term(
-        clips, annotations, per_clip=egore.short_per_clip, cot_fraction=egore.cot_fraction, **how
+        clips, annotations, per_clip=egore.short_per_clip, cot_fraction=egore.cot_fraction, **draws
     )
     tables = (annotations[name] for name in ("intervals", "videos", "rejects"))
     long, long_out, of_windows = long_term(
-        *tables, min_s=egore.long_min_s, max_s=egore.long_max_s, per_window=egore.long_per_window, **how
+        *tables, min_s=egore.long_min_s, max_s=egore.long_max_s, per_window=egore.long_per_window, **draws
     )
     return [short, long], [short_out, long_out], [*row_counts, of_windows]
 
 
-def _planned(of: Settings, clips: pd.DataFrame, annotations: dict[str, pd.DataFrame]) -> Made:
+def _planned(settings: Settings, clips: pd.DataFrame, annotations: dict[str, pd.DataFrame]) -> Made:
     """Plan the requests to a language model; the rejects are clips and windows that it is not asked about."""
-    events = windows(annotations["intervals"], annotations["videos"], max_s=of.egore.long_max_s)
-    short, short_out = segments.of_clips(clips, annotations, seed=of.seed)
-    long, long_out = segments.of_windows(events, annotations["rejects"], min_s=of.egore.long_min_s)
-    planned = replies.plan(short, long, cot_fraction=of.egore.cot_fraction, seed=of.seed)
+    events = windows(annotations["intervals"], annotations["videos"], max_s=settings.egore.long_max_s)
+    short, short_out = segments.of_clips(clips, annotations, seed=settings.seed)
+    long, long_out = segments.of_windows(events, annotations["rejects"], min_s=settings.egore.long_min_s)
+    planned = replies.plan(short, long, cot_fraction=settings.egore.cot_fraction, seed=settings.seed)
     ego = int((clips["view"] == "ego").sum())
     row_counts = [
         ("ego clips", ego, len(short), len(short_out)),
         ("long windows", len(long) + len(long_out), len(long), len(long_out)),
     ]
-    return [planned[planned["kind"].map(of.counts).fillna(1) > 0]], [short_out, long_out], row_counts
+    return [planned[planned["kind"].map(settings.counts).fillna(1) > 0]], [short_out, long_out], row_counts
 
 
-def _by_model(of: Settings, clips: pd.DataFrame, annotations: dict[str, pd.DataFrame]) -> Made:
-    (planned,), unasked, row_counts = _planned(of, clips, annotations)
+def _by_model(settings: Settings, clips: pd.DataFrame, annotations: dict[str, pd.DataFrame]) -> Made:
+    (planned,), unasked, row_counts = _planned(settings, clips, annotations)
     made, broken, more = replies.generate_samples(
         planned,
-        llm.settings_of(of.llm.model_dump()),
-        ledger_path=of.ledger_path,
-        counts=of.counts,
-        choices=of.egore.choices,
-        seed=of.seed,
+        llm.settings_of(settings.llm.model_dump()),
+        ledger_path=settings.ledger_path,
+        counts=settings.counts,
+        choices=settings.egore.choices,
+        seed=settings.seed,
     )
     return [made], [*unasked, broken], [*row_counts, *more]
 
@@ -126,19 +126,23 @@ def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Ta
     Returns:
         Samples, rejects and the row counts, as `runner.Step.make` does.
     """
-    of = Settings(
+    settings = Settings(
         parameters["seed"], EgoRe(**parameters["egore"]), Llm(**parameters["llm"]), Path(parameters["ledger_path"])
     )
     clips, annotations = _frames(tables)
-    asked, dropped, row_counts = (_by_rule if of.llm.generator == "rules" else _by_model)(of, clips, annotations)
+    asked, dropped, row_counts = (_by_rule if settings.llm.generator == "rules" else _by_model)(
+        settings, clips, annotations
+    )
     videos, intervals, boxes = (annotations[name] for name in ("videos", "intervals", "boxes"))
-    egore = of.egore
+    egore = settings.egore
     boxed, boxed_out = grounding.spatial(boxes, videos, grid=egore.box_grid, min_percent=egore.box_min_percent)
     timed, timed_out = grounding.temporal(
         intervals, videos, event_of=kitchen_grammar.event_of, time_step_s=egore.time_step_s
     )
     outside, outside_out = ego_exo_questions.seen_from_outside(timed, videos)
-    verified = [ego_exo_questions.verification(seen, false_event=misaligned, seed=of.seed) for seen in (timed, outside)]
+    verified = [
+        ego_exo_questions.verification(seen, false_event=misaligned, seed=settings.seed) for seen in (timed, outside)
+    ]
     made = pa.concat_tables([sample_table.table(frame) for frame in (*asked, boxed, timed, outside, *verified)])
     return (
         made,
@@ -168,9 +172,9 @@ def run(params: Data, data_dir: Path) -> dict:
             f"llm.generator {params.llm.generator} came with DAFT_RUNNER=ray: the replies are kept in one file, which "
             "one process writes. Unset DAFT_RUNNER for the step egore; calls are concurrent all the same"
         )
-    of = _parameters(params, data_dir)
-    parameters = of | {name: of[name].model_dump(mode="json") for name in ("egore", "llm")}
-    parameters["ledger_path"] = str(of["ledger_path"].resolve())
+    given = _parameters(params, data_dir)
+    parameters = given | {name: given[name].model_dump(mode="json") for name in ("egore", "llm")}
+    parameters["ledger_path"] = str(given["ledger_path"].resolve())
     row_counts, _ = runner.run(runner.Step("egore", INPUTS, make), parameters, data_dir)
     kinds = pq.read_table(data_dir / "egore/samples.parquet", columns=["task", "question_type"])
     kinds = kinds.group_by(["task", "question_type"]).aggregate([([], "count_all")]).to_pylist()

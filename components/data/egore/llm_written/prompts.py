@@ -30,7 +30,7 @@ SYSTEM = (
 )
 _SEGMENT = """\
 The segment lasts {length_s:.1f} s. What is said of it, in seconds from its start:
-{told}{more}
+{narrations}{more}
 
 """
 _QUESTIONS = """\
@@ -80,12 +80,12 @@ def requests(segments: pd.DataFrame, *, counts: dict[str, int], choices: int) ->
     """
     wrong = "one wrong answer" if choices == 2 else f"up to {choices - 1} wrong answers"
     schemas = {kind: questions_schema(count) for kind, count in counts.items()}
-    columns = ["kind", "request_id", "start_s", "end_s", "types", "told", "seen", "after"]
-    for kind, request_id, start_s, end_s, types, told, seen, after in _rows(segments.reindex(columns=columns)):
+    columns = ["kind", "request_id", "start_s", "end_s", "types", "narrations", "seen", "after"]
+    for kind, request_id, start_s, end_s, types, narrations, seen, after in _rows(segments.reindex(columns=columns)):
         more = f"\nSeen in it: {seen}" if seen else ""
         if kind != COT and after:
             more += f"\nRight after it, and not shown: {after}"
-        user = _SEGMENT.format(length_s=end_s - start_s, told=told, more=more)
+        user = _SEGMENT.format(length_s=end_s - start_s, narrations=narrations, more=more)
         if kind == COT:
             yield llm.Request(request_id, kind, SYSTEM, user + _CHAIN, CHAIN_SCHEMA)
             continue

@@ -26,7 +26,7 @@ COLUMNS = [
     "frame_kind",
     "parent",
     "types",
-    "told",
+    "narrations",
 ]
 
 
@@ -56,15 +56,15 @@ def of_clips(
         parent=fit["clip_id"],
     )
     spans = made["start_s"].to_numpy(), made["end_s"].to_numpy()
-    rows, told = expand(*line.within(take, *spans))
-    rows, told = rows[line.sure[told]], told[line.sure[told]]
-    after_s = np.maximum(line.time_s[told] - spans[0][rows], 0)
-    lines = [f"{time_s:.1f} s: {text}" for time_s, text in zip(after_s, line.text[told].to_numpy(), strict=True)]
-    made["told"] = _joined(rows, lines, len(made), "\n")
+    rows, place = expand(*line.within(take, *spans))
+    rows, place = rows[line.sure[place]], place[line.sure[place]]
+    after_s = np.maximum(line.time_s[place] - spans[0][rows], 0)
+    lines = [f"{time_s:.1f} s: {text}" for time_s, text in zip(after_s, line.text[place].to_numpy(), strict=True)]
+    made["narrations"] = _joined(rows, lines, len(made), "\n")
     made["seen"] = _seen(made, annotations["boxes"])
-    # all that was said may be doubted
-    empty = made["told"] == ""
-    made.loc[empty, "told"] = "0.0 s: " + made.loc[empty, "text"]
+    # every narration of the clip may be doubted by its annotator
+    empty = made["narrations"] == ""
+    made.loc[empty, "narrations"] = "0.0 s: " + made.loc[empty, "text"]
     return made[[*COLUMNS, "seen"]], rejected
 
 
@@ -100,7 +100,7 @@ def of_windows(events: pd.DataFrame, rejects: pd.DataFrame, *, min_s: float) -> 
     """Return one segment for each long window.
 
     Args:
-        events: as `long_term.windows` gives them.
+        events: as `long_term.windows` returns them.
         rejects: of the annotations; a rejected event may be in any window of its take.
         min_s: shorter windows are rejected.
 
@@ -118,7 +118,7 @@ def of_windows(events: pd.DataFrame, rejects: pd.DataFrame, *, min_s: float) -> 
         end_s=first["window_end_s"],
         frame_kind="window",
         parent=first["video_id"],
-        told=first["window"].map(lines.groupby(events["window"]).agg("\n".join)),
+        narrations=first["window"].map(lines.groupby(events["window"]).agg("\n".join)),
         types=[LONG if text is None else (*LONG, NEXT) for text in after],
         after=after,
     )

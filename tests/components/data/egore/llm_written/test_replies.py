@@ -211,7 +211,7 @@ def test_what_comes_after_a_window_is_told_to_predict_it():
     made, dropped = segments.of_windows(events, pd.DataFrame({"step": [], "row_id": []}, dtype=str), min_s=0.0)
     assert dropped.empty
     assert made["after"].tolist() == ["eats", None]
-    assert made["told"].tolist() == ["1.0 to 2.0 s: cuts\n3.0 to 4.0 s: stirs", "1.0 to 2.0 s: eats"]
+    assert made["narrations"].tolist() == ["1.0 to 2.0 s: cuts\n3.0 to 4.0 s: stirs", "1.0 to 2.0 s: eats"]
     assert [types[-1] for types in made["types"]] == ["prediction", "reasoning"]
     planned = replies.plan(made.iloc[:0], made, cot_fraction=0.0, seed=0)
     first, last = prompts.requests(planned, counts={prompts.LONG: 2, prompts.SHORT: 1}, choices=4)
