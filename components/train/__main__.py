@@ -109,7 +109,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     output = options.output
     output.mkdir(parents=True, exist_ok=True)
     if recipe.model.architecture in params.QWEN:
-        model, processor = algorithms.published_model(recipe.model, stage, parents)
+        model, processor = algorithms.qwen_model(recipe.model, stage, parents)
     else:
         processor = algorithms.processor_of(recipe.model, data_params, parents)
         algorithms.check_frames(stage, build.config_of(processor), data_params)

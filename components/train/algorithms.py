@@ -79,7 +79,7 @@ def check_frames(stage: params.Stage, config: EgoflowConfig, data: params.Data) 
             )
 
 
-def published_model(
+def qwen_model(
     model: params.Qwen, stage: params.Stage, parents: dict[str, Path]
 ) -> tuple[PreTrainedModel, ProcessorMixin]:
     """Load the model that a stage starts from and its processor: the parent's, or those that `base` names."""

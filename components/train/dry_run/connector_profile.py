@@ -14,7 +14,7 @@ from components.models.configuration import EgoflowConfig
 
 
 @dataclass(frozen=True)
-class Measured:
+class Profile:
     """One pass of a module in bfloat16.
 
     Args:
@@ -28,18 +28,18 @@ class Measured:
     flops: int = 0
 
 
-def mapping(model: PreTrainedModel, config: EgoflowConfig) -> Measured:
+def mapping(model: PreTrainedModel, config: EgoflowConfig) -> Profile:
     """Measure F on one grid; the model is on the meta device."""
     return _measure(model.model.mapping_f.mapping, config, 1, lambda module, grid: module(grid))
 
 
-def connector(model: PreTrainedModel, config: EgoflowConfig, steps: int) -> Measured:
+def connector(model: PreTrainedModel, config: EgoflowConfig, steps: int) -> Profile:
     """Measure a connector on the grids of one video."""
     sizes = [steps] if config.connector == "stc" else [config.grid(steps)] * steps
     return _measure(model.model.ego_connector, config, steps, lambda module, grid: module(grid, sizes))
 
 
-def _measure(module: nn.Module, config: EgoflowConfig, grids: int, run: Callable) -> Measured:
+def _measure(module: nn.Module, config: EgoflowConfig, grids: int, run: Callable) -> Profile:
     module = module.requires_grad_(True).to(torch.bfloat16)
     own = {id(parameter) for parameter in module.parameters()}
     kept, inputs, blocks, begun = [], [], [], []
@@ -66,4 +66,4 @@ def _measure(module: nn.Module, config: EgoflowConfig, grids: int, run: Callable
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), FlopCounterMode(display=False) as count:
         run(module, grid)
     again = sum(kept) - sum(blocks) + sum(inputs) + max(blocks, default=0)
-    return Measured(sum(kept), again, count.get_total_flops())
+    return Profile(sum(kept), again, count.get_total_flops())

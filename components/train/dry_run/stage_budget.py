@@ -17,7 +17,7 @@ from components.models.configuration import EgoflowConfig
 from components.models.processing import layout
 from components.train import checkpoints
 from components.train.dry_run import connector_profile, memory_formulas
-from components.train.dry_run.connector_profile import Measured
+from components.train.dry_run.connector_profile import Profile
 from components.train.dry_run.memory_formulas import States, Transformer
 from components.train.plan import frames_of
 
@@ -65,8 +65,8 @@ class Budget:
     shapes: dict[str, Transformer]
     vocabulary: int
     embedding: int
-    mapping: Measured
-    connector: Measured
+    mapping: Profile
+    connector: Profile
 
     @property
     def steps(self) -> int:
@@ -185,8 +185,8 @@ def budget(stage: params.Stage, config: PretrainedConfig, frames: params.Frames)
         shapes=_shapes(config),
         vocabulary=table.shape[0],
         embedding=0 if tied else table.numel(),
-        mapping=connector_profile.mapping(model, config) if demand.mapped else Measured(),
-        connector=connector_profile.connector(model, config, demand.steps) if demand.connected else Measured(),
+        mapping=connector_profile.mapping(model, config) if demand.mapped else Profile(),
+        connector=connector_profile.connector(model, config, demand.steps) if demand.connected else Profile(),
     )
 
 

@@ -48,7 +48,8 @@ def complaints(block: str, **changes) -> dict[tuple, str]:
 
 
 def test_there_is_an_example_of_every_block():
-    assert set(EXAMPLES) == {schema.__name__ for schema in Strict.__subclasses__()}
+    ours = [schema for schema in Strict.__subclasses__() if schema.__module__.startswith("components.params.")]
+    assert set(EXAMPLES) == {schema.__name__ for schema in ours}
 
 
 @pytest.mark.parametrize("block", sorted(EXAMPLES))
@@ -70,7 +71,7 @@ BOUNDS = {
         "Eval": "bootstrap_resamples per_device_eval_batch_size max_new_tokens",
         "Model": "image_px patch_px tubelet_frames vision_width vision_layers vision_heads image_tokens video_tokens "
         "mapping_blocks text_width text_layers text_heads",
-        "Egoflow": "tubelet_frames image_tokens video_tokens mapping_blocks", "Lora": "r",
+        "Egoflow": "tubelet_frames image_tokens video_tokens mapping_blocks", "Lora": "r lora_alpha",
         "Grpo": "max_completion_length",
         "Stage": "max_steps dataset_samples train_batch_size per_device_train_batch_size max_frames max_pixels "
         "questions_per_context save_steps ranks threads_per_rank",
@@ -86,7 +87,7 @@ BOUNDS = {
     (2, 1): {"Funnel": "clip_frames", "EgoRe": "choices", "PauseRules": "window_records", "Grpo": "num_generations"},
     (0.01, 0.0): {
         "World": "val_fraction", "Clips": "length_s", "Funnel": "timeout_s",
-        "Llm": "top_p requests_per_minute timeout_s", "EgoRe": "long_max_s time_step_s", "Lora": "lora_alpha",
+        "Llm": "top_p requests_per_minute timeout_s", "EgoRe": "long_max_s time_step_s",
         "Vllm": "gpu_memory_utilization", "Grpo": "temperature",
         "Stage": "muon_learning_rate num_train_epochs timeout_minutes",
     },
