@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from docs import generate
 
@@ -66,6 +67,12 @@ def test_files_that_a_page_names_exist(page):
 def test_links_of_pages_outside_the_site_lead_somewhere(page):
     links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())
     assert [link for link in links if not (ROOT / link).is_file()] == []
+
+
+def test_every_deployment_is_described():
+    known = YAML(typ="safe").load((ROOT / "infra/prefect.yaml").read_text())["deployments"]
+    described = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
+    assert sorted(described) == sorted(one["name"] for one in known)
 
 
 def test_every_section_that_the_code_cites_exists():
