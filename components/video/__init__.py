@@ -1,17 +1,19 @@
 """Video files and folders of images: probing, sampling, decoding and writing; other packages import from here."""
 
+from components.video.frame_sampling import (
+    contract,
+    frames_of_spans,
+    frames_within,
+    sample_frame_indices,
+    span_allowed,
+)
 from components.video.reading import (
     PathError,
     Probe,
     VideoError,
-    contract,
     decode,
-    frames_of_spans,
-    frames_within,
     inside,
     probe,
-    sample_frame_indices,
-    span_allowed,
 )
 from components.video.writing import write
 

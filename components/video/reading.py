@@ -1,18 +1,12 @@
-"""Reading video files: probing, sampling and decoding (decord, PyAV behind it).
+"""Reading video files: probing and decoding (decord, PyAV behind it).
 
 A folder of images is a video too (components/video/image_folder.py).
-
-The sampling rule for training, rollouts and evaluation is here alone. `contract` describes it; its digest is stored
-with the frames and checked when they are read.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import re
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +19,6 @@ log = logging.getLogger(__name__)
 UNEVEN_S = 0.1  # or a frame, where that is longer: how far a frame may lie from its place at a constant rate
 DECODED_AT_ONCE = 64  # frames of full size that are held: all that are wanted of a long film would not fit into memory
 _DECORD_TIME = re.compile(r"\[[0-9:]{8}\] ")
-SAMPLING_RULE = "middles of equal segments, frame = floor(time_s * fps), resized to a square by area"
 
 
 class VideoError(Exception):
@@ -123,93 +116,6 @@ def _uneven_s(stream: Any, fps: float) -> float:
     return float(np.abs((ticks - ticks[0]) * float(stream.time_base) - np.arange(len(ticks)) / fps).max())
 
 
-def sample_frame_indices(start_s: float, end_s: float, *, fps: float, n_frames: int, total_frames: int) -> np.ndarray:
-    """Choose the frames of a span: the middles of `n_frames` equal segments.
-
-    Args:
-        start_s: start of the span in seconds from the start of the video.
-        end_s: its end, exclusive.
-        fps: frame rate of the video.
-        n_frames: frames to choose; where the span holds fewer, frames repeat.
-        total_frames: length of the video; later frames become the last one.
-
-    Returns:
-        int64 array [n_frames], not decreasing, each in [0, total_frames).
-
-    Raises:
-        ValueError: an empty span, a span outside the video, or a count below one.
-
-    >>> sample_frame_indices(2.0, 4.0, fps=8, n_frames=4, total_frames=128).tolist()
-    [18, 22, 26, 30]
-    """
-    if n_frames < 1 or total_frames < 1 or fps <= 0:
-        raise ValueError(f"n_frames {n_frames}, total_frames {total_frames}, fps {fps}: allowed are values above 0")
-    if not span_allowed(start_s, end_s, fps=fps, total_frames=total_frames):
-        raise ValueError(
-            f"span [{start_s}, {end_s}) s: allowed is 0 <= start < end, with start inside the {total_frames / fps:g} s "
-            "of the video; mend the step that made the span"
-        )
-    return frames_of_spans(*(np.array([value]) for value in (start_s, end_s, fps, n_frames, total_frames)))
-
-
-def span_allowed(start_s: Any, end_s: Any, *, fps: Any, total_frames: Any) -> Any:
-    """Check that a span is not empty and begins inside its video; arrays check many spans at once.
-
-    Args:
-        start_s: start of the span in seconds from the start of the video; a number or an array [spans].
-        end_s: its end, exclusive.
-        fps: frame rate of the video.
-        total_frames: length of the video.
-
-    Returns:
-        A bool, or a bool array [spans].
-    """
-    return (0 <= start_s) & (start_s < end_s) & (start_s * fps < total_frames)
-
-
-def frames_of_spans(
-    start_s: np.ndarray, end_s: np.ndarray, fps: np.ndarray, n_frames: np.ndarray, total_frames: np.ndarray
-) -> np.ndarray:
-    """Choose frames as `sample_frame_indices` does, for many spans that `span_allowed` allows.
-
-    Args:
-        start_s: float array [spans], starts in seconds from the start of the video.
-        end_s: float array [spans], ends, exclusive.
-        fps: float array [spans], frame rate of each video.
-        n_frames: int array [spans], frames to choose of each span.
-        total_frames: int array [spans], length of each video.
-
-    Returns:
-        int64 array [sum of n_frames], span after span.
-    """
-    span = np.repeat(np.arange(len(n_frames)), n_frames)
-    number = np.arange(len(span)) - (np.cumsum(n_frames) - n_frames)[span]
-    times_s = start_s[span] + (number + 0.5) * ((end_s - start_s) / n_frames)[span]
-    # a time that stands for an exact frame boundary must not fall to the frame before it by rounding
-    indices = np.floor(times_s * fps[span] + 1e-6).astype(np.int64)
-    return np.clip(indices, 0, total_frames[span] - 1)
-
-
-def frames_within(start_s: float, end_s: float, *, window_s: float, n_frames: int) -> list[int]:
-    """Return the numbers of the frames of a window that show an event, by the same rule: the middles of equal segments.
-
-    Args:
-        start_s: start of the event in seconds from the start of the window.
-        end_s: its end, exclusive.
-        window_s: length of the window, seconds.
-        n_frames: frames of the window.
-
-    Returns:
-        Numbers from 0, in order; the frame nearest to the event's middle where it falls between two.
-
-    >>> frames_within(4.0, 8.0, window_s=16.0, n_frames=8)
-    [2, 3]
-    """
-    times_s = (np.arange(n_frames) + 0.5) * (window_s / n_frames)
-    inside_event = np.flatnonzero((start_s <= times_s) & (times_s < end_s))
-    return inside_event.tolist() or [int(np.abs(times_s - (start_s + end_s) / 2).argmin())]
-
-
 def decode(path: Path, indices: np.ndarray, *, size_px: int) -> np.ndarray:
     """Decode chosen frames and resize them (by area) to a square.
 
@@ -302,30 +208,3 @@ def _resize(frames: np.ndarray, size_px: int) -> np.ndarray:
     if frames.shape[1:3] == (size_px, size_px):
         return frames
     return np.stack([cv2.resize(frame, (size_px, size_px), interpolation=cv2.INTER_AREA) for frame in frames])
-
-
-def contract(*, size_px: int, image_frames: int, clip_frames: int, window_frames: int, jpeg_quality: int) -> dict:
-    """Describe how frames are chosen and decoded.
-
-    Args:
-        size_px: side of the square frames.
-        image_frames: frames of a sample about one moment.
-        clip_frames: frames of a sample about a clip.
-        window_frames: frames of a sample about a longer window.
-        jpeg_quality: of the stored frames, 1 to 100.
-
-    Returns:
-        the numbers given, the rule, the decoders with their versions, and `digest` (sha256 of all the rest).
-    """
-    terms = {
-        "rule": SAMPLING_RULE,
-        "fps": "of the video",
-        "image_frames": image_frames,
-        "clip_frames": clip_frames,
-        "window_frames": window_frames,
-        "size_px": size_px,
-        "jpeg_quality": jpeg_quality,
-        "decoder": f"decord {version('decord')}",
-        "fallback": f"av {version('av')}",
-    }
-    return terms | {"digest": hashlib.sha256(json.dumps(terms, sort_keys=True).encode()).hexdigest()}
