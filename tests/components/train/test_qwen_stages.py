@@ -59,7 +59,7 @@ def sft(workshop, recipe) -> Path:
     """The finished stage; what it was after two steps lies in the folder BROKEN, as an interrupted run leaves it."""
     with ThreadPoolExecutor() as pool:
         copy = pool.submit(copy_after_two_steps, workshop.folder / "qwen_sft", workshop.folder / BROKEN)
-        output = trained(workshop, recipe.stages[0], {}, "qwen_sft")
+        output = trained(workshop, workshop.train, recipe.stages[0], {}, "qwen_sft")
         copy.result()
     return output
 
@@ -84,9 +84,9 @@ def rank_of(output: Path) -> psutil.Process:
     raise AssertionError(f"nothing trains into {output}")
 
 
-def trained(workshop, stage: params.Stage, parents: dict[str, Path], name: str) -> Path:
+def trained(workshop, train: Callable, stage: params.Stage, parents: dict[str, Path], name: str) -> Path:
     output = workshop.folder / name
-    workshop.train(workshop.folder / "qwen.yaml", stage, parents, output, workshop.open_run(name))
+    train(workshop.folder / "qwen.yaml", stage, parents, output, workshop.open_run(name))
     assert plan.is_finished(output), output.with_suffix(".log").read_text()[-3000:]
     return output
 
@@ -122,7 +122,7 @@ def test_sft_moves_its_parts_and_leaves_a_plain_folder(sft, qwen_bases, tmp_path
 
 def test_an_interrupted_sft_resumes_to_the_same_weights(sft, workshop, recipe):
     """The known trap: a full fine-tune of Qwen2-VL that goes on from wrong weights because of renamed parameters."""
-    output = trained(workshop, recipe.stages[0], {}, BROKEN)
+    output = trained(workshop, workshop.fork, recipe.stages[0], {}, BROKEN)
     assert moved(weights(sft / "model"), weights(output / "model")) == set()
     whole, rest = (history.read(folder / "history.jsonl")[0] for folder in (sft, output))
     assert [row["step"] for row in rest] == [3, 4, 5]
@@ -130,7 +130,7 @@ def test_an_interrupted_sft_resumes_to_the_same_weights(sft, workshop, recipe):
 
 
 def test_grpo_goes_on_from_sft(sft, workshop, recipe):
-    output = trained(workshop, recipe.stages[1], {"all": sft}, "qwen_grpo")
+    output = trained(workshop, workshop.fork, recipe.stages[1], {"all": sft}, "qwen_grpo")
     assert moved(weights(sft / "model"), weights(output / "model")) == {"language_model", "vision_encoder"}
     rows = history.read(output / "history.jsonl")[0]
     assert [row["step"] for row in rows] == [1, 2]
