@@ -1,20 +1,8 @@
 """Video files and folders of images: probing, sampling, decoding and writing; other packages import from here."""
 
-from components.video.frame_sampling import (
-    contract,
-    frames_of_spans,
-    frames_within,
-    sample_frame_indices,
-    span_allowed,
-)
-from components.video.reading import (
-    PathError,
-    Probe,
-    VideoError,
-    decode,
-    inside,
-    probe,
-)
+from components.video.errors import PathError, VideoError
+from components.video.frame_sampling import contract, frames_of_spans, frames_within, sample_frame_indices, span_allowed
+from components.video.reading import Probe, decode, frame_size_px, inside, probe
 from components.video.writing import write
 
 __all__ = [
@@ -23,6 +11,7 @@ __all__ = [
     "VideoError",
     "contract",
     "decode",
+    "frame_size_px",
     "frames_of_spans",
     "frames_within",
     "inside",

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 SAMPLING_RULE = "middles of equal segments, frame = floor(time_s * fps), resized to a square by area"
+READER_RULE = "decord where packets prove it exact (timeline 1), PyAV elsewhere"
 
 
 def sample_frame_indices(start_s: float, end_s: float, *, fps: float, n_frames: int, total_frames: int) -> np.ndarray:
@@ -124,7 +125,8 @@ def contract(*, size_px: int, image_frames: int, clip_frames: int, window_frames
         "window_frames": window_frames,
         "size_px": size_px,
         "jpeg_quality": jpeg_quality,
-        "decoder": f"decord {version('decord')}",
-        "fallback": f"av {version('av')}",
+        "reader": READER_RULE,
+        "decord": version("decord"),
+        "av": version("av"),
     }
     return terms | {"digest": hashlib.sha256(json.dumps(terms, sort_keys=True).encode()).hexdigest()}

@@ -107,12 +107,6 @@ def _read(path: Path, spans: Spans, frames: int, size_px: int, stills: tuple[int
     )
     frames_of_clips = iter(decoded[: frames * len(chosen)].reshape(-1, frames, size_px, size_px, 3))
     clips = tuple(next(frames_of_clips) if fine else None for fine in inside)
-    return DecodedVideo(probed.duration_s, probed.fps, _frame_size(path), cut, clips, decoded[frames * len(chosen) :])
-
-
-def _frame_size(path: Path) -> tuple[int, int]:
-    """Read width and height from the container: `video.decode` returns squares, and the motion filter needs both."""
-    import av
-
-    with av.open(str(path), metadata_errors="replace") as container:
-        return container.streams.video[0].width, container.streams.video[0].height
+    return DecodedVideo(
+        probed.duration_s, probed.fps, video.frame_size_px(path), cut, clips, decoded[frames * len(chosen) :]
+    )

@@ -1,16 +1,15 @@
 import logging
 import pickle
 import re
-from fractions import Fraction
 
-import av
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from components import video
-from components.video import VideoError, frames_within, reading, sample_frame_indices
+from components.video import VideoError, decoders, frames_within, sample_frame_indices
+from components.video.timeline import read_timeline
 
 N_FRAMES, SIZE_PX, FPS = 24, 64, 8
 
@@ -105,17 +104,18 @@ def test_probe_agrees_with_what_was_written(film):
 
 
 def test_both_decoders_see_the_same_frames(film):
-    wanted = np.array([0, 7, 8, 23])
-    seen = [decode(film, wanted, SIZE_PX).astype(int) for decode in (reading._decode_decord, reading._decode_av)]
+    wanted, timeline = np.array([0, 7, 8, 23]), read_timeline(film)
+    by_both = (decoders.by_decord, decoders.by_pyav)
+    seen = [decode(film, wanted, timeline, size_px=SIZE_PX).astype(int) for decode in by_both]
     assert np.abs(seen[0] - seen[1]).max() <= 2
 
 
-@pytest.mark.parametrize("decode", [reading._decode_decord, reading._decode_av])
+@pytest.mark.parametrize("decode", [decoders.by_decord, decoders.by_pyav])
 def test_many_frames_are_those_that_are_decoded_one_by_one(decode, film, monkeypatch):
-    monkeypatch.setattr(reading, "DECODED_AT_ONCE", 5)
-    wanted = np.arange(0, N_FRAMES, 2)
-    alone = [decode(film, wanted[number : number + 1], 16) for number in range(len(wanted))]
-    assert (decode(film, wanted, 16) == np.concatenate(alone)).all()
+    monkeypatch.setattr(decoders, "DECODED_AT_ONCE", 5)
+    wanted, timeline = np.arange(0, N_FRAMES, 2), read_timeline(film)
+    alone = [decode(film, wanted[number : number + 1], timeline, size_px=16) for number in range(len(wanted))]
+    assert (decode(film, wanted, timeline, size_px=16) == np.concatenate(alone)).all()
 
 
 def test_pyav_stands_in_and_the_reason_is_logged(film, monkeypatch, caplog):
@@ -196,35 +196,10 @@ def test_a_path_that_no_file_can_have_is_named(relative, tmp_path):
     assert str(tmp_path) not in raised.value.cause
 
 
-def timed_film(path, times_ms):
-    """A film whose frames lie at the given times; video.write knows constant rates only."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast", "bf": "0"})
-        stream.width = stream.height = SIZE_PX
-        stream.pix_fmt, stream.codec_context.time_base = "yuv420p", Fraction(1, 1000)
-        for time_ms in times_ms:
-            frame = av.VideoFrame.from_ndarray(np.zeros((SIZE_PX, SIZE_PX, 3), np.uint8), format="rgb24")
-            frame.pts, frame.time_base = time_ms, Fraction(1, 1000)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
-
-
-def test_frames_a_little_off_their_places_are_read(tmp_path):
-    times_ms = [125 * number + 40 * (number % 2) for number in range(N_FRAMES)]
-    assert video.probe(timed_film(tmp_path / "a.mp4", times_ms)).frames == N_FRAMES
-
-
-def test_a_variable_rate_is_an_error_that_says_how_far_frames_are_off(tmp_path):
-    times_ms = [(125 if number < 12 else 375) * number for number in range(N_FRAMES)]
-    with pytest.raises(VideoError, match=r"variable frame rate: a frame lies \d\.\d\d s from its place.*allowed is"):
-        video.probe(timed_film(tmp_path / "a.mp4", times_ms))
-
-
 def test_the_contract_changes_with_each_of_its_numbers():
     numbers = {"size_px": 64, "image_frames": 2, "clip_frames": 4, "window_frames": 32, "jpeg_quality": 95}
     contract = video.contract(**numbers)
     assert contract == video.contract(**numbers)
     others = {video.contract(**numbers | {name: value + 1})["digest"] for name, value in numbers.items()}
     assert len(others) == 5 and contract["digest"] not in others
-    assert contract["decoder"].startswith("decord 0.6")
+    assert contract["decord"].startswith("0.6") and "PyAV elsewhere" in contract["reader"]
