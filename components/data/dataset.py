@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.data import sample_table
-from components.data.egoit.step import clip_captions
+from components.data.egoit.captioning import clip_captions
 from components.data.egore.multiple_choice import draw
 from components.data.partition import runner
 from components.data.quality.near_duplicates import near_duplicates

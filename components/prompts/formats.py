@@ -83,7 +83,12 @@ def parse_box(answer: str) -> tuple[float, float, float, float] | None:
 
 
 def format_span(start_s: float, end_s: float, step_s: float) -> str:
-    """Write a span in seconds from the start of the window, rounded to multiples of `step_s`, never empty.
+    """Write a span as text; it is never empty.
+
+    Args:
+        start_s: its start in seconds from the start of the window.
+        end_s: its end.
+        step_s: both are rounded to multiples of this, seconds.
 
     >>> format_span(3.1, 5.9, 1.0)
     '(3, 6)'

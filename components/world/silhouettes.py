@@ -69,7 +69,14 @@ def arc(rx: float, ry: float, start: float = 0.0, end: float = 2 * pi, *, x: flo
 
 
 def rect(x1: float, y1: float, x2: float, y2: float) -> Polygon:
-    """Return the rectangle between the corners (x1, y1) and (x2, y2), as a polygon of four points."""
+    """Return a rectangle as a polygon of four points.
+
+    Args:
+        x1: left edge.
+        y1: upper edge.
+        x2: right edge.
+        y2: lower edge.
+    """
     return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], dtype=float)
 
 

@@ -181,7 +181,7 @@ def test_sources_and_a_step_run_up_to_their_contracts(project, tiny_world):
         from components import params
         from components.data import __main__ as data
         from components.data.egoit.instruction_templates import CAPTIONING
-        from components.data.egoit.step import interval_captions
+        from components.data.egoit.captioning import interval_captions
         settings = params.load(pathlib.Path("params/tiny.yaml"), params.Data)
         for step in ("annotations", "clips", "coverage"):
             data.run(step, settings, pathlib.Path("data"))  # ends at the step's contract

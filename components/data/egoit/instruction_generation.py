@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from components import llm
-from components.data.egore.multiple_choice import draw
+from components.data.egoit.instruction_sampling import Instructions
 
 KIND = "egoit.instructions"
 DATASETS = {  # source -> what it is
@@ -47,8 +47,6 @@ Example of an instruction: {example}
 Write {count} instructions for this task on this dataset. Each must ask for the same as the example and be answerable \
 from any video of the dataset, without naming what happens in it. Vary the wording, the length and the form (questions \
 as well as commands); no two may be alike. Call the person who wears the camera C."""
-
-Instructions = dict[str, tuple[str, ...]]  # source -> its instructions
 
 
 def requests(task: str, templates: Instructions, *, count: int) -> list[llm.Request]:
@@ -124,23 +122,3 @@ def generated(
         )
     rows = [(reject.request_id, reject.reason, reject.detail) for reject in failed]
     return made, pd.DataFrame(rows, columns=["row_id", "reason", "detail"])
-
-
-def sampled(ids: pd.Series, sources: pd.Series, instructions: Instructions, *, seed: int) -> list[str | None]:
-    """Draw one of the instructions of each row's source.
-
-    Args:
-        ids: of the rows; a draw depends on the id and the seed alone.
-        sources: of the rows.
-        instructions: of each source.
-        seed: of the draws.
-
-    Returns:
-        An instruction for each row, None for a source without any.
-    """
-    return [
-        instructions[source][draw(len(instructions[source]), seed, "instruction", row)]
-        if source in instructions
-        else None
-        for row, source in zip(ids, sources, strict=True)
-    ]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from components.data import sample_table
-from components.data.egoit.instruction_generation import Instructions, sampled
+from components.data.egoit.instruction_sampling import Instructions, sampled
 from components.data.egore.multiple_choice import QA, draw, options
 from components.records import content_id
 

@@ -25,14 +25,15 @@ import pyarrow.parquet as pq
 from components import llm
 from components.data import sample_table
 from components.data.egoit import instruction_generation, labelled_media
-from components.data.egoit.instruction_generation import Instructions, sampled
+from components.data.egoit.captioning import captions, interval_captions
+from components.data.egoit.instruction_sampling import Instructions, sampled
 from components.data.egoit.instruction_templates import CAPTIONING, QUESTIONS, RECOGNITION
 from components.data.egoit.labelled_media import CHOICES
 from components.data.egore.multiple_choice import QA, draw, options
 from components.data.media import FOLDERS
 from components.data.partition import runner
 from components.params import Data
-from components.prompts.kitchen_grammar import VERBS, normalise, slots
+from components.prompts.kitchen_grammar import VERBS, slots
 from components.records import content_id
 
 TEMPLATES = {"captioning": CAPTIONING, "recognition": RECOGNITION, "qa": QUESTIONS}
@@ -84,7 +85,17 @@ def check_rates(rates: dict[str, float]) -> None:
 
 
 def thinned(frame: pd.DataFrame, *, key: str, rates: dict[str, float], seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Keep a share of the records of each source, drawn by their ids in the column `key`; reject the others."""
+    """Keep a share of the records of each source, drawn by their ids; reject the others.
+
+    Args:
+        frame: records with a column `source`.
+        key: column of their ids.
+        rates: source -> share kept, 0 to 1; 1 where none is given.
+        seed: changes which records are kept, not how many.
+
+    Returns:
+        The records kept, and the rejects (`mixture_rate`).
+    """
     rate = frame["source"].map(rates).fillna(1.0).to_numpy(dtype=np.float64)
     out = np.zeros(len(frame), dtype=bool)
     for at in np.flatnonzero(rate < 1):
@@ -92,58 +103,20 @@ def thinned(frame: pd.DataFrame, *, key: str, rates: dict[str, float], seed: int
     return frame[~out], sample_table.dropped(frame[out], "mixture_rate", row_id=key, detail="source")
 
 
-def paired(clips: pd.DataFrame, *, seed: int) -> pd.DataFrame:
-    """Draw one exo clip for each moment, by content; columns `moment_id` and, of the span of the clip, `paired_...`."""
-    exo = clips[clips["view"] == "exo"]
-    order = [content_id(seed, "pair", clip) for clip in exo["clip_id"]]
-    drawn = exo.assign(order=order).sort_values("order").drop_duplicates("moment_id")
-    span = ["video_id", "view", "start_s", "end_s"]
-    return drawn[["moment_id", *span]].rename(columns={name: f"paired_{name}" for name in span})
-
-
-def clip_captions(clips: pd.DataFrame, *, seed: int) -> pd.DataFrame:
-    """Lay out clips as caption samples without corpus and question: the narration is the answer, in every view."""
-    frame = _narrated(clips).assign(question_type="narration", parent=clips["clip_id"])
-    frame = frame.merge(paired(clips, seed=seed), on="moment_id", how="left")
-    # only ego samples have a second view: an exo clip is the exo view itself
-    is_exo = frame["view"] != "ego"
-    names = [name for name in frame if name.startswith("paired_")]
-    return frame.assign(**{name: frame[name].mask(is_exo) for name in names})
-
-
-def captions(clips: pd.DataFrame, instructions: Instructions, *, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Turn narrated clips of every view into captioning samples; rejected are sources without instructions."""
-    return _instructed(clip_captions(clips, seed=seed), instructions, seed=seed)
-
-
-def interval_captions(
-    intervals: pd.DataFrame, videos: pd.DataFrame, instructions: Instructions, *, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Turn narrated intervals into captioning samples; rejected are unknown videos and sources without instructions."""
-    frame = intervals.merge(videos[["video_id", "view"]], on="video_id", how="left")
-    unknown = frame["view"].isna()
-    lost = sample_table.dropped(frame[unknown], "no_video", row_id="interval_id", detail="video_id")
-    frame = _narrated(frame[~unknown]).assign(question_type="interval", parent=frame["interval_id"])
-    made, rejected = _instructed(frame, instructions, seed=seed)
-    return made, pd.concat([lost, rejected])
-
-
-def _narrated(frame: pd.DataFrame) -> pd.DataFrame:
-    """Lay out narrated rows as caption samples; a narration of the kitchen's grammar is said in its one normal form."""
-    said = [normalise(text) for text in frame["text"]]
-    return frame.assign(task="caption", frame_kind="clip", kind="text", answer=said, text=said)
-
-
-def _instructed(frame: pd.DataFrame, instructions: Instructions, *, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    frame = frame.assign(corpus="egoit", question=sampled(frame["parent"], frame["source"], instructions, seed=seed))
-    unknown = frame["question"].isna()
-    return frame[~unknown], sample_table.dropped(frame[unknown], "no_instructions", row_id="parent", detail="source")
-
-
 def actions(
     intervals: pd.DataFrame, videos: pd.DataFrame, instructions: Instructions, *, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Turn labelled intervals into action recognition: choose the verb among four."""
+    """Turn labelled intervals into action recognition: choose the verb among four.
+
+    Args:
+        intervals: rows of `records.INTERVAL`.
+        videos: rows of `records.VIDEO`, which tell the view.
+        instructions: of recognition, by source.
+        seed: of the instruction and of the order of the options.
+
+    Returns:
+        Samples for `sample_table.table`, and the intervals of unknown videos, without a verb or without instructions.
+    """
     frame = intervals.merge(videos[["video_id", "view"]], on="video_id", how="left")
     verbs = {text: slots(text)["verb"] for text in frame["text"].unique()}
     frame = frame.assign(

@@ -80,7 +80,14 @@ def options(qa: QA, count: int, *, key: str) -> tuple[tuple[str, ...], int]:
 
 
 def choice(frame: pd.DataFrame, asked: list[QA], *, choices: int, seed: int) -> pd.DataFrame:
-    """Turn one question per row of `frame` (with its `parent`, `start_s` and `end_s`) into multiple choice."""
+    """Turn one question a row into multiple choice.
+
+    Args:
+        frame: a row for each question: `parent`, `start_s`, `end_s` and whatever else its sample has.
+        asked: the questions, in the order of the rows.
+        choices: options of each.
+        seed: of their order and of which wrong options are offered.
+    """
     keys = ["parent", "start_s", "end_s"]
     laid = [
         options(qa, choices, key=content_id(seed, *row, qa.question))

@@ -47,7 +47,13 @@ def is_finished(path: Path, digest: str) -> bool:
 
 
 def remove_stale(folder: Path, pattern: str, parts: Iterable[Path]) -> None:
-    """Remove the files and folders that match a glob pattern and are none of `parts`: those of an earlier input."""
+    """Remove the parts of an earlier input.
+
+    Args:
+        folder: that holds the parts.
+        pattern: glob pattern of their names; files and folders that do not match it stay.
+        parts: those of the present input, which stay.
+    """
     for stale in set(folder.glob(pattern)) - set(parts):
         if stale.is_dir():
             shutil.rmtree(stale)

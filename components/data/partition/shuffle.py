@@ -151,7 +151,13 @@ def write_runs(path: Path, schema: pa.Schema, cuts: pa.Table, folder: Path, *, s
 
 
 def read_partition(folder: Path, schema: pa.Schema, partition: int) -> pa.Table:
-    """Read the rows of a partition, by its number, from a folder of runs."""
+    """Read the rows of a partition.
+
+    Args:
+        folder: of the runs, as the shuffle wrote them.
+        schema: of the rows.
+        partition: its number.
+    """
     kept = []
     for path in sorted(folder.iterdir()):
         with pa.OSFile(str(path)) as file:

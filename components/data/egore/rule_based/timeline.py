@@ -91,7 +91,16 @@ class Timeline:
     def readable_within(
         self, take: np.ndarray, start_s: np.ndarray, end_s: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return (row of a span, place on the line) of every narration in a span that parses, shape [K] each."""
+        """Find the narrations in some spans that the grammar can read.
+
+        Args:
+            take: number of each span's take, int64 [spans].
+            start_s: where each begins, float64 [spans].
+            end_s: where each ends, exclusive, float64 [spans].
+
+        Returns:
+            Of each narration found the number of its span, and its place on the timeline: int64 [K] each.
+        """
         rows, place = fact_codes.expand(*self.within(take, start_s, end_s))
         readable = self.event[place] >= 0
         return rows[readable], place[readable]
