@@ -22,13 +22,12 @@ from components import params, tracking
 from components.evaluation import paired_comparison
 from components.params.comparison import Comparison
 from components.report import comparison as page
-from flows import arms, compare_summary, data, evaluate, summary, supervisor, tasks, train
+from flows import arms, compare_summary, data, evaluate, options, summary, supervisor, tasks, train
 from flows.arms import Run
 from flows.compare_summary import Compared
 from flows.tasks import Job, NestedStage
 
-COMPARISON = "params/ablations/exo2ego.yaml"
-COMPARISON_HELP = "YAML with the arms, or its bare name in params/ablations (default: %(default)s)"
+COMPARISON = options.COMPARISON
 
 
 @flow(name="compare", task_runner=tasks.runner())
@@ -159,16 +158,13 @@ def folder_of(comparison: Comparison) -> Path:
 def main() -> int:
     """Compare in this process and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--comparison", default=COMPARISON, help=COMPARISON_HELP)
-    parser.add_argument("--seeds", type=int, default=3, help="repetitions of every arm (default: %(default)s)")
-    parser.add_argument("--arms", nargs="+", default=(), help="only these, and the one that they are compared with")
-    parser.add_argument("--dry-run", action="store_true", help="only print what would be trained, and about how long")
-    options = parser.parse_args()
+    options.compare(parser)
+    given = parser.parse_args()
     try:
-        if options.dry_run:
-            show_plan(options.comparison, seeds=options.seeds, only=options.arms)
+        if given.dry_run:
+            show_plan(given.comparison, seeds=given.seeds, only=given.arms)
             return 0
-        compared = compare(options.comparison, options.seeds, options.arms)
+        compared = compare(given.comparison, given.seeds, given.arms)
     except (RuntimeError, ValueError, OSError) as error:
         summary.show_failure(error)
         return 1

@@ -13,7 +13,7 @@ from pathlib import Path
 from prefect import flow
 
 from components import report, tracking
-from flows import data, evaluate, promote, summary, tasks, train
+from flows import data, evaluate, options, promote, summary, tasks, train
 from flows.summary import Finished
 from flows.tasks import NestedStage
 
@@ -65,8 +65,7 @@ def write_report(job: tasks.Job, stages: list[NestedStage], run_id: str) -> Path
 def main() -> int:
     """Run the pipeline in this process and say where everything is."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--recipe", default=tasks.RECIPE, help=tasks.RECIPE_HELP)
-    parser.add_argument("--dry-run", action="store_true", help="only say what would run")
+    options.run(parser)
     arguments = parser.parse_args()
     try:
         if arguments.dry_run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,12 @@ def show(finished: Finished) -> None:
     console.print(f"{len(rows) - reused} stages ran, {reused} reused, {finished.seconds:.0f} s in all")
     console.print(f"model version {finished.decision.version}{verdict}: {finished.decision.reason}\n")
     console.print(_where(finished), soft_wrap=True)
+
+
+def show_stages(stages: Sequence[Outcome]) -> None:
+    """Print the stages of one flow, whether each ran or was reused, and how long that took."""
+    rows = [("", stage.name, stage.how, _seconds(stage.seconds)) for stage in stages]
+    Console().print(table(f"{len(stages)} stages", ("", "stage", "", "time"), rows, is_dim=_is_reused))
 
 
 def _where(finished: Finished) -> str:

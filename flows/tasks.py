@@ -21,10 +21,10 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from components import params, tracking
 from components.train import plan
 from components.train.provenance import git_commit
+from flows import options
 from flows.supervisor import StagePaused, StageStopped
 
-RECIPE = "params/recipes/miniature.yaml"
-RECIPE_HELP = "YAML of the training run, or its bare name in params/recipes (default: %(default)s)"
+RECIPE = options.RECIPE
 DATA_PARAMS = Path("params/data.yaml")
 EVALUATION = Path("params/eval.yaml")
 LOGS = Path(".cache/logs")

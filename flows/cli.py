@@ -1,0 +1,76 @@
+"""The console command `egoflow`: every program of the project by one name.
+
+Run as: egoflow --help; completion: eval "$(egoflow --print-completion bash)"
+
+Nothing slow is imported before the subcommand is known.
+"""
+
+from __future__ import annotations
+
+import argparse
+import runpy
+import sys
+from collections.abc import Sequence
+
+import shtab
+
+from flows import options
+
+# subcommands that are programs of their own: module and what stands before the arguments
+PROGRAMS: dict[str, tuple[str, list[str]]] = {
+    "run": ("flows.pipeline", []),
+    "compare": ("flows.compare", []),
+    "check": ("flows.check", []),
+    "dry-run": ("components.train", ["--dry-run"]),
+    "export": ("components.models.export", []),
+    "ask": ("components.evaluation.ask", []),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command with all its subcommands."""
+    command = argparse.ArgumentParser(
+        prog="egoflow", description="Ego and exo video to trained, evaluated and promoted video-language models."
+    )
+    shtab.add_argument_to(command, help="print a script that completes this command")
+    subcommands = command.add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
+    for name, (text, add_options) in options.COMMANDS.items():
+        subcommand = subcommands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        if add_options is not None:
+            add_options(subcommand)
+    return command
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand.
+
+    Args:
+        arguments: of the command line, without the program; those of this process by default.
+
+    Returns:
+        The exit code.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    given = parser().parse_args(words)
+    if given.subcommand in PROGRAMS:
+        module, first = PROGRAMS[given.subcommand]
+        sys.argv = [f"egoflow {given.subcommand}", *first, *words[1:]]
+        runpy.run_module(module, run_name="__main__", alter_sys=True)  # ends by SystemExit
+        return 0
+    return _run_flow(given)
+
+
+def _run_flow(given: argparse.Namespace) -> int:
+    """Run one of the flows `data`, `train` and `evaluate` and print its stages."""
+    from flows import data, evaluate, summary, train
+
+    try:
+        if given.subcommand == "data":
+            stages = data.data()
+        else:
+            stages = {"train": train.train, "evaluate": evaluate.evaluate}[given.subcommand](given.recipe)
+    except (RuntimeError, ValueError, OSError) as error:
+        summary.show_failure(error)
+        return 1
+    summary.show_stages(stages)
+    return 0

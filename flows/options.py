@@ -1,0 +1,81 @@
+"""The options of each command, for `python -m flows.…` and the console command alike. Imports nothing that is slow."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+RECIPE = "params/recipes/miniature.yaml"
+COMPARISON = "params/ablations/exo2ego.yaml"
+
+
+def recipe(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names a recipe."""
+    parser.add_argument(
+        "--recipe",
+        default=RECIPE,
+        help="YAML of the training run, or its bare name in params/recipes (default: %(default)s)",
+    )
+
+
+def run(parser: argparse.ArgumentParser) -> None:
+    """Add the options of flows/pipeline.py."""
+    recipe(parser)
+    parser.add_argument("--dry-run", action="store_true", help="only print what would run")
+
+
+def compare(parser: argparse.ArgumentParser) -> None:
+    """Add the options of flows/compare.py."""
+    parser.add_argument(
+        "--comparison",
+        default=COMPARISON,
+        help="YAML with the arms, or its bare name in params/ablations (default: %(default)s)",
+    )
+    parser.add_argument("--seeds", type=int, default=3, help="repetitions of every arm (default: %(default)s)")
+    parser.add_argument("--arms", nargs="+", default=(), help="only these, and the one that they are compared with")
+    parser.add_argument("--dry-run", action="store_true", help="only print what would be trained, and about how long")
+
+
+def check(parser: argparse.ArgumentParser) -> None:
+    """Add the options of flows/check.py."""
+    parser.add_argument("files", nargs="*", help="YAML files of params/; all of them by default")
+
+
+def dry_run(parser: argparse.ArgumentParser) -> None:
+    """Add the options by which components/train plans a recipe."""
+    parser.add_argument("--recipe", required=True, help="YAML file, or its bare name in params/recipes")
+    parser.add_argument("--params", type=Path, default=Path("params/data.yaml"), help="YAML of the data")
+    parser.add_argument("--gpus", type=int, help="instead of the ranks of each stage")
+    parser.add_argument("--gpu-memory-gib", type=float, default=80.0, help="of one GPU (default: %(default)g)")
+    parser.add_argument("--tokens-per-second", type=float, help="measured on one GPU; else an assumed MFU")
+
+
+def export(parser: argparse.ArgumentParser) -> None:
+    """Add the options of components/models/export.py."""
+    parser.add_argument("--checkpoint", type=Path, required=True, help="folder of a finished stage")
+    parser.add_argument("--output", type=Path, required=True, help="folder to write; must not exist")
+    parts = ("all", "language_model")
+    parser.add_argument("--part", choices=parts, default="all", help="what to take out (default: %(default)s)")
+
+
+def ask(parser: argparse.ArgumentParser) -> None:
+    """Add the options of components/evaluation/ask.py."""
+    parser.add_argument("video", type=Path, help="video file, or folder of images")
+    parser.add_argument("question", help="text")
+    parser.add_argument("--checkpoint", type=Path, help="folder of a finished stage or of an export; else the champion")
+    parser.add_argument("--view", choices=("ego", "exo"), default="ego", help="of the camera (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print question, answer, checkpoint and frames as JSON")
+
+
+COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None] | None]] = {
+    "run": ("bring data, training, evaluation, promotion and report up to date", run),
+    "data": ("run the stale stages of the data graph", None),
+    "train": ("train the stages of a recipe on the data as it is", recipe),
+    "evaluate": ("evaluate the finished checkpoints of a recipe", recipe),
+    "compare": ("train and evaluate the arms of a comparison over seeds", compare),
+    "check": ("check every file of params/ without running anything", check),
+    "dry-run": ("print parameters, memory, disk and hours of a recipe", dry_run),
+    "export": ("write a checkpoint as a transformers folder", export),
+    "ask": ("answer a question about a video by a checkpoint", ask),
+}
