@@ -23,7 +23,7 @@ PROGRAMS: dict[str, tuple[str, list[str]]] = {
     "check": ("flows.check", []),
     "dry-run": ("components.train", ["--dry-run"]),
     "export": ("components.models.export", []),
-    "ask": ("components.evaluation.ask", []),
+    "ask": ("flows.ask", []),
 }
 
 

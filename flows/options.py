@@ -60,7 +60,7 @@ def export(parser: argparse.ArgumentParser) -> None:
 
 
 def ask(parser: argparse.ArgumentParser) -> None:
-    """Add the options of components/evaluation/ask.py."""
+    """Add the options of flows/ask.py."""
     parser.add_argument("video", type=Path, help="video file, or folder of images")
     parser.add_argument("question", help="text")
     parser.add_argument("--checkpoint", type=Path, help="folder of a finished stage or of an export; else the champion")

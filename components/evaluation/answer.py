@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from components.data.frames.store import FrameStore
 from components.evaluation.ranking import likeliest
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import EgoflowProcessor, context, layout, normalise, turn
@@ -17,6 +17,14 @@ from components.models.processing import EgoflowProcessor, context, layout, norm
 Sample = dict
 Context = tuple[str, bytes]  # view and digest of the frames, which determine the embeddings before a question
 CONTEXTS_AT_ONCE = 8  # 64 windows of frames are no faster on a CPU core and take 600 MB more (measured)
+
+
+class FrameSource(Protocol):
+    """Whatever has the frames of samples: the frame store of the data, or the frames of one video."""
+
+    def frames(self, sample_id: str, stream: str = "media") -> np.ndarray:
+        """Return the frames of a sample, uint8 [T, H, W, 3], RGB."""
+        ...
 
 
 class Answerer:
@@ -37,7 +45,7 @@ class Answerer:
         self,
         model: EgoflowForConditionalGeneration,
         processor: EgoflowProcessor,
-        store: FrameStore,
+        store: FrameSource,
         *,
         guidance: bool,
         batch: int,

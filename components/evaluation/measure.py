@@ -21,8 +21,7 @@ from components.evaluation.score import CHOICES, SCORABLE, TASKS
 if TYPE_CHECKING:
     import pandas as pd
 
-    from components.data.frames.store import FrameStore
-    from components.evaluation.answer import Answerer
+    from components.evaluation.answer import Answerer, FrameSource
     from components.evaluation.qwen import QwenAnswerer
 
 logger = logging.getLogger(__name__)
@@ -95,7 +94,7 @@ def evaluate(checkpoint: Path, data: Path, settings: params.Eval, *, tasks: list
     return found
 
 
-def answerer_of(folder: Path, stage: dict, store: FrameStore, **limits: int) -> Answerer | QwenAnswerer:
+def answerer_of(folder: Path, stage: dict, store: FrameSource, **limits: int) -> Answerer | QwenAnswerer:
     """Load the model of a folder with its processor.
 
     Args:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from transformers import PreTrainedModel
 
-from components.data.frames.store import FrameStore
+from components.evaluation.answer import FrameSource
 from components.evaluation.ranking import likeliest
 from components.models.qwen_vl import QwenProcessor, encode, shown
 
@@ -30,7 +30,7 @@ class QwenAnswerer:
         self,
         model: PreTrainedModel,
         processor: QwenProcessor,
-        store: FrameStore,
+        store: FrameSource,
         *,
         most_frames: int | None,
         batch: int,

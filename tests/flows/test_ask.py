@@ -9,11 +9,13 @@ import pytest
 
 from components import params, video
 from components.data.frames.step import contract_of
-from components.evaluation import ask
 from components.models import export
 from components.train import checkpoints
+from flows import ask
+from tests.components import conftest as tiny
 
-ROOT = Path(__file__).parents[3]
+model, processor = tiny.model, tiny.processor  # fixtures of the tests of components
+ROOT = Path(__file__).parents[2]
 QUESTION = "what does C do?"
 
 

@@ -1,6 +1,6 @@
 """Ask a checkpoint a question about a video file or a folder of images, and print its answer.
 
-Run as: python -m components.evaluation.ask video.mp4 "what does C do?" --checkpoint checkpoints/grpo-…
+Run as: python -m flows.ask video.mp4 "what does C do?" --checkpoint checkpoints/grpo-…
 
 Frames are sampled as the stage was trained: by the rule of components/video, under the checkpoint's sampling contract.
 """
@@ -18,6 +18,7 @@ import numpy as np
 from components import params, tracking, video
 from components.data.frames.step import contract_of
 from components.evaluation.measure import answerer_of
+from flows import options
 
 
 @dataclass(frozen=True)
@@ -118,12 +119,8 @@ def champion_of(model_name: str) -> Path:
 
 def main() -> int:
     """Read the command line and print the answer; return the exit code."""
-    parser = argparse.ArgumentParser(prog="components.evaluation.ask", description=__doc__.splitlines()[0])
-    parser.add_argument("video", type=Path, help="video file, or folder of images")
-    parser.add_argument("question", help="text")
-    parser.add_argument("--checkpoint", type=Path, help="folder of a finished stage or of an export; else the champion")
-    parser.add_argument("--view", choices=("ego", "exo"), default="ego", help="of the camera (default: %(default)s)")
-    parser.add_argument("--json", action="store_true", help="print question, answer, checkpoint and frames as JSON")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.ask(parser)
     given = parser.parse_args()
     try:
         settings = params.load(Path("params/eval.yaml"), params.Eval)
