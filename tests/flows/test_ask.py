@@ -1,91 +1,57 @@
-"""A question about a video file or a folder of images is answered by the tiny model, as evaluation would ask it."""
+"""The command `ask`: whom it asks, what it prints, and how it refuses; the answers: tests/components/evaluation."""
 
 import json
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
-from components import params, video
-from components.data.frames.step import contract_of
-from components.models import export
-from components.train import checkpoints
+from components import params
+from components.evaluation.ask import Answer
 from flows import ask
-from tests.components import conftest as tiny
 
-model, processor = tiny.model, tiny.processor  # fixtures of the tests of components
 ROOT = Path(__file__).parents[2]
 QUESTION = "what does C do?"
 
 
-@pytest.fixture
-def data(model) -> params.Data:
-    found = params.load(ROOT / "params/data.yaml", params.Data)
-    assert found.frames.size_px == model.config.vision_config.image_size
-    return found
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_the_champion_is_asked_and_its_answer_printed(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    asked = []
 
+    def answered(path: Path, question: str, checkpoint: Path, data: params.Data, **options: object) -> Answer:
+        asked.append((path, question, checkpoint, options))
+        return Answer(question, "a cup", str(checkpoint), "ego", [1, 3], [0.5, 1.5])
 
-@pytest.fixture
-def checkpoint(model, processor, data, tmp_path) -> Path:
-    provenance = {"params": {"guidance": False}, "frames_contract": contract_of(data.frames)["digest"]}
-    checkpoints.save(model, processor, tmp_path / "stage1-k", provenance)
-    return tmp_path / "stage1-k"
-
-
-@pytest.fixture
-def film(tmp_path) -> Path:
-    frames = np.random.default_rng(0).integers(0, 255, (32, 64, 64, 3), dtype=np.uint8)
-    video.write(tmp_path / "film.mp4", frames, fps=8, size_px=64)
-    return tmp_path / "film.mp4"
-
-
-def test_a_film_is_answered_alike_by_a_checkpoint_and_its_export(checkpoint, data, film, tmp_path):
-    export.export(checkpoint, tmp_path / "exported")
-    answers = [
-        ask.ask(film, QUESTION, folder, data, view="ego", max_new_tokens=8)
-        for folder in (checkpoint, tmp_path / "exported")
-    ]
-    assert answers[0].answer == answers[1].answer and answers[0].answer
-    n_frames = data.frames.clip_frames
-    expected = video.sample_frame_indices(0.0, 4.0, fps=8, n_frames=n_frames, total_frames=32)
-    assert answers[0].frames == expected.tolist() and answers[0].times_s == [n / 8 for n in answers[0].frames]
-
-
-def test_images_are_a_video_and_one_image_is_a_still(checkpoint, data, tmp_path):
-    folder = tmp_path / "images"
-    folder.mkdir()
-    for number in range(40):
-        cv2.imwrite(str(folder / f"{number:03}.png"), np.full((48, 64, 3), 6 * number, np.uint8))
-        if number == 0:
-            one = ask.ask(folder, QUESTION, checkpoint, data, view="exo", max_new_tokens=4)
-            assert one.frames == [0] * data.frames.image_frames and one.view == "exo"
-    many = ask.ask(folder, QUESTION, checkpoint, data, view="ego", max_new_tokens=4)
-    assert len(many.frames) == data.frames.window_frames, "as long as a window"
-
-
-def test_what_cannot_be_asked_is_refused(checkpoint, data, film, tmp_path):
-    with pytest.raises(ValueError, match="holds no whole model; allowed are"):
-        ask.ask(film, QUESTION, tmp_path, data, view="ego", max_new_tokens=4)
-    export.export(checkpoint, tmp_path / "part", part="language_model")
-    with pytest.raises(ValueError, match="holds no whole model"):
-        ask.ask(film, QUESTION, tmp_path / "part", data, view="ego", max_new_tokens=4)
-    other = data.model_copy(update={"frames": data.frames.model_copy(update={"clip_frames": 2})})
-    with pytest.raises(ValueError, match="was trained under the sampling contract"):
-        ask.ask(film, QUESTION, checkpoint, other, view="ego", max_new_tokens=4)
-
-
-def test_the_command_asks_the_champion_and_prints_json(checkpoint, film, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(ask, "champion_of", lambda name: checkpoint)
-    monkeypatch.setattr("sys.argv", ["ask", str(film), QUESTION, "--json"])
+    monkeypatch.setattr(ask, "ask", answered)
+    monkeypatch.setattr(ask, "champion_of", lambda name: tmp_path / name)
+    monkeypatch.setattr("sys.argv", ["ask", "film.mp4", QUESTION, *words])
     assert ask.main() == 0
-    printed = json.loads(capsys.readouterr().out)
-    assert printed["question"] == QUESTION and printed["checkpoint"] == str(checkpoint)
-    assert len(printed["frames"]) == len(printed["times_s"]) > 1
+    settings = params.load(Path("params/eval.yaml"), params.Eval)
+    options = {"view": "ego", "max_new_tokens": settings.max_new_tokens}
+    assert asked == [(Path("film.mp4"), QUESTION, tmp_path / settings.promotion.model_name, options)]
+    printed = capsys.readouterr().out
+    if words:
+        assert json.loads(printed) == {
+            "question": QUESTION, "answer": "a cup", "checkpoint": str(asked[0][2]), "view": "ego",
+            "frames": [1, 3], "times_s": [0.5, 1.5],
+        }  # fmt: skip
+    else:
+        assert printed == "a cup\n"
 
 
-def test_without_a_champion_the_command_says_what_to_do(monkeypatch):
+def test_a_folder_that_is_no_checkpoint_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("sys.argv", ["ask", "film.mp4", QUESTION, "--checkpoint", str(tmp_path)])
+    with pytest.raises(SystemExit) as end:
+        ask.main()
+    assert end.value.code == 2 and "holds no whole model; allowed are" in capsys.readouterr().err
+
+
+def test_without_a_champion_the_command_says_what_to_do(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(ask.tracking, "champion", lambda name: None)
     with pytest.raises(ValueError, match="no champion of 'm' yet; name a folder by --checkpoint"):
         ask.champion_of("m")

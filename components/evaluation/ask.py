@@ -1,0 +1,70 @@
+"""One question about one video, answered by a checkpoint as its evaluation would ask it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from components import params
+from components.data.frames import one_video
+from components.data.frames.step import contract_of
+from components.evaluation.measure import answerer_of
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a checkpoint answered, and the frames that it saw: their numbers in the video and their times, seconds."""
+
+    question: str
+    answer: str
+    checkpoint: str
+    view: str
+    frames: list[int]
+    times_s: list[float]
+
+
+def ask(path: Path, question: str, checkpoint: Path, data: params.Data, *, view: str, max_new_tokens: int) -> Answer:
+    """Let a checkpoint answer a question about a video.
+
+    Args:
+        path: video file, or folder of images.
+        question: text.
+        checkpoint: folder of a finished stage, or of an export of a whole model.
+        data: parameters of the frames; they must be those that the checkpoint was trained with.
+        view: "ego" or "exo".
+        max_new_tokens: longest answer, tokens.
+
+    Raises:
+        ValueError: the video cannot be read, the folder holds no whole model, or it was trained under another
+            sampling contract.
+    """
+    folder, stage = _open(checkpoint)
+    contract = contract_of(data.frames)["digest"]
+    if stage["frames_contract"] != contract:
+        raise ValueError(
+            f"{checkpoint} was trained under the sampling contract {stage['frames_contract'][:12]}, params/data.yaml "
+            f"has {contract[:12]}; ask in a checkout with the `frames` of its training, and with the same decoders"
+        )
+    film = one_video.read(path, data)
+    answerer = answerer_of(folder, stage["params"], film, batch=1, max_new_tokens=max_new_tokens)
+    sample = {
+        "question": question, "view": view, "frame_kind": film.frame_kind, "question_type": "", "answer": "",
+        "target": {"kind": "text", "text": ""},
+    }  # fmt: skip
+    [answer] = answerer.complete([sample], [str(path)])
+    times_s = [round(time_s, 3) for time_s in film.times_s.tolist()]
+    return Answer(question, answer, str(checkpoint), view, film.indices.tolist(), times_s)
+
+
+def _open(checkpoint: Path) -> tuple[Path, dict]:
+    """Return the folder of the model and the content of its stage.json, which an export keeps as made_by.json."""
+    for folder, record in ((checkpoint / "model", "stage.json"), (checkpoint, "made_by.json")):
+        if (checkpoint / record).is_file():
+            stage = json.loads((checkpoint / record).read_text())
+            if stage.get("part", "all") == "all":
+                return folder, stage
+    raise ValueError(
+        f"{checkpoint} holds no whole model; allowed are folders of finished stages (checkpoints/<stage>-<key>) and "
+        "exports of all parts (egoflow export)"
+    )
