@@ -10,14 +10,6 @@ PYTHON ?= python3.11
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/.venv
-export DO_NOT_TRACK := true
-export PREFECT_SERVER_ANALYTICS_ENABLED := false
-export PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY := false
-export MLFLOW_DISABLE_TELEMETRY := true
-export GX_ANALYTICS_ENABLED := false
-export DVC_NO_ANALYTICS := 1
-export DAFT_ANALYTICS_ENABLED := 0
-export RAY_USAGE_STATS_ENABLED := 0
 export HF_HUB_OFFLINE := 1
 
 demo: .venv/installed

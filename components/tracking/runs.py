@@ -45,8 +45,7 @@ def tracking_uri() -> str:
 
 def client() -> MlflowClient:
     """Open the tracking store and registry at `tracking_uri()`."""
-    # MLflow reads these when it is imported, and accepts no other word than `true` for the first
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # MLflow reads these when it is imported
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     from mlflow import MlflowClient

@@ -102,8 +102,6 @@ def settings(root: Path, *, threads: int) -> dict[str, str]:
         "TORCH_COMPILE_DISABLE": "1",
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "DO_NOT_TRACK": "true",
         "PYTHONUNBUFFERED": "1",
     }
 

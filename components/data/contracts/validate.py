@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from pathlib import Path
 
@@ -65,7 +64,6 @@ def check(step: str, tables: dict[str, pa.Table | Path], *, docs_dir: Path) -> P
 
 def _context(docs_dir: Path, step: str):
     """Open the shared file context without the step's earlier results, which would pile up in the Data Docs."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
     # before the import, which would log some eighty lines
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     import great_expectations as gx

@@ -82,8 +82,7 @@ def map_rows(
 @cache
 def _daft() -> tuple[ModuleType, bool]:
     """Load Daft and choose its runner, which cannot be changed later; return Daft and whether the runner is Ray."""
-    for name in ("DAFT_ANALYTICS_ENABLED", "RAY_USAGE_STATS_ENABLED", "DAFT_PROGRESS_BAR"):
-        os.environ.setdefault(name, "0")
+    os.environ.setdefault("DAFT_PROGRESS_BAR", "0")
     if "RAY_ADDRESS" not in os.environ:
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # on any system: Ray listens on loopback only
     import daft
