@@ -140,7 +140,9 @@ def show_plan(comparison: str, *, seeds: int, only: Sequence[str] = ()) -> None:
     """Print what `compare` would train, without training anything.
 
     Args:
-        comparison, seeds, only: as `compare`.
+        comparison: as in `compare`, like the others.
+        seeds: repetitions of every arm.
+        only: names of the arms.
     """
     wanted = params.load(params.find_comparison(comparison), Comparison)
     runs = arms.write_recipes(wanted, folder_of(wanted) / "recipes", seeds=seeds, arms=only)
