@@ -111,6 +111,6 @@ def chain(workshop) -> dict[str, Path]:
         workshop.fork(path, stage, parents, done[stage.name], runs[stage.name])
 
     with ThreadPoolExecutor() as pool:
-        for level in levels.of_stages(recipe.stages, threads=2):
+        for level in levels.of_stages(recipe.stages, threads=2, gpus=0):
             list(pool.map(train, level))
     return done
