@@ -18,6 +18,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from typing import cast
 
 WIDTH = 170  # columns of a plan that goes to a file
 
@@ -94,9 +95,11 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
 
     from components import params
     from components.models import build, hub_configs
+    from components.models.modeling import EgoflowForConditionalGeneration
     from components.tracking import MetricLog
     from components.train import algorithms, checkpoints, plan, private_api, trainer_factory
     from components.train.grpo import pause_rules
+    from components.train.pretraining import contrastive
     from components.train.safety import errors, sigterm, universal_checkpoint
 
     plan.check_trainable(recipe)
@@ -135,7 +138,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
             universal_checkpoint.prepare(made.trainer, resume, muon=stage.muon_learning_rate is not None)
         result = made.trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         if stage.algorithm == "contrastive":
-            algorithms.contrastive.share_tower(model)
+            contrastive.share_tower(cast(EgoflowForConditionalGeneration, model))  # Qwen has no such stage
         finding = made.pause.finding if made.pause else None
         checkpoints.gather(model)
         if log and finding:

@@ -52,7 +52,8 @@ def fresh_processor(model: params.Model | params.Egoflow, data: params.Data) -> 
 def fill(made: EgoflowForConditionalGeneration, model: params.Model | params.Egoflow, parents: dict[str, Path]) -> None:
     """Put downloaded weights into the parts that no parent gives."""
     if isinstance(model, params.Egoflow) and "all" not in parents:
-        pretrained_weights.fill(made, model.base, model.base.keys() - parents.keys())
+        base = {str(part): weights for part, weights in model.base.items()}
+        pretrained_weights.fill(made, base, base.keys() - parents.keys())
 
 
 def check_frames(stage: params.Stage, config: EgoflowConfig, data: params.Data) -> None:
@@ -153,7 +154,9 @@ def _text(model, processor, stage, architecture, data, folder, output, log) -> P
     config: EgoflowConfig = model.config
     dataset = language.TextDataset(config, data, steps=stage.max_steps, batch=stage.train_batch_size, seed=stage.seed)
     held_out = language.held_out(config, data, language.HELD_OUT_SAMPLES, seed=language.HELD_OUT_SEED)
-    callbacks = [language.StopAtScore(processor, held_out, stage.stop_at_score, log)] if stage.stop_at_score else []
+    callbacks: list[TrainerCallback] = []
+    if stage.stop_at_score:
+        callbacks.append(language.StopAtScore(processor, held_out, stage.stop_at_score, log))
     return model, dataset, language.CollateText(processor), language.losses(config), callbacks
 
 

@@ -12,12 +12,10 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, ProcessorMixin
 
 from components import params
 from components.models.backbone import PARTS, part_of
-from components.models.modeling import EgoflowForConditionalGeneration
-from components.models.processing import EgoflowProcessor
 from components.train.safety import errors
 
 _LINEAR = r".*language_model\.layers\..*_proj"
@@ -99,7 +97,7 @@ def last_resumable(folder: Path) -> Path | None:
     return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)
 
 
-def save(model: EgoflowForConditionalGeneration, processor: EgoflowProcessor, output: Path, provenance: dict) -> None:
+def save(model: PreTrainedModel, processor: ProcessorMixin, output: Path, provenance: dict) -> None:
     """Write the finished checkpoint: `model/` (Hugging Face, safetensors), then `stage.json`: it is whole.
 
     What ZeRO-3 has spread must be whole again (`gather`).

@@ -58,6 +58,15 @@ def draw_order(
     return np.concatenate(order)
 
 
+def _count_steps(steps: int | None, epochs: float | None, *, samples: int, batch: int) -> int:
+    """Return the optimiser steps of a stage; the last of an epoch is a whole one."""
+    if steps is not None:
+        return steps
+    if epochs is None:
+        raise ValueError("neither steps nor epochs came, one of the two is needed; mend the stage in the recipe")
+    return math.ceil(epochs * samples / batch)
+
+
 class SampleDataset(Dataset):
     """The frames of a stage in the order of its steps, each with questions: item i is what step i // batch sees."""
 
@@ -92,7 +101,8 @@ class SampleDataset(Dataset):
             shown: makes of an item what a model is shown that takes it otherwise; can be pickled.
 
         Raises:
-            ValueError: a key of the mixture has no sample, or the shards were sampled by another contract.
+            ValueError: a key of the mixture has no sample, the shards were sampled by another contract, or neither
+                `steps` nor `epochs` came.
         """
         table = records.read_table(data / "dataset" / "samples.parquet", records.SAMPLE).to_pandas()
         table = table[table["split"] == "train"]
@@ -121,7 +131,7 @@ class SampleDataset(Dataset):
         lengths = table["answer"].str.len().to_numpy()
         groups = kinds[first] * 10_000 + np.array([lengths[rows[:turns]].sum() for rows in self.questions])
         self.batch = batch
-        self.steps = math.ceil(epochs * len(self.questions) / batch) if steps is None else steps
+        self.steps = _count_steps(steps, epochs, samples=len(self.questions), batch=batch)
         self.order = draw_order(groups, self.weights, steps=self.steps, batch=batch, seed=seed)
         self.times = pd.Series(self.order).groupby(self.order).cumcount().to_numpy()  # how often the frames came before
         self.samples, self.turns = table.to_dict("records"), turns

@@ -190,7 +190,7 @@ def open_cache(
     """
     tower, config = model.model.exo_encoder, model.config
     vision = config.vision_config
-    if any(parameter.requires_grad for parameter in tower.parameters()) or vision.attention_dropout > 0:
+    if any(parameter.requires_grad for parameter in tower.parameters()) or vision.attention_dropout:
         return None
     dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
     patches, width = config.vision_grid**2, vision.hidden_size

@@ -27,8 +27,9 @@ class GradientNorms(TrainerCallback):
         self._squares: dict[str, Tensor] = {}
         self._wanted = False
 
-    def on_train_begin(self, args, state, control, model: nn.Module = None, **kwargs) -> None:
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
         """Listen to every parameter that is trained."""
+        model: nn.Module = kwargs["model"]  # transformers hands it to every callback
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
                 name = name.removeprefix("module.")  # DeepSpeed's engine wraps the model

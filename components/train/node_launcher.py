@@ -39,7 +39,8 @@ def killed(words: list[str]) -> str:
 
 def main() -> None:
     """Run the ranks; exits as DeepSpeed does, with the code of the first rank that failed."""
-    sys.modules["mlflow"] = None
+    # None ends an import by that name (importlib's own rule), which typeshed does not know
+    sys.modules["mlflow"] = None  # ty: ignore[invalid-assignment]
     try:
         runpy.run_module("deepspeed.launcher.launch", run_name="__main__", alter_sys=True)
     except SystemExit as end:

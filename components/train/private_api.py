@@ -8,10 +8,14 @@ grpo/shared_prompt.py).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import deepspeed
-from transformers import PretrainedConfig, Trainer
+import torch
+from transformers import PretrainedConfig
+
+if TYPE_CHECKING:
+    from trl import GRPOTrainer  # imported, it would cost every other stage a second and a half
 
 
 def use_no_shared_memory_operator() -> None:
@@ -23,7 +27,20 @@ def import_no_compiler() -> None:
     """Let DeepSpeed's Muon, which every stage imports, not import torch's compiler: where nothing is compiled, 2 s."""
     from deepspeed.runtime import compiler
 
-    compiler.compile = lambda: compiler.dummy_decorator
+    def compile_nothing():
+        return compiler.dummy_decorator
+
+    compiler.compile = compile_nothing  # ty: ignore[invalid-assignment]  # another function in its place is the point
+
+
+def let_muon_compute_in_float32() -> None:
+    """Let DeepSpeed's Muon orthogonalise in float32, whatever numbers it thinks that this machine computes in best."""
+    from deepspeed.runtime.zero.muon import original_muon
+
+    def float32(ns_method: str = "gram") -> torch.dtype:
+        return torch.float32
+
+    original_muon.ns_compute_dtype = float32  # ty: ignore[invalid-assignment]  # as above
 
 
 def loaded_from(config: PretrainedConfig) -> str:
@@ -36,11 +53,11 @@ def set_loaded_from(config: PretrainedConfig, folder: str | Path) -> None:
     config._name_or_path = str(folder)
 
 
-def last_completions(trainer: Trainer) -> dict[str, Any]:
+def last_completions(trainer: GRPOTrainer) -> dict[str, Any]:
     """Return TRL's table of the newest step, all ranks, groups in order.
 
     Args:
-        trainer: a `GRPOTrainer`.
+        trainer: after its first step.
 
     Returns:
         "prompt", "completion" and "advantages": a row for each completion; "rewards": name -> a value for each.
@@ -48,11 +65,11 @@ def last_completions(trainer: Trainer) -> dict[str, Any]:
     return trainer._logs
 
 
-def set_zero_spread(trainer: Trainer, share: float) -> None:
+def set_zero_spread(trainer: GRPOTrainer, share: float) -> None:
     """Put another share of prompts without spread of rewards in the place of the one that TRL logs for this step.
 
     Args:
-        trainer: a `GRPOTrainer`.
+        trainer: after its first step.
         share: from 0 to 1.
     """
     trainer._metrics["train"]["frac_reward_zero_std"][-1] = share

@@ -7,6 +7,7 @@ gathers its weights from all ranks, and one with text alone would leave the othe
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from components.models.qwen_vl import QwenProcessor, encode
 from components.train.packing import IGNORE
+from components.train.trainer import Losses
 
 
 class Collate:
@@ -60,7 +62,7 @@ def _padded(rows: Sequence[Sequence[int]], value: int, length: int) -> Tensor:
     return torch.tensor([[*row, *[value] * (length - len(row))] for row in rows])
 
 
-def losses(weights: dict[str, float]) -> Callable[[nn.Module, dict[str, Tensor]], dict[str, Tensor]]:
+def losses(weights: dict[str, float]) -> Losses:
     """Make the loss function of a stage: the mean over answer tokens, logits for these alone.
 
     Raises:
@@ -80,12 +82,18 @@ def losses(weights: dict[str, float]) -> Callable[[nn.Module, dict[str, Tensor]]
     return compute
 
 
+class _Backbone(Protocol):
+    """What transformers' Qwen models keep in `model.model`, as far as images go."""
+
+    get_image_features: Callable[..., Any]
+
+
 def encode_once(model: nn.Module) -> None:
     """Let a model encode images that stand twice in a batch once: GRPO shows a group the same frames.
 
     Exact, with gradients and without, in sampling and in scoring.
     """
-    backbone = model.model
+    backbone = cast(_Backbone, model.model)
     encode_all = backbone.get_image_features
 
     def encode_unlike(pixel_values: Tensor, image_grid_thw: Tensor, **kwargs):

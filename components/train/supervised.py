@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from torch import Tensor, nn
 
 from components.train.feature_cache import FeatureCache
 from components.train.losses import GUIDANCE, ROUND_TRIPS, retrieval
+from components.train.trainer import Losses
 
 
-def losses(
-    weights: dict[str, float], kept: FeatureCache | None = None
-) -> Callable[[nn.Module, dict[str, Tensor]], dict[str, Tensor]]:
+def losses(weights: dict[str, float], kept: FeatureCache | None = None) -> Losses:
     """Make the loss function of a stage: "total" is the weighted sum of what is logged beside it.
 
     Args:
@@ -27,12 +24,12 @@ def losses(
 
     round_trips = {grid for name in weights for grid in ROUND_TRIPS.get(name, ())}
 
-    def compute(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def compute(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor | float]:
         slots = batch.pop("paired_slots", None)  # of a stage that keeps features
         output = model(**batch, round_trips=round_trips)
         if kept is not None and slots is not None:
             kept.keep(slots, output.grids["y"])
-        parts = {"vtg": output.loss}
+        parts: dict[str, Tensor | float] = {"vtg": output.loss}
         if output.grids is not None:
             parts |= {name: GUIDANCE[name](output.grids) for name in weights if name != "vtg"}
         total = sum(weight * parts[name] for name, weight in weights.items())

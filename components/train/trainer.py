@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sized
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import nn
@@ -16,7 +17,8 @@ from components.models.build import has_bf16_cpu, has_fp16
 from components.tracking import MetricLog
 
 DEEPSPEED = Path(__file__).resolve().parents[2] / "infra" / "deepspeed"
-Losses = Callable[[nn.Module, dict[str, torch.Tensor]], dict[str, torch.Tensor]]
+# a model and a batch to the losses by name; "total" is trained, the others are logged
+Losses = Callable[[nn.Module, dict[str, torch.Tensor]], Mapping[str, torch.Tensor | float]]
 
 
 def arguments(stage: params.Stage, output: Path) -> dict:
@@ -84,26 +86,38 @@ def optimiser_groups(
         muon_rate: learning rate of the matrices of transformer layers under Muon; None leaves all to AdamW. Embeddings,
             heads, connectors and mappings are AdamW's in any case.
         parts: of the architecture, as `part_of` takes them.
+
+    Returns:
+        Groups as torch's optimisers take them; where `muon_rate` is given, each with `use_muon`.
+
+    Raises:
+        ValueError: the model has adapters and `lora_rate` is None.
     """
     groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            # DeepSpeed's ZeRO looks for this flag at every parameter
-            parameter.use_muon = bool(muon_rate) and ".layers." in name and parameter.ndim == 2 and "lora_" not in name
-            if parameter.use_muon:
+            muon = bool(muon_rate) and ".layers." in name and parameter.ndim == 2 and "lora_" not in name
+            parameter.use_muon = muon  # ty: ignore[missing-attribute]  # DeepSpeed's ZeRO looks for this flag
+            if muon_rate and muon:
                 rate = muon_rate
             elif "lora_" in name:
-                rate = lora_rate[part_of(name, parts)] if isinstance(lora_rate, dict) else lora_rate
+                rate = _adapter_rate(name, lora_rate, parts)
             elif name.startswith("pretext."):
                 rate = max(rates.values())
             else:
                 rate = rates[part_of(name, parts)]
             decay = weight_decay if parameter.ndim > 1 else 0.0
-            groups.setdefault((rate, decay, parameter.use_muon), []).append(parameter)
+            groups.setdefault((rate, decay, muon), []).append(parameter)
     return [
         {"params": members, "lr": rate, "weight_decay": decay} | ({"use_muon": muon} if muon_rate else {})
         for (rate, decay, muon), members in groups.items()
     ]
+
+
+def _adapter_rate(name: str, rate: dict[str, float] | float | None, parts: dict[str, tuple[str, ...]]) -> float:
+    if rate is None:
+        raise ValueError(f"the adapter {name} came without a learning rate; mend `lora.learning_rate` in the recipe")
+    return rate[part_of(name, parts)] if isinstance(rate, dict) else rate
 
 
 class LogToTracking(TrainerCallback):
@@ -131,18 +145,20 @@ class StageTrainer(Trainer):
         self.model_accepts_loss_kwargs = False
 
     def _get_train_sampler(self, train_dataset=None) -> torch.utils.data.Sampler:
-        return torch.utils.data.SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
+        dataset = train_dataset if train_dataset is not None else self.train_dataset
+        return torch.utils.data.SequentialSampler(cast(Sized, dataset))  # an `OrderedDataset`, which has a length
 
     def create_optimizer(self, model=None) -> torch.optim.Optimizer:
         """Make AdamW (0.9, 0.999) over the stage's groups (systems §1.4), or DeepSpeed's Muon where they ask for it."""
         if "use_muon" in self.groups[0]:
-            from deepspeed.runtime.zero.muon import original_muon
             from deepspeed.runtime.zero.muon.muon_optimizer import MuonWithAuxAdam
+
+            from components.train import private_api  # it imports DeepSpeed, whose two seconds a dry run does without
 
             if not has_fp16():
                 # DeepSpeed takes float16 wherever the CPU can at all; without matrix hardware that is slower: 1.2 ms
                 # against 0.8 ms in float32 for a 128 x 128 matrix, 2.1 ms against 1.2 ms for 384 x 128 (one thread)
-                original_muon.ns_compute_dtype = lambda ns_method="gram": torch.float32
+                private_api.let_muon_compute_in_float32()
             self.optimizer = MuonWithAuxAdam(self.groups)
         else:
             self.optimizer = torch.optim.AdamW(self.groups, betas=(0.9, 0.999))

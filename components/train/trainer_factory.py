@@ -63,9 +63,10 @@ def make(
         output: checkpoint folder; the trainer's own files go into `trainer` below it.
         log: takes the curves; None on all ranks but the first.
     """
-    callbacks = (
-        [gradient_norms.GradientNorms(hub_configs.parts_of(model.config)), trainer.LogToTracking(log)] if log else []
-    )
+    callbacks: list[TrainerCallback] = []
+    if log:
+        # in this order: the norms are added to the log before it is sent
+        callbacks = [gradient_norms.GradientNorms(hub_configs.parts_of(model.config)), trainer.LogToTracking(log)]
     if stage.grpo is not None:
         policy = parents.get("all", private_api.loaded_from(model.config))  # a downloaded model has no parent
         return _grpo(recipe, stage, stage.grpo, data, model, processor, policy, folder, output, log, callbacks)
@@ -117,7 +118,11 @@ def _grpo(
         callbacks=callbacks,
     )
     every, pages = settings.rollout_page_steps, output / "rollouts"
-    made.add_callback(rollouts.Rollouts(made, stage=stage.name, every=every, folder=pages, log=log))
+    made.add_callback(
+        rollouts.Rollouts(
+            made, num_generations=settings.num_generations, stage=stage.name, every=every, folder=pages, log=log
+        )
+    )
     pause = None
     if settings.pause_rules is not None:
         pause = PauseCallback(ACCURACY & settings.reward_weights.keys(), settings.pause_rules.model_dump())

@@ -58,7 +58,7 @@ def _measure(module: nn.Module, config: EgoflowConfig, grids: int, run: Callable
 
     for stage in module.modules():
         if hasattr(stage, "gradient_checkpointing"):  # transformers sets it there
-            for block in stage.blocks:
+            for block in stage.get_submodule("blocks").children():
                 block.register_forward_pre_hook(begin)
                 block.register_forward_hook(end)
     side, width = config.vision_grid, config.vision_config.hidden_size

@@ -174,8 +174,12 @@ def budget(stage: params.Stage, config: PretrainedConfig, frames: params.Frames)
         parameters[part] += parameter.numel()
         trained[part] += parameter.numel() * parameter.requires_grad
     demand = _demand(stage, config, frames)
-    table = model.get_input_embeddings().weight
-    tied = table is model.get_output_embeddings().weight
+    table = model.get_input_embeddings().get_parameter("weight")
+    tied = table is model.get_output_embeddings().get_parameter("weight")
+    mapping, connector = Profile(), Profile()
+    if isinstance(config, EgoflowConfig):
+        mapping = connector_profile.mapping(model, config) if demand.mapped else mapping
+        connector = connector_profile.connector(model, config, demand.steps) if demand.connected else connector
     return Budget(
         stage=stage,
         parameters=parameters,
@@ -185,8 +189,8 @@ def budget(stage: params.Stage, config: PretrainedConfig, frames: params.Frames)
         shapes=_shapes(config),
         vocabulary=table.shape[0],
         embedding=0 if tied else table.numel(),
-        mapping=connector_profile.mapping(model, config) if demand.mapped else Profile(),
-        connector=connector_profile.connector(model, config, demand.steps) if demand.connected else Profile(),
+        mapping=mapping,
+        connector=connector,
     )
 
 
@@ -199,27 +203,27 @@ def _steps(stage: params.Stage) -> int:
 
 
 def _demand(stage: params.Stage, config: PretrainedConfig, frames: params.Frames) -> Demand:
-    """Take the largest of each number over the mixture."""
+    """Return the largest of each number over the mixture."""
     sequences = stage.grpo.num_generations if stage.grpo else 1
     completion = stage.grpo.max_completion_length if stage.grpo else 0
     text = stage.questions_per_context * stage.max_text_tokens + completion
+    if not isinstance(config, EgoflowConfig):
+        shown, patches = _qwen_frames(stage, config, frames)
+        merged = patches // config.vision_config.spatial_merge_size**2
+        visual = shown * (merged + 2)  # between a start and an end token
+        towers = {"vision_encoder": (shown, patches)}
+        return Demand(towers, visual, text, sequences, completion or visual + text, mapped=0)
     if stage.algorithm == "contrastive":
         tower = (1, config.vision_grid**2 + 1)
         return Demand({"ego_encoder": tower}, 0, 0, sequences=1, scored_tokens=0, mapped=0)
     if stage.algorithm == "text":
         visual = layout(config, "ego", frames.window_frames).count("<")
         return Demand({}, visual, text, sequences=1, scored_tokens=visual + text, mapped=0)
-    towers: dict[str, tuple[int, int]] = {}
+    towers = {}
     visual, mapped, connected, most = 0, 0, 0, 0
     for key in stage.mixture:
         _, task, view = key.split("/")
         shown = stage.max_frames or max(frames_of(task, frames))
-        if not isinstance(config, EgoflowConfig):
-            tokens = _qwen_patches(stage, config)
-            towers["vision_encoder"] = max(towers.get("vision_encoder", (0, tokens)), (shown, tokens))
-            merged = tokens // config.vision_config.spatial_merge_size**2
-            visual = max(visual, shown * (merged + 2))  # between a start and an end token
-            continue
         steps = shown // config.tubelet_frames
         guided = stage.guidance and view == "ego"
         paired = bool(set(stage.loss_weights) - {"vtg"})
@@ -233,13 +237,16 @@ def _demand(stage: params.Stage, config: PretrainedConfig, frames: params.Frames
     return Demand(towers, visual, text, sequences, completion or visual + text, mapped, connected, most)
 
 
-def _qwen_patches(stage: params.Stage, config: PretrainedConfig) -> int:
-    """Patches of a frame, in whole merged squares; every frame goes in as an image of its own."""
+def _qwen_frames(stage: params.Stage, config: PretrainedConfig, frames: params.Frames) -> tuple[int, int]:
+    """Return the most frames of a sample, and the patches of each: every frame goes in as an image of its own."""
+    if not stage.mixture:
+        raise ValueError(f"stage {stage.name!r} has no `mixture`, and this model trains on samples alone; add one")
     if stage.max_pixels is None:
         raise ValueError(f"stage {stage.name!r}: this model takes frames of any size, so `max_pixels` is needed")
     vision = config.vision_config
     merged = stage.max_pixels // (vision.patch_size * vision.spatial_merge_size) ** 2
-    return merged * vision.spatial_merge_size**2
+    shown = max(stage.max_frames or max(frames_of(key.split("/")[1], frames)) for key in stage.mixture)
+    return shown, merged * vision.spatial_merge_size**2
 
 
 def _shapes(config: PretrainedConfig) -> dict[str, Transformer]:

@@ -73,14 +73,18 @@ class Rollouts(TrainerCallback):
 
     Args:
         trainer: whose table is read.
+        num_generations: completions of a prompt.
         stage: name of the stage.
         every: optimiser steps between two pages; 0 writes none.
         folder: of the pages.
         log: takes them to the stage's run; None on other ranks.
     """
 
-    def __init__(self, trainer: GRPOTrainer, *, stage: str, every: int, folder: Path, log: MetricLog | None):
-        self.trainer, self.stage, self.every, self.folder, self.log = trainer, stage, every, folder, log
+    def __init__(
+        self, trainer: GRPOTrainer, *, num_generations: int, stage: str, every: int, folder: Path, log: MetricLog | None
+    ):
+        self.trainer, self.num_generations = trainer, num_generations
+        self.stage, self.every, self.folder, self.log = stage, every, folder, log
         self.weights = trainer.reward_weights.cpu().numpy()
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
@@ -95,7 +99,7 @@ class Rollouts(TrainerCallback):
         """Look at what this step was trained on."""
         rewards = self._rewards()
         # where the whole batch scales the advantages, TRL compares the spread of the batch instead of each group's
-        share = zero_spread(rewards, self.weights, self.trainer.num_generations)
+        share = zero_spread(rewards, self.weights, self.num_generations)
         private_api.set_zero_spread(self.trainer, share)
         if self.log and self.every and state.global_step % self.every == 0:
             path = self.folder / f"step-{state.global_step:06d}.html"
@@ -109,7 +113,7 @@ class Rollouts(TrainerCallback):
         return np.array([columns[name] for name in self.trainer.reward_func_names], dtype=np.float64).T
 
     def _groups(self, rewards_NK: np.ndarray) -> list[Group]:
-        logs, size = private_api.last_completions(self.trainer), self.trainer.num_generations
+        logs, size = private_api.last_completions(self.trainer), self.num_generations
         sums = totals(rewards_NK, self.weights)
         groups = []
         for start in range(0, min(len(sums), PROMPTS * size), size):

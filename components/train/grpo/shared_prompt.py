@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache, GenerationConfig
 from transformers.image_transforms import to_pil_image
-from trl import GRPOTrainer
+from trl import GRPOConfig, GRPOTrainer
 from trl.models import unwrap_model_for_generation
 
 from components.train.packing import IGNORE, group_row, pad
+
+if TYPE_CHECKING:
+    from deepspeed import DeepSpeedEngine
 
 
 def same_prompt(prompts: Sequence[Sequence[int]], frames: Sequence[Tensor | None]) -> list[list[int]]:
@@ -59,20 +63,24 @@ def score(
     packed = [group_row(prompts[rows[0]], [completions[row] for row in rows]) for rows in groups]
     inputs = {name: value.to(model.device) for name, value in pad(packed, pad_id).items()}
     labels = inputs.pop("labels")
-    if frames[0] is not None:
-        inputs["pixel_values"] = torch.cat([frames[rows[0]] for rows in groups])
+    if (shown := _frames_once(frames, groups)) is not None:
+        inputs["pixel_values"] = shown
     outputs = model(**inputs, shift_labels=labels, fused_lm_head=True)
     # the packed rows hold the completions group by group
     order = torch.tensor([row for rows in groups for row in rows], device=labels.device)
     lengths = torch.tensor([len(completions[row]) for row in order.tolist()], device=labels.device)
     real = torch.arange(width, device=labels.device) < lengths.unsqueeze(1)
 
-    def unpacked(values: Tensor | None) -> Tensor | None:
-        if values is None:
-            return None
+    def unpacked(values: Tensor) -> Tensor:
         return values.new_zeros(real.shape).masked_scatter(real, values[labels != IGNORE])[order.argsort()]
 
-    return unpacked(outputs.log_probs), unpacked(outputs.entropy)
+    return unpacked(outputs.log_probs), None if outputs.entropy is None else unpacked(outputs.entropy)
+
+
+def _frames_once(frames: Sequence[Tensor | None], groups: Sequence[Sequence[int]]) -> Tensor | None:
+    """Return the frames of each group of rows once, one after another; None where no row shows any."""
+    shown = [frames_ for rows in groups if (frames_ := frames[rows[0]]) is not None]
+    return torch.cat(shown) if shown else None
 
 
 @torch.no_grad()
@@ -96,7 +104,7 @@ def sample(
         ids[place, width - len(prompts[rows[0]]) :] = torch.tensor(prompts[rows[0]])
     ids = ids.to(model.device)
     mask = (torch.arange(width) >= width - torch.tensor([len(prompts[r[0]]) for r in groups]).unsqueeze(1)).to(ids)
-    shown = None if frames[0] is None else torch.cat([frames[rows[0]] for rows in groups])
+    shown = _frames_once(frames, groups)
     cache = DynamicCache(config=model.config.get_text_config())
     # no positions: `generate` counts them from the left edge, padding too, and the cache must agree with it
     model(
@@ -118,6 +126,7 @@ class SharedPromptTrainer(GRPOTrainer):
     """TRL's trainer, with its two readers of prompts replaced where `shared` is true."""
 
     shared = True
+    args: GRPOConfig
 
     def _generate_single_turn(self, prompt_ids, images, multimodal_fields, num_generations, has_tool_images=False):
         if not self.shared:
@@ -131,7 +140,7 @@ class SharedPromptTrainer(GRPOTrainer):
         device = self.accelerator.device
         frames = frames_by_row(None if pixel_values is None else pixel_values.to(device), counts)
         with unwrap_model_for_generation(
-            self.model_wrapped,
+            cast("DeepSpeedEngine", self.model_wrapped),  # every stage trains by DeepSpeed
             self.accelerator,
             gather_deepspeed3_params=self.args.ds3_gather_for_generation,
             generation_kwargs=self.generation_kwargs,
@@ -173,4 +182,5 @@ class SharedPromptTrainer(GRPOTrainer):
                 for start in range(0, len(rows), size)
             ]  # fmt: skip
         logps = torch.cat([part[0] for part in parts])
-        return logps, torch.cat([part[1] for part in parts]) if compute_entropy else None, None
+        entropies = [entropy for _, entropy in parts if entropy is not None]
+        return logps, torch.cat(entropies) if compute_entropy else None, None

@@ -66,7 +66,7 @@ class Contrastive(nn.Module):
         """Return the losses, and the share of images whose every phrase ranks first ("all") and of each slot."""
         grid = self.model.encode(frames, "ego")
         image = functional.normalize(self.pretext["head"](grid, [1] * len(grid)), dim=-1)
-        scale = self.pretext.log_scale.exp().clamp(max=50)
+        scale = self.pretext.get_parameter("log_scale").exp().clamp(max=50)
         first = torch.tensor([0, *np.cumsum(self.sizes)[:-1]], device=slots.device)
         phrases = functional.normalize(self.pretext["text"](self.pretext["phrases"].weight), dim=-1).split(self.sizes)
         region = functional.normalize(

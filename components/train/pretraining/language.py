@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import numpy as np
 import torch
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 
 from components import params, prompts
-from components.metrics import box_iou, temporal_iou
+from components.metrics import Box, Span, box_iou, temporal_iou
 from components.models.configuration import EgoflowConfig
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import EgoflowProcessor, build_tokenizer, prompt
@@ -23,6 +26,7 @@ MEASURE_STEPS = 100
 MEASURED_TASKS = ("caption", "qa", "ground_temporal")
 NUMBER_WEIGHT = 3.0
 HELD_OUT_SEED = 1_000_003
+Region = TypeVar("Region", Span, Box)
 
 
 def rules(data: params.Data) -> world_text.Rules:
@@ -107,17 +111,27 @@ def losses(config: EgoflowConfig) -> Losses:
 
 def score(completion: str, answer: str) -> float:
     """Score one completion against its answer: IoU for boxes and intervals, else equality of the words."""
-    truth, said = prompts.split_think_answer(answer), prompts.split_think_answer(completion)
+    truth, guess = prompts.split_think_answer(answer), prompts.split_think_answer(completion)
     if truth is not None:
-        for parse, overlap in ((prompts.parse_span, temporal_iou), (prompts.parse_box, box_iou)):
-            if (wanted := parse(truth[1])) is not None:
-                got = parse(said[1]) if said else None
-                return overlap(got, wanted) if got else 0.0
-        return float(said is not None and said[1].split() == truth[1].split())
-    if (wanted := prompts.parse_span(answer)) is not None:
-        got = prompts.parse_span(completion)
-        return temporal_iou(got, wanted) if got else 0.0
+        guessed = guess[1] if guess else None
+        if (iou := _iou(prompts.parse_span, temporal_iou, truth[1], guessed)) is not None:
+            return iou
+        if (iou := _iou(prompts.parse_box, box_iou, truth[1], guessed)) is not None:
+            return iou
+        return float(guessed is not None and guessed.split() == truth[1].split())
+    if (iou := _iou(prompts.parse_span, temporal_iou, answer, completion)) is not None:
+        return iou
     return float(completion.replace(" ", "") == answer.replace(" ", ""))
+
+
+def _iou(
+    parse: Callable[[str], Region | None], overlap: Callable[[Region, Region], float], truth: str, guess: str | None
+) -> float | None:
+    """Return the overlap of two written regions: 0 where the guess is no region, None where the truth is none."""
+    if (wanted := parse(truth)) is None:
+        return None
+    got = None if guess is None else parse(guess)
+    return 0.0 if got is None else overlap(got, wanted)
 
 
 class StopAtScore(TrainerCallback):
@@ -130,11 +144,11 @@ class StopAtScore(TrainerCallback):
         self.processor, self.samples, self.stop_at_score, self.log = processor, samples, stop_at_score, log
         self.scores: dict[str, float] = {}
 
-    def on_step_end(self, args, state, control, model=None, **kwargs):
+    def on_step_end(self, args, state, control, **kwargs) -> None:
         """Measure, and stop the training when the scores suffice."""
         if state.global_step % MEASURE_STEPS and state.global_step < args.max_steps:
             return
-        self.scores = measure(model, self.processor, self.samples)
+        self.scores = measure(kwargs["model"], self.processor, self.samples)
         if state.is_world_process_zero:
             self.log.log(state.global_step, {f"held_out/{task}": value for task, value in self.scores.items()})
         if min(self.scores[task] for task in MEASURED_TASKS) >= self.stop_at_score:
@@ -160,7 +174,9 @@ def measure(
         bags = collate.bags(group)
         embeds, _ = model.model.embed(batch["input_ids"], facts=(bags["fact_ids"], bags["fact_weights"]))
         mask = batch["attention_mask"]
-        ids = model.generate(inputs_embeds=embeds, attention_mask=mask, max_new_tokens=32, do_sample=False)
+        ids = model.generate(  # ty: ignore[invalid-argument-type]  # transformers' protocol asks for T5's `encoder`
+            inputs_embeds=embeds, attention_mask=mask, max_new_tokens=32, do_sample=False
+        )
         said = processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
         for turn, completion in zip(first, said, strict=True):
             found.setdefault(turn.task, []).append(score(completion, turn.answer))

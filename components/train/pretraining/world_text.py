@@ -18,11 +18,12 @@ from components.data.egoit import instruction_templates
 from components.data.egore.multiple_choice import QA
 from components.data.egore.rule_based import chain_of_thought, long_questions
 from components.data.egore.rule_based.short_questions import background, count, existence, reason, slots
+from components.metrics import Box
 from components.models.configuration import EgoflowConfig
 from components.models.processing import layout
 from components.prompts import kitchen_grammar
 from components.world.script import Event, Take, scene_at, script_take
-from components.world.shapes import ego_shapes
+from components.world.shapes import Shape, ego_shapes
 
 FIRST_TAKE = 1_000_000  # far from the takes that are rendered
 TAKES = 6_000  # takes that the text speaks of; scripting one costs as much as learning from it
@@ -189,9 +190,10 @@ def _image(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: R
     acting = scene_at(take, time_s).acting or take.events[0]
     shapes = [shape for shape in ego_shapes(take, time_s) if shape.visible]
 
-    def box(shape) -> tuple[float, ...]:
+    def box(shape: Shape) -> Box:
         points = np.clip(np.concatenate(shape.polygons), 0, 1) * 100
-        return (*points.min(0), *points.max(0))
+        (x1, y1), (x2, y2) = points.min(0), points.max(0)
+        return x1, y1, x2, y2
 
     def ask(task: str) -> Turn | None:
         if not shapes:
@@ -226,7 +228,7 @@ def _window(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: 
         words, weight = (IDLE,), 2.0
         if event is not None:
             facts = take.facts(event)
-            words, weight = (*facts.verb.split(), facts.colour, facts.type, facts.hand), 1.0
+            words, weight = (*facts.verb.split(), facts.colour, facts.type, event.hand), 1.0
         bags += [[(word, weight) for word in words if rng.random() > 0.03]] * patches
 
     def ask(task: str) -> Turn | None:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
 import torch
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
 from transformers import Trainer
 
 from components.train.safety.errors import TrainingError
+
+if TYPE_CHECKING:
+    from deepspeed import DeepSpeedEngine
 
 
 class FiniteChecks(Trainer):
@@ -53,14 +59,17 @@ class FiniteChecks(Trainer):
             TrainingError: the norm of the gradient is no finite number.
         """
         loss = super().training_step(*given, **others)
-        norm = self.model_wrapped.get_global_grad_norm() if self.is_deepspeed_enabled else None
+        norm = None
+        if self.is_deepspeed_enabled:
+            norm = cast("DeepSpeedEngine", self.model_wrapped).get_global_grad_norm()
         # the weights are spoilt by now, but a sampling policy would fail with words that tell nobody why
         if norm is not None and not math.isfinite(norm):
             raise TrainingError(self._explain("gradient norm", float(norm)))
         return loss
 
     def _save_checkpoint(self, *given, **others) -> None:
-        for name, parameter in self.model.named_parameters():
+        model = cast(nn.Module, self.model)  # None only for a trainer that is made without a model
+        for name, parameter in model.named_parameters():
             # of a parameter that ZeRO-3 has spread, each rank looks at its share
             if parameter.requires_grad and not torch.isfinite(getattr(parameter, "ds_tensor", parameter)).all():
                 raise TrainingError(
@@ -77,8 +86,9 @@ class FiniteChecks(Trainer):
 
     def _explain(self, what: str, came: float) -> str:
         step = self.state.global_step
+        scheduler = cast(LRScheduler, self.lr_scheduler)  # None only before training
         before = next((row["loss"] for row in reversed(self.state.log_history) if "loss" in row), None)
-        rates = ", ".join(f"{rate:.3g}" for rate in sorted(set(self.lr_scheduler.get_last_lr()), reverse=True))
+        rates = ", ".join(f"{rate:.3g}" for rate in sorted(set(scheduler.get_last_lr()), reverse=True))
         return (
             f"the {what} of step {step + 1} is {came}, allowed are numbers; learning rate {rates}, last finite loss "
             f"{'none yet' if before is None else f'{before:.4g}'}, {self.describe_samples(step)}. Look at these "

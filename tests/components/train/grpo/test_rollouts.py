@@ -62,7 +62,7 @@ def trainer(prompts: int = 6, group: int = 2) -> SimpleNamespace:
 
 
 def step(made: SimpleNamespace, folder, *, number: int = 20, every: int = 10, log: Log | None) -> None:
-    rollouts = Rollouts(made, stage="grpo", every=every, folder=folder, log=log)
+    rollouts = Rollouts(made, num_generations=made.num_generations, stage="grpo", every=every, folder=folder, log=log)
     rollouts.on_step_end(None, TrainerState(global_step=number), None)
 
 
@@ -103,7 +103,6 @@ def test_a_resumed_run_takes_over_the_pages_of_the_steps_it_has(tmp_path):
     for number in (10, 20, 30):
         (tmp_path / f"step-{number:06d}.html").write_text("")
     log = Log()
-    Rollouts(trainer(), stage="grpo", every=10, folder=tmp_path, log=log).on_train_begin(
-        None, TrainerState(global_step=20), None
-    )
+    rollouts = Rollouts(trainer(), num_generations=2, stage="grpo", every=10, folder=tmp_path, log=log)
+    rollouts.on_train_begin(None, TrainerState(global_step=20), None)
     assert log.attached == [("step-000010.html", "rollouts"), ("step-000020.html", "rollouts")]
