@@ -66,7 +66,7 @@ def test_pipeline_runs_and_says_what_it_would_reuse(project: Path):
 
     done = stand_in.python(project, "-m", "flows.pipeline", "--dry-run", "--recipe", "no.yaml")
     assert done.returncode == 1
-    assert "stopped by ValueError" in done.stderr and "['miniature']" in done.stderr
+    assert "stopped by ValueError" in done.stderr and "'miniature'" in done.stderr
 
 
 def test_code_that_changes_while_the_data_is_made_stops_the_run_and_is_named(project: Path):
