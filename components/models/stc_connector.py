@@ -7,11 +7,12 @@ and excitation, here with one channel a group and LayerNorm over channels, as Vi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 DEPTH = 4  # blocks of each stage
 
@@ -19,8 +20,8 @@ DEPTH = 4  # blocks of each stage
 class _LayerNorm2d(nn.LayerNorm):
     """LayerNorm over the channels of [N, C, H, W]."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input.movedim(1, -1)).movedim(-1, 1)
 
 
 class _SqueezeExcite(nn.Module):
@@ -36,7 +37,7 @@ class _SqueezeExcite(nn.Module):
         return x * weights[:, :, None, None]
 
 
-class _Block(nn.Module):
+class _Block(GradientCheckpointingLayer):
     """One residual block of RegNetY: a patch sees its eight neighbours."""
 
     def __init__(self, width_in: int, width: int):
@@ -58,20 +59,14 @@ class _Block(nn.Module):
 class _Stage(nn.Module):
     """Blocks in a row."""
 
-    _gradient_checkpointing_func: Callable[..., Tensor]  # set by transformers
-
     def __init__(self, width_in: int, width: int):
         super().__init__()
         self.blocks = nn.ModuleList(_Block(width if number else width_in, width) for number in range(DEPTH))
-        self.gradient_checkpointing = False  # set by transformers, with the function that does it
 
     def forward(self, x: Tensor) -> Tensor:
         for block in self.blocks:
-            x = self._gradient_checkpointing_func(block, x) if self._computes_again() else block(x)
+            x = block(x)
         return x
-
-    def _computes_again(self) -> bool:
-        return self.gradient_checkpointing and self.training
 
 
 class STCConnector(nn.Module):

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from components.models.configuration import EgoflowConfig
 
@@ -56,11 +57,10 @@ def _measure(module: nn.Module, config: EgoflowConfig, grids: int, run: Callable
     def end(*_) -> None:
         blocks.append(sum(kept) - begun.pop())
 
-    for stage in module.modules():
-        if hasattr(stage, "gradient_checkpointing"):  # transformers sets it there
-            for block in stage.get_submodule("blocks").children():
-                block.register_forward_pre_hook(begin)
-                block.register_forward_hook(end)
+    for block in module.modules():
+        if isinstance(block, GradientCheckpointingLayer):
+            block.register_forward_pre_hook(begin)
+            block.register_forward_hook(end)
     side, width = config.vision_grid, config.vision_config.hidden_size
     grid = torch.empty(grids, width, side, side, device="meta", dtype=torch.bfloat16)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), FlopCounterMode(display=False) as count:

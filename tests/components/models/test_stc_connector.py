@@ -132,7 +132,7 @@ def test_checkpointing_changes_no_gradient(stc_model, processor):
         stc_model.train().zero_grad()
         if again:
             stc_model.activation_checkpointing_enable({"use_reentrant": False})
-            assert stc_model.model.ego_connector.before.gradient_checkpointing
+            assert stc_model.model.ego_connector.before.blocks[0].gradient_checkpointing
         stc_model(**text, pixel_values=frames(4, 0), labels=text["input_ids"]).loss.backward()
         gradients.append({name: p.grad.clone() for name, p in stc_model.named_parameters() if p.grad is not None})
     assert gradients[0].keys() == gradients[1].keys()
