@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, CLIPVisionModel, PreTrainedModel
+from transformers import AutoModel, PreTrainedModel
 from transformers.cache_utils import Cache
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
@@ -17,6 +17,7 @@ from components.models import zero3_dummies
 from components.models.configuration import EgoflowConfig
 from components.models.mappings import Guide, mapping_of
 from components.models.parts import connector_of
+from components.models.private_api import attention_of
 
 # part -> prefixes of its parameters: the words of the recipes' freeze tables
 PARTS = {
@@ -66,10 +67,10 @@ class EgoflowModel(EgoflowPreTrainedModel):
     def __init__(self, config: EgoflowConfig):
         super().__init__(config)
         vision, text = config.vision_config, config.text_config
-        attention = {"attn_implementation": config._attn_implementation}
-        self.ego_encoder = CLIPVisionModel._from_config(vision, **attention)
+        attention = {"attn_implementation": attention_of(config)}
+        self.ego_encoder = AutoModel.from_config(vision, **attention)
         if not config.shared_encoder:
-            self.exo_encoder = CLIPVisionModel._from_config(vision, **attention)
+            self.exo_encoder = AutoModel.from_config(vision, **attention)
         self.ego_connector = connector_of(config.connector, vision.hidden_size, text.hidden_size)
         if not config.shared_encoder:
             self.exo_connector = connector_of(config.connector, vision.hidden_size, text.hidden_size)
@@ -116,7 +117,7 @@ class EgoflowModel(EgoflowPreTrainedModel):
         return hidden[:, 1:].transpose(1, 2).unflatten(2, (self.config.vision_grid, -1))
 
     def embed(
-        self, input_ids: Tensor, pixel_values: Tensor | None = None, facts: tuple[Tensor, Tensor] | None = None
+        self, input_ids: Tensor | None, pixel_values: Tensor | None = None, facts: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Put visual tokens where the placeholders of `input_ids` [B, L] are.
 
@@ -128,7 +129,12 @@ class EgoflowModel(EgoflowPreTrainedModel):
 
         Returns:
             Embeddings [B, L, W], and the feature grids [N, D, H, W] of the views that came ("ego", "exo", "guide").
+
+        Raises:
+            ValueError: no tokens came, as in a forward that has no embeddings either.
         """
+        if input_ids is None:
+            raise ValueError("neither input_ids nor inputs_embeds came, allowed is one of them; mend the model's call")
         if facts is None and (views := zero3_dummies.absent(self.config, input_ids, always=self._learning())):
             return self._embed_beside(views, input_ids, pixel_values)
         return self._embed(input_ids, pixel_values, facts)
@@ -179,7 +185,7 @@ class EgoflowModel(EgoflowPreTrainedModel):
             bags = (self.get_input_embeddings()(words) * weights.unsqueeze(-1)).sum(1)
             any_patch = is_patch["ego"] | is_patch["exo"] | is_patch["guide"]
             visual = visual.masked_scatter(any_patch[is_visual].unsqueeze(-1), bags.to(visual.dtype))
-        else:
+        elif pixel_values is not None:
             grids = self._grids(step_views, pixel_values)
             for view, grid_NDHW in grids.items():
                 tokens = self._tokens(view, grid_NDHW, step_views[view])
@@ -276,7 +282,7 @@ class EgoflowModel(EgoflowPreTrainedModel):
         """
         if inputs_embeds is None:
             inputs_embeds, _ = self.embed(input_ids, pixel_values, facts)
-        if attention_mask is not None and attention_mask.ndim == 4 and self.config._attn_implementation == "eager":
+        if attention_mask is not None and attention_mask.ndim == 4 and attention_of(self.config) == "eager":
             # plain attention adds its mask to the scores, sdpa takes it as it is
             hidden = torch.finfo(inputs_embeds.dtype).min
             attention_mask = torch.zeros_like(attention_mask, dtype=inputs_embeds.dtype).masked_fill(

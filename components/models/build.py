@@ -22,6 +22,7 @@ from components.models.configuration import EgoflowConfig
 from components.models.mappings import Guide, mapping_of
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import NUMBERS, SPECIAL_TOKENS, EgoflowImageProcessor, EgoflowProcessor
+from components.models.typed_transformers import word_table
 
 
 def register() -> None:
@@ -71,15 +72,16 @@ def tiny_config(model: params.Model, tokenizer: PreTrainedTokenizerFast) -> Egof
         shared_encoder=model.shared_encoder,
         mapping=model.mapping,
         mapping_blocks=model.mapping_blocks,
-        token_ids=dict(zip(SPECIAL_TOKENS, _ids(tokenizer, SPECIAL_TOKENS), strict=True)),
-        time_token_ids=_ids(tokenizer, NUMBERS),
+        token_ids=dict(zip(SPECIAL_TOKENS, ids_of(tokenizer, SPECIAL_TOKENS), strict=True)),
+        time_token_ids=ids_of(tokenizer, NUMBERS),
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
 
 
-def _ids(tokenizer: PreTrainedTokenizerFast, words: Sequence[str]) -> list[int]:
+def ids_of(tokenizer: PreTrainedTokenizerFast, words: Sequence[str]) -> list[int]:
+    """Return the number of each word."""
     found = tokenizer.convert_tokens_to_ids(list(words))
     return [found] if isinstance(found, int) else found
 
@@ -194,5 +196,5 @@ def _order_numbers(model: EgoflowForConditionalGeneration) -> None:
     value = torch.arange(len(ids)).unsqueeze(1) / len(ids)
     frequency = torch.exp(torch.linspace(0.0, 4.6, width // 2)).unsqueeze(0)
     waves = torch.cat([torch.sin(value * frequency * torch.pi), torch.cos(value * frequency * torch.pi)], dim=1)
-    for table in (model.get_input_embeddings().weight, model.lm_head.weight):
+    for table in (word_table(model.get_input_embeddings()), model.lm_head.weight):
         table[ids] = (table[ids] + waves * table.std() * 2**0.5) * 2**0.5

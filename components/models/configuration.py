@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from transformers import CONFIG_MAPPING, CLIPVisionConfig, PretrainedConfig
 
 
@@ -16,7 +18,7 @@ class EgoflowConfig(PretrainedConfig):
         tubelet_frames: frames stacked into the channels of one encoder input; one frame cannot tell "picks up" from
             "puts down". 1 at paper scale.
         vision_feature_layer: hidden layer of the tower that is read, CLS dropped (-2 at paper scale).
-        image_tokens, video_tokens: most visual tokens of an image (one step) and of a video (more); "pool" only.
+        image_tokens, video_tokens: most visual tokens of an image (one step) and of a video (more); None for "stc".
         connector: how grids become tokens: "pool" (parts.Connector) or "stc" (stc.STCConnector, VideoLLaMA2's).
         shared_encoder: one tower and one connector, those of ego, take both views.
         mapping: what F and G are: "resnet", or "fc" for patches by themselves (an ablation).
@@ -34,12 +36,12 @@ class EgoflowConfig(PretrainedConfig):
 
     def __init__(
         self,
-        vision_config: dict | CLIPVisionConfig | None = None,
-        text_config: dict | PretrainedConfig | None = None,
+        vision_config: dict[str, Any] | CLIPVisionConfig | None = None,
+        text_config: dict[str, Any] | PretrainedConfig | None = None,
         tubelet_frames: int = 1,
         vision_feature_layer: int = -2,
-        image_tokens: int = 64,
-        video_tokens: int = 32,
+        image_tokens: int | None = 64,
+        video_tokens: int | None = 32,
         connector: str = "pool",
         shared_encoder: bool = False,
         mapping: str = "resnet",
@@ -54,7 +56,7 @@ class EgoflowConfig(PretrainedConfig):
         if not isinstance(vision_config, CLIPVisionConfig):
             vision_config = CLIPVisionConfig(**(vision_config or {}))
         if not isinstance(text_config, PretrainedConfig):
-            values = dict(text_config or {"model_type": "qwen2"})
+            values: dict[str, Any] = dict(text_config or {"model_type": "qwen2"})
             text_config = CONFIG_MAPPING[values.pop("model_type")](**values)
         self.vision_config = vision_config
         self.text_config = text_config
@@ -102,10 +104,17 @@ class EgoflowConfig(PretrainedConfig):
         """Side of the token grid of a marked group (`markers`).
 
         For "pool" the largest halving of the encoder's grid that fits the token limit; for "stc" side // 2 + 1.
+
+        Raises:
+            ValueError: "pool" without a limit.
         """
         if self.connector == "stc":
             return self.vision_grid // 2 + 1
         limit = self.image_tokens if steps == 1 else self.video_tokens
+        if limit is None:
+            raise ValueError(
+                "connector 'pool' came without image_tokens or video_tokens, it needs both; mend the config"
+            )
         side = self.vision_grid
         while side > 1 and steps * side * side > limit:
             side //= 2

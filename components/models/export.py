@@ -20,6 +20,7 @@ from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, PreT
 from components.models import build
 from components.models.hub_configs import READING
 from components.models.modeling import EgoflowForConditionalGeneration
+from components.models.typed_transformers import load_with_info
 
 PARTS = ("all", "language_model")
 MADE_BY = "made_by.json"
@@ -71,9 +72,7 @@ def load(folder: Path) -> PreTrainedModel:
         ValueError: parameters are missing, or are there that the class does not have (adapters that nobody merged).
     """
     build.register()
-    model, found = AutoModelForImageTextToText.from_pretrained(
-        folder, dtype="auto", use_safetensors=True, output_loading_info=True
-    )
+    model, found = load_with_info(AutoModelForImageTextToText, folder, dtype="auto")
     if wrong := sorted(found["missing_keys"]) + sorted(found["unexpected_keys"]):
         raise ValueError(
             f"{folder} has not the parameters of {type(model).__name__}: {wrong[:3]} and {len(wrong[3:])} more are "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
@@ -39,7 +40,7 @@ _QWEN_3B = {
     "hidden_size": 2048, "intermediate_size": 11008, "num_hidden_layers": 36, "num_attention_heads": 16,
     "num_key_value_heads": 2, "vocab_size": 151936, "tie_word_embeddings": True,
 }  # fmt: skip
-SIZES: dict[str, dict] = {
+SIZES: dict[str, dict[str, Any]] = {
     "openai/clip-vit-large-patch14-336": {
         "model_type": "clip_vision_model", "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24,
         "num_attention_heads": 16, "image_size": 336, "patch_size": 14,
@@ -75,7 +76,7 @@ QWEN_PARTS = {
 }
 
 
-def sizes(base: str) -> dict:
+def sizes(base: str) -> dict[str, Any]:
     """Return the configuration values of downloaded weights.
 
     Args:
@@ -108,6 +109,15 @@ def config_of(model: params.Egoflow | params.Qwen) -> PretrainedConfig:
         if (given := values.pop("model_type", None)) != model.architecture:
             raise ValueError(f"base {model.base!r} is a {given!r}, the recipe's architecture is {model.architecture!r}")
         return CONFIG_MAPPING[model.architecture](**values)
+    return egoflow_config(model)
+
+
+def egoflow_config(model: params.Egoflow) -> EgoflowConfig:
+    """Translate the `model` block of Egoflow around downloaded weights into a configuration.
+
+    Raises:
+        ValueError: two towers of unlike sizes.
+    """
     ego, exo = (_vision(model.base[part], model.tubelet_frames) for part in ("ego_encoder", "exo_encoder"))
     if ego.to_dict() != exo.to_dict():
         raise ValueError(f"ego_encoder {ego} and exo_encoder {exo} must have the same sizes; mend `base`")
@@ -133,7 +143,8 @@ def _vision(base: str, tubelet_frames: int) -> CLIPVisionConfig:
     values = sizes(base)
     values = values.get("vision_config", values)  # a folder of CLIP holds the text tower's sizes too
     values = {name: value for name, value in values.items() if name not in ("model_type", "dtype", "torch_dtype")}
-    return CLIPVisionConfig(**values | {"num_channels": 3 * tubelet_frames})
+    values["num_channels"] = 3 * tubelet_frames
+    return CLIPVisionConfig(**values)
 
 
 def skeleton(config: PretrainedConfig) -> PreTrainedModel:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
-from torch import Tensor, nn
+from torch import LongTensor, Tensor, nn
 from transformers import GenerationMixin
 from transformers.cache_utils import Cache
 from transformers.modeling_outputs import CausalLMOutputWithPast
@@ -50,11 +51,25 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
         return self.lm_head
 
     def prepare_inputs_for_generation(
-        self, input_ids, is_first_iteration=False, pixel_values=None, inputs_embeds=None, **kwargs
-    ) -> dict:
+        self,
+        input_ids: LongTensor,
+        next_sequence_length: int | None = None,
+        past_key_values: Cache | None = None,
+        attention_mask: LongTensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        is_first_iteration: bool | None = False,
+        pixel_values: Tensor | None = None,
+        **kwargs,
+    ) -> dict[str, Any]:
         """Return the frames to the first forward only: later ones read them from the cache."""
-        inputs = super().prepare_inputs_for_generation(
-            input_ids, is_first_iteration=is_first_iteration, inputs_embeds=inputs_embeds, **kwargs
+        inputs = super().prepare_inputs_for_generation(  # ty: ignore[invalid-argument-type]  # its declared `self` fits no model
+            input_ids,
+            next_sequence_length,
+            past_key_values,
+            attention_mask,
+            inputs_embeds,
+            is_first_iteration,
+            **kwargs,
         )
         if is_first_iteration or not kwargs.get("use_cache", True):
             inputs["pixel_values"] = pixel_values
@@ -101,8 +116,8 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
         grids = None
         if inputs_embeds is None:
             inputs_embeds, seen = self.model.embed(input_ids, pixel_values, facts)
-            if paired_pixel_values is not None or paired_grids is not None:
-                y = self._exo_grids(paired_pixel_values, paired_grids)
+            y = self._exo_grids(paired_pixel_values, paired_grids)
+            if y is not None:
                 grids = self._compared(seen["ego"], y, seen.get("guide"), round_trips)
         output = self.model(
             attention_mask=attention_mask, inputs_embeds=inputs_embeds, past_key_values=past_key_values, **kwargs
@@ -118,13 +133,17 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
             loss = nn.functional.cross_entropy(logits.float(), following[answering], weight=word_weights)
         return EgoflowOutput(loss=loss, logits=logits, past_key_values=output.past_key_values, grids=grids)
 
-    def _exo_grids(self, frames_NCHW: Tensor | None, known: tuple[Tensor, Tensor] | None) -> Tensor:
-        """Encode the frames of the steps whose features are not known, and put all in order: [N, D, H, W]."""
+    def _exo_grids(self, frames_NCHW: Tensor | None, known: tuple[Tensor, Tensor] | None) -> Tensor | None:
+        """Encode the frames of the steps whose features are not known, and put all in order: [N, D, H, W].
+
+        None where neither frames nor features came.
+        """
+        grids = None if frames_NCHW is None else self.model.encode(frames_NCHW, "exo")
         if known is None:
-            return self.model.encode(frames_NCHW, "exo")
+            return grids
         is_known, patches = known
-        if frames_NCHW is not None:
-            encoded = self.model.encode(frames_NCHW, "exo").flatten(2).mT
+        if grids is not None:
+            encoded = grids.flatten(2).mT
             both = encoded.new_empty(len(is_known), *encoded.shape[1:])
             both[is_known], both[~is_known] = patches.to(encoded.dtype), encoded
             patches = both

@@ -9,17 +9,20 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import cast
 
 import torch
 from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from tokenizers import AddedToken, Tokenizer
-from transformers import AutoModelForCausalLM, CLIPVisionModel, PreTrainedModel, PreTrainedTokenizerFast
+from torch import nn
+from transformers import AutoModelForCausalLM, CLIPVisionModel, PreTrainedTokenizerFast
 
 from components import params
 from components.models import build, hub_configs
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import SPECIAL_TOKENS, EgoflowProcessor, template_of
+from components.models.typed_transformers import LoadingInfo, load_with_info, word_table
 
 FILES = ("*.json", "*.safetensors", "*.jinja")  # no pickle, no code
 _PROBE = "QUESTION"
@@ -59,7 +62,7 @@ def processor(model: params.Egoflow) -> EgoflowProcessor:
         ValueError: a base lacks a file, or two towers see colours differently.
     """
     folders = {part: folder_of(base) for part, base in model.base.items()}
-    config = hub_configs.config_of(
+    config = hub_configs.egoflow_config(
         model.model_copy(update={"base": {part: str(folder) for part, folder in folders.items()}})
     )
     tokenizer, config.turn_words = _tokenizer(folders["language_model"])
@@ -68,7 +71,7 @@ def processor(model: params.Egoflow) -> EgoflowProcessor:
             f"the tokenizer of {model.base['language_model']!r} has {len(tokenizer)} words with ours, its model "
             f"{config.text_config.vocab_size}; the two do not belong together, mend `base`"
         )
-    config.token_ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
+    config.token_ids = dict(zip(SPECIAL_TOKENS, build.ids_of(tokenizer, SPECIAL_TOKENS), strict=True))
     for each in (config, config.text_config):
         each.bos_token_id, each.eos_token_id, each.pad_token_id = (
             config.token_ids[name] for name in ("<bos>", "<eos>", "<pad>")
@@ -122,7 +125,8 @@ def _turn_words(own: PreTrainedTokenizerFast, renamed: Mapping[str, str]) -> tup
     if not own.chat_template:
         return "<user>", "<assistant>"
     asked = [{"role": "user", "content": _PROBE}]
-    text = own.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
+    # text, not ids, because of `tokenize`
+    text = cast("str", own.apply_chat_template(asked, tokenize=False, add_generation_prompt=True))
     before, probe, after = text.removeprefix(own.bos_token or "").partition(_PROBE)
     if not probe:
         raise ValueError(f"the chat template of {own.name_or_path} leaves out the question; mend its chat template")
@@ -157,27 +161,22 @@ def fill(model: EgoflowForConditionalGeneration, base: Mapping[str, str], parts:
     for part in sorted(set(parts) & set(base)):
         folder = folder_of(base[part])
         if part == "language_model":
-            theirs, found = _read(AutoModelForCausalLM, folder)
+            theirs, found = load_with_info(AutoModelForCausalLM, folder, dtype=torch.float32)
             own = model.model.language_model
-            words = {name for name, value in own.named_parameters() if value is own.get_input_embeddings().weight}
+            own_words = word_table(own.get_input_embeddings())
+            words = {name for name, value in own.named_parameters() if value is own_words}
             _take(own, theirs.base_model, folder, found, leave=words)
             for table, known in (
-                (own.get_input_embeddings().weight, theirs.get_input_embeddings().weight),
-                (model.get_output_embeddings().weight, theirs.get_output_embeddings().weight),
+                (own_words, word_table(theirs.get_input_embeddings())),
+                (model.lm_head.weight, word_table(theirs.get_output_embeddings())),
             ):
                 table[: len(known)], table[len(known) :] = known, known.mean(0)
         elif not (part == "exo_encoder" and model.config.shared_encoder):
-            theirs, found = _read(CLIPVisionModel, folder)
+            theirs, found = load_with_info(CLIPVisionModel, folder, dtype=torch.float32)
             _take(getattr(model.model, part), theirs, folder, found)
 
 
-def _read(kind: type, folder: Path) -> tuple[PreTrainedModel, dict]:
-    return kind.from_pretrained(folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True)
-
-
-def _take(
-    own: PreTrainedModel, their: PreTrainedModel, folder: Path, found: dict, *, leave: Collection[str] = ()
-) -> None:
+def _take(own: nn.Module, their: nn.Module, folder: Path, found: LoadingInfo, *, leave: Collection[str] = ()) -> None:
     """Copy all weights but those to leave."""
     weights = their.state_dict()
     wanted = {name: value.shape for name, value in own.state_dict().items() if name not in leave}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -146,10 +146,6 @@ class EgoflowImageProcessor(BaseImageProcessor):
             )
         return BatchFeature({"pixel_values": normalise(np.stack(arrays))})
 
-    def __call__(self, images, **kwargs) -> BatchFeature:
-        """See `preprocess`."""
-        return self.preprocess(images, **kwargs)
-
 
 class EgoflowProcessor(ProcessorMixin):
     """Tokenizer and image processor behind one call, as TRL wants it; `<frame>` runs become the visual layout."""
@@ -168,9 +164,21 @@ class EgoflowProcessor(ProcessorMixin):
         self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token) if tokenizer is not None else None
 
     def __call__(
-        self, images=None, text=None, padding=False, return_tensors=None, padding_side=None, **kwargs
+        self,
+        images=None,
+        text: str | Sequence[str] | None = None,
+        padding=False,
+        return_tensors=None,
+        padding_side=None,
+        **kwargs,
     ) -> BatchFeature:
-        """Tokenize prompts that hold one `<frame>` per image (ego view) and normalise the images."""
+        """Tokenize prompts that hold one `<frame>` per image (ego view) and normalise the images.
+
+        Raises:
+            ValueError: no text came, or an image or a number of frames that the model does not take.
+        """
+        if text is None:
+            raise ValueError("no text came, allowed are one prompt or several; mend the call of the processor")
         texts = [text] if isinstance(text, str) else list(text)
         config = EgoflowConfig(**self.layout_config)
         expanded = []

@@ -11,6 +11,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -22,13 +23,21 @@ from transformers import (
     BatchFeature,
     GenerationConfig,
     PreTrainedModel,
+    PreTrainedTokenizerBase,
     ProcessorMixin,
     Qwen2VLProcessor,
 )
+from transformers.image_processing_utils import BaseImageProcessor
 
 from components.models import build
 from components.models.hub_configs import READING
+from components.models.typed_transformers import load_with_info
 from components.prompts import spelled_out
+
+if TYPE_CHECKING:
+    from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2VLForConditionalGeneration
+
+    QwenModel = Qwen2VLForConditionalGeneration | Qwen2_5_VLForConditionalGeneration
 
 # what a folder must hold, each in one of these ways
 _NEEDED = (
@@ -68,7 +77,9 @@ def folder_of(base: str | Path) -> Path:
 
 
 def _lacking(folder: Path) -> list[str]:
-    lacking = [" or ".join(names) for names in _NEEDED if not any((folder / name).is_file() for name in names)]
+    lacking: list[str] = [
+        " or ".join(names) for names in _NEEDED if not any((folder / name).is_file() for name in names)
+    ]
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         shards = sorted(set(json.loads(index.read_text())["weight_map"].values()))
@@ -76,7 +87,7 @@ def _lacking(folder: Path) -> list[str]:
     return lacking
 
 
-def load(folder: Path, *, architecture: str | None = None) -> PreTrainedModel:
+def load(folder: Path, *, architecture: str | None = None) -> QwenModel:
     """Load a model by transformers' own class: bfloat16 on a GPU, where DeepSpeed keeps float32 copies, else float32.
 
     Args:
@@ -87,14 +98,14 @@ def load(folder: Path, *, architecture: str | None = None) -> PreTrainedModel:
         ValueError: another architecture, or parameters are missing or unknown.
     """
     dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
-    model, found = AutoModelForImageTextToText.from_pretrained(
+    loaded, found = load_with_info(
+        AutoModelForImageTextToText,
         folder,
         dtype=dtype,
-        use_safetensors=True,
         local_files_only=True,
         attn_implementation=build.attention(),
-        output_loading_info=True,
     )
+    model = cast("QwenModel", loaded)  # what the Auto class makes of the architectures that a recipe may name
     if architecture not in (None, model.config.model_type):
         raise ValueError(
             f"{folder} is a {model.config.model_type!r}, the recipe's architecture is {architecture!r}; mend the recipe"
@@ -122,7 +133,9 @@ class QwenProcessor(Qwen2VLProcessor):
         image_processor, tokenizer, chat_template: of the folder.
     """
 
-    def __init__(self, image_processor=None, tokenizer=None, chat_template=None):
+    def __init__(
+        self, image_processor: BaseImageProcessor, tokenizer: PreTrainedTokenizerBase, chat_template: str | dict
+    ):
         self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
         self.image_token_id, self.video_token_id = (
             tokenizer.convert_tokens_to_ids(token) for token in (self.image_token, self.video_token)
@@ -130,8 +143,14 @@ class QwenProcessor(Qwen2VLProcessor):
         ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
         self.folder: Path | None = None
 
-    def save_pretrained(self, save_directory, **kwargs) -> None:
-        """Keep the files that it was read from, with its own limits of pixels, for transformers' own processor."""
+    def save_pretrained(self, save_directory: str | Path, push_to_hub: bool = False, **kwargs) -> None:
+        """Keep the files that it was read from, with its own limits of pixels, for transformers' own processor.
+
+        Raises:
+            ValueError: the processor was not read from a folder.
+        """
+        if self.folder is None:
+            raise ValueError("this processor has no folder to copy from; read it by qwen_vl.load_processor")
         output, size = Path(save_directory), dict(self.image_processor.size)
         for path in sorted({path for pattern in READING for path in self.folder.glob(pattern)}):
             shutil.copy(path, output / path.name)
@@ -158,7 +177,10 @@ def load_processor(folder: Path, *, pixels: int | None) -> QwenProcessor:
     if pixels is not None:
         limits = dict(images.size)
         images.size = {"shortest_edge": min(limits["shortest_edge"], pixels), "longest_edge": pixels}
-    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", local_files_only=True)
+    # any folder that is loaded has a tokenizer: without one transformers raises
+    tokenizer = cast(
+        "PreTrainedTokenizerBase", AutoTokenizer.from_pretrained(folder, padding_side="left", local_files_only=True)
+    )
     template, file = tokenizer.chat_template, folder / "chat_template.json"
     if template is None and file.is_file():
         template = json.loads(file.read_text())["chat_template"]
@@ -202,7 +224,7 @@ def encode(processor: QwenProcessor, items: Sequence[dict]) -> BatchFeature:
     texts = []
     for item in items:
         content = [*({"type": "image"} for _ in item["frames"]), {"type": "text", "text": item["question"]}]
-        chat = [{"role": "user", "content": content}]
+        chat: list[dict[str, Any]] = [{"role": "user", "content": content}]
         texts.append(processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
     frames = [frame for item in items for frame in item["frames"]]
     return processor(images=frames or None, text=texts)

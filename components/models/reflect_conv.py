@@ -27,12 +27,12 @@ class ReflectConv(nn.Conv2d):
     def __init__(self, width_in: int, width_out: int, kernel: int):
         super().__init__(width_in, width_out, kernel, padding=kernel // 2, padding_mode="reflect")
 
-    def forward(self, grid_NDHW: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Convolve [N, D, H, W] to [N, O, H, W]."""
-        plain = grid_NDHW.is_cpu and grid_NDHW.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-        if plain and min(grid_NDHW.shape[2:]) > self.padding[0]:
-            return by_waves(grid_NDHW, self.weight, self.bias)
-        return super().forward(grid_NDHW)
+        plain = input.is_cpu and input.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+        if plain and self.bias is not None and min(input.shape[2:]) > self.kernel_size[0] // 2:
+            return by_waves(input, self.weight, self.bias)
+        return super().forward(input)
 
 
 def by_waves(grid_NDHW: Tensor, kernel_ODKK: Tensor, bias_O: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ def by_waves(grid_NDHW: Tensor, kernel_ODKK: Tensor, bias_O: Tensor) -> Tensor:
     # cells (or waves) first: then each step is one product, and only the ends are laid anew
     waves_CND = (into @ grid_NDHW.flatten(2).permute(2, 0, 1).flatten(1)).view(-1, n, width)
     kernel = kernel_ODKK.flatten(2).permute(2, 1, 0).flatten(1)
-    cells = 0
+    cells = kernel.new_zeros(())
     for weigh, out in parts:
         weights_CDO = (weigh @ kernel).view(-1, width, wide)
         cells = cells + out @ torch.bmm(waves_CND, weights_CDO).flatten(1)

@@ -15,7 +15,10 @@ from components.params import QWEN
 
 if TYPE_CHECKING:
     import pandas as pd
-    from transformers import PreTrainedModel, ProcessorMixin
+
+    from components.models.modeling import EgoflowForConditionalGeneration
+    from components.models.processing import EgoflowProcessor
+    from components.models.qwen_vl import QwenModel, QwenProcessor
 
 _MAX_NEW_TOKENS = 48
 
@@ -23,7 +26,7 @@ _MAX_NEW_TOKENS = 48
 class Served:
     """A model with its processor, answering greedily from the ego view."""
 
-    def __init__(self, model: PreTrainedModel, processor: ProcessorMixin):
+    def __init__(self, model: EgoflowForConditionalGeneration | QwenModel, processor: EgoflowProcessor | QwenProcessor):
         self._model, self._processor = model, processor
 
     def predict(self, model_input: pd.DataFrame | list[dict], params: dict | None = None) -> list[str]:
@@ -50,7 +53,9 @@ class Served:
             [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
         )
         inputs = self._processor(images=list(frames_THWC), text=[prompt], return_tensors="pt")
-        tokens = self._model.generate(**inputs, max_new_tokens=_MAX_NEW_TOKENS, do_sample=False)
+        tokens = self._model.generate(  # ty: ignore[invalid-argument-type]  # its declared `self` fits no model
+            **inputs, max_new_tokens=_MAX_NEW_TOKENS, do_sample=False
+        )
         return tokenizer.decode(tokens[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Discriminator, Field, PositiveFloat, Tag, model_validator
 
@@ -67,7 +67,7 @@ class Qwen(Strict):
     base: str = Field(description="where its weights come from: a name on the Hugging Face Hub, or a folder")
 
 
-def _architecture(model: object) -> object:
+def _architecture(model: dict[str, Any] | Model | Egoflow | Qwen) -> str:
     return model.get("architecture", "miniature") if isinstance(model, dict) else model.architecture
 
 
