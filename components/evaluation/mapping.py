@@ -13,7 +13,7 @@ regression from x to y on training moments (oracle), and for captions the true y
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import copy
+from copy import deepcopy
 from functools import partial
 from types import SimpleNamespace
 
@@ -120,9 +120,9 @@ def with_encoder(
         model: is not changed.
         encode: frames [N, C, H, W] to grids [N, D, H, W].
     """
-    twin, backbone = copy(model), copy(model.model)
-    backbone.encode = lambda frames_NCHW, view: encode(frames_NCHW)
-    twin._modules = {**model._modules, "model": backbone}  # a shallow copy shares the dict of its modules
+    # each part stands for its own copy; a shallow copy of the model would share its backbone, and so change it
+    twin = deepcopy(model, {id(part): part for part in (*model.model.children(), model.lm_head)})
+    twin.model.encode = lambda frames_NCHW, view: encode(frames_NCHW)
     return twin
 
 
