@@ -40,7 +40,7 @@ class Frontier(Strict):
 class Comparison(Strict):
     """params/ablations/*.yaml: arms over seeds, all measured alike (flows/compare.py)."""
 
-    name: str
+    name: str = Field(description="of the comparison; the runs of its arms begin with it")
     recipe: Path = Field(description="YAML of the training run that the arms change")
     at: str = Field(description="stage whose checkpoint is measured; stages that it does not stand on are left out")
     against: str = Field(description="arm that the others are compared with")
@@ -52,8 +52,8 @@ class Comparison(Strict):
     measures: dict[str, tuple[str, ...]] = Field(
         description="name -> `task/metric`s, whose mean it is; `stage:task/metric` is measured at another stage"
     )
-    arms: dict[str, Arm]
-    frontier: Frontier | None = None
+    arms: dict[str, Arm] = Field(description="name -> what it changes of the recipe")
+    frontier: Frontier | None = Field(default=None, description="two measures to draw; null: no drawing")
 
     @model_validator(mode="after")
     def _names_fit(self) -> Comparison:

@@ -25,25 +25,25 @@ class World(Strict):
 class Sources(Strict):
     """Where the source datasets lie, relative to the project root (or absolute)."""
 
-    egoexo4d: Path
-    visor: Path
-    egoexolearn: Path
+    egoexo4d: Path = Field(description="Ego-Exo4D: takes in both views and their narrations")
+    visor: Path = Field(description="VISOR: outlines of objects in EPIC-KITCHENS videos")
+    egoexolearn: Path = Field(description="EgoExoLearn: intervals of actions in both views")
     # corpora of captions, questions and narrations whose media are not takes; what is left out is not read
-    egoclip: Path | None = None
-    ego4d: Path | None = None
-    epic100: Path | None = None
-    egtea: Path | None = None
-    ssv2: Path | None = None
-    egotimeqa: Path | None = None
-    openeqa: Path | None = None
-    htm_aa: Path | None = None
-    interlink7m: Path | None = None
-    panda70m: Path | None = None
-    webvid: Path | None = None
-    internvid: Path | None = None
-    vidal: Path | None = None
-    cc3m: Path | None = None
-    dci: Path | None = None
+    egoclip: Path | None = Field(default=None, description="EgoClip: captions of clips of Ego4D")
+    ego4d: Path | None = Field(default=None, description="Ego4D: narrations of egocentric videos")
+    epic100: Path | None = Field(default=None, description="EPIC-KITCHENS-100: captions of actions in kitchens")
+    egtea: Path | None = Field(default=None, description="EGTEA Gaze+: labels of cooking actions")
+    ssv2: Path | None = Field(default=None, description="Something-Something-V2: labels of actions with objects")
+    egotimeqa: Path | None = Field(default=None, description="EgoTimeQA: questions about times of Ego4D videos")
+    openeqa: Path | None = Field(default=None, description="OpenEQA: questions about walks through rooms")
+    htm_aa: Path | None = Field(default=None, description="HTM-AA: speech of HowTo100M videos, by its time")
+    interlink7m: Path | None = Field(default=None, description="Howto-Interlink7M: captions of clips of HowTo100M")
+    panda70m: Path | None = Field(default=None, description="Panda-70M: captions of clips of web videos")
+    webvid: Path | None = Field(default=None, description="WebVid: captions of stock videos")
+    internvid: Path | None = Field(default=None, description="InternVid: captions of clips of web videos")
+    vidal: Path | None = Field(default=None, description="VIDAL-10M: captions of short web videos")
+    cc3m: Path | None = Field(default=None, description="Conceptual Captions 3M: captions of web images")
+    dci: Path | None = Field(default=None, description="Densely Captioned Images: long captions of images")
 
     def given(self) -> dict[str, Path]:
         """Return the folders of the sources that are not left out, by name."""
@@ -91,7 +91,9 @@ class Llm(Strict):
     )
     model: str = Field(description="name of the model at the endpoint; rules need none")
     temperature: float | None = Field(ge=0, description="null leaves it to the server, here and below")
-    top_p: float | None = Field(gt=0, le=1)
+    top_p: float | None = Field(
+        gt=0, le=1, description="sample from the likeliest tokens whose probabilities sum to this"
+    )
     seed: int | None = Field(description="of the server's sampling; a second try adds one")
     max_tokens: int = Field(gt=0, description="longest answer, tokens; with reasoning, where a model reasons")
     concurrency: int = Field(gt=0, description="calls under way at once")
@@ -111,7 +113,7 @@ class Llm(Strict):
 class EgoIT(Strict):
     """Instruction templating (systems §1.2)."""
 
-    instructions_per_dataset: int = Field(ge=1)
+    instructions_per_dataset: int = Field(ge=1, description="instructions asked for of each task and source")
     open_share: float = Field(
         ge=0, le=1, description="share of the labelled clips whose action is asked without options"
     )
@@ -146,7 +148,7 @@ class Quality(Strict):
 class Dataset(Strict):
     """Mixture: samples kept per `corpus/task`, as a share; 1.0 keeps all."""
 
-    rates: dict[str, float]
+    rates: dict[str, float] = Field(description="`corpus/task` -> share of its samples that is kept, from 0 to 1")
 
 
 class Frames(Strict):
@@ -156,14 +158,14 @@ class Frames(Strict):
     image_frames: int = Field(ge=1, description="frames of an image sample (the same frame, repeated)")
     clip_frames: int = Field(ge=1, description="frames of a short clip")
     window_frames: int = Field(ge=1, description="frames of a long window")
-    jpeg_quality: int = Field(ge=1, le=100)
+    jpeg_quality: int = Field(ge=1, le=100, description="quality of the stored frames, on the scale of JPEG encoders")
     shard_frames: int = Field(gt=0, description="frames in one shard file")
 
 
 class Data(Strict):
     """params/data.yaml."""
 
-    seed: int
+    seed: int = Field(description="of every random draw in the data")
     world: World
     sources: Sources
     clips: Clips

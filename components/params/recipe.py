@@ -13,31 +13,31 @@ from components.params.strict import Strict
 class Model(Strict):
     """The tiny architecture that plays CLIP and Mistral/Qwen2; its base stages train what others download."""
 
-    architecture: Literal["miniature"] = "miniature"
-    image_px: int = Field(gt=0, description="side of the square input frames")
-    patch_px: int = Field(gt=0)
+    architecture: Literal["miniature"] = Field(default="miniature", description="trained from nothing, by base stages")
+    image_px: int = Field(gt=0, description="side of the square input frames, pixels")
+    patch_px: int = Field(gt=0, description="side of the encoders' square patches, pixels")
     tubelet_frames: int = Field(ge=1, description="frames stacked into the channels of one encoder input")
-    vision_width: int = Field(gt=0)
-    vision_layers: int = Field(gt=0)
-    vision_heads: int = Field(gt=0)
+    vision_width: int = Field(gt=0, description="length of the vectors of a vision encoder")
+    vision_layers: int = Field(gt=0, description="transformer layers of a vision encoder")
+    vision_heads: int = Field(gt=0, description="attention heads of a vision layer; they divide the width")
     image_tokens: int = Field(gt=0, description="most visual tokens of a still image")
     video_tokens: int = Field(gt=0, description="most visual tokens of a video; the grid per step shrinks to fit")
     shared_encoder: bool = Field(default=False, description="one encoder, ego's, for both views (systems §7, X3)")
     mapping: Literal["resnet", "fc"] = Field(default="resnet", description="F and G; fc: each patch by itself")
     mapping_blocks: int = Field(ge=1, description="residual blocks of F and of G, where they are resnet")
-    text_width: int = Field(gt=0)
-    text_layers: int = Field(gt=0)
-    text_heads: int = Field(gt=0)
+    text_width: int = Field(gt=0, description="length of the vectors of the language model")
+    text_layers: int = Field(gt=0, description="transformer layers of the language model")
+    text_heads: int = Field(gt=0, description="attention heads of a layer; they divide the width")
 
 
 class Egoflow(Strict):
     """The same classes around downloaded towers and a downloaded language model (systems §1.3)."""
 
-    architecture: Literal["egoflow"]
+    architecture: Literal["egoflow"] = Field(description="Egoflow around downloaded weights")
     base: dict[Literal["ego_encoder", "exo_encoder", "language_model"], str] = Field(
         min_length=3, description="part -> where its weights come from: a name on the Hugging Face Hub, or a folder"
     )
-    tubelet_frames: int = Field(ge=1)
+    tubelet_frames: int = Field(ge=1, description="frames stacked into the channels of one encoder input")
     vision_layer: int = Field(lt=0, description="hidden layer of the towers that is read")
     connector: Literal["pool", "stc"] = Field(
         default="pool", description="pool: within token limits; stc: VideoLLaMA2's, whose tokens follow from the frames"
@@ -63,7 +63,7 @@ QWEN = ("qwen2_vl", "qwen2_5_vl")  # the words of `Qwen.architecture`, as in tra
 class Qwen(Strict):
     """A Qwen vision-language model by transformers' own classes; its parts: vision_encoder, merger, language_model."""
 
-    architecture: Literal["qwen2_vl", "qwen2_5_vl"]
+    architecture: Literal["qwen2_vl", "qwen2_5_vl"] = Field(description="`model_type` of the weights in transformers")
     base: str = Field(description="where its weights come from: a name on the Hugging Face Hub, or a folder")
 
 
@@ -152,8 +152,10 @@ class Grpo(Strict):
 class Stage(Strict):
     """One training stage: a process of its own between checkpoint folders."""
 
-    name: str
-    algorithm: Literal["text", "contrastive", "supervised", "grpo"]
+    name: str = Field(description="of the stage in its recipe; its checkpoint folder begins with it")
+    algorithm: Literal["text", "contrastive", "supervised", "grpo"] = Field(
+        description="text and contrastive pre-train the miniature's parts; supervised learns answers; grpo from rewards"
+    )
     parents: dict[str, str] = Field(
         default_factory=dict,
         description="part of the model -> the stage whose checkpoint gives it; `all` for every part",
@@ -166,7 +168,7 @@ class Stage(Strict):
         gt=0,
         description="learning rate of Muon, which then trains the matrices of transformer layers in place of AdamW",
     )
-    lora: Lora | None = None
+    lora: Lora | None = Field(default=None, description="low-rank adapters; null: none are trained")
     loss_weights: dict[str, float] = Field(
         default_factory=lambda: {"vtg": 1.0}, description="loss -> weight: vtg, words of train/losses.py"
     )
@@ -209,7 +211,7 @@ class Stage(Strict):
     stop_at_score: float | None = Field(
         default=None, description="text: held-out score at which the stage may stop early"
     )
-    grpo: Grpo | None = None
+    grpo: Grpo | None = Field(default=None, description="settings of algorithm grpo, and of no other")
     ranks: int = Field(default=1, ge=1, description="training processes: GPUs, or CPU processes")
     threads_per_rank: int = Field(default=2, ge=1, description="threads of each rank")
     zero_stage: Literal[0, 1, 2, 3] = Field(default=2, description="DeepSpeed ZeRO stage")
@@ -236,9 +238,9 @@ class Stage(Strict):
 class Recipe(Strict):
     """params/recipes/*.yaml: one complete training run, stages in order."""
 
-    name: str
-    model: AnyModel
-    stages: tuple[Stage, ...]
+    name: str = Field(description="of the training run")
+    model: AnyModel = Field(description="the model that all stages train; `architecture` says which block it is")
+    stages: tuple[Stage, ...] = Field(description="in the order in which they are trained")
 
     @model_validator(mode="after")
     def _parents_come_before(self) -> Recipe:
