@@ -13,6 +13,7 @@ from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
     CLIPVisionConfig,
+    PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
 )
 
@@ -80,7 +81,7 @@ def tiny_config(model: params.Model, tokenizer: PreTrainedTokenizerFast) -> Egof
     )
 
 
-def ids_of(tokenizer: PreTrainedTokenizerFast, words: Sequence[str]) -> list[int]:
+def ids_of(tokenizer: PreTrainedTokenizerBase, words: Sequence[str]) -> list[int]:
     """Return the number of each word."""
     found = tokenizer.convert_tokens_to_ids(list(words))
     return [found] if isinstance(found, int) else found

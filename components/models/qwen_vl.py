@@ -137,9 +137,7 @@ class QwenProcessor(Qwen2VLProcessor):
         self, image_processor: BaseImageProcessor, tokenizer: PreTrainedTokenizerBase, chat_template: str | dict
     ):
         self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
-        self.image_token_id, self.video_token_id = (
-            tokenizer.convert_tokens_to_ids(token) for token in (self.image_token, self.video_token)
-        )
+        self.image_token_id, self.video_token_id = build.ids_of(tokenizer, (self.image_token, self.video_token))
         ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
         self.folder: Path | None = None
 
