@@ -1,7 +1,8 @@
-"""Algorithm `contrastive`: pre-train one vision tower on captioned images, then copy it to both views (plays CLIP).
+"""Algorithm `contrastive`: pre-train one vision tower on captioned images, then copy it to both views.
 
-Image against caption inside the batch (InfoNCE), image against the phrases that its caption is made of, and regions of
-the image against the phrases that name them (as RegionCLIP does): the patches are what the connector reads later.
+It stands for the download of CLIP. There are three losses: images against captions inside the batch (InfoNCE), images
+against the phrases that their captions are made of, and regions of the image against the phrases that name them (as in
+RegionCLIP), since the connector reads the patches later.
 """
 
 from __future__ import annotations
@@ -17,12 +18,20 @@ from components.models.processing import normalise
 from components.train.ordered_dataset import SeededDataset
 from components.train.pretraining import world_images
 
-# silhouettes are the slowest slot by far: weigh their phrases up
+# the type of an object is seen by its silhouette alone and learned most slowly by far, so it weighs more
 PHRASE_WEIGHTS = {"verb": 0.25, "colour": 0.25, "type": 0.75, "hand": 0.25}
 
 
 class ImageDataset(SeededDataset):
-    """A pool of rendered pairs, shown again in other light: item i is draw i, fixed by the seed."""
+    """Items drawn from a pool of rendered pairs, each time at another brightness; the seed fixes item i.
+
+    Args:
+        pool: rendered pairs.
+        steps: optimiser steps.
+        batch: items of each step.
+        seed: the same seed makes the same items.
+        frames, size_px, render_px, grid: as `world_images.tubelet` takes them.
+    """
 
     def __init__(
         self, pool: int, *, steps: int, batch: int, seed: int, frames: int, size_px: int, render_px: int, grid: int
@@ -35,8 +44,8 @@ class ImageDataset(SeededDataset):
     def __getitem__(self, index: int) -> dict:
         rng = np.random.default_rng((self.seed, index, 29))
         chosen = self.pool[rng.integers(len(self.pool))]
-        light = np.clip(chosen["frames"] * rng.uniform(0.85, 1.15), 0, 255).astype(np.uint8)
-        return {**chosen, "frames": light}
+        frames = np.clip(chosen["frames"] * rng.uniform(0.85, 1.15), 0, 255).astype(np.uint8)
+        return {**chosen, "frames": frames}
 
 
 def collate(items: list[dict]) -> dict[str, Tensor]:
@@ -63,7 +72,18 @@ class Contrastive(nn.Module):
         self.pretext.log_scale = nn.Parameter(torch.tensor([2.3]))  # DeepSpeed cannot broadcast a 0-d one
 
     def forward(self, frames: Tensor, slots: Tensor, regions: Tensor, region_slots: Tensor) -> dict[str, Tensor]:
-        """Return the losses, and the share of images whose every phrase ranks first ("all") and of each slot."""
+        """Compute the three losses and how often the right phrase ranks first.
+
+        Args:
+            frames: [B * T, 3, H, W].
+            slots: phrase of the caption in each slot, [B, 4].
+            regions: share of each patch in a region, [B, R, patches]; all 0 where the region is out of the frame.
+            region_slots: phrase of a region in each slot, [B, R, 4]; -1 where a slot does not apply.
+
+        Returns:
+            Scalars: the losses "phrases", "regions" and "captions", their weighted sum "total", and for each slot the
+            share of images whose right phrase ranks first, "accuracy/<slot>".
+        """
         grid = self.model.encode(frames, "ego")
         image = functional.normalize(self.pretext["head"](grid, [1] * len(grid)), dim=-1)
         scale = self.pretext.get_parameter("log_scale").exp().clamp(max=50)
@@ -72,7 +92,7 @@ class Contrastive(nn.Module):
         region = functional.normalize(
             self.pretext["region"](regions @ grid.flatten(2).transpose(1, 2)), dim=-1
         ).flatten(0, 1)
-        # what is out of the frame has no patches, and nothing to learn
+        # a region out of the frame has no patches, so there is nothing to learn from it
         region_slots = region_slots.masked_fill(regions.sum(-1, keepdim=True) == 0, -1)
         out: dict[str, Tensor] = {"phrases": image.new_zeros(()), "regions": image.new_zeros(())}
         for number, (name, vectors) in enumerate(zip(world_images.PHRASES, phrases, strict=True)):
@@ -84,7 +104,7 @@ class Contrastive(nn.Module):
             out[f"accuracy/{name}"] = (logits.argmax(1) == slots[:, number]).float().mean()
         caption = functional.normalize(self.pretext["text"](self.pretext["phrases"](slots + first).sum(1)), dim=-1)
         logits = scale * image @ caption.T
-        # the same caption may stand twice in a batch: both are right
+        # where two images of a batch have the same caption, both are right for it
         same = (slots[:, None] == slots[None]).all(-1).float()
         truth = same / same.sum(1, keepdim=True)
         out["captions"] = (
@@ -95,11 +115,11 @@ class Contrastive(nn.Module):
 
 
 def losses(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Run the contrastive wrapper."""
+    """Return the losses of a batch of `collate`, by the wrapped model."""
     return model(**batch)
 
 
 def share_tower(model: EgoflowForConditionalGeneration) -> None:
-    """Copy the pre-trained ego tower to the exo one, as both views start from the same CLIP."""
+    """Copy the pre-trained ego tower to the exo tower: both views start from the same weights, as from one CLIP."""
     if not model.config.shared_encoder:
         model.model.exo_encoder.load_state_dict(model.model.ego_encoder.state_dict())

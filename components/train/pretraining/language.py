@@ -42,13 +42,28 @@ def tokenizer(draft: EgoflowConfig, data: params.Data) -> PreTrainedTokenizerFas
 
 
 def held_out(config: EgoflowConfig, data: params.Data, count: int, *, seed: int) -> list[TextSample]:
-    """Make `count` samples, contexts in turn."""
+    """Make text samples, contexts in turn.
+
+    Args:
+        config: of the model.
+        data: the content of params/data.yaml.
+        count: number of samples.
+        seed: of the samples.
+    """
     contexts = list(world_text.CONTEXTS)
     return [world_text.sample(config, contexts[i % len(contexts)], seed, i, rules(data)) for i in range(count)]
 
 
 class TextDataset(SeededDataset):
-    """Text samples by step: item i belongs to batch i // batch, which holds one kind of context, so one length."""
+    """Text samples by step: item i belongs to batch i // batch, which holds one kind of context, so one length.
+
+    Args:
+        config: of the model.
+        data: the content of params/data.yaml.
+        steps: optimiser steps.
+        batch: items of each step.
+        seed: the same seed makes the same items.
+    """
 
     def __init__(self, config: EgoflowConfig, data: params.Data, *, steps: int, batch: int, seed: int):
         super().__init__(steps=steps, batch=batch, seed=seed)
@@ -63,7 +78,7 @@ class TextDataset(SeededDataset):
 
 
 class CollateText:
-    """Text samples to the model's inputs, with bags of word ids in the place of frames."""
+    """Collate text samples to the model's inputs, with bags of word ids in the place of frames."""
 
     def __init__(self, processor: EgoflowProcessor):
         self.processor = processor
@@ -93,7 +108,8 @@ class CollateText:
 def losses(config: EgoflowConfig) -> Losses:
     """Make the token loss over answers, in which number words count more.
 
-    Two of the eighteen tokens of an interval's answer are numbers; the others are learned at once and drown them.
+    Only two of the eighteen tokens of an interval's answer are numbers. The others are soon learned, and without the
+    weights they would make up most of the mean.
 
     Args:
         config: of the model; says which words are numbers.
@@ -110,7 +126,7 @@ def losses(config: EgoflowConfig) -> Losses:
 
 
 def score(completion: str, answer: str) -> float:
-    """Score one completion against its answer: IoU for boxes and intervals, else equality of the words."""
+    """Return the score of a completion against its answer: IoU for boxes and intervals, else 1 for equal words."""
     truth, guess = prompts.split_think_answer(answer), prompts.split_think_answer(completion)
     if truth is not None:
         guessed = guess[1] if guess else None
@@ -135,9 +151,16 @@ def _iou(
 
 
 class StopAtScore(TrainerCallback):
-    """Score held-out text every so often; stop as soon as every task of MEASURED_TASKS reaches the wanted score.
+    """Score held-out text every MEASURE_STEPS steps; stop as soon as every task of MEASURED_TASKS reaches a score.
 
-    The temporal task is learned in a late and sudden transition: a step count would stop some seeds before it.
+    The temporal task is learned in a late and sudden transition: a fixed number of steps would end before it for some
+    seeds.
+
+    Args:
+        processor: of the model.
+        samples: held-out text.
+        stop_at_score: mean score at which training stops, 0 to 1.
+        log: takes the scores.
     """
 
     def __init__(self, processor: EgoflowProcessor, samples: list[TextSample], stop_at_score: float, log) -> None:
@@ -145,7 +168,7 @@ class StopAtScore(TrainerCallback):
         self.scores: dict[str, float] = {}
 
     def on_step_end(self, args, state, control, **kwargs) -> None:
-        """Measure, and stop the training when the scores suffice."""
+        """Measure the scores, and stop training where all of them suffice."""
         if state.global_step % MEASURE_STEPS and state.global_step < args.max_steps:
             return
         self.scores = measure(kwargs["model"], self.processor, self.samples)
@@ -159,15 +182,24 @@ class StopAtScore(TrainerCallback):
 def measure(
     model: EgoflowForConditionalGeneration, processor: EgoflowProcessor, samples: list[TextSample]
 ) -> dict[str, float]:
-    """Answer held-out text greedily and give the mean score of each task."""
+    """Answer the first question of each held-out sample greedily.
+
+    Args:
+        model: trained so far; put in evaluation mode meanwhile.
+        processor: of the model.
+        samples: held-out text.
+
+    Returns:
+        The mean score of each task, 0 to 1 (`score`).
+    """
     collate = CollateText(processor)
     model.eval()
-    found: dict[str, list[float]] = {}
+    scores: dict[str, list[float]] = {}
     ordered = sorted(samples, key=lambda sample: len(sample.visual))
     for start in range(0, len(ordered), 64):
         group = ordered[start : start + 64]
-        first = [sample.turns[0] for sample in group]
-        texts = [prompt(s.visual, turn.question) for s, turn in zip(group, first, strict=True)]
+        turns = [sample.turns[0] for sample in group]
+        texts = [prompt(sample.visual, turn.question) for sample, turn in zip(group, turns, strict=True)]
         batch = processor.tokenizer(
             texts, add_special_tokens=False, padding=True, padding_side="left", return_tensors="pt"
         )
@@ -177,8 +209,8 @@ def measure(
         ids = model.generate(  # ty: ignore[invalid-argument-type]  # transformers' protocol asks for T5's `encoder`
             inputs_embeds=embeds, attention_mask=mask, max_new_tokens=32, do_sample=False
         )
-        said = processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
-        for turn, completion in zip(first, said, strict=True):
-            found.setdefault(turn.task, []).append(score(completion, turn.answer))
+        completions = processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        for turn, completion in zip(turns, completions, strict=True):
+            scores.setdefault(turn.task, []).append(score(completion, turn.answer))
     model.train()
-    return {task: float(np.mean(values)) for task, values in sorted(found.items())}
+    return {task: float(np.mean(values)) for task, values in sorted(scores.items())}

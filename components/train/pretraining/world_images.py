@@ -1,7 +1,7 @@
-"""The world's captioned images: what the miniature vision towers are pre-trained on (they play CLIP).
+"""Captioned images of the miniature's world, on which its vision towers are pre-trained; they stand for CLIP.
 
-Fresh takes are rendered, never encoded to video and never the takes of the dataset; a tubelet of frames at a random
-moment of an action is paired with its caption and with the phrases of that caption, in ego and exo views.
+The takes are rendered afresh, not decoded from video, and are none of the dataset's. A tubelet of frames at a random
+moment of an action, in an ego or exo view, is paired with its caption and with the phrases of that caption.
 """
 
 from __future__ import annotations
