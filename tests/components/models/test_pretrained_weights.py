@@ -91,7 +91,8 @@ def test_the_language_model_says_what_the_downloaded_one_says(filled, base):
     ids = own_tokenizer(base)(TEXTS[0], return_tensors="pt")["input_ids"]
     with torch.no_grad():
         said, expected = filled(input_ids=ids).logits, theirs(input_ids=ids).logits
-    assert torch.equal(said[..., : expected.shape[-1]], expected)
+    # a head of more words is multiplied in blocks of another size, which round otherwise
+    torch.testing.assert_close(said[..., : expected.shape[-1]], expected, rtol=1e-5, atol=1e-6)
     table = filled.get_input_embeddings().weight
     assert filled.dtype == table.dtype == torch.float32
     torch.testing.assert_close(table[expected.shape[-1] :], table[: expected.shape[-1]].mean(0).expand(10 + 3, -1))
@@ -114,7 +115,8 @@ def test_a_language_model_of_qwen2_with_tied_words_and_its_own_chat(recipe_model
     theirs = Qwen2ForCausalLM.from_pretrained(folder).eval()
     with torch.no_grad():
         expected = theirs(input_ids=said).logits
-        assert torch.equal(made(input_ids=said).logits[..., : expected.shape[-1]], expected)
+        shown = made(input_ids=said).logits[..., : expected.shape[-1]]
+    torch.testing.assert_close(shown, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("view", ["ego", "exo"])
