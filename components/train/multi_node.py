@@ -1,9 +1,10 @@
-"""A training stage on several hosts: prints what starts it there, and starts nothing. No torch.
+"""Print the script or manifest that starts a training stage on several hosts. It starts nothing itself; no torch.
 
 Run as: python -m components.train.multi_node --recipe exo2ego --stage stage2 --nodes 2 --gpus-per-node 8 --kind slurm
 
 Every host sees the project folder at the same path (shared storage). The MLflow run is known only when the stage is
-submitted: it is the variable RUN_ID then. Each rank is told what `launch_command.command` tells it on one host.
+submitted: it is the variable RUN_ID then. Each rank gets the arguments and the environment that it has on one host by
+`launch_command.command`.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Place:
 def render(
     kind: str, place: Place, *, name: str, ranks: int, threads: int, timeout_minutes: float, arguments: Sequence[str]
 ) -> str:
-    """Write what starts a stage on several hosts.
+    """Return the script or manifest that starts a stage on several hosts.
 
     Args:
         kind: a key of `TEMPLATES`.
@@ -104,7 +105,12 @@ def render(
 
 
 def check(kind: str, place: Place, ranks: int) -> None:
-    """See that the hosts give the ranks of the stage, and that all is said that this kind needs.
+    """Check that the hosts have the stage's ranks, and that nothing is missing that this kind needs.
+
+    Args:
+        kind: a key of `TEMPLATES`.
+        place: the hosts.
+        ranks: the stage's, over all hosts.
 
     Raises:
         ValueError: what came, what is allowed, where to mend it.
@@ -132,13 +138,19 @@ def check(kind: str, place: Place, ranks: int) -> None:
 
 
 def shell(words: str | Path | Iterable[str]) -> str:
-    """Quote words for a shell; the run's id alone is left for the shell to fill in."""
+    """Quote words for a shell, which fills in the variable RUN_ID itself."""
     words = [str(words)] if isinstance(words, str | Path) else words
     return " ".join(f'"{word}"' if word == RUN_ID else shlex.quote(word) for word in words)
 
 
 def arguments_of(recipe_path: Path, recipe: params.Recipe, stage: params.Stage, data_params: Path) -> list[str]:
-    """Return the arguments of `components.train` for a stage, on the data as it is: its folders are the pipeline's.
+    """Return the arguments of `components.train` for a stage on the present data, with the pipeline's own folders.
+
+    Args:
+        recipe_path: file of the recipe.
+        recipe: its content.
+        stage: of the recipe.
+        data_params: params/data.yaml.
 
     Raises:
         ValueError: the data graph has not been run, so that the stage has no key.
@@ -166,7 +178,7 @@ def arguments_of(recipe_path: Path, recipe: params.Recipe, stage: params.Stage, 
 
 
 def main() -> int:
-    """Read the command line and print the script or manifest; give the exit code."""
+    """Read the command line, print the script or manifest, return the exit code."""
     parser = argparse.ArgumentParser(prog="components.train.multi_node", description=__doc__.splitlines()[0])
     parser.add_argument("--recipe", required=True, help="YAML file, or its bare name in params/recipes")
     parser.add_argument("--stage", required=True, help="name of a stage of the recipe")

@@ -1,4 +1,4 @@
-"""What connectors and mappings keep for the backward pass, and their work: they are run, without memory."""
+"""Memory and work of connectors and mappings, measured in a forward pass on the meta device, without memory."""
 
 from __future__ import annotations
 
@@ -19,23 +19,35 @@ class Profile:
     """One pass of a module in bfloat16.
 
     Args:
-        kept: bytes that the backward pass needs.
-        again: the same where the blocks of the connector are computed again: their inputs, and the largest of them.
+        activations: bytes that are kept for the backward pass.
+        checkpointed: the same with gradient checkpointing of the connector's blocks: their inputs, and the activations
+            of the largest block.
         flops: of the forward pass.
     """
 
-    kept: int = 0
-    again: int = 0
+    activations: int = 0
+    checkpointed: int = 0
     flops: int = 0
 
 
 def mapping(model: PreTrainedModel, config: EgoflowConfig) -> Profile:
-    """Measure F on one grid; the model is on the meta device."""
+    """Measure the mapping F on one grid.
+
+    Args:
+        model: on the meta device.
+        config: of the model.
+    """
     return _measure(model.model.mapping_f.mapping, config, 1, lambda module, grid: module(grid))
 
 
 def connector(model: PreTrainedModel, config: EgoflowConfig, steps: int) -> Profile:
-    """Measure a connector on the grids of one video."""
+    """Measure the connector on the grids of one video.
+
+    Args:
+        model: on the meta device.
+        config: of the model.
+        steps: grids of the video.
+    """
     sizes = [steps] if config.connector == "stc" else [config.grid(steps)] * steps
     return _measure(model.model.ego_connector, config, steps, lambda module, grid: module(grid, sizes))
 
@@ -65,5 +77,5 @@ def _measure(module: nn.Module, config: EgoflowConfig, grids: int, run: Callable
     grid = torch.empty(grids, width, side, side, device="meta", dtype=torch.bfloat16)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), FlopCounterMode(display=False) as count:
         run(module, grid)
-    again = sum(kept) - sum(blocks) + sum(inputs) + max(blocks, default=0)
-    return Profile(sum(kept), again, count.get_total_flops())
+    checkpointed = sum(kept) - sum(blocks) + sum(inputs) + max(blocks, default=0)
+    return Profile(sum(kept), checkpointed, count.get_total_flops())

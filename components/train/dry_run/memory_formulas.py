@@ -33,7 +33,7 @@ class Transformer:
 
 @dataclass(frozen=True)
 class States:
-    """What one GPU keeps between steps."""
+    """What one GPU keeps between steps, bytes."""
 
     weights: float
     gradients: float
@@ -41,7 +41,7 @@ class States:
 
     @property
     def total(self) -> float:
-        """All of it."""
+        """Weights, gradients and optimiser states together."""
         return self.weights + self.gradients + self.optimiser
 
 

@@ -1,7 +1,7 @@
-"""The plan of a recipe in numbers, without GPU, weights or data: what each stage trains, needs and takes.
+"""The plan of a recipe in numbers, without GPU, weights or data: what each stage trains, its memory and its time.
 
-Memory, work and disk are formulas (memory.py) over parameters counted from the real classes on the meta device
-(budget.py). A stage that cannot fit is refused, with what would fit.
+Memory, work and disk are formulas (memory_formulas.py) over parameters counted from the real classes on the meta device
+(stage_budget.py). A stage that cannot fit is refused, with settings that would fit.
 """
 
 from __future__ import annotations
@@ -32,16 +32,22 @@ MFU = {"supervised": 0.30, "grpo": 0.18, "text": 0.30, "contrastive": 0.30}
 
 @dataclass(frozen=True)
 class Machine:
-    """What there is to train on: GPUs (None: the recipe's ranks), their memory, and a measured throughput, if any."""
+    """What there is to train on.
+
+    Args:
+        gpus: number of GPUs; None: as many as the recipe's ranks.
+        memory_gib: memory of one GPU.
+        tokens_per_second: measured throughput of the language model on one GPU; None where it was not measured.
+    """
 
     gpus: int | None
     memory_gib: float
-    tokens_per_second: float | None  # of the language model, on one GPU
+    tokens_per_second: float | None
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What decides whether a stage fits."""
+    """The values of a stage that decide whether it fits: ZeRO stage, GPUs, micro-batch, gradient checkpointing."""
 
     zero: int
     gpus: int
@@ -49,14 +55,23 @@ class Setting:
     checkpointing: bool
 
     def __str__(self) -> str:
-        """Say it in the words of the recipe."""
-        again = "with" if self.checkpointing else "without"
+        """Return the setting in the words of the recipe."""
+        with_or_without = "with" if self.checkpointing else "without"
         size = f"per_device_train_batch_size {self.micro_batch}"
-        return f"ZeRO-{self.zero} on {self.gpus} GPUs, {size}, {again} gradient_checkpointing"
+        return f"ZeRO-{self.zero} on {self.gpus} GPUs, {size}, {with_or_without} gradient_checkpointing"
 
 
 def run(recipe: params.Recipe, data: params.Data, machine: Machine, console: Console) -> list[str]:
-    """Print the plan of a recipe; give the reasons why it cannot run, none if it can.
+    """Print the plan of a recipe.
+
+    Args:
+        recipe: whose stages are counted.
+        data: the content of params/data.yaml.
+        machine: what there is to train on.
+        console: takes the plan.
+
+    Returns:
+        Why stages cannot run on the machine, a text for each; empty where all can.
 
     Raises:
         ValueError: the recipe lacks what counting needs.
@@ -68,7 +83,7 @@ def run(recipe: params.Recipe, data: params.Data, machine: Machine, console: Con
     console.print(_memory(budgets, machine))
     for line in _notes(budgets, machine):
         console.print(line, soft_wrap=True, highlight=False)
-    problems = [why for each in budgets if (why := refusal(each, machine)) is not None]
+    problems = [why for needs in budgets if (why := refusal(needs, machine)) is not None]
     for why in problems:
         console.print(f"\nrefused: {why}", style="red", soft_wrap=True, highlight=False)
     return problems
@@ -82,7 +97,7 @@ def config_of(model: params.Model | params.Egoflow | params.Qwen, data: params.D
 
 
 def setting(stage: params.Stage, machine: Machine) -> Setting:
-    """Return what the recipe asks for on this machine."""
+    """Return the setting of a stage of the recipe on this machine."""
     gpus = machine.gpus or stage.ranks
     return Setting(
         stage.zero_stage,
@@ -102,81 +117,88 @@ def _vllm_share(stage: params.Stage) -> float:
     return vllm.gpu_memory_utilization if vllm and vllm.mode == "colocate" else 0.0
 
 
-def refusal(stage: Budget, machine: Machine) -> str | None:
-    """Say why a stage cannot run on the machine and what would fit; None if it can."""
-    name, batch, asked = stage.stage.name, stage.stage.train_batch_size, setting(stage.stage, machine)
-    if batch % (asked.gpus * asked.micro_batch):
+def refusal(needs: Budget, machine: Machine) -> str | None:
+    """Return why a stage cannot run on the machine and what would fit, in words; None if it can run."""
+    name, batch, current = needs.stage.name, needs.stage.train_batch_size, setting(needs.stage, machine)
+    if batch % (current.gpus * current.micro_batch):
         return (
-            f"stage {name!r}: train_batch_size {batch} came for {asked.gpus} GPUs times "
-            f"per_device_train_batch_size {asked.micro_batch}, allowed "
+            f"stage {name!r}: train_batch_size {batch} came for {current.gpus} GPUs times "
+            f"per_device_train_batch_size {current.micro_batch}, allowed "
             "are multiples of their product; change --gpus or the recipe"
         )
-    limit = usable(stage.stage, machine)
-    if (need := _peak(stage, asked)) <= limit:
+    limit = usable(needs.stage, machine)
+    if (peak := _peak(needs, current)) <= limit:
         return None
-    came = f"stage {name!r} needs {need / GIB:.1f} GiB on each GPU by {asked}"
-    have = f"{limit / GIB:.1f} of {machine.memory_gib:g} GiB can be used"
-    if share := _vllm_share(stage.stage):
-        have += f" beside vLLM's share of {share:.0%}"
-    if not (fitting := remedies(stage, asked, limit)):
+    came = f"stage {name!r} needs {peak / GIB:.1f} GiB on each GPU by {current}"
+    available = f"{limit / GIB:.1f} of {machine.memory_gib:g} GiB can be used"
+    if share := _vllm_share(needs.stage):
+        available += f" beside vLLM's share of {share:.0%}"
+    if not (fitting := remedies(needs, current, limit)):
         less = "take fewer frames or tokens, or a smaller model"
-        return f"{came}; {have}. Nothing fits within train_batch_size {batch} and {MOST_GPUS} GPUs; {less}"
-    would = "; or ".join(f"{each} ({_peak(stage, each) / GIB:.1f} GiB)" for each in fitting)
-    return f"{came}; {have}. What would fit: {would}"
+        return f"{came}; {available}. Nothing fits within train_batch_size {batch} and {MOST_GPUS} GPUs; {less}"
+    listed = "; or ".join(f"{remedy} ({_peak(needs, remedy) / GIB:.1f} GiB)" for remedy in fitting)
+    return f"{came}; {available}. What would fit: {listed}"
 
 
-def remedies(stage: Budget, asked: Setting, limit: float) -> list[Setting]:
-    """Return settings that fit below `limit` bytes, those that change least first; at most three.
+def remedies(needs: Budget, current: Setting, limit: float) -> list[Setting]:
+    """Return settings that fit, those with the fewest GPUs first; at most three.
 
-    For each set of changed values the mildest change that helps; no set beside a smaller one that helps already.
+    For each set of values that are changed it is the smallest change that fits. A set is left out where a part of it
+    fits already.
+
+    Args:
+        needs: of the stage.
+        current: setting that does not fit.
+        limit: bytes of a GPU that training may fill.
     """
-    halves = [asked.micro_batch >> times for times in range(asked.micro_batch.bit_length())]
-    doubles = itertools.takewhile(lambda gpus: gpus <= MOST_GPUS, (asked.gpus << times for times in range(11)))
-    again = [asked.checkpointing] + [True] * (not asked.checkpointing)
+    halves = [current.micro_batch >> times for times in range(current.micro_batch.bit_length())]
+    doubles = itertools.takewhile(lambda gpus: gpus <= MOST_GPUS, (current.gpus << times for times in range(11)))
+    checkpointings = [current.checkpointing] + [True] * (not current.checkpointing)
+    zeros = range(current.zero, 4)
     found: dict[frozenset[str], Setting] = {}
-    for gpus, zero, micro_batch, checkpointing in itertools.product(doubles, range(asked.zero, 4), halves, again):
-        each = Setting(zero, gpus, micro_batch, checkpointing)
-        changed = frozenset(name for name, value in vars(each).items() if value != getattr(asked, name))
-        if stage.stage.train_batch_size % (gpus * micro_batch) == 0 and _peak(stage, each) <= limit:
-            found.setdefault(changed, each)
-    least = [each for changed, each in found.items() if not any(other < changed for other in found)]
-    return sorted(least, key=lambda each: each.gpus)[:3]
+    for gpus, zero, micro_batch, checkpointing in itertools.product(doubles, zeros, halves, checkpointings):
+        remedy = Setting(zero, gpus, micro_batch, checkpointing)
+        changed = frozenset(name for name, value in vars(remedy).items() if value != getattr(current, name))
+        if needs.stage.train_batch_size % (gpus * micro_batch) == 0 and _peak(needs, remedy) <= limit:
+            found.setdefault(changed, remedy)
+    least = [remedy for changed, remedy in found.items() if not any(other < changed for other in found)]
+    return sorted(least, key=lambda remedy: remedy.gpus)[:3]
 
 
-def hours(stage: Budget, machine: Machine) -> float:
-    """Estimate the time of a stage from the throughput that is given, else from work, peak and MFU."""
-    gpus = machine.gpus or stage.stage.ranks
-    if machine.tokens_per_second and stage.demand.tokens:
-        per_step_s = stage.stage.train_batch_size * stage.demand.tokens / (machine.tokens_per_second * gpus)
+def hours(needs: Budget, machine: Machine) -> float:
+    """Estimate the hours of a stage from a measured throughput where there is one, else from FLOPs and the MFU."""
+    gpus = machine.gpus or needs.stage.ranks
+    if machine.tokens_per_second and needs.demand.tokens:
+        per_step_s = needs.stage.train_batch_size * needs.demand.tokens / (machine.tokens_per_second * gpus)
     else:
-        per_step_s = stage.step_flops() / (gpus * PEAK_FLOPS * MFU[stage.stage.algorithm])
-    return stage.steps * per_step_s / 3600
+        per_step_s = needs.step_flops() / (gpus * PEAK_FLOPS * MFU[needs.stage.algorithm])
+    return needs.steps * per_step_s / 3600
 
 
-def _peak(stage: Budget, at: Setting) -> float:
-    return stage.peak(zero=at.zero, gpus=at.gpus, micro_batch=at.micro_batch, checkpointing=at.checkpointing)
+def _peak(needs: Budget, at: Setting) -> float:
+    return needs.peak(zero=at.zero, gpus=at.gpus, micro_batch=at.micro_batch, checkpointing=at.checkpointing)
 
 
 def _stages(recipe: params.Recipe, budgets: Sequence[Budget], machine: Machine) -> Table:
-    """What each stage does in a step, and how long."""
+    """Lay out what each stage does in a step, and how long it takes."""
     columns = (
         "stage", "algorithm", "parents", "samples a step", "visual tokens", "text tokens", "steps", "hours", "disk GiB",
     )  # fmt: skip
     rows = []
-    for each in budgets:
-        stage, need = each.stage, each.demand
-        sequences = stage.train_batch_size * need.sequences
-        kept, resumable = each.disk()
+    for needs in budgets:
+        stage, demand = needs.stage, needs.demand
+        sequences = stage.train_batch_size * demand.sequences
+        kept, resumable = needs.disk()
         rows.append(
             (
                 stage.name,
                 stage.algorithm,
                 ", ".join(f"{part}: {parent}" for part, parent in stage.parents.items()) or "–",
-                f"{stage.train_batch_size:,} × {need.sequences}" if stage.grpo else f"{stage.train_batch_size:,}",
-                f"{sequences * need.visual_tokens:,}",
-                f"{sequences * need.text_tokens:,}",
-                f"{each.steps:,}",
-                f"{hours(each, machine):,.2f}",
+                f"{stage.train_batch_size:,} × {demand.sequences}" if stage.grpo else f"{stage.train_batch_size:,}",
+                f"{sequences * demand.visual_tokens:,}",
+                f"{sequences * demand.text_tokens:,}",
+                f"{needs.steps:,}",
+                f"{hours(needs, machine):,.2f}",
                 f"{kept / GIB:.2f} + {resumable / GIB:.2f}",
             )
         )
@@ -184,48 +206,48 @@ def _stages(recipe: params.Recipe, budgets: Sequence[Budget], machine: Machine) 
 
 
 def _parts(budgets: Sequence[Budget]) -> Table:
-    """Parameters by part, and the learning rate with which each stage trains them."""
+    """Lay out the parameters of each part, and the learning rate with which each stage trains them."""
     counts = budgets[0].parameters
     rows = [
         (
             part,
             f"{count:,}",
-            *(f"{each.stage.learning_rates[part]:g}" if each.trained[part] else "frozen" for each in budgets),
+            *(f"{needs.stage.learning_rates[part]:g}" if needs.trained[part] else "frozen" for needs in budgets),
         )
         for part, count in counts.items()
     ]
     adapters = [
-        f"{each.adapters:,} ({', '.join(f'{rate:g}' for rate in each.stage.lora.learning_rates.values())})"
-        if each.stage.lora
+        f"{needs.adapters:,} ({', '.join(f'{rate:g}' for rate in needs.stage.lora.learning_rates.values())})"
+        if needs.stage.lora
         else "–"
-        for each in budgets
+        for needs in budgets
     ]
     rows.append(("LoRA adapters", "", *adapters))
-    rows.append(("trained", "", *(f"{each.total_trained:,}" for each in budgets)))
-    rows.append(("frozen", "", *(f"{each.total - each.total_trained:,}" for each in budgets)))
-    names = [each.stage.name for each in budgets]
+    rows.append(("trained", "", *(f"{needs.total_trained:,}" for needs in budgets)))
+    rows.append(("frozen", "", *(f"{needs.total - needs.total_trained:,}" for needs in budgets)))
+    names = [needs.stage.name for needs in budgets]
     return table("parameters, and the learning rate of each part", ("part", "parameters", *names), rows)
 
 
 def _memory(budgets: Sequence[Budget], machine: Machine) -> Table:
-    """GiB of one GPU by ZeRO stage, with the recipe's micro-batch; the recipe's own choice is bold."""
+    """Lay out the GiB of one GPU by ZeRO stage, with the recipe's micro-batch; the recipe's own choice is bold."""
     columns = (
         "stage", "GPUs × micro-batch", "ZeRO", "weights", "gradients", "optimiser", "copies",
         "activations", "checkpointed", "peak", "",
     )  # fmt: skip
     memory = table("memory of one GPU, GiB", columns, [])
-    for each in budgets:
-        asked, limit = setting(each.stage, machine), usable(each.stage, machine)
-        kept = [each.working(micro_batch=asked.micro_batch, checkpointing=again) for again in (False, True)]
+    for needs in budgets:
+        current, limit = setting(needs.stage, machine), usable(needs.stage, machine)
+        working = [needs.working(micro_batch=current.micro_batch, checkpointing=value) for value in (False, True)]
         for zero in range(4):
-            states = each.states(zero=zero, gpus=asked.gpus)
-            copies = each.gathered(zero=zero, gpus=asked.gpus)
-            peak = states.total + copies + kept[asked.checkpointing]
-            numbers = (states.weights, states.gradients, states.optimiser, copies, *kept, peak)
-            chosen = zero == asked.zero
+            states = needs.states(zero=zero, gpus=current.gpus)
+            copies = needs.gathered(zero=zero, gpus=current.gpus)
+            peak = states.total + copies + working[current.checkpointing]
+            numbers = (states.weights, states.gradients, states.optimiser, copies, *working, peak)
+            chosen = zero == current.zero
             memory.add_row(
-                each.stage.name if zero == 0 else "",
-                f"{asked.gpus} × {asked.micro_batch}" if zero == 0 else "",
+                needs.stage.name if zero == 0 else "",
+                f"{current.gpus} × {current.micro_batch}" if zero == 0 else "",
                 str(zero),
                 *(f"{value / GIB:.2f}" for value in numbers),
                 "fits" if peak <= limit else "too much",
@@ -236,16 +258,16 @@ def _memory(budgets: Sequence[Budget], machine: Machine) -> Table:
 
 
 def _notes(budgets: Sequence[Budget], machine: Machine) -> list[str]:
-    """What the numbers rest on."""
-    kept, resumable = zip(*(each.disk() for each in budgets), strict=True)
+    """Return lines with the sums, and with the assumptions behind the numbers."""
+    kept, resumable = zip(*(needs.disk() for needs in budgets), strict=True)
     if machine.tokens_per_second:
         time = f"{machine.tokens_per_second:g} tokens/s on each GPU"
     else:
-        used = {each.stage.algorithm: MFU[each.stage.algorithm] for each in budgets}
+        used = {needs.stage.algorithm: MFU[needs.stage.algorithm] for needs in budgets}
         shares = ", ".join(f"{algorithm} {share:.0%}" for algorithm, share in used.items())
         time = f"{PEAK_FLOPS / 1e12:g} TFLOP/s a GPU at an MFU of {shares} (assumed; --tokens-per-second measures)"
     return [
-        f"hours     {sum(hours(each, machine) for each in budgets):,.1f} in all, by {time}",
+        f"hours     {sum(hours(needs, machine) for needs in budgets):,.1f} in all, by {time}",
         f"disk      {(sum(kept) + max(resumable)) / GIB:,.1f} GiB: every finished checkpoint, and the largest "
         "resumable pair (the old one goes when the new one is whole)",
         f"memory    bfloat16 with AdamW in float32; peak must stay below {USABLE:.0%} of {machine.memory_gib:g} GiB",

@@ -1,6 +1,7 @@
-"""What one stage of a recipe needs: parameters by part, tokens, memory, work, disk. Nothing is allocated or read.
+"""What one stage of a recipe needs: parameters by part, tokens, memory, work and disk.
 
-Numbers of tokens are the most that a sample may have, so memory and time are those of the longest batch.
+No weight is allocated and no data read. Numbers of tokens are the most that a sample may have, so memory and time are
+those of the longest batch.
 """
 
 from __future__ import annotations
@@ -55,7 +56,18 @@ class Demand:
 
 @dataclass(frozen=True)
 class Budget:
-    """A stage, counted. `parameters` and `trained` are by part; adapters are in neither."""
+    """The counts of a stage.
+
+    Args:
+        stage: of the recipe.
+        parameters, trained: part of the model -> parameters, and those that are trained; adapters are in neither.
+        adapters: parameters of the LoRA adapters.
+        demand: tokens and frames of a sample.
+        shapes: part of the model -> its transformer layers.
+        vocabulary: words of the language model.
+        embedding: parameters of the word embeddings; 0 where the head shares them.
+        mapping, connector: one pass of F on a grid, and of a connector on a video; zeros where the stage has none.
+    """
 
     stage: params.Stage
     parameters: dict[str, int]
@@ -75,24 +87,24 @@ class Budget:
 
     @property
     def total(self) -> int:
-        """Parameters that are held, adapters too."""
+        """All parameters of the model, with adapters."""
         return sum(self.parameters.values()) + self.adapters
 
     @property
     def total_trained(self) -> int:
-        """Parameters that move."""
+        """All parameters that are trained, with adapters."""
         return sum(self.trained.values()) + self.adapters
 
     def states(self, *, zero: int, gpus: int) -> States:
-        """Weights, gradients and optimiser states of one GPU."""
+        """Return the weights, gradients and optimiser states of one GPU, by ZeRO stage and number of GPUs."""
         return memory_formulas.states(self.total, self.total_trained, zero=zero, gpus=gpus)
 
     def working(self, *, micro_batch: int, checkpointing: bool) -> float:
-        """Activations and logits of a micro-batch, or the cache of its generation where that is more, bytes."""
+        """Return the bytes of a micro-batch's activations and logits, or of its key-value cache where that is more."""
         need, stage = self.demand, self.stage
         sequences = micro_batch * need.sequences
-        connector = self.connector.again if checkpointing else self.connector.kept
-        kept = (need.mapped * self.mapping.kept + need.connected * connector) * sequences
+        connector = self.connector.checkpointed if checkpointing else self.connector.activations
+        kept = (need.mapped * self.mapping.activations + need.connected * connector) * sequences
         for part, (frames, tokens) in need.towers.items():
             # nothing trained lies before a tower, so a frozen one keeps nothing
             if self.trained.get(part):
@@ -105,7 +117,7 @@ class Budget:
         return max(kept, memory_formulas.cache(language, tokens) if stage.grpo else 0)
 
     def gathered(self, *, zero: int, gpus: int) -> float:
-        """Other copies of weights: those that ZeRO-3 has gathered, and the reference model of grpo, bytes."""
+        """Return the bytes of other copies of weights: what ZeRO-3 gathers, and the reference model of grpo."""
         reference = 0.0
         if self.stage.grpo and self.stage.grpo.beta and not self.adapters:
             reference = memory_formulas.states(self.total, 0, zero=zero, gpus=gpus).weights
@@ -113,7 +125,14 @@ class Budget:
         return reference + live
 
     def peak(self, *, zero: int, gpus: int, micro_batch: int, checkpointing: bool) -> float:
-        """Bytes of one GPU at the highest point of a step."""
+        """Return the bytes of one GPU at the highest point of a step.
+
+        Args:
+            zero: ZeRO stage, 0 to 3.
+            gpus: of the stage.
+            micro_batch: samples of a GPU at once.
+            checkpointing: whether activations are computed again in the backward pass.
+        """
         return (
             self.states(zero=zero, gpus=gpus).total
             + self.gathered(zero=zero, gpus=gpus)
@@ -121,15 +140,15 @@ class Budget:
         )
 
     def step_flops(self) -> float:
-        """Work of an optimiser step; what checkpointing computes again is left out, as MFU has it.
+        """Return the FLOPs of an optimiser step, without what gradient checkpointing computes again (as MFU counts).
 
-        Forward once, and once more each for the gradients of activations and of trained weights. Grpo adds a forward
-        for the rollouts and one for the reference.
+        A step is a forward pass, as much work again for the gradients of activations, and as much again for those of
+        trained weights. Grpo adds a forward pass for the rollouts and one for the reference model.
         """
         need, language = self.demand, self.shapes["language_model"]
         forwards = (1 + bool(self.stage.grpo.beta)) if self.stage.grpo else 0
         length = need.visual_tokens + need.text_tokens
-        # a look-up is no work; a tied table is also the head, which is
+        # looking words up in the embedding table is no work; where the head shares the table, the head's product is
         matrices = self.parameters["language_model"] - self.embedding
         forward = memory_formulas.linear_flops(matrices, need.tokens)
         forward += memory_formulas.attention_flops(language, need.tokens, length)
@@ -145,7 +164,10 @@ class Budget:
         return float(work * self.stage.train_batch_size)
 
     def disk(self) -> tuple[int, int]:
-        """Bytes of the finished checkpoint, and of the resumable ones at most (the old goes when the new is whole)."""
+        """Return the bytes of the finished checkpoint, and of the resumable ones at most.
+
+        Those are two, for the old one is removed after the new one is whole.
+        """
         model = memory_formulas.WEIGHT * sum(self.parameters.values())
         return model, 2 * (memory_formulas.WEIGHT * self.total + memory_formulas.ADAM * self.total_trained)
 

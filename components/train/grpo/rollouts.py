@@ -1,7 +1,7 @@
-"""What a GRPO stage samples, for people: a page every so many steps, and the share of prompts that teach nothing.
+"""Pages that show people what a GRPO stage samples, and the share of its prompts whose advantages are all zero.
 
-Both are read off TRL's own table of the last step (all ranks, groups in order), so rewards and advantages are those
-that trained.
+Both come from TRL's own table of the last step (all ranks, groups in order), so the rewards and advantages are those
+that it was trained on.
 """
 
 from __future__ import annotations
@@ -42,7 +42,12 @@ class Group:
 
 
 def totals(rewards_NK: np.ndarray, weights_K: np.ndarray) -> np.ndarray:
-    """Return the weighted sum [N] of K rewards, NaN where one does not apply; one to which none applies counts 0."""
+    """Return the weighted sum [N] of the rewards of each completion.
+
+    Args:
+        rewards_NK: K rewards of N completions; NaN where one does not apply, which then adds 0.
+        weights_K: weight of each reward.
+    """
     return np.nansum(rewards_NK * weights_K, axis=1)
 
 
@@ -59,10 +64,17 @@ def zero_spread(rewards_NK: np.ndarray, weights_K: np.ndarray, group: int) -> fl
 
 
 def page(groups: list[Group], *, names: list[str], stage: str, step: int) -> str:
-    """Write groups as one HTML page without script or external resource; `names` are those of the rewards."""
+    """Return one HTML page without script or external resource.
+
+    Args:
+        groups: prompts with their completions.
+        names: of the rewards, in the order of `Rollout.rewards`.
+        stage: name of the stage.
+        step: optimiser step.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    # as components/report/templates.py, which training cannot import: the report stands on training
+    # components/report/templates.py does the same, but the layers forbid training to import the report
     folder = FileSystemLoader(Path(__file__).parent)
     templates = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     return templates.get_template("rollouts.html").render(groups=groups, names=names, stage=stage, step=step)
@@ -88,7 +100,7 @@ class Rollouts(TrainerCallback):
         self.weights = trainer.reward_weights.cpu().numpy()
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
-        """Return the pages from before an interruption to the run that goes on; later ones are written again."""
+        """Attach the pages from before an interruption to the resumed run; those of later steps are written again."""
         if self.log is None:
             return
         for path in sorted(self.folder.glob("step-*.html")):
@@ -96,7 +108,7 @@ class Rollouts(TrainerCallback):
                 self.log.attach(path, "rollouts")
 
     def on_step_end(self, args, state, control, **kwargs) -> None:
-        """Look at what this step was trained on."""
+        """Correct the share of groups without spread, and write a page where one is due."""
         rewards = self._rewards()
         # where the whole batch scales the advantages, TRL compares the spread of the batch instead of each group's
         share = zero_spread(rewards, self.weights, self.num_generations)

@@ -1,7 +1,8 @@
-"""A group's completions behind one prompt: the frames and the question are read once, not `group` times.
+"""The completions of a group share one pass of the model over their prompt, with its frames.
 
-TRL gives every completion a row of its own, prompt and all. Here the prompt is read once for sampling, its cache is
-handed to all completions, and for the log-probabilities the completions stand on one row, each blind to the others.
+TRL puts every completion on a row of its own, with the whole prompt. Here the model reads a prompt once. For sampling,
+all completions of the prompt take its key-value cache; for log-probabilities they stand behind it on one row, with an
+attention mask by which none sees another.
 """
 
 from __future__ import annotations
@@ -24,11 +25,19 @@ if TYPE_CHECKING:
 
 
 def same_prompt(prompts: Sequence[Sequence[int]], frames: Sequence[Tensor | None]) -> list[list[int]]:
-    """Return the rows of each prompt, in the order of first appearance: equal tokens, and frames equal to the bit."""
+    """Return the rows of each prompt, in the order of first appearance.
+
+    Args:
+        prompts: token ids of each row, without padding.
+        frames: of each row, [frames, 3, H, W]; None for text alone.
+
+    Returns:
+        For each different prompt its rows: equal tokens, and frames equal to the bit.
+    """
     rows: dict[tuple, list[int]] = {}
-    for row, (ids, shown) in enumerate(zip(prompts, frames, strict=True)):
-        seen = None if shown is None else hashlib.sha256(shown.cpu().contiguous().numpy()).digest()
-        rows.setdefault((tuple(ids), seen), []).append(row)
+    for row, (ids, of_row) in enumerate(zip(prompts, frames, strict=True)):
+        digest = None if of_row is None else hashlib.sha256(of_row.cpu().contiguous().numpy()).digest()
+        rows.setdefault((tuple(ids), digest), []).append(row)
     return list(rows.values())
 
 
@@ -63,24 +72,24 @@ def score(
     packed = [group_row(prompts[rows[0]], [completions[row] for row in rows]) for rows in groups]
     inputs = {name: value.to(model.device) for name, value in pad(packed, pad_id).items()}
     labels = inputs.pop("labels")
-    if (shown := _frames_once(frames, groups)) is not None:
-        inputs["pixel_values"] = shown
+    if (pixel_values := _frames_once(frames, groups)) is not None:
+        inputs["pixel_values"] = pixel_values
     outputs = model(**inputs, shift_labels=labels, fused_lm_head=True)
     # the packed rows hold the completions group by group
     order = torch.tensor([row for rows in groups for row in rows], device=labels.device)
     lengths = torch.tensor([len(completions[row]) for row in order.tolist()], device=labels.device)
-    real = torch.arange(width, device=labels.device) < lengths.unsqueeze(1)
+    is_token = torch.arange(width, device=labels.device) < lengths.unsqueeze(1)
 
     def unpacked(values: Tensor) -> Tensor:
-        return values.new_zeros(real.shape).masked_scatter(real, values[labels != IGNORE])[order.argsort()]
+        return values.new_zeros(is_token.shape).masked_scatter(is_token, values[labels != IGNORE])[order.argsort()]
 
     return unpacked(outputs.log_probs), None if outputs.entropy is None else unpacked(outputs.entropy)
 
 
 def _frames_once(frames: Sequence[Tensor | None], groups: Sequence[Sequence[int]]) -> Tensor | None:
     """Return the frames of each group of rows once, one after another; None where no row shows any."""
-    shown = [frames_ for rows in groups if (frames_ := frames[rows[0]]) is not None]
-    return torch.cat(shown) if shown else None
+    once = [of_group for rows in groups if (of_group := frames[rows[0]]) is not None]
+    return torch.cat(once) if once else None
 
 
 @torch.no_grad()
@@ -92,7 +101,14 @@ def sample(
     pad_id: int,
     config: GenerationConfig,
 ) -> list[list[int]]:
-    """Complete every row, reading each prompt once.
+    """Sample a completion for every row; the model reads each different prompt once.
+
+    Args:
+        model: the policy.
+        prompts: token ids of each row, without padding.
+        frames: of each row, [frames, 3, H, W]; None for text alone.
+        pad_id: token id that fills rows up.
+        config: of the generation, with its end tokens.
 
     Returns:
         Token ids of each row's completion, up to and with its end token.
@@ -104,26 +120,26 @@ def sample(
         ids[place, width - len(prompts[rows[0]]) :] = torch.tensor(prompts[rows[0]])
     ids = ids.to(model.device)
     mask = (torch.arange(width) >= width - torch.tensor([len(prompts[r[0]]) for r in groups]).unsqueeze(1)).to(ids)
-    shown = _frames_once(frames, groups)
+    pixel_values = _frames_once(frames, groups)
     cache = DynamicCache(config=model.config.get_text_config())
     # no positions: `generate` counts them from the left edge, padding too, and the cache must agree with it
     model(
-        input_ids=ids[:, :-1], attention_mask=mask[:, :-1], pixel_values=shown,
+        input_ids=ids[:, :-1], attention_mask=mask[:, :-1], pixel_values=pixel_values,
         past_key_values=cache, use_cache=True, logits_to_keep=1,
     )  # fmt: skip
     prompt_of = torch.tensor([place for place, rows in enumerate(groups) for _ in rows], device=ids.device)
     cache.batch_select_indices(prompt_of)
-    made = model.generate(
+    sampled = model.generate(
         input_ids=ids[prompt_of], attention_mask=mask[prompt_of], past_key_values=cache, generation_config=config
     )[:, width:]
-    ends = torch.isin(made, torch.as_tensor(config.eos_token_id, device=made.device))
+    ends = torch.isin(sampled, torch.as_tensor(config.eos_token_id, device=sampled.device))
     kept = (ends.cumsum(1) - ends.int()) == 0  # what comes before the first end token, and that token
-    said = [ids[keep].tolist() for ids, keep in zip(made.cpu(), kept.cpu(), strict=True)]
-    return [said[place] for place in torch.tensor([row for rows in groups for row in rows]).argsort().tolist()]
+    completions = [ids[keep].tolist() for ids, keep in zip(sampled.cpu(), kept.cpu(), strict=True)]
+    return [completions[place] for place in torch.tensor([row for rows in groups for row in rows]).argsort().tolist()]
 
 
 class SharedPromptTrainer(GRPOTrainer):
-    """TRL's trainer, with its two readers of prompts replaced where `shared` is true."""
+    """TRL's trainer; where `shared` is true, its two methods that read prompts are those of this file."""
 
     shared = True
     args: GRPOConfig
@@ -131,12 +147,12 @@ class SharedPromptTrainer(GRPOTrainer):
     def _generate_single_turn(self, prompt_ids, images, multimodal_fields, num_generations, has_tool_images=False):
         if not self.shared:
             if self.use_vllm and images:  # as arrays vLLM would read the height where the channels are
-                images = [shown and [to_pil_image(frame_HWC) for frame_HWC in shown] for shown in images]
+                images = [frames and [to_pil_image(frame_HWC) for frame_HWC in frames] for frames in images]
             return super()._generate_single_turn(
                 prompt_ids, images, multimodal_fields, num_generations, has_tool_images=has_tool_images
             )
         pixel_values = multimodal_fields.get("pixel_values")
-        counts = [len(shown or []) for shown in images] if images else [0] * len(prompt_ids)
+        counts = [len(of_prompt or []) for of_prompt in images] if images else [0] * len(prompt_ids)
         device = self.accelerator.device
         frames = frames_by_row(None if pixel_values is None else pixel_values.to(device), counts)
         with unwrap_model_for_generation(
@@ -145,8 +161,9 @@ class SharedPromptTrainer(GRPOTrainer):
             gather_deepspeed3_params=self.args.ds3_gather_for_generation,
             generation_kwargs=self.generation_kwargs,
         ) as model:
-            said = sample(model, prompt_ids, frames, pad_id=self._tokenizer.pad_token_id, config=self.generation_config)
-        return said, None
+            pad_id, config = self._tokenizer.pad_token_id, self.generation_config
+            completions = sample(model, prompt_ids, frames, pad_id=pad_id, config=config)
+        return completions, None
 
     def _get_per_token_logps_and_entropies(
         self,

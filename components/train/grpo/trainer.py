@@ -27,20 +27,19 @@ logger = logging.getLogger(__name__)
 
 
 def prompts_of(samples: SampleDataset, *, cite: bool = False) -> Dataset:
-    """Return TRL's columns for the samples, in the order in which the steps see them; frames are read when asked for.
+    """Return TRL's columns for the samples, in the order of the steps; frames are read when a row is.
 
     Columns: `prompt` (one user message), `images` (the frames), and `sample`, what the rewards read.
 
     Args:
         samples: of the stage.
-        cite: ask for the key frames too, where they are known.
+        cite: put a request for the numbers of the key frames behind a question, where they are known.
     """
 
     def rows(batch: dict[str, list[int]]) -> dict[str, list]:
-        read = {
-            index: samples[index] for index in dict.fromkeys(batch["index"])
-        }  # TRL asks for each as often as it is completed
-        items = [read[index] for index in batch["index"]]
+        # TRL reads a prompt once for each of its completions
+        by_index = {index: samples[index] for index in dict.fromkeys(batch["index"])}
+        items = [by_index[index] for index in batch["index"]]
         rewarded = [rewarded_part(item) for item in items]
         questions = [
             cite_frames(item["question"], len(item["frames"])) if cite and part["salient_frames"] else item["question"]
@@ -57,9 +56,14 @@ def prompts_of(samples: SampleDataset, *, cite: bool = False) -> Dataset:
 
 
 def rewarded_part(item: dict) -> dict:
-    """Return what the rewards read of a sample, and `salient_frames`: the frames inside the event that is asked for.
+    """Return what the rewards read of a sample.
 
-    Only the target of a grounding question says where to look; for any other the salient frames are None.
+    Args:
+        item: of `SampleDataset`.
+
+    Returns:
+        `target`, `question_type`, and `salient_frames`: which frames lie inside the event of a temporal grounding
+        question; None for any other question, whose target has no interval.
     """
     target, salient = item["target"], None
     if target["kind"] == "span" and len(item["media"]) == 1:
@@ -70,7 +74,10 @@ def rewarded_part(item: dict) -> dict:
 
 
 def reward_function(name: str) -> Callable[..., list[float | None]]:
-    """Wrap a pure reward for TRL, which passes columns; None stays None: not applicable.
+    """Return a reward as TRL calls it, with columns; its value None means that the reward does not apply.
+
+    Args:
+        name: a key of `components.rewards.REWARDS`.
 
     Raises:
         ValueError: no such reward.
@@ -79,7 +86,8 @@ def reward_function(name: str) -> Callable[..., list[float | None]]:
         raise ValueError(f"reward {name!r} is unknown, allowed are {sorted(REWARDS)}; mend the recipe")
 
     def reward(completions, sample, **columns) -> list[float | None]:
-        return [REWARDS[name](said[0]["content"], row) for said, row in zip(completions, sample, strict=True)]
+        pairs = zip(completions, sample, strict=True)
+        return [REWARDS[name](completion[0]["content"], row) for completion, row in pairs]
 
     reward.__name__ = name
     return reward
@@ -89,7 +97,10 @@ class OrderedGRPOTrainer(FiniteChecks, SharedPromptTrainer):
     """TRL's trainer with the recipe's optimiser groups; the order of the prompts is drawn beforehand.
 
     Args:
-        shared: the completions of a group share their prompt; else each reads it by itself, as TRL has it.
+        groups: of the optimiser (`trainer.optimiser_groups`).
+        shared: the completions of a group share one pass over their prompt (shared_prompt.py); else the prompt is read
+            once for every completion, as in TRL.
+        kwargs: what TRL's trainer takes, and `describe_samples` of `FiniteChecks`.
     """
 
     def __init__(self, *, groups: list[dict], shared: bool = True, **kwargs):
@@ -102,25 +113,26 @@ class OrderedGRPOTrainer(FiniteChecks, SharedPromptTrainer):
         return self.optimizer
 
 
-def sampling(vllm: params.Vllm | None, never: list[int] | None) -> dict:
-    """Return the values of TRL's configuration that say what samples the completions.
+def sampling(vllm: params.Vllm | None, suppressed: list[int] | None) -> dict:
+    """Return the values of TRL's configuration for how completions are sampled.
 
     Args:
-        vllm: of the recipe; None: transformers' `generate`.
-        never: token ids that no completion may hold: placeholders of frames.
+        vllm: of the recipe; None: by transformers' `generate`.
+        suppressed: token ids that no completion may hold: placeholders of frames.
 
     Raises:
         ValueError: vLLM is asked for and not installed.
     """
     if vllm is None:
-        return {"generation_kwargs": {"suppress_tokens": never}}
+        return {"generation_kwargs": {"suppress_tokens": suppressed}}
     if not is_vllm_available():
         raise ValueError(
             f"`grpo.vllm` asks for vLLM ({vllm.mode}), which is not installed: pip install -e '.[vllm]' on a machine "
             "with GPUs, or take `grpo.vllm` out of the recipe"
         )
-    never_said = {"logit_bias": dict.fromkeys(never or (), -100)}  # vLLM knows no suppress_tokens, and no greater bias
-    values = {"use_vllm": True, "vllm_mode": vllm.mode, "generation_kwargs": never_said}
+    # vLLM has no suppress_tokens, and -100 is the lowest bias that it takes
+    biases = {"logit_bias": dict.fromkeys(suppressed or (), -100)}
+    values = {"use_vllm": True, "vllm_mode": vllm.mode, "generation_kwargs": biases}
     if vllm.mode == "server":
         return values | {"vllm_server_base_url": vllm.server_base_url}
     return values | {"vllm_gpu_memory_utilization": vllm.gpu_memory_utilization}
@@ -151,7 +163,7 @@ def trainer(
     """
     values = arguments(stage, output)
     values["per_device_train_batch_size"] *= grpo.num_generations
-    ours = isinstance(model.config, EgoflowConfig)
+    is_egoflow = isinstance(model.config, EgoflowConfig)
     config = GRPOConfig(
         **values,
         num_generations=grpo.num_generations,
@@ -168,9 +180,9 @@ def trainer(
         model_init_kwargs={"architecture": type(model)},
     )
     if stage.zero_stage == 3:
-        # the reference is loaded spread over the ranks, and without this DeepSpeed does not know of them on a CPU
+        # TRL loads the reference model partitioned over the ranks, which DeepSpeed does not yet know on a CPU
         deepspeed.init_distributed(verbose=False)
-    made = OrderedGRPOTrainer(
+    grpo_trainer = OrderedGRPOTrainer(
         model=model,
         reward_funcs=[reward_function(name) for name in grpo.reward_weights],
         args=config,
@@ -179,13 +191,13 @@ def trainer(
         callbacks=callbacks,
         groups=groups,
         describe_samples=samples.describe,
-        shared=ours,
+        shared=is_egoflow,
     )
-    if not ours:
+    if not is_egoflow:
         logger.warning(
             "prompts are not shared by the completions of a group: this model counts positions in three axes, which "
             "the shared row does not lay out. Its frames are encoded once for a group all the same"
         )
-        for each in filter(None, (made.model, made.ref_model)):
-            encode_once(made.accelerator.unwrap_model(each))
-    return made
+        for policy in filter(None, (grpo_trainer.model, grpo_trainer.ref_model)):
+            encode_once(grpo_trainer.accelerator.unwrap_model(policy))
+    return grpo_trainer

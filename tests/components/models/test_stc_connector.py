@@ -65,8 +65,8 @@ def test_sixteen_grids_of_24_are_the_published_1521_tokens():
     with torch.device("meta"):
         large = STCConnector(1024, 4096)
         assert large(torch.empty(32, 1024, 24, 24), [16, 16]).shape == (2 * 1521, 4096)
-    kept = connector_profile.connector(hub_configs.skeleton(config), config, 16)
-    assert 0 < kept.again < kept.kept / 2
+    profile = connector_profile.connector(hub_configs.skeleton(config), config, 16)
+    assert 0 < profile.checkpointed < profile.activations / 2
 
 
 @settings(max_examples=10)

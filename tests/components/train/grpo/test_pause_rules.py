@@ -10,7 +10,7 @@ from transformers import TrainerControl, TrainerState
 
 from components import params
 from components.train import plan
-from components.train.grpo.pause_rules import PAUSED, PauseCallback, judge, write
+from components.train.grpo.pause_rules import PAUSED, PauseCallback, broken_rule, write
 from flows import supervisor
 
 LIMITS = params.PauseRules().model_dump()
@@ -34,7 +34,7 @@ def records(count: int = 40, **curves: np.ndarray | float) -> list[dict]:
 def first_finding(rows: list[dict], **limits: float):
     """Judge a run as it goes on."""
     for count in range(1, len(rows) + 1):
-        if found := judge(rows[:count], accuracy=ACCURACY, **(LIMITS | limits)):
+        if found := broken_rule(rows[:count], accuracy=ACCURACY, **(LIMITS | limits)):
             return found
     return None
 
@@ -105,7 +105,7 @@ def test_a_raised_limit_never_pauses_earlier(kls, low, high):
 def test_before_a_window_is_full_only_the_kl_speaks(count):
     rows = records(count, rewards__format__mean=np.arange(count), rewards__box_iou__mean=-np.arange(count))
     rows = [row | {"completions/clipped_ratio": 1.0} for row in rows]
-    assert judge(rows, accuracy=ACCURACY, **LIMITS) is None
+    assert broken_rule(rows, accuracy=ACCURACY, **LIMITS) is None
 
 
 def test_a_curve_that_is_not_there_is_not_judged():
