@@ -23,8 +23,13 @@ def tracked(pattern: str = "*") -> list[Path]:
 
 @pytest.mark.parametrize(
     "command",
-    [("ruff", "check"), ("ruff", "format", "--check"), ("importlinter.cli", "lint")],
-    ids=["ruff check", "ruff format", "import contracts"],
+    [
+        ("ruff", "check"),
+        ("ruff", "format", "--check"),
+        ("importlinter.cli", "lint"),
+        ("ty", "check", "--python", sys.prefix, "components", "flows"),
+    ],
+    ids=["ruff check", "ruff format", "import contracts", "types"],
 )
 def test_linters_are_content(command):
     run = {"importlinter.cli": ["-c", "from importlinter.cli import lint_imports_command as l; l()"]}
