@@ -10,7 +10,8 @@ from components import params, tracking
 from components.tracking.runs import client
 from components.train import checkpoints, node_launcher, plan
 from components.train.safety import errors
-from tests.components.train.survival.conftest import ROOT, Proving, assert_the_same, curves
+from tests.components.train.conftest import ROOT
+from tests.components.train.survival.conftest import Proving, assert_the_same, curves
 from tests.components.train.survival.forked import Mishap
 
 STAGE = params.Stage(

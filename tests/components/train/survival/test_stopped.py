@@ -13,8 +13,9 @@ from components.tracking import history
 from components.train import checkpoints, launch_command, plan
 from components.train.safety import sigterm, universal_checkpoint
 from flows import supervisor
+from tests.components.train.conftest import ROOT
 from tests.components.train.survival import forked
-from tests.components.train.survival.conftest import ROOT, STAGES, Proving, assert_the_same, curves, weights
+from tests.components.train.survival.conftest import STAGES, Proving, assert_the_same, curves, weights
 from tests.components.train.survival.forked import Mishap
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
