@@ -15,6 +15,8 @@ from pathlib import Path
 import click
 from ruamel.yaml import YAML
 
+from flows import cli
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 _BLOCK = re.compile(r"^```bash\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -210,8 +212,19 @@ def _pre_commit(arguments: list[str]) -> None:
     assert arguments == ["install"], arguments
 
 
+def _egoflow(arguments: list[str]) -> None:
+    if "--print-completion" in arguments:
+        assert arguments[1] in ("bash", "zsh", "tcsh"), arguments
+        return
+    try:
+        cli.parser().parse_args(arguments)
+    except SystemExit as ended:
+        assert ended.code == 0, f"egoflow {arguments}: exit code {ended.code}"  # 0 is --help
+
+
 PROGRAMS: dict[str, Callable[[list[str]], None]] = {
     "python": _python,
+    "egoflow": _egoflow,
     "dvc": _dvc,
     "mlflow": _click(_mlflow),
     "mkdocs": _click(_mkdocs),
