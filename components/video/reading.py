@@ -29,6 +29,11 @@ class Probe(NamedTuple):
     fps: float
     frames: int
 
+    @property
+    def index_count(self) -> int:
+        """How many indices `decode` takes: as many as frames, or as cells of the grid where the rate varies."""
+        return round(self.duration_s * self.fps)
+
 
 def inside(root: Path, relative: str) -> Path:
     """Join a path that a dataset names to the dataset's root.
@@ -99,10 +104,10 @@ def decode(path: Path, indices: np.ndarray, *, size_px: int) -> np.ndarray:
     if not path.is_file():
         raise VideoError(path, "no such file")
     timeline = read_timeline(path)
-    asked = timeline.frames_at(wanted)
-    if asked[-1] >= len(timeline.times_s) or asked[0] < 0 or wanted[-1] > timeline.end_s * timeline.fps:
-        raise VideoError(path, f"frames {wanted[0]} to {wanted[-1]} are asked, the video holds {len(timeline.times_s)}")
-    shown, of_wanted = np.unique(asked, return_inverse=True)
+    count = round(timeline.end_s * timeline.fps)
+    if wanted[0] < 0 or wanted[-1] >= count:
+        raise VideoError(path, f"frames {wanted[0]} to {wanted[-1]} are asked, the video holds {count}")
+    shown, of_wanted = np.unique(timeline.frames_at(wanted), return_inverse=True)
     if not timeline.is_exact_by_decord:
         return by_pyav(path, shown, timeline, size_px=size_px)[of_wanted][back]
     try:

@@ -47,7 +47,7 @@ def read(path: Path, data: Data) -> OneVideo:
         kind = "image" if probe.frames == 1 else "window" if long_enough else "clip"
         count = {"image": frames.image_frames, "clip": frames.clip_frames, "window": frames.window_frames}[kind]
         indices = video.sample_frame_indices(
-            0.0, probe.duration_s, fps=probe.fps, n_frames=count, total_frames=probe.frames
+            0.0, probe.duration_s, fps=probe.fps, n_frames=count, total_frames=probe.index_count
         )
         return OneVideo(video.decode(path, indices, size_px=frames.size_px), kind, indices, fps=probe.fps)
     except video.VideoError as error:

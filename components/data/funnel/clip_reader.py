@@ -95,9 +95,9 @@ def _read(path: Path, spans: Spans, frames: int, size_px: int, stills: tuple[int
     cv2.setNumThreads(1)
     probed = video.probe(path)
     cut = tuple((start_s, min(end_s, probed.duration_s)) for start_s, end_s in spans)
-    inside = [start_s < end_s and start_s * probed.fps < probed.frames for start_s, end_s in cut]
+    inside = [start_s < end_s and start_s * probed.fps < probed.index_count for start_s, end_s in cut]
     chosen = [
-        video.sample_frame_indices(*span, fps=probed.fps, n_frames=frames, total_frames=probed.frames)
+        video.sample_frame_indices(*span, fps=probed.fps, n_frames=frames, total_frames=probed.index_count)
         for span, fine in zip(cut, inside, strict=True)
         if fine
     ]

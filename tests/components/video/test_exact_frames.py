@@ -63,6 +63,22 @@ def test_frames_that_an_edit_list_hides_are_neither_counted_nor_shown(tmp_path):
     assert [films.number_in(frame) for frame in frames] == [40, 10, 47]
 
 
+def test_a_film_of_a_varying_rate_is_sampled_over_its_whole_length(tmp_path):
+    kind = Kind("h264", "mkv", "closed", True, False, 0, 0)
+    path, starts = films.write(tmp_path, kind), [float(time_s) for time_s in films.times(kind)[:FRAMES]]
+    probed = video.probe(path)
+    assert probed.index_count == round(probed.duration_s * probed.fps) > probed.frames
+    indices = video.sample_frame_indices(
+        0.0, probed.duration_s, fps=probed.fps, n_frames=6, total_frames=probed.index_count
+    )
+    middles_s = (np.arange(6) + 0.5) * probed.duration_s / 6
+    shown = np.searchsorted(starts, middles_s + 1e-3, side="right") - 1
+    frames = video.decode(path, indices, size_px=films.SIDE_PX)
+    assert [films.number_in(frame) for frame in frames] == shown.tolist()
+    with pytest.raises(video.VideoError, match="are asked, the video holds"):
+        video.decode(path, np.array([probed.index_count]), size_px=films.SIDE_PX)
+
+
 def test_the_size_of_a_turned_film_is_that_of_its_upright_frames(tmp_path):
     kind = Kind("h264", "mp4", "closed", False, True, 0, 0)
     upright = video.frame_size_px(films.write(tmp_path, kind, width_px=96))

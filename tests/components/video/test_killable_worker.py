@@ -40,11 +40,15 @@ def test_a_crash_is_named_and_the_worker_replaced():
         assert worker.call(len, "four") == 4
 
 
+def never_ready(_pipe: object) -> None:
+    time.sleep(60)
+
+
 def test_a_worker_that_cannot_start_is_no_fault_of_the_call(monkeypatch):
     monkeypatch.setattr(killable_worker, "_serve", sys.exit)
     with KillableWorker(timeout_s=30) as worker, pytest.raises(WorkerStartError, match="at its start with exit code 1"):
         worker.call(len, "four")
-    monkeypatch.setattr(killable_worker, "_serve", time.sleep)
+    monkeypatch.setattr(killable_worker, "_serve", never_ready)
     monkeypatch.setattr(killable_worker, "START_S", 0.1)
     with KillableWorker(timeout_s=30) as worker, pytest.raises(WorkerStartError, match="did not start within 0.1 s"):
         worker.call(len, "four")
