@@ -130,8 +130,9 @@ def test_death_of_the_caller_ends_the_whole_family(tmp_path: Path, family: list[
     caller = f"""
     import os
     from pathlib import Path
-    from components.train import launch, launch_command
-    launch.supervise({family!r}, dict(os.environ), log_path=Path({str(tmp_path)!r}) / "a.log", timeout_s=60, grace_s=1)
+    from flows import supervisor
+    log_path = Path({str(tmp_path)!r}) / "a.log"
+    supervisor.supervise({family!r}, dict(os.environ), log_path=log_path, timeout_s=60, grace_s=1)
     """
     process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(caller)], cwd=ROOT)
     pids = wait_for_family(tmp_path)
