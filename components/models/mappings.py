@@ -72,7 +72,12 @@ class PatchMapping(nn.Module):
 
 
 def mapping_of(kind: str, width: int, blocks: int) -> nn.Module:
-    """Make F or G by its word in the recipe's model block: "resnet" (with `blocks` residual blocks) or "fc".
+    """Make F or G.
+
+    Args:
+        kind: the word of the recipe's model block: "resnet" or "fc".
+        width: channels of the feature grids that it maps between.
+        blocks: residual blocks of a "resnet".
 
     Raises:
         ValueError: another word.

@@ -61,7 +61,18 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
         pixel_values: Tensor | None = None,
         **kwargs,
     ) -> dict[str, Any]:
-        """Return the frames to the first forward only: later ones read them from the cache."""
+        """Return the frames to the first forward only: later ones read them from the cache.
+
+        Args:
+            input_ids: int64 [B, L], the tokens so far.
+            next_sequence_length: as transformers passes it on.
+            past_key_values: the cache of the forwards before.
+            attention_mask: int64 [B, L].
+            inputs_embeds: as transformers passes it on.
+            is_first_iteration: whether nothing is cached yet.
+            pixel_values: frames, float [frames, 3, H, W].
+            **kwargs: whatever else `generate` was given.
+        """
         inputs = super().prepare_inputs_for_generation(  # ty: ignore[invalid-argument-type]  # its declared `self` fits no model
             input_ids,
             next_sequence_length,

@@ -98,7 +98,12 @@ def _weighed(weights: Tensor, values: Tensor) -> Tensor:
 
 
 def connector_of(kind: str, vision_width: int, text_width: int) -> nn.Module:
-    """Make a connector by its word in the recipe's model block: "pool", or "stc" (stc.py).
+    """Make a connector.
+
+    Args:
+        kind: the word of the recipe's model block: "pool", or "stc" (stc_connector.py).
+        vision_width: channels of the encoder's grids.
+        text_width: width of the language model.
 
     Raises:
         ValueError: another word.

@@ -90,6 +90,12 @@ def _plain(text: str) -> str:
 def layout(config: EgoflowConfig, view: str, n_frames: int, *, guidance: bool = False) -> str:
     """Write the visual tokens of one sample: for each group of steps their markers and patches; then F(x) likewise.
 
+    Args:
+        config: of the model.
+        view: "ego" or "exo".
+        n_frames: frames of the sample, a multiple of `tubelet_frames`.
+        guidance: whether the tokens of F(x) follow those of the ego view.
+
     >>> config = EgoflowConfig(vision_config={"image_size": 32, "patch_size": 8}, tubelet_frames=2, video_tokens=8)
     >>> layout(config, "exo", 4)
     '<exo><exo_patch><exo_patch><exo_patch><exo_patch><exo><exo_patch><exo_patch><exo_patch><exo_patch>'

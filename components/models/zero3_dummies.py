@@ -48,6 +48,12 @@ def fill(
 ) -> tuple[Tensor, Tensor, dict[str, int]]:
     """Append a row that shows one grey step in each of the views.
 
+    Args:
+        config: of the model.
+        views: what the row shows: "ego", "exo", and "guide" for F(x).
+        input_ids: int64 [B, L], the tokens of the batch.
+        pixel_values: its frames, float [frames, 3, H, W]; None where it shows none.
+
     Returns:
         The tokens [B + 1, longer L], the frames, and how many steps of each view were added, always the last ones.
     """

@@ -66,7 +66,16 @@ def main() -> int:
 
 
 def plan_recipe(recipe, data_params, options: argparse.Namespace) -> int:
-    """Print the plan of a recipe; give the exit code."""
+    """Print the plan of a recipe.
+
+    Args:
+        recipe: the whole training run.
+        data_params: parameters of the data.
+        options: of the command line (`flows/options.py` has them too).
+
+    Returns:
+        The exit code: 1 where a stage cannot fit.
+    """
     from rich.console import Console
 
     from components.train.dry_run import report
@@ -79,6 +88,13 @@ def plan_recipe(recipe, data_params, options: argparse.Namespace) -> int:
 
 def train(recipe, stage, data_params, parents: dict[str, Path], options: argparse.Namespace) -> int:
     """Build or assemble the model, train the stage's parts, leave a checkpoint folder.
+
+    Args:
+        recipe: the whole training run.
+        stage: the one of its stages to train.
+        data_params: parameters of the data.
+        parents: part of the model -> checkpoint folder that gives it.
+        options: of the command line: folders, MLflow run and provenance.
 
     Returns:
         0; `pause_rules.PAUSED` where the run paused itself, with a resumable checkpoint and paused.json in the folder;

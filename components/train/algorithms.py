@@ -27,7 +27,13 @@ Parts = tuple[nn.Module, OrderedDataset, Callable, Losses, list[TrainerCallback]
 
 
 def processor_of(model: params.Model | params.Egoflow, data: params.Data, parents: dict[str, Path]) -> EgoflowProcessor:
-    """Return the processor of a stage: that of its language model, or a fresh one where that is none of a parent's."""
+    """Return the processor of a stage: that of its language model, or a fresh one where no parent gives one.
+
+    Args:
+        model: block of the recipe.
+        data: parameters of the data, whose words a fresh tokenizer learns.
+        parents: part of the model -> checkpoint folder that gives it.
+    """
     speaks = parents.keys() & {"all", "language_model"}
     if not parents or (isinstance(model, params.Egoflow) and not speaks):
         return fresh_processor(model, data)
@@ -50,7 +56,13 @@ def fresh_processor(model: params.Model | params.Egoflow, data: params.Data) -> 
 
 
 def fill(made: EgoflowForConditionalGeneration, model: params.Model | params.Egoflow, parents: dict[str, Path]) -> None:
-    """Put downloaded weights into the parts that no parent gives."""
+    """Put downloaded weights into the parts that no parent gives.
+
+    Args:
+        made: the model, changed in place.
+        model: block of the recipe, which names the downloads.
+        parents: part of the model -> checkpoint folder that gives it.
+    """
     if isinstance(model, params.Egoflow) and "all" not in parents:
         base = {str(part): weights for part, weights in model.base.items()}
         pretrained_weights.fill(made, base, base.keys() - parents.keys())
@@ -58,6 +70,11 @@ def fill(made: EgoflowForConditionalGeneration, model: params.Model | params.Ego
 
 def check_frames(stage: params.Stage, config: EgoflowConfig, data: params.Data) -> None:
     """Make sure that the frames are those that the model and the recipe are for.
+
+    Args:
+        stage: whose `max_frames` must not be more than the data has.
+        config: of the model, whose encoders take frames of one size.
+        data: parameters of the data, with the sampling contract's numbers.
 
     Raises:
         ValueError: the size or a number of frames of params/data.yaml differs.
@@ -83,7 +100,13 @@ def check_frames(stage: params.Stage, config: EgoflowConfig, data: params.Data) 
 def qwen_model(
     model: params.Qwen, stage: params.Stage, parents: dict[str, Path]
 ) -> tuple[PreTrainedModel, ProcessorMixin]:
-    """Load the model that a stage starts from and its processor: the parent's, or those that `base` names."""
+    """Load the model that a stage starts from and its processor: the parent's, or those that `base` names.
+
+    Args:
+        model: block of the recipe.
+        stage: whose `max_pixels` limits a frame.
+        parents: "all" -> the parent's checkpoint folder, where there is one.
+    """
     from components.models import qwen_vl
 
     folder = qwen_vl.folder_of(parents.get("all", model.base))
@@ -101,6 +124,12 @@ def samples(
     stage: params.Stage, data: params.Data, folder: Path, architecture: params.AnyModel | None = None
 ) -> SampleDataset:
     """Open the samples of a stage that trains on the dataset, as the recipe's architecture is shown them.
+
+    Args:
+        stage: whose mixture they are.
+        data: parameters of the data.
+        folder: outputs of the data graph.
+        architecture: model block of the recipe; None for the miniature's.
 
     Raises:
         ValueError: the stage asks for more frames than the sampling contract gives.
@@ -138,7 +167,13 @@ def counted(stage: params.Stage, dataset: OrderedDataset) -> params.Stage:
 
 
 def groups(model: nn.Module, stage: params.Stage, parts: dict[str, tuple[str, ...]] = PARTS) -> list[dict]:
-    """The optimiser groups of a stage."""
+    """Return the optimiser groups of a stage.
+
+    Args:
+        model: with its frozen parts marked.
+        stage: whose learning rates they have.
+        parts: of the model: name -> beginnings of its parameters' names.
+    """
     lora_rate = stage.lora.learning_rates if stage.lora else None
     return optimiser_groups(
         model,

@@ -27,7 +27,13 @@ def prepare(
     lora: params.Lora | None,
     parts: dict[str, tuple[str, ...]] = PARTS,
 ) -> None:
-    """Freeze everything but the parts in `learning_rates`, and put fresh adapters on the parts that `lora` names.
+    """Freeze everything but the trained parts, and put fresh adapters on the parts that get some.
+
+    Args:
+        model: changed in place.
+        learning_rates: part -> learning rate; these parts are trained whole.
+        lora: which parts get adapters, and of which rank; None for none.
+        parts: of the model: name -> beginnings of its parameters' names.
 
     Raises:
         ValueError: `learning_rates` or `lora` names what is no part or has no parameters in this model, or a part is
@@ -98,9 +104,13 @@ def last_resumable(folder: Path) -> Path | None:
 
 
 def save(model: PreTrainedModel, processor: ProcessorMixin, output: Path, provenance: dict) -> None:
-    """Write the finished checkpoint: `model/` (Hugging Face, safetensors), then `stage.json`: it is whole.
+    """Write the finished checkpoint: `model/` (Hugging Face, safetensors), then `stage.json`, which marks it whole.
 
-    What ZeRO-3 has spread must be whole again (`gather`).
+    Args:
+        model: its weights; what ZeRO-3 has spread must be whole again (`gather`).
+        processor: written beside them.
+        output: the checkpoint folder.
+        provenance: content of stage.json.
     """
     merge_adapters(model)
     model.save_pretrained(output / "model", safe_serialization=True)

@@ -60,7 +60,17 @@ def arguments(
     run_id: str,
     provenance: Mapping[str, str | None],
 ) -> list[str]:
-    """Return what every rank of a stage is told, on whatever hosts it runs; see `command`."""
+    """Return the arguments of every rank of a stage, on whatever hosts it runs.
+
+    Args:
+        recipe: YAML of the whole training run.
+        stage: name of the stage in it.
+        parents: part of the model -> checkpoint folder that gives it.
+        data: folder of the data graph's outputs.
+        output: checkpoint folder to write.
+        run_id: MLflow run that the stage logs into.
+        provenance: key, digests and commit, kept in the checkpoint.
+    """
     words = ["--recipe", str(recipe), "--stage", stage, "--data", str(data), "--output", str(output)]
     words += ["--parents", json.dumps({part: str(path) for part, path in parents.items()}), "--run-id", run_id]
     return [*words, "--provenance", json.dumps(dict(provenance))]

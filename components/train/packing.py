@@ -34,7 +34,13 @@ class Row:
 
 
 def row(processor: EgoflowProcessor, visual: str, turns: Sequence[tuple[str, str]]) -> Row:
-    """Tokenize a context and (question, answer) pairs about it; every answer ends with <eos>."""
+    """Tokenize a context and what is asked about it; every answer ends with <eos>.
+
+    Args:
+        processor: of the model.
+        visual: the visual tokens of the context as text; "" for none.
+        turns: (question, answer) pairs.
+    """
     texts = [
         context(visual),
         *(text for asked, said in turns for text in (turn(asked, processor.turn_words), f"{said}<eos>")),

@@ -245,7 +245,11 @@ def _downloaded(recipe: Recipe, stage: Stage) -> dict[str, str]:
 def stage_keys(recipe: Recipe, *, dataset: str | None, world: Mapping[str, float], code: str) -> dict[str, str]:
     """Return stage name -> key for a whole recipe.
 
-    With `dataset` None (the data is stale, its digest not known yet) the stages that depend on it are left out.
+    Args:
+        recipe: the whole training run.
+        dataset: digest of the dataset; with None (the data is stale) the stages that depend on it are left out.
+        world: the numbers of params/data.yaml that the base models read.
+        code: digest of the code.
     """
     keys: dict[str, str] = {}
     for stage in recipe.stages:
@@ -256,7 +260,13 @@ def stage_keys(recipe: Recipe, *, dataset: str | None, world: Mapping[str, float
 
 
 def checkpoint_dir(root: Path, stage: str, key: str) -> Path:
-    """Return the folder of a stage's checkpoint under the project root; `stage.json` in it means finished."""
+    """Return the folder of a stage's checkpoint; `stage.json` in it means finished.
+
+    Args:
+        root: the project root.
+        stage: name of the stage.
+        key: of the stage, see `stage_key`.
+    """
     return root / "checkpoints" / f"{stage}-{key[:12]}"
 
 

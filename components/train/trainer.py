@@ -165,7 +165,14 @@ class StageTrainer(Trainer):
         return self.optimizer
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        """Sum the stage's losses; "total" is what is trained, the others are logged."""
+        """Sum the stage's losses; "total" is what is trained, the others are logged.
+
+        Args:
+            model: in training mode.
+            inputs: a batch of the collator.
+            return_outputs: whether the losses by name are returned beside the total.
+            num_items_in_batch: passed by transformers; not used, for every loss is a mean.
+        """
         # a CPU has no bf16 engine in DeepSpeed that keeps float32 weights: autocast halves the time of a step
         with torch.autocast("cpu", torch.bfloat16, enabled=has_bf16_cpu()):
             parts = self.losses(model, inputs)

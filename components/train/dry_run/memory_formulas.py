@@ -51,6 +51,12 @@ def states(parameters: int, trained: int, *, zero: int, gpus: int) -> States:
     With P parameters, T of them trained and N GPUs: 2P + 2T + 12T; stage 1 divides the 12T by N, stage 2 also the
     gradients, stage 3 also the weights. The paper has P = T.
 
+    Args:
+        parameters: of the model, P.
+        trained: of these, T.
+        zero: ZeRO stage, 0 to 3.
+        gpus: N.
+
     >>> round(states(7_500_000_000, 7_500_000_000, zero=1, gpus=64).total / 1e9, 1)  # the paper's example
     31.4
     """
@@ -77,6 +83,11 @@ def activations(shape: Transformer, tokens: int, *, checkpointing: bool) -> int:
     """Return what a stack keeps: every layer's activations, or its input and the one layer that is computed again.
 
     2h bytes per token and layer is Korthikanti et al.'s full recomputation (their section 5: 2sbhL).
+
+    Args:
+        shape: of the stack.
+        tokens: that pass through it at once.
+        checkpointing: whether activations are computed again in the backward pass.
     """
     if not checkpointing:
         return shape.layers * layer_activations(shape, tokens)
@@ -94,7 +105,13 @@ def cache(shape: Transformer, tokens: int) -> int:
 
 
 def attention_flops(shape: Transformer, tokens: int, length: int) -> int:
-    """Return the forward FLOPs of attention scores and their use: 4 q per token pair and layer (PaLM, appendix B)."""
+    """Return the forward FLOPs of attention scores and their use: 4 q per token pair and layer (PaLM, appendix B).
+
+    Args:
+        shape: of the stack.
+        tokens: of all sequences together.
+        length: tokens of a sequence, each of which looks at all of them.
+    """
     return 4 * shape.layers * shape.query_width * tokens * length
 
 
