@@ -95,6 +95,7 @@ def run(params: Data, data_dir: Path) -> dict:
             raise ValueError(
                 f"{root} is no folder; put {name} there, or mend or take out sources.{name} in params/data.yaml"
             )
+    takes = {name: project / path for name, path in params.sources.given().items() if name not in SOURCES}
     folder.mkdir(parents=True, exist_ok=True)
     paths = {name: folder / f"{name}.parquet" for name in (*IDS, "rejects")}
     with ExitStack() as stack:
@@ -112,10 +113,13 @@ def run(params: Data, data_dir: Path) -> dict:
                 except WorkerDiedError as error:
                     raise video.VideoError(path, f"probing was {error}") from error
 
-            tables.add("egoexo4d", egoexo4d.read(project / params.sources.egoexo4d, probe=probe))
+            if root := takes.get("egoexo4d"):
+                tables.add("egoexo4d", egoexo4d.read(root, probe=probe))
         videos = pa.concat_tables(tables.videos)
-        tables.add("visor", visor.read(project / params.sources.visor, videos=videos))
-        tables.add("egoexolearn", egoexolearn.read(project / params.sources.egoexolearn, videos=videos))
+        if root := takes.get("visor"):
+            tables.add("visor", visor.read(root, videos=videos))
+        if root := takes.get("egoexolearn"):
+            tables.add("egoexolearn", egoexolearn.read(root, videos=videos))
         for name, root in corpora.items():
             tables.add(name, SOURCES[name](root))
     for name, path in paths.items():

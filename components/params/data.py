@@ -23,15 +23,18 @@ class World(Strict):
 
 
 class Sources(Strict):
-    """Where the source datasets lie, relative to the project root (or absolute)."""
+    """Where the source datasets lie, relative to the project root (or absolute); what is left out is not read."""
 
-    egoexo4d: Path = Field(description="Ego-Exo4D: takes in both views and their narrations")
-    visor: Path = Field(description="VISOR: outlines of objects in EPIC-KITCHENS videos")
-    egoexolearn: Path = Field(description="EgoExoLearn: intervals of actions in both views")
-    # corpora of captions, questions and narrations whose media are not takes; what is left out is not read
-    egoclip: Path | None = Field(default=None, description="EgoClip: captions of clips of Ego4D")
+    # corpora of takes
+    egoexo4d: Path | None = Field(default=None, description="Ego-Exo4D: takes in both views and their narrations")
+    visor: Path | None = Field(default=None, description="VISOR: outlines of objects in EPIC-KITCHENS videos")
+    egoexolearn: Path | None = Field(default=None, description="EgoExoLearn: intervals of actions in both views")
+    epic100: Path | None = Field(default=None, description="EPIC-KITCHENS-100: narrated actions in kitchens")
     ego4d: Path | None = Field(default=None, description="Ego4D: narrations of egocentric videos")
-    epic100: Path | None = Field(default=None, description="EPIC-KITCHENS-100: captions of actions in kitchens")
+    charades_ego: Path | None = Field(default=None, description="Charades-Ego: actions acted out once in each view")
+    lemma: Path | None = Field(default=None, description="LEMMA: actions of daily tasks in synchronized views")
+    # corpora of captions, questions and narrations whose media are not takes
+    egoclip: Path | None = Field(default=None, description="EgoClip: captions of clips of Ego4D")
     egtea: Path | None = Field(default=None, description="EGTEA Gaze+: labels of cooking actions")
     ssv2: Path | None = Field(default=None, description="Something-Something-V2: labels of actions with objects")
     egotimeqa: Path | None = Field(default=None, description="EgoTimeQA: questions about times of Ego4D videos")
@@ -44,6 +47,7 @@ class Sources(Strict):
     vidal: Path | None = Field(default=None, description="VIDAL-10M: captions of short web videos")
     cc3m: Path | None = Field(default=None, description="Conceptual Captions 3M: captions of web images")
     dci: Path | None = Field(default=None, description="Densely Captioned Images: long captions of images")
+    general: Path | None = Field(default=None, description="conversations about images and videos, also your own")
 
     def given(self) -> dict[str, Path]:
         """Return the folders of the sources that are not left out, by name."""

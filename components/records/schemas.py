@@ -1,12 +1,13 @@
 """The frozen records of Egoflow and their on-disk schemas: the only place where a column is named and typed.
 
-Tables are Parquet. A `Narration` is what a source says at a time; a `Clip` is a `[start_s, end_s)` span of one camera
-of one take; a `Sample` is one instruction with a checkable target over one or more clips (the only type that training,
-rewards and benchmarks see); a `Prediction` is one model answer to one sample. `Video`, `BoxLabel` and `Interval` are
-what the adapters give besides narrations. A `Caption` says what a video, a part of it or an image shows, a `Question`
-asks about one: rows of corpora whose media are not takes, with paths relative to the media root of their source.
-`point_narrations` are the narrations of such corpora; `Kept` and `Funnel` are what the funnel made of web video and
-how many rows each of its stages let through. `Reject` is a row that was dropped, with the reason.
+Tables are Parquet. A `Narration` is what a source says at a time (of a span, where the source has one); a `Clip` is a
+`[start_s, end_s)` span of one camera of one take; a `Sample` is one instruction with a checkable target over one or
+more clips (the only type that training, rewards and benchmarks see); a `Prediction` is one model answer to one sample.
+`Video`, `BoxLabel` and `Interval` are what the adapters give besides narrations. A `Caption` says what a video, a part
+of it or an image shows, a `Question` asks about one: rows of corpora whose media are not takes, with paths relative to
+the media root of their source. `point_narrations` are the narrations of such corpora; `Kept` and `Funnel` are what the
+funnel made of web video and how many rows each of its stages let through. `Reject` is a row that was dropped, with the
+reason.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ NARRATION = pa.schema(
         ("take_id", pa.string()),
         ("annotator_id", pa.string()),
         ("time_s", pa.float64()),
+        ("start_s", pa.float64()),  # null, as end_s: the source gives the one time alone
+        ("end_s", pa.float64()),
         ("text", pa.string()),
+        ("subject", pa.string()),  # who acts: "C" the camera wearer | "O" another person; null: the source does not say
         ("ego_visible", pa.bool_()),
         ("unsure", pa.bool_()),
         ("split", pa.string()),

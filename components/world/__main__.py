@@ -48,7 +48,8 @@ def build(data: params.Data, root: Path, *, console: Console | None = None) -> d
     )
     instructed = {name: root / path for name, path in sources.given().items() if name in egoit_sources.FIRST_TAKE}
     corpora = {name: root / folder for name, folder in sources.given().items() if name in web.CORPORA}
-    folders = [root / folder for folder in (sources.egoexo4d, sources.visor, sources.egoexolearn)]
+    given = {name: root / path for name, path in sources.given().items()}
+    folders = [given[name] for name in ("egoexo4d", "visor", "egoexolearn") if name in given]
     folders += [*instructed.values(), *corpora.values()]
     for folder in folders:
         if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).is_file():
@@ -60,15 +61,19 @@ def build(data: params.Data, root: Path, *, console: Console | None = None) -> d
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         (folder / MARK).write_text("made by components.world, deleted and written again by it\n")
-    egoexo4d.write(planned, root / sources.egoexo4d, seed=data.seed)
-    visor.write(planned, root / sources.visor, seed=data.seed, fps=world.fps)
-    egoexolearn.write(planned, root / sources.egoexolearn, seed=data.seed)
+    if "egoexo4d" in given:
+        egoexo4d.write(planned, given["egoexo4d"], seed=data.seed)
+    if "visor" in given:
+        visor.write(planned, given["visor"], seed=data.seed, fps=world.fps)
+    if "egoexolearn" in given:
+        egoexolearn.write(planned, given["egoexolearn"], seed=data.seed)
     cuts = egoit_sources.write(instructed, takes=world.takes, seed=data.seed, fps=world.fps, size_px=world.size_px)
     files = web.write(web.plan_videos(data.seed, world.web_videos), corpora, fps=world.fps, size_px=world.size_px)
-    with Progress(console=console) as progress:
-        files += films.film_all(
-            planned, root / sources.egoexo4d, fps=world.fps, size_px=world.size_px, progress=progress, cuts=cuts
-        )
+    if "egoexo4d" in given:
+        with Progress(console=console) as progress:
+            files += films.film_all(
+                planned, given["egoexo4d"], fps=world.fps, size_px=world.size_px, progress=progress, cuts=cuts
+            )
     return {"takes": len(planned), "films": files}
 
 

@@ -111,14 +111,17 @@ def run(params: Data, data_dir: Path) -> dict:
     path = data_dir / "dataset/samples.parquet"
     videos = records.read_videos(data_dir).to_pandas()
     world = params.world
-    takes = oracle.scripted_takes(
-        root / params.sources.egoexo4d,
-        seed=params.seed,
-        takes=world.takes,
-        take_s=world.take_s,
-        val_fraction=world.val_fraction,
-        test_fraction=world.test_fraction,
-    )
+    source = params.sources.egoexo4d
+    takes = {}
+    if source is not None:
+        takes = oracle.scripted_takes(
+            root / source,
+            seed=params.seed,
+            takes=world.takes,
+            take_s=world.take_s,
+            val_fraction=world.val_fraction,
+            test_fraction=world.test_fraction,
+        )
     judged = oracle.count_by_type(batches.answers(path), takes)
     found, contaminated = measure(path, videos, judged, lists)
     rows = pa.Table.from_pandas(found[TYPES.names], TYPES, preserve_index=False)

@@ -281,7 +281,10 @@ def _narration(row_id: str, description: Any) -> dict:
         "narration_id": content_id(SOURCE, row_id),
         "source": SOURCE,
         "time_s": time_s,
+        "start_s": None,
+        "end_s": None,
         "text": text,
+        "subject": None,
         "ego_visible": ego_visible,
         "unsure": unsure,
     }

@@ -48,7 +48,9 @@ def read(params: Data, data_dir: Path, *, rows: int = BATCH_ROWS) -> dict:
         path, schema = data_dir / f"{table}.parquet", records.SCHEMAS[table.split("/")[1]]
         return (batch.to_pandas() for batch in records.read_batches(path, schema, columns, rows=rows))
 
-    takes = pd.DataFrame(egoexo4d.takes(data_dir.resolve().parent / params.sources.egoexo4d))
+    root = params.sources.egoexo4d
+    listed = [] if root is None else egoexo4d.takes(data_dir.resolve().parent / root)
+    takes = pd.DataFrame(listed, columns=["take_id", "scenario", "refused"])
     clips = json.loads((data_dir / "clips/stats.json").read_text())
     found = chain(
         counts.of_clips(frames("clips/clips", counts.CLIP_COLUMNS)),

@@ -174,11 +174,13 @@ def narrations(frame: pd.DataFrame, *, source: str) -> Tables:
     """Make rows of `records.NARRATION` for `point_narrations`; all are of the train split, as no source has another.
 
     Args:
-        frame: `row_id`, `take_id` (the source's video), `annotator_id`, `time_s`, `text`, `ego_visible`.
+        frame: `row_id`, `take_id` (the source's video), `annotator_id`, `time_s`, `text`, `ego_visible`;
+            spans and subjects are null.
         source: name of the dataset.
     """
     text = clean(frame["text"])
     made = frame.assign(source=source, text=without_subject_tag(text), raw_time=frame["time_s"], split="train")
+    made = made.assign(start_s=np.nan, end_s=np.nan, subject=None)
     made["time_s"] = seconds(frame["time_s"])
     made["unsure"] = text.str.contains("#unsure", case=False, regex=False)
     masks = {
