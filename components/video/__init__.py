@@ -1,11 +1,12 @@
 """Video files and folders of images: probing, sampling, decoding and writing; other packages import from here."""
 
-from components.video.errors import PathError, VideoError
+from components.video.errors import NumberingError, PathError, VideoError
 from components.video.frame_sampling import contract, frames_of_spans, frames_within, sample_frame_indices, span_allowed
 from components.video.reading import Probe, decode, frame_size_px, inside, probe
-from components.video.writing import write
+from components.video.writing import write, write_images
 
 __all__ = [
+    "NumberingError",
     "PathError",
     "Probe",
     "VideoError",
@@ -19,4 +20,5 @@ __all__ = [
     "sample_frame_indices",
     "span_allowed",
     "write",
+    "write_images",
 ]

@@ -23,3 +23,7 @@ class VideoError(Exception):
 
 class PathError(VideoError):
     """A path of a dataset leaves the dataset's root."""
+
+
+class NumberingError(VideoError):
+    """Images that should be numbered one after the other are not: the time of an image is unknown."""

@@ -1,23 +1,42 @@
-"""A folder of images as a video: its frames are the images in the order of their names, at one frame a second.
+"""A folder of images as a video: its frames are the images in the order of their names.
 
-OpenEQA's episodes are such folders; no file says at which rate they were taken. Where depth lies beside colour, colour
-is named `<number>-rgb.png` (facebookresearch/open-eqa openeqa/baselines/gpt4v.py), and only that is a frame.
+OpenEQA's episodes are such folders; no file says at which rate they were taken, so that FPS stands for it. Where depth
+lies beside colour, colour is named `<number>-rgb.png` (facebookresearch/open-eqa openeqa/baselines/gpt4v.py), and only
+that is a frame. EPIC-KITCHENS releases its videos as folders of numbered images too. Their rate is known: a missing
+image would shift the time of all later ones, and `check_numbering` refuses it.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from components.video.errors import NumberingError
+
 FPS = 1.0
 SUFFIXES = (".png", ".jpg", ".jpeg")
+_LAST_NUMBER = re.compile(r"[0-9]+(?=[^0-9]*$)")
 
 
 def files(folder: Path) -> list[Path]:
     """Return the images of a folder, in order."""
     found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
     return [path for path in found if path.stem.endswith("-rgb")] or found
+
+
+def check_numbering(folder: Path, images: Sequence[Path]) -> None:
+    """Check that images are numbered in their names one after the other, from whatever number on.
+
+    Raises:
+        NumberingError: a number is missing, is there twice, or an image has none.
+    """
+    numbers = [int(found[0]) if (found := _LAST_NUMBER.search(image.stem)) else -1 for image in images]
+    for expected, number, image in zip(range(numbers[0], numbers[0] + len(images)), numbers, images, strict=True):
+        if number != expected:
+            raise NumberingError(folder, f"image {expected} should come where {image.name} is")
 
 
 def read(folder: Path, wanted: np.ndarray) -> list[np.ndarray]:

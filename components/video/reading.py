@@ -56,27 +56,40 @@ def inside(root: Path, relative: str) -> Path:
     return joined
 
 
-def probe(path: Path) -> Probe:
+def probe(path: Path, fps: float | None = None) -> Probe:
     """Read length and frame rate from the container, without decoding more than a frame.
 
+    Args:
+        path: a video file or a folder of images.
+        fps: images a second of a folder, where its source tells the rate: its images are numbered one after the other,
+            and index i is the image shown from i / fps on. A film has a rate of its own.
+
     Raises:
+        NumberingError: `fps` is given, and an image is missing in the folder.
         VideoError: the file is missing, is no video, or has no frame that is shown.
     """
     if path.is_dir():
-        count = len(image_folder.files(path))
-        if count == 0:
+        images = image_folder.files(path)
+        if not images:
             raise VideoError(path, "the folder holds no image")
-        return Probe(count / image_folder.FPS, image_folder.FPS, count)
+        if fps is None:
+            fps = image_folder.FPS
+        else:
+            image_folder.check_numbering(path, images)
+        return Probe(len(images) / fps, fps, len(images))
     timeline = read_timeline(path)
     return Probe(timeline.end_s, timeline.fps, len(timeline.times_s))
 
 
 def frame_size_px(path: Path) -> tuple[int, int]:
-    """Read width and height of a film's upright frames, which `decode` makes squares of.
+    """Read width and height of a film's upright frames, or of a folder's first image; `decode` makes squares of them.
 
     Raises:
         VideoError: as `probe`.
     """
+    if path.is_dir():
+        height, width = _read_images(path, np.array([0]))[0].shape[:2]
+        return width, height
     return read_timeline(path).size_px
 
 
@@ -88,7 +101,7 @@ def decode(path: Path, indices: np.ndarray, *, size_px: int) -> np.ndarray:
 
     Args:
         path: a video file or a folder of images.
-        indices: int array [T], any order, repeats allowed; at `Probe.fps` a second.
+        indices: int array [T], any order, repeats allowed; at `Probe.fps` a second. Of a folder they count its images.
         size_px: side of the square result; the aspect is not kept, so percent boxes stay right.
 
     Returns:
@@ -100,7 +113,7 @@ def decode(path: Path, indices: np.ndarray, *, size_px: int) -> np.ndarray:
     wanted, back = np.unique(np.asarray(indices, dtype=np.int64), return_inverse=True)
     path = Path(path)
     if path.is_dir():
-        return _decode_folder(path, wanted, size_px)[back]
+        return np.concatenate([resize(frame[None], size_px) for frame in _read_images(path, wanted)])[back]
     if not path.is_file():
         raise VideoError(path, "no such file")
     timeline = read_timeline(path)
@@ -121,9 +134,8 @@ def decode(path: Path, indices: np.ndarray, *, size_px: int) -> np.ndarray:
     return frames[of_wanted][back]
 
 
-def _decode_folder(path: Path, wanted: np.ndarray, size_px: int) -> np.ndarray:
+def _read_images(folder: Path, wanted: np.ndarray) -> list[np.ndarray]:
     try:
-        frames = image_folder.read(path, wanted)
+        return image_folder.read(folder, wanted)
     except OSError as error:
-        raise VideoError(path, error.strerror or str(error)) from error
-    return np.concatenate([resize(frame[None], size_px) for frame in frames])
+        raise VideoError(folder, error.strerror or str(error)) from error

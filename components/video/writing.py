@@ -1,8 +1,9 @@
-"""Writing video files; other modules reach it as `video.write`."""
+"""Writing videos: files, and folders of numbered images."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ CODECS = {  # what a file is written with, by its ending
 }
 
 
-def write(path: Path, frames: Iterable[np.ndarray], *, fps: int, size_px: int) -> None:
+def write(path: Path, frames: Iterable[np.ndarray], *, fps: int | Fraction, size_px: int) -> None:
     """Encode square RGB frames as h264, or VP8 in a .webm; the same frames become the same bytes on the same machine.
 
     Args:
@@ -46,3 +47,13 @@ def write(path: Path, frames: Iterable[np.ndarray], *, fps: int, size_px: int) -
             container.mux(stream.encode(wrap(yuv, format="yuv420p")))
         container.mux(stream.encode(None))
     partial.rename(path)
+
+
+def write_images(folder: Path, frames: Iterable[np.ndarray]) -> None:
+    """Write RGB frames, uint8 arrays [H, W, 3], as JPEGs numbered from 1 in the way of EPIC-KITCHENS."""
+    import cv2
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, frame in enumerate(frames, 1):
+        path = folder / f"frame_{number:010d}.jpg"
+        assert cv2.imwrite(str(path), frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95]), f"{path} was not written"

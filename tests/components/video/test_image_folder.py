@@ -1,11 +1,11 @@
-"""A folder of images is read as a video of one frame a second."""
+"""A folder of images is read as a video of one frame a second, or of the rate that its source tells."""
 
 import cv2
 import numpy as np
 import pytest
 
 from components import video
-from components.video import Probe, VideoError, image_folder
+from components.video import NumberingError, Probe, VideoError, image_folder
 
 
 def write(folder, *names, size=(40, 30)):
@@ -53,3 +53,38 @@ def test_what_cannot_be_read_is_an_error_that_names_the_folder(tmp_path, asked, 
 def test_an_empty_folder_is_no_video(tmp_path):
     with pytest.raises(VideoError, match="holds no image"):
         video.probe(tmp_path)
+
+
+def test_numbered_images_are_a_video_of_the_rate_that_their_source_tells(tmp_path):
+    greys = np.arange(1, 181, dtype=np.uint8)
+    folder = tmp_path / "P01_01"
+    video.write_images(folder, (np.full((8, 8, 3), grey, np.uint8) for grey in greys))
+    probed = video.probe(folder, 60.0)
+    assert probed == Probe(3.0, 60.0, 180) and (folder / "frame_0000000001.jpg").is_file()
+    assert video.frame_size_px(folder) == (8, 8)
+    for time_s in (0.0, 0.5, 1.99, 2.983):  # image 1 is shown from 0 s on
+        (index,) = video.sample_frame_indices(
+            time_s, time_s + 1e-4, fps=probed.fps, n_frames=1, total_frames=probed.index_count
+        )
+        assert index == int(time_s * 60)
+        assert abs(int(video.decode(folder, np.array([index]), size_px=8)[0, 0, 0, 0]) - (index + 1)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ((1, 2, 4), "image 3 should come where frame_0000000004.jpg is"),
+        ((7, 9), "image 8 should come"),
+    ],
+)
+def test_a_gap_in_the_numbers_of_images_of_known_rate_is_an_error_of_its_own(tmp_path, numbers, said):
+    folder = write(tmp_path / "video", *(f"frame_{number:010d}.jpg" for number in numbers))
+    with pytest.raises(NumberingError, match=said):
+        video.probe(folder, 50.0)
+    assert video.probe(folder).frames == len(numbers)  # without a rate nothing hangs on the numbers
+
+
+def test_images_of_known_rate_have_numbers_and_may_begin_at_any(tmp_path):
+    assert video.probe(write(tmp_path / "later", "frame_12.jpg", "frame_13.jpg"), 2.0) == Probe(1.0, 2.0, 2)
+    with pytest.raises(NumberingError, match=r"where b.png is"):
+        video.probe(write(tmp_path / "named", "a.png", "b.png"), 2.0)
