@@ -58,6 +58,7 @@ def read(
     frames: int,
     size_px: int,
     stills: tuple[int, ...] = (),
+    fps: float | None = None,
 ) -> DecodedVideo:
     """Decode frames of spans of a video, and single frames.
 
@@ -69,6 +70,7 @@ def read(
         frames: to decode of each span.
         size_px: side of the square that each frame is resized to.
         stills: numbers of single frames to decode.
+        fps: images a second, where the video is a folder of images whose rate its source tells.
 
     Returns:
         The frames.
@@ -78,9 +80,9 @@ def read(
     """
     try:
         whole = video.inside(root, path)
-        if not whole.is_file():
+        if not whole.exists():
             raise RefusedError("video_missing", path)
-        return worker.call(_read, whole, spans, frames, size_px, stills)
+        return worker.call(_read, whole, spans, frames, size_px, stills, fps)
     except video.PathError as error:
         raise RefusedError("path_outside_root", error.cause) from error
     except video.VideoError as error:
@@ -89,11 +91,13 @@ def read(
         raise RefusedError("decoder_killed", f"{path}: {error}") from error
 
 
-def _read(path: Path, spans: Spans, frames: int, size_px: int, stills: tuple[int, ...]) -> DecodedVideo:
+def _read(
+    path: Path, spans: Spans, frames: int, size_px: int, stills: tuple[int, ...], fps: float | None
+) -> DecodedVideo:
     import cv2
 
     cv2.setNumThreads(1)
-    probed = video.probe(path)
+    probed = video.probe(path, fps)
     cut = tuple((start_s, min(end_s, probed.duration_s)) for start_s, end_s in spans)
     inside = [start_s < end_s and start_s * probed.fps < probed.index_count for start_s, end_s in cut]
     chosen = [

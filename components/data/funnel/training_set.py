@@ -29,6 +29,7 @@ class LabelledVideo(NamedTuple):
     Attributes:
         source: a key of `sources`.
         path: relative to the folder of the source.
+        fps: its frame rate.
         take_id: of the take.
         is_ego: whether it is the ego view.
         spans: (start, end) of the clips to decode, seconds.
@@ -38,6 +39,7 @@ class LabelledVideo(NamedTuple):
 
     source: str
     path: str
+    fps: float
     take_id: str
     is_ego: bool
     spans: clip_reader.Spans
@@ -84,7 +86,7 @@ def sample_videos(data_dir: Path, *, takes: int, split: str, seed: int) -> list[
     """
     kept = {"videos": "annotations/videos", "boxes": "annotations/boxes", "clips": "clips/clips"}
     columns = {
-        "videos": ["source", "path", "take_id", "video_id", "view", "duration_s"],
+        "videos": ["source", "path", "take_id", "video_id", "view", "duration_s", "fps"],
         "boxes": ["video_id", "frame", "name", "box_xyxy"],
         "clips": ["clip_id", "video_id", "start_s", "end_s"],
     }
@@ -128,7 +130,14 @@ def _labelled(video: dict, clips: pd.DataFrame, boxes: pd.DataFrame | None, *, s
         for row in boxes.sort_values(["frame", "name"]).to_dict("records"):
             of_frame.setdefault(row["frame"], []).append((row["name"], list(row["box_xyxy"])))
     return LabelledVideo(
-        video["source"], video["path"], video["take_id"], is_ego, spans, tuple(of_frame), tuple(of_frame.values())
+        video["source"],
+        video["path"],
+        video["fps"],
+        video["take_id"],
+        is_ego,
+        spans,
+        tuple(of_frame),
+        tuple(of_frame.values()),
     )
 
 
@@ -161,6 +170,7 @@ def decode(
                 frames=frames,
                 size_px=size_px,
                 stills=video.stills,
+                fps=video.fps,
             )
         except clip_reader.RefusedError as error:
             log.warning("funnel: %s is left out of the training and test sets: %s", video.path, error)
