@@ -17,6 +17,7 @@ from rich.progress import Progress
 from components import params
 
 MARK = ".miniature-world"  # only folders that hold it are ever deleted
+FILM_SUFFIXES = (".mp4", ".webm")
 log = logging.getLogger(__name__)
 
 
@@ -36,45 +37,39 @@ def build(data: params.Data, root: Path, *, console: Console | None = None) -> d
     Raises:
         ValueError: a folder holds something that no world wrote; nothing is deleted then.
     """
-    from components.world import egoexo4d, egoexolearn, egoit_sources, films, plan, visor, web
+    from components.world import films, plan
+    from components.world.writers import WRITERS
 
-    world, sources = data.world, data.sources
-    planned = plan.plan_takes(
-        data.seed,
-        takes=world.takes,
-        take_s=world.take_s,
-        val_fraction=world.val_fraction,
-        test_fraction=world.test_fraction,
+    world = data.world
+    planned = plan.WorldPlan(
+        seed=data.seed,
+        takes=plan.plan_takes(
+            data.seed,
+            takes=world.takes,
+            take_s=world.take_s,
+            val_fraction=world.val_fraction,
+            test_fraction=world.test_fraction,
+        ),
+        fps=world.fps,
+        size_px=world.size_px,
+        web_videos=world.web_videos,
     )
-    instructed = {name: root / path for name, path in sources.given().items() if name in egoit_sources.FIRST_TAKE}
-    corpora = {name: root / folder for name, folder in sources.given().items() if name in web.CORPORA}
-    given = {name: root / path for name, path in sources.given().items()}
-    folders = [given[name] for name in ("egoexo4d", "visor", "egoexolearn") if name in given]
-    folders += [*instructed.values(), *corpora.values()]
-    for folder in folders:
+    folders = {name: root / folder for name, folder in data.sources.given().items() if name in WRITERS}
+    for folder in folders.values():
         if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).is_file():
             raise ValueError(
                 f"{folder} holds files that the miniature world did not write (it has no {MARK}). For a real download "
                 "take the stage `world` out of dvc.yaml; else mend `sources` in params/data.yaml"
             )
-    for folder in folders:
+    for folder in folders.values():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         (folder / MARK).write_text("made by components.world, deleted and written again by it\n")
-    if "egoexo4d" in given:
-        egoexo4d.write(planned, given["egoexo4d"], seed=data.seed)
-    if "visor" in given:
-        visor.write(planned, given["visor"], seed=data.seed, fps=world.fps)
-    if "egoexolearn" in given:
-        egoexolearn.write(planned, given["egoexolearn"], seed=data.seed)
-    cuts = egoit_sources.write(instructed, takes=world.takes, seed=data.seed, fps=world.fps, size_px=world.size_px)
-    files = web.write(web.plan_videos(data.seed, world.web_videos), corpora, fps=world.fps, size_px=world.size_px)
-    if "egoexo4d" in given:
-        with Progress(console=console) as progress:
-            files += films.film_all(
-                planned, given["egoexo4d"], fps=world.fps, size_px=world.size_px, progress=progress, cuts=cuts
-            )
-    return {"takes": len(planned), "films": files}
+    to_film = [film for name, folder in folders.items() for film in WRITERS[name](folder, planned)]
+    with Progress(console=console) as progress:
+        films.film_all(to_film, size_px=world.size_px, progress=progress)
+    made = (path for folder in folders.values() for path in folder.rglob("*") if path.suffix in FILM_SUFFIXES)
+    return {"takes": len(planned.takes), "films": sum(1 for _ in made)}
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Write the miniature takes in Ego-Exo4D's on-disk layout (metadata and annotations; the films are in films.py).
+"""Write the miniature takes in Ego-Exo4D's on-disk layout.
 
 Layout and keys: EGO4D/Ego-Exo4D-docs docs/data/{metadata,takes}.md, docs/annotations/{atomic_descriptions,keystep}.md.
 Dropped takes have no films, and test takes no annotations, as in the release.
@@ -10,23 +10,24 @@ import json
 from pathlib import Path
 
 from components.prompts.kitchen_grammar import VERBS
+from components.world.films import Film
 from components.world.narrate import annotate
-from components.world.plan import PlannedTake, seeded_uid
+from components.world.plan import PlannedTake, WorldPlan, seeded_uid
 
 EGO_FILE = "frame_aligned_videos/aria01_214-1.mp4"
 EXO_CAMERAS = ("cam01", "cam02")
+FILES = {"ego": EGO_FILE} | {camera: f"frame_aligned_videos/{camera}.mp4" for camera in EXO_CAMERAS}
 SCENARIO = "Miniature cooking"
 TAKES_PER_CAPTURE = 8
 
 
-def write(planned: list[PlannedTake], root: Path, *, seed: int) -> None:
+def write(root: Path, plan: WorldPlan) -> list[Film]:
     """Write takes.json, captures.json, participants.json, splits, atomic descriptions and keysteps.
 
-    Args:
-        planned: the takes.
-        root: folder of the dataset.
-        seed: of the world.
+    Returns:
+        The films of every take that was not dropped: one ego and two exo views.
     """
+    planned, seed = plan.takes, plan.seed
     captures = {number: _capture(number, seed=seed) for number in {_capture_number(take) for take in planned}}
     _dump(root / "takes.json", [_take(take, captures[_capture_number(take)], seed=seed) for take in planned])
     _dump(root / "captures.json", [captures[number] for number in sorted(captures)])
@@ -38,6 +39,12 @@ def write(planned: list[PlannedTake], root: Path, *, seed: int) -> None:
         narrated = {take.uid: annotate(take, seed=seed) for take in chosen if take.is_narrated}
         _dump(annotations / f"atomic_descriptions_{split}.json", {"annotations": narrated, "ds": "2026-01-01"})
         _dump(annotations / f"keystep_{split}.json", _keysteps(chosen, seed=seed))
+    return [
+        Film(root / "takes" / take.name / file, take.take, 0.0, take.take.take_s, plan.fps, view)
+        for take in planned
+        if not take.is_dropped
+        for view, file in FILES.items()
+    ]
 
 
 def _dump(path: Path, content: object) -> None:
@@ -105,7 +112,7 @@ def _take(planned: PlannedTake, capture: dict, *, seed: int) -> dict:
             "slam-left": stream("aria01", "1201-1", "slam-left", "frame_aligned_videos/aria01_1201-1.mp4"),
             "et": stream("aria01", "211-1", "et", "frame_aligned_videos/aria01_211-1.mp4"),
         },
-        **{name: {"0": stream(name, "0", "0", f"frame_aligned_videos/{name}.mp4")} for name in EXO_CAMERAS},
+        **{name: {"0": stream(name, "0", "0", FILES[name])} for name in EXO_CAMERAS},
         "collage": {"0": stream("collage", "0", "0", "ego_preview.mp4")},
         "best_exo": {"0": stream("best_exo", "0", "0", None)},
     }

@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from components.prompts.kitchen_grammar import narrate
-from components.world.plan import PlannedTake, seeded_uid
+from components.world.films import Film
+from components.world.plan import PlannedTake, WorldPlan, seeded_uid
 
 FILE = "annotations/fine_annotation_trainval_en.csv"
 COLUMNS = (
@@ -31,22 +32,17 @@ JITTER_S = 0.15
 MALFORMED_SHARE = 0.01
 
 
-def write(planned: list[PlannedTake], root: Path, *, seed: int) -> None:
-    """Write the CSV, with a few rows that end before they start or lie beyond the video.
-
-    Args:
-        planned: the takes.
-        root: folder of the dataset.
-        seed: of the world.
-    """
+def write(root: Path, plan: WorldPlan) -> list[Film]:
+    """Write the CSV, with a few rows that end before they start or lie beyond the video; it has no films of its own."""
     path = root / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for take in planned:
+        for take in plan.takes:
             if not take.is_dropped and take.split != "test":
-                writer.writerows(_rows(take, seed=seed))
+                writer.writerows(_rows(take, seed=plan.seed))
+    return []
 
 
 def _rows(planned: PlannedTake, *, seed: int) -> list[list[object]]:

@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from components.prompts.kitchen_grammar import COLOURS, KINDS, VERBS, narrate
-from components.world.films import Cut
-from components.world.plan import seeded_uid
+from components.world.films import Film
+from components.world.plan import WorldPlan, seeded_uid
 from components.world.render import render
 from components.world.script import Event, Take, script_take
 from components.world.shapes import ego_shapes
@@ -29,38 +29,32 @@ EPISODE_FRAMES = 8
 QUESTIONS_PER_CLIP = 4
 
 
-def write(folders: dict[str, Path], *, takes: int, seed: int, fps: int, size_px: int) -> list[Cut]:
-    """Write annotations and frames of the sources that have a folder.
+def write(source: str, root: Path, plan: WorldPlan) -> list[Film]:
+    """Write annotations and frames of a source.
 
     Args:
-        folders: source -> its folder; other sources are left alone.
-        takes: number of takes of the world; no source has more media.
-        seed: of the world.
-        fps: frames per second of the clips of EgoTimeQA.
-        size_px: side of the square frames of OpenEQA.
+        source: a key of FIRST_TAKE.
+        root: folder of the source.
+        plan: of the world; no source has more media than the world has takes.
 
     Returns:
         The films that are still to be made.
     """
-    cuts = []
-    for source, root in folders.items():
-        if source in FIRST_TAKE:
-            count = min(MOST[source], takes)
-            scripts = [script_take(seed, FIRST_TAKE[source] + number) for number in range(count)]
-            if source == "openeqa":
-                _openeqa(root, scripts, seed=seed, size_px=size_px)
-            else:
-                writer = {"ssv2": _ssv2, "egtea": _egtea, "egotimeqa": _egotimeqa}[source]
-                cuts += _filmed(writer(root, scripts, seed=seed, fps=fps))
-    return cuts
+    count = min(MOST[source], len(plan.takes))
+    scripts = [script_take(plan.seed, FIRST_TAKE[source] + number) for number in range(count)]
+    if source == "openeqa":
+        _openeqa(root, scripts, seed=plan.seed, size_px=plan.size_px)
+        return []
+    writer = {"ssv2": _ssv2, "egtea": _egtea, "egotimeqa": _egotimeqa}[source]
+    return _filmed(writer(root, scripts, seed=plan.seed, fps=plan.fps))
 
 
-def _filmed(cuts: list[Cut]) -> list[Cut]:
+def _filmed(films: list[Film]) -> list[Film]:
     """Leave one film out, and write the beginning of another one only."""
-    broken = cuts[BROKEN].path
+    broken = films[BROKEN].path
     broken.parent.mkdir(parents=True, exist_ok=True)
     broken.write_bytes(b"broke off")
-    return [cut for number, cut in enumerate(cuts) if number not in (MISSING, BROKEN)]
+    return [film for number, film in enumerate(films) if number not in (MISSING, BROKEN)]
 
 
 def _dump(path: Path, content: object) -> None:
@@ -77,10 +71,10 @@ def _event(take: Take, number: int) -> Event:
     return take.events[number % len(take.events)]
 
 
-def _ssv2(root: Path, scripts: list[Take], *, seed: int, fps: int) -> list[Cut]:
+def _ssv2(root: Path, scripts: list[Take], *, seed: int, fps: int) -> list[Film]:
     """Write labels/*.json; every sixth video is of the validation set, every eighth one of the test set, unlabelled."""
     rows: dict[str, list[dict]] = {"train": [], "validation": [], "test": []}
-    cuts = []
+    films = []
     for number, take in enumerate(scripts):
         event = _event(take, number)
         facts, video_id = take.facts(event), str(100_000 + 7 * number)
@@ -93,20 +87,20 @@ def _ssv2(root: Path, scripts: list[Take], *, seed: int, fps: int) -> list[Cut]:
         split = "test" if number % 8 == 7 else "validation" if number % 6 == 0 else "train"
         rows[split].append({"id": video_id} if split == "test" else row)
         path = root / "20bn-something-something-v2" / f"{video_id}.webm"
-        cuts.append(Cut(path, take, event.start_s, event.end_s, SSV2_FPS))
+        films.append(Film(path, take, event.start_s, event.end_s, SSV2_FPS))
     for split, content in rows.items():
         _dump(root / f"labels/{split}.json", content)
     classes = {f"{verb.capitalize()} the something": str(number) for number, verb in enumerate(VERBS)}
     _dump(root / "labels/labels.json", classes)
-    return cuts
+    return films
 
 
-def _egtea(root: Path, scripts: list[Take], *, seed: int, fps: int) -> list[Cut]:
+def _egtea(root: Path, scripts: list[Take], *, seed: int, fps: int) -> list[Film]:
     """Write action_idx.txt and three splits; a clip reaches a tenth of its action further at both ends."""
     actions = [f"{verb} {kind}" for verb in VERBS for kind in KINDS]
     named = {action: action.capitalize().replace(" ", "_") for action in actions}
     _lines(root / "action_idx.txt", (f"{named[action]} {number}" for number, action in enumerate(actions, 1)))
-    cuts, lines = [], []
+    films, lines = [], []
     for number, take in enumerate(scripts):
         event = _event(take, number)
         facts = take.facts(event)
@@ -118,22 +112,23 @@ def _egtea(root: Path, scripts: list[Take], *, seed: int, fps: int) -> list[Cut]
         clip = f"{session}-{start_s * 1000:.0f}-{end_s * 1000:.0f}-F{first:06d}-F{last:06d}"
         action = actions.index(f"{facts.verb} {facts.type}") + 1
         lines.append(f"{clip} {action} {VERBS.index(facts.verb) + 1} {KINDS.index(facts.type) + 1} ")
-        span_s = (frame / EGTEA_FPS - offset_s for frame in (first, last))
-        cuts.append(Cut(root / "cropped_clips" / session / f"{clip}.mp4", take, *span_s, EGTEA_FPS))
+        seen_from_s, seen_to_s = (frame / EGTEA_FPS - offset_s for frame in (first, last))
+        path = root / "cropped_clips" / session / f"{clip}.mp4"
+        films.append(Film(path, take, seen_from_s, seen_to_s, EGTEA_FPS))
     for split in (1, 2, 3):
         held_out = [number % 5 == split - 1 for number in range(len(lines))]
         _lines(root / f"train_split{split}.txt", (line for line, out in zip(lines, held_out, strict=True) if not out))
         _lines(root / f"test_split{split}.txt", (line for line, out in zip(lines, held_out, strict=True) if out))
-    return cuts
+    return films
 
 
-def _egotimeqa(root: Path, scripts: list[Take], *, seed: int, fps: int) -> list[Cut]:
+def _egotimeqa(root: Path, scripts: list[Take], *, seed: int, fps: int) -> list[Film]:
     """Write the questions about moments of whole takes; frames are those of a film of 30 a second, as floats."""
-    rows, cuts = [], []
+    rows, films = [], []
     for number, take in enumerate(scripts):
         rng = random.Random(f"{seed}/egotimeqa/{number}")
         video_id = seeded_uid(seed, "egotimeqa", number)
-        cuts.append(Cut(root / "clips" / f"{video_id}.mp4", take, 0.0, take.take_s, fps))
+        films.append(Film(root / "clips" / f"{video_id}.mp4", take, 0.0, take.take_s, fps))
         for asked, event in enumerate(rng.sample(take.events, min(QUESTIONS_PER_CLIP, len(take.events)))):
             facts = take.facts(event)
             question, answer, words = (
@@ -152,7 +147,7 @@ def _egotimeqa(root: Path, scripts: list[Take], *, seed: int, fps: int) -> list[
             row |= {"start_sec": start_s, "end_sec": end_s, "narrations": narrate(facts), "wrong_answers": wrong}
             rows.append(row | {f"moment_{n}_frame": s * EGO4D_FPS for n, s in (("start", start_s), ("end", end_s))})
     _dump(root / "data/unified/annotations.EgoTimeQA.json", rows)
-    return cuts
+    return films
 
 
 def _openeqa(root: Path, scripts: list[Take], *, seed: int, size_px: int) -> None:

@@ -31,6 +31,25 @@ class PlannedTake:
         return self.take.index
 
 
+@dataclass(frozen=True)
+class WorldPlan:
+    """What the writers of all sources read.
+
+    Attributes:
+        seed: of every random draw.
+        takes: the takes of Ego-Exo4D.
+        fps: frames per second of a film, where a source has no rate of its own.
+        size_px: side of the square frames.
+        web_videos: films of the web corpora.
+    """
+
+    seed: int
+    takes: list[PlannedTake]
+    fps: int
+    size_px: int
+    web_videos: int = 0
+
+
 def seeded_uid(seed: int, *parts: object) -> str:
     """Return a uuid that depends on the seed and the parts, and on no clock.
 

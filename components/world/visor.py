@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from components.prompts.kitchen_grammar import KINDS
-from components.world.plan import PlannedTake, seeded_uid
+from components.world.films import Film
+from components.world.plan import PlannedTake, WorldPlan, seeded_uid
 from components.world.shapes import Shape, ego_shapes
 
 ANNOTATIONS = "GroundTruth-SparseAnnotations/annotations"
@@ -23,17 +24,10 @@ SPECK_SHARE = 0.03  # of the frames, a stray mask of two points
 TYPO_SHARE = 0.002  # of the right hands, spelt "rigth hand"; the first one always
 
 
-def write(planned: list[PlannedTake], root: Path, *, seed: int, fps: int) -> None:
-    """Write one json for every train and val take that was not dropped.
-
-    Args:
-        planned: the takes.
-        root: folder of the dataset.
-        seed: of the world.
-        fps: frames per second of the films.
-    """
-    typo_due = True
-    for take in planned:
+def write(root: Path, plan: WorldPlan) -> list[Film]:
+    """Write one json for every train and val take that was not dropped; it has no films of its own."""
+    seed, fps, typo_due = plan.seed, plan.fps, True
+    for take in plan.takes:
         if take.is_dropped or take.split == "test":
             continue
         frames = [_frame(take, number, seed=seed, fps=fps) for number in _frame_numbers(take, seed=seed, fps=fps)]
@@ -45,6 +39,7 @@ def write(planned: list[PlannedTake], root: Path, *, seed: int, fps: int) -> Non
         path = root / ANNOTATIONS / take.split / f"{take.name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"info": {"Dataset Name": "VISOR"}, "video_annotations": frames}))
+    return []
 
 
 def _frame_numbers(planned: PlannedTake, *, seed: int, fps: int) -> list[int]:

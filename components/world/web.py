@@ -21,7 +21,8 @@ import numpy as np
 from components import video
 from components.prompts.kitchen_grammar import narrate
 from components.world.cameras import EGO_WIDTH
-from components.world.plan import seeded_uid
+from components.world.films import Film
+from components.world.plan import WorldPlan, seeded_uid
 from components.world.render import draw
 from components.world.script import Pose, Scene, Take, scene_at, script_take
 from components.world.silhouettes import SKIN_RGB, hand_look
@@ -72,31 +73,37 @@ def plan_videos(seed: int, videos: int) -> list[WebVideo]:
     ]
 
 
-def write(planned: list[WebVideo], roots: dict[str, Path], *, fps: int, size_px: int) -> int:
-    """Write the annotations and films of the corpora that have a folder.
+def write(corpus: str, root: Path, plan: WorldPlan) -> list[Film]:
+    """Write the annotations and films of a corpus.
 
     Args:
-        planned: the films, as `plan_videos` makes them.
-        roots: corpus -> its folder.
-        fps: frames per second.
-        size_px: side of the square frames.
+        corpus: one of CORPORA.
+        root: its folder.
+        plan: of the world.
 
     Returns:
-        The number of film files.
+        No films: those of the web show what no script says, and are made here.
     """
-    files = 0
-    for corpus, root in roots.items():
-        in_corpus = [each for each in planned if each.corpus == corpus]
-        (_write_sentences if corpus == "htm_aa" else _write_captions)(in_corpus, root)
-        for each in in_corpus:
-            if each.kind == "missing":
-                continue
-            path = root / _path(each)
-            video.write(path, _frames(each, fps=fps, size_px=size_px), fps=fps, size_px=size_px)
-            if each.kind == "corrupt":
-                path.write_bytes(path.read_bytes()[:2000])
-            files += 1
-    return files
+    in_corpus = [each for each in plan_videos(plan.seed, plan.web_videos) if each.corpus == corpus]
+    (_write_sentences if corpus == "htm_aa" else _write_captions)(in_corpus, root)
+    for each in in_corpus:
+        if each.kind != "missing":
+            film(each, root / _path(each), fps=plan.fps, size_px=plan.size_px)
+    return []
+
+
+def film(each: WebVideo, path: Path, *, fps: int, size_px: int) -> None:
+    """Write the film of a web video, of a corrupt one its beginning.
+
+    Args:
+        each: the video.
+        path: of the file.
+        fps: frames per second.
+        size_px: side of the square frames.
+    """
+    video.write(path, _frames(each, fps=fps, size_px=size_px), fps=fps, size_px=size_px)
+    if each.kind == "corrupt":
+        path.write_bytes(path.read_bytes()[:2000])
 
 
 def _path(each: WebVideo) -> str:

@@ -49,8 +49,8 @@ def corpus(folder: Path, parts: int) -> list[Path]:
     from components.data.funnel.candidates import CANDIDATE
 
     planned = [each for each in web.plan_videos(SEED, 3 * FILMED) if each.corpus == SOURCE and each.kind in web.SHARES]
-    (folder / SOURCE).mkdir()
-    web.write(planned[:FILMED], {SOURCE: folder / SOURCE}, fps=FPS, size_px=SIZE_PX)
+    for each in planned[:FILMED]:
+        web.film(each, folder / f"{SOURCE}/videos/{each.vid}.mp4", fps=FPS, size_px=SIZE_PX)
     films = sorted((folder / SOURCE / "videos").iterdir())
     for number in range(parts * OF_PART):
         os.link(films[number % FILMED], folder / f"{SOURCE}/videos/{number}.mp4")

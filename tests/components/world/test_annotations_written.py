@@ -7,7 +7,7 @@ import pytest
 from components.prompts import kitchen_grammar
 from components.world import egoexo4d, egoexolearn, visor
 from components.world.narrate import ANNOTATORS, JITTER_S, annotate
-from components.world.plan import plan_takes
+from components.world.plan import WorldPlan, plan_takes
 
 SEED, FPS = 7, 8
 
@@ -17,10 +17,9 @@ def planned(seed=SEED, takes=240):
 
 
 def write_all(folder: Path, seed: int, takes: int = 30) -> dict[str, bytes]:
-    world = planned(seed, takes)
-    egoexo4d.write(world, folder / "egoexo4d", seed=seed)
-    visor.write(world, folder / "visor", seed=seed, fps=FPS)
-    egoexolearn.write(world, folder / "egoexolearn", seed=seed)
+    plan = WorldPlan(seed, planned(seed, takes), FPS, size_px=64)
+    for name, writer in (("egoexo4d", egoexo4d), ("visor", visor), ("egoexolearn", egoexolearn)):
+        writer.write(folder / name, plan)
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 

@@ -10,7 +10,8 @@ from components import video
 from components.data.sources import egotimeqa, egtea, openeqa, ssv2
 from components.prompts import kitchen_grammar
 from components.world import egoit_sources
-from components.world.films import _film_cut
+from components.world.films import make
+from components.world.plan import WorldPlan, plan_takes
 from components.world.render import render
 from components.world.script import script_take
 from tests.components.data.sources.written import gathered
@@ -23,8 +24,9 @@ READ = {"ssv2": ssv2.read, "egtea": egtea.read, "egotimeqa": egotimeqa.read, "op
 def written(tmp_path_factory):
     """(folder, cuts) of all four sources at their full number."""
     folder = tmp_path_factory.mktemp("egoit_sources")
-    folders = {name: folder / name for name in READ}
-    return folder, egoit_sources.write(folders, takes=100, seed=SEED, fps=FPS, size_px=SIZE_PX)
+    takes = plan_takes(SEED, takes=100, take_s=16.0, val_fraction=0.1, test_fraction=0.0)
+    plan = WorldPlan(SEED, takes, FPS, SIZE_PX)
+    return folder, [film for name in READ for film in egoit_sources.write(name, folder / name, plan)]
 
 
 def told(written, source):
@@ -85,7 +87,7 @@ def test_right_answers_are_the_script_s(written):
 def test_a_cut_shows_its_part_of_the_script_in_both_containers(written, tmp_path):
     for suffix in (".webm", ".mp4"):
         cut = next(cut for cut in written[1] if cut.path.suffix == suffix and cut.end_s - cut.start_s < 8)
-        _film_cut(cut, size_px=SIZE_PX)
+        make(cut, size_px=SIZE_PX)
         seen = video.probe(cut.path)
         frames = round((cut.end_s - cut.start_s) * cut.fps)
         assert (seen.frames, seen.fps) == (frames, cut.fps)
@@ -102,8 +104,3 @@ def test_an_episode_shows_its_take(written):
     assert (frames[3] == render(take, 7.0, "ego", size_px=SIZE_PX)).all()
     missing = {row["path"] for row in told(written, "openeqa")[0]}
     assert sum(not (written[0] / "openeqa/data/frames" / path).is_dir() for path in missing) == 1
-
-
-def test_a_source_without_a_folder_is_not_written(tmp_path):
-    assert egoit_sources.write({"visor": tmp_path / "visor"}, takes=9, seed=SEED, fps=FPS, size_px=SIZE_PX) == []
-    assert list(tmp_path.iterdir()) == []
