@@ -1,8 +1,8 @@
 """Stage `annotations`: every source dataset becomes rows of the common records; no later stage knows its format.
 
 Sources are read and written batch by batch. What stays in memory is the split of each take, the columns of each video
-that VISOR and EgoExoLearn are joined to, and 64 bits of each row's id. The narrations of the corpora in SOURCES go to
-`point_narrations`: Ego-ExoClip takes only narrations of takes with videos.
+that other sources are joined to, and 64 bits of each row's id. Narrations of corpora without videos go to
+`point_narrations`: clips are made only of narrations of takes with videos.
 """
 
 from __future__ import annotations
@@ -53,11 +53,14 @@ IDS = {
     "questions": "question_id",
     "point_narrations": "narration_id",
 }
-JOINED = ["video_id", "take_id", "take_name", "view", "duration_s", "fps", "split"]  # columns of videos
-SOURCES: dict[str, Callable[[Path], Iterator[Tables]]] = {
-    "egoclip": egoclip.read,
-    "ego4d": ego4d.read,
+JOINED = ["video_id", "source", "take_id", "take_name", "view", "duration_s", "fps", "split"]  # columns of videos
+SOURCES: dict[str, Callable[..., Iterator[Tables]]] = {  # in the order in which they are read
+    "egoexo4d": egoexo4d.read,
     "epic100": epic100.read,
+    "visor": visor.read,
+    "egoexolearn": egoexolearn.read,
+    "ego4d": ego4d.read,
+    "egoclip": egoclip.read,
     "egtea": egtea.read,
     "ssv2": ssv2.read,
     "egotimeqa": egotimeqa.read,
@@ -70,6 +73,11 @@ SOURCES: dict[str, Callable[[Path], Iterator[Tables]]] = {
     "vidal": vidal.read,
     "cc3m": cc3m.read,
     "dci": dci.read,
+}
+NEEDS: dict[str, tuple[str, ...]] = {  # what an adapter takes beside its folder, by the name of the argument
+    "egoexo4d": ("probe",),  # returns the length and the rate of a video, or raises VideoError
+    "visor": ("videos",),  # columns JOINED of the videos of all sources that are read before it
+    "egoexolearn": ("videos",),
 }
 
 
@@ -85,17 +93,11 @@ def run(params: Data, data_dir: Path) -> dict:
         rejected).
 
     Raises:
-        ValueError: a source lacks its folder, a file or a column.
+        ValueError: no source is named; or a source lacks its folder, a file or a column.
         AssertionError: rows of a source are neither written nor rejected.
     """
     project, folder = data_dir.resolve().parent, data_dir / "annotations"
-    corpora = {name: project / path for name, path in params.sources.given().items() if name in SOURCES}
-    for name, root in corpora.items():
-        if not root.is_dir():  # found now, not after hours of other sources
-            raise ValueError(
-                f"{root} is no folder; put {name} there, or mend or take out sources.{name} in params/data.yaml"
-            )
-    takes = {name: project / path for name, path in params.sources.given().items() if name not in SOURCES}
+    roots = _roots(params, project)
     folder.mkdir(parents=True, exist_ok=True)
     paths = {name: folder / f"{name}.parquet" for name in (*IDS, "rejects")}
     with ExitStack() as stack:
@@ -113,20 +115,34 @@ def run(params: Data, data_dir: Path) -> dict:
                 except WorkerDiedError as error:
                     raise video.VideoError(path, f"probing was {error}") from error
 
-            if root := takes.get("egoexo4d"):
-                tables.add("egoexo4d", egoexo4d.read(root, probe=probe))
-        videos = pa.concat_tables(tables.videos)
-        if root := takes.get("visor"):
-            tables.add("visor", visor.read(root, videos=videos))
-        if root := takes.get("egoexolearn"):
-            tables.add("egoexolearn", egoexolearn.read(root, videos=videos))
-        for name, root in corpora.items():
-            tables.add(name, SOURCES[name](root))
+            for name, root in roots.items():
+                offered = {"probe": probe, "videos": pa.concat_tables(tables.videos)}
+                tables.add(name, SOURCES[name](root, **{need: offered[need] for need in NEEDS.get(name, ())}))
     for name, path in paths.items():
         stored, written = pq.read_metadata(path).num_rows, tables.written[name]
         assert stored == written, f"{path}: {written} rows were handed over, {stored} are stored"
     counts = {name: tables.written[name] for name in paths}
     return {"counts": counts | {"reasons": dict(sorted(tables.reasons.items()))}, "row_counts": tables.row_counts}
+
+
+def _roots(params: Data, project: Path) -> dict[str, Path]:
+    """Return the folder of each source that is named, in the order of SOURCES; all are there.
+
+    Raises:
+        ValueError: no source is named, or one is no folder.
+    """
+    given = params.sources.given()
+    roots = {name: project / given[name] for name in SOURCES if name in given}
+    if not roots:
+        raise ValueError(
+            f"sources of params/data.yaml names no dataset; name the folder of at least one of {', '.join(SOURCES)}"
+        )
+    for name, root in roots.items():
+        if not root.is_dir():  # found now, not after hours of other sources
+            raise ValueError(
+                f"{root} is no folder; put {name} there, or mend or take out sources.{name} in params/data.yaml"
+            )
+    return roots
 
 
 class _Tables:
