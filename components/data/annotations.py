@@ -53,7 +53,7 @@ IDS = {
     "questions": "question_id",
     "point_narrations": "narration_id",
 }
-JOINED = ["video_id", "source", "take_id", "take_name", "view", "duration_s", "fps", "split"]  # columns of videos
+JOINED = ["video_id", "source", "take_id", "take_name", "view", "path", "duration_s", "fps", "split"]  # of videos
 SOURCES: dict[str, Callable[..., Iterator[Tables]]] = {  # in the order in which they are read
     "egoexo4d": egoexo4d.read,
     "epic100": epic100.read,
@@ -75,7 +75,8 @@ SOURCES: dict[str, Callable[..., Iterator[Tables]]] = {  # in the order in which
     "dci": dci.read,
 }
 NEEDS: dict[str, tuple[str, ...]] = {  # what an adapter takes beside its folder, by the name of the argument
-    "egoexo4d": ("probe",),  # returns the length and the rate of a video, or raises VideoError
+    "egoexo4d": ("probe",),  # as `video.probe`
+    "epic100": ("probe",),
     "visor": ("videos",),  # columns JOINED of the videos of all sources that are read before it
     "egoexolearn": ("videos",),
 }
@@ -109,9 +110,9 @@ def run(params: Data, data_dir: Path) -> dict:
         )
         with KillableWorker(timeout_s=PROBE_TIMEOUT_S) as worker:
 
-            def probe(path: Path) -> video.Probe:
+            def probe(path: Path, fps: float | None = None) -> video.Probe:
                 try:
-                    return worker.call(video.probe, path)
+                    return worker.call(video.probe, path, fps)
                 except WorkerDiedError as error:
                     raise video.VideoError(path, f"probing was {error}") from error
 

@@ -1,45 +1,153 @@
-"""EPIC-KITCHENS-100 on disk -> rows of `records.CAPTION`.
+"""EPIC-KITCHENS-100 on disk -> rows of `records.VIDEO` and `records.NARRATION`.
 
 Files: EPIC_100_train.csv and EPIC_100_validation.csv (epic-kitchens/epic-kitchens-100-annotations README.md);
-validation is our test. `narration` is plain text (only the noun columns are colon-reversed, `bag:garbage`). Times are
-HH:MM:SS.ss; frame numbers assume the official extraction and are not read. The media root holds
-`<participant>/videos/<video>.MP4`. One row in is one line.
+validation is our test. Beside them lies a folder for each participant, as the official download has it, with films
+`videos/<video>.MP4` or the released images `rgb_frames/<video>/frame_0000000001.jpg`, whose rate is that of
+shared/epic_frames.py. Images come in tar files, which have to be unpacked.
+
+`narration` is plain text without a subject ("take plate"; only the noun columns are colon-reversed, `bag:garbage`), and
+the camera wearer acts. Times are HH:MM:SS.ss. `start_frame` and `stop_frame` count the extracted images, not the frames
+of the film, and are not read. `narration_timestamp` is when the words were spoken: in 4,505 of 9,598 lines of
+retrieval_annotations/EPIC_100_retrieval_test.csv that is outside the action, by up to 431 s. The time of a narration is
+the moment of its action nearest to it, and the start of the action where the cell is empty.
+
+One row in is one line, or one video that the lines name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-from components.data.sources.shared.cleaning import Tables, captions, clean, clock_to_seconds, file_names, join_paths
+import numpy as np
+import pandas as pd
+
+from components import records
+from components.data.sources.shared import json_fields
+from components.data.sources.shared.cleaning import Tables, clean, clock_to_seconds, reject_where
+from components.data.sources.shared.epic_frames import images_per_s
 from components.data.sources.shared.readers import find_files, read_delimited
+from components.records import content_id, content_ids
+from components.video import NumberingError, PathError, Probe, VideoError, inside
 
 SOURCE = "epic100"
 FILES = {"EPIC_100_train.csv": "train", "EPIC_100_validation.csv": "test"}
-COLUMNS = ("narration_id", "participant_id", "video_id", "start_timestamp", "stop_timestamp", "narration")
+COLUMNS = (
+    "narration_id",
+    "participant_id",
+    "video_id",
+    "narration_timestamp",
+    "start_timestamp",
+    "stop_timestamp",
+    "narration",
+)
+FIRST_IMAGE = "frame_0000000001.jpg"
+
+reject = partial(json_fields.reject_row, SOURCE)
 
 
-def read(root: Path) -> Iterator[Tables]:
-    """Read the files below `root` in batches.
+def read(root: Path, *, probe: Callable[[Path, float | None], Probe]) -> Iterator[Tables]:
+    """Read the release below `root`; its lines, 77,000 of them, stay in memory.
+
+    Args:
+        root: folder of the release.
+        probe: returns the length of a film, or of a folder of images with this rate, or raises VideoError.
 
     Yields:
-        tables {"captions"} and the rejects; each line read is in exactly one of them.
+        tables {"videos"}, then tables {"narrations"}, and the rejects; each row read is in exactly one of them.
 
     Raises:
         ValueError: a file or a column is missing.
     """
-    for name, split in FILES.items():
-        (path,) = find_files(root, name, source=SOURCE)
-        for rows, unread in read_delimited(path, COLUMNS, source=SOURCE):
+    paths = {split: find_files(root, name, source=SOURCE)[0] for name, split in FILES.items()}
+    lines = []
+    for split, path in paths.items():
+        for frame, unread in read_delimited(path, COLUMNS, source=SOURCE):
             yield {}, unread
-            frame = rows.assign(
-                row_id=clean(rows["narration_id"]),
-                path=join_paths(clean(rows["participant_id"]), "videos/" + file_names(clean(rows["video_id"]), ".MP4")),
-                media="video",
-                start_s=rows["start_timestamp"],
-                end_s=rows["stop_timestamp"],
-                text=rows["narration"],
-                view="ego",
-                split=split,
-            )
-            yield captions(frame, source=SOURCE, read_time=clock_to_seconds)
+            cells = {name: clean(frame[name]) for name in COLUMNS}
+            lines.append(pd.DataFrame(cells).assign(split=split))
+    listed = pd.concat(lines, ignore_index=True) if lines else pd.DataFrame(columns=[*COLUMNS, "split"], dtype="str")
+    rows = list(_videos(listed, root, probe))
+    yield from json_fields.in_batches(rows, "videos")
+    yield _narrations(listed, {row["take_id"]: row["duration_s"] for row in rows if "reason" not in row})
+
+
+def _videos(lines: pd.DataFrame, root: Path, probe: Callable[[Path, float | None], Probe]) -> Iterator[dict]:
+    """Return the row or the reject of each video that has a name."""
+    named = lines[(lines["video_id"] != "") & (lines["participant_id"] != "")]
+    for video_id, of_video in named.groupby("video_id"):
+        places = of_video[["participant_id", "split"]].drop_duplicates()
+        if len(places) > 1:
+            yield reject(str(video_id), "in_two_splits", places.to_numpy().tolist())
+        else:
+            yield _video(str(video_id), *places.iloc[0], root, probe)
+
+
+def _video(
+    video_id: str, participant: str, split: str, root: Path, probe: Callable[[Path, float | None], Probe]
+) -> dict:
+    """Return the row or the reject of a video, which is a film or a folder of images."""
+    film, images = f"{participant}/videos/{video_id}.MP4", f"{participant}/rgb_frames/{video_id}"
+    refuse = partial(reject, video_id)
+    try:
+        path = film if inside(root, film).is_file() else images
+        file = inside(root, path)
+        if path == images and not file.is_dir():
+            in_archive = inside(root, f"{images}.tar").is_file()
+            return refuse("frames_in_archive", f"unpack {images}.tar") if in_archive else refuse("file_missing", film)
+        if path == images and not (file / FIRST_IMAGE).is_file():
+            return refuse("frames_not_from_one", f"{images} has no {FIRST_IMAGE}")
+        length = probe(file, images_per_s(video_id))
+    except PathError as error:
+        return refuse("path_outside_root", error.cause)
+    except NumberingError as error:
+        return refuse("frames_missing", f"{images}: {error.cause}")
+    except VideoError as error:
+        return refuse("unreadable_video", f"{video_id}: {error.cause}")
+    return {
+        "video_id": content_id(SOURCE, video_id, "ego"),
+        "source": SOURCE,
+        "take_id": video_id,
+        "take_name": video_id,
+        "camera_id": "ego",
+        "view": "ego",
+        "path": path,
+        "duration_s": length.duration_s,
+        "fps": length.fps,
+        "split": split,
+    }
+
+
+def _narrations(lines: pd.DataFrame, duration_s: dict[str, float]) -> Tables:
+    """Return the narrations of videos, whose lengths are given by id; a span that goes beyond its video ends there."""
+    start_s, stop_s = clock_to_seconds(lines["start_timestamp"]), clock_to_seconds(lines["stop_timestamp"])
+    spoken_s = clock_to_seconds(lines["narration_timestamp"])
+    length_s = lines["video_id"].map(duration_s).astype("float64")
+    end_s = np.minimum(stop_s, length_s)
+    made = lines.assign(
+        row_id=lines["narration_id"],
+        source=SOURCE,
+        take_id=lines["video_id"],
+        annotator_id=lines["participant_id"],
+        time_s=spoken_s.fillna(start_s).clip(start_s, end_s),
+        start_s=start_s,
+        end_s=end_s,
+        text=lines["narration"],
+        subject="C",
+        ego_visible=True,
+        unsure=False,
+    )
+    masks = {
+        "no_id": made["row_id"] == "",
+        "no_video": length_s.isna(),
+        "not_a_number": start_s.isna() | stop_s.isna() | (spoken_s.isna() & (lines["narration_timestamp"] != "")),
+        "end_before_start": start_s > stop_s,
+        "zero_span": start_s == stop_s,
+        "outside_video": start_s >= length_s,
+        "empty_text": made["text"] == "",
+    }
+    shown = ["video_id", "start_timestamp", "stop_timestamp", "narration"]
+    kept, rejects = reject_where(made, masks, source=SOURCE, detail=shown)
+    ids = content_ids(SOURCE, kept["row_id"].tolist())
+    return {"narrations": kept.assign(narration_id=ids)[records.NARRATION.names]}, rejects
