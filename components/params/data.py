@@ -137,6 +137,8 @@ class EgoRe(Strict):
     choices: int = Field(ge=2, description="options of a multiple-choice question")
     box_grid: int = Field(ge=1, description="box answers are multiples of this percentage")
     time_step_s: float = Field(gt=0, description="interval answers are multiples of this, seconds")
+    window_max_s: float = Field(gt=0, description="longest window that is shown when it is asked when an event happens")
+    windows_per_event: int = Field(ge=1, description="windows that are cut for each event of a longer video")
     box_min_percent: float = Field(ge=0, description="boxes whose shorter side is below this are rejected")
 
 

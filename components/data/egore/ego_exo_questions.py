@@ -13,31 +13,38 @@ import numpy as np
 import pandas as pd
 
 from components.data import sample_table
+from components.data.egore import temporal_windows
+from components.data.egore.temporal_windows import WindowRules
 from components.prompts import NO, YES, verification_question
 
 _EDGE_S = 0.05  # cameras of one take stop at slightly different times
 
 
-def seen_from_outside(timed: pd.DataFrame, videos: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Ask the questions of `grounding.temporal` about an exo camera of the same take.
+def seen_from_outside(
+    timed: pd.DataFrame, videos: pd.DataFrame, rules: WindowRules
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Ask the questions of `grounding.temporal` about the same windows of an exo camera of the same take.
 
     Args:
         timed: the samples of `grounding.temporal`.
         videos: table of components/records/schemas.py.
+        rules: how windows are cut.
 
     Returns:
         Samples for `sample_table.table`, of one exo camera for each take (the first by its id); and the rejects: no exo
-        camera, or one that stops before the window ends.
+        camera, one that stops before the window ends, or one whose frames cannot tell when the event happens.
     """
     outside = videos[videos["view"] == "exo"].sort_values("video_id").drop_duplicates("take_id")
-    camera = ["video_id", "view", "duration_s"]
+    camera = ["video_id", "view", "duration_s", "fps"]
     frame = timed.drop(columns=camera).merge(outside[["take_id", *camera]], on="take_id", how="left")
+    frame["end_s"] = frame[["end_s", "duration_s"]].min(axis=1)
     reason = np.select(
-        [frame["video_id"].isna(), frame["duration_s"] < frame["end_s"] - _EDGE_S],
+        [frame["video_id"].isna(), frame["duration_s"] < timed["end_s"].to_numpy() - _EDGE_S],
         ["no_exo_video", "outside_exo_video"],
         "",
-    )
-    frame["end_s"] = frame[["end_s", "duration_s"]].min(axis=1)
+    ).astype(object)
+    seen = np.flatnonzero(reason == "")
+    reason[seen[~temporal_windows.is_resolved(frame.iloc[seen], rules)]] = "unresolvable"
     return frame[reason == ""], sample_table.dropped(frame, reason, row_id="interval_id", detail="question")
 
 
@@ -53,8 +60,9 @@ def verification(
         seed: of the draw of false events.
 
     Returns:
-        Samples for `sample_table.table`, two for each row.
+        Samples for `sample_table.table`, two for each event.
     """
+    timed = timed.drop_duplicates("interval_id")  # an event may have several windows, and has the same seconds in each
     done = timed.groupby("take_id")["event"].agg(set)
     rows = timed[["event", "take_id", "interval_id"]].itertuples(index=False, name=None)
     false = [false_event(event, done[take_id], (seed, interval_id)) for event, take_id, interval_id in rows]
@@ -62,8 +70,8 @@ def verification(
         task="verify",
         question_type="verification",
         frame_kind="clip",
-        start_s=timed["from_s"],
-        end_s=timed["to_s"],
+        start_s=timed["start_s"] + timed["from_s"],
+        end_s=timed["start_s"] + timed["to_s"],
         from_s=np.nan,
         to_s=np.nan,
         kind="choice",

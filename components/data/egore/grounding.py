@@ -1,4 +1,4 @@
-"""Fine-grained grounding: boxes in one ego frame, intervals in the window of a whole take (systems §4.1, §4.2)."""
+"""Fine-grained grounding: boxes in one ego frame, intervals in a window of an ego video (systems §4.1, §4.2)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from components.data import sample_table
+from components.data.egore import temporal_windows
+from components.data.egore.temporal_windows import WindowRules
 from components.prompts import (
     format_box,
     parse_box,
@@ -66,48 +68,41 @@ def spatial(
 
 
 def temporal(
-    intervals: pd.DataFrame, videos: pd.DataFrame, *, event_of: Callable[[str], str | None], time_step_s: float
+    intervals: pd.DataFrame, videos: pd.DataFrame, *, event_of: Callable[[str], str | None], rules: WindowRules
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Ask when an event happens in the ego window of its whole take.
+    """Ask when an event happens in a window of an ego video.
 
     Args:
         intervals: table of components/records/schemas.py.
         videos: table of components/records/schemas.py.
         event_of: given the text of an interval, returns the event that the question names; None where it cannot be
             read. Texts of one event (with the hand or without) have equal events.
-        time_step_s: answers are multiples of this; the target keeps the exact times.
+        rules: how windows are cut, and the step of the answers; the target keeps the exact times.
 
     Returns:
         Samples for `sample_table.table`, with their `event`; and the rejects: no video, a view other than ego, a text
-        that `event_of` cannot read, outside the video, or an event that comes twice in the take, so that the question
-        has two answers.
+        that `event_of` cannot read, or none of the windows of `temporal_windows.cut`.
     """
-    length = videos[["video_id", "view", "duration_s"]]
-    frame = intervals.merge(length, on="video_id", how="left")
+    cameras = videos[["video_id", "view", "duration_s", "fps"]]
+    frame = intervals.merge(cameras, on="video_id", how="left")
     frame["event"] = pd.Series([event_of(text) for text in frame["text"]], frame.index, dtype=object)
-    known = frame["event"].notna()
-    repeats = frame.duplicated(["source", "video_id", "event"], keep=False) & known
-    inside = (frame["start_s"] >= 0) & (frame["start_s"] < frame["end_s"]) & (frame["end_s"] <= frame["duration_s"])
     reason = np.select(
-        [frame["view"].isna(), frame["view"] != "ego", ~known, ~inside, repeats],
-        ["no_video", "not_ego", "text_unparsed", "outside_video", "event_repeats"],
+        [frame["view"].isna(), frame["view"] != "ego", frame["event"].isna()],
+        ["no_video", "not_ego", "text_unparsed"],
         "",
-    )
+    ).astype(object)
+    asked = reason == ""
+    windows, reason[asked] = temporal_windows.cut(frame[asked], rules)
     rejected = sample_table.dropped(frame, reason, row_id="interval_id", detail="text")
-    frame = frame[reason == ""]
-    spans = zip(frame["event"], frame["start_s"], frame["end_s"], strict=True)
-    return frame.assign(
+    spans = zip(windows["event"], windows["from_s"], windows["to_s"], strict=True)
+    return windows.assign(
         corpus="egore",
         task="ground_temporal",
         question_type="temporal",
         frame_kind="window",
-        from_s=frame["start_s"],
-        to_s=frame["end_s"],
-        start_s=0.0,
-        end_s=frame["duration_s"],
-        question=[temporal_question(event) for event in frame["event"]],
-        answer=[temporal_answer(event, start_s, end_s, time_step_s) for event, start_s, end_s in spans],
+        question=[temporal_question(event) for event in windows["event"]],
+        answer=[temporal_answer(event, from_s, to_s, rules.time_step_s) for event, from_s, to_s in spans],
         kind="span",
         text=None,
-        parent=frame["interval_id"],
+        parent=windows["interval_id"],
     ), rejected

@@ -18,6 +18,7 @@ from components.data.egore.llm_written import prompts, replies, segments
 from components.data.egore.rule_based.long_term import long_term, windows
 from components.data.egore.rule_based.short_term import short_term
 from components.data.egore.rule_based.verification import misaligned
+from components.data.egore.temporal_windows import WindowRules
 from components.data.partition import runner
 from components.params import Data, EgoRe, Llm
 from components.prompts import kitchen_grammar
@@ -38,12 +39,25 @@ class Settings:
         egore: the block `egore`.
         llm: the block `llm`.
         ledger_path: where the replies of a language model are kept.
+        window_frames: frames of a window, of the block `frames`.
     """
 
     seed: int
     egore: EgoRe
     llm: Llm
     ledger_path: Path
+    window_frames: int
+
+    @property
+    def window_rules(self) -> WindowRules:
+        """Return how windows around events are cut."""
+        return WindowRules(
+            max_s=self.egore.window_max_s,
+            per_event=self.egore.windows_per_event,
+            n_frames=self.window_frames,
+            time_step_s=self.egore.time_step_s,
+            seed=self.seed,
+        )
 
     @property
     def counts(self) -> dict[str, int]:
@@ -112,7 +126,8 @@ def requests(params: Data, data_dir: Path) -> Iterator[llm.Request]:
 
 def _parameters(params: Data, data_dir: Path) -> dict:
     return {
-        "seed": params.seed, "egore": params.egore, "llm": params.llm, "ledger_path": data_dir / "ledger/egore.jsonl"
+        "seed": params.seed, "egore": params.egore, "llm": params.llm, "ledger_path": data_dir / "ledger/egore.jsonl",
+        "window_frames": params.frames.window_frames,
     }  # fmt: skip
 
 
@@ -127,7 +142,11 @@ def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Ta
         Samples, rejects and the row counts, as `runner.Step.make` does.
     """
     settings = Settings(
-        parameters["seed"], EgoRe(**parameters["egore"]), Llm(**parameters["llm"]), Path(parameters["ledger_path"])
+        parameters["seed"],
+        EgoRe(**parameters["egore"]),
+        Llm(**parameters["llm"]),
+        Path(parameters["ledger_path"]),
+        parameters["window_frames"],
     )
     clips, annotations = _frames(tables)
     asked, dropped, row_counts = (_by_rule if settings.llm.generator == "rules" else _by_model)(
@@ -136,10 +155,9 @@ def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Ta
     videos, intervals, boxes = (annotations[name] for name in ("videos", "intervals", "boxes"))
     egore = settings.egore
     boxed, boxed_out = grounding.spatial(boxes, videos, grid=egore.box_grid, min_percent=egore.box_min_percent)
-    timed, timed_out = grounding.temporal(
-        intervals, videos, event_of=kitchen_grammar.event_of, time_step_s=egore.time_step_s
-    )
-    outside, outside_out = ego_exo_questions.seen_from_outside(timed, videos)
+    rules = settings.window_rules
+    timed, timed_out = grounding.temporal(intervals, videos, event_of=kitchen_grammar.event_of, rules=rules)
+    outside, outside_out = ego_exo_questions.seen_from_outside(timed, videos, rules)
     verified = [
         ego_exo_questions.verification(seen, false_event=misaligned, seed=settings.seed) for seen in (timed, outside)
     ]
@@ -150,8 +168,8 @@ def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Ta
         [
             *row_counts,
             ("boxes", len(boxes), len(boxed), len(boxed_out)),
-            ("intervals", len(intervals), len(timed), len(timed_out)),
-            ("intervals from outside", len(timed), len(outside), len(outside_out)),
+            ("intervals", len(intervals), timed["interval_id"].nunique(), len(timed_out)),
+            ("windows from outside", len(timed), len(outside), len(outside_out)),
         ],
     )
 

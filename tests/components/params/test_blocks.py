@@ -66,7 +66,7 @@ BOUNDS = {
     (1, 0): {
         "World": "takes take_s fps size_px", "Clips": "min_frames",
         "Funnel": "size_px train_takes test_takes shard_rows", "Llm": "max_tokens concurrency tries",
-        "EgoIT": "instructions_per_dataset", "EgoRe": "box_grid",
+        "EgoIT": "instructions_per_dataset", "EgoRe": "box_grid windows_per_event",
         "Frames": "size_px image_frames clip_frames window_frames jpeg_quality shard_frames",
         "Eval": "bootstrap_resamples per_device_eval_batch_size max_new_tokens",
         "Model": "image_px patch_px tubelet_frames vision_width vision_layers vision_heads image_tokens video_tokens "
@@ -87,7 +87,7 @@ BOUNDS = {
     (2, 1): {"Funnel": "clip_frames", "EgoRe": "choices", "PauseRules": "window_records", "Grpo": "num_generations"},
     (0.01, 0.0): {
         "World": "val_fraction", "Clips": "length_s", "Funnel": "timeout_s",
-        "Llm": "top_p requests_per_minute timeout_s", "EgoRe": "long_max_s time_step_s",
+        "Llm": "top_p requests_per_minute timeout_s", "EgoRe": "long_max_s time_step_s window_max_s",
         "Vllm": "gpu_memory_utilization", "Grpo": "temperature",
         "Stage": "muon_learning_rate num_train_epochs timeout_minutes",
     },

@@ -85,6 +85,6 @@ def test_a_take_without_a_camera_outside_is_rejected_there_alone(tmp_path, rows,
     made = build.run(data_params, data_dir)
     reasons = Counter(row["reason"] for row in read(data_dir, "egore/rejects"))
     assert reasons == {"no_exo_video": 5, "outside_exo_video": 5}
-    assert ("intervals from outside", 60, 50, 10) in made["row_counts"]
+    assert ("windows from outside", 60, 50, 10) in made["row_counts"]
     views = Counter(row["view"] for row in read(data_dir, "egore/samples") if row["task"] == "verify")
     assert views == {"ego": 2 * 60, "exo": 2 * 50}

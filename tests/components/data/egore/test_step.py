@@ -104,13 +104,27 @@ def test_a_box_that_vanishes_on_the_grid_is_rejected(tmp_path, rows, data_params
     assert remade(tmp_path, rows, fine)[1] == {"box_empty_on_grid": 1}
 
 
-def test_an_event_that_comes_twice_is_not_asked_for(tmp_path, rows, data_params):
-    rows["intervals"][3]["text"] = rows["intervals"][0]["text"]
+def test_an_event_that_comes_twice_is_asked_for_in_windows_that_hold_it_once(tmp_path, rows, data_params):
+    first, second = rows["intervals"][0], rows["intervals"][3]
+    second["text"] = first["text"]
+    samples, rejects = remade(tmp_path, rows, data_params)
+    assert rejects["event_repeats"] == 0
+    asked = [row for row in samples if row["task"] == "ground_temporal" and row["parents"] == [first["interval_id"]]]
+    assert {row["view"] for row in asked} == {"ego", "exo"}
+    assert all(row["media"][0]["end_s"] <= second["start_s"] for row in asked)
+    shown = [
+        row["media"][0] for row in samples if row["task"] == "verify" and row["parents"] == [second["interval_id"]]
+    ]
+    assert {(span["start_s"], span["end_s"]) for span in shown} == {(second["start_s"], second["end_s"])}
+
+
+def test_an_event_that_overlaps_itself_is_not_asked_for(tmp_path, rows, data_params):
+    first, second = rows["intervals"][0], rows["intervals"][1]
+    second |= {"text": first["text"], "start_s": first["start_s"] + 1.0, "end_s": first["end_s"] + 1.0}
     samples, rejects = remade(tmp_path, rows, data_params)
     assert rejects["event_repeats"] == 2
-    said = kitchen_grammar.parse_narration(rows["intervals"][0]["text"])
-    named = f"this: {said.verb} the {said.object}?"
-    assert not [row for row in samples if row["take_id"] == "take-0" and named in row["question"]]
+    said = kitchen_grammar.parse_narration(first["text"])
+    assert not [row for row in samples if row["take_id"] == "take-0" and f"this: {said.event}?" in row["question"]]
 
 
 def test_one_event_of_unknown_meaning_spoils_the_long_questions_of_its_take(tmp_path, rows, data_params):

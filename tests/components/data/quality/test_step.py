@@ -12,6 +12,7 @@ from components.data import __main__ as command
 from components.data import sample_table
 from components.data.egore import grounding
 from components.data.egore.rule_based.long_term import long_term
+from components.data.egore.temporal_windows import WindowRules
 from components.data.quality import batches, oracle
 from components.data.quality import step as measure
 from components.prompts import kitchen_grammar
@@ -49,9 +50,10 @@ def tables(few) -> dict[str, pa.Table]:
     videos, intervals = pd.DataFrame(videos), pd.DataFrame(intervals)
     none = pd.DataFrame({"step": pd.Series(dtype=str), "row_id": pd.Series(dtype=str)})
     limits = {"min_s": egore.long_min_s, "max_s": egore.long_max_s, "per_window": 5, "choices": 4, "seed": few.seed}
+    rules = WindowRules(max_s=16.0, per_event=1, n_frames=32, time_step_s=1.0, seed=few.seed)
     made = [
         long_term(intervals, videos, none, **limits)[0],
-        grounding.temporal(intervals, videos, event_of=kitchen_grammar.event_of, time_step_s=1.0)[0],
+        grounding.temporal(intervals, videos, event_of=kitchen_grammar.event_of, rules=rules)[0],
     ]
     return {
         "annotations/videos": pa.Table.from_pandas(videos[records.VIDEO.names], records.VIDEO, preserve_index=False),
