@@ -1,9 +1,9 @@
 """WebVid on disk -> rows of `records.CAPTION`.
 
 Files: results_{2M,10M}_{train,val}.csv, any of them; val is our test. Columns stand in another order in each copy and
-are read by name; `duration` (`PT00H00M17S`) is not needed: the caption is of the whole video. The media root is the
-download folder of m-bain/webvid, with `videos/<page_dir>/<videoid>.mp4`. One row in is one line; a video that stands in
-two files is a repeated id.
+are read by name; `duration` (`PT00H00M17S`) is not needed: the caption is of the whole video. A name may hold line
+breaks, which become spaces. The media root is the download folder of m-bain/webvid, with
+`videos/<page_dir>/<videoid>.mp4`. One row in is one record; a video that stands in two files is a repeated id.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def read(root: Path) -> Iterator[Tables]:
     """Read the files below `root` in batches.
 
     Yields:
-        tables {"captions"} and the rejects; each line read is in exactly one of them.
+        tables {"captions"} and the rejects; each record read is in exactly one of them.
 
     Raises:
         ValueError: there is no file, or a column is missing.

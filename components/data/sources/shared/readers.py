@@ -1,7 +1,8 @@
 """What the adapters of large corpora share: files are read in batches, and lines that cannot be read are rejected.
 
-A record of a delimited or JSON Lines file is one line: a line that cannot be read alone is a reject
-(`malformed_line`, `not_utf8`) and never takes its neighbours with it. No function holds more than a batch.
+A record of a delimited or JSON Lines file is one line; in a CSV file with quotes, a quoted cell may hold line breaks. A
+record that cannot be read alone is a reject (`malformed_line`, `not_utf8`) and never takes its neighbours with it. No
+function holds more than a batch.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import csv
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
 
 import pandas as pd
 import pyarrow as pa
@@ -18,6 +18,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 
 from components.data.sources.shared.cleaning import Batch, reject_rows
+from components.data.sources.shared.csv_records import Record, csv_records, line_records
 from components.data.sources.shared.json_stream import json_items
 
 BATCH_ROWS = 200_000
@@ -71,12 +72,14 @@ def read_delimited(
         columns: names of the columns to read.
         source: name of the dataset, for rejects and errors.
         delimiter: the character between two cells.
-        quoted: cells may be quoted as in CSV; without it quotes are text, but a cell wrapped in them is unwrapped.
+        quoted: cells may be quoted as in CSV, and then hold line breaks; without it quotes are text, but a cell wrapped
+            in them is unwrapped.
         header: names of the columns of a file that has no header line.
-        batch_rows: lines that are read at once.
+        batch_rows: records that are read at once.
 
     Yields:
-        `columns` and `line` (number in the file, from 1) of the lines that can be read, and the rejects.
+        `columns` and `line` (number of its first line in the file, from 1) of the records that can be read, and the
+        rejects.
 
     Raises:
         ValueError: a column is missing.
@@ -89,14 +92,18 @@ def read_delimited(
             line = file.readline(_HEADER).decode(errors="replace").rstrip("\r\n")
             header, first = [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])], 2
         _check_columns(path, header, columns, source)
-        cells = pa_csv.ParseOptions(delimiter=delimiter, quote_char='"' if quoted else False)
+        cells = pa_csv.ParseOptions(delimiter=delimiter, quote_char='"' if quoted else False, newlines_in_values=quoted)
         kinds = pa_csv.ConvertOptions(include_columns=columns, column_types=dict.fromkeys(columns, pa.string()))
 
         def parse(block: bytes) -> pa.Table:
             whole = pa_csv.ReadOptions(block_size=len(block) + 1, column_names=header, use_threads=False)
             return pa_csv.read_csv(pa.BufferReader(block), whole, cells, kinds)
 
-        for frame, rejects in _by_line(file, parse, columns, source=source, first=first, batch_rows=batch_rows):
+        if quoted:
+            found = csv_records(file, first=first, delimiter=delimiter, width=len(header))
+        else:
+            found = line_records(file, first=first)
+        for frame, rejects in _parsed_batches(found, parse, columns, path=path, source=source, batch_rows=batch_rows):
             yield (frame if quoted else frame.assign(**{name: _unwrapped(frame[name]) for name in columns})), rejects
 
 
@@ -133,73 +140,68 @@ def read_json_lines(path: Path, columns: Sequence[str], *, source: str) -> Itera
         if file.read(3) != b"\xef\xbb\xbf":
             file.seek(0)
         checked = False
-        for frame, rejects in _by_line(file, parse, columns, source=source, first=1, batch_rows=BATCH_ROWS):
+        found = line_records(file, first=1)
+        for frame, rejects in _parsed_batches(found, parse, columns, path=path, source=source, batch_rows=BATCH_ROWS):
             if len(frame) and not checked:
                 _check_columns(path, [name for name in columns if frame[name].notna().any()], columns, source)
                 checked = True
             yield frame, rejects
 
 
-def _by_line(
-    file: BinaryIO,
+def _parsed_batches(
+    found: Iterator[Record],
     parse: Callable[[bytes], pa.Table],
     columns: Sequence[str],
     *,
+    path: Path,
     source: str,
-    first: int,
     batch_rows: int,
 ) -> Iterator[Batch]:
-    """Read batches of lines, `first` the number of the first one; blank lines are no rows."""
-    name, schema = Path(file.name).name, pa.schema([(column, pa.string()) for column in columns])
-    while batch := list(islice(file, batch_rows)):
-        # a lone carriage return would end a record for the parser, but not for us
-        stripped = (line.rstrip(b"\r\n").replace(b"\r", b" ") for line in batch)
-        numbers, lines = [], []
-        for number, line in enumerate(stripped, first):
-            if line:
-                numbers.append(number)
-                lines.append(line)
-        first += len(batch)
-        if not lines:
-            continue
-        tables, bad = _parsed(lines, parse)
-        refused = set(bad)
+    """Parse the records in batches."""
+    schema = pa.schema([(column, pa.string()) for column in columns])
+    while batch := list(islice(found, batch_rows)):
+        closed = [at for at, record in enumerate(batch) if record.is_closed]
+        tables, bad = _parsed([batch[at].content for at in closed], parse)
+        refused = {closed[at] for at in bad} | {at for at, record in enumerate(batch) if not record.is_closed}
         frame = pa.concat_tables([schema.empty_table(), *tables]).to_pandas()
-        frame["line"] = [number for at, number in enumerate(numbers) if at not in refused]
+        frame["line"] = [record.line for at, record in enumerate(batch) if at not in refused]
+        lost = [batch[at] for at in sorted(refused)]
         yield (
             frame,
             reject_rows(
                 source,
-                [f"{name}:{numbers[at]}" for at in bad],
-                [_why(lines[at]) for at in bad],
-                [lines[at].decode(errors="replace") for at in bad],
+                [f"{path.name}:{record.line}" for record in lost],
+                [_why(record.content) for record in lost],
+                [record.content.decode(errors="replace") for record in lost],
             ),
         )
 
 
-def _parsed(lines: list[bytes], parse: Callable[[bytes], pa.Table], offset: int = 0) -> tuple[list[pa.Table], list]:
-    """Parse lines at once; where the rows are not the lines, halve until the lines to blame stand alone.
+def _parsed(rows: list[bytes], parse: Callable[[bytes], pa.Table], offset: int = 0) -> tuple[list[pa.Table], list]:
+    """Parse records at once; where others come out, halve until the records to blame stand alone.
 
     Returns:
-        tables of the good lines, in order, and the positions of the bad ones.
+        tables of the good records, in order, and the positions of the bad ones.
     """
+    if not rows:
+        return [], []
     try:
-        table = parse(b"\n".join(lines))
+        table = parse(b"\n".join(rows))
     except pa.ArrowInvalid:
         table = None
-    if table is not None and table.num_rows == len(lines):
+    if table is not None and table.num_rows == len(rows):
         return [table], []
-    if len(lines) == 1:
+    if len(rows) == 1:
         return [], [offset]
-    half = len(lines) // 2
-    tables, bad = _parsed(lines[:half], parse, offset)
-    more_tables, more_bad = _parsed(lines[half:], parse, offset + half)
+    half = len(rows) // 2
+    tables, bad = _parsed(rows[:half], parse, offset)
+    more_tables, more_bad = _parsed(rows[half:], parse, offset + half)
     return tables + more_tables, bad + more_bad
 
 
-def _why(line: bytes) -> str:
+def _why(content: bytes) -> str:
     try:
-        line.decode()
+        content.decode()
     except UnicodeDecodeError:
         return "not_utf8"
     return "malformed_line"

@@ -43,6 +43,12 @@ def test_a_name_comes_back_as_written(tmp_path_factory, text):
     assert [row["text"] for row in rows] == [text] and rejects == []
 
 
+def test_a_line_break_in_a_name_is_part_of_it(tmp_path):
+    said = GOOD | {"name": "Aerial shot,\n\n winter forest\n"}
+    rows, rejects = gathered(webvid.read(write(tmp_path, said, GOOD | {"videoid": "2"})))
+    assert [row["text"] for row in rows] == ["Aerial shot,  winter forest", GOOD["name"]] and rejects == []
+
+
 @pytest.mark.parametrize(
     "edit, reason",
     [
