@@ -21,6 +21,7 @@ from components import records, video
 from components.data.seen_ids import seen_before
 from components.data.sources import (
     cc3m,
+    charades_ego,
     dci,
     ego4d,
     egoclip,
@@ -32,6 +33,7 @@ from components.data.sources import (
     htm_aa,
     interlink7m,
     internvid,
+    lemma,
     openeqa,
     panda70m,
     ssv2,
@@ -59,6 +61,8 @@ SOURCES: dict[str, Callable[..., Iterator[Tables]]] = {  # in the order in which
     "epic100": epic100.read,
     "visor": visor.read,
     "egoexolearn": egoexolearn.read,
+    "charades_ego": charades_ego.read,
+    "lemma": lemma.read,
     "ego4d": ego4d.read,
     "egoclip": egoclip.read,
     "egtea": egtea.read,
@@ -78,7 +82,9 @@ NEEDS: dict[str, tuple[str, ...]] = {  # what an adapter takes beside its folder
     "egoexo4d": ("probe",),  # as `video.probe`
     "epic100": ("probe",),
     "visor": ("videos",),  # columns JOINED of the videos of all sources that are read before it
-    "egoexolearn": ("videos",),
+    "egoexolearn": ("videos", "probe"),
+    "charades_ego": ("probe",),
+    "lemma": ("probe",),
 }
 
 

@@ -49,11 +49,17 @@ def write(path: Path, frames: Iterable[np.ndarray], *, fps: int | Fraction, size
     partial.rename(path)
 
 
-def write_images(folder: Path, frames: Iterable[np.ndarray]) -> None:
-    """Write RGB frames, uint8 arrays [H, W, 3], as JPEGs numbered from 1 in the way of EPIC-KITCHENS."""
+def write_images(folder: Path, frames: Iterable[np.ndarray], *, name: str = "frame_{:010d}.jpg") -> None:
+    """Write RGB frames as JPEGs numbered from 1.
+
+    Args:
+        folder: where they go.
+        frames: uint8 arrays [H, W, 3].
+        name: of a file, with its number to be filled in; as EPIC-KITCHENS has it by default.
+    """
     import cv2
 
     folder.mkdir(parents=True, exist_ok=True)
     for number, frame in enumerate(frames, 1):
-        path = folder / f"frame_{number:010d}.jpg"
+        path = folder / name.format(number)
         assert cv2.imwrite(str(path), frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95]), f"{path} was not written"

@@ -41,6 +41,8 @@ class WorldPlan:
         fps: frames per second of a film, where a source has no rate of its own.
         size_px: side of the square frames.
         web_videos: films of the web corpora.
+        is_egoexo4d_written: whether Ego-Exo4D is among the sources: others then annotate its takes, else films of
+            their own.
     """
 
     seed: int
@@ -48,6 +50,7 @@ class WorldPlan:
     fps: int
     size_px: int
     web_videos: int = 0
+    is_egoexo4d_written: bool = True
 
 
 def seeded_uid(seed: int, *parts: object) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from components.world import egoexo4d, egoexolearn, egoit_sources, visor, web
+from components.world import charades_ego, egoexo4d, egoexolearn, egoit_sources, lemma, visor, web
 from components.world.films import Film
 from components.world.plan import WorldPlan
 
@@ -15,6 +15,8 @@ WRITERS: dict[str, Callable[[Path, WorldPlan], list[Film]]] = {
     "egoexo4d": egoexo4d.write,
     "visor": visor.write,
     "egoexolearn": egoexolearn.write,
+    "charades_ego": charades_ego.write,
+    "lemma": lemma.write,
     **{source: partial(egoit_sources.write, source) for source in egoit_sources.FIRST_TAKE},
     **{corpus: partial(web.write, corpus) for corpus in web.CORPORA},
 }

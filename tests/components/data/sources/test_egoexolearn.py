@@ -7,12 +7,15 @@ import pytest
 
 from components.data.sources import egoexo4d, egoexolearn
 from components.prompts.kitchen_grammar import parse_narration
-from components.video import probe
-from tests.components.data.sources.written import RELEASED, gathered, gathered_tables
+from components.video import Probe, probe
+from components.world import egoexolearn as world
+from components.world import films
+from components.world.plan import WorldPlan, plan_takes
+from tests.components.data.sources.written import RELEASED, gathered_tables
 
 REAL = RELEASED / "egoexolearn_fine_annotation_test.csv"
 
-VIDEO = {"video_id": "v", "take_id": "t", "view": "ego", "duration_s": 16.0, "split": "train"}
+VIDEO = {"video_id": "v", "take_id": "t", "view": "ego", "duration_s": 16.0, "fps": 30.0, "split": "train"}
 GOOD = {
     "video_uid": "t",
     "annotation_uid": "a",
@@ -24,8 +27,20 @@ GOOD = {
 }
 
 
+def tell(path, fps=None):
+    """The length of any film."""
+    return Probe(16.0, 30.0, 480)
+
+
+def read_tables(root, videos=(VIDEO,), probe=tell):
+    tables, rejects = gathered_tables(egoexolearn.read(root, videos=pa.Table.from_pylist(list(videos)), probe=probe))
+    return tables["videos"], tables["intervals"], rejects
+
+
 def read(root, videos=(VIDEO,)):
-    return gathered(egoexolearn.read(root, videos=pa.Table.from_pylist(list(videos))))
+    listed, intervals, rejects = read_tables(root, videos)
+    assert listed == []  # of a take of another source
+    return intervals, rejects
 
 
 def write(root, rows, columns=tuple(GOOD)):
@@ -55,14 +70,68 @@ def test_a_row_becomes_an_interval_of_its_video(tmp_path):
         ({"start_sec": ""}, "not_a_number"),
         ({"end_sec": "nan"}, "not_a_number"),
         ({"narration_en": " "}, "empty_text"),
-        ({"video_uid": "u"}, "no_video"),
-        ({"view": "exo"}, "no_video"),
+        ({"view": "both"}, "no_video"),
         ({"subset": "val"}, "split_conflict"),
     ],
 )
 def test_a_bad_row_is_a_reject(tmp_path, edit, reason):
     intervals, rejects = read(write(tmp_path, [GOOD, GOOD | edit]))
     assert len(intervals) == 1 and [row["reason"] for row in rejects] == [reason]
+
+
+def film(root, *places):
+    for place in places:
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        (root / place).touch()
+    return root
+
+
+def test_films_of_its_own_are_takes_of_their_own_and_intervals_join_them_by_view(tmp_path):
+    rows = [
+        GOOD | {"video_uid": "worn"},
+        GOOD | {"video_uid": "demo", "view": "exo", "subset": "val", "annotation_uid": "b"},
+    ]
+    root = film(write(tmp_path, rows), "videos/worn.mp4", "demo.mp4")
+    videos, intervals, rejects = read_tables(root)
+    assert rejects == []
+    assert [(row["take_id"], row["view"], row["path"], row["split"]) for row in videos] == [
+        ("worn", "ego", "videos/worn.mp4", "train"),
+        ("demo", "exo", "demo.mp4", "test"),
+    ]
+    assert [(row["video_id"], row["split"]) for row in intervals] == [(row["video_id"], row["split"]) for row in videos]
+
+
+def test_rows_about_a_film_that_is_not_there_or_disagree_with_its_first_row_are_rejects(tmp_path):
+    rows = [
+        GOOD | {"video_uid": "gone"},
+        GOOD | {"video_uid": "worn"},
+        GOOD | {"video_uid": "worn", "view": "exo"},
+        GOOD | {"video_uid": "worn", "subset": "val"},
+    ]
+    videos, intervals, rejects = read_tables(film(write(tmp_path, rows), "videos/worn.mp4"))
+    assert (len(videos), len(intervals)) == (1, 1)
+    assert [row["reason"] for row in rejects] == ["file_missing", "no_video", "no_video", "split_conflict"]
+
+
+def test_a_time_a_rounding_outside_the_film_is_moved_to_its_edge(tmp_path):
+    edits = [{"start_sec": "-0.01"}, {"end_sec": "16.02"}]
+    intervals, rejects = read(write(tmp_path, [GOOD | edit for edit in edits]))
+    assert rejects == [] and [(row["start_s"], row["end_s"]) for row in intervals] == [(0.0, 3.25), (1.5, 16.0)]
+
+
+def test_the_association_benchmark_stands_in_where_the_fine_annotations_are_not_there(tmp_path):
+    path = tmp_path / egoexolearn.ASSOCIATION_FILE.format("exo")
+    path.parent.mkdir(parents=True)
+    narrated = "Hold the meat,\nand slice it."
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*egoexolearn.ASSOCIATION_COLUMNS, "scenario"])
+        writer.writeheader()
+        writer.writerow(
+            {"video_uid": "demo", "annotation_id": "a", "start_sec": "0.0", "end_sec": "2.0", "narration_en": narrated}
+        )
+    videos, intervals, rejects = read_tables(film(tmp_path, "videos/demo.mp4"))
+    assert rejects == [] and [(row["view"], row["split"]) for row in videos] == [("exo", "train")]
+    assert [row["text"] for row in intervals] == ["Hold the meat, and slice it."]
 
 
 def test_a_missing_column_or_file_is_an_error_that_names_it(tmp_path):
@@ -117,3 +186,16 @@ def test_intervals_are_the_events_of_the_script_within_the_jitter(tiny_world):
     for row in intervals:
         event = events[row["take_id"], parse_narration(row["text"])]
         assert abs(row["start_s"] - event.start_s) <= 0.151 and abs(row["end_s"] - event.end_s) <= 0.151
+
+
+def test_a_world_without_takes_to_annotate_has_films_of_its_own(tmp_path):
+    takes = plan_takes(7, takes=12, take_s=16.0, val_fraction=0.2, test_fraction=0.0)
+    for each in world.write(tmp_path, WorldPlan(7, takes, fps=8, size_px=32, is_egoexo4d_written=False)):
+        films.make(each, size_px=32)
+    videos, intervals, rejects = read_tables(tmp_path, (VIDEO,), probe)
+    assert Counter(row["view"] for row in videos) == {"ego": 6, "exo": 5}
+    assert {row["split"] for row in videos} == {"train", "test"} and len({row["take_id"] for row in videos}) == 11
+    reasons = Counter(row["reason"] for row in rejects)
+    assert reasons["file_missing"] == 1 and reasons["no_narration"] == 3 and reasons["no_video"] > 0
+    narrated = len((tmp_path / egoexolearn.FILE).read_text().splitlines()) - 1
+    assert 12 + narrated + 3 == len(videos) + len(intervals) + len(rejects)
