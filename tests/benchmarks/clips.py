@@ -59,6 +59,9 @@ def corpus(narrations: int, *, part: int = 0) -> tuple[pd.DataFrame, pd.DataFram
         "annotator_id": rng.choice(["1", "2"], narrations),
         "time_s": rng.uniform(0, TAKE_S, narrations),
         "text": rng.choice([f"C picks up cup {n} from the counter with the right hand" for n in range(99)], narrations),
+        "start_s": np.nan,
+        "end_s": np.nan,
+        "subject": None,
         "ego_visible": True,
         "unsure": False,
     }
@@ -209,7 +212,7 @@ def compare_step(narrations: int) -> dict:
         data_dir, peer = Path(name), Path(name) / "peer.parquet"
         write(narrations, data_dir)
         ours_s, (counts, _) = timed(partial(clips.build, data_dir, rows=clips.PARTITION_ROWS, **HOW))
-        peer_s, _ = timed(plain_step, said, filmed, counts["alpha_s"], peer)
+        peer_s, _ = timed(plain_step, said, filmed, counts["alpha_s"]["egoexo4d"], peer)
         ours = records.read_table(data_dir / "clips/clips.parquet", records.CLIP)
         assert ours.equals(records.read_table(peer, records.CLIP))
     return {"ours": ours_s, "peer": peer_s, "ids": timed(ids_alone, said, filmed)[0]}

@@ -1,6 +1,7 @@
 """Narrations become moments: which video groups and narrations are used, and the span of each (systems §1.1-1.2).
 
-A video group is a take with all its cameras; a moment is a span of a group with what was said about it.
+A video group is a take with all its cameras; a moment is a span of a group with what was said about it. A narration
+that has a span keeps it; one of a single time gets its span from the timeline of its take, by a window rule.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.data.clips.window_rules import betas, windows
+from components.data.clips.window_rules import betas, firsts, windows
 from components.records import content_ids
 
 # the take first: partitions of takes (components/data/partition/runner.py) follow one another in the order of take ids
@@ -64,25 +65,30 @@ def groups(narrations: pd.DataFrame, videos: pd.DataFrame) -> tuple[pd.DataFrame
 def densities(narrations: pd.DataFrame, videos: pd.DataFrame, *, annotators: str) -> pd.Series:
     """Return the beta of each timeline of the training takes, seconds, in their order; NaN for a single narration.
 
-    Alpha is the mean over all takes.
+    Alpha is the mean over all takes of a source.
 
     Args:
-        narrations: as `numbered` returns it; equal times of a timeline count once.
+        narrations: as `numbered` returns it; equal times of a timeline count once, and those with a span do not count.
         videos: as `numbered` returns it.
         annotators: "merged" (one timeline for each take) or "per_annotator".
+
+    Returns:
+        A series with the source of each timeline as its index.
     """
     timeline, duration_s = _timelines(narrations, videos, annotators)
     time_s = narrations["time_s"].to_numpy()
-    trained = np.flatnonzero((time_s >= 0) & (time_s <= duration_s) & narrations["split"].eq("train").to_numpy())
+    inside = (time_s >= 0) & (time_s <= duration_s) & narrations["start_s"].isna().to_numpy()
+    trained = np.flatnonzero(inside & narrations["split"].eq("train").to_numpy())
     line = trained[sorted_rows(timeline[trained], time_s[trained])]
     line = line[~_repeats(timeline[line], time_s[line])]
-    return betas(time_s[line], timeline=timeline[line])
+    beta_s = betas(time_s[line], timeline=timeline[line])
+    return beta_s.set_axis(narrations["source"].iloc[line[firsts(timeline[line])]])
 
 
 def moments(
     narrations: pd.DataFrame,
     videos: pd.DataFrame,
-    alpha_s: float,
+    alpha_s: dict[str, float | None],
     *,
     annotators: str,
     rule: str = "beta_over_alpha",
@@ -91,13 +97,14 @@ def moments(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Find the span of each usable narration.
 
-    Narrations that are unsure, empty or about another person ("O ...") are rejected but still stand on the timeline:
-    they mark that something else happens then, so they count for the density and bound their neighbours.
+    Narrations that are unsure, empty or about another person (`subject` O) are rejected but still stand on the
+    timeline: they mark that something else happens then, so they count for the density and bound their neighbours.
+    Narrations with a span of their own stand on no timeline, and end with their video at the latest.
 
     Args:
         narrations: of whole takes, as `numbered` returns them.
         videos: of the same takes, as `numbered` returns them.
-        alpha_s: mean of the `densities` of all takes.
+        alpha_s: source -> mean of the `densities` of all its takes; None where it has none.
         annotators: "merged" (one timeline for each take) or "per_annotator".
         rule: of components/data/clips/window_rules.py, as are the next two; the defaults are Exo2Ego's.
         clamp: whether spans are cut at the neighbouring narrations.
@@ -108,8 +115,10 @@ def moments(
     """
     timeline, duration_s = _timelines(narrations, videos, annotators)
     time_s = narrations["time_s"].to_numpy()
-    reason = _unusable(narrations, duration_s)
-    on_line = ~np.isin(reason, _OFF_TIMELINE)
+    own_s = narrations[["start_s", "end_s"]].to_numpy(np.float64, copy=True)
+    spanned = ~np.isnan(own_s[:, 0])
+    reason = _unusable(narrations, np.where(spanned, own_s[:, 0], time_s), duration_s)
+    on_line = ~np.isin(reason, _OFF_TIMELINE) & ~spanned
     line = np.flatnonzero(on_line)
     # of equal times a usable narration stays
     texts = pd.Series(reason[line] != ""), narrations["narration_id"].iloc[line]
@@ -117,13 +126,17 @@ def moments(
     again = _repeats(timeline[line], time_s[line])
     equal, line = line[again], line[~again]
     how = {"rule": rule, "clamp": clamp, "length_s": length_s}
-    start_s, end_s = windows(time_s[line], duration_s[line], alpha_s, timeline=timeline[line], **how)
+    alpha_of_line_s = _alpha_of_take(videos, alpha_s)[narrations["take"].to_numpy()[line]]
+    start_s, end_s = windows(time_s[line], duration_s[line], alpha_of_line_s, timeline=timeline[line], **how)
     reason[equal[reason[equal] == ""]] = "equal_time"
-    reason[line[np.isnan(start_s) & (reason[line] == "")]] = "single_narration"
+    spanless = np.isnan(start_s) & (reason[line] == "")
+    reason[line[spanless]] = np.where(np.isnan(alpha_of_line_s[spanless]), "no_alpha", "single_narration")
+    own_s[line, 0], own_s[line, 1] = start_s, end_s
     good = reason[line] == ""
-    rejected = np.concatenate([np.flatnonzero(~on_line), equal, line[~good]])
+    rejected = np.concatenate([np.flatnonzero(~on_line & (reason != "")), equal, line[~good]])
     rejects = narrations[["narration_id", "text"]].iloc[rejected].set_axis(["row_id", "detail"], axis=1)
-    kept = narrations.iloc[line[good]].assign(start_s=start_s[good], end_s=end_s[good])
+    rows = np.concatenate([line[good], np.flatnonzero(spanned & (reason == ""))])
+    kept = narrations.iloc[rows].assign(start_s=own_s[rows, 0], end_s=np.minimum(own_s[rows, 1], duration_s[rows]))
     spans = (map(repr, kept[name].tolist()) for name in ("start_s", "end_s"))
     kept = kept.assign(moment_id=content_ids("moment", kept["narration_id"].tolist(), *spans))
     return kept, rejects.assign(reason=reason[rejected])
@@ -141,6 +154,14 @@ def _timelines(narrations: pd.DataFrame, videos: pd.DataFrame, annotators: str) 
         return take, duration_s
     annotator, names = pd.factorize(narrations["annotator_id"], sort=True)
     return take * len(names) + annotator, duration_s
+
+
+def _alpha_of_take(videos: pd.DataFrame, alpha_s: dict[str, float | None]) -> np.ndarray:
+    """Return the alpha of the source of each take by its number; NaN where it has none, and at the end, for take -1."""
+    takes = videos[["take", "source"]].drop_duplicates("take")
+    found = np.full(takes["take"].max() + 2 if len(takes) else 1, np.nan)
+    found[takes["take"]] = takes["source"].map(alpha_s)
+    return found
 
 
 def _repeats(timeline: np.ndarray, time_s: np.ndarray) -> np.ndarray:
@@ -179,14 +200,13 @@ def sorted_rows(group: np.ndarray, value: np.ndarray, *texts: pd.Series) -> np.n
     return order
 
 
-def _unusable(narrations: pd.DataFrame, duration_s: np.ndarray) -> np.ndarray:
+def _unusable(narrations: pd.DataFrame, starts_s: np.ndarray, duration_s: np.ndarray) -> np.ndarray:
     """Return the reason why each narration has no clip, "" where it may have one. Shape [N], text."""
-    body = narrations["text"].str.replace(r"^#\S+\s+", "", regex=True).str.strip()
     reasons = {
         "no_video": np.isnan(duration_s),
-        "outside_video": ~narrations["time_s"].between(0, duration_s),
-        "empty_text": body == "",
-        "not_camera_wearer": body.str.match(r"O\b"),
-        "unsure": narrations["unsure"],
+        "outside_video": ~((starts_s >= 0) & (starts_s <= duration_s)),
+        "empty_text": narrations["text"].str.strip() == "",
+        "not_camera_wearer": narrations["subject"].eq("O"),
+        "unsure": narrations["unsure"].eq(True),  # null: not known
     }
     return np.select([np.asarray(holds, dtype=bool) for holds in reasons.values()], list(reasons), "").astype(object)

@@ -1,21 +1,24 @@
-"""Ego-ExoClip: narrations at single times become clips of every camera (systems §1.1-1.2, Exo2Ego and EgoVLP).
+"""Narrations of takes become clips of every camera (systems §1.1-1.2, Exo2Ego and EgoVLP).
 
 The narrations of a video group (a take with all its cameras) stand on a timeline, those of both annotators together or
 of each alone, and a rule of components/data/clips/window_rules.py gives each a span, from the density of the timeline
-and from alpha, the mean density of the training takes. Every view of the take gets the same span, under one
-`moment_id`. Two annotators who say nearly the same at nearly the same time both stay: narration diversity.
+and from alpha, the mean density of the training takes of its source. A narration that has a span keeps it. Every view
+of the take gets the same span, under one `moment_id`. Two annotators who say nearly the same at nearly the same time
+both stay: narration diversity. Sources without narrations have no part in the step.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
+import logging
+from collections import Counter, defaultdict
 from functools import reduce
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from components import records
 from components.data import sample_table
@@ -26,6 +29,8 @@ from components.params import Data
 from components.records import content_ids
 
 PARTITION_ROWS = 100_000  # narrations and videos: their clips are five times as many
+
+log = logging.getLogger(__name__)
 
 
 def expand(moments: pd.DataFrame, videos: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -123,7 +128,9 @@ def statistics(summaries: list[dict]) -> dict:
     with_moments = [summary for summary in summaries if summary["moments"]]
     moments = sum(summary["moments"] for summary in with_moments)
     of_moments = {
-        name: reduce(combine, [(summary["moments"], *summary[name]) for summary in with_moments], (0, np.nan, np.nan))
+        name: reduce(combine, [(summary["moments"], *summary[name]) for summary in with_moments])
+        if moments
+        else (0, None, None)
         for name in ("duration_s", "words")
     }
     made, dropped = Counter(), Counter()
@@ -135,43 +142,46 @@ def statistics(summaries: list[dict]) -> dict:
         "clips": {view: count for view, count in made.items() if count},
         "ego_exo_pairs": sum(summary["ego_exo_pairs"] for summary in with_moments),
         "duration_s": dict(zip(("mean", "std"), of_moments["duration_s"][1:], strict=True)),
-        "share_under_1s": sum(summary["under_1s"] for summary in with_moments) / moments if moments else np.nan,
+        "share_under_1s": sum(summary["under_1s"] for summary in with_moments) / moments if moments else None,
         "words": dict(zip(("mean", "std"), of_moments["words"][1:], strict=True)),
         "rejects": dict(sorted(dropped.items())),
     }
 
 
-def densities_of_partition(parameters: dict, tables: runner.Tables) -> list[float]:
-    """Return the densities of the timelines of a partition, seconds; alpha is the mean of all of them."""
-    columns = ["source", "take_id", "annotator_id", "time_s", "split"]
+def densities_of_partition(parameters: dict, tables: runner.Tables) -> dict[str, list[float]]:
+    """Return the densities of the timelines of a partition by source, seconds; alpha is the mean of all of a source.
+
+    Every source that has narrations is named.
+    """
+    columns = ["source", "take_id", "annotator_id", "time_s", "start_s", "split"]
     narrations = tables["annotations/narrations"].select(columns).to_pandas()
     narrations, videos = numbered(narrations, tables["annotations/videos"].to_pandas())
     videos, _ = groups(narrations, videos)
-    return densities(narrations, videos, annotators=parameters["annotators"]).to_list()
+    found: dict[str, list[float]] = {source: [] for source in narrations["source"].unique()}
+    beta_s = densities(narrations, videos, annotators=parameters["annotators"])
+    return found | {str(source): of_source.to_list() for source, of_source in beta_s.groupby(level=0)}
 
 
-def combine_densities(found: list[list[float]]) -> dict[str, float]:
-    """Return alpha, seconds, from the densities of all partitions.
+def combine_densities(found: list[dict[str, list[float]]]) -> dict[str, dict[str, float | None]]:
+    """Return the alpha of each source that has narrations, seconds, from the densities of all partitions.
 
-    Raises:
-        ValueError: no training take has two narrations.
+    It is None where no training take has two narrations at different times.
     """
-    alpha_s = float(pd.Series([beta_s for of_partition in found for beta_s in of_partition], dtype=np.float64).mean())
-    if not alpha_s > 0:
-        raise ValueError(
-            "clips: alpha is the mean narration distance of the training takes, and none has two narrations; "
-            "look at data/annotations/narrations.parquet"
-        )
-    return {"alpha_s": alpha_s}
+    densities_s: defaultdict[str, list[float]] = defaultdict(list)
+    for of_partition in found:
+        for source, betas_s in of_partition.items():
+            densities_s[source] += betas_s
+    means = {source: pd.Series(betas_s, dtype=np.float64).mean() for source, betas_s in sorted(densities_s.items())}
+    return {"alpha_s": {source: float(mean) if mean > 0 else None for source, mean in means.items()}}
 
 
 def make(parameters: dict, tables: runner.Tables) -> tuple[pa.Table, pa.Table, runner.RowCounts, dict]:
     """Make the clips of a partition, as `runner.Step.make` does; `parameters` are those of `build` and `alpha_s`."""
     rule = dict(parameters)
     min_frames, alpha_s = rule.pop("min_frames"), rule.pop("alpha_s")
-    narrations, videos = numbered(
-        *(tables[name].to_pandas() for name in ("annotations/narrations", "annotations/videos"))
-    )
+    filmed = tables["annotations/videos"]
+    narrated = filmed.filter(pc.is_in(filmed["source"], pa.array(alpha_s, pa.string())))
+    narrations, videos = numbered(tables["annotations/narrations"].to_pandas(), narrated.to_pandas())
     kept_videos, no_group = groups(narrations, videos)
     kept, unusable = moments(narrations, kept_videos, alpha_s, **rule)
     made, short = clips(kept, kept_videos, min_frames=min_frames)
@@ -207,8 +217,11 @@ def build(data_dir: Path, *, rows: int, **options: object) -> tuple[dict, runner
         The statistics and the row counts: (what, rows in, rows out, rejected) for each time rows may drop.
     """
     row_counts, summaries = runner.run(STEP, options, data_dir, rows=rows)
-    # alpha is the same in every partition; there is a partition, or there would be no alpha
-    counts = {"alpha_s": summaries[0]["alpha_s"], "narrations": sum(summary["narrations"] for summary in summaries)}
+    # alpha is the same in every partition; without videos and narrations there is none
+    alpha_s = summaries[0]["alpha_s"] if summaries else {}
+    if not alpha_s:
+        log.info("clips: no source has narrations of takes, so that there are no clips")
+    counts = {"alpha_s": alpha_s, "narrations": sum(summary["narrations"] for summary in summaries)}
     return counts | statistics(summaries), row_counts
 
 

@@ -1,7 +1,7 @@
 """The window rules of the clip ablation: from one narration time t_i to a span of its video (systems §1.1, §7 X4).
 
 A timeline has narrations t_0 < ... < t_n and density beta = (t_n - t_0) / n seconds; alpha is the mean beta of the
-corpus; L is `length_s`, or alpha where none is given.
+source; L is `length_s`, or alpha where none is given.
 
 | rule            | span                                       | source                                        |
 |-----------------|--------------------------------------------|-----------------------------------------------|
@@ -31,7 +31,7 @@ def betas(times_s: np.ndarray, *, timeline: np.ndarray) -> pd.Series:
         timeline: label of the timeline of each narration, shape [N]; the rows of a timeline follow one another.
     """
     times_s, timeline = np.asarray(times_s, dtype=np.float64), np.asarray(timeline)
-    first = _firsts(timeline)
+    first = firsts(timeline)
     count = np.diff(first, append=len(timeline))
     span_s = times_s[first + count - 1] - times_s[first]
     return pd.Series(np.divide(span_s, count - 1, out=np.full(len(first), np.nan), where=count > 1), timeline[first])
@@ -40,7 +40,7 @@ def betas(times_s: np.ndarray, *, timeline: np.ndarray) -> pd.Series:
 def windows(
     times_s: np.ndarray,
     duration_s: np.ndarray,
-    alpha_s: float,
+    alpha_s: float | np.ndarray,
     *,
     timeline: np.ndarray,
     rule: str = "beta_over_alpha",
@@ -52,7 +52,7 @@ def windows(
     Args:
         times_s: narration times inside their video, strictly increasing inside each timeline, shape [N].
         duration_s: length of the video, shape [N].
-        alpha_s: mean beta of the corpus, seconds.
+        alpha_s: mean beta of the source, seconds: one for all, or shape [N]; NaN where it is not known.
         timeline: label of the timeline, shape [N]; the rows of a timeline follow one another.
         rule: "fixed", "centred", "neighbours", "beta" or "beta_over_alpha".
         clamp: cut spans at the neighbouring narrations.
@@ -66,7 +66,7 @@ def windows(
     """
     times_s, duration_s = (np.asarray(values, dtype=np.float64) for values in (times_s, duration_s))
     timeline = np.asarray(timeline)
-    first = _firsts(timeline)
+    first = firsts(timeline)
     before_s, after_s = _neighbours(times_s, first)
     unordered = before_s >= times_s
     if unordered.any():
@@ -74,18 +74,18 @@ def windows(
             f"timeline {timeline[unordered][0]!r}: narration times must be strictly increasing; "
             "sort them and collapse equal ones first"
         )
-    length_s = alpha_s if length_s is None else length_s
+    given_s = alpha_s if length_s is None else length_s
     if rule == "fixed":
-        start_s, end_s = times_s, times_s + length_s
+        start_s, end_s = times_s, times_s + given_s
     elif rule == "centred":
-        start_s, end_s = times_s - length_s / 2, times_s + length_s / 2
+        start_s, end_s = times_s - given_s / 2, times_s + given_s / 2
     elif rule == "neighbours":
         alone = np.isinf(before_s) & np.isinf(after_s)
         start_s = np.where(np.isinf(before_s), np.where(alone, np.nan, times_s), before_s)
         end_s = np.where(np.isinf(after_s), np.where(alone, np.nan, times_s), after_s)
     elif rule in ("beta", "beta_over_alpha"):
-        half_s = betas(times_s, timeline=timeline).to_numpy() / (2 if rule == "beta" else 2 * alpha_s)
-        half_s = np.repeat(half_s, np.diff(first, append=len(timeline)))
+        beta_s = np.repeat(betas(times_s, timeline=timeline).to_numpy(), np.diff(first, append=len(timeline)))
+        half_s = beta_s / (2 if rule == "beta" else 2 * alpha_s)
         start_s, end_s = times_s - half_s, times_s + half_s
     else:
         raise ValueError(
@@ -97,7 +97,7 @@ def windows(
     return np.maximum(start_s, 0.0), np.minimum(end_s, duration_s)
 
 
-def _firsts(timeline: np.ndarray) -> np.ndarray:
+def firsts(timeline: np.ndarray) -> np.ndarray:
     """Return the row on which each timeline begins, shape [timelines]."""
     begins = np.ones(len(timeline), dtype=bool)
     begins[1:] = timeline[1:] != timeline[:-1]

@@ -60,7 +60,7 @@ def read(params: Data, data_dir: Path, *, rows: int = BATCH_ROWS) -> dict:
         map(counts.of_rejects, frames("clips/rejects", counts.REJECT_COLUMNS)),
     )
     return numbers(takes, reduce(counts.add, found, CorpusCounts())) | {
-        "alpha_s": clips["alpha_s"],
+        "alpha_s": clips["alpha_s"].get(egoexo4d.SOURCE),
         "window": clips["window"],
     }
 

@@ -51,7 +51,7 @@ def annotation_tables() -> dict:
                 narrations.append(
                     {**shared, "narration_id": f"{take_id}-n{event}{annotator}", "annotator_id": annotator}
                     | {"time_s": start_s + (1.0 if annotator == "a" else 1.3), "text": narrate(facts)}
-                    | {"ego_visible": True, "unsure": False}
+                    | {"start_s": None, "end_s": None, "subject": None, "ego_visible": True, "unsure": False}
                 )
             for name, box in ((facts.object, [20.0, 30.0, 40.0, 55.0]), ("left hand", [50.0, 60.0, 70.0, 90.0])):
                 boxes.append(
