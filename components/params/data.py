@@ -19,6 +19,9 @@ class World(Strict):
     size_px: int = Field(gt=0, description="side of the square videos, pixels")
     val_fraction: float = Field(gt=0, lt=1, description="share of takes in Ego-Exo4D's val split")
     test_fraction: float = Field(ge=0, lt=1, description="share of takes in its test split (no annotations)")
+    downscaled_takes: bool = Field(
+        default=False, description="whether Ego-Exo4D's videos are those of its part downscaled_takes/448"
+    )
     web_videos: int = Field(ge=0, description="films of the web corpora that `sources` names (htm_aa, interlink7m)")
 
 

@@ -54,6 +54,7 @@ def build(data: params.Data, root: Path, *, console: Console | None = None) -> d
         size_px=world.size_px,
         web_videos=world.web_videos,
         is_egoexo4d_written=data.sources.egoexo4d is not None,
+        downscaled_takes=world.downscaled_takes,
     )
     folders = {name: root / folder for name, folder in data.sources.given().items() if name in WRITERS}
     for folder in folders.values():

@@ -39,11 +39,14 @@ def write(root: Path, plan: WorldPlan) -> list[Film]:
         narrated = {take.uid: annotate(take, seed=seed) for take in chosen if take.is_narrated}
         _dump(annotations / f"atomic_descriptions_{split}.json", {"annotations": narrated, "ds": "2026-01-01"})
         _dump(annotations / f"keystep_{split}.json", _keysteps(chosen, seed=seed))
+    files = {view: Path(file) for view, file in FILES.items()}
+    if plan.downscaled_takes:
+        files = {view: file.parent / "downscaled/448" / file.name for view, file in files.items()}
     return [
         Film(root / "takes" / take.name / file, take.take, 0.0, take.take.take_s, plan.fps, view)
         for take in planned
         if not take.is_dropped
-        for view, file in FILES.items()
+        for view, file in files.items()
     ]
 
 

@@ -15,6 +15,7 @@ HANDLESS_SHARE = (0.0, 0.3)
 UNSURE_SHARE = 0.04
 UNSEEN_SHARE = 0.02  # narrated from an exo view: ego_visible is false
 OTHER_PERSON_SHARE = 0.1  # of the annotations, one sentence about somebody else
+OTHER_PERSON = ("O looks at C.", "The Man X walks towards C.", "The Woman Y opens the drawer.")
 REJECTED_SHARE = 0.05  # of the takes, a third annotation that the reviewers refused
 LATE_SHARE = 0.01  # of the annotations, a sentence past the end of the take
 OLD_FLAGS_SHARE = 0.15  # of the annotations, flags as "0"/"1"
@@ -45,7 +46,9 @@ def _annotation(planned: PlannedTake, who: int, *, seed: int, attempt: int = 0) 
         time_s = (event.start_s + event.end_s) / 2 + rng.uniform(-JITTER_S[who], JITTER_S[who])
         said.append((time_s, narrate(facts), "C"))
     if rng.random() < OTHER_PERSON_SHARE:
-        said.append((rng.uniform(1, take.take_s - 1), "O looks at C.", "O"))
+        # drawn apart: who is meant tells the field alone, and nothing else depends on the words
+        words = random.Random(f"{seed}/{planned.number}/other/{who}/{attempt}").choice(OTHER_PERSON)
+        said.append((rng.uniform(1, take.take_s - 1), words, "O"))
     if rng.random() < LATE_SHARE:
         said.append((take.take_s + rng.uniform(0.2, 2), "C opens the drawer.", "C"))
     old_flags, subject_key = rng.random() < OLD_FLAGS_SHARE, rng.choice(["subject", "narration_subject"])

@@ -43,6 +43,7 @@ class WorldPlan:
         web_videos: films of the web corpora.
         is_egoexo4d_written: whether Ego-Exo4D is among the sources: others then annotate its takes, else films of
             their own.
+        downscaled_takes: whether the films of takes lie where Ego-Exo4D has its downscaled ones.
     """
 
     seed: int
@@ -51,6 +52,7 @@ class WorldPlan:
     size_px: int
     web_videos: int = 0
     is_egoexo4d_written: bool = True
+    downscaled_takes: bool = False
 
 
 def seeded_uid(seed: int, *parts: object) -> str:

@@ -2,8 +2,8 @@
 
 Files: takes.json, annotations/splits.json, annotations/atomic_descriptions_{train,val}.json and the frame-aligned
 videos (EGO4D/Ego-Exo4D-docs docs/data/takes.md, docs/annotations/atomic_descriptions.md). Annotations are keyed by
-take uid, folders by take name. One row in is one stream of a take, or one description; or what should hold some and
-cannot be read.
+take uid, folders by take name. A video that is not where takes.json says is looked for among the downscaled ones. One
+row in is one stream of a take, or one description; or what should hold some and cannot be read.
 """
 
 from __future__ import annotations
@@ -19,14 +19,17 @@ from components.data.sources.shared import json_fields
 from components.data.sources.shared.cleaning import Tables
 from components.data.sources.shared.json_fields import Kind, MemberError, finite_number, member
 from components.data.sources.shared.json_stream import json_items
+from components.data.sources.shared.subject_tags import subject
 from components.records import content_id
 from components.video import PathError, Probe, VideoError, inside
 
 SOURCE = "egoexo4d"
 TAKES_FILE, SPLITS_FILE = "takes.json", "annotations/splits.json"
 DESCRIPTIONS_FILE = "annotations/atomic_descriptions_{}.json"
+DOWNSCALED = "downscaled/448"  # beside the full-size files, under the same names: the short side has 448 pixels
 SPLITS = {"train": "train", "val": "test"}  # the test split has no annotations; its val is our held-out benchmark
 PSEUDO_CAMERAS = ("collage", "best_exo", "mobile", "moblie")
+SUBJECTS = ("narration_subject", "subject")  # the docs' sample has the first name, the docs' text the second
 FLAGS = {True: True, False: False, "1": True, "0": False}  # 1 and 0 equal True and False; older rows have strings
 
 reject = partial(json_fields.reject_row, SOURCE)
@@ -117,8 +120,8 @@ def _splits(path: Path) -> dict[str, object]:
 def _items(path: Path, kind: Kind, name: str | None = None) -> Iterator[tuple[Any, Any]]:
     if not path.is_file():
         raise ValueError(
-            f"{path} is missing; download it (`egoexo --parts metadata annotations`), make the miniature world "
-            "(`dvc repro world`), or mend sources.egoexo4d in params/data.yaml"
+            f"{path} is missing; download it (`egoexo -o <dir> --parts metadata annotations`), make the miniature "
+            "world (`dvc repro world`), or mend sources.egoexo4d in params/data.yaml"
         )
     return json_items(path, source=SOURCE, kind=kind, name=name)
 
@@ -178,10 +181,13 @@ def _streams(take: _Take, split: object, root: Path, probe: Callable[[Path], Pro
             if refused is not None:
                 yield reject(row_id, *refused)
                 continue
-            path = str(PurePosixPath(take.folder) / member(stream, "relative_path", str))
-            file = inside(root, path)
+            full_size = path = PurePosixPath(take.folder) / member(stream, "relative_path", str)
+            file = inside(root, str(path))
             if not file.is_file():
-                yield reject(row_id, "file_missing", path)
+                path = full_size.parent / DOWNSCALED / full_size.name
+                file = inside(root, str(path))
+            if not file.is_file():
+                yield reject(row_id, "file_missing", f"neither {full_size} nor {path} is there")
                 continue
             length = probe(file)
         except MemberError as error:
@@ -201,7 +207,7 @@ def _streams(take: _Take, split: object, root: Path, probe: Callable[[Path], Pro
             "take_name": take.name,
             "camera_id": camera,
             "view": "ego" if take.is_ego[camera] else "exo",
-            "path": path,
+            "path": str(path),
             "duration_s": length.duration_s,
             "fps": length.fps,
             "split": our_split,
@@ -269,10 +275,10 @@ def _narration(row_id: str, description: Any) -> dict:
         text = member(description, "text", str)
     except MemberError as error:
         return reject(row_id, "bad_member", error)
-    ego_visible, unsure = (_flag(description.get(name)) for name in ("ego_visible", "unsure"))
+    flags = {name: description.get(name) for name in ("ego_visible", "unsure")}
     time_s = finite_number(description.get("timestamp"))
-    if ego_visible is None or unsure is None:
-        return reject(row_id, "bad_flag", (description.get("ego_visible"), description.get("unsure")))
+    if not all(value is None or (isinstance(value, (int, str)) and value in FLAGS) for value in flags.values()):
+        return reject(row_id, "bad_flag", (*flags.values(),))
     if time_s is None:
         return reject(row_id, "no_timestamp", (description.get("timestamp"), text))
     if time_s < 0:
@@ -284,11 +290,11 @@ def _narration(row_id: str, description: Any) -> dict:
         "start_s": None,
         "end_s": None,
         "text": text,
-        "subject": None,
-        "ego_visible": ego_visible,
-        "unsure": unsure,
-    }
+        "subject": _subject(description, text),
+    } | {name: None if value is None else FLAGS[value] for name, value in flags.items()}
 
 
-def _flag(value: object) -> bool | None:
-    return FLAGS.get(value) if isinstance(value, (bool, int, str)) else None
+def _subject(description: dict, text: str) -> str | None:
+    """Return whose action it is, "C" or "O"; where no field says it, the text does, or it is not known."""
+    said = (description.get(name) for name in SUBJECTS)
+    return next((who.strip() for who in said if isinstance(who, str) and who.strip() in ("C", "O")), subject(text))

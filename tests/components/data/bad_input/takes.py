@@ -166,6 +166,7 @@ CASES = [
     Case("time nested 300 deep", description(timestamp=json.loads("[" * 300 + "]" * 300)), NO_TIME),
     Case("time negative", description(timestamp=-0.5), {"egoexo4d/negative_time": 1}),
     Case("flag that is a list", description(unsure=[]), {"egoexo4d/bad_flag": 1}),
-    Case("flag missing", description(ego_visible=...), {"egoexo4d/bad_flag": 1}),
+    Case("flag null", description(unsure=None)),
+    Case("flag missing", description(ego_visible=...)),
     Case("uid used by another description", one_more_description(), {}, rows=1),
 ]

@@ -2,8 +2,10 @@ import json
 import shutil
 from collections import Counter
 
+import pandas as pd
 import pytest
 
+from components import records
 from components.data.sources import egoexo4d
 from components.data.sources.egoexo4d import takes
 from components.prompts.kitchen_grammar import parse_narration
@@ -125,7 +127,7 @@ def test_an_unreadable_film_is_a_reject_that_names_it(release, tiny_world):
     "edit, reason",
     [
         ({"unsure": "maybe"}, "bad_flag"),
-        ({"ego_visible": None}, "bad_flag"),
+        ({"ego_visible": 0.5}, "bad_flag"),
         ({"timestamp": None}, "no_timestamp"),
     ],
 )
@@ -137,6 +139,79 @@ def test_a_malformed_description_is_a_reject(release, edit, reason):
     change(release / "annotations/atomic_descriptions_train.json", spoil)
     tables, rejects = read(release, probe=probe)
     assert len(tables["narrations"]) == before - 1 and reason in reasons(rejects)
+
+
+def first_description(release, **members) -> dict:
+    """Return the narration of a description with other members."""
+    path = release / "annotations/atomic_descriptions_train.json"
+    content = json.loads(path.read_text())
+    annotation = next(iter(content["annotations"].values()))[-1]
+    said = annotation["descriptions"][0]
+    for name in ("subject", "narration_subject"):
+        said.pop(name, None)
+    said.update(members)
+    path.write_text(json.dumps(content))
+    tables, _ = read(release, probe=probe)
+    made = records.content_id(egoexo4d.SOURCE, f"{annotation['annotation_uid']}/0")
+    return next(row for row in tables["narrations"] if row["narration_id"] == made)
+
+
+@pytest.mark.parametrize(
+    ("members", "who"),
+    [
+        ({"subject": "O", "text": "The Man X walks towards C."}, "O"),
+        ({"narration_subject": "O", "text": "C opens the drawer."}, "O"),
+        ({"subject": None, "narration_subject": "C", "text": "O looks at C."}, "C"),
+        ({"text": "O looks at C."}, "O"),
+        ({"subject": "", "text": "#Oa man cuts"}, "O"),
+        ({"subject": 3, "text": "C cuts"}, "C"),
+        ({"text": "Cuts the onion."}, None),
+    ],
+)
+def test_the_subject_is_that_of_the_field_and_without_one_of_the_text(release, members, who):
+    said = first_description(release, **members)["subject"]
+    assert (None if pd.isna(said) else said) == who
+
+
+def test_a_flag_that_is_null_or_not_there_is_not_known(release):
+    row = first_description(release, ego_visible=None)
+    assert row["ego_visible"] is None and row["unsure"] is False
+
+
+def test_subjects_of_the_miniature_are_those_it_wrote(tiny_world):
+    tables, _ = read(tiny_world.params.sources.egoexo4d, probe=probe)
+    assert {row["subject"] for row in tables["narrations"]} <= {"C", "O"}
+
+
+@pytest.mark.parametrize("downscaled", [0, 1, 2, 3])
+def test_a_video_is_read_where_it_lies(release, downscaled):
+    whole, _ = read(release, probe=probe)
+    for folder in release.glob("takes/*/frame_aligned_videos"):
+        for film in sorted(folder.glob("*.mp4"))[:downscaled]:
+            small = folder / "downscaled/448" / film.name
+            small.parent.mkdir(parents=True, exist_ok=True)
+            film.rename(small)
+    tables, _ = read(release, probe=probe)
+    moved = sum("/downscaled/448/" in row["path"] for row in tables["videos"])
+    assert moved == downscaled * len(whole["videos"]) / 3
+    assert all((release / row["path"]).is_file() for row in tables["videos"])
+    at_full_size = [row | {"path": row["path"].replace("/downscaled/448", "")} for row in tables["videos"]]
+    assert at_full_size == whole["videos"]
+
+
+def test_a_video_that_is_there_twice_is_read_in_full_size(release):
+    for folder in release.glob("takes/*/frame_aligned_videos"):
+        shutil.copytree(folder, folder / "downscaled/448")
+    assert not any("downscaled" in row["path"] for row in read(release, probe=probe)[0]["videos"])
+
+
+def test_a_video_that_is_nowhere_names_both_places(release):
+    film = next(release.glob("takes/*/frame_aligned_videos/cam01.mp4"))
+    film.unlink()
+    _, rejects = read(release, probe=probe)
+    place = str(film.relative_to(release).parent)
+    detail = f"neither {place}/cam01.mp4 nor {place}/downscaled/448/cam01.mp4 is there"
+    assert (("file_missing", detail)) in [(row["reason"], row["detail"]) for row in rejects]
 
 
 def test_a_rejected_annotation_gives_no_narration(release):
