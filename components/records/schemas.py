@@ -28,6 +28,8 @@ VIDEO = pa.schema(
         ("split", pa.string()),  # "train" | "test"
     ]
 )
+# sources whose cameras of a take show the same moment at the same second; Charades-Ego acts its takes out twice
+SYNCHRONIZED = ("egoexo4d", "lemma")
 NARRATION = pa.schema(
     [
         ("narration_id", pa.string()),

@@ -16,6 +16,7 @@ from components.data import sample_table
 from components.data.egore import temporal_windows
 from components.data.egore.temporal_windows import WindowRules
 from components.prompts import NO, YES, verification_question
+from components.records import SYNCHRONIZED
 
 _EDGE_S = 0.05  # cameras of one take stop at slightly different times
 
@@ -23,7 +24,7 @@ _EDGE_S = 0.05  # cameras of one take stop at slightly different times
 def seen_from_outside(
     timed: pd.DataFrame, videos: pd.DataFrame, rules: WindowRules
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Ask the questions of `grounding.temporal` about the same windows of an exo camera of the same take.
+    """Ask the ego questions of `grounding.temporal` about the same windows of an exo camera of the same take.
 
     Args:
         timed: the samples of `grounding.temporal`.
@@ -31,16 +32,24 @@ def seen_from_outside(
         rules: how windows are cut.
 
     Returns:
-        Samples for `sample_table.table`, of one exo camera for each take (the first by its id); and the rejects: no exo
-        camera, one that stops before the window ends, or one whose frames cannot tell when the event happens.
+        Samples for `sample_table.table`, of one exo camera for each take (the first by its id); and the rejects: asked
+        of an exo view already, no exo camera, one that is not synchronized, one that stops before the window ends, or
+        one whose frames cannot tell when the event happens.
     """
     outside = videos[videos["view"] == "exo"].sort_values("video_id").drop_duplicates("take_id")
+    outside = outside.assign(filmed_for=outside["source"])
+    is_exo = timed["view"].to_numpy() == "exo"
     camera = ["video_id", "view", "duration_s", "fps"]
-    frame = timed.drop(columns=camera).merge(outside[["take_id", *camera]], on="take_id", how="left")
+    frame = timed.drop(columns=camera).merge(outside[["take_id", "filmed_for", *camera]], on="take_id", how="left")
     frame["end_s"] = frame[["end_s", "duration_s"]].min(axis=1)
     reason = np.select(
-        [frame["video_id"].isna(), frame["duration_s"] < timed["end_s"].to_numpy() - _EDGE_S],
-        ["no_exo_video", "outside_exo_video"],
+        [
+            is_exo,
+            frame["video_id"].isna(),
+            ~frame.pop("filmed_for").isin(SYNCHRONIZED),
+            frame["duration_s"] < timed["end_s"].to_numpy() - _EDGE_S,
+        ],
+        ["is_exo_already", "no_exo_video", "not_synchronized", "outside_exo_video"],
         "",
     ).astype(object)
     seen = np.flatnonzero(reason == "")

@@ -18,6 +18,7 @@ from components.prompts import (
     temporal_answer,
     temporal_question,
 )
+from components.records import SYNCHRONIZED
 
 _HAND_NAMES = ("left hand", "right hand")  # as every source of boxes names hands
 
@@ -70,7 +71,10 @@ def spatial(
 def temporal(
     intervals: pd.DataFrame, videos: pd.DataFrame, *, event_of: Callable[[str], str | None], rules: WindowRules
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Ask when an event happens in a window of an ego video.
+    """Ask when an event happens in a window of a video.
+
+    Where the views are synchronized, an event on an exo video is one on the ego video too, of which
+    `ego_exo_questions.seen_from_outside` asks in both views.
 
     Args:
         intervals: table of components/records/schemas.py.
@@ -80,14 +84,18 @@ def temporal(
         rules: how windows are cut, and the step of the answers; the target keeps the exact times.
 
     Returns:
-        Samples for `sample_table.table`, with their `event`; and the rejects: no video, a view other than ego, a text
+        Samples for `sample_table.table`, with their `event`; and the rejects: no video, a synchronized exo view, a text
         that `event_of` cannot read, or none of the windows of `temporal_windows.cut`.
     """
-    cameras = videos[["video_id", "view", "duration_s", "fps"]]
+    cameras = videos[["video_id", "view", "duration_s", "fps"]].assign(filmed_for=videos["source"])
     frame = intervals.merge(cameras, on="video_id", how="left")
     frame["event"] = pd.Series([event_of(text) for text in frame["text"]], frame.index, dtype=object)
     reason = np.select(
-        [frame["view"].isna(), frame["view"] != "ego", frame["event"].isna()],
+        [
+            frame["view"].isna(),
+            (frame["view"] != "ego") & frame.pop("filmed_for").isin(SYNCHRONIZED),
+            frame["event"].isna(),
+        ],
         ["no_video", "not_ego", "text_unparsed"],
         "",
     ).astype(object)

@@ -88,3 +88,48 @@ def test_a_take_without_a_camera_outside_is_rejected_there_alone(tmp_path, rows,
     assert ("windows from outside", 60, 50, 10) in made["row_counts"]
     views = Counter(row["view"] for row in read(data_dir, "egore/samples") if row["task"] == "verify")
     assert views == {"ego": 2 * 60, "exo": 2 * 50}
+
+
+def paired(take: str, source: str) -> tuple[list[dict], list[dict]]:
+    """An ego and an exo video of a take, and an interval on each."""
+    of = {"source": source, "take_id": take, "take_name": take, "split": "train"}
+    film = {"duration_s": 16.0, "fps": 8.0}
+    videos = [
+        of | film | {"video_id": f"{take}-{view}", "camera_id": view, "view": view, "path": f"{take}-{view}.mp4"}
+        for view in ("ego", "exo")
+    ]
+    happens = {"ego": (Facts("cuts", "red", "fish"), 2.0), "exo": (Facts("opens", "blue", "box"), 9.0)}
+    intervals = [
+        of
+        | {"interval_id": f"{take}-i-{view}", "video_id": f"{take}-{view}", "text": facts.event}
+        | {"start_s": start_s, "end_s": start_s + 3.0}
+        for view, (facts, start_s) in happens.items()
+    ]
+    return videos, [{name: row[name] for name in row if name != "take_name"} for row in intervals]
+
+
+@pytest.mark.parametrize(
+    "source, asked, reasons",
+    [
+        # the exo film shows another time, so that only its own interval is asked of it
+        ("charades_ego", {("ego", "ego"), ("exo", "exo")}, {"not_synchronized": 1, "is_exo_already": 1}),
+        # of the same moment in both views the ego interval tells
+        ("lemma", {("ego", "ego"), ("ego", "exo")}, {"not_ego": 1}),
+    ],
+)
+def test_a_moment_is_shown_from_outside_only_where_both_cameras_run_at_once(
+    tmp_path, rows, data_params, source, asked, reasons
+):
+    videos, intervals = paired("pair", source)
+    rows["videos"] += videos
+    rows["intervals"] += intervals
+    data_dir = write_annotations(tmp_path, rows)
+    clips.run(data_params, data_dir)
+    build.run(data_params, data_dir)
+    timed = [row for row in read(data_dir, "egore/samples") if row["take_id"] == "pair"]
+    told = {
+        (row["parents"][0].removeprefix("pair-i-"), row["view"]) for row in timed if row["task"] == "ground_temporal"
+    }
+    assert told == asked
+    refused = [row for row in read(data_dir, "egore/rejects") if row["row_id"].startswith("pair-i-")]
+    assert Counter(row["reason"] for row in refused) == reasons
