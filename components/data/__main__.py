@@ -1,6 +1,7 @@
 """One step of the data graph: make its tables, account for every row, check the contracts of the tables.
 
-Run as: python -m components.data STEP --params params/data.yaml (one DVC stage each)
+Run as: python -m components.data STEP --params params/data.yaml (one DVC stage each), or with `check` in place of a
+step: look at the head of every source, make nothing.
 """
 
 from __future__ import annotations
@@ -82,6 +83,10 @@ def run(step: str, parameters: params.Data, data_dir: Path) -> dict:
     Raises:
         ValueError: an input is wrong, or an expectation on the tables failed (components/data/contracts/validate.py).
     """
+    if step == "annotations":
+        from components.data import check
+
+        check.require(parameters, data_dir.resolve().parent)
     made = _run_of(step)(parameters, data_dir)
     _check_row_counts(step, made["row_counts"])
     _check_contracts(step, data_dir)
@@ -95,10 +100,26 @@ def _check_contracts(step: str, data_dir: Path) -> None:
     log.info("%s: every expectation holds; Data Docs: %s", step, index)
 
 
+def show_sources(parameters: params.Data, project: Path) -> bool:
+    """Print what was found of each source; return whether all can be read.
+
+    Args:
+        parameters: of the data graph.
+        project: folder that paths of sources are relative to.
+    """
+    from rich.console import Console
+
+    from components.data import check
+
+    found = check.findings(parameters, project)
+    Console().print(check.shown(found))
+    return bool(found) and not any(one.problem for one in found)
+
+
 def main() -> None:
     """Read the parameters and run one step on data/ below the working directory."""
     parser = argparse.ArgumentParser(prog="python -m components.data", description=__doc__.splitlines()[0])
-    parser.add_argument("step", choices=STEPS)
+    parser.add_argument("step", choices=(*STEPS, "check"))
     parser.add_argument("--params", type=Path, required=True, help="params/data.yaml")
     parser.add_argument("--dry-run", action="store_true", help="only say what the step would ask of a language model")
     arguments = parser.parse_args()
@@ -108,6 +129,8 @@ def main() -> None:
     gc.set_threshold(50_000, 50, 50)
     try:
         parameters = params.load(arguments.params, params.Data)
+        if arguments.step == "check":
+            sys.exit(not show_sources(parameters, Path.cwd()))
         if arguments.dry_run:
             log.info("%s", dry_run(arguments.step, parameters, Path("data")))
             return

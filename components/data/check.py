@@ -1,0 +1,218 @@
+"""Look at the head of every source before hours are spent on it: its files, its columns, and one of its media.
+
+Each adapter is started as the step `annotations` starts it, and stopped at its first rows. So what is said here is what
+that step would meet. Run as: python -m components.data check --params params/data.yaml
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path, PurePosixPath
+
+from rich.markup import escape
+from rich.table import Table
+
+from components import records, video
+from components.data.annotations import JOINED, NEEDS, PROBE_TIMEOUT_S, SOURCES
+from components.data.media import FOLDERS
+from components.data.sources import htm_aa, interlink7m
+from components.data.sources.shared.cleaning import Tables
+from components.params import Data
+from components.video.killable_worker import KillableWorker, WorkerDiedError
+
+BATCHES = 50  # of rows that are read at most until one has rows that are kept
+MEDIA = 50  # of captions, questions or sentences that are looked for
+MEDIA_FOLDERS = {**FOLDERS, interlink7m.SOURCE: "", htm_aa.SOURCE: ""}
+# What a source takes on disk and where it comes from, as its authors say; without a figure they give none
+RELEASES = {
+    "egoexo4d": "takes 10.6 TB, downscaled to 448 pixels 0.44 TB: egoexo -o FOLDER --parts metadata annotations "
+    "downscaled_takes/448 (licence agreement)",
+    "epic100": "videos about 1 TB: epic_downloader.py --videos, or --rgb-frames; CSV files: "
+    "epic-kitchens/epic-kitchens-100-annotations",
+    "visor": "GroundTruth-SparseAnnotations and frame_mapping.json: epic-kitchens/VISOR-VIS",
+    "egoexolearn": "videos and annotations: OpenGVLab/EgoExoLearn, hyf015/EgoExoLearn",
+    "ego4d": "ego4d --output_directory FOLDER --datasets full_scale annotations, or video_540ss (licence agreement)",
+    "charades_ego": "CharadesEgo.zip and CharadesEgo_v1_480.tar: the page of Charades at the Allen Institute",
+    "lemma": "videos and annotations: the page of LEMMA",
+    "egoclip": "egoclip.csv: showlab/EgoVLP; the videos are Ego4D's full_scale",
+    "egtea": "action_annotation.zip and cropped_clips: the page of EGTEA Gaze+",
+    "ssv2": "labels and 20bn-something-something-v2-??: the page of Something-Something",
+    "egotimeqa": "annotations.EgoTimeQA.json: Becomebright/GroundVQA; the clips are Ego4D's of NLQ",
+    "openeqa": "open-eqa-v0.json and the episodes' frames: facebookresearch/open-eqa",
+    "htm_aa": "htm_aa_v1.csv, 0.33 GB: TengdaHan/TemporalAlignNet; the videos are HowTo100M's",
+    "interlink7m": "Awiny/Howto-Interlink7M; the videos are HowTo100M's",
+    "panda70m": "panda70m_*.csv and their downloader: snap-research/Panda-70M",
+    "webvid": "results_2M_train.csv and its downloader: m-bain/webvid (withdrawn in 2024)",
+    "internvid": "InternVid*.jsonl: OpenGVLab/InternVid; the videos are on YouTube",
+    "vidal": "PKU-YuanGroup/LanguageBind, DATASETS.md; the videos are on YouTube",
+    "cc3m": "Train_GCC-training.tsv and its links: Conceptual Captions",
+    "dci": "annotations: facebookresearch/DCI; the photos are SA-1B's",
+    "general": "conversations that you have or write: docs/real-data.md",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was seen of a source.
+
+    Attributes:
+        source: its name in params/data.yaml.
+        folder: absolute, where it was looked for.
+        rows: what its first rows are, by table; "" where none was read.
+        medium: the first medium that could be read, and how long it is; "" where there is none.
+        problem: what is missing or wrong; "" where nothing is.
+    """
+
+    source: str
+    folder: Path
+    rows: str = ""
+    medium: str = ""
+    problem: str = ""
+
+    def seen(self) -> list[tuple[str, str]]:
+        """Return what was seen, by its name."""
+        return [("first rows", self.rows), ("first medium", self.medium)]
+
+
+class _MediumReadError(Exception):
+    """Not a fault: the first medium was read, so that the adapter need not go on."""
+
+
+def findings(params: Data, project: Path) -> list[Finding]:
+    """Look at every source that the parameters name.
+
+    Args:
+        params: of the data graph.
+        project: folder that paths of sources are relative to.
+    """
+    given = params.sources.given()
+    with KillableWorker(timeout_s=PROBE_TIMEOUT_S) as worker:
+        return [_finding(name, (project / given[name]).resolve(), worker) for name in SOURCES if name in given]
+
+
+def require(params: Data, project: Path) -> None:
+    """Make sure that every source that the parameters name can be read.
+
+    Raises:
+        ValueError: the files or the media of a source are missing or wrong; names all such sources.
+    """
+    wrong = [finding for finding in findings(params, project) if finding.problem]
+    if wrong:
+        lines = "\n".join(f"  {one.source} in {one.folder}: {one.problem}" for one in wrong)
+        raise ValueError(
+            f"{len(wrong)} sources of params/data.yaml cannot be read:\n{lines}\n"
+            "`python -m components.data check` says where to get them; or take them out of `sources`"
+        )
+
+
+def _finding(name: str, folder: Path, worker: KillableWorker) -> Finding:
+    if not folder.is_dir():
+        return Finding(name, folder, problem="there is no such folder")
+    seen: list[str] = []
+
+    def probe(path: Path, fps: float | None = None) -> video.Probe:
+        seen.append(_probed(path, folder, worker, fps))
+        raise _MediumReadError
+
+    offered = {"probe": probe, "videos": records.VIDEO.empty_table().select(JOINED)}
+    batches: list[Tables] = []
+    try:
+        read = SOURCES[name](folder, **{need: offered[need] for need in NEEDS.get(name, ())})
+        batches.extend(_to_first_rows(read))
+    except _MediumReadError:
+        return Finding(name, folder, "", seen[0])
+    except ValueError as error:
+        return Finding(name, folder, problem=str(error))
+    rows, needs = _counted(batches), NEEDS.get(name, ())
+    if not rows:
+        return Finding(name, folder, problem="its files hold no rows")
+    if "videos" in needs:  # of other sources, which are not known here
+        return Finding(name, folder, f"{sum(map(_size, batches))} to be joined to videos")
+    if "probe" in needs:  # all of its videos were looked for
+        return Finding(name, folder, rows, problem=f"no video can be read: {_reasons(batches)}")
+    medium, problem = _medium(folder, MEDIA_FOLDERS[name], batches, worker)
+    return Finding(name, folder, rows, medium, problem)
+
+
+def _probed(path: Path, folder: Path, worker: KillableWorker, fps: float | None = None) -> str:
+    """Probe a medium and describe it.
+
+    Raises:
+        VideoError: it cannot be read.
+    """
+    try:
+        length = worker.call(video.probe, path, fps)
+    except WorkerDiedError as error:
+        raise video.VideoError(path, f"probing was {error}") from error
+    return f"{path.relative_to(folder)}, {length.duration_s:g} s at {length.fps:g}/s"
+
+
+def _to_first_rows(read: Iterator[Tables]) -> Iterator[Tables]:
+    """Return batches of an adapter up to the first with rows that are kept."""
+    for tables, rejects in islice(read, BATCHES):
+        yield tables, rejects
+        if any(len(frame) for frame in tables.values()):
+            return
+
+
+def _counted(batches: list[Tables]) -> str:
+    counts: dict[str, int] = {}
+    for tables, rejects in batches:
+        for name, frame in (*tables.items(), ("rejects", rejects)):
+            counts[name] = counts.get(name, 0) + len(frame)
+    return ", ".join(f"{rows} {name}" for name, rows in counts.items() if rows)
+
+
+def _size(batch: Tables) -> int:
+    tables, rejects = batch
+    return len(rejects) + sum(map(len, tables.values()))
+
+
+def _reasons(batches: list[Tables]) -> str:
+    """Return the most frequent reasons of rejects, each with an example."""
+    rejects = [row for _, refused in batches for row in zip(refused["reason"], refused["detail"], strict=True)]
+    examples = dict(reversed(rejects))  # of each reason the first
+    counted = Counter(reason for reason, _ in rejects).most_common(3)
+    said = [f"{count} x {reason}, for example {examples[reason]!r}" for reason, count in counted]
+    return "; ".join(said) or "its files name none"
+
+
+def _medium(folder: Path, media_folder: str, batches: list[Tables], worker: KillableWorker) -> tuple[str, str]:
+    """Look for media of the first captions or questions.
+
+    Returns:
+        The first medium that can be read ("" where there is none), and the problem ("" where there is none).
+    """
+    frames = [frame for tables, _ in batches for frame in tables.values()]
+    columns = (frame["path"] if "path" in frame else map(htm_aa.VIDEO.format, frame["take_id"]) for frame in frames)
+    paths = list(chain.from_iterable(columns))
+    looked = [str(PurePosixPath(media_folder, path)) for path in list(dict.fromkeys(paths))[:MEDIA]]
+    if not looked:
+        return "", f"none of its first rows is kept: {_reasons(batches)}"
+    causes = []
+    for path in looked:
+        try:
+            file = video.inside(folder, path)
+            if not file.exists():
+                raise video.VideoError(file, "missing")
+            return _probed(file, folder, worker), ""
+        except video.VideoError as error:
+            causes.append(error.cause)
+    return "", f"of the first {len(looked)} media none can be read; {looked[0]} is {causes[0]}"
+
+
+def shown(found: list[Finding]) -> Table:
+    """Return a table of findings for people."""
+    table = Table(title="Sources of params/data.yaml", show_lines=True)
+    for column in ("source", "state", "what was found"):
+        table.add_column(column, overflow="fold")
+    for one in found:
+        lines = [f"folder: {one.folder}", *(f"{what}: {text}" for what, text in one.seen() if text)]
+        if one.problem:
+            lines += [f"problem: {one.problem}", f"to get it: {RELEASES[one.source]}"]
+        state = "[red]mend[/red]" if one.problem else "[green]ok[/green]"
+        table.add_row(escape(one.source), state, escape("\n".join(lines)))
+    return table

@@ -1,0 +1,67 @@
+"""`python -m components.data check`: what is said of sources that are whole, and of such with mistakes."""
+
+import shutil
+
+import pytest
+
+from components import params
+from components.data import __main__ as data_main
+from components.data import check
+from components.data.annotations import SOURCES
+
+
+@pytest.fixture
+def copied(tiny_world, tmp_path) -> params.Data:
+    """The parameters of a copy of the tiny world, for breaking."""
+    raw = shutil.copytree(tiny_world.root / "data/raw", tmp_path / "data/raw")
+    given = {name: raw / path.name for name, path in tiny_world.params.sources.given().items()}
+    return tiny_world.params.model_copy(update={"sources": params.Sources(**given)})
+
+
+def found_of(data: params.Data, tmp_path) -> dict[str, check.Finding]:
+    return {finding.source: finding for finding in check.findings(data, tmp_path)}
+
+
+def test_a_whole_world_has_a_medium_of_every_corpus(tiny_world, tmp_path, capsys):
+    found = found_of(tiny_world.params, tmp_path)
+    assert list(found) == [name for name in SOURCES if name in tiny_world.params.sources.given()]
+    assert not [finding for finding in found.values() if finding.problem]
+    joined = {name for name, finding in found.items() if "joined to videos" in finding.rows}
+    assert all(finding.medium for name, finding in found.items() if name not in joined)
+    check.require(tiny_world.params, tmp_path)
+    assert data_main.show_sources(tiny_world.params, tmp_path)
+    assert "ssv2" in capsys.readouterr().out
+
+
+def test_every_mistake_is_said_with_its_folder(copied, tmp_path, capsys):
+    given = copied.sources.given()
+    shutil.rmtree(given["visor"])
+    shutil.rmtree(given["egoexo4d"] / "takes")
+    (given["htm_aa"] / "htm_aa_v1.csv").write_text("vid,time,text\na,3,b\n")
+    (given["openeqa"] / "data/frames").rename(given["openeqa"] / "frames")
+    for file in (given["ssv2"] / "labels").iterdir():
+        file.unlink()
+    found = found_of(copied, tmp_path)
+    problems = {name: finding.problem for name, finding in found.items() if finding.problem}
+    assert set(problems) == {"visor", "egoexo4d", "htm_aa", "openeqa", "ssv2"}
+    assert "no such folder" in problems["visor"] and found["visor"].folder.is_absolute()
+    assert "file_missing" in problems["egoexo4d"] and "takes/" in problems["egoexo4d"]
+    assert "missing" in problems["htm_aa"] and "timestamp" in problems["htm_aa"]
+    assert "data/frames/hm3d-v0/" in problems["openeqa"] and problems["openeqa"].endswith("missing")
+    assert "labels" in problems["ssv2"]
+    with pytest.raises(ValueError, match=r"5 sources .* cannot be read") as error:
+        check.require(copied, tmp_path)
+    assert all(str(found[name].folder) in str(error.value) for name in problems)
+    assert not data_main.show_sources(copied, tmp_path)
+    assert "egoexo -o FOLDER" in capsys.readouterr().out
+
+
+def test_the_step_stops_before_it_reads(copied, tmp_path):
+    shutil.rmtree(copied.sources.given()["openeqa"] / "data")
+    with pytest.raises(ValueError, match="openeqa in"):
+        data_main.run("annotations", copied, tmp_path / "data")
+    assert not (tmp_path / "data/annotations").exists()
+
+
+def test_every_source_says_where_it_comes_from():
+    assert set(SOURCES) <= set(check.RELEASES)
