@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from components.records import MEDIA, REJECT, SAMPLE, SPAN, TARGET, content_ids
 
@@ -19,17 +20,24 @@ def _array(column: pd.Series, kind: pa.DataType) -> pa.Array:
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
-def _struct(frame: pd.DataFrame, kind: pa.StructType, *, prefix: str = "") -> pa.StructArray:
-    columns = [_array(frame[prefix + field.name], field.type) for field in kind]
-    return pa.StructArray.from_arrays(columns, fields=list(kind))
+def _spans(frame: pd.DataFrame) -> pa.StructArray:
+    return pa.StructArray.from_arrays([_array(frame[field.name], field.type) for field in MEDIA], fields=list(MEDIA))
 
 
-def _media(frame: pd.DataFrame, *, prefix: str) -> pa.ListArray:
-    """Return a list with one span where the column `<prefix>video_id` is set, and an empty list where it is null."""
-    has = frame[prefix + "video_id"].notna().to_numpy()
-    ends = np.concatenate([[0], np.cumsum(has)]).astype(np.int32)
-    shown = frame[[prefix + field.name for field in MEDIA]][has]
-    return pa.ListArray.from_arrays(pa.array(ends), _struct(shown, MEDIA, prefix=prefix))
+def _media(frame: pd.DataFrame) -> pa.ListArray:
+    """Return a list with the span of each row, and an empty list where `video_id` is null."""
+    has = frame["video_id"].notna().to_numpy()
+    ends = np.append(0, np.cumsum(has)).astype(np.int32)
+    return pa.ListArray.from_arrays(ends, _spans(frame[has]))
+
+
+def _paired(frame: pd.DataFrame) -> pa.ListArray:
+    """Return the span of each row in each of the exo videos that `paired_video_ids` lists."""
+    listed = [ids if isinstance(ids, list) else [] for ids in frame["paired_video_ids"]]
+    videos = pa.array(listed, pa.list_(pa.string()))
+    shown = frame.loc[pc.list_parent_indices(videos).to_numpy(), ["start_s", "end_s"]]
+    shown = shown.assign(video_id=videos.flatten().to_numpy(zero_copy_only=False), view="exo")
+    return pa.ListArray.from_arrays(videos.offsets, _spans(shown))
 
 
 def _target(frame: pd.DataFrame) -> pa.StructArray:
@@ -51,16 +59,16 @@ def table(frame: pd.DataFrame) -> pa.Table:
         frame: a row per sample: `corpus, task, question_type, take_id, split, frame_kind, question, answer, parent`,
             the span that the model sees (`video_id, view, start_s, end_s`, seconds of the video), the target (`kind`
             and, by kind, `text`; `choices`, `answer_index`; `from_s`, `to_s` in seconds from the start of the span;
-            `box_xyxy` in percent of the frame), and, where there is a synchronized exo view, `paired_video_id,
-            paired_view, paired_start_s, paired_end_s`.
+            `box_xyxy` in percent of the frame), and, where there are synchronized exo views, the list of their videos
+            (`paired_video_ids`).
     """
     frame = frame.reset_index(drop=True).assign(sample_id=sample_ids(frame))
-    paired = [f"paired_{name}" for name in _SPAN_COLUMNS]
-    frame = frame.reindex(columns=[*frame.columns, *(name for name in paired if name not in frame)])
+    if "paired_video_ids" not in frame:
+        frame = frame.assign(paired_video_ids=None)
     columns = {name: _array(frame[name], SAMPLE.field(name).type) for name in SAMPLE.names if name in frame}
     nested = {
-        "media": _media(frame, prefix=""),
-        "paired": _media(frame, prefix="paired_"),
+        "media": _media(frame),
+        "paired": _paired(frame),
         "target": _target(frame),
         "parents": pa.ListArray.from_arrays(
             np.arange(len(frame) + 1, dtype=np.int32), _array(frame["parent"], pa.string())

@@ -22,7 +22,7 @@ CONTEXTS_AT_ONCE = 8  # 64 windows of frames are no faster on a CPU core and tak
 class FrameSource(Protocol):
     """Whatever has the frames of samples: the frame store of the data, or the frames of one video."""
 
-    def frames(self, sample_id: str, stream: str = "media") -> np.ndarray:
+    def frames(self, sample_id: str, *, exo_view: int | None = None) -> np.ndarray:
         """Return the frames of a sample, uint8 [T, H, W, 3], RGB."""
         ...
 

@@ -63,7 +63,7 @@ class Pairs:
         self.backbone, self.store, self.known = answerer.model.model, answerer.store, known
         limits = {"batch": answerer.batch, "max_new_tokens": answerer.max_new_tokens}
         alone = partial(Answerer, processor=answerer.processor, guidance=False, **limits)
-        outside = SimpleNamespace(frames=partial(self.store.frames, stream="paired"))
+        outside = SimpleNamespace(frames=partial(self.store.frames, exo_view=0))
         self._answerers = {
             "caption_fx": alone(with_encoder(answerer.model, self._fx), store=self.store),
             "caption_identity": alone(with_encoder(answerer.model, self._x), store=self.store),
@@ -96,7 +96,7 @@ class Pairs:
         new = [name for name in dict.fromkeys(sample_ids) if (side, name) not in self._pooled]
         for start in range(0, len(new), CONTEXTS_AT_ONCE):
             part = new[start : start + CONTEXTS_AT_ONCE]
-            frames = [self.store.frames(name, stream="paired" if side == "y" else "media") for name in part]
+            frames = [self.store.frames(name, exo_view=0 if side == "y" else None) for name in part]
             steps = [len(each) // self.backbone.config.tubelet_frames for each in frames]
             grids = encode(normalise(np.concatenate(frames))).split(steps)
             self._pooled |= {(side, name): grid.mean((0, 2, 3)) for name, grid in zip(part, grids, strict=True)}

@@ -10,17 +10,18 @@ import json
 import logging
 from collections.abc import Callable, Collection
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from components import metrics, params, records
 from components.evaluation.score import CHOICES, SCORABLE, TASKS
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from components.evaluation.answer import Answerer, FrameSource
     from components.evaluation.qwen import QwenAnswerer
 
@@ -55,13 +56,14 @@ def evaluate(checkpoint: Path, data: Path, settings: params.Eval, *, tasks: list
         batch=settings.per_device_eval_batch_size,
         max_new_tokens=settings.max_new_tokens,
     )
-    table = records.read_table(data / "dataset" / "samples.parquet", records.SAMPLE).to_pandas()
-    held_out = table[(table["split"] == "test") & store.holds(table["sample_id"])]
+    table = records.read_table(data / "dataset" / "samples.parquet", records.SAMPLE)
+    table = table.filter(pa.array(store.holds(table["sample_id"])))
+    held_out = table.filter(pc.equal(table["split"], "test"))
     answers_of: dict[str, Callable[[list[dict], list[str]], list]] = {
         task: answerer.rank if task in CHOICES else answerer.complete for task in TASKS
     }
     if of_mapping := mapping.TASKS.keys() & set(tasks):
-        train = table[(table["split"] == "train") & store.holds(table["sample_id"])]
+        train = table.filter(pc.equal(table["split"], "train"))
         known = select(train, mapping.BASE, limit=mapping.ORACLE_PAIRS, seed=settings.seed, paired=True)
         pairs = mapping.Pairs(_with_mapping(answerer, of_mapping), known)
         answers_of |= {task: partial(pairs.answer, task) for task in of_mapping}
@@ -130,7 +132,7 @@ def _with_mapping(answerer: Answerer | QwenAnswerer, tasks: Collection[str]) -> 
     return answerer
 
 
-def select(held_out: pd.DataFrame, task: str, *, limit: int, seed: int, paired: bool = False) -> list[dict]:
+def select(held_out: pa.Table, task: str, *, limit: int, seed: int, paired: bool = False) -> list[dict]:
     """Return at most `limit` samples of a task, drawn by content so that every checkpoint is asked the same.
 
     Args:
@@ -142,14 +144,13 @@ def select(held_out: pd.DataFrame, task: str, *, limit: int, seed: int, paired: 
     """
     name = task.removesuffix("_ego").removesuffix("_exo")
     view = "exo" if task.endswith("_exo") else "ego"
-    rows = held_out[(held_out["task"] == name) & (held_out["view"] == view) & (held_out["question_type"] != "cot")]
+    frame = held_out.select(["sample_id", "task", "view", "question_type"]).to_pandas()
+    wanted = (frame["task"] == name) & (frame["view"] == view) & (frame["question_type"] != "cot")
     if paired:
-        rows = rows[rows["paired"].str.len() > 0]
-    order = rows["sample_id"].map(lambda sample_id: records.content_id(seed, sample_id)).sort_values().index
-    samples = rows.loc[order].to_dict("records")
-    if task in SCORABLE:
-        samples = [sample for sample in samples if SCORABLE[task](sample)]
-    return samples[:limit]
+        wanted &= pc.list_value_length(held_out["paired"]).to_numpy() > 0
+    drawn = frame.loc[wanted, "sample_id"].map(lambda sample_id: records.content_id(seed, sample_id)).sort_values()
+    samples = records.rows(held_out, drawn.index)
+    return list(islice(filter(SCORABLE[task], samples) if task in SCORABLE else samples, limit))
 
 
 def blind(samples: list[dict], *, seed: int) -> list[str]:

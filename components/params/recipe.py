@@ -176,6 +176,11 @@ class Stage(Strict):
         default=None, description="begin here with fresh F and G of this kind; null: those of the parents"
     )
     guidance: bool = Field(default=False, description="put F(x) beside x in front of the language model")
+    exo_views: Literal["draw", "each"] = Field(
+        default="draw",
+        description="where a loss compares views. draw: an epoch meets an ego clip once, each time with another of its "
+        "exo views; each: once with every exo view, and epochs count these pairs",
+    )
     mixture: dict[str, float] = Field(
         default_factory=dict, description="`corpus/task/view` -> share of the stage's samples"
     )
@@ -221,6 +226,11 @@ class Stage(Strict):
     )
     seed: int = Field(default=0, description="of the order of samples, fresh parts, dropout and sampled completions")
 
+    @property
+    def compares_views(self) -> bool:
+        """Whether a loss needs the exo view of the same moment: any but that over answers."""
+        return bool(set(self.loss_weights) - {"vtg"})
+
     @model_validator(mode="after")
     def _one_length(self) -> Stage:
         if (self.max_steps is None) == (self.num_train_epochs is None):
@@ -231,6 +241,15 @@ class Stage(Strict):
         if self.num_train_epochs is not None and self.algorithm in ("text", "contrastive"):
             raise ValueError(
                 f"stage {self.name!r}: {self.algorithm} makes its own samples without end; give `max_steps`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _views_are_compared(self) -> Stage:
+        if self.exo_views == "each" and not self.compares_views:
+            raise ValueError(
+                f"stage {self.name!r}: `exo_views: each` came with loss_weights {self.loss_weights}, of which none "
+                "compares views; leave `exo_views` out, or add a loss of components/train/losses.py"
             )
         return self
 

@@ -21,7 +21,7 @@ from components.records.schemas import (
     VIDEO,
     VIDEOS,
 )
-from components.records.tables import read_batches, read_table, read_videos, write_table
+from components.records.tables import read_batches, read_table, read_videos, rows, write_table
 
 __all__ = [
     "BOX_LABEL",
@@ -47,5 +47,6 @@ __all__ = [
     "read_batches",
     "read_table",
     "read_videos",
+    "rows",
     "write_table",
 ]

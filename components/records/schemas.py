@@ -166,7 +166,7 @@ SAMPLE = pa.schema(
         ("split", pa.string()),
         ("view", pa.string()),
         ("media", pa.list_(MEDIA)),
-        ("paired", pa.list_(MEDIA)),  # the same moment in an exo view; empty where there is none
+        ("paired", pa.list_(MEDIA)),  # the same moment in each exo view; empty where there is none
         ("frame_kind", pa.string()),  # "image" | "clip" | "window": which frame count of the sampling contract
         ("question", pa.string()),
         ("answer", pa.string()),  # the text to train on

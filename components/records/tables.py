@@ -47,6 +47,23 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     return table
 
 
+def rows(table: pa.Table, places: Iterable[int]) -> Iterator[dict]:
+    """Yield some rows of a table as dicts of Python values with the types of its schema.
+
+    The way of pandas (`to_pandas().to_dict("records")`) gives 1.0 for an integer where another row of its column is
+    null, and arrays for lists.
+
+    Args:
+        table: of one chunk, where single rows of a large table are asked for again and again.
+        places: numbers of rows.
+
+    Raises:
+        IndexError: there is no such row.
+    """
+    for place in places:
+        yield table.slice(int(place), 1).to_pylist()[0]
+
+
 def read_batches(path: Path, schema: pa.Schema, columns: list[str], *, rows: int) -> Iterator[pa.RecordBatch]:
     """Read some columns of a Parquet table in batches, and check its schema as `read_table` does.
 

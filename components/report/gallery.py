@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from components.prompts import parse_box, parse_span, split_think_answer
-from components.records import SAMPLE, read_table
+from components.records import SAMPLE, read_table, rows
 from components.report.stage import Stage
 from components.report.table import TASKS
 from components.video.data_uri import data_uri
@@ -79,8 +79,8 @@ def gallery(stages: list[Stage], *, samples: Path, frames: Callable[[str], np.nd
     wanted = {sample_id for some in chosen.values() for sample_id in some}
     table = read_table(samples, SAMPLE)
     keep = [index for index, sample_id in enumerate(table["sample_id"].to_pylist()) if sample_id in wanted]
-    rows = {row["sample_id"]: row for row in table.take(keep).to_pylist()}
-    return [(task, [_item(rows[name], task, stages, frames(name)) for name in some]) for task, some in chosen.items()]
+    of_id = {row["sample_id"]: row for row in rows(table, keep)}
+    return [(task, [_item(of_id[name], task, stages, frames(name)) for name in some]) for task, some in chosen.items()]
 
 
 def _task(row: dict) -> str:

@@ -153,7 +153,7 @@ def samples(
         turns=stage.questions_per_context,
         seed=stage.seed,
         guidance=stage.guidance,
-        paired=bool(set(stage.loss_weights) - {"vtg"}),
+        exo_views=stage.exo_views if stage.compares_views else None,
         contract=contract(data),
         shown=shown,
     )
@@ -217,7 +217,7 @@ def _supervised(
         from components.train import qwen
 
         return model, dataset, qwen.Collate(processor), qwen.losses(stage.loss_weights), []
-    if dataset.paired and len(dataset) > len(dataset.questions):  # in one pass no frames come again
+    if dataset.paired:
         shown, counts = dataset.exo_frames(model.config.tubelet_frames)
         dataset.features = feature_cache.open_cache(
             model,

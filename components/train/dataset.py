@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from torch.utils.data import Dataset
 
@@ -19,52 +21,7 @@ from components.models.configuration import EgoflowConfig
 from components.models.processing import EgoflowProcessor, layout, normalise
 from components.train import feature_cache
 from components.train.packing import pad, row
-
-
-def draw_order(
-    groups: np.ndarray, weights: np.ndarray, *, steps: int, batch: int, seed: int, pool: int = 8
-) -> np.ndarray:
-    """Draw the samples of every step, batches of like length first among a pool, so that little is spent on padding.
-
-    Args:
-        groups: an integer for each sample; samples of one group have about one length.
-        weights: probability weight of each sample.
-        steps: optimiser steps.
-        batch: samples of each step.
-        seed: the same seed gives the same order, whatever the number of ranks.
-        pool: batches that are drawn together and sorted by group.
-
-    Returns:
-        int64 [steps * batch], indices into the samples; every weighted sample comes before any comes twice, as far as
-        its weight allows.
-    """
-    rng = np.random.default_rng((seed, 5))
-    share = weights / weights.sum()
-    wanted = steps * batch
-    # whole copies first, then the fractional rest by chance: an even coverage instead of independent draws
-    expected = share * wanted
-    counts = np.floor(expected).astype(int)
-    counts += rng.random(len(counts)) < expected - counts
-    drawn = np.repeat(np.arange(len(groups)), counts)
-    if len(drawn) < wanted:
-        drawn = np.concatenate([drawn, rng.choice(len(groups), wanted - len(drawn), p=share)])
-    drawn = rng.permutation(drawn)[:wanted]
-    order = []
-    for start in range(0, wanted, pool * batch):
-        block = drawn[start : start + pool * batch]
-        block = block[np.argsort(groups[block], kind="stable")]
-        batches = [block[i : i + batch] for i in range(0, len(block), batch)]
-        order += [batches[i] for i in rng.permutation(len(batches))]
-    return np.concatenate(order)
-
-
-def _count_steps(steps: int | None, epochs: float | None, *, samples: int, batch: int) -> int:
-    """Return the optimiser steps of a stage; the last of an epoch is a whole one."""
-    if steps is not None:
-        return steps
-    if epochs is None:
-        raise ValueError("neither steps nor epochs came, one of the two is needed; mend the stage in the recipe")
-    return math.ceil(epochs * samples / batch)
+from components.train.sample_order import count_steps, draw_order, usable
 
 
 class SampleDataset(Dataset):
@@ -81,7 +38,7 @@ class SampleDataset(Dataset):
         turns: int = 1,
         seed: int,
         guidance: bool,
-        paired: bool,
+        exo_views: Literal["draw", "each"] | None,
         contract: str,
         shown: Callable[[dict], dict] | None = None,
     ):
@@ -93,10 +50,13 @@ class SampleDataset(Dataset):
             steps: optimiser steps; None: `epochs` says how many.
             batch: frames (clips, images, windows) of each step.
             seed: of the order.
-            epochs: instead of `steps`, how often all usable frames are seen on average; the last step is a whole one.
+            epochs: instead of `steps`, how often all usable frames are seen on average, with `each` all pairs of frames
+                and exo view; the last step is a whole one.
             turns: most questions about the same frames; when frames come again, other questions do.
             guidance: put F(x) beside x for ego samples.
-            paired: give the frames of the same moment in an exo view too; only samples that have them are used.
+            exo_views: give the frames of the same moment in an exo view too; only samples that have one are used.
+                `draw`: frames are met once an epoch, each time in another view until all views were met; `each`: they
+                are met once for each view. None: no exo view is given.
             contract: digest of the sampling contract that the recipe's data parameters ask for.
             shown: makes of an item what a model is shown that takes it otherwise; can be pickled.
 
@@ -104,41 +64,36 @@ class SampleDataset(Dataset):
             ValueError: a key of the mixture has no sample, the shards were sampled by another contract, or neither
                 `steps` nor `epochs` came.
         """
-        table = records.read_table(data / "dataset" / "samples.parquet", records.SAMPLE).to_pandas()
-        table = table[table["split"] == "train"]
-        keys = table["corpus"] + "/" + table["task"] + "/" + table["view"]
-        usable = keys.isin(mixture.keys())
-        if paired:
-            usable &= table["paired"].str.len() > 0
         self.store = FrameStore(data / "frames")
         self.store.check(contract)
-        usable &= self.store.holds(table["sample_id"])
-        # shuffled, or the first question about a frame would always be about what its annotator drew first
-        table = table[usable].sample(frac=1, random_state=seed)
-        keys = keys[table.index].reset_index(drop=True)
-        table = table.reset_index(drop=True)
-        sizes = keys.value_counts()
-        if missing := sorted(set(mixture) - set(sizes.index)):
-            raise ValueError(
-                f"mixture names {missing}, of which data/dataset has no training sample; mend the recipe's mixture"
-            )
-        frames = pd.factorize(keys + table["media"].astype(str))[0]
+        table = records.read_table(data / "dataset" / "samples.parquet", records.SAMPLE)
+        self.samples = usable(table, self.store, mixture, seed=seed, paired=exo_views is not None)
+        table = self.samples.select(["corpus", "task", "view", "frame_kind", "answer"]).to_pandas()
+        keys = table["corpus"] + "/" + table["task"] + "/" + table["view"]
+        frames = pd.factorize(keys + pd.Series(map(str, self.samples["media"].to_pylist()), dtype=str))[0]
         self.questions = list(pd.Series(frames).groupby(frames).indices.values())
-        first = np.array([rows[0] for rows in self.questions])
-        each = keys.iloc[first]
+        self.first = np.array([rows[0] for rows in self.questions])  # its exo views are those of the frames
+        views = pc.list_value_length(self.samples["paired"]).to_numpy()[self.first]
+        # what an epoch meets once: the frames, or each pair of frames and exo view
+        met = np.repeat(np.arange(len(views)), views if exo_views == "each" else 1)
+        each = keys.iloc[self.first[met]]
         self.weights = each.map(mixture).to_numpy() / each.map(each.value_counts()).to_numpy()
         kinds = table["frame_kind"].astype("category").cat.codes.to_numpy().astype(np.int64)  # pandas counts in int8
         lengths = table["answer"].str.len().to_numpy()
-        groups = kinds[first] * 10_000 + np.array([lengths[rows[:turns]].sum() for rows in self.questions])
-        self.batch = batch
-        self.steps = _count_steps(steps, epochs, samples=len(self.questions), batch=batch)
-        self.order = draw_order(groups, self.weights, steps=self.steps, batch=batch, seed=seed)
+        groups = kinds[self.first] * 10_000 + np.array([lengths[rows[:turns]].sum() for rows in self.questions])
+        self.batch, self.turns = batch, turns
+        self.steps = count_steps(steps, epochs, samples=len(met), batch=batch)
+        drawn = draw_order(groups[met], self.weights, steps=self.steps, batch=batch, seed=seed)
+        self.order = met[drawn]
         self.times = pd.Series(self.order).groupby(self.order).cumcount().to_numpy()  # how often the frames came before
-        self.samples, self.turns = table.to_dict("records"), turns
-        self.guidance, self.paired, self.shown = guidance, paired, shown
+        self.exo_view = pd.Series(met).groupby(met).cumcount().to_numpy()[drawn]  # of each item, its place in `paired`
+        if exo_views == "draw":
+            begin = np.random.default_rng((seed, 6)).integers(views)
+            self.exo_view = (begin[self.order] + self.times) % views[self.order]
+        self.guidance, self.paired, self.shown = guidance, exo_views is not None, shown
         self.features: feature_cache.FeatureCache | None = None  # of a stage whose exo tower is frozen
         schedule = {"steps": steps, "epochs": epochs, "batch": batch, "turns": turns, "seed": seed}
-        seen = {"guidance": guidance, "paired": paired, "contract": contract, "shown": shown}
+        seen = {"guidance": guidance, "exo_views": exo_views, "contract": contract, "shown": shown}
         self._made_of = (data, mixture), schedule | seen
 
     def __reduce__(self) -> tuple:
@@ -151,9 +106,12 @@ class SampleDataset(Dataset):
 
     def asked(self, index: int) -> list[dict]:
         """Return the samples whose questions are asked about the frames of an item, in turn."""
+        return list(records.rows(self.samples, self._asked(index)))
+
+    def _asked(self, index: int) -> list[int]:
         rows = self.questions[self.order[index]]
         begin = self.times[index] * self.turns
-        return [self.samples[rows[(begin + turn) % len(rows)]] for turn in range(min(self.turns, len(rows)))]
+        return [int(rows[(begin + turn) % len(rows)]) for turn in range(min(self.turns, len(rows)))]
 
     def exo_frames(self, tubelet_frames: int) -> tuple[np.ndarray, np.ndarray]:
         """Say which exo frames the items show, in the order of the training.
@@ -165,18 +123,19 @@ class SampleDataset(Dataset):
             A text for the exo frames of every item (str [items]), equal for equal frames; and how many grids the
             encoder makes of them (int64 [items]).
         """
-        samples = [self.asked(index)[0] for index in range(len(self))]
-        shown = np.array([f"{sample['frame_kind']} {list(sample['paired'])}" for sample in samples], dtype=object)
+        of_frames = self.samples.select(["frame_kind", "paired"]).take(pa.array(self.first)).to_pylist()
         counts = {
             kind: self.store.contract[f"{kind}_frames"] // tubelet_frames
-            for kind in {sample["frame_kind"] for sample in samples}
+            for kind in {each["frame_kind"] for each in of_frames}
         }
-        return shown, np.array([counts[sample["frame_kind"]] for sample in samples])
+        items = [(of_frames[frames], view) for frames, view in zip(self.order, self.exo_view, strict=True)]
+        shown = np.array([f"{each['frame_kind']} {each['paired'][view]}" for each, view in items], dtype=object)
+        return shown, np.array([counts[each["frame_kind"]] for each, _ in items])
 
     def ids(self, step: int) -> list[list[str]]:
         """Return the sample ids of each item of an optimiser step, counted from 0."""
         items = range(step * self.batch, (step + 1) * self.batch)
-        return [[sample["sample_id"] for sample in self.asked(index)] for index in items]
+        return [[self.samples["sample_id"][row].as_py() for row in self._asked(index)] for index in items]
 
     def describe(self, step: int) -> str:
         """Say in words what a step, counted from 0, learns from."""
@@ -206,7 +165,8 @@ class SampleDataset(Dataset):
         if self.paired:
             item |= self.features.item(index) if self.features else {}
             if "paired_grids" not in item:
-                item["paired_frames"] = self.store.frames(sample["sample_id"], stream="paired")
+                bearer = self.samples["sample_id"][self.first[self.order[index]]].as_py()
+                item["paired_frames"] = self.store.frames(bearer, exo_view=self.exo_view[index])
         return self.shown(item) if self.shown else item
 
 

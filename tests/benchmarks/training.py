@@ -176,9 +176,13 @@ class Films:
                 for sample, stream, each in zip(chosen.samples, streams, numbers, strict=True)
             }
 
-    def frames(self, sample_id: str, stream: str = "media") -> np.ndarray:
+    def frames(self, sample_id: str, *, exo_view: int | None = None) -> np.ndarray:
         """Give uint8 frames [T, H, W, 3] of a sample."""
-        numbers = self._frames[sample_id, stream]
+        numbers = self._frames[sample_id, "media"]
+        if exo_view is not None:
+            numbers = np.split(
+                self._frames[sample_id, "paired"], len(self._frames[sample_id, "paired"]) // len(numbers)
+            )[exo_view]
         place, index = sampling.video_of(numbers), sampling.index_in_video(numbers)
         films = np.split(np.arange(len(numbers)), np.flatnonzero(np.diff(place)) + 1)
         parts = [video.decode(self.paths[place[of[0]]], index[of], size_px=self.size_px) for of in films]

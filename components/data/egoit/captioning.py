@@ -10,23 +10,22 @@ from components.prompts.kitchen_grammar import normalise
 from components.records import content_id
 
 
-def paired(clips: pd.DataFrame, *, seed: int) -> pd.DataFrame:
-    """Draw one exo clip for each moment, by content; columns `moment_id` and, of the span of the clip, `paired_...`."""
+def exo_views(clips: pd.DataFrame, *, seed: int) -> pd.Series:
+    """List the exo videos of each moment, by `moment_id`.
+
+    Their order is drawn by content: who looks at the first alone, as the evaluation does, sees every camera as often.
+    """
     exo = clips[clips["view"] == "exo"]
     order = [content_id(seed, "pair", clip) for clip in exo["clip_id"]]
-    drawn = exo.assign(order=order).sort_values("order").drop_duplicates("moment_id")
-    span = ["video_id", "view", "start_s", "end_s"]
-    return drawn[["moment_id", *span]].rename(columns={name: f"paired_{name}" for name in span})
+    return exo.assign(order=order).sort_values("order").groupby("moment_id")["video_id"].agg(list)
 
 
 def clip_captions(clips: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     """Lay out clips as caption samples without corpus and question: the narration is the answer, in every view."""
     frame = _narrated(clips).assign(question_type="narration", parent=clips["clip_id"])
-    frame = frame.merge(paired(clips, seed=seed), on="moment_id", how="left")
-    # only ego samples have a second view: an exo clip is the exo view itself
-    is_exo = frame["view"] != "ego"
-    names = [name for name in frame if name.startswith("paired_")]
-    return frame.assign(**{name: frame[name].mask(is_exo) for name in names})
+    # only ego samples have other views: an exo clip is an exo view itself
+    views = frame["moment_id"].where(frame["view"] == "ego").map(exo_views(clips, seed=seed))
+    return frame.assign(paired_video_ids=views)
 
 
 def captions(clips: pd.DataFrame, instructions: Instructions, *, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -35,7 +34,7 @@ def captions(clips: pd.DataFrame, instructions: Instructions, *, seed: int) -> t
     Args:
         clips: rows of `records.CLIP`.
         instructions: of captioning, by source.
-        seed: of the exo view that is paired and of the instruction.
+        seed: of the order of the exo views and of the instruction.
 
     Returns:
         Samples for `sample_table.table`, and the clips of sources without instructions.

@@ -23,8 +23,8 @@ class OneVideo:
         self._frames_THWC = frames_THWC
         self.frame_kind, self.indices, self.times_s = frame_kind, indices, indices / fps
 
-    def frames(self, sample_id: str, stream: str = "media") -> np.ndarray:
-        """Return the frames, uint8 [T, H, W, 3], RGB, whichever sample is asked for."""
+    def frames(self, sample_id: str, *, exo_view: int | None = None) -> np.ndarray:
+        """Return the frames, uint8 [T, H, W, 3], RGB, whichever sample or view is asked for."""
         return self._frames_THWC
 
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from components import records, video
 from components.params import Frames
 
-STREAMS = ("media", "paired")
+STREAMS = ("media", "paired")  # the spans of `media` share the frames of a sample; each view of `paired` has as many
 _BITS = 32
 _MERGE_SIZE = 1_000_000  # numbers that wait before they are sorted into the rest
 
@@ -78,7 +78,7 @@ def split_evenly(total: np.ndarray, parts: np.ndarray, part: np.ndarray) -> np.n
 
 
 def sample_frames(samples: pa.RecordBatch, videos: Videos, frames: Frames) -> tuple[SampledFrames, list[dict]]:
-    """Sample the frames of every stream of some samples, evenly over its spans.
+    """Sample the frames of every stream of some samples, evenly over the spans of `media` and of each exo view.
 
     Args:
         samples: columns `sample_id`, `frame_kind` and STREAMS of `records.SAMPLE`.
@@ -100,34 +100,38 @@ def sample_frames(samples: pa.RecordBatch, videos: Videos, frames: Frames) -> tu
     video_number = pc.index_in(spans.field("video_id"), videos.ids).fill_null(-1).to_numpy()
     start_s, end_s = (spans.field(name).to_numpy(zero_copy_only=False) for name in ("start_s", "end_s"))
     fps, total_frames = videos.fps[video_number], videos.total_frames[video_number]
-    total, parts = n_frames[line // 2], lengths.ravel()[line]
+    total, parts = n_frames[line // 2], np.where(line % 2, 1, lengths.ravel()[line])
     good = (parts <= total) & video.span_allowed(start_s, end_s, fps=fps, total_frames=total_frames)
     reasons = np.select([n_frames == 0, lengths[:, 0] == 0], ["unknown_frame_kind", "no_media"], "").astype(object)
     wrong = line[~good] // 2
     reasons[wrong] = np.where(reasons[wrong] == "", "bad_span", reasons[wrong])
     rejects = [_reject(samples, row, reasons[row], videos, n_frames[row]) for row in np.flatnonzero(reasons != "")]
     used = reasons[line // 2] == ""
-    part = np.arange(len(line)) - (np.cumsum(lengths) - lengths.ravel())[line]
-    of_spans = (start_s, end_s, fps, split_evenly(total, parts, part), total_frames)
-    indices = video.frames_of_spans(*(values[used] for values in of_spans))
-    lines = np.unique(line[used])
-    numbers = np.repeat(video_number[used].astype(np.int64), of_spans[3][used]) << _BITS | indices
-    return SampledFrames(lines // 2, lines % 2, np.append(0, np.cumsum(n_frames[lines // 2])), numbers), rejects
+    part = np.where(line % 2, 0, np.arange(len(line)) - (np.cumsum(lengths) - lengths.ravel())[line])
+    counts = split_evenly(total, parts, part)[used]
+    indices = video.frames_of_spans(start_s[used], end_s[used], fps[used], counts, total_frames[used])
+    lines, first = np.unique(line[used], return_index=True)
+    numbers = np.repeat(video_number[used].astype(np.int64), counts) << _BITS | indices
+    offsets = np.append(0, np.cumsum(counts))[np.append(first, len(counts))]
+    return SampledFrames(lines // 2, lines % 2, offsets, numbers), rejects
 
 
 def _reject(samples: pa.RecordBatch, row: int, reason: str, videos: Videos, n_frames: int) -> dict:
     sample = samples.slice(row, 1).to_pylist()[0]
     details = {"unknown_frame_kind": lambda: sample["frame_kind"], "no_media": lambda: ""}
-    faults = (_fault(sample[name] or [], videos, n_frames=int(n_frames)) for name in STREAMS)
-    detail = details.get(reason, lambda: next(filter(None, faults)))()
+    media, paired = (sample[name] or [] for name in STREAMS)
+    detail = details.get(reason, lambda: _too_many(media, int(n_frames)) or _fault([*media, *paired], videos))()
     return {"step": "frames", "row_id": sample["sample_id"], "reason": reason, "detail": str(detail)}
 
 
-def _fault(media: list[dict], videos: Videos, *, n_frames: int) -> str:
-    """Say what is wrong with a media list, if anything is."""
-    if len(media) > n_frames:
-        return f"{len(media)} spans for {n_frames} frames: allowed is at least one frame for each span"
-    for span in media:
+def _too_many(media: list[dict], n_frames: int) -> str:
+    fault = f"{len(media)} spans for {n_frames} frames: allowed is at least one frame for each span"
+    return fault if len(media) > n_frames else ""
+
+
+def _fault(spans: list[dict], videos: Videos) -> str:
+    """Say what is wrong with a span, if with any."""
+    for span in spans:
         number = pc.index(videos.ids, span["video_id"]).as_py()
         if number < 0:
             return f"video {span['video_id']} is in none of the tables {records.VIDEOS}"

@@ -69,7 +69,7 @@ class FrameStore:
     def __len__(self) -> int:
         return len(self._lines["media"][0])
 
-    def holds(self, sample_ids: Sequence[str]) -> np.ndarray:
+    def holds(self, sample_ids: Sequence[str] | pa.ChunkedArray) -> np.ndarray:
         """Return which of many samples have frames: bool [samples]."""
         return self._find(sample_ids, "media") >= 0
 
@@ -84,28 +84,32 @@ class FrameStore:
         of_samples[found] = lines[places[found]]
         return of_samples
 
-    def frames(self, sample_id: str, stream: str = "media") -> np.ndarray:
+    def frames(self, sample_id: str, *, exo_view: int | None = None) -> np.ndarray:
         """Return the frames of a sample.
+
+        Args:
+            sample_id: of the sample.
+            exo_view: place in its list `paired`, for the same moment from outside; None for what the sample shows.
 
         Returns:
             uint8 array [T, H, W, 3], RGB; T is that of the contract for the sample's frame_kind.
 
         Raises:
-            KeyError: the sample has no frames in this stream (it was rejected, or has no exo view).
+            KeyError: there are no such frames (the sample was rejected, or has fewer exo views).
         """
         import cv2
 
-        line = int(self._find([sample_id], stream)[0]) if stream in STREAMS else -1
-        if line < 0:
+        rows = self._frame_rows(sample_id, "media")
+        if exo_view is not None:  # the views follow one another, each with as many frames as the media
+            rows = self._frame_rows(sample_id, "paired")[exo_view * len(rows) : (exo_view + 1) * len(rows)]
+        if not len(rows):
             raise KeyError(
-                f"sample {sample_id!r} has no frames in stream {stream!r} of {self.root}; streams are {STREAMS}, "
-                "rejected samples are in its rejects.parquet"
+                f"sample {sample_id!r} has no frames in {self.root}, exo view {exo_view}: views are numbered as in "
+                "`paired` of data/dataset/samples.parquet, rejected samples are in rejects.parquet"
             )
-        start, end = self._ends[line : line + 2].tolist()
         size_px = self.contract["size_px"]
-        frames = np.empty((end - start, size_px, size_px, 3), np.uint8)
-        rows = self._rows[start:end].tolist()
-        for number, row in enumerate(rows):
+        frames = np.empty((len(rows), size_px, size_px, 3), np.uint8)
+        for number, row in enumerate(rows.tolist()):
             if number and row == rows[number - 1]:  # an image, or a span with fewer frames than are asked
                 frames[number] = frames[number - 1]
                 continue
@@ -113,6 +117,10 @@ class FrameStore:
             jpeg = np.frombuffer(self._shards[shard][place].as_buffer(), np.uint8)
             frames[number] = cv2.imdecode(jpeg, cv2.IMREAD_COLOR_RGB)
         return frames
+
+    def _frame_rows(self, sample_id: str, stream: str) -> np.ndarray:
+        line = int(self._find([sample_id], stream)[0])
+        return self._rows[slice(*self._ends[line : line + 2])] if line >= 0 else self._rows[:0]
 
     def check(self, digest: str) -> None:
         """Make sure that the frames were made under the sampling contract with this digest.

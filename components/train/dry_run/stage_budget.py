@@ -248,7 +248,7 @@ def _demand(stage: params.Stage, config: PretrainedConfig, frames: params.Frames
         shown = stage.max_frames or max(frames_of(task, frames))
         steps = shown // config.tubelet_frames
         guided = stage.guidance and view == "ego"
-        paired = bool(set(stage.loss_weights) - {"vtg"})
+        paired = stage.compares_views
         tower = (steps, config.vision_grid**2 + 1)
         for part in {f"{config.branch(each)}_encoder" for each in ((view, "exo") if paired else (view,))}:
             towers[part] = max(towers.get(part, tower), tower)

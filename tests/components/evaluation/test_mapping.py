@@ -12,10 +12,10 @@ from components.models.processing import normalise
 
 
 class Frames:
-    """A store of random frames: of its name and stream."""
+    """A store of random frames: of its name and view."""
 
-    def frames(self, sample_id: str, stream: str = "media") -> np.ndarray:
-        seed = int(sample_id) * 2 + (stream == "paired")
+    def frames(self, sample_id: str, *, exo_view: int | None = None) -> np.ndarray:
+        seed = int(sample_id) * 2 + (exo_view is not None)
         return np.random.default_rng(seed).integers(0, 255, (4, 64, 64, 3), dtype=np.uint8)
 
 
@@ -43,11 +43,11 @@ def features(grids: torch.Tensor) -> torch.Tensor:
 def test_retrieval_looks_for_y_from_each_side(pairs, model, samples):
     ids, known, encode = ids_of(samples), [str(n) for n in range(20, 40)], model.model.encode
 
-    def shown(names: list[str], stream: str) -> torch.Tensor:
-        return normalise(np.concatenate([Frames().frames(name, stream) for name in names]))
+    def shown(names: list[str], exo_view: int | None = None) -> torch.Tensor:
+        return normalise(np.concatenate([Frames().frames(name, exo_view=exo_view) for name in names]))
 
-    x, y = encode(shown(ids, "media"), "ego"), features(encode(shown(ids, "paired"), "exo"))
-    before, after = features(encode(shown(known, "media"), "ego")), features(encode(shown(known, "paired"), "exo"))
+    x, y = encode(shown(ids), "ego"), features(encode(shown(ids, 0), "exo"))
+    before, after = features(encode(shown(known), "ego")), features(encode(shown(known, 0), "exo"))
     guesses = {
         "retrieval_fx": features(model.model.mapping_f(x)),
         "retrieval_identity": features(x),
@@ -65,8 +65,8 @@ def test_retrieval_looks_for_y_from_each_side(pairs, model, samples):
 
 def test_captions_of_the_true_exo_are_those_of_the_exo_branch(pairs, model, processor, samples):
     class Outside(Frames):
-        def frames(self, sample_id: str, stream: str = "media") -> np.ndarray:
-            return super().frames(sample_id, "paired")
+        def frames(self, sample_id: str) -> np.ndarray:
+            return super().frames(sample_id, exo_view=0)
 
     branch = Answerer(model, processor, Outside(), guidance=False, batch=4, max_new_tokens=4)
     exo = [{**sample, "view": "exo"} for sample in samples]

@@ -147,11 +147,11 @@ DEFAULTS = {
     },
     params.Stage: {
         "parents": {}, "learning_rates": {}, "muon_learning_rate": None, "lora": None, "loss_weights": {"vtg": 1.0},
-        "mapping": None, "guidance": False, "mixture": {}, "max_steps": None, "num_train_epochs": None,
-        "dataset_samples": None, "per_device_train_batch_size": None, "gradient_checkpointing": False,
-        "max_frames": None, "feature_cache_gib": 16, "max_pixels": None, "max_text_tokens": 64,
-        "questions_per_context": 1, "rendered_images": 0, "stop_at_score": None, "grpo": None, "ranks": 1,
-        "threads_per_rank": 2, "zero_stage": 2, "timeout_minutes": 60, "seed": 0,
+        "mapping": None, "guidance": False, "exo_views": "draw", "mixture": {}, "max_steps": None,
+        "num_train_epochs": None, "dataset_samples": None, "per_device_train_batch_size": None,
+        "gradient_checkpointing": False, "max_frames": None, "feature_cache_gib": 16, "max_pixels": None,
+        "max_text_tokens": 64, "questions_per_context": 1, "rendered_images": 0, "stop_at_score": None, "grpo": None,
+        "ranks": 1, "threads_per_rank": 2, "zero_stage": 2, "timeout_minutes": 60, "seed": 0,
         "evaluate": ("caption_ego", "caption_exo", "qa", "ground_spatial", "ground_temporal"),
     },
 }  # fmt: skip

@@ -82,6 +82,12 @@ def test_a_stage_has_one_length_and_makes_its_own_samples_by_steps():
             recipe(stage(algorithm=algorithm, max_steps=None, num_train_epochs=1.0))
 
 
+def test_exo_views_are_named_where_a_loss_compares_them():
+    assert recipe(stage(exo_views="each", loss_weights={"vtg": 1.0, "kl": 1.0})).stages[0].compares_views
+    with pytest.raises(ValidationError, match="'s': `exo_views: each` came with .*, of which none compares views"):
+        recipe(stage(exo_views="each"))
+
+
 def test_stages_stand_once_and_after_their_parents():
     second = stage(name="t", parents={"all": "s"})
     assert [each.name for each in recipe(stage(), second).stages] == ["s", "t"]

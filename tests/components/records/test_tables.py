@@ -3,6 +3,8 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from components import records
 
@@ -45,6 +47,44 @@ def test_batches_hold_the_columns_and_the_number_of_rows_that_were_asked_for(tmp
         {"row_id": ["2", "3"]},
         {"row_id": ["4"]},
     ]
+
+
+def values(kind: pa.DataType) -> st.SearchStrategy:
+    """Values of a column of this type, with nulls wherever Arrow allows them."""
+    if pa.types.is_struct(kind):
+        made = st.fixed_dictionaries({field.name: values(field.type) for field in kind})
+    elif pa.types.is_fixed_size_list(kind):  # Parquet cannot read a null one back
+        return st.lists(st.floats(0, 100), min_size=kind.list_size, max_size=kind.list_size)
+    elif pa.types.is_list(kind):
+        made = st.lists(values(kind.value_type), max_size=3)
+    elif pa.types.is_floating(kind):
+        made = st.floats(allow_nan=False)
+    else:
+        made = {
+            pa.string(): st.text(max_size=3),
+            pa.int64(): st.integers(-(2**63), 2**63 - 1),
+            pa.bool_(): st.booleans(),
+        }[kind]
+    return st.none() | made
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+@pytest.mark.parametrize("table", records.SCHEMAS)
+def test_rows_are_read_with_the_values_and_types_that_were_written(tmp_path, table, data):
+    schema = records.SCHEMAS[table]
+    columns = [data.draw(st.lists(values(field.type), min_size=2, max_size=2)) for field in schema]
+    rows = [dict(zip(schema.names, row, strict=True)) for row in zip(*columns, strict=True)]
+    records.write_table(tmp_path / "table.parquet", rows, schema)
+    read = list(records.rows(records.read_table(tmp_path / "table.parquet", schema), range(2)))
+    assert types_of(read) == types_of(rows) and read == rows
+
+
+def types_of(value: object) -> object:
+    """The types of a nested value: 1 and 1.0 are equal, and so are members in another order."""
+    if isinstance(value, dict):
+        return {name: types_of(member) for name, member in value.items()}
+    return [types_of(member) for member in value] if isinstance(value, list) else type(value)
 
 
 def read_whole(path, schema):

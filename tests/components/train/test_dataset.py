@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from components.data.frames.store import FrameStore
 from components.train import feature_cache, supervised
-from components.train.dataset import Collate, SampleDataset, draw_order
+from components.train.dataset import Collate, SampleDataset
+from components.train.sample_order import draw_order
 
 
 @settings(max_examples=50, deadline=None)
@@ -47,9 +48,9 @@ def test_mixture_shares_are_kept():
 def test_questions_about_the_same_frames_come_together_and_take_turns(tiny_data):
     mixture = {"egore/ground_temporal/ego": 1.0}
     digest = FrameStore(tiny_data / "frames").contract["digest"]
-    options = {"seed": 5, "guidance": False, "paired": False, "contract": digest}
+    options = {"seed": 5, "guidance": False, "exo_views": None, "contract": digest}
     samples = SampleDataset(tiny_data, mixture, steps=12, batch=4, turns=2, **options)
-    by_question = {(row["take_id"], row["question"]): row for row in samples.samples}
+    by_question = {(row["take_id"], row["question"]): row for row in samples.samples.to_pylist()}
     asked = Counter()
     for index in range(len(samples)):
         item = samples[index]
@@ -69,7 +70,7 @@ def test_questions_about_the_same_frames_come_together_and_take_turns(tiny_data)
 def test_epochs_are_counted_in_frames_and_end_with_a_whole_step(tiny_data):
     mixture = {"egoexoclip/caption/ego": 1.0}
     digest = FrameStore(tiny_data / "frames").contract["digest"]
-    options = {"batch": 4, "seed": 5, "guidance": False, "paired": False, "contract": digest}
+    options = {"batch": 4, "seed": 5, "guidance": False, "exo_views": None, "contract": digest}
     once = SampleDataset(tiny_data, mixture, steps=None, epochs=1, **options)
     count = len(once.questions)
     assert (once.steps, len(once)) == (-(-count // 4), 4 * -(-count // 4))
@@ -83,7 +84,7 @@ def test_the_ledger_tells_samples_order_and_steps_apart(tiny_data):
     digest = FrameStore(tiny_data / "frames").contract["digest"]
 
     def samples(**changes) -> SampleDataset:
-        options = {"steps": 6, "batch": 4, "turns": 2, "seed": 5, "guidance": False, "paired": False} | changes
+        options = {"steps": 6, "batch": 4, "turns": 2, "seed": 5, "guidance": False, "exo_views": None} | changes
         return SampleDataset(tiny_data, mixture, contract=digest, **options)
 
     one = samples()
@@ -101,13 +102,51 @@ def test_the_ledger_tells_samples_order_and_steps_apart(tiny_data):
     assert len({one.samples_digest(5), *others}) == 5
 
 
+def exo_dataset(data, exo_views: str, epochs: float) -> SampleDataset:
+    """The ego clips of Ego-ExoClip, each with an exo view of its moment."""
+    options = {"seed": 5, "guidance": True, "contract": FrameStore(data / "frames").contract["digest"]}
+    mixture = {"egoexoclip/caption/ego": 1.0}
+    return SampleDataset(data, mixture, steps=None, epochs=epochs, batch=4, exo_views=exo_views, **options)
+
+
+def test_each_exo_view_of_a_moment_is_met_in_turn(tiny_data):
+    one, two = exo_dataset(tiny_data, "draw", 1), exo_dataset(tiny_data, "draw", 2)
+    views = {row["sample_id"]: len(row["paired"]) for row in one.samples.to_pylist()}
+    assert set(views.values()) == {2}
+    met = Counter(
+        (of.asked(index)[0]["sample_id"], of.exo_view[index]) for of in (two,) for index in range(2 * len(views))
+    )
+    assert met == {(sample_id, view): 1 for sample_id in views for view in range(2)}
+    assert len({*one.exo_view}) == 2 and len(one) == 4 * -(-len(views) // 4)  # an epoch is as long as with one view
+
+
+def test_each_pair_of_a_moment_and_an_exo_view_is_a_sample_of_its_own(tiny_data):
+    pairs = exo_dataset(tiny_data, "each", 1)
+    expected = {(row["sample_id"], view) for row in pairs.samples.to_pylist() for view in range(len(row["paired"]))}
+    met = [(pairs.asked(index)[0]["sample_id"], pairs.exo_view[index]) for index in range(len(pairs))]
+    assert set(met) == expected and pairs.steps == -(-len(expected) // 4)
+
+
+@pytest.mark.parametrize("exo_views", ["draw", "each"])
+def test_what_an_item_shows_from_outside_follows_from_the_recipe_alone(tiny_data, exo_views):
+    """Ranks and resumed runs make the dataset again; which of them asks for an item changes nothing."""
+    one, other = exo_dataset(tiny_data, exo_views, 2), exo_dataset(tiny_data, exo_views, 2)
+    assert (one.order == other.order).all() and (one.exo_view == other.exo_view).all()
+    store, stored = FrameStore(tiny_data / "frames"), {}
+    for row in one.samples.to_pylist():
+        for place, span in enumerate(row["paired"]):
+            stored[str(span)] = store.frames(row["sample_id"], exo_view=place)
+    shown, _ = one.exo_frames(2)
+    for index in reversed(range(0, len(one), 7)):
+        frames = pickle.loads(pickle.dumps(other))[index]["paired_frames"]
+        assert (frames == stored[shown[index].removeprefix("clip ")]).all()
+
+
 def test_frames_that_come_again_are_read_as_features_with_the_same_losses(tiny_data, tmp_path, model, processor):
     model.model.exo_encoder.requires_grad_(False)
-    digest = FrameStore(tiny_data / "frames").contract["digest"]
-    options = {"batch": 4, "seed": 5, "guidance": True, "paired": True, "contract": digest}
-    samples = SampleDataset(tiny_data, {"egoexoclip/caption/ego": 1.0}, steps=None, epochs=3, **options)
+    samples = exo_dataset(tiny_data, "draw", 5)
     shown, counts = samples.exo_frames(model.config.tubelet_frames)
-    known = {"shown": shown, "counts": counts, "batch": samples.batch, "contract": digest}
+    known = {"shown": shown, "counts": counts, "batch": samples.batch, "contract": samples.store.contract["digest"]}
     kept = feature_cache.open_cache(model, tmp_path, **known, room_gib=1)
     collate = Collate(model.config, processor)
     compute = supervised.losses({"vtg": 1.0, "ccl": 1.0, "kl": 1.0}, kept)

@@ -205,6 +205,23 @@ def test_two_ranks_learn_what_one_learns(chain, workshop, recipe):
     assert apart.norm() < 0.15 * way.norm()
 
 
+def test_grpo_learns_from_options_beside_questions_without_any(workshop):
+    """An open question has no `answer_index`: beside it, the index of another one must stay an integer."""
+    path, output = workshop.folder / "choices.yaml", workshop.folder / "choices"
+
+    def changes(stage: dict) -> dict:
+        if stage["name"] != "grpo":
+            return {}
+        rewarded = stage["grpo"] | {"reward_weights": {"choice": 1.0}}
+        return {"mixture": {"egoit/qa/ego": 1.0}, "max_steps": 1, "grpo": rewarded}
+
+    small = shrunk_recipe(path, changes)
+    parents = {"all": write_fresh(workshop.folder / "fresh_choices", small.model)}
+    workshop.fork(path, stage_of(small, "grpo"), parents, output, workshop.open_run(output.name))
+    (step,) = history.read(output / "history.jsonl")[0]
+    assert "rewards/choice/mean" in step
+
+
 @pytest.mark.long
 def test_micro_batches_and_checkpointing_learn_what_the_whole_batch_learns(workshop):
     """Not equal: each micro-batch takes the mean over its own answer tokens, as ranks do. Grpo groups stay whole."""

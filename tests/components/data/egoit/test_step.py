@@ -39,16 +39,17 @@ def test_every_clip_of_every_view_is_captioned_with_its_narration(built, samples
         assert (row["view"], row["media"][0]["start_s"]) == (clip["view"], clip["start_s"])
 
 
-def test_ego_captions_are_paired_with_one_exo_view_of_the_moment(samples):
+def test_ego_captions_are_paired_with_every_exo_view_of_the_moment(samples):
     cameras = Counter()
     for row in narrated(samples):
-        assert len(row["paired"]) == (row["view"] == "ego")
+        views = {other["video_id"][-5:] for other in row["paired"]}
+        assert views == ({"cam01", "cam02"} if row["view"] == "ego" else set())
         for other in row["paired"]:
             assert other["view"] == "exo"
             assert other["video_id"].split("-cam")[0] == row["take_id"]
             assert (other["start_s"], other["end_s"]) == (row["media"][0]["start_s"], row["media"][0]["end_s"])
-            cameras[other["video_id"][-5:]] += 1
-    assert min(cameras["cam01"], cameras["cam02"]) > 20
+        cameras.update(other["video_id"][-5:] for other in row["paired"][:1])
+    assert min(cameras["cam01"], cameras["cam02"]) > 20  # the evaluation looks at the first alone
 
 
 def test_intervals_become_verb_recognition(samples):

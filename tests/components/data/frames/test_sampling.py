@@ -83,17 +83,14 @@ def test_a_batch_is_chosen_as_its_samples_are_one_by_one(seed):
     rows = drawn(seed)
     chosen, rejects = sample_frames(batch_of(rows), VIDEO_TABLE, FRAMES)
     expected, bad = [], {}
-    for number, (kind, *media) in enumerate(rows):
-        if kind not in TOTALS or not media[0]:
+    for number, (kind, media, paired) in enumerate(rows):
+        if kind not in TOTALS or not media:
             bad[str(number)] = "unknown_frame_kind" if kind not in TOTALS else "no_media"
             continue
         try:
-            lines = [
-                (number, stream, plain_frames(spans, OF, n_frames=TOTALS[kind]))
-                for stream, spans in enumerate(media)
-                if spans
-            ]
-            expected += lines
+            lines = [(number, 0, plain_frames(media, OF, n_frames=TOTALS[kind]))]
+            views = [frame for span in paired for frame in plain_frames([span], OF, n_frames=TOTALS[kind])]
+            expected += [*lines, (number, 1, views)] if views else lines
         except ValueError:
             bad[str(number)] = "bad_span"
     assert {row["row_id"]: row["reason"] for row in rejects} == bad and len(rejects) == len(bad)
@@ -108,7 +105,6 @@ def test_a_batch_is_chosen_as_its_samples_are_one_by_one(seed):
         ([("a", 3.0, 3.0)], "start < end"),
         ([("b", 1.0, 2.0), ("b", 17.0, 18.0)], "inside the 16 s of the video"),
         ([("z", 0.0, 1.0)], "video z is in none of the tables"),
-        ([("b", 1.0, 2.0)] * 3, "3 spans for 2 frames"),
         ([("b", None, 2.0)], "start < end"),
     ],
 )
@@ -118,6 +114,14 @@ def test_a_bad_span_is_rejected_with_what_is_wrong_with_it(spans, detail):
     chosen, rejects = sample_frames(batch_of([("image", good, media), ("image", good, [])]), VIDEO_TABLE, FRAMES)
     assert [(row["row_id"], row["reason"]) for row in rejects] == [("0", "bad_span")] and detail in rejects[0]["detail"]
     assert chosen.samples.tolist() == [1]
+
+
+def test_media_share_the_frames_of_a_sample_and_exo_views_do_not():
+    span = {"video_id": "b", "view": "ego", "start_s": 1.0, "end_s": 2.0}
+    rows = [("image", [span] * 3, []), ("image", [span], [span] * 3)]
+    chosen, rejects = sample_frames(batch_of(rows), VIDEO_TABLE, FRAMES)
+    assert [(row["row_id"], row["detail"].split(":")[0]) for row in rejects] == [("0", "3 spans for 2 frames")]
+    assert chosen.samples.tolist() == [1, 1] and chosen.offsets.tolist() == [0, 2, 8]
 
 
 def test_no_videos_and_no_samples_are_no_error():

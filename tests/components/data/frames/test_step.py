@@ -49,11 +49,11 @@ def annotate(given, data_dir):
     annotations.run(given, data_dir)
     videos = records.read_table(data_dir / "annotations/videos.parquet", records.VIDEO).to_pylist()
     ego = [row for row in videos if row["view"] == "ego"]
-    exo = {row["take_id"]: row for row in videos if row["camera_id"] == "cam01"}
+    exo = [row for row in videos if row["view"] == "exo"]
     rows = []
     for number, one in enumerate(ego):
-        other = exo[one["take_id"]]
-        rows.append(sample(f"clip{number}", "clip", [span(one, 3, 4.5)], [span(other, 3, 4.5)]))
+        others = [span(row, 3, 4.5) for row in exo if row["take_id"] == one["take_id"]]
+        rows.append(sample(f"clip{number}", "clip", [span(one, 3, 4.5)], others))
         rows.append(sample(f"image{number}", "image", [span(one, 5.25, 5.375)]))
         parts = [span(one, 0, 6), span(one, 6, 9), span(one, 9, 16)]
         rows.append(sample(f"window{number}", "window", parts))
@@ -86,11 +86,10 @@ def test_the_frames_of_a_sample_are_those_that_the_rule_decodes(stored, annotate
     samples = records.read_table(annotated[0] / "dataset/samples.parquet", records.SAMPLE).to_pylist()
     expected_frames = {"image": 2, "clip": 4, "window": 32}
     for row in samples:
-        for stream in ("media", "paired"):
-            if not row[stream]:
-                continue
-            shown = store.frames(row["sample_id"], stream)
-            chosen = plain_frames(row[stream], of, n_frames=expected_frames[row["frame_kind"]])
+        assert len(row["paired"]) == (2 if row["frame_kind"] == "clip" else 0)
+        for view, spans in [(None, row["media"]), *((view, [each]) for view, each in enumerate(row["paired"]))]:
+            shown = store.frames(row["sample_id"], exo_view=view)
+            chosen = plain_frames(spans, of, n_frames=expected_frames[row["frame_kind"]])
             direct = np.concatenate(
                 [video.decode(root / of[name]["path"], np.array([index]), size_px=size_px) for name, index in chosen]
             )
@@ -142,8 +141,9 @@ def test_the_exo_frames_show_the_same_moment(stored, annotated):
     _, _, videos = stored
     of = {row["video_id"]: row for row in videos}
     clip = records.read_table(annotated[0] / "dataset/samples.parquet", records.SAMPLE).to_pylist()[0]
-    times = [[index for _, index in plain_frames(clip[stream], of, n_frames=4)] for stream in ("media", "paired")]
-    assert times[0] == times[1] == [25, 28, 31, 34]
+    spans = [*clip["media"], *clip["paired"]]
+    times = [[index for _, index in plain_frames([each], of, n_frames=4)] for each in spans]
+    assert times == [[25, 28, 31, 34]] * 3
 
 
 def test_an_image_is_its_frame_repeated(stored):
@@ -157,16 +157,17 @@ def test_each_frame_is_stored_once_and_all_shards_but_the_last_are_full(stored, 
     contract = json.loads((annotated[0] / "frames/contract.json").read_text())
     takes = result["counts"]["samples"] // 3
     # a clip lies inside its take's window, so that it mostly asks for frames that are stored already
-    assert result["counts"]["frames"] < takes * (4 + 4 + 1 + 32)
+    assert result["counts"]["frames"] < takes * (4 + 2 * 4 + 1 + 32)
     assert contract["frames"] == result["counts"]["frames"] == sum(len(shard) for shard in store._shards)
     assert [len(shard) for shard in store._shards[:-1]] == [100] * (contract["shards"] - 1) and contract["shards"] > 1
 
 
-def test_the_store_knows_its_samples_and_says_which_stream_is_missing(stored):
+def test_the_store_knows_its_samples_and_says_which_view_is_missing(stored):
     result, store, _ = stored
     assert len(store) == result["counts"]["samples"] and "clip0" in store and "nothing" not in store
-    with pytest.raises(KeyError, match="image0.*paired"):
-        store.frames("image0", "paired")
+    for sample_id, view in (("image0", 0), ("clip0", 2)):
+        with pytest.raises(KeyError, match=f"'{sample_id}' has no frames in .*, exo view {view}"):
+            store.frames(sample_id, exo_view=view)
 
 
 def test_a_store_can_be_sent_to_a_worker_process(stored):
@@ -258,7 +259,8 @@ def test_samples_of_a_broken_video_or_a_bad_span_are_rejected_and_no_others(stor
     shutil.copy(tiny_world.params.sources.egoexo4d / broken["path"], raw / broken["path"])
     again = frames.run(tiny_world.params.model_copy(update={"sources": sources}), data_dir)
     assert again["counts"]["rejects"] == 1 and again["counts"]["shards_reused"] == again["counts"]["shards"] - 1
-    assert (FrameStore(data_dir / "frames").frames("clip0", "paired") == store.frames("clip0", "paired")).all()
+    mended = FrameStore(data_dir / "frames")
+    assert (mended.frames("clip0", exo_view=0) == store.frames("clip0", exo_view=0)).all()
 
 
 def test_a_path_out_of_the_root_is_not_opened(annotated, tiny_world, tmp_path):

@@ -115,7 +115,8 @@ def test_key_frames_are_asked_for_where_they_are_known():
 def test_prompts_follow_the_order_of_the_steps(tiny_data):
     digest = FrameStore(tiny_data / "frames").contract["digest"]
     mixture = {"egore/ground_spatial/ego": 1.0}
-    samples = SampleDataset(tiny_data, mixture, steps=3, batch=4, seed=5, guidance=False, paired=False, contract=digest)
+    options = {"seed": 5, "guidance": False, "exo_views": None, "contract": digest}
+    samples = SampleDataset(tiny_data, mixture, steps=3, batch=4, **options)
     prompts = prompts_of(samples)
     assert len(prompts) == 12
     drawn = [samples[index] for index in range(12)]
