@@ -1,4 +1,7 @@
-"""Reading video files: probing and decoding. A folder of images is a video too (components/video/image_folder.py)."""
+"""Reading video files: probing and decoding.
+
+A folder of images is a video too (components/video/image_folder.py), and so is a single image (image_file.py).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from components.video import image_folder
+from components.video import image_file, image_folder
 from components.video.decoders import by_decord, by_pyav, resize
 from components.video.errors import PathError, VideoError
 from components.video.timeline import read_timeline
@@ -60,7 +63,7 @@ def probe(path: Path, fps: float | None = None) -> Probe:
     """Read length and frame rate from the container, without decoding more than a frame.
 
     Args:
-        path: a video file or a folder of images.
+        path: a video file, an image or a folder of images.
         fps: images a second of a folder, where its source tells the rate: its images are numbered one after the other,
             and index i is the image shown from i / fps on. A film has a rate of its own.
 
@@ -77,6 +80,9 @@ def probe(path: Path, fps: float | None = None) -> Probe:
         else:
             image_folder.check_numbering(path, images)
         return Probe(len(images) / fps, fps, len(images))
+    if image_file.is_image(path):
+        _read_image(path)  # whether it is whole shows only now
+        return Probe(1 / image_file.FPS, image_file.FPS, 1)
     timeline = read_timeline(path)
     return Probe(timeline.end_s, timeline.fps, len(timeline.times_s))
 
@@ -100,7 +106,7 @@ def decode(path: Path, indices: np.ndarray, *, size_px: int) -> np.ndarray:
     and where decord fails; the reason is logged.
 
     Args:
-        path: a video file or a folder of images.
+        path: a video file, an image or a folder of images.
         indices: int array [T], any order, repeats allowed; at `Probe.fps` a second. Of a folder they count its images.
         size_px: side of the square result; the aspect is not kept, so percent boxes stay right.
 
@@ -116,6 +122,10 @@ def decode(path: Path, indices: np.ndarray, *, size_px: int) -> np.ndarray:
         return np.concatenate([resize(frame[None], size_px) for frame in _read_images(path, wanted)])[back]
     if not path.is_file():
         raise VideoError(path, "no such file")
+    if image_file.is_image(path):
+        if wanted[0] != 0 or wanted[-1] != 0:
+            raise VideoError(path, f"frames {wanted[0]} to {wanted[-1]} are asked, an image has frame 0 alone")
+        return resize(_read_image(path)[None], size_px)[back]
     timeline = read_timeline(path)
     count = round(timeline.end_s * timeline.fps)
     if wanted[0] < 0 or wanted[-1] >= count:
@@ -139,3 +149,10 @@ def _read_images(folder: Path, wanted: np.ndarray) -> list[np.ndarray]:
         return image_folder.read(folder, wanted)
     except OSError as error:
         raise VideoError(folder, error.strerror or str(error)) from error
+
+
+def _read_image(path: Path) -> np.ndarray:
+    try:
+        return image_file.read(path)
+    except OSError as error:
+        raise VideoError(path, error.strerror or str(error)) from error
