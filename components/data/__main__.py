@@ -18,7 +18,18 @@ from pathlib import Path
 
 from components import params
 
-STEPS = ("annotations", "media", "clips", "funnel", "egoit", "egore", "dataset", "frames", "quality")
+STEPS = (
+    "annotations",
+    "media",
+    "pretraining",
+    "clips",
+    "funnel",
+    "egoit",
+    "egore",
+    "dataset",
+    "frames",
+    "quality",
+)
 
 log = logging.getLogger(__name__)
 

@@ -25,8 +25,8 @@ from components.data.quality.near_duplicates import near_duplicates
 from components.params import Data
 
 QUESTION = "what does C do?"  # the one question of Ego-ExoClip: pre-training on narrations has no instructions
-STEPS = ("annotations", "media", "clips", "funnel", "egoit", "egore")
-CORPORA = ("egoit/samples", "egore/samples")
+STEPS = ("annotations", "media", "pretraining", "clips", "funnel", "egoit", "egore")
+CORPORA = ("egoit/samples", "egore/samples", "pretraining/samples")
 COUNTED = ["corpus", "task", "question_type", "view", "split"]
 _DRAWS = 1_000_000  # random draws are whole numbers below this
 

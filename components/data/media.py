@@ -1,7 +1,7 @@
-"""Stage `media`: the media of EgoIT's captions and questions are probed and become rows of videos.
+"""Stage `media`: the media that captions and questions are about are probed and become rows of videos.
 
-Media are no takes: each file (or folder of frames) is a video of its own, with a stable id as its `take_id` and the
-path in the annotations as its `take_name`. Media are probed batch by batch. A batch that an earlier, killed run
+Media are no takes: each film, image or folder of frames is a video of its own, with a stable id as its `take_id` and
+the path in the annotations as its `take_name`. Media are probed batch by batch. A batch that an earlier, killed run
 finished is kept while its files are the same; when all are done they become the two tables of the step.
 """
 
@@ -31,6 +31,14 @@ FOLDERS = {  # source -> where its media lie below its folder, as the releases u
     "egtea": "cropped_clips",
     "egotimeqa": "clips",
     "openeqa": "data/frames",
+    "egoclip": "full_scale",
+    "panda70m": "videos",
+    "webvid": "",
+    "internvid": "videos",
+    "vidal": "videos",
+    "cc3m": "",
+    "dci": "photos",
+    "general": "",
 }
 BATCH = 2_000  # media; what a killed run loses at most
 WORKERS = 2
@@ -40,22 +48,20 @@ PART = pa.schema([*records.VIDEO, ("reason", pa.string()), ("detail", pa.string(
 
 
 def named(data_dir: Path) -> pd.DataFrame:
-    """Return every medium that a caption or a question of EgoIT's sources names, sorted.
+    """Return every medium that a caption or a question of the sources in FOLDERS names, sorted.
 
     Returns:
-        `source`, `path`, `media`, `view`, `split`, and `splits`, in how many splits it is named.
+        `source`, `path`, `media`, `view`, `split`, and `splits` and `views`: in how many of these it is named.
     """
     keys = ["source", "path", "media", "view", "split"]
-    of_egoit = [("source", "in", list(FOLDERS))]
-    captions, questions = (
-        pq.read_table(data_dir / f"annotations/{name}.parquet", columns=columns, filters=of_egoit)
-        for name, columns in (("captions", keys), ("questions", [key for key in keys if key != "view"]))
-    )
-    # a question tells no view; the films of these sources are egocentric (systems §1.2)
-    questions = questions.append_column("view", pa.array(["ego"] * len(questions), pa.string()))
-    distinct = pa.concat_tables([captions, questions.select(keys)]).group_by(keys).aggregate([]).to_pandas()
+    tables = [
+        pq.read_table(data_dir / f"annotations/{name}.parquet", columns=keys, filters=[("source", "in", list(FOLDERS))])
+        for name in ("captions", "questions")
+    ]
+    distinct = pa.concat_tables(tables).group_by(keys).aggregate([]).to_pandas()
     distinct = distinct.sort_values(keys, ignore_index=True)
-    distinct["splits"] = distinct.groupby(["source", "path"])["split"].transform("nunique")
+    of_medium = distinct.groupby(["source", "path"])
+    distinct = distinct.assign(**{f"{name}s": of_medium[name].transform("nunique") for name in ("split", "view")})
     return distinct.drop_duplicates(["source", "path"], ignore_index=True)
 
 
@@ -128,6 +134,8 @@ def _row(medium: dict, root: Path, worker: KillableWorker) -> dict:
     row["video_id"] = content_id(medium["source"], take_id, "")
     if medium["splits"] > 1:
         return row | {"reason": "in_two_splits", "detail": medium["file"]}
+    if medium["views"] > 1:
+        return row | {"reason": "in_two_views", "detail": medium["file"]}
     try:
         path = video.inside(root, medium["file"])
         if not (path.is_dir() if medium["media"] == "frames" else path.is_file()):

@@ -89,7 +89,7 @@ QUESTION = pa.schema(
         ("question_id", pa.string()),
         ("source", pa.string()),
         ("path", pa.string()),  # of a video, or of the folder that holds the frames
-        ("media", pa.string()),  # "video" | "frames"
+        ("media", pa.string()),  # "video" | "image" | "frames"
         ("start_s", pa.float64()),  # null, as end_s: the whole medium
         ("end_s", pa.float64()),
         ("question", pa.string()),
@@ -97,6 +97,7 @@ QUESTION = pa.schema(
         ("wrong_answers", pa.list_(pa.string())),  # for closed questions; may be empty
         ("other_answers", pa.list_(pa.string())),  # right as well
         ("category", pa.string()),  # null where the source has none
+        ("view", pa.string()),
         ("split", pa.string()),
     ]
 )
@@ -159,7 +160,7 @@ MEDIA = pa.struct(
 SAMPLE = pa.schema(
     [
         ("sample_id", pa.string()),
-        ("corpus", pa.string()),  # "egoexoclip" | "egoit" | "egore"
+        ("corpus", pa.string()),  # "egoexoclip" | "egoit" | "egore" | "web" | "egoclip" | "general"
         ("task", pa.string()),  # "caption" | "qa" | "ground_spatial" | "ground_temporal" | "verify"
         ("question_type", pa.string()),
         ("take_id", pa.string()),

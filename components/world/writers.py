@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from components.world import charades_ego, egoexo4d, egoexolearn, egoit_sources, lemma, visor, web
+from components.world import charades_ego, egoexo4d, egoexolearn, egoit_sources, lemma, visor, web, web_captions
 from components.world.films import Film
 from components.world.plan import WorldPlan
 
@@ -19,4 +19,5 @@ WRITERS: dict[str, Callable[[Path, WorldPlan], list[Film]]] = {
     "lemma": lemma.write,
     **{source: partial(egoit_sources.write, source) for source in egoit_sources.FIRST_TAKE},
     **{corpus: partial(web.write, corpus) for corpus in web.CORPORA},
+    **{corpus: partial(web_captions.write, corpus) for corpus in web_captions.FIRST_TAKE},
 }

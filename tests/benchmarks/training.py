@@ -34,6 +34,7 @@ def world(root: Path, takes: int = 40) -> params.Data:
     from components.data.egore import step as egore
     from components.data.frames import step as frames
     from components.data.funnel import step as funnel
+    from components.data.pretraining import step as pretraining
     from components.world.__main__ import build
 
     data = params.load(ROOT / "params/data.yaml", params.Data)
@@ -41,7 +42,7 @@ def world(root: Path, takes: int = 40) -> params.Data:
     few = data.world.model_copy(update={"takes": takes, "web_videos": 12})
     data = data.model_copy(update={"world": few, "sources": sources})
     build(data, root)
-    for step in (annotations, media, clips, funnel, egoit, egore, dataset, frames):
+    for step in (annotations, media, pretraining, clips, funnel, egoit, egore, dataset, frames):
         step.run(data, root / "data")
     return data
 

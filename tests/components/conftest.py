@@ -39,9 +39,10 @@ def tiny_data(tiny_world, tmp_path_factory) -> Path:
     from components.data.egore import step as egore
     from components.data.frames import step as frames
     from components.data.funnel import step as funnel
+    from components.data.pretraining import step as pretraining
 
     def build(folder: Path) -> None:
-        for step in (annotations, media, clips, funnel, egoit, egore, dataset, frames):
+        for step in (annotations, media, pretraining, clips, funnel, egoit, egore, dataset, frames):
             step.run(tiny_world.params, folder / "data")
 
     return built_once(tmp_path_factory, "tiny_data", build) / "data"

@@ -25,7 +25,7 @@ from components.data.seen_ids import seen_before
 
 BATCH_ROWS = 200_000
 NEW_ID = "the id stands in no earlier batch"
-PARTITIONED_STEPS = ("clips", "egoit", "egore", "dataset")  # by components/data/partition/runner.py
+PARTITIONED_STEPS = ("clips", "pretraining", "egoit", "egore", "dataset")  # by components/data/partition/runner.py
 REFERENCES = {"clips": ("narrations",), "samples": PARENTS}  # table of such a step -> tables that its rows refer to
 _TAKES = ["take_id", "split"]
 

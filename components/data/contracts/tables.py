@@ -29,6 +29,7 @@ OUTPUTS = {  # step -> its tables
     "media": ("videos", "rejects"),
     "clips": ("clips", "rejects"),
     "funnel": ("kept", "table", "videos", "clips", "rejects"),
+    "pretraining": ("samples", "rejects"),
     "egoit": ("samples", "rejects"),
     "egore": ("samples", "rejects"),
     "dataset": ("samples", "rejects"),
@@ -36,16 +37,17 @@ OUTPUTS = {  # step -> its tables
     "quality": ("types",),
 }
 SCHEMAS = {**records.SCHEMAS, "index": frames.INDEX, "types": quality.TYPES}
-EGOIT = ("annotations/captions", "annotations/questions", "media/videos")
+TEXTS = ("annotations/captions", "annotations/questions", "media/videos")
 WEB = ("funnel/videos", "funnel/clips")  # web video beside the takes
 REFERS_TO = {  # step -> tables of earlier steps whose ids its tables name
     "annotations": (),
     "media": (),
     "clips": ("annotations/videos", "annotations/narrations"),
     "funnel": (),
-    "egoit": ("annotations/videos", "annotations/intervals", "clips/clips", *EGOIT),
+    "pretraining": TEXTS,
+    "egoit": ("annotations/videos", "annotations/intervals", "clips/clips", *TEXTS),
     "egore": ("annotations/videos", "annotations/intervals", "annotations/boxes", "clips/clips", *WEB),
-    "dataset": ("annotations/videos", "annotations/intervals", "annotations/boxes", "clips/clips", *EGOIT, *WEB),
+    "dataset": ("annotations/videos", "annotations/intervals", "annotations/boxes", "clips/clips", *TEXTS, *WEB),
     "frames": ("dataset/samples",),
     "quality": (),
 }
@@ -108,7 +110,7 @@ def _questions(table: pa.Table, _: Known) -> tuple[pd.DataFrame, list[Rule]]:
     answers = table.select(["answer", "wrong_answers"]).to_pylist()
     frame = table.drop_columns(["wrong_answers", "other_answers"]).to_pandas()
     frame["no wrong answer is right"] = [row["answer"] not in (row["wrong_answers"] or []) for row in answers]
-    return frame, [*_text_rules(frame, "question", "answer"), *among(media=("video", "frames"))]
+    return frame, [*_text_rules(frame, "question", "answer"), *among(media=("video", "image", "frames"), view=_VIEW)]
 
 
 def _point_narrations(table: pa.Table, _: Known) -> tuple[pd.DataFrame, list[Rule]]:

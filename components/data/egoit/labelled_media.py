@@ -31,8 +31,9 @@ def placed(frame: pd.DataFrame, videos: pd.DataFrame, *, key: str) -> tuple[pd.D
         videos: rows of `records.VIDEO` whose take_name is the path of a medium.
 
     Returns:
-        The rows with `video_id`, `take_id`, `view`, `start_s`, `end_s`, `frame_kind` and `parent`; and those whose
-        medium is no video (`no_video`) or ends before their span does (`outside_video`).
+        The rows with `video_id`, `take_id`, `view`, `start_s`, `end_s`, `frame_kind` (an image is a medium of one
+        frame) and `parent`; and those whose medium is no video (`no_video`) or ends before their span does
+        (`outside_video`).
     """
     columns = ["source", "take_name", "video_id", "take_id", "view", "duration_s", "fps"]
     frame = frame.drop(columns=["view", "media"], errors="ignore").merge(
@@ -43,7 +44,8 @@ def placed(frame: pd.DataFrame, videos: pd.DataFrame, *, key: str) -> tuple[pd.D
     reason = np.select([frame["video_id"].isna(), beyond], ["no_video", "outside_video"], "")
     rejected = sample_table.dropped(frame, reason, row_id=key, detail="path")
     end_s = np.minimum(end_s, frame["duration_s"])
-    frame_kind = np.where(end_s - start_s > LONGEST_CLIP_S, "window", "clip")
+    is_image = np.rint(frame["duration_s"] * frame["fps"]) == 1
+    frame_kind = np.select([is_image, end_s - start_s > LONGEST_CLIP_S], ["image", "window"], "clip")
     frame = frame.assign(start_s=start_s, end_s=end_s, frame_kind=frame_kind, parent=frame[key])
     return frame[reason == ""], rejected
 
@@ -99,7 +101,7 @@ def recognised(
         is_open = draw(_DRAWS, seed, "open", row.parent) < open_share * _DRAWS
         wrong = () if is_open else _others(row.answer, labels[row.source], seed, row.parent)
         asked.append(QA("action", row.question, row.answer, wrong))
-    return _laid_out(captions, asked, seed=seed), rejected
+    return laid_out(captions, asked, corpus="egoit", choices=CHOICES, seed=seed), rejected
 
 
 def answered(questions: pd.DataFrame, instructions: Instructions, *, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -125,7 +127,7 @@ def answered(questions: pd.DataFrame, instructions: Instructions, *, seed: int) 
         right = {text.casefold() for text in (answer, *others)}
         false = tuple(text for text in wrong if text.casefold() not in right)
         asked.append(QA("question", f"{instruction_text} {question}", answer, false))
-    return _laid_out(questions, asked, seed=seed), rejected
+    return laid_out(questions, asked, corpus="egoit", choices=CHOICES, seed=seed), rejected
 
 
 def _as_words(label: str) -> str:
@@ -145,14 +147,25 @@ def _others(answer: str, labels: list[str], *key: object) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _laid_out(frame: pd.DataFrame, asked: list[QA], *, seed: int) -> pd.DataFrame:
-    """Make samples: multiple choice where there are wrong answers, `<type>_open` with the answer as text otherwise."""
+def laid_out(frame: pd.DataFrame, asked: list[QA], *, corpus: str, choices: int, seed: int) -> pd.DataFrame:
+    """Make samples: multiple choice where there are wrong answers, `<type>_open` with the answer as text otherwise.
+
+    Args:
+        frame: records as `placed` returns them.
+        asked: the question of each.
+        corpus: that the samples are of.
+        choices: most options of a question.
+        seed: of the order of the options.
+
+    Returns:
+        Samples for `sample_table.table`.
+    """
     laid = [
-        options(qa, CHOICES, key=content_id(seed, "egoit", parent)) if qa.distractors else (None, None)
+        options(qa, choices, key=content_id(seed, corpus, parent)) if qa.distractors else (None, None)
         for qa, parent in zip(asked, frame["parent"], strict=True)
     ]
     return frame.assign(
-        corpus="egoit",
+        corpus=corpus,
         task="qa",
         question_type=[qa.question_type if qa.distractors else f"{qa.question_type}_open" for qa in asked],
         question=[qa.question for qa in asked],

@@ -30,14 +30,14 @@ from components.data.egoit.instruction_sampling import Instructions, sampled
 from components.data.egoit.instruction_templates import CAPTIONING, QUESTIONS, RECOGNITION
 from components.data.egoit.labelled_media import CHOICES
 from components.data.egore.multiple_choice import QA, draw, options
-from components.data.media import FOLDERS
 from components.data.partition import runner
 from components.params import Data
 from components.prompts.kitchen_grammar import VERBS, slots
 from components.records import content_id
 
 TEMPLATES = {"captioning": CAPTIONING, "recognition": RECOGNITION, "qa": QUESTIONS}
-SOURCES = ("egotimeqa", "openeqa", "ssv2", "egtea", "egoexolearn", "egoexo4d")
+MEDIA_SOURCES = ("ssv2", "egtea", "egotimeqa", "openeqa")
+SOURCES = (*MEDIA_SOURCES, "egoexolearn", "egoexo4d")
 COUNTED = ["source", "task", "question_type", "kind", "split"]
 _DRAWS = 1_000_000  # random draws are whole numbers below this
 
@@ -250,5 +250,5 @@ INPUTS = (
     "media/videos",
 )  # fmt: skip
 STEP = runner.Step(
-    "egoit", INPUTS, make, sources=tuple(FOLDERS), survey=runner.Survey(labels_of_partition, combine_labels)
+    "egoit", INPUTS, make, sources=MEDIA_SOURCES, survey=runner.Survey(labels_of_partition, combine_labels)
 )

@@ -41,6 +41,7 @@ def read(root: Path) -> Iterator[Tables]:
             end_s=rows["end_sec"],
             other_answers=None,
             category=None,
+            view="ego",
             split="train",
         )
         yield questions(frame, source=SOURCE)

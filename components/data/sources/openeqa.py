@@ -38,6 +38,7 @@ def read(root: Path) -> Iterator[Tables]:
             wrong_answers=None,
             other_answers=rows["extra_answers"],
             category=category.mask(category == ""),
+            view="ego",
             split="train",
         )
         yield questions(frame, source=SOURCE)

@@ -58,10 +58,10 @@ def annotation_tables() -> dict:
                     {**shared, "box_id": f"{take_id}-b{event}-{name}", "video_id": ego, "frame": 24 * event + 8}
                     | {"time_s": start_s + 1.0, "name": name, "box_xyxy": box}
                 )
-    whole = {"source": "webvid", "path": "a/1.mp4", "media": "video", "start_s": None, "end_s": None, "split": "train"}
+    whole = {"source": "interlink7m", "path": "a/1.mp4", "media": "video", "start_s": None, "end_s": None}
+    whole |= {"view": "exo", "split": "train"}
     captions = [
-        {**whole, "caption_id": f"c{number}", "text": "a dog", "view": "exo"} | {"path": f"a/{number}.mp4"}
-        for number in range(4)
+        {**whole, "caption_id": f"c{number}", "text": "a dog"} | {"path": f"a/{number}.mp4"} for number in range(4)
     ]
     questions = [
         {**whole, "question_id": f"q{number}", "question": "Where?", "answer": "there", "category": None}
@@ -81,9 +81,11 @@ def write_annotations(data_dir: Path, rows: dict) -> Path:
 
 
 def without_corpora(data_dir: Path) -> Path:
-    """Write the tables that the steps `media` and `funnel` leave where they found nothing."""
+    """Write the tables that the steps `media`, `pretraining` and `funnel` leave where they found nothing."""
     for name in ("videos", "rejects"):
         records.write_table(data_dir / "media" / f"{name}.parquet", [], records.SCHEMAS[name])
+    for name in ("samples", "rejects"):
+        records.write_table(data_dir / "pretraining" / f"{name}.parquet", [], records.SCHEMAS[name])
     for name in ("kept", "videos", "clips", "rejects"):
         records.write_table(data_dir / "funnel" / f"{name}.parquet", [], records.SCHEMAS[name])
     records.write_table(data_dir / "funnel/table.parquet", tables.stages(0, Counter()), records.FUNNEL)

@@ -18,6 +18,7 @@ STEPS = [
         "world",
         "annotations",
         "media",
+        "pretraining",
         "clips",
         "funnel",
         "egoit",

@@ -143,6 +143,7 @@ def test_bad_media_have_a_reason_each(tmp_path, rows, data_params, monkeypatch):
     (tmp_path / "elsewhere.webm").touch()
     names = ("empty.webm", "folder.webm", "link.webm", "none.webm", "../../other.webm", "both.webm", "both.webm")
     rows["captions"] = [caption(n, name, split=("train", "test")[n == 6]) for n, name in enumerate(names)]
+    rows["captions"] += [caption(7 + n, "views.webm", view=view) for n, view in enumerate(("ego", "exo"))]
     rows["questions"] = []
     data_dir = write_annotations(tmp_path / "data", rows)
     result = media.run(changed(data_params, "sources", ssv2=tmp_path / "ssv2"), data_dir)
@@ -154,11 +155,12 @@ def test_bad_media_have_a_reason_each(tmp_path, rows, data_params, monkeypatch):
         "ssv2/none.webm": "missing_medium",
         "ssv2/../../other.webm": "path_outside_root",
         "ssv2/both.webm": "in_two_splits",
+        "ssv2/views.webm": "in_two_views",
     }
-    assert result["row_counts"] == [("media", 6, 0, 6)]
+    assert result["row_counts"] == [("media", 7, 0, 7)]
 
 
-def test_only_the_sources_of_egoit_are_looked_at(annotated, data_params):
+def test_what_only_the_funnel_reads_is_not_looked_at(annotated, data_params):
     assert media.run(data_params, annotated)["row_counts"] == [("media", 0, 0, 0)]
     assert read(annotated, "media/videos") == []
 

@@ -139,9 +139,9 @@ def questions(frame: pd.DataFrame, *, source: str) -> Tables:
     """Make rows of `records.QUESTION`.
 
     Args:
-        frame: `row_id`, `path`, `media`, `question`, `answer`, `wrong_answers`, `other_answers`, `category`, `split`,
-            and `start_s`, `end_s`, numbers; without these two, every question is about the whole medium. The two lists
-            may be null; blank answers in them (OpenEQA has one) are left out.
+        frame: `row_id`, `path`, `media`, `question`, `answer`, `wrong_answers`, `other_answers`, `category`, `view`,
+            `split`, and `start_s`, `end_s`, numbers; without these two, every question is about the whole medium. The
+            two lists may be null; blank answers in them (OpenEQA has one) are left out.
         source: name of the dataset.
     """
     made = frame.assign(source=source, question=clean(frame["question"]), answer=clean(frame["answer"]))

@@ -20,7 +20,6 @@ from components.data.egore import step as build
 from tests.components.data.conftest import annotation_tables, write_annotations
 
 IN_SET, GREATER = "expect_column_values_to_be_in_set", "expect_column_pair_values_a_to_be_greater_than_b"
-NO_MATCH = "expect_column_values_to_not_match_regex"
 MEMBER = "the target holds the member of its kind and no other"
 BOX, SPAN = "the box is in the frame and can be read", "the span is in the window and can be read"
 SPAN_ORDER = "the span is the whole medium, or begins before its end"
@@ -114,9 +113,10 @@ def test_a_broken_annotation_table_is_stopped(annotations_complaint, table, _cha
 
 
 OPTIONS = "the options differ and the answer is at its index"
+NO_FILE = "the question names no file"
 SAMPLES = [  # table, what breaks, expectation, column
     ("samples", lambda rows: rows.append(rows[0]), UNIQUE, "sample_id"),
-    ("samples", lambda rows: rows[1].update(question="what is in takes/a/cam01.mp4?"), NO_MATCH, "question"),
+    ("samples", lambda rows: rows[1].update(question="what is in takes/a/cam01.mp4?"), IN_SET, NO_FILE),
     ("samples", lambda rows: rows[2].update(parents=["unknown"]), IN_SET, "every parent is known"),
     ("samples", lambda rows: rows[3].update(media=[]), IN_SET, "has media"),
     ("samples", lambda rows: rows[4]["media"][0].update(video_id="unknown"), IN_SET, "media: the video is known"),

@@ -1,0 +1,98 @@
+"""Captions and questions about media become samples of the corpora of pre-training, and nothing is lost on the way."""
+
+from collections import Counter
+from functools import partial
+
+import pyarrow.parquet as pq
+
+from components import records
+from components.data.frames import step as frames
+from components.data.frames.store import FrameStore
+from components.data.partition import runner
+from components.data.pretraining import step
+from components.data.pretraining.step import ASKED, CORPORA
+from tests.components.data.conftest import read
+from tests.components.data.pretraining.conftest import WRITTEN
+
+WEB = [source for source, corpus in CORPORA.items() if corpus == "web"]
+
+
+def by_id(rows: list[dict], key: str) -> list[dict]:
+    return sorted(rows, key=lambda row: (row[key], str(row)))
+
+
+def test_every_caption_of_a_medium_that_is_there_is_a_sample(told):
+    data_dir, _ = told
+    kept = {row["path"]: row for row in read(data_dir, "media/videos") if row["source"] in WEB}
+    captions = {row["caption_id"]: row for row in read(data_dir, "annotations/captions") if row["source"] in WEB}
+    samples = [row for row in read(data_dir, "pretraining/samples") if row["corpus"] == "web"]
+    assert {captions[row["parents"][0]]["source"] for row in samples} == set(WEB)
+    videos = {row["video_id"]: row for row in kept.values()}
+    for row in samples:
+        caption = captions[row["parents"][0]]
+        assert (row["task"], row["view"], row["split"]) == ("caption", "exo", caption["split"])
+        assert (row["question"], row["answer"]) == (ASKED["web"], caption["text"])
+        assert row["target"]["kind"] == "text" and row["target"]["text"] == caption["text"]
+        (shown,) = row["media"]
+        film = videos[shown["video_id"]]
+        assert film["path"].endswith(caption["path"]) and film["take_id"] == row["take_id"]
+        if caption["start_s"] is None:
+            assert (shown["start_s"], shown["end_s"]) == (0.0, film["duration_s"])
+        else:
+            assert (shown["start_s"], shown["end_s"]) == (caption["start_s"], caption["end_s"])
+
+
+def test_images_are_samples_of_one_frame(told):
+    data_dir, _ = told
+    captions = {row["caption_id"]: row for row in read(data_dir, "annotations/captions")}
+    kinds = Counter(
+        (captions[row["parents"][0]]["media"], row["frame_kind"])
+        for row in read(data_dir, "pretraining/samples")
+        if row["corpus"] == "web"
+    )
+    assert set(kinds) == {("image", "image"), ("video", "clip")}
+
+
+def test_what_is_lost_has_a_reason(told):
+    data_dir, counts = told
+    assert counts["media"]["rejects"] == {"missing_medium": len(WRITTEN), "unreadable_medium": len(WRITTEN)}
+    lost = Counter(row["reason"] for row in read(data_dir, "pretraining/rejects"))
+    assert lost["outside_video"] >= 1 and set(lost) == {"no_video", "outside_video"}
+    told_of = sum(
+        row["source"] in CORPORA
+        for table in ("captions", "questions")
+        for row in read(data_dir, f"annotations/{table}")
+    )
+    assert len(read(data_dir, "pretraining/samples")) + lost.total() == told_of
+
+
+def test_many_partitions_make_the_same_samples(told, settings, tmp_path, monkeypatch):
+    data_dir, _ = told
+    for name in ("annotations/captions", "annotations/questions", "media/videos"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.parquet").symlink_to(data_dir / f"{name}.parquet")
+    monkeypatch.setattr(runner, "run", partial(runner.run, rows=20))
+    step.run(settings, tmp_path)
+    for name, key in (("samples", "sample_id"), ("rejects", "row_id")):
+        assert by_id(read(tmp_path, f"pretraining/{name}"), key) == by_id(read(data_dir, f"pretraining/{name}"), key)
+
+
+def test_the_frames_of_every_sample_can_be_shown(told, settings, tmp_path):
+    data_dir, _ = told
+    for name in ("annotations/videos", "media/videos"):
+        (tmp_path / "data" / name).parent.mkdir(parents=True)
+        (tmp_path / f"data/{name}.parquet").symlink_to(data_dir / f"{name}.parquet")
+    samples = pq.read_table(data_dir / "pretraining/samples.parquet")
+    records.write_table(tmp_path / "data/dataset/samples.parquet", samples, records.SAMPLE)
+    frames.run(settings, tmp_path / "data")
+    store = FrameStore(tmp_path / "data/frames")
+    assert len(store) == len(samples)
+    for row in samples.to_pylist():
+        shown = store.frames(row["sample_id"])
+        assert len(shown) == getattr(settings.frames, f"{row['frame_kind']}_frames")
+        assert (shown[0] == shown[-1]).all() == (row["frame_kind"] == "image")
+
+
+def test_without_such_corpora_the_tables_are_empty(annotated, data_params):
+    result = step.run(data_params, annotated)
+    assert result["counts"] == {} and read(annotated, "pretraining/samples") == []
