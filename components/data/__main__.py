@@ -94,12 +94,15 @@ def run(step: str, parameters: params.Data, data_dir: Path) -> dict:
     Raises:
         ValueError: an input is wrong, or an expectation on the tables failed (components/data/contracts/validate.py).
     """
-    if step == "annotations":
-        from components.data import check
+    from components.data import check
 
+    if step == "annotations":
         check.require(parameters, data_dir.resolve().parent)
     made = _run_of(step)(parameters, data_dir)
     _check_row_counts(step, made["row_counts"])
+    if step == "annotations":
+        most = parameters.annotations.most_rejected_share
+        check.require_rows(made["row_counts"], data_dir / "annotations/rejects.parquet", most_rejected_share=most)
     _check_contracts(step, data_dir)
     return made["counts"]
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from rich.markup import escape
 from rich.table import Table
 
@@ -106,6 +108,38 @@ def require(params: Data, project: Path) -> None:
             f"{len(wrong)} sources of params/data.yaml cannot be read:\n{lines}\n"
             "`python -m components.data check` says where to get them; or take them out of `sources`"
         )
+
+
+def require_rows(row_counts: list[tuple[str, int, int, int]], rejects: Path, *, most_rejected_share: float) -> None:
+    """Make sure that no source lost nearly all of its rows.
+
+    Args:
+        row_counts: (source, rows in, rows out, rejected), as the step `annotations` counts them.
+        rejects: the table of rejects of that step.
+        most_rejected_share: of the rows of a source that may be rejected, 0 to 1.
+
+    Raises:
+        ValueError: a source gives no row, or loses more; names its most frequent reasons, each with an example.
+    """
+    lost = [
+        (source, rows_in, rejected)
+        for source, rows_in, rows_out, rejected in row_counts
+        if not rows_out or rejected > most_rejected_share * rows_in
+    ]
+    if not lost:
+        return
+    refused = pq.read_table(rejects, columns=["step", "reason", "detail"])
+    lines = []
+    for source, rows_in, rejected in lost:
+        of_source = refused.filter(pc.field("step") == f"annotations/{source}").to_pandas()
+        lines.append(f"  {source}: {rejected} of {rows_in} rows are rejected: {_reasons([({}, of_source)])}")
+    raise ValueError(
+        f"{len(lost)} sources lose more than a share of {most_rejected_share:g} of their rows:\n"
+        + "\n".join(lines)
+        + "\n"
+        "All rejects are in data/annotations/rejects.parquet. Mend the folders of `sources` in params/data.yaml, take "
+        "the source out, or raise annotations.most_rejected_share there"
+    )
 
 
 def _finding(name: str, folder: Path, worker: KillableWorker) -> Finding:

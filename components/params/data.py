@@ -57,6 +57,16 @@ class Sources(Strict):
         return {name: path for name, path in self if path is not None}
 
 
+class Annotations(Strict):
+    """Reading the sources."""
+
+    most_rejected_share: float = Field(
+        gt=0,
+        le=1,
+        description="a source that loses a larger share of its rows stops the graph; so does one without rows",
+    )
+
+
 class Clips(Strict):
     """Ego-ExoClip (systems §1.1)."""
 
@@ -177,6 +187,7 @@ class Data(Strict):
     seed: int = Field(description="of every random draw in the data")
     world: World
     sources: Sources
+    annotations: Annotations
     clips: Clips
     funnel: Funnel
     llm: Llm

@@ -63,5 +63,15 @@ def test_the_step_stops_before_it_reads(copied, tmp_path):
     assert not (tmp_path / "data/annotations").exists()
 
 
+def test_a_source_that_loses_nearly_all_stops_with_its_reasons(copied, tmp_path):
+    csv = copied.sources.given()["egoexolearn"] / "annotations/fine_annotation_trainval_en.csv"
+    csv.write_text("\n".join(line.replace(",ego,", ",exo9,") for line in csv.read_text().splitlines()))
+    with pytest.raises(ValueError, match=r"egoexolearn: (\d+) of \1 rows are rejected: \1 x \w+, for example .*exo9"):
+        data_main.run("annotations", copied, tmp_path / "data")
+    raised = copied.annotations.model_copy(update={"most_rejected_share": 0.1})
+    with pytest.raises(ValueError, match=r"egoexo4d: .* x pseudo_camera"):
+        data_main.run("annotations", copied.model_copy(update={"annotations": raised}), tmp_path / "data")
+
+
 def test_every_source_says_where_it_comes_from():
     assert set(SOURCES) <= set(check.RELEASES)

@@ -86,7 +86,7 @@ BOUNDS = {
     },
     (2, 1): {"Funnel": "clip_frames", "EgoRe": "choices", "PauseRules": "window_records", "Grpo": "num_generations"},
     (0.01, 0.0): {
-        "World": "val_fraction", "Clips": "length_s", "Funnel": "timeout_s",
+        "World": "val_fraction", "Annotations": "most_rejected_share", "Clips": "length_s", "Funnel": "timeout_s",
         "Llm": "top_p requests_per_minute timeout_s", "EgoRe": "long_max_s time_step_s window_max_s",
         "Vllm": "gpu_memory_utilization", "Grpo": "temperature",
         "Stage": "muon_learning_rate num_train_epochs timeout_minutes",
@@ -96,7 +96,7 @@ BOUNDS = {
         "Stage": "warmup_ratio",
     },
     (1.0, 1.01): {
-        "Llm": "top_p", "EgoIT": "open_share", "EgoRe": "cot_fraction",
+        "Annotations": "most_rejected_share", "Llm": "top_p", "EgoIT": "open_share", "EgoRe": "cot_fraction",
         "PauseRules": "min_length_share max_truncated_share",
     },
     (100, 101): {"Frames": "jpeg_quality"},
