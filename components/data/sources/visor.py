@@ -1,17 +1,21 @@
 """VISOR sparse annotations on disk -> rows of `records.BOX_LABEL`.
 
 Files: GroundTruth-SparseAnnotations/annotations/{train,val}/<video>.json (epic-kitchens/VISOR-VIS README.md), outlines
-in pixels of 1920x1080. A json's video is joined to the ego video of the take of that name. One row in is one mask, or
-one frame that should hold some and cannot be read.
+in pixels of 1920x1080. A json's video is joined to the ego video of that name. One row in is one mask, or one frame
+that should hold some and cannot be read.
+
+VISOR's images were extracted anew, so that their numbers are not those of the images that EPIC-KITCHENS released;
+frame_mapping.json, `{video: {VISOR's image: EPIC's image}}`, tells which is which. It is needed where a video is a
+folder of released images; in a film the frame follows from VISOR's own number (shared/epic_frames.py). In a take of
+another source, the number counts the frames of the video from 0.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pyarrow as pa
@@ -19,15 +23,16 @@ import pyarrow.compute as pc
 
 from components.data.sources.shared import json_fields
 from components.data.sources.shared.cleaning import Tables
+from components.data.sources.shared.epic_frames import EPIC, IMAGE_NUMBER, film_frame, images_per_s
 from components.data.sources.shared.json_fields import MemberError, member
 from components.data.sources.shared.json_stream import json_items
 from components.records import content_id
 
 SOURCE = "visor"
 ANNOTATIONS = "GroundTruth-SparseAnnotations/annotations"
+MAPPING = "frame_mapping.json"
 SIZE_PX = (1920, 1080)
 MISSPELT = {"rigth hand": "right hand"}  # known erratum, VISOR-HOS
-_FRAME = re.compile(r"_frame_([0-9]{1,12})\.jpg$")
 
 reject = partial(json_fields.reject_row, SOURCE)
 
@@ -37,15 +42,15 @@ def read(root: Path, *, videos: pa.Table) -> Iterator[Tables]:
 
     Args:
         root: folder of the source.
-        videos: columns of `records.VIDEO`, among them `take_name` and `view`; of two ego videos of takes with one name
-            the first counts.
+        videos: columns of `records.VIDEO`, all but `camera_id`; of two ego videos of takes with one name the first
+            counts.
 
     Yields:
         tables {"boxes"} (percent of the frame, the smallest box round all polygons of a mask) and the rejects; each
         mask read is in exactly one of them.
 
     Raises:
-        ValueError: there is no annotation below `root`, or a file is broken (names it).
+        ValueError: there is no annotation below `root`, or a file is broken or missing (names it).
     """
     files = sorted((root / ANNOTATIONS).glob("*/*.json"))
     if not files:
@@ -54,10 +59,32 @@ def read(root: Path, *, videos: pa.Table) -> Iterator[Tables]:
             "(`dvc repro world`), or mend sources.visor in params/data.yaml"
         )
     ego = json_fields.row_lookup(videos.filter(pc.field("view") == "ego"), "take_name")
-    yield from json_fields.in_batches(chain.from_iterable(_masks(file, ego) for file in files), "boxes")
+    numbers = _mapping(root / MAPPING, [file.stem for file in files if _is_released_images(ego(file.stem))])
+    yield from json_fields.in_batches(chain.from_iterable(_masks(file, ego, numbers) for file in files), "boxes")
 
 
-def _masks(file: Path, ego: Callable[[str], dict | None]) -> Iterator[dict]:
+def _is_released_images(video: dict | None) -> bool:
+    return video is not None and video["source"] == EPIC and not PurePosixPath(video["path"]).suffix
+
+
+def _mapping(path: Path, needed: list[str]) -> dict[str, dict]:
+    """Return what the mapping says of the images of videos that are folders of images.
+
+    Raises:
+        ValueError: there are such videos and no mapping, or it is broken.
+    """
+    if not needed:
+        return {}
+    if not path.is_file():
+        raise ValueError(
+            f"{path} is missing: it tells which released image of EPIC-KITCHENS an image of VISOR is, and {needed[0]} "
+            "is a folder of such images; get it from VISOR's release, or take sources.visor out of params/data.yaml"
+        )
+    found = dict(json_items(path, source=SOURCE, kind=dict))
+    return {video: found[video] for video in needed if isinstance(found.get(video), dict)}
+
+
+def _masks(file: Path, ego: Callable[[str], dict | None], numbers: dict[str, dict]) -> Iterator[dict]:
     """Return the box or the reject of each mask in a file."""
     for position, frame in json_items(file, source=SOURCE, kind=list, name="video_annotations"):
         try:
@@ -67,25 +94,56 @@ def _masks(file: Path, ego: Callable[[str], dict | None]) -> Iterator[dict]:
             lost = json_fields.lost_row_ids(frame, "annotations", f"{file.name}:{position}")
             yield from (reject(row_id, "bad_member", error) for row_id in lost)
             continue
+        found = ego(video)
+        index = ("no_video", video) if found is None else _frame_index(name, found, numbers.get(video, {}))
         for number, mask in enumerate(masks):
-            yield _box(mask, number, name, video, ego(video))
+            yield _box(mask, number, name, found, index)
 
 
-def _box(mask: object, at: int, image: str, video_name: str, video: dict | None) -> dict:
-    """Return the box of a mask, the one at position `at` of its image, or its reject."""
+def _frame_index(image: str, video: dict, numbers: dict) -> int | tuple[str, object]:
+    """Return the index of the frame of a video that an image shows; or why there is none: a reason and a detail.
+
+    Args:
+        image: name of VISOR's image.
+        video: a row of `records.VIDEO`.
+        numbers: EPIC's image by VISOR's, of a video that is a folder of images.
+    """
+    is_folder = _is_released_images(video)
+    if is_folder and image not in numbers:
+        return "not_in_frame_mapping", image
+    shown = str(numbers[image]) if is_folder else image
+    found = IMAGE_NUMBER.search(shown)
+    if found is None:
+        return "bad_image_name", shown
+    index = int(found[1])
+    if is_folder:
+        index -= 1  # the released images are numbered from 1
+    elif video["source"] == EPIC:
+        index = film_frame(index, per_s=images_per_s(video["take_name"]), fps=video["fps"])
+    if not 0 <= index < round(video["duration_s"] * video["fps"]):
+        return "outside_video", f"frame {index} of {video['duration_s']:g} s at {video['fps']:g}/s"
+    return index
+
+
+def _box(mask: object, at: int, image: str, video: dict | None, index: int | tuple[str, object]) -> dict:
+    """Return the box of a mask, the one at position `at` of its image, or its reject.
+
+    Args:
+        mask: as it is listed.
+        at: its position.
+        image: its name.
+        video: that the image is of.
+        index: as `_frame_index` returns it.
+    """
     try:
         mask_id, label = member(mask, "id", (str, int)), member(mask, "name", str)
         segments = member(mask, "segments", list)
     except MemberError as error:
         return reject(f"{image}/{at}", "bad_member", error)
     refuse = partial(reject, f"{image}/{mask_id}")
-    number = _FRAME.search(image)
-    if video is None:
-        return refuse("no_video", video_name)
-    if number is None:
-        return refuse("bad_image_name", image)
-    if int(number[1]) >= round(video["duration_s"] * video["fps"]):
-        return refuse("outside_video", f"frame {int(number[1])} of {video['duration_s']:g} s at {video['fps']:g}/s")
+    if isinstance(index, tuple):
+        return refuse(*index)
+    assert video is not None, f"{image}: frame {index} of no video"
     if not label:
         return refuse("empty_text", image)
     points = _points(segments)
@@ -102,8 +160,8 @@ def _box(mask: object, at: int, image: str, video_name: str, video: dict | None)
         "source": SOURCE,
         "take_id": video["take_id"],
         "video_id": video["video_id"],
-        "frame": int(number[1]),
-        "time_s": int(number[1]) / video["fps"],
+        "frame": index,
+        "time_s": index / video["fps"],
         "name": MISSPELT.get(label, label),
         "box_xyxy": box,
         "split": video["split"],

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import re
 
+EPIC = "epic100"  # the source whose videos VISOR annotates
 _FIRST_RELEASE = re.compile(r"P[0-9]{2}_[0-9]{2}")
 IMAGE_NUMBER = re.compile(r"frame_([0-9]{1,12})\.jpg$")
 

@@ -13,7 +13,9 @@ VIDEO = {
     "video_id": "v",
     "take_id": "t",
     "take_name": "kitchen_1",
+    "source": "egoexo4d",
     "view": "ego",
+    "path": "takes/kitchen_1/frame_aligned_videos/aria01_214-1.mp4",
     "duration_s": 16.0,
     "fps": 8.0,
     "split": "train",
@@ -70,6 +72,57 @@ def test_a_mask_belongs_to_the_first_ego_video_of_its_name(tmp_path):
     exo, later = VIDEO | {"video_id": "x", "view": "exo"}, VIDEO | {"video_id": "w", "take_id": "u"}
     (box,), _ = read(write(tmp_path, [mask([SQUARE])]), [exo, VIDEO, later])
     assert (box["video_id"], box["take_id"]) == ("v", "t")
+
+
+def epic(name, path, fps):
+    video = {"source": "epic100", "take_id": name, "take_name": name, "path": path, "fps": fps, "duration_s": 2000.0}
+    return VIDEO | video
+
+
+def released(root, mapping):
+    (root / visor.MAPPING).write_text(json.dumps({"P01_01": mapping}))
+    return root
+
+
+@pytest.mark.parametrize(
+    ("name", "fps", "number", "frame"),
+    [
+        ("P01_101", 50.0, 60_001, 60_000),
+        ("P01_01", 60_000 / 1001, 60_001, 59_940),
+        ("P01_01", 30_000 / 1001, 60_001, 29_970),
+        ("P01_01", 60_000 / 1001, 1, 0),
+    ],
+)
+def test_an_image_of_an_epic_film_is_the_frame_shown_at_its_time(tmp_path, name, fps, number, frame):
+    write(tmp_path, [mask([SQUARE])], video=name, name=f"{name}_frame_{number:010d}.jpg")
+    (box,), rejects = read(tmp_path, [epic(name, f"P01/videos/{name}.MP4", fps)])
+    assert rejects == []
+    assert (box["frame"], box["time_s"]) == (frame, pytest.approx(frame / fps))
+    assert abs(box["time_s"] - (number - 1) / (50 if "_1" in name else 60)) <= 1 / fps  # images begin at 0 s
+
+
+def test_an_image_of_an_epic_folder_is_the_released_image_that_the_mapping_names(tmp_path):
+    masks, name = [mask([SQUARE])], "P01_01_frame_0000000140.jpg"
+    released(write(tmp_path, masks, video="P01_01", name=name), {name: "frame_0000000145.jpg"})
+    (tmp_path / visor.ANNOTATIONS / "train/kitchen_1.json").rename(tmp_path / visor.ANNOTATIONS / "train/P01_01.json")
+    (box,), _ = read(tmp_path, [epic("P01_01", "P01/rgb_frames/P01_01", 60.0)])
+    assert (box["frame"], box["time_s"]) == (144, 2.4)
+    for mapping, reason in (
+        ({}, "not_in_frame_mapping"),
+        ({name: "145"}, "bad_image_name"),
+        ({name: None}, "bad_image_name"),
+        ({name: "frame_0000120001.jpg"}, "outside_video"),
+    ):
+        _, rejects = read(released(tmp_path, mapping), [epic("P01_01", "P01/rgb_frames/P01_01", 60.0)])
+        assert [row["reason"] for row in rejects] == [reason]
+
+
+def test_without_the_mapping_only_folders_of_images_are_an_error(tmp_path):
+    path = write(tmp_path, [mask([SQUARE])], video="P01_01", name="P01_01_frame_0000000140.jpg") / visor.ANNOTATIONS
+    (path / "train/kitchen_1.json").rename(path / "train/P01_01.json")
+    assert len(read(tmp_path, [epic("P01_01", "P01/videos/P01_01.MP4", 59.94)])[0]) == 1
+    with pytest.raises(ValueError, match=r"frame_mapping.json is missing: .*P01_01 is a folder .*params/data.yaml"):
+        read(tmp_path, [epic("P01_01", "P01/rgb_frames/P01_01", 60.0)])
 
 
 def test_no_annotation_at_all_is_an_error(tmp_path):
