@@ -81,6 +81,7 @@ SOURCES: dict[str, Callable[..., Iterator[Tables]]] = {  # in the order in which
 NEEDS: dict[str, tuple[str, ...]] = {  # what an adapter takes beside its folder, by the name of the argument
     "egoexo4d": ("probe",),  # as `video.probe`
     "epic100": ("probe",),
+    "ego4d": ("probe",),
     "visor": ("videos",),  # columns JOINED of the videos of all sources that are read before it
     "egoexolearn": ("videos", "probe"),
     "charades_ego": ("probe",),

@@ -132,16 +132,14 @@ QUESTION = {"question": "Where?", "answer": "there", "category": "c", "question_
 
 @pytest.fixture(scope="module")
 def corpora(tmp_path_factory):
-    """Four corpora, each with a row that is refused; the second file of WebVid says one of the first again."""
+    """Three corpora, each with a row that is refused; the second file of WebVid says one of the first again."""
     root = tmp_path_factory.mktemp("corpora")
     lines = ["videoid,page_dir,name", "1,a,a dog", "2,a,a cat", "3,a, "]
     written.lines(root / "webvid/results_2M_train.csv", lines)
     written.lines(root / "webvid/results_10M_train.csv", [lines[0], "2,a,a cat again", "4,a,a cow"])
     written.as_json(root / "openeqa/data/open-eqa-v0.json", [QUESTION, QUESTION | {"question_id": "b", "answer": ""}])
-    told = {"narrations": [{"timestamp_sec": 1.5, "narration_text": "#C C cuts #unsure"}]}
-    written.as_json(root / "ego4d/narration.json", {"v": {"narration_pass_1": told}, "w": {"status": "redacted"}})
     written.lines(root / "htm_aa/htm_aa_v1.csv", ["vid,timestamp,text", "u,3,mix it", "u,-3,mix it"])
-    return {name: root / name for name in ("webvid", "openeqa", "ego4d", "htm_aa")}
+    return {name: root / name for name in ("webvid", "openeqa", "htm_aa")}
 
 
 @pytest.fixture(scope="module")
@@ -156,14 +154,12 @@ def test_corpora_are_added_and_each_row_is_accounted_for(with_corpora, made):
     (result, data_dir), (without, folder) = with_corpora, made
     assert result["row_counts"] == [
         *without["row_counts"][:3],
-        ("ego4d", 2, 1, 1),
         ("openeqa", 2, 1, 1),
         ("htm_aa", 2, 1, 1),
         ("webvid", 5, 3, 2),
     ]
     added = Counter(result["counts"]["reasons"]) - Counter(without["counts"]["reasons"])
     assert added == {
-        "ego4d/redacted": 1,
         "openeqa/empty_text": 1,
         "htm_aa/negative_time": 1,
         "webvid/empty_text": 1,
@@ -175,10 +171,7 @@ def test_corpora_are_added_and_each_row_is_accounted_for(with_corpora, made):
     assert tables["captions"]["end_s"].null_count == 3
     assert tables["questions"]["other_answers"].to_pylist() == [[]]
     said = tables["point_narrations"].to_pylist()
-    assert [(row["source"], row["take_id"], row["unsure"], row["ego_visible"]) for row in said] == [
-        ("ego4d", "v", True, True),
-        ("htm_aa", "u", False, None),
-    ]
+    assert [(row["source"], row["take_id"], row["ego_visible"]) for row in said] == [("htm_aa", "u", None)]
     for name in TAKES:
         assert (data_dir / f"annotations/{name}.parquet").read_bytes() == (folder / f"{name}.parquet").read_bytes()
 

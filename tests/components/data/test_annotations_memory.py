@@ -22,7 +22,7 @@ project = Path(sys.argv[1])
 sources = params.Sources(egoexo4d="egoexo4d", visor="visor", egoexolearn="egoexolearn")
 parameters = params.load(Path("params/data.yaml"), params.Data).model_copy(update={"sources": sources})
 # no film is decoded: only tables are measured
-with mock.patch.object(KillableWorker, "call", lambda self, function, path: Probe(100.0, 8.0, 800)):
+with mock.patch.object(KillableWorker, "call", lambda self, function, path, fps: Probe(100.0, 8.0, 800)):
     made = annotations.run(parameters, project / "data")
 # VmHWM is of this process alone: ru_maxrss begins with that of the one that started it
 peak_kib = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))

@@ -83,6 +83,9 @@ def good(world: TinyWorld, folder: Path) -> Good:
     written.as_json(raw / "openeqa/data/open-eqa-v0.json", [asked, asked | {"question_id": "b"}])
     said = {"timestamp_sec": 1.5, "narration_text": "#C C cuts"}
     written.as_json(raw / "ego4d/narration.json", {"v": {"narration_pass_1": {"narrations": [said]}}})
+    (raw / "ego4d/full_scale").mkdir()
+    film = next((raw / "egoexo4d/takes").glob("*/frame_aligned_videos/*.mp4"))
+    shutil.copy(film, raw / "ego4d/full_scale/v.mp4")
     for name in "12":
         written.as_json(raw / f"dci/annotations/{name}.json", {"image": f"{name}.jpg", "short_caption": "a cat"})
     clip = {"YoutubeID": "a", "Start_timestamp": "00:00:01", "End_timestamp": "00:00:02", "Caption": "a cat"}
