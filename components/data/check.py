@@ -38,7 +38,7 @@ RELEASES = {
     "egoexolearn": "videos and annotations: OpenGVLab/EgoExoLearn, hyf015/EgoExoLearn",
     "ego4d": "ego4d --output_directory FOLDER --datasets full_scale annotations, or video_540ss (licence agreement)",
     "charades_ego": "CharadesEgo.zip and CharadesEgo_v1_480.tar: the page of Charades at the Allen Institute",
-    "lemma": "videos and annotations: the page of LEMMA",
+    "lemma": "images and splits: the page of LEMMA; action_intervals_w_tasks.json: the annotations of EgoTaskQA",
     "egoclip": "egoclip.csv: showlab/EgoVLP; the videos are Ego4D's full_scale",
     "egtea": "action_annotation.zip and cropped_clips: the page of EGTEA Gaze+",
     "ssv2": "labels and 20bn-something-something-v2-??: the page of Something-Something",
