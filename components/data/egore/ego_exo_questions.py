@@ -7,8 +7,6 @@ right half of the time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 
@@ -57,24 +55,18 @@ def seen_from_outside(
     return frame[reason == ""], sample_table.dropped(frame, reason, row_id="interval_id", detail="question")
 
 
-def verification(
-    timed: pd.DataFrame, *, false_event: Callable[[str, set[str], tuple[object, ...]], str], seed: int
-) -> pd.DataFrame:
+def verification(timed: pd.DataFrame) -> pd.DataFrame:
     """Ask of the seconds of each event whether it happens, and whether something like it does.
 
     Args:
-        timed: temporal questions of any view, with their `event`.
-        false_event: given an event, all events of its take and the key of the draw, returns an event like the first
-            that happens at no time of the take.
-        seed: of the draw of false events.
+        timed: temporal questions of any view, with their `event` and a `false_event`, which does not happen; None where
+            no false event is known, of which nothing is asked, or a constant answer would be right too often.
 
     Returns:
         Samples for `sample_table.table`, two for each event.
     """
-    timed = timed.drop_duplicates("interval_id")  # an event may have several windows, and has the same seconds in each
-    done = timed.groupby("take_id")["event"].agg(set)
-    rows = timed[["event", "take_id", "interval_id"]].itertuples(index=False, name=None)
-    false = [false_event(event, done[take_id], (seed, interval_id)) for event, take_id, interval_id in rows]
+    # an event may have several windows, and has the same seconds in each
+    timed = timed[timed["false_event"].notna()].drop_duplicates("interval_id")
     shown = timed.assign(
         task="verify",
         question_type="verification",
@@ -88,6 +80,6 @@ def verification(
     )
     questions = [
         shown.assign(question=[verification_question(event) for event in events], answer=answer, answer_index=index)
-        for index, (answer, events) in enumerate([(YES, timed["event"]), (NO, false)])
+        for index, (answer, events) in enumerate([(YES, timed["event"]), (NO, timed["false_event"])])
     ]
     return pd.concat(questions, ignore_index=True)

@@ -69,7 +69,12 @@ def spatial(
 
 
 def temporal(
-    intervals: pd.DataFrame, videos: pd.DataFrame, *, event_of: Callable[[str], str | None], rules: WindowRules
+    intervals: pd.DataFrame,
+    videos: pd.DataFrame,
+    *,
+    event_of: Callable[[str], str | None],
+    rules: WindowRules,
+    other_times: Callable[[pd.DataFrame], np.ndarray] = temporal_windows.times_of_equal_texts,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Ask when an event happens in a window of a video.
 
@@ -82,6 +87,7 @@ def temporal(
         event_of: given the text of an interval, returns the event that the question names; None where it cannot be
             read. Texts of one event (with the hand or without) have equal events.
         rules: how windows are cut, and the step of the answers; the target keeps the exact times.
+        other_times: as `temporal_windows.cut` takes it.
 
     Returns:
         Samples for `sample_table.table`, with their `event`; and the rejects: no video, a synchronized exo view, a text
@@ -100,7 +106,7 @@ def temporal(
         "",
     ).astype(object)
     asked = reason == ""
-    windows, reason[asked] = temporal_windows.cut(frame[asked], rules)
+    windows, reason[asked] = temporal_windows.cut(frame[asked], rules, other_times=other_times)
     rejected = sample_table.dropped(frame, reason, row_id="interval_id", detail="text")
     spans = zip(windows["event"], windows["from_s"], windows["to_s"], strict=True)
     return windows.assign(

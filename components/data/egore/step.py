@@ -13,21 +13,18 @@ import pyarrow.parquet as pq
 
 from components import llm, records
 from components.data import sample_table
-from components.data.egore import ego_exo_questions, grounding
+from components.data.egore import by_rule, ego_exo_questions, events, grounding
+from components.data.egore.by_rule import Made, Takes
 from components.data.egore.llm_written import prompts, replies, segments
-from components.data.egore.rule_based.long_term import long_term, windows
-from components.data.egore.rule_based.short_term import short_term
-from components.data.egore.rule_based.verification import misaligned
+from components.data.egore.rule_based.long_term import windows
 from components.data.egore.temporal_windows import WindowRules
 from components.data.partition import runner
 from components.params import Data, EgoRe, Llm
-from components.prompts import kitchen_grammar
 
 TABLES = tuple(f"annotations/{name}" for name in ("videos", "narrations", "boxes", "intervals", "rejects"))
 CLIPS = ("clips/clips", "funnel/clips")  # of takes, and of web video that came through the funnel
 WEB_VIDEOS = "funnel/videos"
 INPUTS = (*TABLES, *CLIPS, WEB_VIDEOS)
-Made = tuple[list[pd.DataFrame], list[pd.DataFrame], runner.RowCounts]  # rows, rejects, row counts
 
 
 @dataclass(frozen=True)
@@ -65,18 +62,6 @@ class Settings:
         return {prompts.SHORT: self.egore.short_per_clip, prompts.LONG: self.egore.long_per_window}
 
 
-def _by_rule(settings: Settings, clips: pd.DataFrame, annotations: dict[str, pd.DataFrame]) -> Made:
-    egore, draws = settings.egore, {"choices": settings.egore.choices, "seed": settings.seed}
-    short, short_out, row_counts = short_term(
-        clips, annotations, per_clip=egore.short_per_clip, cot_fraction=egore.cot_fraction, **draws
-    )
-    tables = (annotations[name] for name in ("intervals", "videos", "rejects"))
-    long, long_out, of_windows = long_term(
-        *tables, min_s=egore.long_min_s, max_s=egore.long_max_s, per_window=egore.long_per_window, **draws
-    )
-    return [short, long], [short_out, long_out], [*row_counts, of_windows]
-
-
 def _planned(settings: Settings, clips: pd.DataFrame, annotations: dict[str, pd.DataFrame]) -> Made:
     """Plan the requests to a language model; the rejects are clips and windows that it is not asked about."""
     events = windows(annotations["intervals"], annotations["videos"], max_s=settings.egore.long_max_s)
@@ -91,8 +76,8 @@ def _planned(settings: Settings, clips: pd.DataFrame, annotations: dict[str, pd.
     return [planned[planned["kind"].map(settings.counts).fillna(1) > 0]], [short_out, long_out], row_counts
 
 
-def _by_model(settings: Settings, clips: pd.DataFrame, annotations: dict[str, pd.DataFrame]) -> Made:
-    (planned,), unasked, row_counts = _planned(settings, clips, annotations)
+def _by_model(settings: Settings, takes: Takes) -> Made:
+    (planned,), unasked, row_counts = _planned(settings, takes.clips, takes.annotations)
     made, broken, more = replies.generate_samples(
         planned,
         llm.settings_of(settings.llm.model_dump()),
@@ -105,10 +90,13 @@ def _by_model(settings: Settings, clips: pd.DataFrame, annotations: dict[str, pd
 
 
 def _frames(tables: dict[str, pa.Table]) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-    """Return the clips, and the annotations by name."""
+    """Return the clips, and the annotations by name; narrated clips and intervals stand in for one another."""
     tables = tables | {"annotations/videos": pa.concat_tables([tables["annotations/videos"], tables[WEB_VIDEOS]])}
+    annotations = {name.split("/")[1]: tables[name].to_pandas() for name in TABLES}
+    intervals, narrations, videos = (annotations[name] for name in ("intervals", "narrations", "videos"))
     clips = pa.concat_tables([tables[name] for name in CLIPS]).to_pandas()
-    return clips, {name.split("/")[1]: tables[name].to_pandas() for name in TABLES}
+    happening = events.of_videos(intervals, tables[CLIPS[0]].to_pandas(), narrations)
+    return events.of_takes(clips, intervals, narrations, videos), annotations | {"intervals": happening}
 
 
 def requests(params: Data, data_dir: Path) -> Iterator[llm.Request]:
@@ -149,26 +137,27 @@ def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Ta
         parameters["window_frames"],
     )
     clips, annotations = _frames(tables)
-    asked, dropped, row_counts = (_by_rule if settings.llm.generator == "rules" else _by_model)(
-        settings, clips, annotations
+    egore, seed = settings.egore, settings.seed
+    takes = by_rule.takes_of(clips, annotations, seed=seed)
+    by_rules = settings.llm.generator == "rules"
+    asked, dropped, row_counts = (
+        by_rule.short_and_long(takes, egore, seed=seed) if by_rules else _by_model(settings, takes)
     )
     videos, intervals, boxes = (annotations[name] for name in ("videos", "intervals", "boxes"))
-    egore = settings.egore
     boxed, boxed_out = grounding.spatial(boxes, videos, grid=egore.box_grid, min_percent=egore.box_min_percent)
     rules = settings.window_rules
-    timed, timed_out = grounding.temporal(intervals, videos, event_of=kitchen_grammar.event_of, rules=rules)
+    of_kinds, timed_out = by_rule.temporal(takes, rules, seed=seed)
+    timed = pd.concat(of_kinds, ignore_index=True)
     outside, outside_out = ego_exo_questions.seen_from_outside(timed, videos, rules)
-    verified = [
-        ego_exo_questions.verification(seen, false_event=misaligned, seed=settings.seed) for seen in (timed, outside)
-    ]
+    verified = [ego_exo_questions.verification(seen) for seen in (timed, outside)]
     made = pa.concat_tables([sample_table.table(frame) for frame in (*asked, boxed, timed, outside, *verified)])
     return (
         made,
-        sample_table.rejects("egore", [*dropped, boxed_out, timed_out, outside_out]),
+        sample_table.rejects("egore", [*dropped, boxed_out, *timed_out, outside_out]),
         [
             *row_counts,
             ("boxes", len(boxes), len(boxed), len(boxed_out)),
-            ("intervals", len(intervals), timed["interval_id"].nunique(), len(timed_out)),
+            ("intervals", len(intervals), timed["interval_id"].nunique(), sum(map(len, timed_out))),
             ("windows from outside", len(timed), len(outside), len(outside_out)),
         ],
     )

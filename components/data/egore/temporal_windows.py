@@ -6,6 +6,7 @@ any other one windows are cut, at a random place around the event, and shorter o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,13 +39,29 @@ class WindowRules:
     seed: int
 
 
-def cut(events: pd.DataFrame, rules: WindowRules) -> tuple[pd.DataFrame, np.ndarray]:
+def times_of_equal_texts(events: pd.DataFrame) -> np.ndarray:
+    """Return when the same event ended last before each one and when it starts next, infinities where never; [N, 2]."""
+    order = events.reset_index(drop=True).sort_values(["start_s", "end_s"], kind="stable")
+    same = order.groupby(["source", "video_id", "event"], sort=False)
+    ended_s = same["end_s"].cummax()
+    keys = [order[name] for name in ("source", "video_id", "event")]
+    found = pd.DataFrame({"before_s": ended_s.groupby(keys, sort=False).shift(), "after_s": same["start_s"].shift(-1)})
+    return found.fillna({"before_s": -np.inf, "after_s": np.inf}).sort_index().to_numpy()
+
+
+def cut(
+    events: pd.DataFrame,
+    rules: WindowRules,
+    *,
+    other_times: Callable[[pd.DataFrame], np.ndarray] = times_of_equal_texts,
+) -> tuple[pd.DataFrame, np.ndarray]:
     """Cut windows in which it can be seen when each event happens.
 
     Args:
-        events: all events of some videos: `interval_id`, `source`, `video_id`, `event` (what happens; equal texts are
-            the same event), `start_s` and `end_s` in seconds of the video, and `duration_s` and `fps` of the video.
+        events: all events of some videos: `interval_id`, `source`, `video_id`, `event` (what happens), `start_s` and
+            `end_s` in seconds of the video, and `duration_s` and `fps` of the video.
         rules: how windows are cut.
+        other_times: given the events, returns when the same event happens else, as `times_of_equal_texts` does.
 
     Returns:
         The rows of the events, one for each window, with `start_s` and `end_s` of the window in seconds of the video
@@ -55,7 +72,7 @@ def cut(events: pd.DataFrame, rules: WindowRules) -> tuple[pd.DataFrame, np.ndar
     number = np.tile(np.arange(rules.per_event), len(events))
     row = np.repeat(np.arange(len(events)), rules.per_event)
     tries = events.iloc[row].reset_index(drop=True)
-    tries[["before_s", "after_s"]] = _other_times(events)[row]
+    tries[["before_s", "after_s"]] = other_times(events)[row]
     keys = [f"{interval_id} {each}" for interval_id, each in zip(tries["interval_id"], number, strict=True)]
     draws = random_draws(rules.seed, "temporal window", of=keys)
     is_inside = (tries["start_s"] >= 0) & (tries["start_s"] < tries["end_s"]) & (tries["end_s"] <= tries["duration_s"])
@@ -74,16 +91,6 @@ def cut(events: pd.DataFrame, rules: WindowRules) -> tuple[pd.DataFrame, np.ndar
     reasons = reason[:: rules.per_event].copy()
     reasons[row[windows.index]] = ""
     return windows.drop(columns=["before_s", "after_s"]), reasons
-
-
-def _other_times(events: pd.DataFrame) -> np.ndarray:
-    """Return when the same event ended last before each one and when it starts next, infinities where never; [N, 2]."""
-    order = events.reset_index(drop=True).sort_values(["start_s", "end_s"], kind="stable")
-    same = order.groupby(["source", "video_id", "event"], sort=False)
-    ended_s = same["end_s"].cummax()
-    keys = [order[name] for name in ("source", "video_id", "event")]
-    found = pd.DataFrame({"before_s": ended_s.groupby(keys, sort=False).shift(), "after_s": same["start_s"].shift(-1)})
-    return found.fillna({"before_s": -np.inf, "after_s": np.inf}).sort_index().to_numpy()
 
 
 def _place(events: pd.DataFrame, trial: int, draws: np.ndarray, rules: WindowRules) -> tuple[pd.DataFrame, np.ndarray]:

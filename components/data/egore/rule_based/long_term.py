@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import zip_longest
 
 import numpy as np
@@ -100,8 +101,13 @@ def draw_questions(asked: list[Asked], count: int, *key: object) -> list[Asked]:
     return [one for turn in zip_longest(*(turns[kind] for kind in types)) for one in turn if one][:count]
 
 
-def _asked(part: pd.DataFrame, *, min_s: float) -> list[Asked]:
-    """Ask everything of one window, and of its beginnings that are long enough too."""
+def ask_kitchen(part: pd.DataFrame, min_s: float) -> list[Asked]:
+    """Ask everything of one window, and of its beginnings that are long enough too.
+
+    Args:
+        part: the events of the window, as `windows` returns them, with their `facts`.
+        min_s: shortest beginning, seconds.
+    """
     window_start_s, window_end_s = part[["window_start_s", "window_end_s"]].iloc[0]
     events = list(zip(part["facts"], part["start_s"] - window_start_s, part["end_s"] - window_start_s, strict=True))
     begun = [(qa, end_s) for qa, end_s in long_questions.beginnings(events) if end_s >= min_s]
@@ -118,6 +124,8 @@ def long_term(
     per_window: int,
     choices: int,
     seed: int,
+    read: Callable[[str], object | None] = parse_narration,
+    ask: Callable[[pd.DataFrame, float], list[Asked]] = ask_kitchen,
 ) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, int, int, int]]:
     """Ask `per_window` long-term questions of each window of an ego video.
 
@@ -130,20 +138,22 @@ def long_term(
         per_window: questions wanted of each window.
         choices: options of a question.
         seed: of all random draws.
+        read: returns the `facts` of a text, None where it cannot be read.
+        ask: as `ask_kitchen`.
 
     Returns:
         Samples for `sample_table.table`, whose parent is the video; the windows that nothing is asked of; and
         ("windows", all, asked, rejected), its row counts.
     """
     rows = windows(intervals, videos, max_s=max_s)
-    rows["facts"] = pd.Series([parse_narration(text) for text in rows["text"]], rows.index, dtype=object)
+    rows["facts"] = pd.Series([read(text) for text in rows["text"]], rows.index, dtype=object)
     rows["reason"] = _reasons(rows, rejects, min_s=min_s, max_s=max_s)
     first = rows.drop_duplicates("window").set_index("window", drop=False)
     spans = first[["source", "window_start_s", "window_end_s"]].itertuples(index=False, name=None)
     named = first.assign(span=[f"{source}, [{start_s:g}, {end_s:g})" for source, start_s, end_s in spans])
     rejected = sample_table.dropped(named, named["reason"], row_id="video_id", detail="span")
     made = {
-        window: draw_questions(_asked(part, min_s=min_s), per_window, seed, *part[["labels", "window_start_s"]].iloc[0])
+        window: draw_questions(ask(part, min_s), per_window, seed, *part[["labels", "window_start_s"]].iloc[0])
         for window, part in rows[rows["reason"] == ""].groupby("window")
     }
     asked = [one for part in made.values() for one in part]

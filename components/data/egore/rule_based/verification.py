@@ -6,7 +6,7 @@ from components.data.egore.multiple_choice import draw
 from components.prompts.kitchen_grammar import VERBS, Facts, parse_narration, similar_looks
 
 
-def misaligned(event: str, done: set[str], key: tuple[object, ...]) -> str:
+def misaligned(event: str, done: set[str], key: tuple[object, ...]) -> str | None:
     """Return an event that differs from a true one in one slot and happens at no time of the take.
 
     Half of them have another verb. The others have another object: one that is handled in the take where there is one,
@@ -16,6 +16,9 @@ def misaligned(event: str, done: set[str], key: tuple[object, ...]) -> str:
         event: what happens, as `kitchen_grammar.event_of` reads it.
         done: every event of the take, in the same form.
         key: what the draw is for: the same key draws the same event.
+
+    Returns:
+        The event; None where every event like the true one is done.
 
     Raises:
         ValueError: one of the events is no sentence of the grammar.
@@ -30,8 +33,8 @@ def misaligned(event: str, done: set[str], key: tuple[object, ...]) -> str:
     looks = [Facts(true.verb, *look) for look in similar_looks(true.colour, true.type)]
     by_slot = (verbs, handled, looks) if draw(2, *key, "slot") == 0 else (handled, looks, verbs)
     fresh = ([facts.event for facts in slot if facts.event not in done] for slot in by_slot)
-    possible = next(events for events in fresh if events)
-    return possible[draw(len(possible), *key, "event")]
+    possible = next((events for events in fresh if events), [])
+    return possible[draw(len(possible), *key, "event")] if possible else None
 
 
 def _read(event: str) -> Facts:

@@ -19,18 +19,18 @@ def questions(events: list[Event]) -> list[QA]:
     """
     key = (len(events), phrase(events[0][0]), phrase(events[-1][0]))
     objects = len({facts.object for facts, _, _ in events})
-    made = [QA("counting", "how many different objects does C handle?", str(objects), _distractors(objects, 1, *key))]
+    made = [QA("counting", "how many different objects does C handle?", str(objects), numbers_around(objects, 1, *key))]
     happened = Counter(facts.verb for facts, _, _ in events)
     times = {verb: happened[verb] for verb in VERBS}
     # one verb for each count: most verbs happen once or not at all, and asking for all would make those the answer
     for count in sorted(set(times.values())):
         verbs = [verb for verb, number in times.items() if number == count]
         text = f"how many times does this happen: C {verbs[draw(len(verbs), count, *key)]} something?"
-        made.append(QA("counting", text, str(count), _distractors(count, 0, *key)))
+        made.append(QA("counting", text, str(count), numbers_around(count, 0, *key)))
     return made
 
 
-def _distractors(count: int, least: int, *key: object) -> tuple[str, ...]:
+def numbers_around(count: int, least: int, *key: object) -> tuple[str, ...]:
     """Offer numbers in a row beside a count, which may stand anywhere among them: no place is right oftener."""
     first = max(least, count - draw(_NUMBERS, "numbers", count, *key))
     return tuple(str(number) for number in range(first, first + _NUMBERS) if number != count)

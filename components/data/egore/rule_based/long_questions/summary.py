@@ -8,7 +8,7 @@ from components.data.egore.multiple_choice import QA, draw
 from components.data.egore.rule_based.long_questions.events import PAUSE_S, Event, invented, phrase, repeated
 
 QUESTION = "what does C do, in order?"
-_MOST_EVENTS = 5  # named by a summary; the paper's windows hold dozens
+MOST_EVENTS = 5  # named by a summary; the paper's windows hold dozens
 
 
 def questions(events: list[Event]) -> list[QA]:
@@ -24,8 +24,8 @@ def questions(events: list[Event]) -> list[QA]:
     """
     ambiguous, fictitious = repeated(events), invented(events)
     named = [(facts, start_s) for facts, start_s, _ in events if phrase(facts) not in ambiguous]
-    if len(named) > _MOST_EVENTS:  # evenly over the window
-        named = [named[number * (len(named) - 1) // (_MOST_EVENTS - 1)] for number in range(_MOST_EVENTS)]
+    if len(named) > MOST_EVENTS:  # evenly over the window
+        named = [named[number * (len(named) - 1) // (MOST_EVENTS - 1)] for number in range(MOST_EVENTS)]
     apart = [n for n, (one, other) in enumerate(pairwise(named)) if other[1] - one[1] >= PAUSE_S]
     # what one object goes through has an order of its own, which one knows without a look
     swaps = [n for n in apart if named[n][0].object != named[n + 1][0].object] or apart
