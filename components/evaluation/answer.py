@@ -13,6 +13,8 @@ from torch.nn.utils.rnn import pad_sequence
 from components.evaluation.ranking import likeliest
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import EgoflowProcessor, context, layout, normalise, turn
+from components.prompts import timed_question
+from components.video import frame_times
 
 Sample = dict
 Context = tuple[str, bytes]  # view and digest of the frames, which determine the embeddings before a question
@@ -54,6 +56,7 @@ class Answerer:
         self.model, self.processor, self.store = model.eval(), processor, store
         self.guidance, self.batch, self.max_new_tokens = guidance, batch, max_new_tokens
         self._shown: dict[tuple[str, str], Context] = {}  # (view, sample id)
+        self._n_frames: dict[str, int] = {}  # by sample id
         self._embedded: dict[Context, torch.Tensor] = {}
 
     @torch.no_grad()
@@ -83,11 +86,13 @@ class Answerer:
     ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
         """Yield batches of similar length: places of the samples, left-padded embeddings [B, L, W], masks [B, L]."""
         words = self.model.get_input_embeddings()
-        turns = self._tokens([turn(sample["question"], self.processor.turn_words) for sample in samples])
-        prompts = [
-            torch.cat([visual, words(torch.tensor(asked))])
-            for visual, asked in zip(self._contexts(samples, frames_of), turns, strict=True)
+        contexts = self._contexts(samples, frames_of)
+        asked = [
+            timed_question(sample, frame_times(sample["media"], self._n_frames[sample_id]))
+            for sample, sample_id in zip(samples, frames_of, strict=True)
         ]
+        turns = self._tokens([turn(question, self.processor.turn_words) for question in asked])
+        prompts = [torch.cat([visual, words(torch.tensor(ids))]) for visual, ids in zip(contexts, turns, strict=True)]
         order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
         for start in range(0, len(order), self.batch):
             places = order[start : start + self.batch]
@@ -103,6 +108,7 @@ class Answerer:
         for view, sample_id in shown:
             if (view, sample_id) not in self._shown:
                 frames = self.store.frames(sample_id)
+                self._n_frames[sample_id] = len(frames)
                 made_of = self._shown[view, sample_id] = (view, hashlib.sha256(frames.data).digest())
                 if made_of not in self._embedded:
                     new[made_of] = frames

@@ -50,7 +50,7 @@ def ask(path: Path, question: str, checkpoint: Path, data: params.Data, *, view:
     answerer = answerer_of(folder, stage["params"], film, batch=1, max_new_tokens=max_new_tokens)
     sample = {
         "question": question, "view": view, "frame_kind": film.frame_kind, "question_type": "", "answer": "",
-        "target": {"kind": "text", "text": ""},
+        "target": {"kind": "text", "text": ""}, "media": [{"start_s": 0.0, "end_s": film.duration_s}],
     }  # fmt: skip
     [answer] = answerer.complete([sample], [str(path)])
     times_s = [round(time_s, 3) for time_s in film.times_s.tolist()]

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 from components.evaluation.answer import FrameSource
 from components.evaluation.ranking import likeliest
 from components.models.qwen_vl import QwenProcessor, encode, shown
+from components.video import frame_times
 
 Sample = dict
 
@@ -72,6 +73,11 @@ class QwenAnswerer:
         named = ("input_ids", "attention_mask", "mm_token_type_ids", "image_grid_thw")
         return self.model.model.get_rope_index(**{name: inputs[name] for name in named})[1]
 
+    def _frames(self, sample: Sample, sample_id: str) -> dict:
+        # another's frames (the blind control) stand in the place of the sample's own, at the times of those
+        frames = self.store.frames(sample_id)
+        return {"frames": frames, "times_s": frame_times(sample["media"], len(frames))}
+
     def _prompts(
         self, samples: list[Sample], frames_of: list[str]
     ) -> Iterator[tuple[list[Sample], dict[str, torch.Tensor]]]:
@@ -80,7 +86,7 @@ class QwenAnswerer:
             part = samples[start : start + self.batch]
             ids = frames_of[start : start + self.batch]
             items = [
-                shown({**sample, "frames": self.store.frames(sample_id)}, most_frames=self.most_frames)
+                shown({**sample, **self._frames(sample, sample_id)}, most_frames=self.most_frames)
                 for sample, sample_id in zip(part, ids, strict=True)
             ]
             encoded = encode(self.processor, items)

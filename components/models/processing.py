@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
-from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import BatchFeature, PreTrainedTokenizerFast, ProcessorMixin
 from transformers.image_processing_utils import BaseImageProcessor
 
@@ -20,6 +20,8 @@ SPECIAL_TOKENS = (
 # not "special": a decoder that skips special tokens must keep them, the rewards read them
 ANSWER_TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 NUMBERS = tuple(str(number) for number in range(101))
+_MORE = "##"  # before the digits of a number that follow its first piece: 1250 is "12" "##5" "##0"
+_MORE_DIGITS = tuple(f"{_MORE}{digit}" for digit in range(10))
 # one message of the user, in the order of `prompt`: its frames, then its text
 CHAT_TEMPLATE = (
     "{% for message in messages %}{% if message['role'] == 'user' %}<bos>"
@@ -61,12 +63,17 @@ def prompt(visual: str, question: str) -> str:
 
 
 def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """Make a word tokenizer of all words in `texts`, the integers 0 to 100 and the special tokens."""
+    """Make a word tokenizer of all words in `texts`, the integers 0 to 100 and the special tokens.
+
+    Longer numbers, as times of long videos have them, are written in pieces.
+    """
     splitter = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation()])
     words = sorted({word for text in texts for word, _ in splitter.pre_tokenize_str(_plain(text))} - set(NUMBERS))
-    vocabulary = {word: number for number, word in enumerate((*SPECIAL_TOKENS, *ANSWER_TAGS, *NUMBERS, *words))}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    pieces = (*SPECIAL_TOKENS, *ANSWER_TAGS, *NUMBERS, *words, *_MORE_DIGITS)
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="<unk>", continuing_subword_prefix=_MORE))
     tokenizer.pre_tokenizer = splitter
+    tokenizer.decoder = decoders.WordPiece(prefix=_MORE, cleanup=False)
     tokenizer.add_special_tokens([AddedToken(token, special=True) for token in SPECIAL_TOKENS])
     tokenizer.add_tokens([AddedToken(tag, special=False) for tag in ANSWER_TAGS])
     return PreTrainedTokenizerFast(

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 import torch
 from huggingface_hub import constants, errors, snapshot_download
 from transformers import (
@@ -32,7 +31,8 @@ from transformers.image_processing_utils import BaseImageProcessor
 from components.models import build
 from components.models.hub_configs import READING
 from components.models.typed_transformers import load_with_info
-from components.prompts import spelled_out
+from components.prompts import spelled_out, timed_question
+from components.video import evenly
 
 if TYPE_CHECKING:
     from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2VLForConditionalGeneration
@@ -193,19 +193,21 @@ def shown(item: dict, *, most_frames: int | None) -> dict:
     """Return an item of the samples as this model is shown it.
 
     A still image stands once, not repeated as for a model that stacks frames; of more frames than may be shown, some at
-    equal distances; the question says how it is to be answered.
+    equal distances; the question says when they were taken where it asks for time, and how it is to be answered.
 
     Args:
-        item: a row of `records.SAMPLE` with `frames` (uint8 [T, H, W, 3]).
+        item: a row of `records.SAMPLE` with `frames` (uint8 [T, H, W, 3]) and `times_s` (float [T], or None), when they
+            were taken.
         most_frames: of a sample; None shows all that the sampling contract gives.
     """
-    most = 1 if item["frame_kind"] == "image" else most_frames
-    frames = item["frames"]
-    if most is not None and len(frames) > most:
-        # the middles of equal parts, as the contract chooses frames
-        frames = frames[((np.arange(most) + 0.5) * len(frames) / most).astype(int)]
-    question = spelled_out(item["question"], item["target"], reasoned=item["question_type"] == "cot")
-    return {**item, "frames": frames, "question": question, "turns": [(question, item["answer"])]}
+    frames, times_s = item["frames"], item["times_s"]
+    if len(frames):
+        chosen = evenly(len(frames), 1 if item["frame_kind"] == "image" else most_frames)
+        frames, times_s = frames[chosen], None if times_s is None else times_s[chosen]
+    asked = timed_question(item, times_s)
+    question = spelled_out(asked, item["target"], reasoned=item["question_type"] == "cot")
+    turns = [(question, item["answer"])]
+    return {**item, "frames": frames, "times_s": times_s, "question": question, "turns": turns}
 
 
 def encode(processor: QwenProcessor, items: Sequence[dict]) -> BatchFeature:

@@ -21,11 +21,13 @@ from components.prompts.formats import (
     think_answer,
     verification_question,
 )
+from components.prompts.frame_times import asks_for_time, time_line, timed_question
 
 __all__ = [
     "MOST_CITED",
     "NO",
     "YES",
+    "asks_for_time",
     "cite_frames",
     "format_box",
     "format_span",
@@ -41,5 +43,7 @@ __all__ = [
     "temporal_answer",
     "temporal_question",
     "think_answer",
+    "time_line",
+    "timed_question",
     "verification_question",
 ]

@@ -90,23 +90,30 @@ def format_span(start_s: float, end_s: float, step_s: float) -> str:
         end_s: its end.
         step_s: both are rounded to multiples of this, seconds.
 
-    >>> format_span(3.1, 5.9, 1.0)
-    '(3, 6)'
+    >>> format_span(3.1, 5.9, 1.0), format_span(1203.6, 1207.8, 0.25)
+    ('(3, 6)', '(1203.5, 1207.75)')
     """
     start = int(start_s / step_s + 0.5)
     end = max(int(end_s / step_s + 0.5), start + 1)
-    return f"({start * step_s:g}, {end * step_s:g})"
+    # nine digits: more would show that 0.1 * 3 is no 0.3, and the usual six are too few for an hour
+    return f"({start * step_s:.9g}, {end * step_s:.9g})"
 
 
-_SPAN = re.compile(r"^\(\s*(\d+(?:\.\d+)?)\s*,\s*(\d+(?:\.\d+)?)\s*\)$")
+# a word-level tokenizer puts spaces around the point
+_NUMBER = r"(\d+(?:\s*\.\s*\d+)?)"
+_SPAN = re.compile(rf"^\(\s*{_NUMBER}\s*,\s*{_NUMBER}\s*\)$")
 
 
 def parse_span(answer: str) -> tuple[float, float] | None:
-    """Read `(start, end)` in seconds; None if malformed or start >= end (systems §0.2)."""
+    """Read `(start, end)` in seconds; None if malformed or start >= end (systems §0.2).
+
+    >>> parse_span("( 3 . 25 , 6 )")
+    (3.25, 6.0)
+    """
     match = _SPAN.match(answer.strip())
     if match is None:
         return None
-    start_s, end_s = float(match.group(1)), float(match.group(2))
+    start_s, end_s = (float("".join(number.split())) for number in match.groups())
     return (start_s, end_s) if start_s < end_s else None
 
 

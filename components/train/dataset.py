@@ -19,9 +19,11 @@ from components import records
 from components.data.frames.store import FrameStore
 from components.models.configuration import EgoflowConfig
 from components.models.processing import EgoflowProcessor, layout, normalise
+from components.prompts import timed_question
 from components.train import feature_cache
 from components.train.packing import pad, row
 from components.train.sample_order import count_steps, draw_order, usable
+from components.video import frame_times
 
 
 class SampleDataset(Dataset):
@@ -156,10 +158,13 @@ class SampleDataset(Dataset):
     def __getitem__(self, index: int) -> dict:
         asked = self.asked(index)
         sample = asked[0]
+        frames = self.store.frames(sample["sample_id"])
+        times_s = frame_times(sample["media"], len(frames))
         item = {
             **sample,
-            "turns": [(each["question"], each["answer"]) for each in asked],
-            "frames": self.store.frames(sample["sample_id"]),
+            "turns": [(timed_question(each, times_s), each["answer"]) for each in asked],
+            "frames": frames,
+            "times_s": times_s,
             "guidance": self.guidance and sample["view"] == "ego",
         }
         if self.paired:

@@ -1,7 +1,16 @@
 """Video files and folders of images: probing, sampling, decoding and writing; other packages import from here."""
 
 from components.video.errors import NumberingError, PathError, VideoError
-from components.video.frame_sampling import contract, frames_of_spans, frames_within, sample_frame_indices, span_allowed
+from components.video.frame_sampling import (
+    contract,
+    evenly,
+    frame_times,
+    frames_of_spans,
+    frames_within,
+    middles,
+    sample_frame_indices,
+    span_allowed,
+)
 from components.video.reading import Probe, decode, frame_size_px, inside, probe
 from components.video.writing import write, write_images
 
@@ -12,10 +21,13 @@ __all__ = [
     "VideoError",
     "contract",
     "decode",
+    "evenly",
     "frame_size_px",
+    "frame_times",
     "frames_of_spans",
     "frames_within",
     "inside",
+    "middles",
     "probe",
     "sample_frame_indices",
     "span_allowed",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -84,22 +85,63 @@ def frames_of_spans(
     return np.clip(indices, 0, total_frames[span] - 1)
 
 
-def frames_within(start_s: float, end_s: float, *, window_s: float, n_frames: int) -> list[int]:
-    """Return the numbers of the frames of a window that show an event, by the same rule: the middles of equal segments.
+def frame_times(media: Sequence[Mapping[str, Any]], n_frames: int) -> np.ndarray | None:
+    """Return the times of the frames of a sample by the same rule, in seconds from the start of its span.
+
+    Args:
+        media: the spans that the sample shows, with `start_s` and `end_s`.
+        n_frames: frames of the sample.
+
+    Returns:
+        float64 array [n_frames]; None where there are several spans, between which time jumps, or no frames.
+    """
+    if len(media) != 1 or not n_frames:
+        return None
+    return middles(media[0]["end_s"] - media[0]["start_s"], n_frames)
+
+
+def middles(window_s: Any, n_frames: int) -> np.ndarray:
+    """Return the middles of the equal segments of windows.
+
+    Args:
+        window_s: length of a window in seconds, or lengths of many, float [N].
+        n_frames: segments of each.
+
+    Returns:
+        Seconds from the start of the window, float64 [n_frames] or [N, n_frames].
+    """
+    return (np.arange(n_frames) + 0.5) * (np.asarray(window_s)[..., None] / n_frames)
+
+
+def evenly(count: int, most: int | None) -> slice:
+    """Choose some frames of many, all at the same distance and as many at both ends left out.
+
+    Args:
+        count: how many there are, at least one.
+        most: how many may be chosen; None chooses all.
+
+    >>> list(range(32))[evenly(32, 7)]
+    [0, 5, 10, 15, 20, 25, 30]
+    """
+    step = -(-count // (most or count))
+    last = (count - 1) // step * step
+    return slice((count - 1 - last) // 2, count, step)
+
+
+def frames_within(start_s: float, end_s: float, times_s: np.ndarray) -> list[int]:
+    """Return the numbers of the frames of a window that show an event.
 
     Args:
         start_s: start of the event in seconds from the start of the window.
         end_s: its end, exclusive.
-        window_s: length of the window, seconds.
-        n_frames: frames of the window.
+        times_s: of the frames, in seconds from the start of the window, float [T].
 
     Returns:
         Numbers from 0, in order; the frame nearest to the event's middle where it falls between two.
 
-    >>> frames_within(4.0, 8.0, window_s=16.0, n_frames=8)
+    >>> frames_within(4.0, 8.0, middles(16.0, 8))
     [2, 3]
     """
-    times_s = (np.arange(n_frames) + 0.5) * (window_s / n_frames)
     inside_event = np.flatnonzero((start_s <= times_s) & (times_s < end_s))
     return inside_event.tolist() or [int(np.abs(times_s - (start_s + end_s) / 2).argmin())]
 

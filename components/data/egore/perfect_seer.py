@@ -55,13 +55,3 @@ def perfect_iou(from_s: np.ndarray, to_s: np.ndarray, *, time_step_s: float, **f
     start_s, end_s = start * time_step_s, np.maximum(end, start + 1) * time_step_s
     overlap_s = np.maximum(np.minimum(end_s, to_s) - np.maximum(start_s, from_s), 0.0)
     return overlap_s / (np.maximum(end_s, to_s) - np.minimum(start_s, from_s))
-
-
-def middles(window_s: np.ndarray, n_frames: int) -> np.ndarray:
-    """Return the times of the frames of windows by the sampling rule (`video.SAMPLING_RULE`), float [N, n_frames].
-
-    Args:
-        window_s: lengths of the windows, seconds, float [N].
-        n_frames: frames of each.
-    """
-    return (np.arange(n_frames) + 0.5) * (window_s / n_frames)[:, None]

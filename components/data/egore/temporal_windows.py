@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from components.data.egore.multiple_choice import DRAWS, random_draws
-from components.data.egore.perfect_seer import LEAST_IOU, middles, perfect_iou
-from components.video.frame_sampling import frames_of_spans
+from components.data.egore.perfect_seer import LEAST_IOU, perfect_iou
+from components.video.frame_sampling import frames_of_spans, middles
 
 _TRIALS = DRAWS // 2  # of a window; each has two random numbers, for its length and for its place
 _SPACINGS_PER_S = 100  # frames of a cut window are whole hundredths of a second apart, which a prompt can say exactly

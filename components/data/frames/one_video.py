@@ -17,11 +17,13 @@ class OneVideo:
         frame_kind: "image", "clip" or "window" (params/data.yaml `frames`).
         indices: numbers of the frames in the video, int64 [T].
         times_s: their times, float [T].
+        duration_s: length of the video, seconds.
     """
 
-    def __init__(self, frames_THWC: np.ndarray, frame_kind: str, indices: np.ndarray, *, fps: float):
+    def __init__(self, frames_THWC: np.ndarray, frame_kind: str, indices: np.ndarray, probe: video.Probe):
         self._frames_THWC = frames_THWC
-        self.frame_kind, self.indices, self.times_s = frame_kind, indices, indices / fps
+        self.frame_kind, self.indices, self.times_s = frame_kind, indices, indices / probe.fps
+        self.duration_s = probe.duration_s
 
     def frames(self, sample_id: str, *, exo_view: int | None = None) -> np.ndarray:
         """Return the frames, uint8 [T, H, W, 3], RGB, whichever sample or view is asked for."""
@@ -49,6 +51,6 @@ def read(path: Path, data: Data) -> OneVideo:
         indices = video.sample_frame_indices(
             0.0, probe.duration_s, fps=probe.fps, n_frames=count, total_frames=probe.index_count
         )
-        return OneVideo(video.decode(path, indices, size_px=frames.size_px), kind, indices, fps=probe.fps)
+        return OneVideo(video.decode(path, indices, size_px=frames.size_px), kind, indices, probe)
     except video.VideoError as error:
         raise ValueError(str(error)) from error

@@ -42,8 +42,8 @@ def prompts_of(samples: SampleDataset, *, cite: bool = False) -> Dataset:
         items = [by_index[index] for index in batch["index"]]
         rewarded = [rewarded_part(item) for item in items]
         questions = [
-            cite_frames(item["question"], len(item["frames"])) if cite and part["salient_frames"] else item["question"]
-            for item, part in zip(items, rewarded, strict=True)
+            cite_frames(question, len(item["frames"])) if cite and part["salient_frames"] else question
+            for item, part, [(question, _), *_] in zip(items, rewarded, (item["turns"] for item in items), strict=True)
         ]
         return {
             "prompt": [[{"role": "user", "content": question}] for question in questions],
@@ -66,10 +66,8 @@ def rewarded_part(item: dict) -> dict:
         question; None for any other question, whose target has no interval.
     """
     target, salient = item["target"], None
-    if target["kind"] == "span" and len(item["media"]) == 1:
-        window, span = item["media"][0], target["span"]
-        window_s = window["end_s"] - window["start_s"]
-        salient = frames_within(span["start_s"], span["end_s"], window_s=window_s, n_frames=len(item["frames"]))
+    if target["kind"] == "span" and item["times_s"] is not None:
+        salient = frames_within(target["span"]["start_s"], target["span"]["end_s"], item["times_s"])
     return {"target": target, "question_type": item["question_type"], "salient_frames": salient}
 
 

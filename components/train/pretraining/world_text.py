@@ -25,6 +25,7 @@ from components.models.processing import layout
 from components.prompts import kitchen_grammar
 from components.train.pretraining import take_facts
 from components.train.pretraining.take_facts import Bag
+from components.video import middles
 from components.world.script import Take, scene_at, script_take
 from components.world.shapes import Shape, ego_shapes
 
@@ -216,6 +217,7 @@ def _window(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: 
     step_s = end_s / steps
     view = "ego" if rng.random() < 0.7 else "exo"
     acting = [take_facts.event_at(take, (step + 0.5) * step_s) for step in range(steps)]
+    times = prompts.time_line(end_s, middles(end_s, rules.window_frames))
     bags: list[Bag] = []
     for event in acting:
         words, weight = (IDLE,), 2.0
@@ -250,7 +252,7 @@ def _window(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: 
             entries = [f"{words} {_numbers(span)}" for (words, _), span in zip(references, spans, strict=True)]
             return Turn(task, "all times", " ; ".join(entries))
         answer = prompts.temporal_answer(facts.event, event.start_s, event.end_s, rules.time_step_s)
-        return Turn(task, prompts.temporal_question(facts.event), answer)
+        return Turn(task, f"{times} {prompts.temporal_question(facts.event)}", answer)
 
     return layout(config, view, rules.window_frames), bags, ask
 

@@ -35,7 +35,9 @@ def samples() -> list[dict]:
             "sample_id": f"{number}-{(2, 4)[number % 2]}",
             "view": ("ego", "exo", "ego")[number % 3],
             "question": ("what does C do?", "C picks up the red cup")[number % 2],
-            "target": {"choices": some_choices(number)},
+            "answer": "",
+            "media": [{"start_s": 0.0, "end_s": 2.0}],
+            "target": {"kind": "choice", "choices": some_choices(number)},
         }
         for number in range(8)
     ]

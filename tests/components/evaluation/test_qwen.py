@@ -24,7 +24,8 @@ def sample(number: int) -> dict:
     return {
         "sample_id": f"{number}-{(2, 4, 7)[number % 3]}", "view": "ego", "frame_kind": ("clip", "image")[number % 2],
         "question": ("what does C do?", "where is the blue bowl?")[number % 2], "question_type": "object",
-        "answer": OPTIONS[0], "target": {"kind": "choice", "choices": OPTIONS[: 2 + number % 3]},
+        "answer": OPTIONS[0], "media": [{"start_s": 0.0, "end_s": 2.0}],
+        "target": {"kind": "choice", "choices": OPTIONS[: 2 + number % 3]},
     }  # fmt: skip
 
 
@@ -57,7 +58,8 @@ def test_the_chosen_option_is_the_likeliest_of_a_plain_forward(loaded):
     model, processor = loaded
     chosen = answerer(loaded, batch=3).rank(SAMPLES, IDS)
     for one, said in zip(SAMPLES, chosen, strict=True):
-        shown = qwen_vl.shown({**one, "frames": Frames().frames(one["sample_id"])}, most_frames=4)
+        frames = Frames().frames(one["sample_id"])
+        shown = qwen_vl.shown({**one, "frames": frames, "times_s": None}, most_frames=4)
         means = []
         for text in one["target"]["choices"]:
             prompt = qwen_vl.encode(processor, [shown])

@@ -20,7 +20,7 @@ BOX = {"kind": "box", "box_xyxy": [0.0, 0.0, 20.0, 20.0]}
 def item(n_frames: int = 2, *, side: int = 64, **changes) -> dict:
     frames = np.random.default_rng(n_frames).integers(0, 255, (n_frames, side, side, 3), dtype=np.uint8)
     plain = {"question": "what does C do?", "answer": "C picks up the red cup.", "question_type": "caption"}
-    made = {**plain, "target": {"kind": "text"}, "frame_kind": "clip", "frames": frames, **changes}
+    made = {**plain, "target": {"kind": "text"}, "frame_kind": "clip", "frames": frames, "times_s": None, **changes}
     return qwen_vl.shown(made, most_frames=None)
 
 
@@ -149,14 +149,16 @@ def test_a_saved_processor_is_the_folder_it_was_read_from_with_the_pixels_it_was
 def test_at_most_so_many_frames_are_shown_in_order(stored, most):
     frames = np.arange(stored)
     shown = qwen_vl.shown(
-        {"frames": frames, "frame_kind": "window", "question": "q", "answer": "a", "question_type": "t"}
-        | {"target": {"kind": "text"}},
+        {"frames": frames, "times_s": frames + 0.5, "frame_kind": "window", "question": "q", "answer": "a"}
+        | {"target": {"kind": "text"}, "question_type": "t"},
         most_frames=most,
-    )["frames"]
-    assert len(shown) == min(stored, most)
-    assert (np.diff(shown) > 0).all() and np.isin(shown, frames).all()
-    # at equal distances: gaps differ by one at most
-    assert len(shown) < 2 or np.ptp(np.diff(shown)) <= 1
+    )
+    assert np.array_equal(shown["times_s"], shown["frames"] + 0.5)
+    shown = shown["frames"]
+    step = -(-stored // most)
+    assert len(shown) == -(-stored // step) <= most, "as many as one distance allows"
+    assert (np.diff(shown) == step).all() and np.isin(shown, frames).all()
+    assert abs(shown[0] - (stored - 1 - shown[-1])) <= 1, "as many are left out at both ends"
 
 
 def test_a_still_image_is_shown_once():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components import video
-from components.video import VideoError, decoders, frames_within, sample_frame_indices
+from components.video import VideoError, decoders, frames_within, middles, sample_frame_indices
 from components.video.timeline import read_timeline
 
 N_FRAMES, SIZE_PX, FPS = 24, 64, 8
@@ -61,7 +61,7 @@ def test_as_many_frames_as_the_span_holds_are_each_taken_once(first, n_frames):
 @given(st.floats(0, 15), st.floats(0.1, 8), st.integers(1, 64))
 def test_the_frames_of_an_event_are_those_that_sampling_took_from_it(start_s, length_s, n_frames):
     end_s = min(16.0, start_s + length_s)
-    within = frames_within(start_s, end_s, window_s=16.0, n_frames=n_frames)
+    within = frames_within(start_s, end_s, middles(16.0, n_frames))
     times_s = [(frame + 0.5) * 16.0 / n_frames for frame in within]
     assert within == list(range(within[0], within[-1] + 1)) and 0 <= within[0] and within[-1] < n_frames
     if len(within) > 1:

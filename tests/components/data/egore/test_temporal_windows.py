@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components import video
-from components.data.egore.perfect_seer import LEAST_IOU, middles, perfect_iou, seen_spans
+from components.data.egore.perfect_seer import LEAST_IOU, perfect_iou, seen_spans
 from components.data.egore.temporal_windows import WindowRules, cut
 from components.metrics import temporal_iou
 from components.prompts import format_span, parse_span
@@ -114,7 +114,7 @@ def test_few_frames_of_a_long_window_tell_little(window_s, n_frames, found):
     rng = np.random.default_rng(0)
     from_s = rng.uniform(0, window_s - 3, 4000)
     to_s = from_s + rng.uniform(2, 3.3, 4000)
-    times_s = middles(np.full(4000, window_s), n_frames)
+    times_s = video.middles(np.full(4000, window_s), n_frames)
     frames = {"shown_s": times_s, "told_s": times_s, "window_s": np.full(4000, window_s)}
     assert perfect_iou(from_s, to_s, time_step_s=0.25, **frames).mean() == pytest.approx(found, abs=0.04)
 

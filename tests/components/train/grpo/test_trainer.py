@@ -12,6 +12,7 @@ from components.prompts import cite_frames
 from components.train.dataset import SampleDataset
 from components.train.grpo import trainer
 from components.train.grpo.trainer import prompts_of, reward_function, rewarded_part, sampling
+from components.video import frame_times
 
 BOX = {"kind": "box", "box_xyxy": [0.0, 0.0, 20.0, 20.0]}
 SPAN = {"kind": "span", "span": {"start_s": 2.0, "end_s": 6.0}}
@@ -33,7 +34,8 @@ class Samples:
         frames = np.random.default_rng(index).integers(0, 255, (8, 64, 64, 3), dtype=np.uint8)
         media = [{"video_id": "v", "view": "ego", "start_s": 0.0, "end_s": 16.0}]
         asked = {"question": f"question {index}", "question_type": TYPES[index], "target": (BOX, SPAN, CHOICE)[index]}
-        return {**asked, "frames": frames, "media": media}
+        turns = [(asked["question"], "")]
+        return {**asked, "turns": turns, "frames": frames, "times_s": frame_times(media, 8), "media": media}
 
 
 def columns(completions: list[str], samples: list[dict]) -> dict:
@@ -120,7 +122,7 @@ def test_prompts_follow_the_order_of_the_steps(tiny_data):
     prompts = prompts_of(samples)
     assert len(prompts) == 12
     drawn = [samples[index] for index in range(12)]
-    assert [row["prompt"][0]["content"] for row in prompts] == [sample["question"] for sample in drawn]
+    assert [row["prompt"][0]["content"] for row in prompts] == [sample["turns"][0][0] for sample in drawn]
     boxes = [list(row["sample"]["target"]["box_xyxy"]) for row in prompts]
     assert boxes == [list(sample["target"]["box_xyxy"]) for sample in drawn]
     # the answer that is taught earns the full format reward and, but for its grid, the whole overlap

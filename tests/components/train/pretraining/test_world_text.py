@@ -83,7 +83,9 @@ def asked_of(take: Take, turn: Turn) -> list[Event]:
     """The events that a temporal question can mean."""
     if turn.task == "when":
         return named_by(take, turn.question.removeprefix("when: ").removesuffix("?"))
-    return [event for event in take.events if prompts.temporal_question(take.facts(event).event) == turn.question]
+    times, question = turn.question.split(": ")
+    assert times == "16 s, frames every 0.5 s from 0.25 s"
+    return [event for event in take.events if prompts.temporal_question(take.facts(event).event) == question]
 
 
 def is_true_of_scene(turn: Turn, take: Take, event: Event) -> bool | None:

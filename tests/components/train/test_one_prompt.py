@@ -1,0 +1,97 @@
+"""A question about time is the same tokens at the same positions in training, in rollouts and in evaluation."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from trl.data_utils import prepare_multimodal_messages
+
+from components import params
+from components.data.frames.store import FrameStore
+from components.evaluation.answer import Answerer
+from components.evaluation.qwen import QwenAnswerer
+from components.models import build, qwen_vl
+from components.train import algorithms, qwen
+from components.train.dataset import Collate, SampleDataset
+from components.train.grpo.trainer import prompts_of
+from components.train.packing import IGNORE
+
+MIXTURE = {"egore/ground_temporal/ego": 0.5, "egore/verify/ego": 0.5}
+LINES = {None: "16 s, frames every 0.5 s from 0.25 s: when", 7: "16 s, frames every 2.5 s from 0.25 s: when"}
+
+
+def opened(tiny_data, shown=None) -> SampleDataset:
+    digest = FrameStore(tiny_data / "frames").contract["digest"]
+    options = {"steps": 2, "batch": 4, "seed": 5, "guidance": False, "exo_views": None, "contract": digest}
+    return SampleDataset(tiny_data, MIXTURE, shown=shown, **options)
+
+
+def rollout(processor, row: dict) -> dict:
+    """The prompt as TRL lays it out for sampling."""
+    message = prepare_multimodal_messages(row["prompt"], images=row["images"])
+    return processor.apply_chat_template(
+        conversation=[message], add_generation_prompt=True, tokenize=True, return_dict=True
+    )
+
+
+@pytest.fixture(scope="module")
+def speaking() -> tuple:
+    """The default recipe's tokenizer, which knows the words of the line, and a small model."""
+    data = params.load(Path("params/data.yaml"), params.Data)
+    recipe = params.load(Path("params/recipes/miniature.yaml"), params.Recipe)
+    processor = algorithms.fresh_processor(recipe.model, data)
+    return build.assemble(build.config_of(processor), {}, seed=0).eval(), processor
+
+
+def test_egoflow_is_asked_alike_everywhere(tiny_data, speaking):
+    model, processor = speaking
+    samples = opened(tiny_data)
+    trained, sampled = Collate(model.config, processor), prompts_of(samples)
+    answerer = Answerer(model, processor, samples.store, guidance=False, batch=8, max_new_tokens=1)
+    lines = 0
+    for index in range(len(samples)):
+        item = samples[index]
+        [row] = trained([item])["input_ids"].tolist()
+        labels = trained([item])["labels"][0]
+        asked = row[: int((labels != IGNORE).nonzero()[0])]
+        assert rollout(processor, sampled[index])["input_ids"][0] == asked
+        [(_, embeds, _)] = answerer._prompts(samples.asked(index), [item["sample_id"]])
+        words = model.get_input_embeddings()(torch.tensor(asked))
+        text = asked.index(processor.tokenizer.convert_tokens_to_ids("<user>"))  # before it stand the frames
+        assert embeds.shape[1] == len(asked) and torch.equal(embeds[0][text:], words[text:])
+        lines += processor.tokenizer.decode(asked[text:]).startswith(
+            "<user> 16 s , frames every 0 . 5 s from 0 . 25 s : when"
+        )
+        assert processor.tokenizer.unk_token_id not in asked
+    assert 0 < lines < len(samples), "a verification of seconds that are shown tells no time"
+
+
+@pytest.mark.parametrize("most", LINES)
+@pytest.mark.parametrize("architecture", params.QWEN)
+def test_qwen_is_asked_alike_everywhere(tiny_data, qwen_bases, architecture, most):
+    model = qwen_vl.load(qwen_bases[architecture])
+    processor = qwen_vl.load_processor(qwen_bases[architecture], pixels=None)
+    samples = opened(tiny_data, partial(qwen_vl.shown, most_frames=most))
+    trained, sampled = qwen.Collate(processor), prompts_of(samples)
+    answerer = QwenAnswerer(model, processor, samples.store, most_frames=most, batch=1, max_new_tokens=1)
+    lines = 0
+    for index in range(len(samples)):
+        item = samples[index]
+        batch, rolled = trained([item]), rollout(processor, sampled[index])
+        length = int((batch["labels"][0] != IGNORE).nonzero()[0])
+        [(_, evaluated)] = answerer._prompts(samples.asked(index), [item["sample_id"]])
+        asked = {name: batch[name][:, :length] for name in ("input_ids", "attention_mask", "mm_token_type_ids")}
+        asked |= {name: batch[name] for name in ("pixel_values", "image_grid_thw")}
+        for other in (evaluated, {name: torch.as_tensor(np.asarray(value)) for name, value in rolled.items()}):
+            for name, value in asked.items():
+                assert torch.equal(value, other[name].to(value.dtype)), name
+            assert torch.equal(positions(model, asked), positions(model, other))
+        lines += LINES[most] in processor.tokenizer.decode(asked["input_ids"][0])
+    assert 0 < lines < len(samples)
+
+
+def positions(model, inputs: dict) -> torch.Tensor:
+    named = ("input_ids", "attention_mask", "mm_token_type_ids", "image_grid_thw")
+    return model.model.get_rope_index(**{name: inputs[name] for name in named})[0]
