@@ -31,7 +31,7 @@ def write(path: Path, frames: Iterable[np.ndarray], *, fps: int | Fraction, size
     path.parent.mkdir(parents=True, exist_ok=True)
     # a rename at the end: a killed run leaves no half file that looks whole
     partial = path.with_suffix(f".partial{path.suffix}")
-    codec, options = CODECS[path.suffix]
+    codec, options = CODECS[path.suffix.lower()]
     with av.open(str(partial), "w", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream(codec, rate=fps, options=options)
         assert isinstance(stream, av.VideoStream), f"{codec} is no video codec; mend CODECS"

@@ -17,7 +17,7 @@ from rich.progress import Progress
 from components import params
 
 MARK = ".miniature-world"  # only folders that hold it are ever deleted
-FILM_SUFFIXES = (".mp4", ".webm")
+FILM_SUFFIXES = (".mp4", ".MP4", ".webm")
 log = logging.getLogger(__name__)
 
 
@@ -54,6 +54,7 @@ def build(data: params.Data, root: Path, *, console: Console | None = None) -> d
         size_px=world.size_px,
         web_videos=world.web_videos,
         is_egoexo4d_written=data.sources.egoexo4d is not None,
+        is_epic100_written=data.sources.epic100 is not None,
         downscaled_takes=world.downscaled_takes,
     )
     folders = {name: root / folder for name, folder in data.sources.given().items() if name in WRITERS}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +26,7 @@ class Film:
     take: Take
     start_s: float
     end_s: float
-    fps: int
+    fps: int | Fraction
     view: str = "ego"
 
 
@@ -46,6 +47,6 @@ def film_all(films: Sequence[Film], *, size_px: int, progress: Progress) -> None
 def make(film: Film, *, size_px: int) -> None:
     """Draw the frames of a film and write its file."""
     count = round((film.end_s - film.start_s) * film.fps)
-    times_s = (film.start_s + number / film.fps for number in range(count))
+    times_s = (film.start_s + float(number / film.fps) for number in range(count))
     frames = (draw(film.take, scene_at(film.take, at_s), at_s, film.view, size_px=size_px) for at_s in times_s)
     video.write(film.path, frames, fps=film.fps, size_px=size_px)

@@ -43,6 +43,7 @@ class WorldPlan:
         web_videos: films of the web corpora.
         is_egoexo4d_written: whether Ego-Exo4D is among the sources: others then annotate its takes, else films of
             their own.
+        is_epic100_written: whether EPIC-KITCHENS-100 is among the sources: VISOR then annotates its videos.
         downscaled_takes: whether the films of takes lie where Ego-Exo4D has its downscaled ones.
     """
 
@@ -52,6 +53,7 @@ class WorldPlan:
     size_px: int
     web_videos: int = 0
     is_egoexo4d_written: bool = True
+    is_epic100_written: bool = False
     downscaled_takes: bool = False
 
 

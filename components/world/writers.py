@@ -6,15 +6,28 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from components.world import charades_ego, egoexo4d, egoexolearn, egoit_sources, lemma, visor, web, web_captions
+from components.world import (
+    charades_ego,
+    ego4d,
+    egoexo4d,
+    egoexolearn,
+    egoit_sources,
+    epic100,
+    lemma,
+    visor,
+    web,
+    web_captions,
+)
 from components.world.films import Film
 from components.world.plan import WorldPlan
 
 # source -> writes its annotations into a folder that is there, and returns the films that are still to be made
 WRITERS: dict[str, Callable[[Path, WorldPlan], list[Film]]] = {
     "egoexo4d": egoexo4d.write,
+    "epic100": epic100.write,
     "visor": visor.write,
     "egoexolearn": egoexolearn.write,
+    "ego4d": ego4d.write,
     "charades_ego": charades_ego.write,
     "lemma": lemma.write,
     **{source: partial(egoit_sources.write, source) for source in egoit_sources.FIRST_TAKE},
