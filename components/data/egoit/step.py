@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components import llm
@@ -157,6 +158,11 @@ def _found(
     return rows, found, [thin, lost]
 
 
+def _captioned(rows: pa.Table) -> pd.DataFrame:
+    """Return the rows of sources that have instructions for captions; clips and intervals of others serve EgoRe."""
+    return rows.filter(pc.is_in(rows["source"], pa.array(CAPTIONING))).to_pandas()
+
+
 def labels_of_partition(parameters: dict, tables: runner.Tables) -> labelled_media.Labelled:
     """Return the labels of the media of a partition: wrong options of the questions about all others."""
     _, found, _ = _found(parameters, tables, "captions", "caption_id")
@@ -177,9 +183,8 @@ def make(parameters: dict, tables: runner.Tables) -> tuple[pa.Table, pa.Table, r
         tables: the rows of the partition, of each of `INPUTS`.
     """
     seed, rates, instructions = (parameters[name] for name in ("seed", "rates", "instructions"))
-    clips, intervals, videos = (
-        tables[name].to_pandas() for name in ("clips/clips", "annotations/intervals", "annotations/videos")
-    )
+    clips, intervals = (_captioned(tables[name]) for name in ("clips/clips", "annotations/intervals"))
+    videos = tables["annotations/videos"].to_pandas()
     kept_clips, thin_clips = thinned(clips, key="clip_id", rates=rates, seed=seed)
     kept_intervals, thin = thinned(intervals, key="interval_id", rates=rates, seed=seed)
     captioned, unknown = captions(kept_clips, instructions["captioning"], seed=seed)

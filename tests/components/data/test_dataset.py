@@ -19,6 +19,18 @@ def test_everything_is_kept_by_default_once(built):
     assert Counter(row["corpus"] for row in kept)["egoexoclip"] == len(read(built, "clips/clips"))
 
 
+def test_ego_exo_clips_are_of_sources_with_exo_views_alone(built, data_params):
+    path = built / "clips/clips.parquet"
+    rows = [
+        row | {"source": "ego4d" if row["take_id"] == "take-1" else row["source"]} for row in read(built, "clips/clips")
+    ]
+    records.write_table(path, rows, records.CLIP)
+    result = dataset.run(data_params, built)
+    taken = Counter(row["take_id"] for row in read(built, "dataset/samples") if row["corpus"] == "egoexoclip")
+    assert taken == Counter(row["take_id"] for row in rows if row["take_id"] != "take-1")
+    assert all(rows_in == kept + lost for _, rows_in, kept, lost in result["row_counts"])
+
+
 def test_no_take_is_in_two_splits(built):
     kept = read(built, "dataset/samples")
     split_of = {row["take_id"]: row["split"] for row in kept}
