@@ -194,6 +194,18 @@ VIDEOS = (
     "media/videos",
     "funnel/videos",
 )  # those that are there belong together; the first always is
+_TARGETS = {f"target.{name}" for name in ("text", "choices", "answer_index", "span", "box_xyxy")}
+_SPOKEN = {"start_s", "end_s", "subject", "ego_visible", "unsure"}
+# table -> columns that may be null, and members of nested ones; every other one is there in every row, and every number
+# is finite (components/data/contracts/values.py). Not in the schemas: readers of Parquet differ in what they make of it
+NULLABLE: dict[str, frozenset[str]] = {
+    "narrations": frozenset(_SPOKEN),
+    "point_narrations": frozenset(_SPOKEN),
+    "captions": frozenset({"start_s", "end_s"}),
+    "questions": frozenset({"start_s", "end_s", "category"}),
+    "samples": frozenset(_TARGETS),
+    "rejects": frozenset({"detail"}),
+}
 SCHEMAS = {
     "videos": VIDEO,
     "narrations": NARRATION,

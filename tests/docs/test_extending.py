@@ -77,7 +77,7 @@ def ran(project: Path, *arguments: str) -> str:
 def seen(project) -> dict:
     """What a process of the copied project says of the things that were added to dicts."""
     code = f"""
-        import json, pathlib, types, pandas, torch
+        import json, pathlib, types, pyarrow, torch
         from components import params
         from components.evaluation import measure, score
         from components.train import algorithms, confidence, supervised
@@ -90,7 +90,7 @@ def seen(project) -> dict:
         guided = types.SimpleNamespace(loss=torch.tensor(1.0), grids=grids)
         made = supervised.losses({{"vtg": 1.0, "cosine": 0.5}})(lambda **batch: guided, {{}})
         sure = types.SimpleNamespace(loss=torch.tensor(1.0), logits=torch.zeros(2, 4))
-        held_out = pandas.DataFrame([{COUNT_SAMPLE!r}])
+        held_out = pyarrow.Table.from_pylist([{COUNT_SAMPLE!r}])
         samples = measure.select(held_out, "count_ego", limit=5, seed=0)
         print(json.dumps({{
             "rewards": reward([[{{"content": one}}] for one in said], [{{}}] * 3),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from components.data.contracts.rules import Rule, among, between, less, present, sentences
+from components.data.contracts.rules import Rule, among, between, less, sentences
 from components.data.funnel import filters, tables
 
 Known = dict[str, pd.DataFrame]
@@ -18,8 +18,7 @@ def kept(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:
     view, filtered = filters.reasons(frame)
     frame["every threshold is met"] = (view == "") & (filtered == "")
     frame["a later step can read it"] = frame["clip_id"].isin(known["clips"]["clip_id"])
-    rules = [*present("parent", "source", "path", "text"), *between("start_s", 0, None), *less("start_s", "end_s")]
-    return frame, [*rules, *sentences(frame)]
+    return frame, [*between("start_s", 0, None), *less("start_s", "end_s"), *sentences(frame)]
 
 
 def table(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from pandas.util import hash_array
 
 from components import records
-from components.data.contracts import sample
+from components.data.contracts import sample, values
 from components.data.contracts.rules import Contract, among
 from components.data.contracts.tables import CORPORA, KEYS, OUTPUTS, PARENTS, REFERS_TO, Known, contract, splits
 from components.data.media import FOLDERS
@@ -120,14 +120,19 @@ def in_batches(
         repeats: whether an id may stand twice.
 
     Yields:
-        The name of the contract, which rows it is about ("" where it is about all), and the contract.
+        The name of the contract, which rows it is about ("" where it is about all), and the contract. No other follows
+        that of values which do not hold.
     """
     seen, pairs, key = [], [], KEYS[name]
     for first, part, is_all in _parts(table):
-        made = contract(name, part, known(name, part) if known else {}, repeats=repeats)
-        # an id that stands twice in one batch is found by the rule of the batch itself
         rows = "" if is_all else f" rows {first} to {first + len(part) - 1}"
+        checked = values.contract({name: part})
+        yield f"{name}_values", rows, checked
+        if not values.holds(checked):
+            return  # the other rules trust the values
+        made = contract(name, part, known(name, part) if known else {}, repeats=repeats)
         if not repeats:
+            # an id that stands twice in one batch is found by the rule of the batch itself
             fresh = {NEW_ID: ~seen_before(_hashed(part[key]), seen)}
             made = replace(made, frame=made.frame.assign(**fresh), rules=[*made.rules, *among(**{NEW_ID: [True]})])
         yield name, rows, made

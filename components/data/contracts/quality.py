@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pyarrow as pa
 
-from components.data.contracts.rules import Rule, among, between, present
+from components.data.contracts.rules import Rule, among, between
 from components.data.contracts.sample import MAX_SIGMA
 
 KEYS = ("corpus", "task", "question_type")
@@ -26,6 +26,9 @@ TYPES = pa.schema(
         ("duplicate_share", pa.float64()),
         ("contaminated", pa.int64()),  # training samples of a benchmark's videos
     ]
+)
+NULLABLE = frozenset(
+    {"share_right", "chance", "blind_accuracy", "blind_lift", "blind_lift_low", "position_sigma", "duplicate_share"}
 )
 # the paper samples 95 %; what rules write from annotations can only be wrong where an annotator was
 MIN_RIGHT = 0.98
@@ -50,7 +53,6 @@ def rules(table: pa.Table) -> tuple[pd.DataFrame, list[Rule]]:
     limit = pd.Series(MAX_BLIND_LIFT, index=frame.index).mask(guessable, MAX_GUESSABLE_LIFT)
     frame["blind_lift_over_limit"] = frame["blind_lift_low"] - limit
     return frame, [
-        *present(*KEYS),
         *between("samples", 1, None),
         *between("share_right", MIN_RIGHT, 1),
         *between("blind_lift_over_limit", None, 0),

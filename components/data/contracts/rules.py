@@ -19,11 +19,6 @@ class Contract:
     rules: list[Rule]
 
 
-def present(*columns: str) -> list[Rule]:
-    """No value is null."""
-    return [("ExpectColumnValuesToNotBeNull", {"column": column}) for column in columns]
-
-
 def unique(column: str) -> list[Rule]:
     """No value stands twice."""
     return [("ExpectColumnValuesToBeUnique", {"column": column})]

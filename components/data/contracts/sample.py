@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.data.contracts.rules import Rule, among, between, in_video, present, sentences
+from components.data.contracts.rules import Rule, among, between, in_video, sentences
 from components.prompts import parse_box, parse_span
 
 MAX_SIGMA = 5.0  # about one false alarm in two million positions
@@ -110,7 +110,6 @@ def rules(table: pa.Table, *, videos: pd.DataFrame, parents: pd.Series) -> tuple
     unnamed = ~frame["question"].fillna("").str.contains(_FILE, regex=True)
     frame["the question names no file"] = unnamed | (frame["corpus"] == "general")
     return frame, [
-        *present("take_id", "question", "answer"),
         *among(corpus=CORPORA, frame_kind=("image", "clip", "window")),
         *among(task=("caption", "qa", "ground_spatial", "ground_temporal", "verify")),
         *sentences(frame),

@@ -16,7 +16,6 @@ from components.data.contracts.rules import (
     between,
     in_video,
     less,
-    present,
     sentences,
     unique,
 )
@@ -64,13 +63,13 @@ Known = dict[str, pd.DataFrame]  # tables of records.py by name, to look ids up 
 
 def _videos(table: pa.Table, _: Known) -> tuple[pd.DataFrame, list[Rule]]:
     positive = [*between("duration_s", 0, None, strict=True), *between("fps", 0, None, strict=True)]
-    return table.to_pandas(), [*present("take_id", "path", "source"), *positive, *among(view=_VIEW, split=_SPLIT)]
+    return table.to_pandas(), [*positive, *among(view=_VIEW, split=_SPLIT)]
 
 
 def _narrations(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:
     frame = table.to_pandas()
     frame["the take has a video"] = frame["take_id"].isin(known["videos"]["take_id"])
-    return frame, [*present("text"), *between("time_s", 0, None), *among(split=_SPLIT), *sentences(frame)]
+    return frame, [*between("time_s", 0, None), *among(split=_SPLIT), *sentences(frame)]
 
 
 def _boxes(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:
@@ -79,14 +78,14 @@ def _boxes(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:
     frame[["x1", "y1", "x2", "y2"]] = corners
     inside = [rule for column in ("x1", "y1", "x2", "y2") for rule in between(column, 0, 100)]
     ordered = [*less("x1", "x2"), *less("y1", "y2")]
-    rules = [*present("name"), *between("frame", 0, None), *inside, *ordered, *among(split=_SPLIT), *sentences(frame)]
+    rules = [*between("frame", 0, None), *inside, *ordered, *among(split=_SPLIT), *sentences(frame)]
     return frame.drop(columns="box_xyxy"), rules
 
 
 def _intervals(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:
     frame = in_video(table.to_pandas(), known["videos"])
     ordered = [*between("start_s", 0, None), *less("start_s", "end_s")]
-    return frame, [*present("text"), *ordered, *among(split=_SPLIT), *sentences(frame)]
+    return frame, [*ordered, *among(split=_SPLIT), *sentences(frame)]
 
 
 def _text_rules(frame: pd.DataFrame, *texts: str) -> list[Rule]:
@@ -98,7 +97,7 @@ def _text_rules(frame: pd.DataFrame, *texts: str) -> list[Rule]:
     frame["the path stays in its root"] = ~frame["path"].fillna("/").str.contains(LEAVES_ROOT, regex=True)
     for name in texts:
         frame[f"the {name} says something"] = frame[name].fillna("").str.strip() != ""
-    return [*present("source", "path", *texts), *among(split=_SPLIT), *sentences(frame)]
+    return [*among(split=_SPLIT), *sentences(frame)]
 
 
 def _captions(table: pa.Table, _: Known) -> tuple[pd.DataFrame, list[Rule]]:
@@ -114,8 +113,7 @@ def _questions(table: pa.Table, _: Known) -> tuple[pd.DataFrame, list[Rule]]:
 
 
 def _point_narrations(table: pa.Table, _: Known) -> tuple[pd.DataFrame, list[Rule]]:
-    rules = [*present("source", "take_id", "text"), *between("time_s", 0, None), *among(split=_SPLIT)]
-    return table.to_pandas(), rules
+    return table.to_pandas(), [*between("time_s", 0, None), *among(split=_SPLIT)]
 
 
 def _clips(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:
@@ -126,7 +124,7 @@ def _clips(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:
         frame["the narration is known"] = frame["narration_id"].isin(known["narrations"]["narration_id"])
     frame["one clip of a moment in each video"] = ~frame.duplicated(["moment_id", "video_id"])
     ordered = [*between("start_s", 0, None), *less("start_s", "end_s")]
-    return frame, [*present("text", "moment_id"), *ordered, *among(view=_VIEW, split=_SPLIT), *sentences(frame)]
+    return frame, [*ordered, *among(view=_VIEW, split=_SPLIT), *sentences(frame)]
 
 
 def _samples(table: pa.Table, known: Known) -> tuple[pd.DataFrame, list[Rule]]:
@@ -148,7 +146,7 @@ def _types(table: pa.Table, _: Known) -> tuple[pd.DataFrame, list[Rule]]:
 
 
 def _rejects(table: pa.Table, _: Known) -> tuple[pd.DataFrame, list[Rule]]:
-    return table.to_pandas(), present("step", "row_id", "reason")
+    return table.to_pandas(), []
 
 
 _RULES = {
@@ -202,7 +200,7 @@ def contract(name: str, table: pa.Table, known: Known, *, repeats: bool = False)
     """
     frame, rules = _RULES[name](table, known)
     ids = [] if repeats else unique(KEYS[name])
-    return Contract(frame, KEYS[name], [*present(KEYS[name]), *ids, *rules])
+    return Contract(frame, KEYS[name], [*ids, *rules])
 
 
 def splits(tables: list[pa.Table]) -> Contract:

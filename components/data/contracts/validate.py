@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from components.data.contracts import values
 from components.data.contracts.large_tables import across_tables, in_batches, lookup, without_rows
 from components.data.contracts.rules import Contract
 from components.data.contracts.tables import CORPORA, OUTPUTS, contracts, may_repeat, schema
@@ -33,7 +34,7 @@ def check(step: str, tables: dict[str, pa.Table | Path], *, docs_dir: Path) -> P
             the page to look at.
     """
     own = {name: tables[f"{step}/{name}"] for name in OUTPUTS[step]}
-    # the other contracts read columns by name, so a wrong schema must be found first
+    # the other contracts read columns by name and trust their values, so these are looked at first
     context = _context(docs_dir, step)
     # each of the three calls writes the whole configuration, so one batch serves all tables of the step
     batch = context.data_sources.add_or_update_pandas(step).add_dataframe_asset(step)
@@ -41,6 +42,9 @@ def check(step: str, tables: dict[str, pa.Table | Path], *, docs_dir: Path) -> P
     large = {name: table for name, table in own.items() if name in CORPORA or isinstance(table, Path)}
     flat = own | {name: without_rows(table) for name, table in large.items()}
     failed = _failures(context, batch, step, {"schema": schema(flat)})
+    if not failed:
+        in_memory = {name: table for name, table in own.items() if name not in large and isinstance(table, pa.Table)}
+        failed = _failures(context, batch, step, {"values": values.contract(in_memory)})
     if not failed:
         failed = _failures(context, batch, step, contracts(step, tables) | across_tables(step, tables))
         known = lookup(step, tables) if large else None

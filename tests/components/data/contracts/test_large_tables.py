@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from components import records
 from components.data.contracts import large_tables, validate
+from components.data.contracts.rules import Contract
 from components.data.contracts.tables import OUTPUTS, contracts, may_repeat
 from components.data.seen_ids import seen_before
 from tests.components.data.conftest import annotation_tables, read, write_annotations
@@ -62,6 +64,11 @@ def test_a_take_in_two_splits_is_found_over_all_batches(tmp_path, monkeypatch):
     )
 
 
+def of_table(name: str, made: Iterable[tuple[str, str, Contract]]) -> list[tuple[str, pd.DataFrame]]:
+    """Which rows, and the frame of each batch of a table, but for those of its values."""
+    return [(rows, contract.frame) for of, rows, contract in made if of == name]
+
+
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 30])
 @pytest.mark.parametrize("row_group_size", [3, 1000])
 def test_every_row_is_in_one_batch_whether_from_a_file_or_from_memory(tmp_path, monkeypatch, count, row_group_size):
@@ -70,7 +77,7 @@ def test_every_row_is_in_one_batch_whether_from_a_file_or_from_memory(tmp_path, 
     path = tmp_path / "captions.parquet"
     pq.write_table(table, path, row_group_size=row_group_size)
     for given_as in (table, path):
-        made = [(rows, contract.frame) for _, rows, contract in large_tables.in_batches("captions", given_as)]
+        made = of_table("captions", large_tables.in_batches("captions", given_as))
         ids = [row for _, frame in made for row in frame["caption_id"]]
         assert ids == table["caption_id"].to_pylist()
         assert ([rows for rows, _ in made] == [""]) == (count <= 10)
@@ -85,12 +92,13 @@ def judged_in_batches(step: str, data_dir) -> dict[str, pd.DataFrame]:
     made = {name: contract.frame for name, contract in large_tables.across_tables(step, tables).items()}
     for name in OUTPUTS[step]:
         parts = large_tables.in_batches(name, tables[f"{step}/{name}"], known, repeats=may_repeat(step, name))
-        made[name] = pd.concat([contract.frame for _, _, contract in parts], ignore_index=True)
+        made[name] = pd.concat([frame for _, frame in of_table(name, parts)], ignore_index=True)
     return made
 
 
 def test_what_partitions_made_is_judged_in_batches_as_it_is_whole(built, monkeypatch):
-    whole = {step: contracts(step, large_tables.load(step, built)) for step in large_tables.PARTITIONED_STEPS}
+    steps = [step for step in large_tables.PARTITIONED_STEPS if step != "pretraining"]  # finds nothing here
+    whole = {step: contracts(step, large_tables.load(step, built)) for step in steps}
     monkeypatch.setattr(large_tables, "BATCH_ROWS", 70)
     for step, judged in whole.items():
         frames = judged_in_batches(step, built)
