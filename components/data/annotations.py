@@ -191,7 +191,7 @@ class _Tables:
 
 def _fresh(frame: pd.DataFrame, key: str, seen: list[np.ndarray], source: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Keep the first row of each id that is not in `seen`, reject the others, and add the new ids, 64 bits each."""
-    keys = np.frombuffer(bytes.fromhex("".join(frame[key])), dtype=">u8").astype(np.uint64)
+    keys = np.frombuffer(bytes.fromhex("".join(frame[key].tolist())), dtype=">u8").astype(np.uint64)
     known = pd.Series(keys).duplicated().to_numpy() | seen_before(keys, seen)
     repeated = frame[known]
     reasons, details = ["repeated_id"] * len(repeated), ["an earlier row has it"] * len(repeated)

@@ -1,4 +1,4 @@
-"""A folder of images as a video: its frames are the images in the order of their names.
+"""A folder of images as a video: its frames are the images in the order of their names, and 10 comes after 2 in them.
 
 OpenEQA's episodes are such folders; no file says at which rate they were taken, so that FPS stands for it. Where depth
 lies beside colour, colour is named `<number>-rgb.png` (facebookresearch/open-eqa openeqa/baselines/gpt4v.py), and only
@@ -18,13 +18,22 @@ from components.video.errors import NumberingError
 
 FPS = 1.0
 SUFFIXES = (".png", ".jpg", ".jpeg")
+_NUMBERS = re.compile(r"([0-9]+)")
 _LAST_NUMBER = re.compile(r"[0-9]+(?=[^0-9]*$)")
 
 
 def files(folder: Path) -> list[Path]:
     """Return the images of a folder, in order."""
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    images = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    found = sorted(images, key=_by_numbers)
     return [path for path in found if path.stem.endswith("-rgb")] or found
+
+
+def _by_numbers(path: Path) -> tuple:
+    """Return what a name is sorted by: its numbers as numbers, and what stands between them as text."""
+    # texts and numbers take turns, so that a number is never compared with a text
+    parts = _NUMBERS.split(path.name)
+    return *(int(part) if at % 2 else part for at, part in enumerate(parts)), path.name
 
 
 def check_numbering(folder: Path, images: Sequence[Path]) -> None:

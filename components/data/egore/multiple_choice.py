@@ -11,6 +11,7 @@ import pandas as pd
 
 from components.records import content_id
 from components.records.ids import digests
+from components.records.patterns import option_key
 
 DRAWS = 16  # numbers that `random_draws` draws for each text: what one digest holds
 
@@ -69,7 +70,9 @@ def options(qa: QA, count: int, *, key: str) -> tuple[tuple[str, ...], int]:
     >>> options(QA("hand", "which hand?", "left", ("right",)), 4, key="a")[0] in (("left", "right"), ("right", "left"))
     True
     """
-    false = sorted(set(qa.distractors) - {qa.answer}, key=lambda option: content_id(key, option))[: count - 1]
+    unlike = {option_key(option): option for option in sorted(qa.distractors)}
+    unlike.pop(option_key(qa.answer), None)
+    false = sorted(unlike.values(), key=lambda option: content_id(key, option))[: count - 1]
     if not false:
         raise ValueError(
             f"{qa.question!r}: no distractor beside the answer {qa.answer!r}, allowed is at least one; "

@@ -2,8 +2,9 @@
 
 Files: Howto-Interlink7M_subset_w_{all,sampled}_clips_{train,val}.tsv, any of them (showlab/cosmo
 src/data/interleave_video_text_dataset.py); val is our test. `clips` is JSON:
-`[{"clip": "0:00:00 - 0:00:05", "caption": "..."}]`. `path` is that of the HowTo100M file below the media root. A clip
-that stands in both subsets is a repeated id. One row in is one clip, or one line without clips that can be read.
+`[{"clip": "0:00:00 - 0:00:05", "caption": "..."}]`. `path`, or `video` where that is the name of the column, is that of
+the HowTo100M file below the media root. A clip that stands in both subsets is a repeated id. One row in is one clip, or
+one line without clips that can be read.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from pathlib import Path
 import pandas as pd
 
 from components.data.sources.shared.cleaning import Tables, captions, clean, clock_to_seconds, reject_rows
-from components.data.sources.shared.readers import find_files, read_delimited
+from components.data.sources.shared.readers import find_files, header_of, read_delimited
 
 SOURCE = "interlink7m"
 FILES = "Howto-Interlink7M_subset_w_*_clips_{}.tsv"
 SPLITS = {"train": "train", "val": "test"}
+PLACES = ("path", "video")  # columns that name the file, the first that is there
 LINES = 20_000  # of some ten clips each
 
 
@@ -35,11 +37,12 @@ def read(root: Path) -> Iterator[Tables]:
     find_files(root, FILES.format("*"), source=SOURCE)
     for suffix, split in SPLITS.items():
         for path in sorted(root.glob(FILES.format(suffix))):
+            place = next((name for name in PLACES if name in header_of(path, delimiter="\t")), PLACES[0])
             for rows, unread in read_delimited(
-                path, ["path", "clips"], source=SOURCE, delimiter="\t", quoted=False, batch_rows=LINES
+                path, [place, "clips"], source=SOURCE, delimiter="\t", quoted=False, batch_rows=LINES
             ):
                 yield {}, unread
-                clips, rejects = _clips(rows, path.name)
+                clips, rejects = _clips(rows.rename(columns={place: "path"}), path.name)
                 yield {}, rejects
                 spans = clean(clips["clip"])
                 times = spans.str.split("-", n=1)

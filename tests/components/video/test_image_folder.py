@@ -29,6 +29,14 @@ def test_frames_come_in_the_order_of_names_whatever_is_asked_first(tmp_path):
     assert frames[:, 0, 0, 0].tolist() == [10, 20, 10]
 
 
+def test_numbers_in_names_are_sorted_as_numbers(tmp_path):
+    names = ["frame_1.png", "frame_2.png", "frame_10.png", "frame_010.png", "frame_11b.png", "frame_²1.png"]
+    listed = image_folder.files(write(tmp_path, *reversed(names)))
+    assert [path.name for path in listed] == [*names[:2], "frame_010.png", "frame_10.png", *names[4:]]
+    frames = video.decode(tmp_path, np.array([0, 1, 3]), size_px=8)
+    assert frames[:, 0, 0, 0].tolist() == [60, 50, 40]
+
+
 def test_colours_are_rgb_and_sizes_may_differ(tmp_path):
     folder = write(tmp_path, "0.png")
     cv2.imwrite(str(folder / "1.png"), np.full((20, 20, 3), (255, 0, 0), np.uint8))  # blue, as OpenCV writes it

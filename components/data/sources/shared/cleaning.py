@@ -8,7 +8,7 @@ value that is no text counts as empty. A path must be relative and stay below it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,13 +16,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components import records
-from components.records import content_id
-from components.records.patterns import CONTROL_CHARACTERS, LEAVES_ROOT
+from components.records import content_ids
+from components.records.patterns import CONTROL_CHARACTERS, LEAVES_ROOT, option_key
 
 Batch = tuple[pd.DataFrame, pd.DataFrame]  # rows, rejects
 Tables = tuple[dict[str, pd.DataFrame], pd.DataFrame]  # rows by the names of records.SCHEMAS, rejects
 _CLOCK = r"^\s*(?:(?P<h>[0-9]{1,4}):)?(?P<m>[0-5]?[0-9]):(?P<s>[0-5]?[0-9](?:\.[0-9]{1,9})?)\s*$"
+# in the syntax of RE2: `\s` and `\b` know ASCII alone
+_SUBJECT_TWICE = r"^#[\s\p{Zs}]*[Cc][\s\p{Zs}]+([Cc])([^\p{L}\p{N}_]|$)"
 _DETAIL = 200  # characters
+# Tools write a time as a difference of two rounded ones, or from the number of a frame: the start of a video can come
+# out as -0.02. What is further before the start is no rounding, and an error.
+_ROUNDING_S = 0.05
 
 
 def clean(values: pd.Series) -> pd.Series:
@@ -31,10 +36,17 @@ def clean(values: pd.Series) -> pd.Series:
     >>> clean(pd.Series([" a cat ", None, 3], dtype=object)).tolist()
     ['a cat', '', '']
     """
-    if values.dtype == object:  # from JSON: any type, and lone surrogates, which Arrow cannot hold
-        texts = [value.encode(errors="ignore").decode() if isinstance(value, str) else "" for value in values]
-        values = pd.Series(texts, index=values.index, dtype="str")
+    if values.dtype == object:
+        values = pd.Series(_texts(values.tolist()), index=values.index, dtype="str")
     return values.fillna("").str.replace(CONTROL_CHARACTERS, " ", regex=True).str.strip()
+
+
+def _texts(values: list) -> pa.Array:
+    try:
+        return pa.array(values, pa.string())
+    except (pa.ArrowTypeError, pa.ArrowInvalid, UnicodeEncodeError):
+        # from JSON: any type, and lone surrogates, which Arrow cannot hold
+        return pa.array([text.encode(errors="ignore").decode() if isinstance(text, str) else "" for text in values])
 
 
 def seconds(values: pd.Series) -> pd.Series:
@@ -67,6 +79,15 @@ def clock_to_seconds(values: pd.Series) -> pd.Series:
         for name in ("h", "m", "s")
     )
     return (hours.fillna(0) * 3600 + minutes * 60 + rest).astype("float64")
+
+
+def from_zero(times_s: pd.Series) -> pd.Series:
+    """Return times with zero in the place of those that a rounding has put before the start.
+
+    >>> from_zero(pd.Series([-0.02, -0.06, 1.5])).tolist()
+    [0.0, -0.06, 1.5]
+    """
+    return times_s.mask((times_s < 0) & (times_s > -_ROUNDING_S), 0.0)
 
 
 def file_names(ids: pd.Series, suffix: str) -> pd.Series:
@@ -141,33 +162,53 @@ def questions(frame: pd.DataFrame, *, source: str) -> Tables:
     Args:
         frame: `row_id`, `path`, `media`, `question`, `answer`, `wrong_answers`, `other_answers`, `category`, `view`,
             `split`, and `start_s`, `end_s`, numbers; without these two, every question is about the whole medium. The
-            two lists may be null; blank answers in them (OpenEQA has one) are left out.
+            two lists may be null; blank answers in them (OpenEQA has one) are left out, and so are repeated ones.
         source: name of the dataset.
     """
     made = frame.assign(source=source, question=clean(frame["question"]), answer=clean(frame["answer"]))
     made, times = _spans(made, seconds)
-    lists = {name: [_texts(values) for values in frame[name]] for name in ("wrong_answers", "other_answers")}
-    made = made.assign(**{name: [texts or [] for texts in column] for name, column in lists.items()})
-    wrong = [answer in texts for answer, texts in zip(made["answer"], made["wrong_answers"], strict=True)]
-    unreadable = [None in pair for pair in zip(*lists.values(), strict=True)]
+    wrong, other = (_Options.of(frame[name].tolist()) for name in ("wrong_answers", "other_answers"))
+    made = made.assign(wrong_answers=wrong.texts, other_answers=other.texts)
+    is_right = [option_key(answer) in keys for answer, keys in zip(made["answer"].tolist(), wrong.keys, strict=True)]
     masks = {
         **_places(made),
         **times,
         "empty_text": (made["question"] == "") | (made["answer"] == ""),
-        "bad_answers": pd.Series(unreadable, dtype=bool),
-        "wrong_answer_is_right": pd.Series(wrong, dtype=bool),
+        "bad_answers": pd.Series(wrong.are_unreadable, dtype=bool) | pd.Series(other.are_unreadable, dtype=bool),
+        "wrong_answer_is_right": pd.Series(is_right, dtype=bool),
     }
     kept, rejects = reject_where(made, masks, source=source, detail=["path", "start", "end", "question", "answer"])
     return {"questions": _with_id(kept, "question_id", records.QUESTION)}, rejects
 
 
-def _texts(values: object) -> list[str] | None:
-    """Clean the texts of a list (none for null) and leave out blank ones; None for what is no list of texts."""
-    if values is None or values == []:
-        return []
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        return None
-    return [text for text in clean(pd.Series(values, dtype=object)) if text]
+class _Options(NamedTuple):
+    """Lists of options, in columns."""
+
+    texts: list[list[str]]  # clean, without blank ones and without those that are one option with an earlier one
+    keys: list[list[str]]  # the `option_key` of each text that came
+    are_unreadable: list[bool]  # what came is neither null nor a list of texts
+
+    @classmethod
+    def of(cls, lists: list) -> _Options:
+        """Clean lists as JSON has them, which may be anything."""
+        are_texts = [
+            values is None or isinstance(values, list) and all(isinstance(text, str) for text in values)
+            for values in lists
+        ]
+        given = [values or [] if fine else [] for values, fine in zip(lists, are_texts, strict=True)]
+        # all texts at once: a call for each list would take a hundred times as long
+        texts = clean(pd.Series([text for values in given for text in values], dtype=object)).tolist()
+        keys = list(map(option_key, texts))
+        ends = np.cumsum([len(values) for values in given], dtype=np.int64).tolist()
+        spans = [slice(end - len(values), end) for values, end in zip(given, ends, strict=True)]
+        unlike = [_without_repeats(texts[span], keys[span]) for span in spans]
+        return cls(unlike, [keys[span] for span in spans], [not fine for fine in are_texts])
+
+
+def _without_repeats(texts: list[str], keys: list[str]) -> list[str]:
+    if len(set(keys)) < len(keys):
+        texts = [text for at, text in enumerate(texts) if keys[at] not in keys[:at]]
+    return [text for text in texts if text]
 
 
 def narrations(frame: pd.DataFrame, *, source: str) -> Tables:
@@ -181,7 +222,7 @@ def narrations(frame: pd.DataFrame, *, source: str) -> Tables:
     text = clean(frame["text"])
     made = frame.assign(source=source, text=without_subject_tag(text), raw_time=frame["time_s"], split="train")
     made = made.assign(start_s=np.nan, end_s=np.nan, subject=None)
-    made["time_s"] = seconds(frame["time_s"])
+    made["time_s"] = from_zero(seconds(frame["time_s"]))
     made["unsure"] = text.str.contains("#unsure", case=False, regex=False)
     masks = {
         "no_id": (made["row_id"] == "") | (made["take_id"] == ""),
@@ -199,12 +240,12 @@ def without_subject_tag(texts: pd.Series) -> pd.Series:
     >>> without_subject_tag(pd.Series(["#C C cuts", "#C cuts", "#O a man cuts"])).tolist()
     ['C cuts', '#C cuts', '#O a man cuts']
     """
-    twice = texts.str.match(r"#\s*[Cc]\s+[Cc]\b")
-    return texts.where(~twice, texts.str.replace(r"^#\s*[Cc]\s+", "", regex=True))
+    bare = pc.replace_substring_regex(pa.array(texts, pa.string()), _SUBJECT_TWICE, r"\1\2")
+    return pd.Series(bare, index=texts.index, dtype="str")
 
 
 def _with_id(kept: pd.DataFrame, key: str, schema: pa.Schema) -> pd.DataFrame:
-    ids = [content_id(*pair) for pair in zip(kept["source"], kept["row_id"], strict=True)]
+    ids = pd.Series(content_ids(kept["source"], kept["row_id"]), index=kept.index, dtype="str")
     return kept.assign(**{key: ids})[schema.names]
 
 
@@ -212,7 +253,7 @@ def _spans(frame: pd.DataFrame, read_time: Callable) -> tuple[pd.DataFrame, dict
     """Read `start_s` and `end_s`, keep the raw values as `start` and `end`, and return masks by reject reason."""
     if "start_s" not in frame:
         return frame.assign(start_s=np.nan, end_s=np.nan, start="", end=""), {}
-    start_s, end_s = read_time(frame["start_s"]), read_time(frame["end_s"])
+    start_s, end_s = (from_zero(read_time(frame[name])) for name in ("start_s", "end_s"))
     return frame.assign(start_s=start_s, end_s=end_s, start=frame["start_s"], end=frame["end_s"]), {
         "not_a_number": ~(np.isfinite(start_s) & np.isfinite(end_s)),
         "negative_time": start_s < 0,

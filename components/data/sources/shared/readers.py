@@ -11,6 +11,7 @@ import csv
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import pandas as pd
 import pyarrow as pa
@@ -55,6 +56,23 @@ def _check_columns(path: Path, came: Sequence[str], needed: Sequence[str], sourc
         )
 
 
+def header_of(path: Path, *, delimiter: str = ",") -> list[str]:
+    """Return the names of the columns of a delimited text file, by its first line."""
+    with path.open("rb") as file:
+        return _header(file, delimiter)
+
+
+def _header(file: BinaryIO, delimiter: str) -> list[str]:
+    _skip_byte_order_mark(file)
+    line = file.readline(_HEADER).decode(errors="replace").rstrip("\r\n")
+    return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
+
+
+def _skip_byte_order_mark(file: BinaryIO) -> None:
+    if file.read(3) != b"\xef\xbb\xbf":
+        file.seek(0)
+
+
 def read_delimited(
     path: Path,
     columns: Sequence[str],
@@ -86,11 +104,10 @@ def read_delimited(
     """
     with path.open("rb") as file:
         first = 1
-        if file.read(3) != b"\xef\xbb\xbf":
-            file.seek(0)
         if header is None:
-            line = file.readline(_HEADER).decode(errors="replace").rstrip("\r\n")
-            header, first = [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])], 2
+            header, first = _header(file, delimiter), 2
+        else:
+            _skip_byte_order_mark(file)
         _check_columns(path, header, columns, source)
         cells = pa_csv.ParseOptions(delimiter=delimiter, quote_char='"' if quoted else False, newlines_in_values=quoted)
         kinds = pa_csv.ConvertOptions(include_columns=columns, column_types=dict.fromkeys(columns, pa.string()))
@@ -137,8 +154,7 @@ def read_json_lines(path: Path, columns: Sequence[str], *, source: str) -> Itera
         return pa_json.read_json(pa.BufferReader(block), whole, options)
 
     with path.open("rb") as file:
-        if file.read(3) != b"\xef\xbb\xbf":
-            file.seek(0)
+        _skip_byte_order_mark(file)
         checked = False
         found = line_records(file, first=1)
         for frame, rejects in _parsed_batches(found, parse, columns, path=path, source=source, batch_rows=BATCH_ROWS):

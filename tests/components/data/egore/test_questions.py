@@ -240,6 +240,12 @@ def test_answer_positions_are_balanced_over_keys():
     assert all(900 < positions.count(index) < 1100 for index in range(4))
 
 
+def test_options_that_differ_in_case_spaces_or_a_full_stop_are_one():
+    qa = QA("action", "?", "Cut the onion.", ("cut  the onion", "wash it", "Wash it.", "peel it"))
+    laid, index = options(qa, 4, key="a")
+    assert len(laid) == 3 and laid[index] == qa.answer and "peel it" in laid
+
+
 def test_options_refuse_a_question_without_distractors():
     with pytest.raises(ValueError, match="no distractor"):
         options(QA("hand", "?", "left", ("left",)), 4, key="a")

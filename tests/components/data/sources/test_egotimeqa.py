@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.data.sources import egotimeqa
+from components.records import content_id
 from tests.components.data.sources.written import HOSTILE_PLACES, as_json, gathered, refuses_missing, round_trip
 from tests.components.data.sources.written import texts as any_text
 
@@ -42,6 +43,23 @@ def test_texts_and_times_come_back_as_written(tmp_path_factory, question, answer
     assert (row["question"], row["answer"], row["start_s"], row["end_s"]) == tuple(edit.values())
 
 
+def test_options_that_differ_in_case_spaces_or_a_full_stop_are_one(tmp_path):
+    said = ["In the sink.", "in the bag", " in the  sink", "", "In the bag .", "in the sink!"]
+    (row,), rejects = gathered(egotimeqa.read(write(tmp_path, GOOD | {"wrong_answers": said})))
+    assert row["wrong_answers"] == ["In the sink.", "in the bag", "in the sink!"] and rejects == []
+
+
+def test_a_time_that_a_rounding_put_before_the_start_is_zero(tmp_path):
+    (row,), rejects = gathered(egotimeqa.read(write(tmp_path, GOOD | {"start_sec": -0.04})))
+    assert (row["start_s"], row["end_s"]) == (0.0, 12.25) and rejects == []
+
+
+def test_whole_numbers_beside_nulls_stay_whole(tmp_path):
+    rows = [GOOD | {"start_sec": 3, "end_sec": 5}, GOOD | {"start_sec": None}]
+    (row,), _ = gathered(egotimeqa.read(write(tmp_path, *rows)))
+    assert row["question_id"] == content_id("egotimeqa", "clip/3/5/Where is the knife?")
+
+
 def test_an_open_question_has_no_wrong_answers(tmp_path):
     bare = {name: value for name, value in GOOD.items() if name != "wrong_answers"}
     (row,), rejects = gathered(egotimeqa.read(write(tmp_path, bare)))
@@ -61,6 +79,8 @@ def test_an_open_question_has_no_wrong_answers(tmp_path):
         ({"wrong_answers": "in the sink"}, "bad_answers"),
         ({"wrong_answers": [1, 2, 3]}, "bad_answers"),
         ({"wrong_answers": ["on the table ", "a", "b"]}, "wrong_answer_is_right"),
+        ({"wrong_answers": ["a", "On  the table."]}, "wrong_answer_is_right"),
+        ({"start_sec": -0.06}, "negative_time"),
         ({"video_id": None}, "no_path"),
         ({"question": GOOD["question"]}, "repeated_id"),
         *(({"video_id": place}, "path_outside_root") for place in HOSTILE_PLACES),

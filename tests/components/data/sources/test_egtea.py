@@ -28,6 +28,21 @@ def test_the_first_action_is_1(tmp_path):
     assert rows[0]["text"] == "Inspect/Read recipe" and rejects == []
 
 
+LABELS = ["# Clip ID; Clip Prefix (Unique); ...", f"1; {CLIP}; OP01-R01-PastaSalad; 1; 2; Cut bell_pepper; Cut; pepper"]
+
+
+def test_labels_in_words_need_no_list_of_actions(tmp_path):
+    lines(write(tmp_path, [f"{CLIP} 2 1 7"]) / egtea.LABELS, LABELS)
+    rows, rejects = gathered(egtea.read(tmp_path))
+    assert [row["text"] for row in rows] == ["Cut bell pepper"] * 2 and rejects == []
+    (tmp_path / egtea.ACTIONS).unlink()
+    rows, rejects = gathered(egtea.read(tmp_path))
+    assert [row["text"] for row in rows] == ["Cut bell pepper"]
+    assert [(row["row_id"], row["reason"]) for row in rejects] == [(OTHER, "unknown_action")]
+    lines(tmp_path / egtea.LABELS, [*LABELS, "2; cut off"])
+    refuses_missing(egtea.read, tmp_path, r"action_labels.csv: \['2; cut off'\]")
+
+
 @pytest.mark.parametrize(
     "line, reason",
     [

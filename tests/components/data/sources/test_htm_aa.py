@@ -29,6 +29,11 @@ def test_text_and_time_come_back_as_written(tmp_path_factory, text, time_s):
     assert (row["text"], row["time_s"]) == (text, time_s)
 
 
+def test_a_time_that_a_rounding_put_before_the_start_is_zero(tmp_path):
+    (row,), _ = gathered(htm_aa.read(write(tmp_path, GOOD | {"timestamp": "-0.03"})))
+    assert row["time_s"] == 0.0
+
+
 @pytest.mark.parametrize(
     "edit, reason",
     [

@@ -34,6 +34,12 @@ def test_each_clip_of_a_line_becomes_a_caption(tmp_path):
     ]
 
 
+def test_the_file_stands_in_a_column_path_or_video(tmp_path):
+    said = {"video" if name == "path" else name: cell for name, cell in line().items()}
+    rows, rejects = gathered(interlink7m.read(write(tmp_path, said)))
+    assert {row["path"] for row in rows} == {"Food and Entertaining/v.mp4"} and rejects == []
+
+
 def test_json_without_quotes_round_it_is_read_too(tmp_path):
     (tmp_path / TRAIN).write_text(f"path\tclips\nv.mp4\t{json.dumps(CLIPS)}\n")
     rows, rejects = gathered(interlink7m.read(tmp_path))
@@ -80,3 +86,4 @@ def test_a_path_that_leaves_the_root_is_a_reject(tmp_path, place):
 def test_a_missing_file_or_column_is_an_error_that_names_it(tmp_path):
     refuses_missing(interlink7m.read, tmp_path, "Howto-Interlink7M.*is missing")
     refuses_missing(interlink7m.read, write(tmp_path, {"path": "v", "url": "x"}), "missing .*clips")
+    refuses_missing(interlink7m.read, write(tmp_path, {"clips": "v", "url": "x"}), "missing .*path")

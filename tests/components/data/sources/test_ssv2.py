@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 
 from components.data.sources import ssv2
-from tests.components.data.sources.written import HOSTILE_PLACES, as_json, gathered, refuses_missing, round_trip
+from tests.components.data.sources.written import HOSTILE_PLACES, as_json, gathered, lines, refuses_missing, round_trip
 from tests.components.data.sources.written import texts as any_text
 
 GOOD = {
@@ -39,6 +39,34 @@ def test_videos_without_a_label_are_rejects(tmp_path):
     rows, rejects = gathered(ssv2.read(write(tmp_path, GOOD, test=[{"id": "3"}, {"id": "4"}])))
     assert len(rows) == 2
     assert [(row["row_id"], row["reason"]) for row in rejects] == [("3", "no_label"), ("4", "no_label")]
+
+
+def test_answers_of_the_test_videos_are_captions(tmp_path):
+    write(tmp_path, GOOD, test=[{"id": "3"}, {"id": "4"}, {"id": "6"}])
+    said = "Approaching something with your camera"
+    lines(tmp_path / "labels/test-answers.csv", [f"3;{said}", f"4;{said}", "5;Juggling something", "7"])
+    rows, rejects = gathered(ssv2.read(tmp_path))
+    assert [(row["path"], row["text"], row["split"]) for row in rows[2:]] == [
+        ("3.webm", said, "test"),
+        ("4.webm", said, "test"),
+    ]
+    assert [(row["row_id"], row["reason"]) for row in rejects] == [
+        ("test-answers.csv:4", "malformed_line"),
+        ("5", "unknown_template"),
+        ("6", "no_label"),
+    ]
+
+
+@pytest.mark.parametrize("folder", ["", "labels"])
+def test_files_of_the_older_release_are_found_by_their_names(tmp_path, folder):
+    write(tmp_path / "new", GOOD, test=[{"id": "3"}])
+    for path in (tmp_path / "new/labels").iterdir():
+        older = tmp_path / "old" / folder / f"something-something-v2-{path.name}"
+        older.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(older)
+    rows, rejects = gathered(ssv2.read(tmp_path / "old"))
+    assert [row["path"] for row in rows] == ["78687.webm", "2.webm"]
+    assert [row["reason"] for row in rejects] == ["no_label"]
 
 
 @pytest.mark.parametrize(
