@@ -34,7 +34,7 @@ COLUMNS = (
 )  # fmt: skip
 EGO_STARTS_S = 1.25  # when the worn camera starts, seconds of the script
 BEHIND_S = 0.9  # how far behind the film's end the last action is marked
-SILENT, MISSING, BROKEN = 1, 2, 5  # numbers of films
+SILENT, MISSING, BROKEN = 1, 2, 3  # numbers of films
 
 
 def write(root: Path, plan: WorldPlan) -> list[Film]:

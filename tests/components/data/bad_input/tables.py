@@ -143,7 +143,24 @@ CASES = [
     Case("interval of words", line(start_sec="soon"), {"egoexolearn/not_a_number": 1}, rows=1),
     Case("interval without words", line(narration_en=" \t"), {"egoexolearn/empty_text": 1}, rows=1),
     Case("interval of an unknown split", line(subset="dev"), {"egoexolearn/split_conflict": 1}, rows=1),
-    Case("interval of an unknown video", line(video_uid="x" * 99), {"egoexolearn/no_video": 1}, rows=1),
+    Case(
+        "interval of an unknown video",
+        line(video_uid="x" * 99),
+        {"egoexolearn/file_missing": 1, "egoexolearn/no_video": 1},
+        rows=2,
+    ),
+    Case(
+        "interval of a video outside the root",
+        line(video_uid="../../../etc/x"),
+        {"egoexolearn/path_outside_root": 1, "egoexolearn/no_video": 1},
+        rows=2,
+    ),
+    Case(
+        "interval of a video that no file can be named after",
+        line(video_uid="x" * 9999),
+        {"egoexolearn/unreadable_video": 1, "egoexolearn/no_video": 1},
+        rows=2,
+    ),
     Case(
         "interval twice",
         lambda folder: [line()(folder) for _ in range(2)],
