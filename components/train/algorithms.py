@@ -16,7 +16,7 @@ from components.models.backbone import PARTS
 from components.models.configuration import EgoflowConfig
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import EgoflowProcessor
-from components.train import feature_cache, supervised
+from components.train import feature_cache, supervised, time_resolution
 from components.train.dataset import Collate, SampleDataset
 from components.train.ordered_dataset import OrderedDataset
 from components.train.plan import WITHOUT_DATASET, frames_of
@@ -132,9 +132,10 @@ def samples(
         architecture: model block of the recipe; None for the miniature's.
 
     Raises:
-        ValueError: the stage asks for more frames than the sampling contract gives.
+        ValueError: the stage asks for more frames than the sampling contract gives, or shows too few of them to tell
+            when anything happens.
     """
-    shown = None
+    shown = leave_out = None
     if isinstance(architecture, params.Qwen):
         from components.models import qwen_vl
 
@@ -144,6 +145,12 @@ def samples(
                 "at most, frames.window_frames of params/data.yaml; raise that and run `dvc repro`, or mend the recipe"
             )
         shown = partial(qwen_vl.shown, most_frames=stage.max_frames)
+        leave_out = partial(
+            time_resolution.leave_out,
+            n_frames={"clip": data.frames.clip_frames, "window": data.frames.window_frames},
+            most_frames=stage.max_frames,
+            time_step_s=data.egore.time_step_s,
+        )
     return SampleDataset(
         folder,
         stage.mixture,
@@ -156,6 +163,7 @@ def samples(
         exo_views=stage.exo_views if stage.compares_views else None,
         contract=contract(data),
         shown=shown,
+        leave_out=leave_out,
     )
 
 

@@ -43,6 +43,7 @@ class SampleDataset(Dataset):
         exo_views: Literal["draw", "each"] | None,
         contract: str,
         shown: Callable[[dict], dict] | None = None,
+        leave_out: Callable[[pa.Table, dict[str, float]], pa.Table] | None = None,
     ):
         """Open the samples and the frame store.
 
@@ -61,6 +62,7 @@ class SampleDataset(Dataset):
                 are met once for each view. None: no exo view is given.
             contract: digest of the sampling contract that the recipe's data parameters ask for.
             shown: makes of an item what a model is shown that takes it otherwise; can be pickled.
+            leave_out: takes the samples and the mixture, returns the samples that may be used; can be pickled.
 
         Raises:
             ValueError: a key of the mixture has no sample, the shards were sampled by another contract, or neither
@@ -69,6 +71,7 @@ class SampleDataset(Dataset):
         self.store = FrameStore(data / "frames")
         self.store.check(contract)
         table = records.read_table(data / "dataset" / "samples.parquet", records.SAMPLE)
+        table = leave_out(table, mixture) if leave_out else table
         self.samples = usable(table, self.store, mixture, seed=seed, paired=exo_views is not None)
         table = self.samples.select(["corpus", "task", "view", "frame_kind", "answer"]).to_pandas()
         keys = table["corpus"] + "/" + table["task"] + "/" + table["view"]
@@ -95,8 +98,8 @@ class SampleDataset(Dataset):
         self.guidance, self.paired, self.shown = guidance, exo_views is not None, shown
         self.features: feature_cache.FeatureCache | None = None  # of a stage whose exo tower is frozen
         schedule = {"steps": steps, "epochs": epochs, "batch": batch, "turns": turns, "seed": seed}
-        seen = {"guidance": guidance, "exo_views": exo_views, "contract": contract, "shown": shown}
-        self._made_of = (data, mixture), schedule | seen
+        seen = {"guidance": guidance, "exo_views": exo_views, "contract": contract}
+        self._made_of = (data, mixture), schedule | seen | {"shown": shown, "leave_out": leave_out}
 
     def __reduce__(self) -> tuple:
         # `datasets` pickles what it transforms, to name its cache: rows would take seconds, and minutes at scale

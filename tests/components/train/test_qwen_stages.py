@@ -33,7 +33,7 @@ SFT = {
     "save_steps": 2,
     "gradient_checkpointing": True, "learning_rates": {"language_model": 1.0e-3, "merger": 1.0e-2},
     "lora": {"r": 2, "lora_alpha": 4, "lora_dropout": 0.1, "learning_rate": {"vision_encoder": 1.0e-2}},
-    "mixture": {"egore/ground_spatial/ego": 0.5, "egore/ground_temporal/ego": 0.5},
+    "mixture": {"egore/ground_spatial/ego": 0.5, "egore/verify/ego": 0.5},
 }  # fmt: skip
 GRPO = {
     "name": "grpo", "algorithm": "grpo", "max_steps": 2, "train_batch_size": 2, "save_steps": 1,
