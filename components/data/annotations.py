@@ -118,6 +118,7 @@ def run(params: Data, data_dir: Path) -> dict:
         with KillableWorker(timeout_s=PROBE_TIMEOUT_S) as worker:
 
             def probe(path: Path, fps: float | None = None) -> video.Probe:
+                worker.timeout_s = PROBE_TIMEOUT_S + video.longest_read_s(path)
                 try:
                     return worker.call(video.probe, path, fps)
                 except WorkerDiedError as error:

@@ -177,6 +177,7 @@ def _probed(path: Path, folder: Path, worker: KillableWorker, fps: float | None 
     Raises:
         VideoError: it cannot be read.
     """
+    worker.timeout_s = PROBE_TIMEOUT_S + video.longest_read_s(path)
     try:
         length = worker.call(video.probe, path, fps)
     except WorkerDiedError as error:

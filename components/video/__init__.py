@@ -11,7 +11,7 @@ from components.video.frame_sampling import (
     sample_frame_indices,
     span_allowed,
 )
-from components.video.reading import Probe, decode, frame_size_px, inside, probe
+from components.video.reading import Probe, decode, frame_size_px, inside, longest_read_s, probe
 from components.video.writing import write, write_images
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "frames_of_spans",
     "frames_within",
     "inside",
+    "longest_read_s",
     "middles",
     "probe",
     "sample_frame_indices",

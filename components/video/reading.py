@@ -6,6 +6,7 @@ A folder of images is a video too (components/video/image_folder.py), and so is 
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from components.video.decoders import by_decord, by_pyav, resize
 from components.video.errors import PathError, VideoError
 from components.video.timeline import read_timeline
 
+SLOWEST_BYTES_PER_S = 20_000_000  # of a disk that many machines share
 log = logging.getLogger(__name__)
 
 
@@ -57,6 +59,17 @@ def inside(root: Path, relative: str) -> Path:
     if not joined.is_relative_to(root.resolve()):
         raise PathError(root, f"path {relative!r} leaves its root; allowed are relative paths below it")
     return joined
+
+
+def longest_read_s(path: Path) -> float:
+    """Return how long a slow disk may take to read a file whole, as probing does; seconds. A film of an hour has 10 GB.
+
+    A file that is not there takes no time.
+    """
+    try:
+        return os.stat(path).st_size / SLOWEST_BYTES_PER_S
+    except OSError:
+        return 0.0
 
 
 def probe(path: Path, fps: float | None = None) -> Probe:

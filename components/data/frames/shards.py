@@ -144,6 +144,7 @@ def _writer(
         worker = idle.get()
         try:
             path = video.inside(roots[piece.source], piece.path)
+            worker.timeout_s = TIMEOUT_S + video.longest_read_s(path)
             parts = (piece.indices[start : start + PART_FRAMES] for start in range(0, len(piece.indices), PART_FRAMES))
             made = (worker.call(encode_piece, path, part, size_px, jpeg_quality) for part in parts)
             return [jpeg for part in made for jpeg in part]

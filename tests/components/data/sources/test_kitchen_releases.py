@@ -9,9 +9,11 @@ import pytest
 from components import params, video
 from components.data import annotations
 from components.prompts.kitchen_grammar import parse_narration
+from components.video.killable_worker import KillableWorker
 from components.world import ego4d, epic100, films, visor
 from components.world.plan import WorldPlan
 from components.world.shapes import ego_shapes
+from tests.components.data.sources import written
 from tests.conftest import PROJECT
 
 SEED, SIZE_PX = 7, 32
@@ -130,3 +132,23 @@ def test_ego4d_narrations_fall_into_their_events_and_say_whose_action_it_is(made
             (event,) = [event for event in take.events if take.facts(event) == facts]
             assert event.start_s <= row["time_s"] <= event.end_s and row["subject"] == "C"
             assert row["start_s"] is None and row["end_s"] is None
+
+
+def test_a_large_film_has_the_time_that_a_slow_disk_takes_to_read_it(tmp_path, monkeypatch):
+    said = {"timestamp_sec": 1.0, "narration_text": "#C C cuts"}
+    sizes = {"short": 1_000_000, "hours": 10_000_000_000}
+    written.as_json(tmp_path / "narration.json", {uid: {"narration_pass_1": {"narrations": [said]}} for uid in sizes})
+    (tmp_path / "full_scale").mkdir()
+    for uid, size in sizes.items():
+        with (tmp_path / f"full_scale/{uid}.mp4").open("wb") as film:
+            film.truncate(size)
+    allowed_s = {}
+
+    def call(self, function, path, fps):
+        allowed_s[path.stem] = self.timeout_s
+        return video.Probe(9.0, 30.0, 270)
+
+    monkeypatch.setattr(KillableWorker, "call", call)
+    data = params.load(PROJECT / "params/data.yaml", params.Data)
+    annotations.run(data.model_copy(update={"sources": params.Sources(ego4d=tmp_path)}), tmp_path / "data")
+    assert allowed_s == {"short": pytest.approx(30.05), "hours": pytest.approx(530.0)}
