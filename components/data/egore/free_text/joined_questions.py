@@ -98,8 +98,10 @@ def count(shown: Shown, start_s: float, end_s: float) -> Asked | None:
     if len(after) < wanted - 1:
         return None
     until_s = ended(after[wanted - 2])
-    handled = _distinct_things(shown.log.during(start_s, until_s))
-    if until_s - start_s > LONGEST_S or not 1 <= len(handled) <= MOST_NARRATIONS:
+    handled = _distinct_things(shown.log.during(start_s, until_s, near_s=0.0))
+    # what happens just before or after may be seen too
+    surely = len(handled) == len(_distinct_things(shown.log.during(start_s, until_s)))
+    if until_s - start_s > LONGEST_S or not surely or not 1 <= len(handled) <= MOST_NARRATIONS:
         return None
     wrong = tuple(str(number) for number in range(1, MOST_NARRATIONS + 1) if number != len(handled))
     return QA("count", "how many different objects does C handle?", str(len(handled)), wrong), start_s, until_s

@@ -15,7 +15,7 @@ from components.prompts.narration_words import ATTRIBUTE_OF, BEFORE_VERB, DETERM
 from components.prompts.word_forms import singular
 
 TAKE = "take pick grab get collect fetch lift raise remove pull receive catch retrieve grasp select choose"
-PUT = "put place drop set keep lay return replace position insert arrange store hang throw"
+PUT = "put place drop set keep lay return replace position insert arrange store hang throw lower wear"
 SHUT = "close shut cover seal lock stop turn_off switch_off"
 _VERB_FAMILIES = (
     *(TAKE, PUT, SHUT),
@@ -32,7 +32,7 @@ _VERB_FAMILIES = (
     "press push squeeze tap type operate scroll swipe click use",
     "fold roll wrap bend",
     "eat taste chew bite drink sip",
-    "attach fix join connect tighten fasten screw tie install assemble insert",
+    "attach fix join connect tighten fasten screw tie install assemble insert fit mount",
     "detach loosen unscrew disconnect remove",
     "write draw paint mark sketch",
     "sew knit stitch crochet",
@@ -111,7 +111,14 @@ def noun_keys(phrase: str) -> frozenset[str]:
     """Return what the words of a phrase may name: themselves and their families; empty for "item" and the like."""
     words = {singular(word) for word in _WORDS.findall(phrase.casefold())}
     words = {word for word in words if word not in _STOP | _ANY_NOUN and word not in ATTRIBUTE_OF}
-    return frozenset(words).union(*(_OF_NOUN.get(word, frozenset()) for word in words))
+    return frozenset(words).union(*map(_noun_families, words))
+
+
+@lru_cache(1 << 16)
+def _noun_families(word: str) -> frozenset[str]:
+    """Return the families of a noun, and of that which ends it: a toolbox is a box, a saucepan a pan."""
+    parts = (word[start:] for start in range(len(word) - 2))
+    return frozenset().union(*(_OF_NOUN.get(part, frozenset()) for part in parts))
 
 
 def same_verb(one: str, other: str) -> bool:
