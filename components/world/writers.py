@@ -9,6 +9,7 @@ from pathlib import Path
 from components.world import (
     charades_ego,
     ego4d,
+    egoclip,
     egoexo4d,
     egoexolearn,
     egoit_sources,
@@ -30,6 +31,7 @@ WRITERS: dict[str, Callable[[Path, WorldPlan], list[Film]]] = {
     "ego4d": ego4d.write,
     "charades_ego": charades_ego.write,
     "lemma": lemma.write,
+    "egoclip": egoclip.write,
     **{source: partial(egoit_sources.write, source) for source in egoit_sources.FIRST_TAKE},
     **{corpus: partial(web.write, corpus) for corpus in web.CORPORA},
     **{corpus: partial(web_captions.write, corpus) for corpus in web_captions.FIRST_TAKE},

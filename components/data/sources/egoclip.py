@@ -2,7 +2,8 @@
 
 File: egoclip.csv, which is separated by tabs (showlab/EgoVLP data_loader/EgoClip_EgoMCQ_dataset.py). `clip_start` may
 be negative: the video begins at 0. Quotes are text and made other readers lose lines. `tag_verb` and `tag_noun` are not
-read. The media root holds `<video_uid>.mp4` (Ego4D full_scale). One row in is one line.
+read. What another person does (`#O`) is no caption of the camera wearer. The media root holds `<video_uid>.mp4` (Ego4D
+full_scale). One row in is one line.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from components.data.sources.shared.cleaning import Tables, captions, clean, file_names, seconds, without_subject_tag
 from components.data.sources.shared.readers import find_files, read_delimited
+from components.data.sources.shared.subject_tags import subjects
 
 SOURCE = "egoclip"
 FILE = "egoclip.csv"
@@ -30,6 +32,7 @@ def read(root: Path) -> Iterator[Tables]:
     (path,) = find_files(root, FILE, source=SOURCE)
     for rows, unread in read_delimited(path, COLUMNS, source=SOURCE, delimiter="\t", quoted=False):
         yield {}, unread
+        text = clean(rows["clip_text"])
         before = seconds(rows["clip_start"]).between(float("-inf"), 0, inclusive="neither")
         frame = rows.assign(
             row_id=clean(rows["clip_idx"]),
@@ -37,8 +40,8 @@ def read(root: Path) -> Iterator[Tables]:
             media="video",
             start_s=rows["clip_start"].mask(before, "0"),
             end_s=rows["clip_end"],
-            text=without_subject_tag(clean(rows["clip_text"])),
+            text=without_subject_tag(text),
             view="ego",
             split="train",  # EgoMCQ's videos are not in it
         )
-        yield captions(frame, source=SOURCE)
+        yield captions(frame, source=SOURCE, masks={"not_camera_wearer": subjects(text) == "O"})
