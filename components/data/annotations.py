@@ -30,6 +30,7 @@ from components.data.sources import (
     egotimeqa,
     egtea,
     epic100,
+    general,
     htm_aa,
     interlink7m,
     internvid,
@@ -77,6 +78,7 @@ SOURCES: dict[str, Callable[..., Iterator[Tables]]] = {  # in the order in which
     "vidal": vidal.read,
     "cc3m": cc3m.read,
     "dci": dci.read,
+    "general": general.read,
 }
 NEEDS: dict[str, tuple[str, ...]] = {  # what an adapter takes beside its folder, by the name of the argument
     "egoexo4d": ("probe",),  # as `video.probe`

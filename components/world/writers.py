@@ -8,6 +8,7 @@ from pathlib import Path
 
 from components.world import (
     charades_ego,
+    conversations,
     ego4d,
     egoclip,
     egoexo4d,
@@ -32,6 +33,7 @@ WRITERS: dict[str, Callable[[Path, WorldPlan], list[Film]]] = {
     "charades_ego": charades_ego.write,
     "lemma": lemma.write,
     "egoclip": egoclip.write,
+    "general": conversations.write,
     **{source: partial(egoit_sources.write, source) for source in egoit_sources.FIRST_TAKE},
     **{corpus: partial(web.write, corpus) for corpus in web.CORPORA},
     **{corpus: partial(web_captions.write, corpus) for corpus in web_captions.FIRST_TAKE},

@@ -198,8 +198,7 @@ def test_a_graph_without_any_source_says_what_to_name(tiny_world, tmp_path):
 
 
 def test_every_corpus_can_be_named_in_the_parameters():
-    without_reader = {"general"}
-    assert set(annotations.SOURCES) == set(params.Sources.model_fields) - without_reader
+    assert set(annotations.SOURCES) == set(params.Sources.model_fields)
     assert set(annotations.NEEDS) <= set(annotations.SOURCES)
 
 

@@ -12,7 +12,6 @@ from components.world.plan import WorldPlan
 from components.world.writers import WRITERS
 
 SIZE_PX, FPS = 64, 8
-WRITTEN = [source for source in CORPORA if source in WRITERS]
 
 
 @pytest.fixture(scope="package")
@@ -21,11 +20,11 @@ def settings(tmp_path_factory) -> params.Data:
     root = tmp_path_factory.mktemp("world")
     data = params.load(Path("params/data.yaml"), params.Data)
     plan = WorldPlan(data.seed, [], FPS, SIZE_PX)
-    for source in WRITTEN:
+    for source in CORPORA:
         (root / source).mkdir()
         for film in WRITERS[source](root / source, plan):
             make(film, size_px=SIZE_PX)
-    sources = params.data.Sources(**{source: root / source for source in WRITTEN})
+    sources = params.data.Sources(**{source: root / source for source in CORPORA})
     frames = data.frames.model_copy(update={"shard_frames": 100})
     return data.model_copy(update={"sources": sources, "frames": frames})
 

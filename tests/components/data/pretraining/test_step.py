@@ -12,7 +12,6 @@ from components.data.partition import runner
 from components.data.pretraining import step
 from components.data.pretraining.step import ASKED, CORPORA
 from tests.components.data.conftest import read
-from tests.components.data.pretraining.conftest import WRITTEN
 
 WEB = [source for source, corpus in CORPORA.items() if corpus == "web"]
 
@@ -55,7 +54,8 @@ def test_images_are_samples_of_one_frame(told):
 
 def test_what_is_lost_has_a_reason(told):
     data_dir, counts = told
-    assert counts["media"]["rejects"] == {"missing_medium": len(WRITTEN), "unreadable_medium": len(WRITTEN)}
+    # one of each corpus, and of conversations an image and a film
+    assert counts["media"]["rejects"] == dict.fromkeys(("missing_medium", "unreadable_medium"), len(CORPORA) + 1)
     lost = Counter(row["reason"] for row in read(data_dir, "pretraining/rejects"))
     assert lost["outside_video"] >= 1 and set(lost) == {"no_video", "outside_video"}
     told_of = sum(
@@ -96,3 +96,44 @@ def test_the_frames_of_every_sample_can_be_shown(told, settings, tmp_path):
 def test_without_such_corpora_the_tables_are_empty(annotated, data_params):
     result = step.run(data_params, annotated)
     assert result["counts"] == {} and read(annotated, "pretraining/samples") == []
+
+
+def test_what_egoclip_says_of_its_wearer_is_seen_by_the_wearer(told):
+    data_dir, counts = told
+    samples = [row for row in read(data_dir, "pretraining/samples") if row["corpus"] == "egoclip"]
+    assert {(row["task"], row["view"], row["question"]) for row in samples} == {("caption", "ego", ASKED["egoclip"])}
+    assert all(row["answer"].startswith("C ") for row in samples)
+    assert min(row["media"][0]["start_s"] for row in samples) == 0.0
+    assert counts["annotations"]["reasons"]["egoclip/not_camera_wearer"] == 1
+
+
+def test_conversations_become_captions_and_questions(told):
+    data_dir, counts = told
+    samples = [row for row in read(data_dir, "pretraining/samples") if row["corpus"] == "general"]
+    made = Counter((row["task"], row["view"], row["frame_kind"], row["target"]["kind"]) for row in samples)
+    assert made == {
+        ("caption", "exo", "image", "text"): 4,  # of three images, one told of twice
+        ("qa", "exo", "image", "text"): 3,
+        ("qa", "exo", "clip", "choice"): 2,
+        ("qa", "ego", "clip", "text"): 3,
+    }
+    reasons = {name: rows for name, rows in counts["annotations"]["reasons"].items() if name.startswith("general/")}
+    assert reasons == {
+        "general/answer_is_no_option": 1,
+        "general/no_answer": 1,
+        "general/no_medium": 2,
+        "general/not_a_path": 2,
+        "general/several_images": 2,
+    }
+    assert {row["split"] for row in samples if row["question_type"] == "action_open"} == {"train", "test"}
+
+
+def test_a_closed_question_keeps_the_options_of_its_record(told):
+    data_dir, _ = told
+    asked = {row["question_id"]: row for row in read(data_dir, "annotations/questions")}
+    closed = [row for row in read(data_dir, "pretraining/samples") if row["target"]["kind"] == "choice"]
+    assert len(closed) == 2
+    for row in closed:
+        record, target = asked[row["parents"][0]], row["target"]
+        assert sorted(target["choices"]) == sorted([record["answer"], *record["wrong_answers"]])
+        assert target["choices"][target["answer_index"]] == row["answer"] == record["answer"]

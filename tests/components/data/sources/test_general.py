@@ -1,0 +1,245 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.data.sources import general
+from tests.components.data.sources.written import (
+    HOSTILE_PLACES,
+    as_json,
+    as_json_lines,
+    gathered_tables,
+    refuses_missing,
+    round_trip,
+)
+from tests.components.data.sources.written import texts as any_text
+
+ASKED = {"from": "human", "value": "<image>\nWhat colour is the cup?"}
+ANSWERED = {"from": "gpt", "value": "red"}
+LLAVA = {"id": "1", "image": "coco/1.jpg", "conversations": [ASKED, ANSWERED]}
+MESSAGES = {
+    "messages": [
+        {"role": "system", "content": "You are kind."},
+        {
+            "role": "user",
+            "content": [{"type": "video", "video": "v/1.mp4"}, {"type": "text", "text": "What is cut?"}],
+        },
+        {"role": "assistant", "content": [{"type": "text", "text": "an onion"}]},
+    ]
+}
+OPTIONS = "\n(A) Heat it.\n(B) Wash it.\n(C) Cut it.\n(D) Pour it.\n"
+LETTER = "Answer with the option's letter from the given choices directly."
+# as a line of EgoExoLearn's Video_QA is written
+VIDEO_QA = {
+    "id": "2d566674-56c4-11ee_0",
+    "conversations": [
+        {"from": "human", "value": f"<video>\nHow is the pan used?{OPTIONS}{LETTER}"},
+        {"from": "gpt", "value": "C"},
+    ],
+    "image": {"video": "2d566674-56c4-11ee.mp4"},
+}
+
+
+def told(root, *records, name="a.jsonl"):
+    (as_json_lines if name.endswith(".jsonl") else as_json)(root / name, records)
+    tables, rejects = gathered_tables(general.read(root))
+    return tables["captions"], tables["questions"], rejects
+
+
+def changed(record, **edit):
+    return {**record, **edit}
+
+
+def talk(*values, start="human"):
+    other = {"human": "gpt", "gpt": "human"}[start]
+    return [{"from": (start, other)[n % 2], "value": value} for n, value in enumerate(values)]
+
+
+@pytest.mark.parametrize("name", ["llava.json", "llava.jsonl", "below/llava.json"])
+def test_a_conversation_of_llava_is_a_question_about_an_image(tmp_path, name):
+    captions, (row,), rejects = told(tmp_path, LLAVA, name=name)
+    assert captions == rejects == []
+    folder = "below/" if "/" in name else ""
+    assert (row["path"], row["media"]) == (f"{folder}coco/1.jpg", "image")
+    assert (row["question"], row["answer"], row["wrong_answers"]) == ("What colour is the cup?", "red", [])
+    assert (row["view"], row["split"], row["category"]) == ("exo", "train", None)
+    assert row["start_s"] != row["start_s"]
+
+
+def test_an_object_of_records_is_read_too(tmp_path):
+    as_json(tmp_path / "a.json", {"first": LLAVA, "second": LLAVA})
+    tables, rejects = gathered_tables(general.read(tmp_path))
+    assert len(tables["questions"]) == 2 and rejects == []
+
+
+def test_messages_with_parts_are_a_question_about_a_video(tmp_path):
+    _, (row,), rejects = told(tmp_path, MESSAGES)
+    assert rejects == []
+    assert (row["path"], row["media"], row["question"], row["answer"]) == (
+        "v/1.mp4",
+        "video",
+        "What is cut?",
+        "an onion",
+    )
+
+
+@pytest.mark.parametrize(
+    ("edit", "media"),
+    [
+        ({"image": ["coco/1.jpg"]}, ("coco/1.jpg", "image")),
+        ({"images": ["coco/1.jpg"]}, ("coco/1.jpg", "image")),
+        ({"images": [{"path": "coco/1.jpg", "bytes": None}]}, ("coco/1.jpg", "image")),
+        ({"video": "a.mp4", "image": None}, ("a.mp4", "video")),
+        ({"videos": ["a.mp4"], "image": None}, ("a.mp4", "video")),
+        ({"image": {"video": "a.mp4"}}, ("a.mp4", "video")),
+        ({"images": ["coco/1.jpg", "coco/1.jpg"]}, ("coco/1.jpg", "image")),
+    ],
+)
+def test_a_medium_is_named_in_many_ways(tmp_path, edit, media):
+    _, (row,), _ = told(tmp_path, changed(LLAVA, **edit))
+    assert (row["path"], row["media"]) == media
+
+
+def test_every_pair_of_turns_is_a_row(tmp_path):
+    said = talk("<image>\nDescribe the image.", "a cup", "What colour?", "red", "Where is it?", "here")
+    captions, questions, rejects = told(tmp_path, changed(LLAVA, conversations=said))
+    assert [row["text"] for row in captions] == ["a cup"] and rejects == []
+    assert [(row["question"], row["answer"]) for row in questions] == [
+        ("What colour?", "red"),
+        ("Where is it?", "here"),
+    ]
+
+
+def test_an_image_without_words_is_captioned(tmp_path):
+    (row,), _, _ = told(tmp_path, changed(LLAVA, conversations=talk("<image>", "a red cup")))
+    assert (row["text"], row["media"], row["view"]) == ("a red cup", "image", "exo")
+
+
+def test_a_line_of_video_qa_is_a_closed_question(tmp_path):
+    _, (row,), rejects = told(tmp_path, VIDEO_QA)
+    assert rejects == [] and row["media"] == "video"
+    assert (row["question"], row["answer"]) == ("How is the pan used?", "Cut it.")
+    assert row["wrong_answers"] == ["Heat it.", "Wash it.", "Pour it."]
+
+
+@pytest.mark.parametrize(
+    ("options", "answer"),
+    [
+        (OPTIONS + LETTER, "B"),
+        (OPTIONS, "(B)"),
+        (OPTIONS, "B. Wash it."),
+        (OPTIONS, "The answer is B."),
+        (OPTIONS, "wash it"),
+        ("\nA. Heat it.\nB. Wash it.\nC. Cut it.\nD. Pour it.", "b"),
+        ("\nOptions:\nA) Heat it.\nB) Wash it.\nC) Cut it.\nD) Pour it.\nPlease select the correct option.", "B)"),
+        (" (A) Heat it. (B) Wash it. (C) Cut it. (D) Pour it.", "Answer: B"),
+    ],
+)
+def test_options_are_found_however_they_are_lettered(tmp_path, options, answer):
+    said = talk(f"<image>\nWhat is done to it?{options}", answer)
+    _, (row,), rejects = told(tmp_path, changed(LLAVA, conversations=said))
+    assert rejects == []
+    assert (row["question"], row["answer"]) == ("What is done to it?", "Wash it.")
+    assert row["wrong_answers"] == ["Heat it.", "Cut it.", "Pour it."]
+
+
+def test_a_letter_in_a_sentence_is_no_option(tmp_path):
+    _, (row,), _ = told(tmp_path, changed(LLAVA, conversations=talk("Does plan A. precede plan B. here?", "A")))
+    assert (row["question"], row["answer"], row["wrong_answers"]) == ("Does plan A. precede plan B. here?", "A", [])
+
+
+@pytest.mark.parametrize("answer", ["E", "A, C", "none of them", "A man cuts", "7"])
+def test_an_answer_that_is_no_option_is_a_reject(tmp_path, answer):
+    captions, questions, rejects = told(tmp_path, changed(LLAVA, conversations=talk(f"Which?{OPTIONS}", answer)))
+    assert captions == questions == [] and [row["reason"] for row in rejects] == ["answer_is_no_option"]
+
+
+def test_what_a_record_may_say_besides(tmp_path):
+    edit = {"start": 1.5, "end": 4, "view": "ego", "split": "test", "question_type": "cause"}
+    video = {"video": "a.mp4", "image": None}
+    captions, questions, rejects = told(
+        tmp_path,
+        changed(LLAVA, **video, **edit),
+        changed(LLAVA, **video, **edit, conversations=talk("Describe the video.", "a dog")),
+        changed(LLAVA, start=None, end=None, view=None, split=None, question_type=None),
+    )
+    assert rejects == []
+    first, whole = sorted(questions, key=lambda row: row["view"])
+    for row in (first, *captions):
+        assert (row["start_s"], row["end_s"], row["view"], row["split"]) == (1.5, 4.0, "ego", "test")
+    assert first["category"] == "cause" and whole["category"] is None
+    assert (whole["view"], whole["split"]) == ("exo", "train") and whole["start_s"] != whole["start_s"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        ({"image": None}, "no_medium"),
+        ({"image": ["a.jpg", "b.jpg"]}, "several_images"),
+        ({"video": "a.mp4"}, "several_media"),
+        ({"image": "https://example.org/a.jpg"}, "not_a_path"),
+        ({"image": "data:image/png;base64,iVBO"}, "not_a_path"),
+        ({"image": 7}, "no_path"),
+        ({"image": {"height": 3}}, "no_path"),
+        *(({"image": place}, "path_outside_root") for place in HOSTILE_PLACES if place != "C:/a"),
+        ({"view": "top"}, "unknown_view"),
+        ({"split": "val"}, "unknown_split"),
+        ({"question_type": 7}, "bad_question_type"),
+        ({"start": 3.0}, "not_a_number"),
+        ({"start": 3.0, "end": 3.0}, "zero_span"),
+        ({"start": "soon", "end": 3.0}, "not_a_number"),
+        ({"conversations": []}, "no_turns"),
+        ({"conversations": "What?"}, "no_turns"),
+        ({"conversations": talk("What?")}, "no_answer"),
+        ({"conversations": talk("red", start="gpt")}, "no_question"),
+        ({"conversations": [{"from": "tool", "value": "x"}]}, "unknown_role"),
+        ({"conversations": ["What?"]}, "unknown_role"),
+        ({"conversations": talk("What?", "")}, "empty_text"),
+        ({"conversations": talk("What?", 7)}, "empty_text"),
+        ({"conversations": talk("What is in 1.jpg?", "a cup")}, "names_its_medium"),
+    ],
+)
+def test_what_is_wrong_has_a_reason(tmp_path, edit, reason):
+    captions, questions, rejects = told(tmp_path, LLAVA, changed(LLAVA, **edit))
+    assert captions == [] and len(questions) == 1
+    assert [(row["row_id"].split("/")[0], row["reason"]) for row in rejects] == [("a.jsonl:2", reason)]
+
+
+def test_a_question_that_nobody_answers_costs_no_other(tmp_path):
+    said = [ASKED, ASKED, ANSWERED, ANSWERED, {"from": "system", "value": "x"}, ASKED]
+    _, questions, rejects = told(tmp_path, changed(LLAVA, conversations=said))
+    assert len(questions) == 1
+    assert [(row["row_id"], row["reason"]) for row in rejects] == [
+        ("a.jsonl:1/0", "no_answer"),
+        ("a.jsonl:1/3", "no_question"),
+        ("a.jsonl:1/5", "no_answer"),
+    ]
+
+
+def test_a_line_that_cannot_be_read_costs_only_itself(tmp_path):
+    content = [json.dumps(LLAVA).encode(), b'{"image": "x', b"[]", b'"text"', b"\xff", b"", b"[" * 99_999]
+    (tmp_path / "a.jsonl").write_bytes(b"\n".join([*content, content[0]]))
+    tables, rejects = gathered_tables(general.read(tmp_path))
+    assert len(tables["questions"]) == 2
+    reasons = ["malformed_line", "not_an_object", "not_an_object", "malformed_line", "malformed_line"]
+    assert [row["reason"] for row in rejects] == reasons
+    assert [row["row_id"] for row in rejects] == [f"a.jsonl:{number}" for number in (2, 3, 4, 5, 7)]
+
+
+@round_trip
+@given(answers=st.lists(any_text, min_size=1, max_size=5))
+def test_rows_in_are_rows_out_and_rejects(tmp_path_factory, answers):
+    said = [one for answer in answers for one in talk("What is it?", answer)]
+    captions, questions, rejects = told(tmp_path_factory.mktemp("general"), changed(LLAVA, conversations=said))
+    assert len(captions) + len(questions) + len(rejects) == len(answers)
+    assert [row["answer"] for row in questions] == answers
+
+
+def test_no_file_is_an_error_that_says_where_to_mend_it(tmp_path):
+    refuses_missing(general.read, tmp_path, "json is missing")
+
+
+def test_a_broken_json_file_is_an_error_that_names_it(tmp_path):
+    (tmp_path / "a.json").write_text('[{"image": "a.jpg"')
+    refuses_missing(general.read, tmp_path, "a.json: .*broken or cut off")
