@@ -8,8 +8,10 @@ image would shift the time of all later ones, and `check_numbering` refuses it.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -24,16 +26,26 @@ _LAST_NUMBER = re.compile(r"[0-9]+(?=[^0-9]*$)")
 
 def files(folder: Path) -> list[Path]:
     """Return the images of a folder, in order."""
-    images = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    return [folder / name for name in _names(folder)]
+
+
+def _names(folder: Path) -> tuple[str, ...]:
+    return _listed(folder, folder.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2)  # the images of an hour are 200,000, and are asked for part by part
+def _listed(folder: Path, _mtime_ns: int) -> tuple[str, ...]:
+    with os.scandir(folder) as entries:  # tells files apart without a question for each
+        images = [entry.name for entry in entries if entry.name.lower().endswith(SUFFIXES) and entry.is_file()]
     found = sorted(images, key=_by_numbers)
-    return [path for path in found if path.stem.endswith("-rgb")] or found
+    return tuple(name for name in found if Path(name).stem.endswith("-rgb")) or tuple(found)
 
 
-def _by_numbers(path: Path) -> tuple:
+def _by_numbers(name: str) -> tuple:
     """Return what a name is sorted by: its numbers as numbers, and what stands between them as text."""
     # texts and numbers take turns, so that a number is never compared with a text
-    parts = _NUMBERS.split(path.name)
-    return *(int(part) if at % 2 else part for at, part in enumerate(parts)), path.name
+    parts = _NUMBERS.split(name)
+    return *(int(part) if at % 2 else part for at, part in enumerate(parts)), name
 
 
 def check_numbering(folder: Path, images: Sequence[Path]) -> None:
@@ -63,13 +75,13 @@ def read(folder: Path, wanted: np.ndarray) -> list[np.ndarray]:
     """
     import cv2
 
-    listed = files(folder)
-    if wanted[-1] >= len(listed) or wanted[0] < 0:
-        raise OSError(f"frames {wanted[0]} to {wanted[-1]} are asked, the folder holds {len(listed)}")
+    names = _names(folder)
+    if wanted[-1] >= len(names) or wanted[0] < 0:
+        raise OSError(f"frames {wanted[0]} to {wanted[-1]} are asked, the folder holds {len(names)}")
     frames = []
-    for path in (listed[index] for index in wanted):
-        frame = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    for name in (names[index] for index in wanted):
+        frame = cv2.imread(str(folder / name), cv2.IMREAD_COLOR_RGB)
         if frame is None:
-            raise OSError(f"{path.name} is no image that can be read")
+            raise OSError(f"{name} is no image that can be read")
         frames.append(frame)
     return frames
