@@ -130,7 +130,8 @@ def verb_of(text: str) -> int | None:
     if number is None:
         return None
     switched = next((word for word in words[number + 1 :] if word in ("on", "off")), None)
-    is_switched = words[number] in ("turn", "switch") and switched and {"tap", "hob", "lamp"} & set(words)
+    turned = words[number] == "turn" and {"tap", "hob", "lamp"} & set(words)
+    is_switched = switched and (turned or words[number] == "switch")
     return VERBS[f"{words[number]}_{switched}"] if is_switched else VERBS[words[number]]
 
 
