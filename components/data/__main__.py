@@ -94,12 +94,13 @@ def run(step: str, parameters: params.Data, data_dir: Path) -> dict:
     Raises:
         ValueError: an input is wrong, or an expectation on the tables failed (components/data/contracts/validate.py).
     """
-    from components.data import check
+    from components.data import check, vanished
 
     if step == "annotations":
         check.require(parameters, data_dir.resolve().parent)
     made = _run_of(step)(parameters, data_dir)
     _check_row_counts(step, made["row_counts"])
+    vanished.require(step, made["row_counts"], data_dir)
     if step == "annotations":
         most = parameters.annotations.most_rejected_share
         check.require_rows(made["row_counts"], data_dir / "annotations/rejects.parquet", most_rejected_share=most)

@@ -136,5 +136,5 @@ def run(params: Data, data_dir: Path) -> dict:
     row_counts, _ = runner.run(step, {"seed": params.seed, "rates": rates}, data_dir)
     rejects = [data_dir / f"{name}/rejects.parquet" for name in (*STEPS, "dataset")]
     counted = counts(data_dir / "dataset/samples.parquet", rejects)
-    (data_dir / "dataset/counts.json").write_text(json.dumps(counted, indent=2) + "\n")
+    (data_dir / "dataset/counts.json").write_text(json.dumps(counted, indent=2, allow_nan=False) + "\n")
     return {"counts": counted, "row_counts": row_counts}

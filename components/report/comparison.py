@@ -76,7 +76,7 @@ def write(
         "failed": [{"arm": arm, "seed": seed, "why": why} for (arm, seed), why in failed.items()],
         "frontier": asdict(drawn) if drawn else None,
     }
-    (folder / "table.json").write_text(json.dumps(_finite(numbers), indent=2) + "\n")
+    (folder / "table.json").write_text(json.dumps(_finite(numbers), indent=2, allow_nan=False) + "\n")
 
 
 def files(folder: Path) -> list[Path]:

@@ -54,7 +54,7 @@ def build(found: dict, output: Path) -> Path:
         size=(WIDTH, HEIGHT),
     )
     output.mkdir(parents=True, exist_ok=True)
-    (output / "statistics.json").write_text(json.dumps(found | {"comparison": rows}, indent=2) + "\n")
+    (output / "statistics.json").write_text(json.dumps(found | {"comparison": rows}, indent=2, allow_nan=False) + "\n")
     path = output / "index.html"
     path.write_text(page)
     return path

@@ -233,5 +233,7 @@ def run(params: Data, data_dir: Path) -> dict:
     """
     options = params.clips.model_dump()
     counts, row_counts = build(data_dir, rows=PARTITION_ROWS, **options)
-    (data_dir / "clips/stats.json").write_text(json.dumps({"window": options} | counts, indent=2) + "\n")
+    (data_dir / "clips/stats.json").write_text(
+        json.dumps({"window": options} | counts, indent=2, allow_nan=False) + "\n"
+    )
     return {"counts": counts, "row_counts": row_counts}

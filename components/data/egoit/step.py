@@ -235,7 +235,7 @@ def run(params: Data, data_dir: Path) -> dict:
     row_counts, summaries = runner.run(STEP, parameters, data_dir, rejects=sample_table.rejects("egoit", [failed]))
     counted = pd.DataFrame([row for summary in summaries for row in summary], columns=[*COUNTED, "samples"])
     counts = counted.groupby(COUNTED)["samples"].sum().reset_index().to_dict("records")
-    (data_dir / "egoit/counts.json").write_text(json.dumps(counts, indent=2) + "\n")
+    (data_dir / "egoit/counts.json").write_text(json.dumps(counts, indent=2, allow_nan=False) + "\n")
     by_task = counted.groupby("task")["samples"].sum().to_dict()
     rejects = pq.read_metadata(data_dir / "egoit/rejects.parquet").num_rows
     return {

@@ -77,7 +77,7 @@ def run(params: Data, data_dir: Path) -> dict:
             samples, rejected = samples + len(batch), rejected + len(unusable) + len(broken)
             kept += len(np.unique(sampled.samples))
     layout = {"frames": len(frames), "shards": len(shards), "shard_frames": params.frames.shard_frames}
-    (folder / "contract.json").write_text(json.dumps(contract | layout, indent=2) + "\n")
+    (folder / "contract.json").write_text(json.dumps(contract | layout, indent=2, allow_nan=False) + "\n")
     counts = {
         "samples": samples,
         "frames": len(frames),

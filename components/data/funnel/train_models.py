@@ -97,7 +97,7 @@ def train(
         paths[name].parent.mkdir(parents=True, exist_ok=True)
         with written_whole(paths[name]) as partial:
             save_file(model.state_dict(), partial)
-    report.write_text(json.dumps(found, indent=2) + "\n")
+    report.write_text(json.dumps(found, indent=2, allow_nan=False) + "\n")
     return found
 
 
