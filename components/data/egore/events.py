@@ -64,6 +64,19 @@ def of_takes(
     return pd.concat([clips, shown.assign(**ids)[CLIP.names]], ignore_index=True)
 
 
+def without_given_span(clips: pd.DataFrame, narrations: pd.DataFrame) -> pd.Series:
+    """Return the ids of the clips of narrations that are of a single time: their spans are estimated (systems §1.1).
+
+    Such a clip shows its event, but nobody said when that begins and ends.
+
+    Args:
+        clips: table of components/records/schemas.py.
+        narrations: table of components/records/schemas.py.
+    """
+    of_one_time = narrations.loc[narrations["start_s"].isna(), "narration_id"]
+    return clips.loc[clips["narration_id"].isin(of_one_time), "clip_id"]
+
+
 def takes_of_the_kitchen(*tables: pd.DataFrame) -> set[str]:
     """Return the takes that the miniature world tells of: its grammar reads at least half of their texts.
 

@@ -120,3 +120,18 @@ def temporal(
         text=None,
         parent=windows["interval_id"],
     ), rejected
+
+
+def of_given_spans(timed: pd.DataFrame, estimated: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Keep the temporal questions about events whose span their source gives.
+
+    Args:
+        timed: samples of `temporal`.
+        estimated: ids of events whose span was estimated from narrations of single times.
+
+    Returns:
+        The samples kept, and the rejects (`estimated_span`).
+    """
+    unsure = timed["interval_id"].isin(estimated).to_numpy()
+    rejected = sample_table.dropped(timed[unsure], "estimated_span", row_id="interval_id", detail="question")
+    return timed[~unsure], rejected

@@ -150,15 +150,21 @@ def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Ta
     timed = pd.concat(of_kinds, ignore_index=True)
     outside, outside_out = ego_exo_questions.seen_from_outside(timed, videos, rules)
     verified = [ego_exo_questions.verification(seen) for seen in (timed, outside)]
-    made = pa.concat_tables([sample_table.table(frame) for frame in (*asked, boxed, timed, outside, *verified)])
+    estimated = events.without_given_span(clips, annotations["narrations"])
+    in_time, estimated_out = zip(*(grounding.of_given_spans(seen, estimated) for seen in (timed, outside)), strict=True)
+    made = pa.concat_tables([sample_table.table(frame) for frame in (*asked, boxed, *in_time, *verified)])
     return (
         made,
-        sample_table.rejects("egore", [*dropped, boxed_out, *timed_out, outside_out]),
+        sample_table.rejects("egore", [*dropped, boxed_out, *timed_out, outside_out, *estimated_out]),
         [
             *row_counts,
             ("boxes", len(boxes), len(boxed), len(boxed_out)),
             ("intervals", len(intervals), timed["interval_id"].nunique(), sum(map(len, timed_out))),
             ("windows from outside", len(timed), len(outside), len(outside_out)),
+            *(
+                ("questions about time", len(seen), len(kept), len(out))
+                for seen, kept, out in zip((timed, outside), in_time, estimated_out, strict=True)
+            ),
         ],
     )
 

@@ -45,9 +45,14 @@ def test_the_truth_knows_every_narration():
 def test_all_thirteen_types_come_about_in_every_form_of_narration(samples):
     types = Counter(row["question_type"] for row in samples)
     assert set(types) == {*short_questions.TYPES, *long_questions.TYPES, "temporal", "verification", "cot"}
-    assert {row["take_id"] for row in samples if row["question_type"] in ("action", "sequence", "temporal")} == set(
-        TOLD
-    )
+    for kind in ("action", "sequence", "verification"):
+        assert {row["take_id"] for row in of_type(samples, kind)} == set(TOLD), kind
+
+
+def test_when_is_asked_only_where_the_source_says_when(asked):
+    samples, rejects = asked
+    assert {row["take_id"] for row in of_type(samples, "temporal")} == {"cooking", "laboratory"}
+    assert "estimated_span" in {row["reason"] for row in rejects}
 
 
 def test_options_differ_in_more_than_case_spaces_and_full_stops(samples):
