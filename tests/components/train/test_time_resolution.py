@@ -43,13 +43,14 @@ def test_what_is_kept_is_what_a_perfect_seer_of_the_frames_shown_answers(most):
         if not len(seen):
             seen = [np.abs(times_s - (start_s + end_s) / 2).argmin()]
         edges_s = [0.0, *(times_s[1:] + times_s[:-1]) / 2, 16.0]
-        answer = parse_span(format_span(edges_s[seen[0]], edges_s[seen[-1] + 1], 0.25))
-        assert is_fine == (temporal_iou(answer, (start_s, end_s)) >= 0.8)
-    assert fine.mean() > 0.8 if most is None else fine.mean() < 0.9
+        spans_s = (times_s[seen[0]], times_s[seen[-1]]), (edges_s[seen[0]], edges_s[seen[-1] + 1])
+        answers = [parse_span(format_span(*span_s, 0.25)) for span_s in spans_s]
+        assert is_fine == (min(temporal_iou(answer, (start_s, end_s)) for answer in answers) >= 0.8)
+    assert fine.mean() > 0.5 if most is None else fine.mean() < 0.5
 
 
 def test_what_is_left_out_is_counted_and_a_stage_without_any_is_refused(caplog):
-    samples = table([(2.0, 5.0), (2.0, 14.8), (6.0, 6.9)])
+    samples = table([(2.0, 5.0), (2.5, 13.0), (6.0, 6.9)])
     shown = {"n_frames": FRAMES, "most_frames": 7, "time_step_s": 0.25}
     with caplog.at_level(logging.WARNING):
         kept = leave_out(samples, {KEY: 1.0}, **shown)
