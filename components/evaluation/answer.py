@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from components.evaluation.ranking import likeliest
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import EgoflowProcessor, context, layout, normalise, turn
-from components.prompts import timed_question
+from components.prompts import asked_question
 from components.video import frame_times
 
 Sample = dict
@@ -88,7 +88,7 @@ class Answerer:
         words = self.model.get_input_embeddings()
         contexts = self._contexts(samples, frames_of)
         asked = [
-            timed_question(sample, frame_times(sample["media"], self._n_frames[sample_id]))
+            asked_question(sample, frame_times(sample["media"], self._n_frames[sample_id]))
             for sample, sample_id in zip(samples, frames_of, strict=True)
         ]
         turns = self._tokens([turn(question, self.processor.turn_words) for question in asked])

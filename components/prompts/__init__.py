@@ -1,5 +1,6 @@
 """What models read and write. `kitchen_grammar`, which only the miniature follows, is imported by its own name."""
 
+from components.prompts.asked import asked_question
 from components.prompts.formats import (
     MOST_CITED,
     NO,
@@ -20,6 +21,7 @@ from components.prompts.formats import (
     temporal_question,
     think_answer,
     verification_question,
+    with_options,
 )
 from components.prompts.frame_times import asks_for_time, time_line, timed_question
 
@@ -27,6 +29,7 @@ __all__ = [
     "MOST_CITED",
     "NO",
     "YES",
+    "asked_question",
     "asks_for_time",
     "cite_frames",
     "format_box",
@@ -46,4 +49,5 @@ __all__ = [
     "time_line",
     "timed_question",
     "verification_question",
+    "with_options",
 ]

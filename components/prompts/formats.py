@@ -7,6 +7,7 @@ what is trained on and what is scored cannot drift apart.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 
 def think_answer(thought: str, answer: str) -> str:
@@ -167,6 +168,15 @@ def temporal_answer(event: str, start_s: float, end_s: float, step_s: float) -> 
     return think_answer(event, format_span(start_s, end_s, step_s))
 
 
+def with_options(question: str, choices: Sequence[str]) -> str:
+    """Say the options of a closed question behind it.
+
+    >>> with_options("which hand?", ["left", "right"])
+    'which hand? Choose one of: left; right.'
+    """
+    return f"{question} Choose one of: {'; '.join(choices)}."
+
+
 def spelled_out(question: str, target: dict, *, reasoned: bool) -> str:
     """Ask so that a model that never saw our answers can write them; the miniature learns their form instead.
 
@@ -180,7 +190,7 @@ def spelled_out(question: str, target: dict, *, reasoned: bool) -> str:
     """
     kind, asked = target["kind"], question
     if kind == "choice":
-        asked += f" Choose one of: {'; '.join(target['choices'])}."
+        asked = with_options(question, target["choices"])
     form = {
         "box": "the box [x1, y1, x2, y2] in percent of the frame, as integers",
         "span": "the interval (start, end) in seconds from the start of the video",

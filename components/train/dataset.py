@@ -19,7 +19,7 @@ from components import records
 from components.data.frames.store import FrameStore
 from components.models.configuration import EgoflowConfig
 from components.models.processing import EgoflowProcessor, layout, normalise
-from components.prompts import timed_question
+from components.prompts import asked_question
 from components.train import feature_cache
 from components.train.packing import pad, row
 from components.train.sample_order import count_steps, draw_order, usable
@@ -165,7 +165,7 @@ class SampleDataset(Dataset):
         times_s = frame_times(sample["media"], len(frames))
         item = {
             **sample,
-            "turns": [(timed_question(each, times_s), each["answer"]) for each in asked],
+            "turns": [(asked_question(each, times_s), each["answer"]) for each in asked],
             "frames": frames,
             "times_s": times_s,
             "guidance": self.guidance and sample["view"] == "ego",

@@ -38,7 +38,7 @@ def tokenizer(draft: EgoflowConfig, data: params.Data) -> PreTrainedTokenizerFas
     """Train the tokenizer on the questions and answers of some takes, and on every instruction."""
     turns = [turn for sample in held_out(draft, data, TEXTS_FOR_VOCABULARY, seed=0) for turn in sample.turns]
     texts = [f"{turn.question} {turn.answer}" for turn in turns]
-    return build_tokenizer([*texts, world_text.IDLE, *world_text.INSTRUCTIONS])
+    return build_tokenizer([*texts, world_text.IDLE, *world_text.INSTRUCTIONS, prompts.with_options("", ["", ""])])
 
 
 def held_out(config: EgoflowConfig, data: params.Data, count: int, *, seed: int) -> list[TextSample]:

@@ -36,6 +36,7 @@ def samples() -> list[dict]:
             "view": ("ego", "exo", "ego")[number % 3],
             "question": ("what does C do?", "C picks up the red cup")[number % 2],
             "answer": "",
+            "corpus": "egore",
             "media": [{"start_s": 0.0, "end_s": 2.0}],
             "target": {"kind": "choice", "choices": some_choices(number)},
         }

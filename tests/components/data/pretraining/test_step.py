@@ -2,8 +2,10 @@
 
 from collections import Counter
 from functools import partial
+from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 from components import records
 from components.data.frames import step as frames
@@ -11,6 +13,7 @@ from components.data.frames.store import FrameStore
 from components.data.partition import runner
 from components.data.pretraining import step
 from components.data.pretraining.step import ASKED, CORPORA
+from components.train.dataset import SampleDataset
 from tests.components.data.conftest import read
 
 WEB = [source for source, corpus in CORPORA.items() if corpus == "web"]
@@ -77,20 +80,40 @@ def test_many_partitions_make_the_same_samples(told, settings, tmp_path, monkeyp
         assert by_id(read(tmp_path, f"pretraining/{name}"), key) == by_id(read(data_dir, f"pretraining/{name}"), key)
 
 
-def test_the_frames_of_every_sample_can_be_shown(told, settings, tmp_path):
+@pytest.fixture(scope="module")
+def shown(told, settings, tmp_path_factory) -> Path:
+    """A data folder with the frames of every sample of pre-training."""
     data_dir, _ = told
+    folder = tmp_path_factory.mktemp("shown") / "data"
     for name in ("annotations/videos", "media/videos"):
-        (tmp_path / "data" / name).parent.mkdir(parents=True)
-        (tmp_path / f"data/{name}.parquet").symlink_to(data_dir / f"{name}.parquet")
+        (folder / name).parent.mkdir(parents=True)
+        (folder / f"{name}.parquet").symlink_to(data_dir / f"{name}.parquet")
     samples = pq.read_table(data_dir / "pretraining/samples.parquet")
-    records.write_table(tmp_path / "data/dataset/samples.parquet", samples, records.SAMPLE)
-    frames.run(settings, tmp_path / "data")
-    store = FrameStore(tmp_path / "data/frames")
+    records.write_table(folder / "dataset/samples.parquet", samples, records.SAMPLE)
+    frames.run(settings, folder)
+    return folder
+
+
+def test_the_frames_of_every_sample_can_be_shown(shown, settings):
+    store, samples = FrameStore(shown / "frames"), read(shown, "dataset/samples")
     assert len(store) == len(samples)
-    for row in samples.to_pylist():
-        shown = store.frames(row["sample_id"])
-        assert len(shown) == getattr(settings.frames, f"{row['frame_kind']}_frames")
-        assert (shown[0] == shown[-1]).all() == (row["frame_kind"] == "image")
+    for row in samples:
+        seen = store.frames(row["sample_id"])
+        assert len(seen) == getattr(settings.frames, f"{row['frame_kind']}_frames")
+        assert (seen[0] == seen[-1]).all() == (row["frame_kind"] == "image")
+
+
+def test_training_shows_the_options_of_a_closed_question(shown, settings):
+    closed = {row["answer"]: row for row in read(shown, "dataset/samples") if row["target"]["kind"] == "choice"}
+    items = SampleDataset(
+        shown, {"general/qa/exo": 1.0}, steps=1, batch=8, seed=0, guidance=False, exo_views=None,
+        contract=frames.contract_of(settings.frames)["digest"],
+    )  # fmt: skip
+    asked = {answer: question for item in items for question, answer in item["turns"]}
+    assert closed.keys() < asked.keys()
+    for answer, question in asked.items():
+        choices = closed[answer]["target"]["choices"] if answer in closed else []
+        assert question.endswith(f"? Choose one of: {'; '.join(choices)}." if choices else "?")
 
 
 def test_without_such_corpora_the_tables_are_empty(annotated, data_params):
