@@ -1,10 +1,10 @@
 """Write videos of a kitchen in the layout of EPIC-KITCHENS-100: films, folders of images, and their narrations.
 
-Files: EPIC_100_train.csv, EPIC_100_validation.csv (columns: epic-kitchens/epic-kitchens-100-annotations README.md),
+Files: EPIC_100_{train,validation,video_info}.csv (columns: epic-kitchens/epic-kitchens-100-annotations README.md),
 `<participant>/videos/<video>.MP4` and `<participant>/rgb_frames/<video>/frame_0000000001.jpg`. Images have 60 a second
 in the first release and 50 in the extension; the films have rates of their own. As in the release, a folder begins with
 images that the film does not have, some narrations have no time and some a time far from their action. One video is
-missing, one lies in a tar file, and one folder lacks an image.
+missing, one lies in a tar file, one folder lacks an image, and one was unpacked by half.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class EpicVideo:
         take: its script.
         film_fps: frames a second of its film; None where only images are there.
         early_images: images that stand before the first one that VISOR has too.
-        defect: "missing", "in a tar file" or "with a gap", or none.
+        defect: "missing", "in a tar file", "with a gap", "half of it", or none.
     """
 
     video_id: str
@@ -96,11 +96,12 @@ def plan_videos(seed: int) -> list[EpicVideo]:
         ("P01_101", "train", Fraction(50), 0, ""),
         ("P02_01", "train", None, 3, ""),
         ("P02_101", "train", None, 0, ""),
-        ("P02_02", "val", NTSC, 0, ""),
+        ("P02_03", "val", NTSC, 0, ""),
         ("P02_102", "val", None, 2, ""),
         ("P03_01", "train", NTSC, 0, "missing"),
         ("P03_02", "train", None, 0, "in a tar file"),
         ("P03_101", "val", None, 0, "with a gap"),
+        ("P03_102", "train", None, 0, "half of it"),
     )
     return [
         EpicVideo(name, split, script_take(seed, FIRST_TAKE + number, take_s=TAKE_S), fps, early, defect)
@@ -116,6 +117,12 @@ def write(root: Path, plan: WorldPlan) -> list[Film]:
             writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(row for each in videos if each.split == split for row in _rows(each, seed=plan.seed))
+    with (root / "EPIC_100_video_info.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["video_id", "duration", "fps", "resolution"])
+        writer.writerows(
+            [each.video_id, TAKE_S, float(each.film_fps or each.images_per_s), "1920x1080"] for each in videos
+        )
     for each in videos:
         if each.film_fps is None:
             _write_images(each, root, size_px=plan.size_px)
@@ -132,12 +139,14 @@ def _write_images(each: EpicVideo, root: Path, *, size_px: int) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.with_suffix(".tar").write_bytes(b"an archive that has to be unpacked")
         return
-    count = 10 if each.defect else round(TAKE_S * each.images_per_s) + each.early_images
+    count = round(TAKE_S * each.images_per_s) + each.early_images
+    if each.defect:
+        count //= 2
     times_s = (max(0, number - each.early_images) / each.images_per_s for number in range(count))
     video.write_images(
         folder, (draw(each.take, scene_at(each.take, at_s), at_s, "ego", size_px=size_px) for at_s in times_s)
     )
-    if each.defect:
+    if each.defect == "with a gap":
         (folder / "frame_0000000005.jpg").unlink()
 
 

@@ -3,7 +3,9 @@
 Files: EPIC_100_train.csv and EPIC_100_validation.csv (epic-kitchens/epic-kitchens-100-annotations README.md);
 validation is our test. Beside them lies a folder for each participant, as the official download has it, with films
 `videos/<video>.MP4` or the released images `rgb_frames/<video>/frame_0000000001.jpg`, whose rate is that of
-shared/epic_frames.py. Images come in tar files, which have to be unpacked.
+shared/epic_frames.py. Images come in tar files, which have to be unpacked; where EPIC_100_video_info.csv is there, it
+tells whether they are as many as they should be (those first released of P01_109 and P27_103 were not, README.md
+"Erratum").
 
 `narration` is plain text without a subject ("take plate"; only the noun columns are colon-reversed, `bag:garbage`), and
 the camera wearer acts. Times are HH:MM:SS.ss. `start_frame` and `stop_frame` count the extracted images, not the frames
@@ -25,7 +27,7 @@ import pandas as pd
 
 from components import records
 from components.data.sources.shared import json_fields
-from components.data.sources.shared.cleaning import Tables, clean, clock_to_seconds, reject_where
+from components.data.sources.shared.cleaning import Tables, clean, clock_to_seconds, reject_where, seconds
 from components.data.sources.shared.epic_frames import images_per_s
 from components.data.sources.shared.readers import find_files, read_delimited
 from components.records import content_id, content_ids
@@ -43,6 +45,8 @@ COLUMNS = (
     "narration",
 )
 FIRST_IMAGE = "frame_0000000001.jpg"
+INFO_FILE, INFO_COLUMNS = "EPIC_100_video_info.csv", ("video_id", "duration")
+MOST_OFF_S = 1.0  # released images are up to a quarter of a second more than their film
 
 reject = partial(json_fields.reject_row, SOURCE)
 
@@ -68,12 +72,22 @@ def read(root: Path, *, probe: Callable[[Path, float | None], Probe]) -> Iterato
             cells = {name: clean(frame[name]) for name in COLUMNS}
             lines.append(pd.DataFrame(cells).assign(split=split))
     listed = pd.concat(lines, ignore_index=True) if lines else pd.DataFrame(columns=[*COLUMNS, "split"], dtype="str")
-    rows = list(_videos(listed, root, probe))
+    rows = list(_videos(listed, _lengths(root), root, probe))
     yield from json_fields.in_batches(rows, "videos")
     yield _narrations(listed, {row["take_id"]: row["duration_s"] for row in rows if "reason" not in row})
 
 
-def _videos(lines: pd.DataFrame, root: Path, probe: Callable[[Path, float | None], Probe]) -> Iterator[dict]:
+def _lengths(root: Path) -> dict[str, float]:
+    """Return how long each video is, by its id; none where no file says it."""
+    path, lengths = root / INFO_FILE, {}
+    for frame, _ in read_delimited(path, INFO_COLUMNS, source=SOURCE) if path.is_file() else ():
+        lengths |= dict(zip(clean(frame["video_id"]), seconds(frame["duration"]), strict=True))
+    return lengths
+
+
+def _videos(
+    lines: pd.DataFrame, lengths: dict[str, float], root: Path, probe: Callable[[Path, float | None], Probe]
+) -> Iterator[dict]:
     """Return the row or the reject of each video that has a name."""
     named = lines[(lines["video_id"] != "") & (lines["participant_id"] != "")]
     for video_id, of_video in named.groupby("video_id"):
@@ -81,13 +95,27 @@ def _videos(lines: pd.DataFrame, root: Path, probe: Callable[[Path, float | None
         if len(places) > 1:
             yield reject(str(video_id), "in_two_splits", places.to_numpy().tolist())
         else:
-            yield _video(str(video_id), *places.iloc[0], root, probe)
+            yield _video(str(video_id), *places.iloc[0], lengths.get(str(video_id), np.nan), root, probe)
 
 
 def _video(
-    video_id: str, participant: str, split: str, root: Path, probe: Callable[[Path, float | None], Probe]
+    video_id: str,
+    participant: str,
+    split: str,
+    film_s: float,
+    root: Path,
+    probe: Callable[[Path, float | None], Probe],
 ) -> dict:
-    """Return the row or the reject of a video, which is a film or a folder of images."""
+    """Return the row or the reject of a video, which is a film or a folder of images.
+
+    Args:
+        video_id: of the video.
+        participant: who wore the camera.
+        split: of the video, ours.
+        film_s: how long its film is, seconds; NaN where no file says it.
+        root: folder of the release.
+        probe: as in `read`.
+    """
     film, images = f"{participant}/videos/{video_id}.MP4", f"{participant}/rgb_frames/{video_id}"
     refuse = partial(reject, video_id)
     try:
@@ -99,6 +127,8 @@ def _video(
         if path == images and not (file / FIRST_IMAGE).is_file():
             return refuse("frames_not_from_one", f"{images} has no {FIRST_IMAGE}")
         length = probe(file, images_per_s(video_id))
+        if path == images and abs(length.duration_s - film_s) > MOST_OFF_S:
+            return refuse("wrong_frame_count", f"{length.frames} images last {length.duration_s:g} s, not {film_s:g} s")
     except PathError as error:
         return refuse("path_outside_root", error.cause)
     except NumberingError as error:

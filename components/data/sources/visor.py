@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 
 from components.data.sources.shared import json_fields
 from components.data.sources.shared.cleaning import Tables
-from components.data.sources.shared.epic_frames import EPIC, IMAGE_NUMBER, film_frame, images_per_s
+from components.data.sources.shared.epic_frames import EPIC, IMAGE_NUMBER, LATE_IMAGES, film_frame, images_per_s
 from components.data.sources.shared.json_fields import MemberError, member
 from components.data.sources.shared.json_stream import json_items
 from components.records import content_id
@@ -119,7 +119,8 @@ def _frame_index(image: str, video: dict, numbers: dict) -> int | tuple[str, obj
     if is_folder:
         index -= 1  # the released images are numbered from 1
     elif video["source"] == EPIC:
-        index = film_frame(index, per_s=images_per_s(video["take_name"]), fps=video["fps"])
+        name = video["take_name"]
+        index = film_frame(index - LATE_IMAGES.get(name, 0), per_s=images_per_s(name), fps=video["fps"])
     if not 0 <= index < round(video["duration_s"] * video["fps"]):
         return "outside_video", f"frame {index} of {video['duration_s']:g} s at {video['fps']:g}/s"
     return index

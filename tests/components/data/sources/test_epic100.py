@@ -154,6 +154,17 @@ def test_images_that_are_not_as_released_are_a_reject_of_their_own(tmp_path, num
     assert said in rejects[0]["detail"]
 
 
+@pytest.mark.parametrize(("count", "is_whole"), [(150, True), (170, True), (89, False), (211, False)])
+def test_images_are_as_many_as_the_film_lasts_where_a_file_says_how_long(tmp_path, count, is_whole):
+    write(tmp_path, GOOD)
+    (tmp_path / "P01/videos/P01_11.MP4").unlink()
+    images(tmp_path, "P01_11", range(1, count + 1))
+    delimited(tmp_path / epic100.INFO_FILE, [{"video_id": name, "duration": 2.5} for name in ("P01_11", "P01_12")])
+    videos, _, rejects = read(tmp_path, lambda path, fps: video.probe(path, fps) if path.is_dir() else HOUR)
+    assert [row["take_id"] for row in videos] == ["P01_11", "P01_12"][not is_whole :]  # a film has a length of its own
+    assert [row["reason"] for row in rejects] == [] if is_whole else ["wrong_frame_count", "no_video"]
+
+
 def test_a_missing_file_or_column_is_an_error_that_names_it(tmp_path):
     refuses_missing(read, tmp_path, "EPIC_100_train.csv is missing")
     write(tmp_path, {name: value for name, value in GOOD.items() if name != "narration"})

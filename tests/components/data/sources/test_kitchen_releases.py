@@ -47,6 +47,7 @@ def test_every_row_is_read_or_rejected_with_its_reason(made):
         "epic100/file_missing": 1,
         "epic100/frames_in_archive": 1,
         "epic100/frames_missing": 1,
+        "epic100/wrong_frame_count": 1,
         "ego4d/redacted": 1,
         "ego4d/no_narrations": 1,
     }
