@@ -10,6 +10,7 @@ from components import params, video
 from components.data.frames.step import contract_of
 from components.evaluation import ask
 from components.models import export
+from components.prompts import timed_question
 from components.train import checkpoints
 
 ROOT = Path(__file__).parents[3]
@@ -47,6 +48,21 @@ def test_a_film_is_answered_alike_by_a_checkpoint_and_its_export(checkpoint, dat
     n_frames = data.frames.clip_frames
     expected = video.sample_frame_indices(0.0, 4.0, fps=8, n_frames=n_frames, total_frames=32)
     assert answers[0].frames == expected.tolist() and answers[0].times_s == [n / 8 for n in answers[0].frames]
+
+
+def test_a_question_about_time_is_asked_with_the_times_of_the_frames(checkpoint, data, film, monkeypatch):
+    asked = []
+
+    class Listener:
+        def complete(self, samples: list[dict], frames_of: list[str]) -> list[str]:
+            asked.extend(samples)
+            return [""]
+
+    monkeypatch.setattr(ask, "answerer_of", lambda *arguments, **limits: Listener())
+    answer = ask.ask(film, "when is it that C cuts the fish?", checkpoint, data, view="ego", max_new_tokens=4)
+    question = timed_question(asked[0], video.frame_times(asked[0]["media"], len(answer.frames)))
+    assert question == "4 s, frames every 1 s from 0.5 s: when is it that C cuts the fish?"
+    assert answer.times_s == [0.5, 1.5, 2.5, 3.5]
 
 
 def test_images_are_a_video_and_one_image_is_a_still(checkpoint, data, tmp_path):

@@ -10,7 +10,7 @@ from components.data.clips import step as clips
 from components.data.egore import step as build
 from components.data.egore.rule_based.verification import misaligned
 from components.prompts.kitchen_grammar import COLOURS, KINDS, VERBS, Facts, parse_narration
-from tests.components.data.conftest import read, write_annotations
+from tests.components.data.conftest import changed, read, write_annotations
 
 EVENTS = st.builds(Facts, st.sampled_from(VERBS), st.sampled_from(COLOURS), st.sampled_from(KINDS))
 
@@ -133,3 +133,34 @@ def test_a_moment_is_shown_from_outside_only_where_both_cameras_run_at_once(
     assert told == asked
     refused = [row for row in read(data_dir, "egore/rejects") if row["row_id"].startswith("pair-i-")]
     assert Counter(row["reason"] for row in refused) == reasons
+
+
+def test_windows_cut_from_long_takes_are_the_same_in_both_views_and_verifications_keep_their_seconds(
+    tmp_path, rows, data_params
+):
+    for row in rows["videos"]:
+        row["duration_s"] = 300.0
+    told = {row["interval_id"]: (row["start_s"] + 100.0, row["end_s"] + 101.5) for row in rows["intervals"]}
+    for row in rows["intervals"]:
+        row["start_s"], row["end_s"] = told[row["interval_id"]]
+    fine = changed(data_params, "egore", time_step_s=0.25)
+    data_dir = write_annotations(tmp_path, rows)
+    clips.run(fine, data_dir)
+    made = build.run(fine, data_dir)
+    samples = read(data_dir, "egore/samples")
+    shown = {"ego": set(), "exo": set()}
+    for row in (row for row in samples if row["task"] == "ground_temporal"):
+        window, span = row["media"][0], row["target"]["span"]
+        found = (window["start_s"] + span["start_s"], window["start_s"] + span["end_s"])
+        assert found == pytest.approx(told[row["parents"][0]])
+        assert 0 <= window["start_s"] <= found[0] < found[1] <= window["end_s"] <= 300.0
+        assert window["end_s"] - window["start_s"] <= fine.egore.window_max_s
+        shown[row["view"]].add((row["parents"][0], window["start_s"], window["end_s"]))
+    assert shown["ego"] == shown["exo"]
+    assert {interval for interval, _, _ in shown["ego"]} == told.keys() and len(shown["ego"]) > 1.9 * len(told)
+    verified = [row for row in samples if row["task"] == "verify"]
+    for row in verified:
+        assert (row["media"][0]["start_s"], row["media"][0]["end_s"]) == pytest.approx(told[row["parents"][0]])
+    assert Counter(row["parents"][0] for row in verified) == dict.fromkeys(told, 4), "yes and no, ego and exo"
+    assert len({row["sample_id"] for row in samples}) == len(samples)
+    assert all(rows_in == out + rejected for what, rows_in, out, rejected in made["row_counts"] if "interval" in what)
