@@ -15,7 +15,6 @@ pass are one row.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +28,7 @@ from components.data.sources.shared import json_fields
 from components.data.sources.shared.cleaning import (
     Tables,
     clean,
+    from_zero,
     reject_rows,
     reject_where,
     seconds,
@@ -37,8 +37,9 @@ from components.data.sources.shared.cleaning import (
 from components.data.sources.shared.json_stream import json_items
 from components.data.sources.shared.readers import BATCH_ROWS
 from components.data.sources.shared.subject_tags import subjects
-from components.records import content_id, content_ids
-from components.video import Probe, VideoError
+from components.data.sources.shared.take_videos import video_row
+from components.records import content_ids
+from components.video import Probe
 
 SOURCE = "ego4d"
 PARTS = ("v2", "v1", ".")  # folders of versions of the release
@@ -61,15 +62,13 @@ FORMS = {
     "all_narrations_redacted.json": _Form("videos", (), "time", "text"),
 }
 
-reject = partial(json_fields.reject_row, SOURCE)
 
-
-def read(root: Path, *, probe: Callable[[Path], Probe]) -> Iterator[Tables]:
+def read(root: Path, *, probe: Callable[..., Probe]) -> Iterator[Tables]:
     """Read the release below `root` in batches.
 
     Args:
         root: folder of the release.
-        probe: returns the length of a film, or raises VideoError.
+        probe: as `video.probe`.
 
     Yields:
         tables {"videos"}, then tables {"narrations"}, and the rejects; each film and each narration read is in exactly
@@ -109,31 +108,16 @@ def _held_out(root: Path) -> set[str]:
     return {str(video.get("video_uid")) for video in listed if any(video.get(name) in HELD_OUT for name in BENCHMARKS)}
 
 
-def _videos(root: Path, probe: Callable[[Path], Probe], held_out: set[str]) -> Iterator[dict]:
+def _videos(root: Path, probe: Callable[..., Probe], held_out: set[str]) -> Iterator[dict]:
     """Return the row or the reject of each film; of one that is there in several sizes, the first of FOLDERS counts."""
     found: dict[str, Path] = {}
     for folder in FOLDERS:
         for path in sorted((root / folder).glob("*.mp4")):
             found.setdefault(path.stem, path)
     for uid, path in found.items():
-        relative = path.relative_to(root).as_posix()
-        try:
-            length = probe(path)
-        except VideoError as error:
-            yield reject(uid, "unreadable_video", f"{relative}: {error.cause}")
-            continue
-        yield {
-            "video_id": content_id(SOURCE, uid, "ego"),
-            "source": SOURCE,
-            "take_id": uid,
-            "take_name": uid,
-            "camera_id": "ego",
-            "view": "ego",
-            "path": relative,
-            "duration_s": length.duration_s,
-            "fps": length.fps,
-            "split": "test" if uid in held_out else "train",
-        }
+        split = "test" if uid in held_out else "train"
+        of = {"take_id": uid, "camera_id": "ego", "view": "ego", "split": split}
+        yield video_row(SOURCE, of, [path.relative_to(root).as_posix()], root=root, probe=probe)
 
 
 def _narrations(path: Path, form: _Form, split_of: dict[str, str]) -> Iterator[Tables]:
@@ -193,7 +177,7 @@ class _Batch:
         splits = uids.map(split_of)
         of_group = {"take_id": uids, "annotator_id": annotators, "split": splits.where(splits.notna(), None)}
         columns = {name: pa.array(values, pa.string()).take(group) for name, values in of_group.items()}
-        time_s = seconds(pd.Series(self.times, dtype=object))
+        time_s = from_zero(seconds(pd.Series(self.times, dtype=object)))
         text = pa.array(clean(pd.Series(self.texts, dtype=object)), pa.string())
         said_at = pa.array(time_s, pa.float64()).cast(pa.string()).fill_null("no time")
         row_id = pc.binary_join_element_wise(columns["take_id"], columns["annotator_id"], said_at, text, "/")

@@ -30,8 +30,9 @@ from components.data.sources.shared import json_fields
 from components.data.sources.shared.cleaning import Tables, clean, clock_to_seconds, reject_where, seconds
 from components.data.sources.shared.epic_frames import images_per_s
 from components.data.sources.shared.readers import find_files, read_delimited
-from components.records import content_id, content_ids
-from components.video import NumberingError, PathError, Probe, VideoError, inside
+from components.data.sources.shared.take_videos import video_row
+from components.records import content_ids
+from components.video import Probe
 
 SOURCE = "epic100"
 FILES = {"EPIC_100_train.csv": "train", "EPIC_100_validation.csv": "test"}
@@ -51,12 +52,12 @@ MOST_OFF_S = 1.0  # released images are up to a quarter of a second more than th
 reject = partial(json_fields.reject_row, SOURCE)
 
 
-def read(root: Path, *, probe: Callable[[Path, float | None], Probe]) -> Iterator[Tables]:
+def read(root: Path, *, probe: Callable[..., Probe]) -> Iterator[Tables]:
     """Read the release below `root`; its lines, 77,000 of them, stay in memory.
 
     Args:
         root: folder of the release.
-        probe: returns the length of a film, or of a folder of images with this rate, or raises VideoError.
+        probe: as `video.probe`.
 
     Yields:
         tables {"videos"}, then tables {"narrations"}, and the rejects; each row read is in exactly one of them.
@@ -85,9 +86,7 @@ def _lengths(root: Path) -> dict[str, float]:
     return lengths
 
 
-def _videos(
-    lines: pd.DataFrame, lengths: dict[str, float], root: Path, probe: Callable[[Path, float | None], Probe]
-) -> Iterator[dict]:
+def _videos(lines: pd.DataFrame, lengths: dict[str, float], root: Path, probe: Callable[..., Probe]) -> Iterator[dict]:
     """Return the row or the reject of each video that has a name."""
     named = lines[(lines["video_id"] != "") & (lines["participant_id"] != "")]
     for video_id, of_video in named.groupby("video_id"):
@@ -104,7 +103,7 @@ def _video(
     split: str,
     film_s: float,
     root: Path,
-    probe: Callable[[Path, float | None], Probe],
+    probe: Callable[..., Probe],
 ) -> dict:
     """Return the row or the reject of a video, which is a film or a folder of images.
 
@@ -117,36 +116,17 @@ def _video(
         probe: as in `read`.
     """
     film, images = f"{participant}/videos/{video_id}.MP4", f"{participant}/rgb_frames/{video_id}"
+    of = {"take_id": video_id, "camera_id": "ego", "view": "ego", "split": split}
+    row = video_row(SOURCE, of, (film, images), root=root, probe=probe, folder_fps=images_per_s(video_id))
     refuse = partial(reject, video_id)
-    try:
-        path = film if inside(root, film).is_file() else images
-        file = inside(root, path)
-        if path == images and not file.is_dir():
-            in_archive = inside(root, f"{images}.tar").is_file()
-            return refuse("frames_in_archive", f"unpack {images}.tar") if in_archive else refuse("file_missing", film)
-        if path == images and not (file / FIRST_IMAGE).is_file():
+    if row.get("reason") == "file_missing" and (root / f"{images}.tar").is_file():
+        return refuse("frames_in_archive", f"unpack {images}.tar")
+    if row.get("path") == images:
+        if not (root / images / FIRST_IMAGE).is_file():
             return refuse("frames_not_from_one", f"{images} has no {FIRST_IMAGE}")
-        length = probe(file, images_per_s(video_id))
-        if path == images and abs(length.duration_s - film_s) > MOST_OFF_S:
-            return refuse("wrong_frame_count", f"{length.frames} images last {length.duration_s:g} s, not {film_s:g} s")
-    except PathError as error:
-        return refuse("path_outside_root", error.cause)
-    except NumberingError as error:
-        return refuse("frames_missing", f"{images}: {error.cause}")
-    except VideoError as error:
-        return refuse("unreadable_video", f"{video_id}: {error.cause}")
-    return {
-        "video_id": content_id(SOURCE, video_id, "ego"),
-        "source": SOURCE,
-        "take_id": video_id,
-        "take_name": video_id,
-        "camera_id": "ego",
-        "view": "ego",
-        "path": path,
-        "duration_s": length.duration_s,
-        "fps": length.fps,
-        "split": split,
-    }
+        if abs(row["duration_s"] - film_s) > MOST_OFF_S:
+            return refuse("wrong_frame_count", f"{images} lasts {row['duration_s']:g} s, its film {film_s:g} s")
+    return row
 
 
 def _narrations(lines: pd.DataFrame, duration_s: dict[str, float]) -> Tables:

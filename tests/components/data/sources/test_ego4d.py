@@ -36,7 +36,7 @@ def write(root, content, *, films=("v", "w", "good"), folder="v2/full_scale"):
     return root
 
 
-def probe(path):
+def probe(path, fps=None):
     return Probe(1e6, 30.0, 30_000_000)
 
 
@@ -134,7 +134,7 @@ def test_of_a_film_in_several_sizes_the_full_one_counts(tmp_path):
 
 
 def test_narrations_without_a_film_are_rejected_and_a_film_without_narrations_is_a_video(tmp_path):
-    def probe_all_but_w(path):
+    def probe_all_but_w(path, fps):
         if path.stem == "w":
             raise VideoError(path, "no film")
         return probe(path)
