@@ -8,7 +8,8 @@ value that is no text counts as empty. A path must be relative and stay below it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -167,48 +168,48 @@ def questions(frame: pd.DataFrame, *, source: str) -> Tables:
     """
     made = frame.assign(source=source, question=clean(frame["question"]), answer=clean(frame["answer"]))
     made, times = _spans(made, seconds)
-    wrong, other = (_Options.of(frame[name].tolist()) for name in ("wrong_answers", "other_answers"))
-    made = made.assign(wrong_answers=wrong.texts, other_answers=other.texts)
-    is_right = [option_key(answer) in keys for answer, keys in zip(made["answer"].tolist(), wrong.keys, strict=True)]
+    wrong, other = (_Options(frame[name].tolist()) for name in ("wrong_answers", "other_answers"))
+    made = made.assign(wrong_answers=wrong.lists(), other_answers=other.lists())
     masks = {
         **_places(made),
         **times,
         "empty_text": (made["question"] == "") | (made["answer"] == ""),
-        "bad_answers": pd.Series(wrong.are_unreadable, dtype=bool) | pd.Series(other.are_unreadable, dtype=bool),
-        "wrong_answer_is_right": pd.Series(is_right, dtype=bool),
+        "bad_answers": pd.Series(wrong.are_unreadable | other.are_unreadable),
+        "wrong_answer_is_right": pd.Series(wrong.have(made["answer"].tolist())),
     }
     kept, rejects = reject_where(made, masks, source=source, detail=["path", "start", "end", "question", "answer"])
     return {"questions": _with_id(kept, "question_id", records.QUESTION)}, rejects
 
 
-class _Options(NamedTuple):
-    """Lists of options, in columns."""
+class _Options:
+    """The options of N questions, all in one column: a call for each list would take ten times as long."""
 
-    texts: list[list[str]]  # clean, without blank ones and without those that are one option with an earlier one
-    keys: list[list[str]]  # the `option_key` of each text that came
-    are_unreadable: list[bool]  # what came is neither null nor a list of texts
+    def __init__(self, lists: list) -> None:
+        """Take what JSON has: lists of texts, or null; of anything else no text is taken."""
+        self.are_unreadable = np.array([not _are_texts(values) for values in lists], dtype=bool)
+        given = [values or () if fine else () for values, fine in zip(lists, ~self.are_unreadable, strict=True)]
+        self._texts = np.array(clean(pd.Series(list(chain.from_iterable(given)), dtype=object)), dtype=object)
+        self._keys = np.array([option_key(text) for text in self._texts], dtype=object)
+        self._question = np.repeat(np.arange(len(given)), [len(values) for values in given])
 
-    @classmethod
-    def of(cls, lists: list) -> _Options:
-        """Clean lists as JSON has them, which may be anything."""
-        are_texts = [
-            values is None or isinstance(values, list) and all(isinstance(text, str) for text in values)
-            for values in lists
-        ]
-        given = [values or [] if fine else [] for values, fine in zip(lists, are_texts, strict=True)]
-        # all texts at once: a call for each list would take a hundred times as long
-        texts = clean(pd.Series([text for values in given for text in values], dtype=object)).tolist()
-        keys = list(map(option_key, texts))
-        ends = np.cumsum([len(values) for values in given], dtype=np.int64).tolist()
-        spans = [slice(end - len(values), end) for values, end in zip(given, ends, strict=True)]
-        unlike = [_without_repeats(texts[span], keys[span]) for span in spans]
-        return cls(unlike, [keys[span] for span in spans], [not fine for fine in are_texts])
+    def lists(self) -> pd.Series:
+        """Return the texts of each question without blank ones and those that are one option with an earlier one."""
+        is_repeated = pd.DataFrame({"question": self._question, "key": self._keys}).duplicated().to_numpy()
+        kept = ~is_repeated & (self._keys != "")
+        sizes = np.bincount(self._question[kept], minlength=len(self.are_unreadable))
+        ends = pa.array(np.append(0, np.cumsum(sizes)), pa.int32())
+        made = pa.ListArray.from_arrays(ends, pa.array(self._texts[kept], pa.string()))
+        return pd.Series(made, dtype=pd.ArrowDtype(made.type))
+
+    def have(self, answers: list[str]) -> np.ndarray:
+        """Return bool [N], whether an answer is one with an option of its question."""
+        keys = np.array([option_key(answer) for answer in answers], dtype=object)
+        is_same = keys[self._question] == self._keys
+        return np.bincount(self._question[is_same], minlength=len(answers)) > 0
 
 
-def _without_repeats(texts: list[str], keys: list[str]) -> list[str]:
-    if len(set(keys)) < len(keys):
-        texts = [text for at, text in enumerate(texts) if keys[at] not in keys[:at]]
-    return [text for text in texts if text]
+def _are_texts(values: object) -> bool:
+    return values is None or isinstance(values, list) and all(isinstance(text, str) for text in values)
 
 
 def narrations(frame: pd.DataFrame, *, source: str) -> Tables:

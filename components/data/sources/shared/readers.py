@@ -22,7 +22,7 @@ from components.data.sources.shared.cleaning import Batch, reject_rows
 from components.data.sources.shared.csv_records import Record, csv_records, line_records
 from components.data.sources.shared.json_stream import json_items
 
-BATCH_ROWS = 200_000
+BATCH_ROWS = 50_000
 _HEADER = 1 << 16  # bytes; a longer first line is no header
 _SHOWN = 500  # characters of a header
 

@@ -42,7 +42,7 @@ def items(content) -> list:
     content=st.lists(JSON) | st.dictionaries(st.text(max_size=3), JSON),
     beside=st.dictionaries(st.text(max_size=3), JSON),
     indent=st.sampled_from([None, 2]),
-    chunk=st.integers(1, 5),
+    chunk=st.sampled_from([1, 2, 3, 5, 40, 1000]),
 )
 def test_the_elements_are_those_of_the_file_whatever_the_size_of_a_read(
     tmp_path_factory, content, beside, indent, chunk
@@ -55,6 +55,21 @@ def test_the_elements_are_those_of_the_file_whatever_the_size_of_a_read(
         assert list(json_items(path, source="s", kind=type(content))) == items(content)
         path.write_text(json.dumps({**beside, "wanted": content, "after": beside}, indent=indent))
         assert list(json_items(path, source="s", kind=type(content), name="wanted")) == items(content)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    content=st.lists(st.dictionaries(st.sampled_from("ab"), SCALARS | st.just("},{"), min_size=1), max_size=9),
+    chunk=st.sampled_from([1, 20, 60, 1000]),
+)
+def test_objects_that_are_decoded_many_at_once_are_those_of_the_file(tmp_path_factory, content, chunk):
+    path = tmp_path_factory.mktemp("json") / "file.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_stream, "_CHUNK", chunk)
+        path.write_text(json.dumps(content))
+        assert list(json_items(path, source="s")) == items(content)
+        path.write_text(json.dumps({"wanted": content, "after": [{"a": {}}, {}]}))
+        assert list(json_items(path, source="s", name="wanted")) == items(content)
 
 
 @pytest.mark.parametrize("cut", range(1, 8))
