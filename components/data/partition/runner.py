@@ -29,6 +29,7 @@ from components.data.partition import shuffle
 from components.data.partition.executor import map_rows
 from components.data.partition.finished_parts import remove_stale, written_whole
 
+TO_PARTITIONS = "rows to partitions"  # ends the name of a count of rows that are only carried
 PARTITION_ROWS = 400_000  # of all tables together: about a gigabyte with what is made of them
 BATCH_ROWS = 50_000  # rows of a partition's table that are joined at once
 _COMPONENTS = Path(__file__).parents[2]
@@ -122,7 +123,7 @@ def run(
     rows_of_take: Counter[str] = Counter()
     # a row that came to no partition would be lost without a trace
     row_counts = {
-        f"{table}, rows to partitions": np.array(
+        f"{table}, {TO_PARTITIONS}": np.array(
             [shuffle.count_rows(inputs[table], schema_of(table), step.sources, rows_of_take), 0, 0]
         )
         for table in _by_take(step)
@@ -208,7 +209,7 @@ def _make(partitions: _Partitions, parameters: dict, tables: Tables, number: int
         # Arrow and not Parquet: it is read once and goes, and its batches are those of the joined table
         with pa.ipc.new_file(partitions.output(number, name), schema, options=shuffle.COMPRESSED) as file:
             file.write_table(table.select(schema.names).cast(schema).combine_chunks(), max_chunksize=BATCH_ROWS)
-    arrived = [(f"{table}, rows to partitions", 0, len(tables[table]), 0) for table in _by_take(step)]
+    arrived = [(f"{table}, {TO_PARTITIONS}", 0, len(tables[table]), 0) for table in _by_take(step)]
     return {"row_counts": [*arrived, *row_counts], "summary": summary}
 
 
