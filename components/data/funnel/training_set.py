@@ -9,16 +9,29 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from components import records
 from components.data.funnel import clip_reader
+from components.data.funnel.candidates import SHORTEST_S
 from components.data.funnel.hand_detector import NamedBoxes
-from components.records import content_id
+from components.records import content_id, content_ids
 from components.video.killable_worker import KillableWorker
 
 CLIPS = 2  # of one video
 CLIP_S = 4.0  # around the middle of a moment: as long as a sentence of web video
+
+READ: dict[
+    str, tuple[tuple[str, ...], list[str]]
+] = {  # what is read -> its tables, of which the first is there; columns
+    "videos": (
+        ("annotations/videos", "media/videos"),
+        ["source", "path", "take_id", "video_id", "view", "duration_s", "fps"],
+    ),
+    "boxes": (("annotations/boxes",), ["video_id", "frame", "name", "box_xyxy"]),
+    "clips": (("clips/clips",), ["clip_id", "video_id", "start_s", "end_s"]),
+}
 
 log = logging.getLogger(__name__)
 
@@ -68,61 +81,72 @@ class TrainingSet(NamedTuple):
 
 
 def sample_videos(data_dir: Path, *, takes: int, split: str, seed: int) -> list[LabelledVideo]:
-    """Draw takes of a split, and of each an ego and an exo video.
+    """Draw videos of a split whose view is known, of whatever source: at most `takes` of each view.
 
-    Draws are by content ids, so that they do not depend on the order of rows.
+    Takes that have both views and boxes come first, then ego videos with boxes: the detector learns from these. Draws
+    are by content ids, so that they do not depend on the order of rows.
 
     Args:
-        data_dir: with annotations/ and clips/.
-        takes: most takes.
+        data_dir: with annotations/, media/ and clips/.
+        takes: most takes of each view.
         split: "train" or "test".
         seed: of the draw.
 
     Returns:
-        The videos, two for each take.
+        The videos.
 
     Raises:
-        ValueError: no take of the split has clips of both views and boxes.
+        ValueError: the split has no videos of one view, or none with boxes.
     """
-    kept = {"videos": "annotations/videos", "boxes": "annotations/boxes", "clips": "clips/clips"}
-    columns = {
-        "videos": ["source", "path", "take_id", "video_id", "view", "duration_s", "fps"],
-        "boxes": ["video_id", "frame", "name", "box_xyxy"],
-        "clips": ["clip_id", "video_id", "start_s", "end_s"],
-    }
-    found = {
-        name: records.read_table(data_dir / f"{path}.parquet", records.SCHEMAS[name])
-        .filter(pc.field("split") == split)
-        .select(columns[name])
-        .to_pandas()
-        for name, path in kept.items()
-    }
-    videos, boxes, clips = found["videos"], found["boxes"], found["clips"]
-    videos = videos[videos["video_id"].isin(clips["video_id"])]
-    videos = videos[(videos["view"] == "exo") | videos["video_id"].isin(boxes["video_id"])]
+    videos, boxes, clips = (_of_split(data_dir, name, split) for name in ("videos", "boxes", "clips"))
+    videos = videos[videos["duration_s"] >= SHORTEST_S]  # no images: a view is not known by standing still
+    has_boxes = (videos["view"] == "ego") & videos["video_id"].isin(boxes["video_id"])
+    has_clips = videos["video_id"].isin(clips["video_id"])
+    videos = videos.assign(
+        draw=content_ids(str(seed), "funnel", videos["video_id"]),
+        draw_take=content_ids(str(seed), "funnel", videos["take_id"]),
+        boxed=has_boxes,
+        usable=has_clips & (has_boxes | (videos["view"] == "exo")),
+    )
     # one camera of each view, a different one in each take
-    videos = videos.assign(draw=[content_id(seed, "funnel", video_id) for video_id in videos["video_id"]])
-    videos = videos.sort_values("draw").drop_duplicates(["take_id", "view"])
-    both = videos.groupby("take_id")["view"].transform("size") == 2
-    drawn = sorted(videos.loc[both, "take_id"].unique(), key=lambda take: content_id(seed, "funnel", take))[:takes]
-    if not drawn:
+    order = ["usable", "boxed", "draw"]
+    videos = videos.sort_values(order, ascending=[False, False, True]).drop_duplicates(["take_id", "view"])
+    complete = videos.groupby("take_id")["usable"].transform("sum") == 2
+    ranked = videos.assign(complete=complete).sort_values(
+        ["complete", "boxed", "draw_take"], ascending=[False, False, True]
+    )
+    drawn = ranked[ranked.groupby("view").cumcount() < takes].sort_values("draw")
+    if {*drawn["view"]} != {"ego", "exo"} or not drawn["boxed"].any():
+        counts = videos["view"].value_counts().sort_index().to_dict()
         raise ValueError(
-            f"funnel: no take of the split {split} has ego and exo clips and VISOR boxes, which the ego/exo classifier "
-            "and the hand detector are trained on; get these sources, or take htm_aa and interlink7m out of sources in "
-            "params/data.yaml"
+            f"funnel: the split {split} has videos {counts} of known view, {int(has_boxes.sum())} of them with boxes. "
+            "The ego/exo classifier needs both views, the hand detector VISOR boxes of EPIC-KITCHENS or of Ego-Exo4D "
+            "takes. Name such sources in params/data.yaml, or take htm_aa and interlink7m out of them"
         )
-    videos = videos[videos["take_id"].isin(drawn)]
-    clips = dict(list(clips[clips["video_id"].isin(videos["video_id"])].groupby("video_id")))
-    boxes = dict(list(boxes[boxes["video_id"].isin(videos["video_id"])].groupby("video_id")))
+    clips = dict(list(clips[clips["video_id"].isin(drawn["video_id"])].groupby("video_id")))
+    boxes = dict(list(boxes[boxes["video_id"].isin(drawn["video_id"])].groupby("video_id")))
     return [
-        _labelled(video, clips[video["video_id"]], boxes.get(video["video_id"]), seed=seed)
-        for video in videos.to_dict("records")
+        _labelled(video, clips.get(video["video_id"]), boxes.get(video["video_id"]), seed=seed)
+        for video in drawn.to_dict("records")
     ]
 
 
-def _labelled(video: dict, clips: pd.DataFrame, boxes: pd.DataFrame | None, *, seed: int) -> LabelledVideo:
-    rows = sorted(clips.to_dict("records"), key=lambda clip: content_id(seed, "funnel", clip["clip_id"]))
-    middles = [(clip["start_s"] + clip["end_s"]) / 2 for clip in rows[:CLIPS]]
+def _of_split(data_dir: Path, name: str, split: str) -> pd.DataFrame:
+    """Return some columns of videos, boxes or clips; videos of takes, and of media with captions or questions."""
+    tables, columns = READ[name]
+    found = [
+        records.read_table(path, records.SCHEMAS[name]).filter(pc.field("split") == split).select(columns)
+        for table in tables
+        if (path := data_dir / f"{table}.parquet").is_file() or table == tables[0]
+    ]
+    return pa.concat_tables(found).to_pandas()
+
+
+def _labelled(video: dict, clips: pd.DataFrame | None, boxes: pd.DataFrame | None, *, seed: int) -> LabelledVideo:
+    middles = [video["duration_s"] * (number + 0.5) / CLIPS for number in range(CLIPS)]
+    if clips is not None:
+        rows = sorted(clips.to_dict("records"), key=lambda clip: content_id(seed, "funnel", clip["clip_id"]))
+        middles = [(clip["start_s"] + clip["end_s"]) / 2 for clip in rows[:CLIPS]]
     spans = tuple((max(0.0, at - CLIP_S / 2), min(video["duration_s"], at + CLIP_S / 2)) for at in middles)
     of_frame: dict[int, NamedBoxes] = {}
     is_ego = video["view"] == "ego"
