@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+from components.data.frames.times import frame_times
 from components.evaluation.ranking import likeliest
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import EgoflowProcessor, context, layout, normalise, turn
 from components.prompts import asked_question
-from components.video import frame_times
 
 Sample = dict
 Context = tuple[str, bytes]  # view and digest of the frames, which determine the embeddings before a question

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import torch
 from transformers import PreTrainedModel
 
+from components.data.frames.times import frame_times
 from components.evaluation.answer import FrameSource
 from components.evaluation.ranking import likeliest
 from components.models.qwen_vl import QwenProcessor, encode, shown
-from components.video import frame_times
 
 Sample = dict
 

@@ -1,8 +1,9 @@
 """Qwen2-VL and Qwen2.5-VL by transformers' own classes: their weights, their processor, and what they are shown.
 
 Frames go in as images, each by itself: transformers' video processors need torchvision, TRL has no video column, and
-training, rollouts and evaluation must show the same. Boxes stay in percent of the frame (systems §4.2), so an answer
-means the same at whatever size the processor shows it.
+training, rollouts and evaluation must show the same. Positions of images hold no time (a video's would, by its
+`second_per_grid_ts`): the prompt alone says when they were taken (components/prompts/frame_times.py). Boxes stay in
+percent of the frame (systems §4.2), so an answer means the same at whatever size the processor shows it.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ from transformers import (
 from transformers.image_processing_utils import BaseImageProcessor
 
 from components.models import build
+from components.models.frame_choice import evenly
 from components.models.hub_configs import READING
 from components.models.typed_transformers import load_with_info
 from components.prompts import spelled_out, timed_question
-from components.video import evenly
 
 if TYPE_CHECKING:
     from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2VLForConditionalGeneration

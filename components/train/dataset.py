@@ -17,13 +17,13 @@ from torch.utils.data import Dataset
 
 from components import records
 from components.data.frames.store import FrameStore
+from components.data.frames.times import frame_times
 from components.models.configuration import EgoflowConfig
 from components.models.processing import EgoflowProcessor, layout, normalise
 from components.prompts import asked_question
 from components.train import feature_cache
 from components.train.packing import pad, row
 from components.train.sample_order import count_steps, draw_order, usable
-from components.video import frame_times
 
 
 class SampleDataset(Dataset):

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.data.egore.perfect_seer import LEAST_IOU, perfect_iou
-from components.video import evenly, middles
+from components.models.frame_choice import evenly
+from components.video import middles
 
 logger = logging.getLogger(__name__)
 

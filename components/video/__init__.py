@@ -3,8 +3,6 @@
 from components.video.errors import NumberingError, PathError, VideoError
 from components.video.frame_sampling import (
     contract,
-    evenly,
-    frame_times,
     frames_of_spans,
     frames_within,
     middles,
@@ -21,9 +19,7 @@ __all__ = [
     "VideoError",
     "contract",
     "decode",
-    "evenly",
     "frame_size_px",
-    "frame_times",
     "frames_of_spans",
     "frames_within",
     "inside",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -85,21 +84,6 @@ def frames_of_spans(
     return np.clip(indices, 0, total_frames[span] - 1)
 
 
-def frame_times(media: Sequence[Mapping[str, Any]], n_frames: int) -> np.ndarray | None:
-    """Return the times of the frames of a sample by the same rule, in seconds from the start of its span.
-
-    Args:
-        media: the spans that the sample shows, with `start_s` and `end_s`.
-        n_frames: frames of the sample.
-
-    Returns:
-        float64 array [n_frames]; None where there are several spans, between which time jumps, or no frames.
-    """
-    if len(media) != 1 or not n_frames:
-        return None
-    return middles(media[0]["end_s"] - media[0]["start_s"], n_frames)
-
-
 def middles(window_s: Any, n_frames: int) -> np.ndarray:
     """Return the middles of the equal segments of windows.
 
@@ -111,21 +95,6 @@ def middles(window_s: Any, n_frames: int) -> np.ndarray:
         Seconds from the start of the window, float64 [n_frames] or [N, n_frames].
     """
     return (np.arange(n_frames) + 0.5) * (np.asarray(window_s)[..., None] / n_frames)
-
-
-def evenly(count: int, most: int | None) -> slice:
-    """Choose some frames of many, all at the same distance and as many at both ends left out.
-
-    Args:
-        count: how many there are, at least one.
-        most: how many may be chosen; None chooses all.
-
-    >>> list(range(32))[evenly(32, 7)]
-    [0, 5, 10, 15, 20, 25, 30]
-    """
-    step = -(-count // (most or count))
-    last = (count - 1) // step * step
-    return slice((count - 1 - last) // 2, count, step)
 
 
 def frames_within(start_s: float, end_s: float, times_s: np.ndarray) -> list[int]:

@@ -8,6 +8,7 @@ import pytest
 
 from components import params, video
 from components.data.frames.step import contract_of
+from components.data.frames.times import frame_times
 from components.evaluation import ask
 from components.models import export
 from components.prompts import timed_question
@@ -60,7 +61,7 @@ def test_a_question_about_time_is_asked_with_the_times_of_the_frames(checkpoint,
 
     monkeypatch.setattr(ask, "answerer_of", lambda *arguments, **limits: Listener())
     answer = ask.ask(film, "when is it that C cuts the fish?", checkpoint, data, view="ego", max_new_tokens=4)
-    question = timed_question(asked[0], video.frame_times(asked[0]["media"], len(answer.frames)))
+    question = timed_question(asked[0], frame_times(asked[0]["media"], len(answer.frames)))
     assert question == "4 s, frames every 1 s from 0.5 s: when is it that C cuts the fish?"
     assert answer.times_s == [0.5, 1.5, 2.5, 3.5]
 

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components import video
+from components.data.frames.times import frame_times
+from components.models.frame_choice import evenly
 from components.models.processing import build_tokenizer
 from components.prompts import (
     NO,
@@ -44,7 +46,7 @@ def test_the_line_determines_the_time_of_every_frame(window_s, n_frames):
 
 @given(st.floats(1, 120), st.integers(1, 64), st.integers(1, 64))
 def test_the_line_is_true_of_some_of_the_frames_too(window_s, stored, most):
-    times_s = video.middles(window_s, stored)[video.evenly(stored, most)]
+    times_s = video.middles(window_s, stored)[evenly(stored, most)]
     line = time_line(window_s, times_s)
     every_s, first_s = (float(_LINE.match(line)[name]) for name in ("every", "first"))
     assert len(times_s) <= most and np.allclose(first_s + every_s * np.arange(len(times_s)), times_s, atol=0.0035)
@@ -61,7 +63,7 @@ def test_the_times_that_are_told_are_those_of_the_frames_that_are_decoded(
     probe = video.probe(path)
     media = [{"start_s": start_s, "end_s": probe.duration_s if end_s is None else end_s}]
     asked = {"question": temporal_question("C washes the red cup"), "answer": "", "target": {"kind": "span"}}
-    prompt = timed_question(asked | {"media": media}, video.frame_times(media, n_frames))
+    prompt = timed_question(asked | {"media": media}, frame_times(media, n_frames))
     indices = video.sample_frame_indices(
         *media[0].values(), fps=probe.fps, n_frames=n_frames, total_frames=probe.index_count
     )
@@ -93,7 +95,7 @@ TEXT = {"kind": "text", "text": "a cup"}
 )
 def test_times_are_told_where_time_is_asked_for_and_nowhere_else(question, answer, target, is_timed):
     sample = {"question": question, "answer": answer, "target": target, "media": [{"start_s": 3.0, "end_s": 19.0}]}
-    times_s = video.frame_times(sample["media"], 32)
+    times_s = frame_times(sample["media"], 32)
     told = f"16 s, frames every 0.5 s from 0.25 s: {question}" if is_timed else question
     assert timed_question(sample, times_s) == told
 
@@ -101,7 +103,7 @@ def test_times_are_told_where_time_is_asked_for_and_nowhere_else(question, answe
 def test_a_line_cannot_tell_of_several_spans():
     media = [{"start_s": 0.0, "end_s": 2.0}, {"start_s": 8.0, "end_s": 9.0}]
     sample = {"question": "when is it that C cuts?", "answer": "", "target": {"kind": "span"}, "media": media}
-    assert video.frame_times(media, 4) is None and timed_question(sample, None) == sample["question"]
+    assert frame_times(media, 4) is None and timed_question(sample, None) == sample["question"]
 
 
 TOKENIZERS = {

@@ -8,11 +8,11 @@ from trl import GRPOConfig
 
 from components import params
 from components.data.frames.store import FrameStore
+from components.data.frames.times import frame_times
 from components.prompts import cite_frames
 from components.train.dataset import SampleDataset
 from components.train.grpo import trainer
 from components.train.grpo.trainer import prompts_of, reward_function, rewarded_part, sampling
-from components.video import frame_times
 
 BOX = {"kind": "box", "box_xyxy": [0.0, 0.0, 20.0, 20.0]}
 SPAN = {"kind": "span", "span": {"start_s": 2.0, "end_s": 6.0}}
