@@ -127,7 +127,7 @@ def run(params: Data, data_dir: Path) -> dict:
         `counts` as in counts.json, and `row_counts`: (what, rows in, rows out, rejected).
 
     Raises:
-        ValueError: see `check_rates` and `runner.run`.
+        ValueError: there is no sample at all; and see `check_rates` and `runner.run`.
     """
     rates = params.dataset.rates
     kinds = _counted([data_dir / f"{name}.parquet" for name in CORPORA], ["corpus", "task"]).to_pylist()
@@ -136,5 +136,10 @@ def run(params: Data, data_dir: Path) -> dict:
     row_counts, _ = runner.run(step, {"seed": params.seed, "rates": rates}, data_dir)
     rejects = [data_dir / f"{name}/rejects.parquet" for name in (*STEPS, "dataset")]
     counted = counts(data_dir / "dataset/samples.parquet", rejects)
+    if not counted["samples"]:
+        raise ValueError(
+            "dataset: no source gives a sample; the rejects of each step are in data/<step>/rejects.parquet with their "
+            "reasons. Name other sources in params/data.yaml, or mend these"
+        )
     (data_dir / "dataset/counts.json").write_text(json.dumps(counted, indent=2, allow_nan=False) + "\n")
     return {"counts": counted, "row_counts": row_counts}
