@@ -17,6 +17,7 @@ from components.data.egore.perfect_seer import LEAST_IOU, perfect_iou
 from components.video.frame_sampling import frames_of_spans, middles
 
 _TRIALS = DRAWS // 2  # of a window; each has two random numbers, for its length and for its place
+_NEAR_IOU = 0.8  # of two windows of an event; the step `quality` counts them as near-duplicates from there on
 _SPACINGS_PER_S = 100  # frames of a cut window are whole hundredths of a second apart, which a prompt can say exactly
 
 
@@ -86,11 +87,23 @@ def cut(
         reason[waiting] = np.select([~is_resolved(placed, rules), repeats], ["unresolvable", "event_repeats"], "")
         made.append(placed[reason[waiting] == ""])
         waiting = waiting[reason[waiting] != ""]
-    # a video that is shown whole gives the same window each time
-    windows = pd.concat(made).sort_index().drop_duplicates(["interval_id", "start_s", "end_s"])
+    windows = _apart(pd.concat(made).sort_index())
     reasons = reason[:: rules.per_event].copy()
     reasons[row[windows.index]] = ""
     return windows.drop(columns=["before_s", "after_s"]), reasons
+
+
+def _apart(windows: pd.DataFrame) -> pd.DataFrame:
+    """Keep one of the windows of an event that show nearly the same; a video shown whole gives the same each time."""
+    order = windows.sort_values(["interval_id", "start_s", "end_s"], kind="stable")
+    while True:
+        before = order.groupby("interval_id", sort=False)[["start_s", "end_s"]].shift()
+        both_s = order["end_s"].clip(upper=before["end_s"]) - order["start_s"]
+        either_s = order["end_s"].clip(lower=before["end_s"]) - before["start_s"]
+        is_near = both_s >= _NEAR_IOU * either_s
+        if not is_near.any():
+            return order.sort_index()
+        order = order[~is_near]
 
 
 def _place(events: pd.DataFrame, trial: int, draws: np.ndarray, rules: WindowRules) -> tuple[pd.DataFrame, np.ndarray]:

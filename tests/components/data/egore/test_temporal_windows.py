@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from components import video
 from components.data.egore.perfect_seer import LEAST_IOU, perfect_iou, seen_spans
 from components.data.egore.temporal_windows import WindowRules, cut
+from components.data.quality.near_duplicates import near_duplicates
 from components.metrics import temporal_iou
 from components.prompts import format_span, parse_span
 
@@ -61,6 +62,8 @@ def test_every_window_holds_its_event_once_and_its_frames_tell_when(spans, rules
     windows, reasons = cut(events, rules)
     told = events.set_index("interval_id")
     assert set(windows["interval_id"]) == set(events["interval_id"][reasons == ""])
+    of_event = windows.assign(corpus="", task="", question_type="", question=windows["interval_id"], answer="")
+    assert not near_duplicates(of_event).any()
     for row in windows.itertuples():
         span = told.loc[row.interval_id]
         assert (row.start_s + row.from_s, row.start_s + row.to_s) == pytest.approx((span.start_s, span.end_s))
@@ -83,7 +86,7 @@ def test_the_reasons_say_why_an_event_has_no_window():
 
 def test_an_event_that_comes_again_later_is_asked_for_in_windows_that_hold_it_once():
     windows, reasons = cut(table([(10.0, 14.0), (300.0, 304.0)], duration_s=400.0, texts=["C cuts"] * 2), RULES)
-    assert reasons.tolist() == ["", ""] and len(windows) == 6
+    assert reasons.tolist() == ["", ""] and windows["interval_id"].nunique() == 2
 
 
 def test_a_short_video_is_shown_whole_and_once():
@@ -94,7 +97,7 @@ def test_a_short_video_is_shown_whole_and_once():
 def test_events_stand_at_every_place_of_their_windows_and_windows_have_many_lengths():
     spans = [(20.0 * number, 20.0 * number + 4.0) for number in range(150)]
     windows, reasons = cut(table(spans, duration_s=3000.0), RULES)
-    assert Counter(reasons) == {"": 150} and len(windows) > 440, "two windows at the edge of the video may be the same"
+    assert Counter(reasons) == {"": 150} and len(windows) > 390, "two windows of an event may nearly be the same"
     lengths_s = windows["end_s"] - windows["start_s"]
     places = windows["from_s"] / (lengths_s - (windows["to_s"] - windows["from_s"]))
     assert np.histogram(places, bins=5, range=(0, 1))[0].min() > 60
