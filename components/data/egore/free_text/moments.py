@@ -69,11 +69,22 @@ class Vocabulary:
 
     Attributes:
         texts: by source, narrations of what wearers do, each text once, in an order by content.
+        actions: what is done to things, each time that it is told: a word is drawn as a wrong answer as often as it is
+            a right one.
+        of_verb: verb -> those of them with it.
+        of_noun: noun -> those of them with it.
+        nouns_of: verb -> how often each noun goes with it.
+        verbs_of: noun -> how often each verb goes with it.
         logs_with: in how many videos a noun is the object of an action.
         logs: how many videos there are.
     """
 
     texts: dict[str, tuple[Narration, ...]]
+    actions: tuple[Narration, ...]
+    of_verb: dict[str, list[Narration]]
+    of_noun: dict[str, list[Narration]]
+    nouns_of: dict[str, Counter[str]]
+    verbs_of: dict[str, Counter[str]]
     logs_with: Counter[str]
     logs: int
 
@@ -89,15 +100,43 @@ def vocabulary(logs: Iterable[Log]) -> Vocabulary:
         for source, told in sorted(texts.items())
     }
     nouns = ({said.object.noun for said in log.told if said.object} for log in logs)
-    return Vocabulary(ordered, Counter(noun for log in nouns for noun in log), len(logs))
+    done = [said for log in logs for said in log.told if said.verb and said.object and noun_keys(said.object.phrase)]
+    of_verb: dict[str, list[Narration]] = {}
+    of_noun: dict[str, list[Narration]] = {}
+    for said in done:
+        of_verb.setdefault(said.verb or "", []).append(said)
+        of_noun.setdefault(said.object.noun if said.object else "", []).append(said)
+    return Vocabulary(
+        texts=ordered,
+        actions=tuple(done),
+        of_verb=of_verb,
+        of_noun=of_noun,
+        nouns_of={verb: Counter(thing.noun for thing in things(told)) for verb, told in of_verb.items()},
+        verbs_of={noun: Counter(verbs(told)) for noun, told in of_noun.items()},
+        logs_with=Counter(noun for log in nouns for noun in log),
+        logs=len(logs),
+    )
+
+
+def is_thinned_out(answer: str, counted: Counter[str], *key: object) -> bool:
+    """Return whether a question is not asked, for its answer is right so often that it could be guessed.
+
+    As many questions are left with the most frequent answer as with the one that comes second.
+
+    Args:
+        answer: the right one.
+        counted: how often each answer is right where the question can be asked.
+        *key: of the draw.
+    """
+    second = max((count for other, count in counted.most_common(2) if other != answer), default=1)
+    return draw(1000, *key, "thinned out") * counted[answer] > 1000 * second
 
 
 def turned(items: Sequence[Item], *key: object) -> Iterator[Item]:
     """Return the items from a place on that is drawn by content, and round to it."""
     if items:
         first = draw(len(items), *key)
-        yield from items[first:]
-        yield from items[:first]
+        yield from (items[(first + number) % len(items)] for number in range(len(items)))
 
 
 def verbs(told: Iterable[Narration]) -> Iterator[str]:
@@ -133,7 +172,7 @@ def logs(clips: pd.DataFrame, narrations: pd.DataFrame, intervals: pd.DataFrame)
             of_video.setdefault(video_id, []).append(Moment(start_s, end_s, said, said.wearer))
     return {
         video_id: Log(tuple(sorted([*of_take.get(take_id, []), *of_video.get(video_id, [])], key=_in_time)), source)
-        for video_id, take_id, source in videos.itertuples(index=False, name=None)
+        for video_id, take_id, source in videos.sort_values("video_id").itertuples(index=False, name=None)
     }
 
 

@@ -25,11 +25,11 @@ _VERB_FAMILIES = (
     "cut chop slice dice trim split divide peel scrape skin saw break tear",
     "stir mix whisk beat blend shake knead",
     "pour add empty fill sprinkle tip drain spill spray apply spread squeeze",
-    "move shift slide push pull drag transfer turn rotate flip carry bring pass adjust arrange lift throw",
+    "move shift slide shake push pull drag transfer turn rotate flip carry bring pass adjust arrange lift throw",
     "look watch stare gaze glance view observe check inspect examine read search",
     "walk go enter step run climb leave move",
     "talk speak converse chat discuss interact communicate laugh smile listen ask",
-    "press push squeeze tap type operate scroll swipe click use",
+    "press push pull squeeze tap type operate scroll swipe click use",
     "fold roll wrap bend",
     "eat taste chew bite drink sip",
     "attach fix join connect tighten fasten screw tie install assemble insert fit mount",
@@ -101,9 +101,11 @@ def content_words(text: str) -> frozenset[str]:
 
 @lru_cache(1 << 16)
 def _verb_keys(verb: str) -> frozenset[str]:
-    head = verb.split()[0]
-    # "turn off" has a family of its own; of any other verb the particle changes little
-    return frozenset({head}) | (_OF_VERB.get(verb) or _OF_VERB.get(head, frozenset()))
+    head, *particle = verb.split()
+    # "turn off" is the opposite of "turn on"; of any other verb the particle changes little
+    if particle and verb in _OF_VERB:
+        return _OF_VERB[verb]
+    return _OF_VERB.get(head, frozenset()) | {head}
 
 
 @lru_cache(1 << 16)
@@ -121,6 +123,7 @@ def _noun_families(word: str) -> frozenset[str]:
     return frozenset().union(*(_OF_NOUN.get(part, frozenset()) for part in parts))
 
 
+@lru_cache(1 << 16)
 def same_verb(one: str, other: str) -> bool:
     """Return whether two verbs may tell of the same action.
 
@@ -130,11 +133,13 @@ def same_verb(one: str, other: str) -> bool:
     return is_vague(one) or is_vague(other) or one_family(one, other)
 
 
+@lru_cache(1 << 16)
 def one_family(one: str, other: str) -> bool:
     """Return whether two verbs have a family in common."""
     return not _verb_keys(one).isdisjoint(_verb_keys(other))
 
 
+@lru_cache(1 << 16)
 def is_vague(verb: str) -> bool:
     """Return whether a verb may go with any other action on the same thing, as "hold" does."""
     return verb.split()[0] in _ANY_VERB

@@ -6,10 +6,12 @@ happens in the same seconds, or near them, may answer it too.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 
-from components.data.egore.free_text.moments import Log, Vocabulary, things, verbs
+from components.data.egore.free_text.moments import Log, Vocabulary, is_thinned_out, things, turned, verbs
 from components.data.egore.free_text.same_event import (
     is_vague,
     mentions,
@@ -30,6 +32,7 @@ _ASKED = {  # kind of attribute -> how it is asked for
     "size": "what size is the {bare}?",
     "state": "what state is the {bare} in?",
 }
+_LOOKED_AT = 60  # actions with the same verb or thing, whose words are the likeliest wrong answers
 _AWAY = ("from", "off")  # these places are left, the others are reached
 
 
@@ -71,14 +74,16 @@ class Shown:
 
 def existence(shown: Shown) -> QA | None:
     """Ask whether C handles a thing; in half of the questions one that no text of the whole video names."""
-    absent = (thing for thing in things(shown.elsewhere()) if noun_keys(thing.phrase).isdisjoint(shown.log.keys))
+    told = islice(turned(shown.vocabulary.actions, *shown.key), _LOOKED_AT)
+    absent = (thing for thing in things(told) if noun_keys(thing.phrase).isdisjoint(shown.log.keys))
     asked, never = shown.own.object, next(absent, None)
     if asked is None or never is None or not noun_keys(asked.phrase):
         return None
-    # what is handled in every video is no question: its answer would be known
-    if shown.vocabulary.logs_with[asked.noun] == shown.vocabulary.logs:
-        return None
     there = draw(2, *shown.key, "there") == 0
+    # what is handled in most videos can be absent in few, and its answer would be known
+    everywhere = shown.vocabulary.logs_with[asked.noun] / shown.vocabulary.logs
+    if there and draw(1000, *shown.key, "everywhere") < 1000 * everywhere:
+        return None
     question = f"does C handle this: {asked.bare if there else never.bare}?"
     return QA("existence", question, YES if there else NO, (NO if there else YES,))
 
@@ -129,7 +134,11 @@ def _object(shown: Shown) -> QA | None:
     done_alike = [said for said in shown.others() if said.verb and one_family(said.verb, shown.verb)]
     if any(said.object is None or not same_thing(said.object, own.object) for said in done_alike):
         return None
-    other = (thing for thing in things(shown.elsewhere()) if not any(mentions(said, thing) for said in shown.happening))
+    alike = shown.vocabulary.of_verb.get(shown.verb, [])
+    if is_thinned_out(own.object.noun, shown.vocabulary.nouns_of.get(shown.verb, Counter()), *shown.key, "thing"):
+        return None
+    likely = chain(islice(turned(alike, *shown.key), _LOOKED_AT), shown.elsewhere())
+    other = (thing for thing in things(likely) if not any(mentions(said, thing) for said in shown.happening))
     return QA(
         "interaction",
         f"what does C {shown.verb}?",
@@ -151,7 +160,11 @@ def handling(shown: Shown) -> QA | None:
     done = shown.handled(thing)
     if any(not same_verb(verb, shown.verb) for verb in done):
         return None
-    other = (verb for verb in verbs(shown.elsewhere()) if not any(one_family(verb, also) for also in done))
+    alike = shown.vocabulary.of_noun.get(thing.noun, [])
+    if is_thinned_out(shown.verb, shown.vocabulary.verbs_of.get(thing.noun, Counter()), *shown.key, "verb"):
+        return None
+    likely = chain(islice(turned(alike, *shown.key), _LOOKED_AT), shown.elsewhere())
+    other = (verb for verb in verbs(likely) if not any(one_family(verb, also) for also in done))
     question = f"what does C do with the {thing.bare}?"
     return QA("action", question, shown.verb, distinct(other, str, but=shown.verb))
 

@@ -12,7 +12,7 @@ from components.data.egore.multiple_choice import draw
 from components.prompts.narration_text import Narration, read_narration
 
 ENOUGH = 6  # wrong options that those of a question are drawn from
-_LOOKED_AT = 400  # texts, before it is given up
+_LOOKED_AT = 120  # texts, before it is given up
 
 
 def told_elsewhere(log: Log, vocabulary: Vocabulary, *key: object) -> Iterator[Narration]:
