@@ -52,7 +52,7 @@ RELEASES = {
     "vidal": "PKU-YuanGroup/LanguageBind, DATASETS.md; the videos are on YouTube",
     "cc3m": "Train_GCC-training.tsv and its links: Conceptual Captions",
     "dci": "annotations: facebookresearch/DCI; the photos are SA-1B's",
-    "general": "conversations that you have or write: docs/real-data.md",
+    "general": "conversations that you have or write: docs/your-own-data.md",
 }
 
 

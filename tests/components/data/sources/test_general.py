@@ -1,9 +1,14 @@
 import json
+import re
+import textwrap
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
+from components import params
 from components.data.sources import general
 from tests.components.data.sources.written import (
     HOSTILE_PLACES,
@@ -243,3 +248,31 @@ def test_no_file_is_an_error_that_says_where_to_mend_it(tmp_path):
 def test_a_broken_json_file_is_an_error_that_names_it(tmp_path):
     (tmp_path / "a.json").write_text('[{"image": "a.jpg"')
     refuses_missing(general.read, tmp_path, "a.json: .*broken or cut off")
+
+
+def blocks(language):
+    """The blocks of a language on the page for people who bring data of their own."""
+    page = (Path(__file__).parents[4] / "docs/your-own-data.md").read_text()
+    found = re.findall(rf'^( *)```{language} title="[^"]+"\n(.*?)^ *```', page, re.DOTALL | re.MULTILINE)
+    return [textwrap.dedent(text) if indent else text for indent, text in found]
+
+
+def test_the_example_of_the_page_is_read_whole(tmp_path):
+    (example,) = blocks("json")
+    (tmp_path / "talk.jsonl").write_text(example)
+    tables, rejects = gathered_tables(general.read(tmp_path))
+    assert rejects == [] and [row["text"] for row in tables["captions"]] == ["A red cup stands by the sink."]
+    asked = {row["question"]: row for row in tables["questions"]}
+    assert asked["Which hand holds it?"]["answer"] == "the left"
+    assert (asked["What is cut?"]["start_s"], asked["What is cut?"]["view"]) == (3.5, "ego")
+    assert (asked["Why is the pan moved?"]["category"], asked["Why is the pan moved?"]["split"]) == ("reason", "test")
+
+
+def test_the_parameters_and_the_recipe_of_the_page_are_allowed(tmp_path):
+    named, recipe = blocks("yaml")
+    assert params.data.Sources(**YAML(typ="safe").load(named)["sources"]).given() == {"general": Path("/data/mine")}
+    (tmp_path / "mine.yaml").write_text(recipe)
+    assert params.load(tmp_path / "mine.yaml", params.Recipe).stages[0].mixture.keys() == {
+        "general/caption/exo",
+        "general/qa/exo",
+    }
