@@ -28,6 +28,7 @@ QUESTION = "what does C do?"  # the one question of Ego-ExoClip: pre-training on
 EXO_SOURCES = ("egoexo4d",)  # have exo views in step with the ego view: clips of the others serve EgoRe alone
 STEPS = ("annotations", "media", "pretraining", "clips", "funnel", "egoit", "egore")
 CORPORA = ("egoit/samples", "egore/samples", "pretraining/samples")
+SAID_ONCE = ("web", "egoclip", "general")  # corpora in which a caption that comes again is a repeated record
 COUNTED = ["corpus", "task", "question_type", "view", "split"]
 _DRAWS = 1_000_000  # random draws are whole numbers below this
 
@@ -41,7 +42,7 @@ def mixed(samples: pa.Table, *, rates: dict[str, float], seed: int) -> tuple[pa.
     """Keep a share of each `corpus/task`, drawn by content, one sample of each id, and no question twice.
 
     Where two annotators say the same, the same question is asked of nearly the same span twice; such narrations stay,
-    for Ego-ExoClip keeps their diversity.
+    for Ego-ExoClip keeps their diversity. Captions of SAID_ONCE do not.
 
     Args:
         samples: of all corpora, with all samples of a take: no id stands in two takes.
@@ -57,7 +58,7 @@ def mixed(samples: pa.Table, *, rates: dict[str, float], seed: int) -> tuple[pa.
     part = frame["corpus"] + "/" + frame["task"]
     rate = part.map(lambda name: rates.get(name, 1.0))
     drawn = np.array([draw(_DRAWS, seed, "mixture", sample_id) for sample_id in frame["sample_id"]], dtype=np.int64)
-    repeated = near_duplicates(frame) & (frame["task"] == "qa")
+    repeated = near_duplicates(frame) & ((frame["task"] == "qa") | frame["corpus"].isin(SAID_ONCE))
     reason = np.select(
         [frame.duplicated("sample_id"), repeated, drawn >= rate * _DRAWS],
         ["duplicate_sample_id", "near_duplicate", "mixture_rate"],

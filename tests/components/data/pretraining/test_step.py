@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from components import records
+from components.data import dataset
 from components.data.frames import step as frames
 from components.data.frames.store import FrameStore
 from components.data.partition import runner
@@ -160,3 +161,10 @@ def test_a_closed_question_keeps_the_options_of_its_record(told):
         record, target = asked[row["parents"][0]], row["target"]
         assert sorted(target["choices"]) == sorted([record["answer"], *record["wrong_answers"]])
         assert target["choices"][target["answer_index"]] == row["answer"] == record["answer"]
+
+
+def test_a_caption_that_comes_again_is_one_sample(told):
+    samples = pq.read_table(told[0] / "pretraining/samples.parquet")
+    kept, rejects = dataset.mixed(samples, rates={}, seed=0)
+    assert rejects[["reason", "detail"]].values.tolist() == [["near_duplicate", "general/caption"]]
+    assert len(kept) == len(samples) - 1
