@@ -67,7 +67,7 @@ def write_egoclip(root: Path, count: int) -> None:
 
 def write_ego4d(root: Path, count: int) -> None:
     """Write narration.json, two passes of two hundred narrations for each video."""
-    time_s = np.random.default_rng(0).uniform(0, 900, count).round(5).tolist()
+    time_s = np.random.default_rng(0).uniform(1, 900, count).round(5).tolist()
 
     def narration(n: int) -> dict:
         told = {"timestamp_sec": time_s[n], "timestamp_frame": round(30 * time_s[n])}
@@ -153,7 +153,7 @@ def ego4d_rows(root: Path) -> Iterator[tuple]:
             for narration in said.get(name, {}).get("narrations", []):
                 text, time_s = narration["narration_text"], narration["timestamp_sec"]
                 bare = text.removeprefix("#C ") if text.startswith("#C C ") else text
-                yield f"{video}/{name}/{time_s}/{text}", (video, name, time_s, bare)
+                yield f"{video}/{name}/{repr(time_s).removesuffix('.0')}/{text}", (video, name, time_s, bare)
 
 
 def webvid_rows(root: Path) -> Iterator[tuple]:
