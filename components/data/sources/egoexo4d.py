@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from components.data.sources.shared import json_fields
-from components.data.sources.shared.cleaning import Tables
+from components.data.sources.shared.cleaning import ROUNDING_S, Tables
 from components.data.sources.shared.json_fields import Kind, MemberError, finite_number, member
 from components.data.sources.shared.json_stream import json_items
 from components.data.sources.shared.subject_tags import subject
@@ -281,12 +281,12 @@ def _narration(row_id: str, description: Any) -> dict:
         return reject(row_id, "bad_flag", (*flags.values(),))
     if time_s is None:
         return reject(row_id, "no_timestamp", (description.get("timestamp"), text))
-    if time_s < 0:
+    if time_s <= -ROUNDING_S:
         return reject(row_id, "negative_time", (time_s, text))
     return {
         "narration_id": content_id(SOURCE, row_id),
         "source": SOURCE,
-        "time_s": time_s,
+        "time_s": max(time_s, 0.0),
         "start_s": None,
         "end_s": None,
         "text": text,

@@ -28,7 +28,7 @@ _SUBJECT_TWICE = r"^#[\s\p{Zs}]*[Cc][\s\p{Zs}]+([Cc])([^\p{L}\p{N}_]|$)"
 _DETAIL = 200  # characters
 # Tools write a time as a difference of two rounded ones, or from the number of a frame: the start of a video can come
 # out as -0.02. What is further before the start is no rounding, and an error.
-_ROUNDING_S = 0.05
+ROUNDING_S = 0.05
 
 
 def clean(values: pd.Series) -> pd.Series:
@@ -88,7 +88,7 @@ def from_zero(times_s: pd.Series) -> pd.Series:
     >>> from_zero(pd.Series([-0.02, -0.06, 1.5])).tolist()
     [0.0, -0.06, 1.5]
     """
-    return times_s.mask((times_s < 0) & (times_s > -_ROUNDING_S), 0.0)
+    return times_s.mask((times_s < 0) & (times_s > -ROUNDING_S), 0.0)
 
 
 def file_names(ids: pd.Series, suffix: str) -> pd.Series:

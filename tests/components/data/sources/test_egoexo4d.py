@@ -129,6 +129,7 @@ def test_an_unreadable_film_is_a_reject_that_names_it(release, tiny_world):
         ({"unsure": "maybe"}, "bad_flag"),
         ({"ego_visible": 0.5}, "bad_flag"),
         ({"timestamp": None}, "no_timestamp"),
+        ({"timestamp": -0.05}, "negative_time"),
     ],
 )
 def test_a_malformed_description_is_a_reject(release, edit, reason):
@@ -154,6 +155,10 @@ def first_description(release, **members) -> dict:
     tables, _ = read(release, probe=probe)
     made = records.content_id(egoexo4d.SOURCE, f"{annotation['annotation_uid']}/0")
     return next(row for row in tables["narrations"] if row["narration_id"] == made)
+
+
+def test_a_time_that_a_rounding_put_before_the_start_is_zero(release):
+    assert first_description(release, timestamp=-0.04)["time_s"] == 0.0
 
 
 @pytest.mark.parametrize(
