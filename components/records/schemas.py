@@ -18,7 +18,7 @@ VIDEO = pa.schema(
     [
         ("video_id", pa.string()),  # content id of (source, take_id, camera_id)
         ("source", pa.string()),
-        ("take_id", pa.string()),  # Ego-Exo4D take_uid
+        ("take_id", pa.string()),  # of the source; the videos of one take are views of one time, or stay in one split
         ("take_name", pa.string()),
         ("camera_id", pa.string()),
         ("view", pa.string()),  # "ego" | "exo"

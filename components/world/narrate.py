@@ -46,7 +46,7 @@ def _annotation(planned: PlannedTake, who: int, *, seed: int, attempt: int = 0) 
         time_s = (event.start_s + event.end_s) / 2 + rng.uniform(-JITTER_S[who], JITTER_S[who])
         said.append((time_s, narrate(facts), "C"))
     if rng.random() < OTHER_PERSON_SHARE:
-        # drawn apart: who is meant tells the field alone, and nothing else depends on the words
+        # a generator of its own: the words change no later draw
         words = random.Random(f"{seed}/{planned.number}/other/{who}/{attempt}").choice(OTHER_PERSON)
         said.append((rng.uniform(1, take.take_s - 1), words, "O"))
     if rng.random() < LATE_SHARE:
