@@ -167,6 +167,8 @@ def _finding(name: str, folder: Path, worker: KillableWorker) -> Finding:
         return Finding(name, folder, f"{sum(map(_size, batches))} to be joined to videos")
     if "probe" in needs:  # all of its videos were looked for
         return Finding(name, folder, rows, problem=f"no video can be read: {_reasons(batches)}")
+    if name not in MEDIA_FOLDERS:  # a corpus whose media no step looks at
+        return Finding(name, folder, rows)
     medium, problem = _medium(folder, MEDIA_FOLDERS[name], batches, worker)
     return Finding(name, folder, rows, medium, problem)
 
@@ -247,7 +249,7 @@ def shown(found: list[Finding]) -> Table:
     for one in found:
         lines = [f"folder: {one.folder}", *(f"{what}: {text}" for what, text in one.seen() if text)]
         if one.problem:
-            lines += [f"problem: {one.problem}", f"to get it: {RELEASES[one.source]}"]
+            lines += [f"problem: {one.problem}", f"to get it: {RELEASES.get(one.source, 'see its adapter')}"]
         state = "[red]mend[/red]" if one.problem else "[green]ok[/green]"
         table.add_row(escape(one.source), state, escape("\n".join(lines)))
     return table
