@@ -167,11 +167,11 @@ def stop(step: int):
 
 
 def train_stage2(data: Path, folder: Path) -> dict[str, tuple]:
-    """Train a small Stage 2 of three passes: reading features, without room for any, and stopped and resumed."""
+    """Train a small Stage 2, two passes for each of two exo views: kept, without room, and stopped and resumed."""
     training.rank()
     recipe = shrunk_recipe(folder / "recipe.yaml")
     stage = next(stage for stage in recipe.stages if stage.name == "stage2")
-    stage = stage.model_copy(update={"max_steps": None, "num_train_epochs": 3, "save_steps": 8})
+    stage = stage.model_copy(update={"max_steps": None, "num_train_epochs": 4, "save_steps": 8})
     given = params.load(ROOT / "params/data.yaml", params.Data)
     done = {}
     for name, gib, stopped in (("kept", 1, None), ("again", 0, None), ("resumed", 1, 13), ("resumed", 1, None)):
