@@ -94,6 +94,10 @@ def attribute(shown: Shown) -> QA | None:
     if thing is None or not thing.attributes or any(mentions(said, thing) for said in shown.others()):
         return None
     kind, word = thing.attributes[draw(len(thing.attributes), *shown.key, "attribute")]
+    told = shown.vocabulary.of_noun.get(thing.noun, [])
+    alike = Counter(other for each in things(told) for named, other in each.attributes if named == kind)
+    if is_thinned_out(word, alike, *shown.key, "attribute"):
+        return None
     # of size and state only the opposite is surely false
     wrong = (OPPOSITES[word],) if word in OPPOSITES else tuple(other for other in ATTRIBUTES[kind] if other != word)
     return QA("attribute", _ASKED[kind].format(bare=thing.bare), word, wrong)
