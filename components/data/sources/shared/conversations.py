@@ -37,19 +37,24 @@ class Pair(NamedTuple):
 
 def turns(record: dict) -> list[Turn]:
     """Return the turns of a record, without the placeholders of media; none where it has no list of turns."""
-    said = record.get("conversations", record.get("messages"))
+    said = _given(record, "conversations", "messages")
     return [_turn(one) for one in said] if isinstance(said, list) else []
 
 
 def _turn(said: object) -> Turn:
     if not isinstance(said, dict):
         return Turn("", "")
-    role, text = said.get("from", said.get("role")), said.get("value", said.get("content"))
+    role, text = _given(said, "from", "role"), _given(said, "value", "content")
     if isinstance(text, list):
         parts = [part.get("text") for part in text if isinstance(part, dict) and part.get("type") == "text"]
         text = "\n".join(part for part in parts if isinstance(part, str))
     known = ROLES.get(role, "") if isinstance(role, str) else ""
     return Turn(known, _PLACEHOLDER.sub("", text).strip() if isinstance(text, str) else "")
+
+
+def _given(of: dict, one: str, other: str) -> object:
+    """Return a member, or the other one where it is null: tables written as JSON have every column in every record."""
+    return of[one] if of.get(one) is not None else of.get(other)
 
 
 def pairs(said: Iterable[Turn]) -> Iterator[Pair]:
@@ -96,7 +101,7 @@ def media(record: dict) -> list[tuple[str, str]]:
         content = message.get("content") if isinstance(message, dict) else None
         for part in content if isinstance(content, list) else ():
             kind = part.get("type") if isinstance(part, dict) else None
-            if kind in MEDIA:
+            if isinstance(kind, str) and kind in MEDIA:
                 found += _files(part.get(kind), kind)
     return list(dict.fromkeys(found))
 

@@ -43,7 +43,7 @@ def split_options(text: str) -> tuple[str, list[str]]:
 
 
 def chosen(answer: str, options: list[str]) -> int | None:
-    """Return which option an answer names, by its letter or by its text; None where it names none of them.
+    """Return which option an answer names, by its letter or by its text; None where it names none of them, or two.
 
     >>> chosen("B", ["a cup", "a pan"]), chosen("(A) a cup", ["a cup", "a pan"]), chosen("A pan.", ["a cup", "a pan"])
     (1, 0, 1)
@@ -52,8 +52,13 @@ def chosen(answer: str, options: list[str]) -> int | None:
     if _plain(answer) in texts:
         return texts.index(_plain(answer))
     letter = _LETTER.match(answer)
-    place = ascii_uppercase.index((letter[1] or letter[2]).upper()) if letter else len(options)
-    return place if place < len(options) else None
+    if letter is None:
+        return None
+    place = ascii_uppercase.index((letter[1] or letter[2]).upper())
+    said = _plain(answer[letter.end() :].lstrip(".):"))
+    if place >= len(options) or said in {*texts} - {texts[place]}:  # "A. a pan", where that is B
+        return None
+    return place
 
 
 def _plain(text: str) -> str:

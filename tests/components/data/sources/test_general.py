@@ -61,6 +61,11 @@ def talk(*values, start="human"):
     return [{"from": (start, other)[n % 2], "value": value} for n, value in enumerate(values)]
 
 
+def typed(kind):
+    content = [{"type": kind, "video": "a.mp4"}, {"type": "text", "text": "What?"}]
+    return {"messages": [{"role": "user", "content": content}, {"role": "assistant", "content": "x"}]}
+
+
 @pytest.mark.parametrize("name", ["llava.json", "llava.jsonl", "below/llava.json"])
 def test_a_conversation_of_llava_is_a_question_about_an_image(tmp_path, name):
     captions, (row,), rejects = told(tmp_path, LLAVA, name=name)
@@ -104,6 +109,12 @@ def test_messages_with_parts_are_a_question_about_a_video(tmp_path):
 def test_a_medium_is_named_in_many_ways(tmp_path, edit, media):
     _, (row,), _ = told(tmp_path, changed(LLAVA, **edit))
     assert (row["path"], row["media"]) == media
+
+
+def test_members_that_are_null_are_not_there(tmp_path):
+    asked, answered = ({"from": None, "value": None, **turn} for turn in MESSAGES["messages"][1:])
+    _, (row,), rejects = told(tmp_path, {"conversations": None, "image": None, "messages": [asked, answered]})
+    assert rejects == [] and (row["path"], row["answer"]) == ("v/1.mp4", "an onion")
 
 
 def test_every_pair_of_turns_is_a_row(tmp_path):
@@ -154,7 +165,7 @@ def test_a_letter_in_a_sentence_is_no_option(tmp_path):
     assert (row["question"], row["answer"], row["wrong_answers"]) == ("Does plan A. precede plan B. here?", "A", [])
 
 
-@pytest.mark.parametrize("answer", ["E", "A, C", "none of them", "A man cuts", "7"])
+@pytest.mark.parametrize("answer", ["E", "A, C", "none of them", "A man cuts", "7", "A. Wash it.", "(C) wash it"])
 def test_an_answer_that_is_no_option_is_a_reject(tmp_path, answer):
     captions, questions, rejects = told(tmp_path, changed(LLAVA, conversations=talk(f"Which?{OPTIONS}", answer)))
     assert captions == questions == [] and [row["reason"] for row in rejects] == ["answer_is_no_option"]
@@ -202,6 +213,7 @@ def test_what_a_record_may_say_besides(tmp_path):
         ({"conversations": ["What?"]}, "unknown_role"),
         ({"conversations": talk("What?", "")}, "empty_text"),
         ({"conversations": talk("What?", 7)}, "empty_text"),
+        ({"image": None, "conversations": None, **typed(["video"])}, "no_medium"),
         ({"conversations": talk("What is in 1.jpg?", "a cup")}, "names_its_medium"),
     ],
 )
