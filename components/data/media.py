@@ -43,7 +43,7 @@ FOLDERS = {  # source -> where its media lie below its folder, as the releases u
 BATCH = 2_000  # media; what a killed run loses at most
 WORKERS = 2
 FIRST_WORKER = 200  # media; below that, to start a second process costs more than it saves
-TIMEOUT_S = 30.0  # of one medium
+TIMEOUT_S = 30.0  # of one medium, beside the time that a slow disk takes to read it
 PART = pa.schema([*records.VIDEO, ("reason", pa.string()), ("detail", pa.string())])
 
 
@@ -140,6 +140,7 @@ def _row(medium: dict, root: Path, worker: KillableWorker) -> dict:
         path = video.inside(root, medium["file"])
         if not (path.is_dir() if medium["media"] == "frames" else path.is_file()):
             return row | {"reason": "missing_medium", "detail": medium["file"]}
+        worker.timeout_s = TIMEOUT_S + video.longest_read_s(path)
         seen = worker.call(video.probe, path)
     except video.PathError as error:
         return row | {"reason": "path_outside_root", "detail": error.cause}

@@ -160,6 +160,25 @@ def test_bad_media_have_a_reason_each(tmp_path, rows, data_params, monkeypatch):
     assert result["row_counts"] == [("media", 7, 0, 7)]
 
 
+def test_a_large_film_may_take_as_long_as_a_slow_disk_reads_it(tmp_path, rows, data_params, monkeypatch):
+    allowed_s = []
+
+    class Timed(KillableWorker):
+        def call(self, *_):
+            allowed_s.append(self.timeout_s)
+            return video.Probe(1.0, 8.0, 8)
+
+    monkeypatch.setattr(media, "KillableWorker", Timed)
+    folder = tmp_path / "ssv2" / media.FOLDERS["ssv2"]
+    folder.mkdir(parents=True)
+    for name, size in (("a.webm", 10_000_000_000), ("b.webm", 0)):
+        (folder / name).touch()
+        os.truncate(folder / name, size)  # takes no room
+    rows["captions"], rows["questions"] = [caption(n, name) for n, name in enumerate(("a.webm", "b.webm"))], []
+    media.run(changed(data_params, "sources", ssv2=tmp_path / "ssv2"), write_annotations(tmp_path / "data", rows))
+    assert allowed_s == [media.TIMEOUT_S + 500, media.TIMEOUT_S]
+
+
 def test_what_only_the_funnel_reads_is_not_looked_at(annotated, data_params):
     assert media.run(data_params, annotated)["row_counts"] == [("media", 0, 0, 0)]
     assert read(annotated, "media/videos") == []
