@@ -30,7 +30,7 @@ MEDIA = 50  # of captions, questions or sentences that are looked for
 MEDIA_FOLDERS = {**FOLDERS, interlink7m.SOURCE: "", htm_aa.SOURCE: ""}
 # What a source takes on disk and where it comes from, as its authors say; without a figure they give none
 RELEASES = {
-    "egoexo4d": "takes 10.6 TB, downscaled to 448 pixels 0.44 TB: egoexo -o FOLDER --parts metadata annotations "
+    "egoexo4d": "takes 10.5 TB, downscaled to 448 pixels 0.44 TB: egoexo -o FOLDER --parts metadata annotations "
     "downscaled_takes/448 (licence agreement)",
     "epic100": "videos about 1 TB: epic_downloader.py --videos, or --rgb-frames; CSV files: "
     "epic-kitchens/epic-kitchens-100-annotations",

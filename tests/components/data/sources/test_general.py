@@ -1,3 +1,4 @@
+import io
 import json
 import re
 import textwrap
@@ -6,10 +7,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from ruamel.yaml import YAML
 
-from components import params
+from components import params, tracking
 from components.data.sources import general
+from components.train.dry_run import report
 from tests.components.data.sources.written import (
     HOSTILE_PLACES,
     as_json,
@@ -20,6 +23,7 @@ from tests.components.data.sources.written import (
 )
 from tests.components.data.sources.written import texts as any_text
 
+PAGES = Path(__file__).parents[4] / "docs"
 ASKED = {"from": "human", "value": "<image>\nWhat colour is the cup?"}
 ANSWERED = {"from": "gpt", "value": "red"}
 LLAVA = {"id": "1", "image": "coco/1.jpg", "conversations": [ASKED, ANSWERED]}
@@ -264,7 +268,7 @@ def test_a_broken_json_file_is_an_error_that_names_it(tmp_path):
 
 def blocks(language):
     """The blocks of a language on the page for people who bring data of their own."""
-    page = (Path(__file__).parents[4] / "docs/your-own-data.md").read_text()
+    page = (PAGES / "your-own-data.md").read_text()
     found = re.findall(rf'^( *)```{language} title="[^"]+"\n(.*?)^ *```', page, re.DOTALL | re.MULTILINE)
     return [textwrap.dedent(text) if indent else text for indent, text in found]
 
@@ -281,10 +285,13 @@ def test_the_example_of_the_page_is_read_whole(tmp_path):
 
 
 def test_the_parameters_and_the_recipe_of_the_page_are_allowed(tmp_path):
-    named, recipe = blocks("yaml")
+    named, recipe, rule = blocks("yaml")
     assert params.data.Sources(**YAML(typ="safe").load(named)["sources"]).given() == {"general": Path("/data/mine")}
     (tmp_path / "mine.yaml").write_text(recipe)
-    assert params.load(tmp_path / "mine.yaml", params.Recipe).stages[0].mixture.keys() == {
-        "general/caption/exo",
-        "general/qa/exo",
-    }
+    mine = params.load(tmp_path / "mine.yaml", params.Recipe)
+    assert mine.stages[0].mixture.keys() == {"general/caption/exo", "general/qa/exo"}
+    data, plan = params.load(PAGES.parent / "params/data.yaml", params.Data), Console(file=io.StringIO(), width=200)
+    assert report.run(mine, data, report.Machine(gpus=None, memory_gib=80.0, tokens_per_second=None), plan) == []
+    gate = params.Promotion(**YAML(typ="safe").load(rule)["promotion"])
+    measured = {"primary_metric": gate.primary_metric, "guardrail_metrics": gate.guardrail_metrics}
+    tracking.check_measured("sft", ("qa",), **measured)
