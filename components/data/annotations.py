@@ -1,24 +1,21 @@
 """Stage `annotations`: every source dataset becomes rows of the common records; no later stage knows its format.
 
-Sources are read and written batch by batch. What stays in memory is the split of each take, the columns of each video
-that other sources are joined to, and 64 bits of each row's id. Narrations of corpora without videos go to
+Sources are read and written batch by batch, each to a part of its own, so that a run that was killed keeps the sources
+that it had read whole (components/data/source_parts.py). What stays in memory is the split of each take, the columns of
+each video that other sources are joined to, and 64 bits of each row's id. Narrations of corpora without videos go to
 `point_narrations`: clips are made only of narrations of takes with videos.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+import logging
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from components import records, video
-from components.data.seen_ids import seen_before
+from components import video
+from components.data import source_parts
+from components.data.source_parts import IDS
 from components.data.sources import (
     cc3m,
     charades_ego,
@@ -42,20 +39,12 @@ from components.data.sources import (
     visor,
     webvid,
 )
-from components.data.sources.shared.cleaning import Tables, reject_rows
+from components.data.sources.shared.cleaning import Tables
 from components.params import Data
 from components.video.killable_worker import KillableWorker, WorkerDiedError
 
 PROBE_TIMEOUT_S = 30.0
-IDS = {
-    "videos": "video_id",
-    "narrations": "narration_id",
-    "boxes": "box_id",
-    "intervals": "interval_id",
-    "captions": "caption_id",
-    "questions": "question_id",
-    "point_narrations": "narration_id",
-}
+TABLES = (*IDS, source_parts.REJECTS)
 JOINED = ["video_id", "source", "take_id", "take_name", "view", "path", "duration_s", "fps", "split"]  # of videos
 SOURCES: dict[str, Callable[..., Iterator[Tables]]] = {  # in the order in which they are read
     "egoexo4d": egoexo4d.read,
@@ -90,6 +79,8 @@ NEEDS: dict[str, tuple[str, ...]] = {  # what an adapter takes beside its folder
     "lemma": ("probe",),
 }
 
+log = logging.getLogger(__name__)
+
 
 def run(params: Data, data_dir: Path) -> dict:
     """Read the source datasets, write data/annotations/<table>.parquet for the tables of IDS, and rejects.
@@ -109,31 +100,50 @@ def run(params: Data, data_dir: Path) -> dict:
     project, folder = data_dir.resolve().parent, data_dir / "annotations"
     roots = _roots(params, project)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {name: folder / f"{name}.parquet" for name in (*IDS, "rejects")}
-    with ExitStack() as stack:
-        tables = _Tables(
-            {
-                name: stack.enter_context(pq.ParquetWriter(path, records.SCHEMAS[name], compression="zstd"))
-                for name, path in paths.items()
-            }
-        )
-        with KillableWorker(timeout_s=PROBE_TIMEOUT_S) as worker:
+    parts = _read(roots, folder / "parts")
+    written = {name: source_parts.join(list(parts.values()), name, folder / f"{name}.parquet") for name in TABLES}
+    row_counts = [(name, *source_parts.row_count(part)) for name, part in parts.items()]
+    kept = sum(out + rejected for _, _, out, rejected in row_counts)
+    assert kept == sum(written.values()), f"{folder}: {kept} rows were read, {sum(written.values())} are stored"
+    reasons = {
+        f"{name}/{reason}": n for name, part in parts.items() for reason, n in source_parts.reasons(part).items()
+    }
+    shutil.rmtree(folder / "parts")
+    return {"counts": written | {"reasons": dict(sorted(reasons.items()))}, "row_counts": row_counts}
 
-            def probe(path: Path, fps: float | None = None) -> video.Probe:
-                worker.timeout_s = PROBE_TIMEOUT_S + video.longest_read_s(path)
-                try:
-                    return worker.call(video.probe, path, fps)
-                except WorkerDiedError as error:
-                    raise video.VideoError(path, f"probing was {error}") from error
 
-            for name, root in roots.items():
-                offered = {"probe": probe, "videos": pa.concat_tables(tables.videos)}
-                tables.add(name, SOURCES[name](root, **{need: offered[need] for need in NEEDS.get(name, ())}))
-    for name, path in paths.items():
-        stored, written = pq.read_metadata(path).num_rows, tables.written[name]
-        assert stored == written, f"{path}: {written} rows were handed over, {stored} are stored"
-    counts = {name: tables.written[name] for name in paths}
-    return {"counts": counts | {"reasons": dict(sorted(tables.reasons.items()))}, "row_counts": tables.row_counts}
+def _read(roots: dict[str, Path], folder: Path) -> dict[str, Path]:
+    """Read every source to a part of its own, but those that an earlier, killed run read whole.
+
+    Args:
+        roots: folder of each source, in the order of SOURCES.
+        folder: where the parts go.
+
+    Returns:
+        The part of each source, in their order.
+    """
+    parts: dict[str, Path] = {}
+    digests: dict[str, str] = {}
+    with KillableWorker(timeout_s=PROBE_TIMEOUT_S) as worker:
+
+        def probe(path: Path, fps: float | None = None) -> video.Probe:
+            worker.timeout_s = PROBE_TIMEOUT_S + video.longest_read_s(path)
+            try:
+                return worker.call(video.probe, path, fps)
+            except WorkerDiedError as error:
+                raise video.VideoError(path, f"probing was {error}") from error
+
+        for name, root in roots.items():
+            needs, part = NEEDS.get(name, ()), folder / name
+            digests[name] = source_parts.digest_of(name, root, list(digests.values()) if "videos" in needs else ())
+            if source_parts.is_read(part, digests[name]):
+                log.info("annotations: %s was read by an earlier run", name)
+            else:
+                offered = {"probe": probe, "videos": source_parts.videos(list(parts.values()), JOINED)}
+                rows = SOURCES[name](root, **{need: offered[need] for need in needs})
+                source_parts.write(part, name, rows, digest=digests[name])
+            parts[name] = part
+    return parts
 
 
 def _roots(params: Data, project: Path) -> dict[str, Path]:
@@ -154,48 +164,3 @@ def _roots(params: Data, project: Path) -> dict[str, Path]:
                 f"{root} is no folder; put {name} there, or mend or take out sources.{name} in params/data.yaml"
             )
     return roots
-
-
-class _Tables:
-    """Where the rows of all sources go, and what is counted and kept of them."""
-
-    def __init__(self, writers: dict[str, pq.ParquetWriter]) -> None:
-        self.written: Counter[str] = Counter()
-        self.reasons: Counter[str] = Counter()
-        self.row_counts: list[tuple[str, int, int, int]] = []
-        self.videos = [records.VIDEO.empty_table().select(JOINED)]
-        self._writers = writers
-        self._seen: dict[str, list[np.ndarray]] = {name: [] for name in IDS}
-
-    def add(self, source: str, batches: Iterable[Tables]) -> None:
-        """Write the rows and rejects of a source; of rows with the same id only the first is kept."""
-        rows_in, before = 0, Counter(self.written)
-        for tables, refused in batches:
-            rows_in += len(refused) + sum(map(len, tables.values()))
-            for name, frame in tables.items():
-                fresh, repeated = _fresh(frame, IDS[name], self._seen[name], source)
-                refused = pd.concat([refused, repeated])
-                self._write(name, fresh)
-            self.reasons.update((source + "/" + refused["reason"]).value_counts().to_dict())
-            self._write("rejects", refused)
-        made = self.written - before
-        self.row_counts.append((source, rows_in, made.total() - made["rejects"], made["rejects"]))
-
-    def _write(self, name: str, frame: pd.DataFrame) -> None:
-        if not len(frame):
-            return
-        schema = records.SCHEMAS[name]
-        table = pa.Table.from_pandas(frame[schema.names], schema, preserve_index=False).replace_schema_metadata(None)
-        self._writers[name].write_table(table)
-        self.written[name] += len(table)
-        if name == "videos":
-            self.videos.append(table.select(JOINED))
-
-
-def _fresh(frame: pd.DataFrame, key: str, seen: list[np.ndarray], source: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Keep the first row of each id that is not in `seen`, reject the others, and add the new ids, 64 bits each."""
-    keys = np.frombuffer(bytes.fromhex("".join(frame[key].tolist())), dtype=">u8").astype(np.uint64)
-    known = pd.Series(keys).duplicated().to_numpy() | seen_before(keys, seen)
-    repeated = frame[known]
-    reasons, details = ["repeated_id"] * len(repeated), ["an earlier row has it"] * len(repeated)
-    return frame[~known], reject_rows(source, repeated[key], reasons, details)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components import params, records
-from components.data import annotations
+from components.data import annotations, source_parts
 from components.data.contracts import validate
 from components.data.contracts.tables import OUTPUTS
 from components.data.sources.shared import json_fields, json_stream
@@ -208,7 +208,7 @@ def test_an_id_is_kept_once_in_and_over_all_batches(batches):
     seen, kept = [], []
     for batch in batches:
         frame = pd.DataFrame({"id": pd.Series([records.content_id(number) for number in batch], dtype="str")})
-        fresh, repeated = annotations._fresh(frame, "id", seen, "s")
+        fresh, repeated = source_parts._fresh(frame, "id", seen, "s")
         assert len(fresh) + len(repeated) == len(batch)
         kept += fresh["id"].tolist()
     assert kept == list(dict.fromkeys(records.content_id(number) for batch in batches for number in batch))
