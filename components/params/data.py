@@ -85,6 +85,11 @@ class Funnel(Strict):
     """EgoRe's filter funnel on web video (systems §4.1); its thresholds are in components/data/funnel/filters.py."""
 
     features: str = Field(description="of the ego/exo classifier: grid, or the folder of a Hugging Face vision encoder")
+    hand_detector: str = Field(
+        default="learned",
+        description="learned (from VISOR's boxes), or the folder of a Hugging Face object detection model whose labels "
+        "name hands",
+    )
     clip_frames: int = Field(ge=2, description="frames that are looked at in each clip")
     size_px: int = Field(gt=0, description="side of these frames")
     train_takes: int = Field(gt=0, description="takes that classifier and detector learn from")

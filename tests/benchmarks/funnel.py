@@ -98,9 +98,17 @@ def score(folder: Path, paths: list[Path], target: Path, workers: int) -> dict[s
     ray.init(address="local", num_cpus=workers, include_dashboard=False, log_to_driver=False)
     roots = {SOURCE: folder / SOURCE}
     # what the first workers of a cluster load from disk is no part of what is compared
-    scoring.score(paths[:workers], folder / f"warm-{workers}", folder, roots, encoder="grid", decoding=DECODING)
+    scoring.score(
+        paths[:workers],
+        folder / f"warm-{workers}",
+        folder,
+        roots,
+        encoder="grid",
+        detector="learned",
+        decoding=DECODING,
+    )
     began_s = time.perf_counter()
-    made, _ = scoring.score(paths, target, folder, roots, encoder="grid", decoding=DECODING)
+    made, _ = scoring.score(paths, target, folder, roots, encoder="grid", detector="learned", decoding=DECODING)
     seconds = time.perf_counter() - began_s
     ray.shutdown()
     return {"all": seconds, "part": _of_part_s(made, workers)}
@@ -123,7 +131,7 @@ def _keep_to(cores: int) -> None:
 def _score_share(paths: list[Path], target: Path, folder: Path) -> None:
     from components.data.funnel import scoring
 
-    with scoring.worker(str(folder), {SOURCE: str(folder / SOURCE)}, "grid", DECODING) as work:
+    with scoring.worker(str(folder), {SOURCE: str(folder / SOURCE)}, "grid", "learned", DECODING) as work:
         for path in paths:
             work({"part": str(path), "scores": str(target / path.name)})
 

@@ -90,10 +90,13 @@ def opened(features: str) -> Encode:
 
 def digest(features: str) -> str:
     """Return a digest of how features are made: a name for the grid, the sha256 of its files for an encoder."""
-    if features == GRID:
-        return f"{GRID} {_COLOURS} {_CHANGES}"
+    return f"{GRID} {_COLOURS} {_CHANGES}" if features == GRID else digest_of_files(Path(features))
+
+
+def digest_of_files(folder: Path) -> str:
+    """Return a sha256 of the names and the contents of the files in a Hugging Face folder."""
     of_files = hashlib.sha256()
-    for path in sorted(Path(features).glob("*.*")):
+    for path in sorted(folder.glob("*.*")):
         with path.open("rb") as file:
             of_files.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
     return of_files.hexdigest()

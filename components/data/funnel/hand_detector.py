@@ -1,56 +1,34 @@
-"""The hand and object detector, a small CenterNet trained on VISOR's boxes, behind one call: `detect`.
+"""The hand and object detector that is learned: a small CenterNet trained on VISOR's boxes.
 
 For each cell of a grid it predicts whether the centre of a hand or of an object lies there, which hand it is, and the
-box. Another detector takes its place by returning the same `Detections`.
+box. A folder's detector (`folder_detector`) takes its place by returning the same `Detections`.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
+from components.data.funnel.detections import (
+    SIDES,
+    THRESHOLD,
+    Candidate,
+    Detections,
+    NamedBoxes,
+    ranked,
+    without_duplicates,
+)
 from components.data.funnel.optimizer import fit
-from components.metrics import Box, box_iou
 
-NamedBoxes = list[tuple[str, list[float]]]  # of one frame: name, and (x1, y1, x2, y2) in percent
-Candidate = tuple[float, Box, int]  # score, box in 0..1 of the frame, and side where it is a hand
-
-SIDES = ("left hand", "right hand")  # VISOR's names; everything else with a box is an object
 SIZE_PX, CELLS = 32, 8
 WIDTH = 32
 HAND, OBJECT, SIDE, BOXES = 0, 1, 2, slice(3, 11)  # channels: two heatmaps, the side, a box of each kind
 EPOCHS, BATCH, LEARNING_RATE, WEIGHT_DECAY = 16, 16, 1e-2, 1e-2
-THRESHOLD = {HAND: 0.5, OBJECT: 0.5}
-SAME_IOU = 0.3  # from this overlap on, two boxes are detections of one thing
 _SIGMA = 0.6  # cells; of the Gaussian around a centre, inside which a false positive costs less
-
-
-class Detections(NamedTuple):
-    """What was found in a clip, with a list for each frame, the highest score first.
-
-    Attributes:
-        hands: boxes (x1, y1, x2, y2) in 0..1 of the frame.
-        sides: for each of these hands an index into SIDES.
-        objects: boxes, as those of hands.
-    """
-
-    hands: list[list[Box]]
-    sides: list[list[int]]
-    objects: list[list[Box]]
-
-    def centres(self) -> np.ndarray:
-        """Return the centres of the surest left and right hand, float [T, 2, 2] in 0..1; NaN where there is none."""
-        centres = np.full((len(self.hands), len(SIDES), 2), np.nan)
-        for frame, (boxes, sides) in enumerate(zip(self.hands, self.sides, strict=True)):
-            # in reverse, so that the box with the highest score is written last
-            for box, side in reversed(list(zip(boxes, sides, strict=True))):
-                centres[frame, side] = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-        return centres
 
 
 class Detector(nn.Module):
@@ -166,45 +144,10 @@ def detect(model: Detector, frames: np.ndarray) -> Detections:
     hands: list[list[Candidate]] = [[] for _ in frames]
     objects: list[list[Candidate]] = [[] for _ in frames]
     for kind, found in ((HAND, hands), (OBJECT, objects)):
-        for frame, row, column in np.argwhere(peak[:, kind] & (heat[:, kind] >= THRESHOLD[kind])):
+        for frame, row, column in np.argwhere(peak[:, kind] & (heat[:, kind] >= THRESHOLD)):
             dx, dy, width, height = boxes[frame, kind, :, row, column]
             x, y = (column + 0.5 + dx) / CELLS, (row + 0.5 + dy) / CELLS
             corners = np.clip([x - width / 2, y - height / 2, x + width / 2, y + height / 2], 0, 1)
             x1, y1, x2, y2 = map(float, corners)
             found[frame].append((heat[frame, kind, row, column], (x1, y1, x2, y2), int(sides[frame, row, column])))
-    kept_hands, kept_objects = ([_without_duplicates(of_frame) for of_frame in found] for found in (hands, objects))
-    return Detections(
-        [[box for _, box, _ in of_frame] for of_frame in kept_hands],
-        [[side for _, _, side in of_frame] for of_frame in kept_hands],
-        [[box for _, box, _ in of_frame] for of_frame in kept_objects],
-    )
-
-
-def _without_duplicates(found: list[Candidate]) -> list[Candidate]:
-    """Sort by score and drop a box that overlaps one of higher score: two cells may detect one thing."""
-    kept: list[Candidate] = []
-    for candidate in sorted(found, key=lambda candidate: -candidate[0]):
-        if all(box_iou(candidate[1], other[1]) < SAME_IOU for other in kept):
-            kept.append(candidate)
-    return kept
-
-
-def matched(found: list[Box], true: list[Box], *, iou: float = 0.5) -> tuple[list[bool], list[bool]]:
-    """Pair the boxes found in a frame with the true ones, each at most once.
-
-    Args:
-        found: the highest score first.
-        true: of the same frame.
-        iou: overlap from which on a box counts as found.
-
-    Returns:
-        Whether each of the found boxes is one of the true ones, and whether each of the true ones was found.
-    """
-    hit, taken = [], [False] * len(true)
-    for box in found:
-        free = [(box_iou(box, other), place) for place, other in enumerate(true) if not taken[place]]
-        best, place = max(free, default=(0.0, -1))
-        hit.append(best >= iou)
-        if hit[-1]:
-            taken[place] = True
-    return hit, taken
+    return ranked(*([without_duplicates(of_frame) for of_frame in found] for found in (hands, objects)))

@@ -43,6 +43,7 @@ def score(
     roots: dict[str, Path],
     *,
     encoder: str,
+    detector: str,
     decoding: clip_reader.Decoding,
 ) -> tuple[list[Path], int]:
     """Write target/<part> for each part of candidates that is not there yet, and remove scores of other parts.
@@ -53,6 +54,7 @@ def score(
         models: folder that `train_models.train` wrote to.
         roots: source -> folder that the paths of its videos are relative to.
         encoder: `funnel.features` of the parameters.
+        detector: "learned", or the folder of a detection model.
         decoding: frames, size and time limit of the clips.
 
     Returns:
@@ -65,7 +67,8 @@ def score(
     remove_stale(target, "part-*", [target / part.name for part in parts])
     rows = pa.table({"part": [str(part) for part in parts], "scores": [str(target / part.name) for part in parts]})
     folders = {name: str(root) for name, root in roots.items()}
-    results = list(executor.map_rows(rows, worker, str(models), folders, encoder, decoding, returns=pa.bool_(), cpus=1))
+    settings = (str(models), folders, encoder, detector, decoding)
+    results = list(executor.map_rows(rows, worker, *settings, returns=pa.bool_(), cpus=1))
     failed = [f"{part.name}: {result.error}" for part, result in zip(parts, results, strict=True) if result.error]
     if failed:
         raise RuntimeError(
@@ -76,7 +79,7 @@ def score(
 
 @contextmanager
 def worker(
-    models: str, roots: dict[str, str], encoder: str, decoding: clip_reader.Decoding
+    models: str, roots: dict[str, str], encoder: str, detector: str, decoding: clip_reader.Decoding
 ) -> Generator[Callable[[dict], bool], None, None]:
     """Load the models once and keep one killable decoder, for all parts of a worker process.
 
@@ -84,6 +87,7 @@ def worker(
         models: folder of the models.
         roots: source -> folder of its videos.
         encoder: `funnel.features` of the parameters.
+        detector: "learned", or the folder of a detection model.
         decoding: frames, size and time limit of the clips.
 
     Yields:
@@ -91,22 +95,23 @@ def worker(
     """
     import torch
 
-    from components.data.funnel import ego_exo_classifier, features, filters, hand_detector, train_models
+    from components.data.funnel import ego_exo_classifier, features, filters, train_models
 
     torch.set_num_threads(1)  # the same scores on every machine, and workers are the parallelism
-    classifier, detector = train_models.load(Path(models))
+    classifier, detect = train_models.load(Path(models), detector)
     encode, folders = features.opened(encoder), {name: Path(root) for name, root in roots.items()}
     weights = [path.read_bytes() for path in sorted(Path(models).glob("models/*.safetensors"))]
     code = train_models.code_of(
-        candidates, ego_exo_classifier, features, filters, clip_reader, hand_detector, sys.modules[__name__]
+        candidates, ego_exo_classifier, features, filters, clip_reader, *train_models.DETECTORS, sys.modules[__name__]
     )
-    made_by = hashlib.sha256(b"".join([repr((features.digest(encoder), decoding, code)).encode(), *weights]))
+    made_by_settings = repr((features.digest(encoder), train_models.digest_of(detector), decoding, code))
+    made_by = hashlib.sha256(b"".join([made_by_settings.encode(), *weights]))
 
     def score_clip(frames: np.ndarray, size_px: tuple[int, int]) -> dict:
         ego_score = float(ego_exo_classifier.scores(classifier, encode(frames)[None])[0])
         if ego_score < filters.EGO_SCORE:
             return {"ego_score": ego_score}
-        found = hand_detector.detect(detector, frames)
+        found = detect(frames)
         width_px, height_px = size_px
         return {
             "ego_score": ego_score,

@@ -12,8 +12,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from components import records
-from components.data.funnel import candidates, tables
+from components.data.funnel import candidates, folder_detector, tables
 from components.data.funnel.clip_reader import Decoding
+from components.data.funnel.detections import LEARNED
 from components.data.partition.finished_parts import remove_stale
 from components.params import Data
 
@@ -29,8 +30,10 @@ def run(params: Data, data_dir: Path) -> dict:
         `counts` (clips out of each stage, parts, those reused) and `row_counts`: (stage, rows in, rows out, rejected).
 
     Raises:
-        ValueError: there is nothing that the models could be trained on.
+        ValueError: there is nothing that the models could be trained on, or `hand_detector` names no detector.
     """
+    if params.funnel.hand_detector != LEARNED:
+        folder_detector.opened(_project(data_dir) / params.funnel.hand_detector)  # before the expensive part
     folder, given = data_dir / "funnel", params.sources.given()
     sources = [source for source in candidates.TABLES if source in given]
     counts = {"rows": 0, "parts": 0, "parts_reused": 0}
@@ -49,7 +52,8 @@ def run(params: Data, data_dir: Path) -> dict:
 
 def _batches(params: Data, data_dir: Path, folder: Path, sources: list[str], counts: dict) -> Iterator[tables.Rows]:
     """Yield the rows to write: the rejects of the candidates, then, when all are scored, the rows of each part."""
-    chosen, project = params.funnel, data_dir.resolve().parent
+    chosen, project = params.funnel, _project(data_dir)
+    detector = chosen.hand_detector if chosen.hand_detector == LEARNED else str(project / chosen.hand_detector)
     roots = {source: project / path for source, path in params.sources.given().items()}
     parts: list[Path] = []
     for path, rows, refused in candidates.write(data_dir, folder / "candidates", sources, rows=chosen.shard_rows):
@@ -67,11 +71,18 @@ def _batches(params: Data, data_dir: Path, folder: Path, sources: list[str], cou
         folder,
         roots,
         encoder=chosen.features,
+        detector=detector,
         decoding=decoding,
         takes={"train": chosen.train_takes, "test": chosen.test_takes},
         seed=params.seed,
     )
-    scored, reused = scoring.score(parts, folder / "scores", folder, roots, encoder=chosen.features, decoding=decoding)
+    scored, reused = scoring.score(
+        parts, folder / "scores", folder, roots, encoder=chosen.features, detector=detector, decoding=decoding
+    )
     counts |= {"parts": len(scored), "parts_reused": reused}
     for path in scored:
         yield tables.kept_and_rejected(pq.read_table(path).to_pandas())
+
+
+def _project(data_dir: Path) -> Path:
+    return data_dir.resolve().parent

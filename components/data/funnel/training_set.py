@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from components import records
 from components.data.funnel import clip_reader
 from components.data.funnel.candidates import SHORTEST_S
-from components.data.funnel.hand_detector import NamedBoxes
+from components.data.funnel.detections import NamedBoxes
 from components.records import content_id, content_ids
 from components.video.killable_worker import KillableWorker
 
@@ -80,7 +80,7 @@ class TrainingSet(NamedTuple):
     still_takes: np.ndarray
 
 
-def sample_videos(data_dir: Path, *, takes: int, split: str, seed: int) -> list[LabelledVideo]:
+def sample_videos(data_dir: Path, *, takes: int, split: str, needs_boxes: bool, seed: int) -> list[LabelledVideo]:
     """Draw videos of a split whose view is known, of whatever source: at most `takes` of each view.
 
     Takes that have both views and boxes come first, then ego videos with boxes: the detector learns from these. Draws
@@ -90,13 +90,14 @@ def sample_videos(data_dir: Path, *, takes: int, split: str, seed: int) -> list[
         data_dir: with annotations/, media/ and clips/.
         takes: most takes of each view.
         split: "train" or "test".
+        needs_boxes: whether the detector learns from them.
         seed: of the draw.
 
     Returns:
         The videos.
 
     Raises:
-        ValueError: the split has no videos of one view, or none with boxes.
+        ValueError: the split has no videos of one view, or none with boxes where these are needed.
     """
     videos, boxes, clips = (_of_split(data_dir, name, split) for name in ("videos", "boxes", "clips"))
     videos = videos[videos["duration_s"] >= SHORTEST_S]  # no images: a view is not known by standing still
@@ -116,12 +117,13 @@ def sample_videos(data_dir: Path, *, takes: int, split: str, seed: int) -> list[
         ["complete", "boxed", "draw_take"], ascending=[False, False, True]
     )
     drawn = ranked[ranked.groupby("view").cumcount() < takes].sort_values("draw")
-    if {*drawn["view"]} != {"ego", "exo"} or not drawn["boxed"].any():
+    if {*drawn["view"]} != {"ego", "exo"} or (needs_boxes and not drawn["boxed"].any()):
         counts = videos["view"].value_counts().sort_index().to_dict()
         raise ValueError(
             f"funnel: the split {split} has videos {counts} of known view, {int(has_boxes.sum())} of them with boxes. "
             "The ego/exo classifier needs both views, the hand detector VISOR boxes of EPIC-KITCHENS or of Ego-Exo4D "
-            "takes. Name such sources in params/data.yaml, or take htm_aa and interlink7m out of them"
+            "takes, unless `funnel.hand_detector` names a detection model. Name such sources in params/data.yaml, or "
+            "take htm_aa and interlink7m out of them"
         )
     clips = dict(list(clips[clips["video_id"].isin(drawn["video_id"])].groupby("video_id")))
     boxes = dict(list(boxes[boxes["video_id"].isin(drawn["video_id"])].groupby("video_id")))
@@ -166,7 +168,7 @@ def _labelled(video: dict, clips: pd.DataFrame | None, boxes: pd.DataFrame | Non
 
 
 def decode(
-    videos: Iterable[LabelledVideo], roots: dict[str, Path], worker: KillableWorker, *, frames: int, size_px: int
+    videos: Sequence[LabelledVideo], roots: dict[str, Path], worker: KillableWorker, *, frames: int, size_px: int
 ) -> TrainingSet:
     """Decode labelled videos; one that cannot be read is left out, and the log says so.
 
@@ -206,7 +208,7 @@ def decode(
         stills.append(decoded.stills)
         boxes += video.boxes
         still_takes += [video.take_id] * len(video.boxes)
-    if not clips or not boxes:
+    if not clips or (not boxes and any(video.boxes for video in videos)):
         raise ValueError(
             "funnel: none of the videos to train and test on can be read; the log names them and the errors"
         )

@@ -17,6 +17,7 @@ from components.world.__main__ import MARK
 from tests.components.data.funnel.test_tables import scored
 
 VIDEOS = 24
+DETECTOR = {"name": "hands-of-others", "train_frames": 0, "test_frames": 0}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,10 @@ def found(tmp_path_factory) -> dict:
     records.write_table(root / "data/clips/clips.parquet", views, records.CLIP)
     sure = {"value": 0.975, "lo": 0.95, "hi": 1.0, "n": 64}
     unknown = {"precision": None, "recall": sure | {"lo": None, "hi": None}}
-    models = {"classifier": {"accuracy": sure, "auc": sure}, "detector": {"hand": unknown, "object": unknown}}
+    models = {
+        "classifier": {"accuracy": sure, "auc": sure},
+        "detector": DETECTOR | {"hand": unknown, "object": unknown},
+    }
     (folder / "classifier.json").write_text(json.dumps(models))
     return funnel.read(data, root / "data")
 
@@ -90,6 +94,10 @@ def test_the_section_shows_them_and_a_page_without_corpora_has_none(found):
         "92 %",
         "89 %",
         "second_person",
+        "hand detector (hands-of-others)",
+        "it cannot be judged",
     ):
         assert text in page
+    judged = found | {"detector": found["detector"] | {"test_frames": 5}}
+    assert "cannot be judged" not in template.render(found={"funnel": judged})
     assert template.render(found={"funnel": None}).strip() == ""

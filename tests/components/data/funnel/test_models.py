@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.data.funnel import classifier_metrics, ego_exo_classifier, features, hand_detector
+from components.data.funnel import classifier_metrics, detections, ego_exo_classifier, features, hand_detector
 from components.metrics import bootstrap
 
 
@@ -81,7 +81,7 @@ def picture(rng) -> tuple[np.ndarray, list]:
     side = int(rng.random() < 0.5)
     x, y = int(rng.integers(10, 22)) + 32 * side, int(rng.integers(40, 54))
     cv2.circle(frame, (x, y), 8, (222, 168, 138), -1)
-    boxes = [(hand_detector.SIDES[side], [100 * v / 64 for v in (x - 8, y - 8, x + 8, y + 8)])]
+    boxes = [(detections.SIDES[side], [100 * v / 64 for v in (x - 8, y - 8, x + 8, y + 8)])]
     if rng.random() < 0.7:
         u, v = int(rng.integers(4, 40)), int(rng.integers(2, 14))
         frame[v : v + 14, u : u + 20] = (40, 40, 200)
@@ -98,12 +98,12 @@ def test_the_detector_learns_boxes_and_sides():
     hits = []
     for number, named in enumerate(boxes[300:]):
         for name, percent in named:
-            is_hand = name in hand_detector.SIDES
+            is_hand = name in detections.SIDES
             found = (seen.hands if is_hand else seen.objects)[number]
-            (hit,) = hand_detector.matched(found, [tuple(value / 100 for value in percent)])[1]
+            (hit,) = detections.matched(found, [tuple(value / 100 for value in percent)])[1]
             hits.append(hit)
             if is_hand and hit:
-                assert seen.sides[number][0] == hand_detector.SIDES.index(name)
+                assert seen.sides[number][0] == detections.SIDES.index(name)
     assert bootstrap(np.array(hits), np.arange(len(hits)), seed=0).lo > 0.8
 
 
@@ -120,12 +120,12 @@ def test_the_targets_of_a_box_give_the_box_back():
 
 def test_a_true_box_is_found_once():
     box = (0.1, 0.1, 0.3, 0.3)
-    assert hand_detector.matched([box, box], [box]) == ([True, False], [True])
-    assert hand_detector.matched([], [box]) == ([], [False]) and hand_detector.matched([box], []) == ([False], [])
-    assert hand_detector.matched([box], [(0.3, 0.3, 0.6, 0.6)]) == ([False], [False])
+    assert detections.matched([box, box], [box]) == ([True, False], [True])
+    assert detections.matched([], [box]) == ([], [False]) and detections.matched([box], []) == ([False], [])
+    assert detections.matched([box], [(0.3, 0.3, 0.6, 0.6)]) == ([False], [False])
 
 
 def test_the_surest_hand_of_a_side_is_its_centre():
-    seen = hand_detector.Detections([[(0.0, 0.0, 0.2, 0.2), (0.5, 0.5, 0.7, 0.7)], []], [[0, 0], []], [[], []])
+    seen = detections.Detections([[(0.0, 0.0, 0.2, 0.2), (0.5, 0.5, 0.7, 0.7)], []], [[0, 0], []], [[], []])
     centres = seen.centres()
     assert np.allclose(centres[0, 0], 0.1) and np.isnan(centres[0, 1]).all() and np.isnan(centres[1]).all()

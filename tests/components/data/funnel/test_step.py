@@ -144,7 +144,8 @@ def test_a_decoder_that_takes_too_long_is_killed_and_asked_again_next_time(done,
 
     def score(timeout_s: float) -> tuple[list[Path], int]:
         decoding = clip_reader.Decoding(frames=8, size_px=64, timeout_s=timeout_s)
-        return scoring.score(parts, tmp_path, data_dir / "funnel", roots, encoder="grid", decoding=decoding)
+        models = data_dir / "funnel"
+        return scoring.score(parts, tmp_path, models, roots, encoder="grid", detector="learned", decoding=decoding)
 
     for timeout_s, reasons in ((1e-6, {"decoder_killed"}), (60.0, {""})):
         made, reused = score(timeout_s)

@@ -27,13 +27,13 @@ def test_takes_of_both_views_with_boxes_come_first(tmp_path, rows):
         for row in rows["videos"]
     ]
     data_dir = written(tmp_path, {"videos": more + rows["videos"]}, clips=clips)
-    drawn = training_set.sample_videos(data_dir, takes=4, split="train", seed=1)
+    drawn = training_set.sample_videos(data_dir, takes=4, split="train", needs_boxes=True, seed=1)
     takes = {video.take_id for video in drawn}
     assert len(drawn) == 8 and len(takes) == 4 and not any(take.endswith("x") for take in takes)
     assert all(len(video.stills) == (5 if video.is_ego else 0) for video in drawn)
     assert {video.spans for video in drawn} == {((0.5, 4.5),)}
-    again = training_set.sample_videos(data_dir, takes=4, split="train", seed=1)
-    assert again == drawn != training_set.sample_videos(data_dir, takes=4, split="train", seed=2)
+    again = training_set.sample_videos(data_dir, takes=4, split="train", needs_boxes=True, seed=1)
+    assert again == drawn != training_set.sample_videos(data_dir, takes=4, split="train", needs_boxes=True, seed=2)
 
 
 def test_views_and_boxes_may_come_from_different_corpora(tmp_path, rows):
@@ -45,12 +45,16 @@ def test_views_and_boxes_may_come_from_different_corpora(tmp_path, rows):
     boxes = [row for row in rows["boxes"] if row["take_id"] in ("take-1", "take-3")]
     data_dir = written(tmp_path, {"videos": ego, "boxes": boxes}, media=[image, *exo])
     for split, boxed, views in (("train", "take-1", 10), ("test", "take-3", 2)):
-        drawn = training_set.sample_videos(data_dir, takes=20, split=split, seed=1)
+        drawn = training_set.sample_videos(data_dir, takes=20, split=split, needs_boxes=True, seed=1)
         assert sorted(video.is_ego for video in drawn) == [False] * views + [True] * views
         assert {video.source for video in drawn if not video.is_ego} == {"webvid"}
         assert [video.take_id for video in drawn if video.stills] == [boxed]
         assert all(video.spans == ((2.0, 6.0), (10.0, 14.0)) for video in drawn)
-    (first,) = [video for video in training_set.sample_videos(data_dir, takes=1, split="train", seed=1) if video.is_ego]
+    (first,) = [
+        video
+        for video in training_set.sample_videos(data_dir, takes=1, split="train", needs_boxes=True, seed=1)
+        if video.is_ego
+    ]
     assert first.take_id == "take-1"  # the one that the detector can learn from
 
 
@@ -65,5 +69,12 @@ def test_what_there_is_to_learn_from_is_counted_where_it_is_too_little(tmp_path,
     if "videos" in kept:
         kept = {"videos": [row for row in rows["videos"] if row["view"] == kept["videos"]]}
     with pytest.raises(ValueError, match="funnel: the split train has videos") as error:
-        training_set.sample_videos(written(tmp_path, kept), takes=4, split="train", seed=1)
+        training_set.sample_videos(written(tmp_path, kept), takes=4, split="train", needs_boxes=True, seed=1)
     assert said in str(error.value)
+
+
+def test_a_detector_that_learns_nothing_needs_no_boxes(tmp_path):
+    data_dir = written(tmp_path, {"boxes": []})
+    drawn = training_set.sample_videos(data_dir, takes=4, split="train", needs_boxes=False, seed=1)
+    assert sorted(video.is_ego for video in drawn) == [False] * 4 + [True] * 4
+    assert not any(video.stills or video.boxes for video in drawn)
