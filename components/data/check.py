@@ -25,8 +25,8 @@ from components.data.sources.shared.cleaning import Tables
 from components.params import Data
 from components.video.killable_worker import KillableWorker, WorkerDiedError
 
-BATCHES = 50  # of rows that are read at most until one has rows that are kept
-MEDIA = 50  # of captions, questions or sentences that are looked for
+BATCHES = 50  # of rows that are read at most
+MEDIA = 50  # of captions, questions or sentences that are looked for; as many rows are enough
 MEDIA_FOLDERS = {**FOLDERS, interlink7m.SOURCE: "", htm_aa.SOURCE: ""}
 # What a source takes on disk and where it comes from, as its authors say; without a figure they give none
 RELEASES = {
@@ -188,10 +188,12 @@ def _probed(path: Path, folder: Path, worker: KillableWorker, fps: float | None 
 
 
 def _to_first_rows(read: Iterator[Tables]) -> Iterator[Tables]:
-    """Return batches of an adapter up to the first with rows that are kept."""
+    """Return batches of an adapter until they have as many rows that are kept as media are looked for."""
+    kept = 0
     for tables, rejects in islice(read, BATCHES):
         yield tables, rejects
-        if any(len(frame) for frame in tables.values()):
+        kept += sum(map(len, tables.values()))
+        if kept >= MEDIA:
             return
 
 

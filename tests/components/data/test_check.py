@@ -1,7 +1,10 @@
 """`python -m components.data check`: what is said of sources that are whole, and of such with mistakes."""
 
+import json
 import shutil
 
+import cv2
+import numpy as np
 import pytest
 
 from components import params
@@ -54,6 +57,20 @@ def test_every_mistake_is_said_with_its_folder(copied, tmp_path, capsys):
     assert all(str(found[name].folder) in str(error.value) for name in problems)
     assert not data_main.show_sources(copied, tmp_path)
     assert "egoexo -o FOLDER" in capsys.readouterr().out
+
+
+def test_one_medium_that_is_missing_does_not_stop_a_small_source(tiny_world, tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "there.png"), np.zeros((8, 8, 3), np.uint8))
+    talks = (("gone.png", "Describe the image."), ("there.png", "What is it?"))
+    for image, question in talks:
+        said = [{"from": "human", "value": question}, {"from": "gpt", "value": "a cup"}]
+        with (folder / "talk.jsonl").open("a") as file:
+            file.write(json.dumps({"image": image, "conversations": said}) + "\n")
+    data = tiny_world.params.model_copy(update={"sources": params.Sources(general=folder)})
+    (found,) = check.findings(data, tmp_path)
+    assert (found.problem, found.rows) == ("", "1 captions, 1 questions") and found.medium.startswith("there.png, 1 s")
 
 
 def test_the_step_stops_before_it_reads(copied, tmp_path):
