@@ -25,7 +25,6 @@ from components.data.sources.shared import conversations
 from components.data.sources.shared.cleaning import Tables, captions, questions, reject_rows
 from components.data.sources.shared.description_requests import asks_to_describe
 from components.data.sources.shared.json_stream import json_items
-from components.data.sources.shared.readers import find_files
 from components.data.sources.shared.written_options import chosen, split_options
 
 SOURCE = "general"
@@ -49,8 +48,14 @@ def read(root: Path) -> Iterator[Tables]:
     Raises:
         ValueError: there is no file, or a .json file is broken.
     """
-    paths = [path for pattern in ("*.json*", "*/*.json*") for path in sorted(root.glob(pattern))]
-    for path in [path for path in paths if path.suffix in ENDINGS] or find_files(root, "*.json", source=SOURCE):
+    found = [path for pattern in ("*.json*", "*/*.json*") for path in sorted(root.glob(pattern))]
+    paths = [path for path in found if path.suffix in ENDINGS and path.is_file()]
+    if not paths:
+        raise ValueError(
+            f"{root}: *.json or *.jsonl is missing, there and in its folders; put your conversations there "
+            f"(docs/your-own-data.md), or mend sources.{SOURCE} in params/data.yaml"
+        )
+    for path in paths:
         items = _lines(path) if path.suffix == ".jsonl" else json_items(path, source=SOURCE)
         folder = path.parent.relative_to(root)
         while batch := list(islice(items, BATCH_RECORDS)):

@@ -258,7 +258,8 @@ def test_rows_in_are_rows_out_and_rejects(tmp_path_factory, answers):
 
 
 def test_no_file_is_an_error_that_says_where_to_mend_it(tmp_path):
-    refuses_missing(general.read, tmp_path, "json is missing")
+    (tmp_path / "a.json").mkdir()
+    refuses_missing(general.read, tmp_path, "jsonl is missing")
 
 
 def test_a_broken_json_file_is_an_error_that_names_it(tmp_path):
