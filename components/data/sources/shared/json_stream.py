@@ -54,7 +54,10 @@ def json_items(
             reader = _Reader(file)
             yield from _elements(reader, kind) if name is None else _elements_of_member(reader, name, kind)
             if reader.peek():
-                raise ValueError(f"it is broken: something follows at char {reader.position}")
+                raise ValueError(
+                    f"it is broken: something follows at char {reader.position}; a file with a record on each line ends "
+                    "in .jsonl"
+                )
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(
             f"{path}: {error}; get the released file again or mend sources.{source} in params/data.yaml"

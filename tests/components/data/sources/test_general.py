@@ -265,6 +265,8 @@ def test_no_file_is_an_error_that_says_where_to_mend_it(tmp_path):
 def test_a_broken_json_file_is_an_error_that_names_it(tmp_path):
     (tmp_path / "a.json").write_text('[{"image": "a.jpg"')
     refuses_missing(general.read, tmp_path, "a.json: .*broken or cut off")
+    (tmp_path / "a.json").write_text(f"{json.dumps(LLAVA)}\n{json.dumps(LLAVA)}\n")
+    refuses_missing(general.read, tmp_path, "a.json: .*something follows .*jsonl")
 
 
 def blocks(language):
