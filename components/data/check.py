@@ -106,7 +106,8 @@ def require(params: Data, project: Path) -> None:
         lines = "\n".join(f"  {one.source} in {one.folder}: {one.problem}" for one in wrong)
         raise ValueError(
             f"{len(wrong)} sources of params/data.yaml cannot be read:\n{lines}\n"
-            "`python -m components.data check` says where to get them; or take them out of `sources`"
+            "`python -m components.data check --params params/data.yaml` says where to get them; or take them out of "
+            "`sources`"
         )
 
 
