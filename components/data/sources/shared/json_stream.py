@@ -55,8 +55,8 @@ def json_items(
             yield from _elements(reader, kind) if name is None else _elements_of_member(reader, name, kind)
             if reader.peek():
                 raise ValueError(
-                    f"it is broken: something follows at char {reader.position}; a file with a record on each line ends "
-                    "in .jsonl"
+                    f"it is broken: something follows at char {reader.position}; a file with a record on each line "
+                    "ends in .jsonl"
                 )
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(
