@@ -11,13 +11,18 @@ _MEDIUM = (
 _CONTENT = r"(?:the\s+(?:visual\s+|important\s+|various\s+)?(?:contents?|elements|details|aspects)\s+of\s+)?"
 _VERB = r"(?:describe|caption|summari[sz]e|narrate|portray|characteri[sz]e|explain|analy[sz]e|depict)"
 _NOUN = r"(?:description|caption|summary|explanation|account|narrative|interpretation|rundown|depiction|overview)"
+_HOW = rf"(?:\s+(?:here|briefly|concisely|in\s+(?:(?:great|full|more)\s+)?details?|in\s+{_MEDIUM}))*"
 _REQUEST = re.compile(
     r"^(?:please\s+|(?:can|could)\s+you\s+(?:please\s+)?)?"
     rf"(?:{_VERB}\s+{_CONTENT}{_MEDIUM}"
-    r"|(?:describe|caption)\s+(?:it|this|what\s+(?:you\s+see|is\s+(?:shown|happening)|happens))\b"
+    rf"|(?:describe|caption)\s+(?:it|this|what\s+(?:you\s+see|is\s+(?:shown|happening)|happens)){_HOW}\W*$"
     rf"|what(?:\s+is|['’]s|\s+do\s+you\s+see)\s+(?:(?:happening|going\s+on|shown|depicted)\s+)?in\s+{_MEDIUM}\W*$)"
     rf"|\b{_NOUN}\s+(?:of|for|representing)\s+{_MEDIUM}",
     re.IGNORECASE,
+)
+# something else is asked for, too: the answer to it would be learned as a caption
+_MORE = re.compile(
+    r"[.!?:;]\s+\S|\b(?:then|after|count|answer)\b|\band\s+(?:\w+\s+)?(?:the|how|who|what|why|where|which|if)\b", re.I
 )
 
 
@@ -27,4 +32,4 @@ def asks_to_describe(question: str) -> bool:
     >>> asks_to_describe("Describe the image concisely."), asks_to_describe("Describe the man in the image.")
     (True, False)
     """
-    return _REQUEST.search(question) is not None
+    return _REQUEST.search(question) is not None and _MORE.search(question) is None

@@ -136,6 +136,41 @@ def test_an_image_without_words_is_captioned(tmp_path):
     assert (row["text"], row["media"], row["view"]) == ("a red cup", "image", "exo")
 
 
+@pytest.mark.parametrize(
+    "wording",
+    [
+        "Describe the image concisely.",
+        "Render a clear and concise summary of the photo.",
+        "Analyze the image in a comprehensive and detailed manner.",
+        "Give an elaborate explanation of the image you see",
+        "Characterize the image using a well-detailed description.",
+        "Can you describe what you see in the picture?",
+        "Describe this in detail.",
+        "What is happening in the video?",
+    ],
+)
+def test_a_wordingfor_a_description_alone_makes_a_caption(tmp_path, wording):
+    (row,), questions, _ = told(tmp_path, changed(LLAVA, conversations=talk(wording, "a red cup")))
+    assert row["text"] == "a red cup" and questions == []
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Describe the video in one word: what colour is the cup?",
+        "Summarize the video. Then answer: who wins?",
+        "Provide a description of the scene and count the chairs.",
+        "Describe what happens after the man sits.",
+        "Describe this man's shirt.",
+        "Describe it as a poem about the sea.",
+        "Describe the image and how the cup is held.",
+    ],
+)
+def test_a_wordingfor_more_is_a_question(tmp_path, question):
+    captions, (row,), _ = told(tmp_path, changed(LLAVA, conversations=talk(question, "red")))
+    assert captions == [] and row["question"] == question
+
+
 def test_a_line_of_video_qa_is_a_closed_question(tmp_path):
     _, (row,), rejects = told(tmp_path, VIDEO_QA)
     assert rejects == [] and row["media"] == "video"
