@@ -23,9 +23,9 @@ from components.data.egore.multiple_choice import draw
 from components.data.partition import runner
 from components.data.quality.near_duplicates import near_duplicates
 from components.params import Data
+from components.records import SYNCHRONIZED
 
 QUESTION = "what does C do?"  # the one question of Ego-ExoClip: pre-training on narrations has no instructions
-EXO_SOURCES = ("egoexo4d",)  # have exo views in step with the ego view: clips of the others serve EgoRe alone
 STEPS = ("annotations", "media", "pretraining", "clips", "funnel", "egoit", "egore")
 CORPORA = ("egoit/samples", "egore/samples", "pretraining/samples")
 SAID_ONCE = ("web", "egoclip", "general")  # corpora in which a caption that comes again is a repeated record
@@ -83,7 +83,8 @@ def check_rates(rates: dict[str, float], parts: Iterable[str]) -> None:
 def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Table, runner.RowCounts]:
     """Mix the samples of a partition, as `runner.Step.make` does; `parameters` are `seed` and `rates`."""
     clips = tables["clips/clips"]
-    clips = clips.filter(pc.is_in(clips["source"], pa.array(EXO_SOURCES))).to_pandas()
+    # clips of sources without exo views in step with the ego view serve EgoRe alone
+    clips = clips.filter(pc.is_in(clips["source"], pa.array(SYNCHRONIZED))).to_pandas()
     made = pa.concat_tables([corpus_of_clips(clips, seed=parameters["seed"]), *(tables[name] for name in CORPORA)])
     kept, dropped = mixed(made, **parameters)
     return kept, sample_table.rejects("dataset", [dropped]), [("samples", made.num_rows, kept.num_rows, len(dropped))]

@@ -31,6 +31,7 @@ SOURCE = "general"
 ENDINGS = (".json", ".jsonl")
 BATCH_RECORDS = 20_000
 VIEWS, SPLITS = ("ego", "exo"), ("train", "test")
+_LETTER, _MARK = re.compile(r"\(?[A-Za-z]\)?[.:]?"), re.compile(r"(?:^|\s)\(?[A-Za-z][).:]\s")
 _REJECT = ["row_id", "reason", "detail"]
 _COLUMNS = [
     *("row_id", "path", "media", "start_s", "end_s", "view", "split"),
@@ -126,6 +127,9 @@ def _asked(pair: conversations.Pair, path: str) -> dict:
     if not options:
         if not question or asks_to_describe(question):
             return {"text": pair.answer}
+        # options in a form that is not read: a model would learn letters
+        if _LETTER.fullmatch(pair.answer.strip()) and len(_MARK.findall(question)) > 1:
+            return {"reason": "letter_without_options"}
         return {"question": question, "answer": pair.answer, "wrong_answers": None}
     right = chosen(pair.answer, options)
     if right is None:

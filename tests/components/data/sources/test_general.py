@@ -200,8 +200,14 @@ def test_options_are_found_however_they_are_lettered(tmp_path, options, answer):
 
 
 def test_a_letter_in_a_sentence_is_no_option(tmp_path):
-    _, (row,), _ = told(tmp_path, changed(LLAVA, conversations=talk("Does plan A. precede plan B. here?", "A")))
-    assert (row["question"], row["answer"], row["wrong_answers"]) == ("Does plan A. precede plan B. here?", "A", [])
+    _, (row,), _ = told(tmp_path, changed(LLAVA, conversations=talk("Does plan A. precede plan B. here?", "yes")))
+    assert (row["question"], row["answer"], row["wrong_answers"]) == ("Does plan A. precede plan B. here?", "yes", [])
+
+
+@pytest.mark.parametrize("options", ["\n(a) left\n(b) right", " A) left B) right", "\n(B) left\n(C) right"])
+def test_a_letter_for_options_that_are_not_read_is_a_reject(tmp_path, options):
+    captions, questions, rejects = told(tmp_path, changed(LLAVA, conversations=talk(f"Which?{options}", "B")))
+    assert captions == questions == [] and [row["reason"] for row in rejects] == ["letter_without_options"]
 
 
 @pytest.mark.parametrize("answer", ["E", "A, C", "none of them", "A man cuts", "7", "A. Wash it.", "(C) wash it"])
