@@ -14,7 +14,6 @@ from tests.components.data.bad_input.case import (
     Spoil,
     annotations_of_take,
     description,
-    edited,
     first,
     one_more_description,
     put,
@@ -27,11 +26,6 @@ NARRATIONS, SAMPLES = "data/annotations/narrations.parquet", "data/dataset/sampl
 ALONE = ("clips",)
 UNDECODED = {"frames/video_not_decoded": 1}
 VAL = SAID.replace("train", "val")
-
-
-def silent(folder: Path) -> None:
-    for path in (SAID, VAL):
-        edited(path, lambda content: content.update(annotations={}))(folder)
 
 
 def only_one(annotations: list[dict]) -> None:
@@ -79,7 +73,6 @@ CASES = [
     Case("narration without words", description(text=" \n"), {"clips/empty_text": 1}, steps=CLIPS),
     Case("narrations out of order", annotations_of_take(reversed_descriptions), steps=CLIPS),
     Case("take with one narration", annotations_of_take(only_one), {"clips/single_narration": 1}, steps=CLIPS),
-    Case("no narration at all", silent, error="alpha is the mean.*look at data/annotations", steps=CLIPS),
     Case(
         "table missing", lambda folder: (folder / NARRATIONS).unlink(), error="narr.*cannot be read.*repro", steps=ALONE
     ),

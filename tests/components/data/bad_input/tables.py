@@ -176,7 +176,12 @@ CASES = [
     Case("CSV line that names a path upwards", more(WEBVID, b"9,../..,x\n"), {"webvid/path_outside_root": 1}, rows=1),
     Case("CSV line without words", more(WEBVID, b"9,a,\x07\n"), {"webvid/empty_text": 1}, rows=1),
     Case("CSV line not UTF-8", more(WEBVID, b"9,a,\xff\n"), {"webvid/not_utf8": 1}, rows=1),
-    Case("CSV line with a quote that never closes", more(WEBVID, b'9,a,"x\n10,a,y\n'), rows=2),
+    Case(
+        "CSV line with a quote that never closes",
+        more(WEBVID, b'9,a,"x\n10,a,y\n'),
+        {"webvid/malformed_line": 1},
+        rows=2,
+    ),
     Case("CSV line twice", more(WEBVID, b"9,a,x\n9,a,y\n"), {"webvid/repeated_id": 1}, rows=2),
     Case(
         "JSON lines: nested 100,000 deep",
