@@ -21,7 +21,9 @@ class Frames:
 
 @pytest.fixture
 def samples() -> list[dict]:
-    return [{"sample_id": str(n), "view": "ego", "question": "what does C do?"} for n in range(11)]
+    asked = {"corpus": "egoexoclip", "view": "ego", "question": "what does C do?", "answer": "C cuts the red cup."}
+    asked |= {"media": [{"start_s": 0.0, "end_s": 2.0}], "target": {"kind": "text", "text": asked["answer"]}}
+    return [{"sample_id": str(n), **asked} for n in range(11)]
 
 
 @pytest.fixture
