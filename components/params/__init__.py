@@ -14,7 +14,9 @@ from ruamel.yaml.error import YAMLError
 
 from components.params.data import Clips, Data, EgoRe, Frames, Funnel, Llm, LlmBudget, Sources, World
 from components.params.evaluation import Eval, Promotion, Task
-from components.params.recipe import QWEN, AnyModel, Egoflow, Grpo, Lora, Model, PauseRules, Qwen, Recipe, Stage, Vllm
+from components.params.grpo import Grpo, PauseRules, Vllm
+from components.params.model import QWEN, AnyModel, Egoflow, Model, Qwen
+from components.params.recipe import Lora, Recipe, Stage
 from components.params.strict import Strict
 
 __all__ = [

@@ -2,82 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Literal, get_args
 
-from pydantic import Discriminator, Field, PositiveFloat, Tag, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from components.params.evaluation import MappingTask, MomentTask, Task
+from components.params.grpo import Grpo
+from components.params.model import AnyModel
 from components.params.strict import Strict
-
-
-class Model(Strict):
-    """The tiny architecture that plays CLIP and Mistral/Qwen2; its base stages train what others download."""
-
-    architecture: Literal["miniature"] = Field(default="miniature", description="trained from nothing, by base stages")
-    image_px: int = Field(gt=0, description="side of the square input frames, pixels")
-    patch_px: int = Field(gt=0, description="side of the encoders' square patches, pixels")
-    tubelet_frames: int = Field(ge=1, description="frames stacked into the channels of one encoder input")
-    vision_width: int = Field(gt=0, description="length of the vectors of a vision encoder")
-    vision_layers: int = Field(gt=0, description="transformer layers of a vision encoder")
-    vision_heads: int = Field(gt=0, description="attention heads of a vision layer; they divide the width")
-    image_tokens: int = Field(gt=0, description="most visual tokens of a still image")
-    video_tokens: int = Field(gt=0, description="most visual tokens of a video; the grid per step shrinks to fit")
-    shared_encoder: bool = Field(default=False, description="one encoder, ego's, for both views (systems §7, X3)")
-    mapping: Literal["resnet", "fc"] = Field(default="resnet", description="F and G; fc: each patch by itself")
-    mapping_blocks: int = Field(ge=1, description="residual blocks of F and of G, where they are resnet")
-    text_width: int = Field(gt=0, description="length of the vectors of the language model")
-    text_layers: int = Field(gt=0, description="transformer layers of the language model")
-    text_heads: int = Field(gt=0, description="attention heads of a layer; they divide the width")
-
-
-class Egoflow(Strict):
-    """The same classes around downloaded towers and a downloaded language model (systems §1.3)."""
-
-    architecture: Literal["egoflow"] = Field(description="Egoflow around downloaded weights")
-    base: dict[Literal["ego_encoder", "exo_encoder", "language_model"], str] = Field(
-        min_length=3, description="part -> where its weights come from: a name on the Hugging Face Hub, or a folder"
-    )
-    tubelet_frames: int = Field(ge=1, description="frames stacked into the channels of one encoder input")
-    vision_layer: int = Field(lt=0, description="hidden layer of the towers that is read")
-    connector: Literal["pool", "stc"] = Field(
-        default="pool", description="pool: within token limits; stc: VideoLLaMA2's, whose tokens follow from the frames"
-    )
-    image_tokens: int | None = Field(default=None, gt=0, description="pool: most visual tokens of a still image")
-    video_tokens: int | None = Field(default=None, gt=0, description="pool: most of a video; the grid shrinks to fit")
-    shared_encoder: bool = Field(default=False, description="one encoder, ego's, for both views (systems §7, X3)")
-    mapping: Literal["resnet", "fc"] = Field(default="resnet", description="F and G; fc: each patch by itself")
-    mapping_blocks: int = Field(ge=1, description="residual blocks of F and of G, where they are resnet")
-
-    @model_validator(mode="after")
-    def _limits_belong_to_pool(self) -> Egoflow:
-        limits = {"image_tokens": self.image_tokens, "video_tokens": self.video_tokens}
-        wrong = [name for name, limit in limits.items() if (limit is None) == (self.connector == "pool")]
-        if wrong:
-            raise ValueError(f"connector {self.connector!r} with {limits}; `pool` needs both limits, `stc` takes none")
-        return self
-
-
-QWEN = ("qwen2_vl", "qwen2_5_vl")  # the words of `Qwen.architecture`, as in transformers' model_type
-
-
-class Qwen(Strict):
-    """A Qwen vision-language model by transformers' own classes; its parts: vision_encoder, merger, language_model."""
-
-    architecture: Literal["qwen2_vl", "qwen2_5_vl"] = Field(description="`model_type` of the weights in transformers")
-    base: str = Field(description="where its weights come from: a name on the Hugging Face Hub, or a folder")
-
-
-def _architecture(model: dict[str, Any] | Model | Egoflow | Qwen) -> str:
-    return model.get("architecture", "miniature") if isinstance(model, dict) else model.architecture
-
-
-AnyModel = Annotated[
-    Annotated[Model, Tag("miniature")]
-    | Annotated[Egoflow, Tag("egoflow")]
-    | Annotated[Qwen, Tag("qwen2_vl")]
-    | Annotated[Qwen, Tag("qwen2_5_vl")],
-    Discriminator(_architecture),
-]
 
 
 class Lora(Strict):
@@ -94,59 +26,6 @@ class Lora(Strict):
     def learning_rates(self) -> dict[str, float]:
         """Part that gets adapters -> their learning rate."""
         return self.learning_rate if isinstance(self.learning_rate, dict) else {"language_model": self.learning_rate}
-
-
-class PauseRules(Strict):
-    """When a GRPO run pauses itself with a checkpoint (components/train/grpo/pause_rules.py); raise one to go on."""
-
-    window_records: int = Field(default=10, ge=2, description="logged records that are looked at")
-    max_reward_trade: float = Field(
-        default=0.1,
-        ge=0,
-        description="the format reward may not rise by more while a reward of accuracy falls by more, in a window",
-    )
-    max_kl: float = Field(
-        default=1.0, ge=0, description="highest KL to the reference, median of three records; needs beta"
-    )
-    min_length_share: float = Field(
-        default=0.5, ge=0, le=1, description="least completion length, as a share of the start's"
-    )
-    max_truncated_share: float = Field(
-        default=0.9, ge=0, le=1, description="greatest share of completions cut at the longest length"
-    )
-
-
-class Vllm(Strict):
-    """Completions sampled by vLLM, on GPUs and for the Qwen models; the trainer hands it the weights of every step."""
-
-    mode: Literal["colocate", "server"] = Field(
-        description="colocate: in the training processes; server: where `vllm serve` answers, on GPUs of its own"
-    )
-    server_base_url: str = Field(default="http://127.0.0.1:8000", description="server: its address")
-    gpu_memory_utilization: float = Field(
-        default=0.3, gt=0, lt=1, description="colocate: share of each GPU's memory that vLLM takes for itself"
-    )
-
-
-class Grpo(Strict):
-    """Group-relative policy optimisation (systems §0.2)."""
-
-    num_generations: int = Field(ge=2, description="completions per prompt, G")
-    beta: float = Field(ge=0, description="weight of the KL to the reference")
-    temperature: float = Field(gt=0, description="of sampling")
-    max_completion_length: int = Field(ge=1, description="longest completion, tokens")
-    scale_rewards: Literal["group", "batch", "none"] = Field(
-        default="group",
-        description="whose standard deviation divides the advantages; that of a group blows small differences up",
-    )
-    reward_weights: dict[str, float] = Field(description="reward function of components/rewards -> weight")
-    rollout_page_steps: int = Field(
-        default=0, ge=0, description="optimiser steps between two pages that show sampled completions; 0 for none"
-    )
-    vllm: Vllm | None = Field(default=None, description="how completions are sampled; null: by transformers")
-    pause_rules: PauseRules | None = Field(
-        default=PauseRules(), description="when the run pauses itself; null for never"
-    )
 
 
 class Stage(Strict):
@@ -200,6 +79,10 @@ class Stage(Strict):
     feature_cache_gib: float = Field(
         default=16, ge=0, description="disk for the features of a frozen exo tower that come again, in Stage 2"
     )
+    reasoned: bool = Field(
+        default=False,
+        description="ask for <think>…</think><answer>…</answer>, in training, rewards and evaluation alike",
+    )
     max_pixels: int | None = Field(
         default=None, gt=0, description="most pixels of a frame, where the model takes any size"
     )
@@ -223,6 +106,12 @@ class Stage(Strict):
     timeout_minutes: float = Field(default=60, gt=0, description="after which the stage is ended")
     evaluate: tuple[Task | MappingTask | MomentTask, ...] = Field(
         default=get_args(Task), description="what the checkpoint is measured in; all by default, [] for nothing"
+    )
+    rank_options: bool = Field(
+        default=False, description="evaluation ranks the options of a closed question; else the model writes its answer"
+    )
+    max_new_tokens: int | None = Field(
+        default=None, gt=0, description="longest answer in evaluation; null: of grpo its completions', else eval.yaml's"
     )
     seed: int = Field(default=0, description="of the order of samples, fresh parts, dropout and sampled completions")
 

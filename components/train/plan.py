@@ -35,6 +35,7 @@ NOT_IN_KEY = {
     **dict.fromkeys(
         ("timeout_minutes", "save_steps", "evaluate", "dataset_samples", "max_text_tokens", "feature_cache_gib"), True
     ),
+    **dict.fromkeys(("rank_options", "max_new_tokens"), True),  # of evaluation
     "ranks": True,  # moves weights by rounding only, and a run must be able to go on with what is left of a machine
     "grpo": {"rollout_page_steps", "pause_rules"},
 }

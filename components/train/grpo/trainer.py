@@ -96,18 +96,19 @@ class OrderedGRPOTrainer(FiniteChecks, SharedPromptTrainer):
 
     Args:
         groups: of the optimiser (`trainer.optimiser_groups`).
+        adam_beta2: AdamW's second beta.
         shared: the completions of a group share one pass over their prompt (shared_prompt.py); else the prompt is read
             once for every completion, as in TRL.
         kwargs: what TRL's trainer takes, and `describe_samples` of `FiniteChecks`.
     """
 
-    def __init__(self, *, groups: list[dict], shared: bool = True, **kwargs):
+    def __init__(self, *, groups: list[dict], adam_beta2: float = 0.999, shared: bool = True, **kwargs):
         super().__init__(**kwargs)
-        self.groups, self.shared = groups, shared
+        self.groups, self.adam_beta2, self.shared = groups, adam_beta2, shared
 
     def create_optimizer(self, model=None) -> torch.optim.Optimizer:
-        """Make AdamW over the stage's groups; a second beta of .99 follows the short run (measured)."""
-        self.optimizer = torch.optim.AdamW(self.groups, betas=(0.9, 0.99))
+        """Make AdamW over the stage's groups."""
+        self.optimizer = torch.optim.AdamW(self.groups, betas=(0.9, self.adam_beta2))
         return self.optimizer
 
 
@@ -161,6 +162,7 @@ def trainer(
     """
     values = arguments(stage, output)
     values["per_device_train_batch_size"] *= grpo.num_generations
+    values["lr_scheduler_type"] = grpo.lr_scheduler_type
     is_egoflow = isinstance(model.config, EgoflowConfig)
     config = GRPOConfig(
         **values,
@@ -188,6 +190,7 @@ def trainer(
         processing_class=processor,
         callbacks=callbacks,
         groups=groups,
+        adam_beta2=grpo.adam_beta2,
         describe_samples=samples.describe,
         shared=is_egoflow,
     )

@@ -74,7 +74,7 @@ BOUNDS = {
         "Egoflow": "tubelet_frames image_tokens video_tokens mapping_blocks", "Lora": "r lora_alpha",
         "Grpo": "max_completion_length",
         "Stage": "max_steps dataset_samples train_batch_size per_device_train_batch_size max_frames max_pixels "
-        "questions_per_context save_steps ranks threads_per_rank",
+        "max_new_tokens questions_per_context save_steps ranks threads_per_rank",
     },
     (0, -1): {
         "World": "web_videos test_fraction", "LlmBudget": "calls tokens", "Llm": "temperature backoff_s",
@@ -88,12 +88,12 @@ BOUNDS = {
     (0.01, 0.0): {
         "World": "val_fraction", "Annotations": "most_rejected_share", "Clips": "length_s", "Funnel": "timeout_s",
         "Llm": "top_p requests_per_minute timeout_s", "EgoRe": "long_max_s time_step_s window_max_s",
-        "Vllm": "gpu_memory_utilization", "Grpo": "temperature",
+        "Vllm": "gpu_memory_utilization", "Grpo": "temperature adam_beta2",
         "Stage": "muon_learning_rate num_train_epochs timeout_minutes",
     },
     (0.99, 1.0): {
         "World": "val_fraction test_fraction", "Lora": "lora_dropout", "Vllm": "gpu_memory_utilization",
-        "Stage": "warmup_ratio",
+        "Stage": "warmup_ratio", "Grpo": "adam_beta2",
     },
     (1.0, 1.01): {
         "Annotations": "most_rejected_share", "Llm": "top_p", "EgoIT": "open_share", "EgoRe": "cot_fraction",
@@ -144,6 +144,7 @@ DEFAULTS = {
     params.Vllm: {"server_base_url": "http://127.0.0.1:8000", "gpu_memory_utilization": 0.3},
     params.Grpo: {
         "scale_rewards": "group", "rollout_page_steps": 0, "vllm": None, "pause_rules": params.PauseRules(),
+        "adam_beta2": 0.999, "lr_scheduler_type": "linear",
     },
     params.Stage: {
         "parents": {}, "learning_rates": {}, "muon_learning_rate": None, "lora": None, "loss_weights": {"vtg": 1.0},
@@ -152,6 +153,7 @@ DEFAULTS = {
         "gradient_checkpointing": False, "max_frames": None, "feature_cache_gib": 16, "max_pixels": None,
         "max_text_tokens": 64, "questions_per_context": 1, "rendered_images": 0, "stop_at_score": None, "grpo": None,
         "ranks": 1, "threads_per_rank": 2, "zero_stage": 2, "timeout_minutes": 60, "seed": 0,
+        "reasoned": False, "rank_options": False, "max_new_tokens": None,
         "evaluate": ("caption_ego", "caption_exo", "qa", "ground_spatial", "ground_temporal"),
     },
 }  # fmt: skip
