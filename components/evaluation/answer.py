@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from components.data.frames.times import frame_times
 from components.evaluation.ranking import likeliest
 from components.models.modeling import EgoflowForConditionalGeneration
-from components.models.processing import EgoflowProcessor, context, layout, normalise, turn
+from components.models.processing import EgoflowProcessor, context, layout, turn
 from components.prompts import asked_question
 
 Sample = dict
@@ -38,7 +38,6 @@ class Answerer:
         model: put into evaluation mode.
         processor: of the model.
         store: of the frames.
-        guidance: put F(x) beside x for ego samples, as the checkpoint's stage did.
         batch: samples at once.
         max_new_tokens: longest completion.
     """
@@ -49,12 +48,11 @@ class Answerer:
         processor: EgoflowProcessor,
         store: FrameSource,
         *,
-        guidance: bool,
         batch: int,
         max_new_tokens: int,
     ):
         self.model, self.processor, self.store = model.eval(), processor, store
-        self.guidance, self.batch, self.max_new_tokens = guidance, batch, max_new_tokens
+        self.batch, self.max_new_tokens = batch, max_new_tokens
         self._shown: dict[tuple[str, str], Context] = {}  # (view, sample id)
         self._n_frames: dict[str, int] = {}  # by sample id
         self._embedded: dict[Context, torch.Tensor] = {}
@@ -120,14 +118,12 @@ class Answerer:
 
     def _embed(self, contexts: list[tuple[str, np.ndarray]]) -> list[torch.Tensor]:
         """Embed (view, frames) pairs: [C, W] each."""
-        visuals = [
-            layout(self.model.config, view, len(frames), guidance=self.guidance and view == "ego")
-            for view, frames in contexts
-        ]
+        visuals = [layout(self.model.config, view, len(frames)) for view, frames in contexts]
         tokens = self._tokens([context(visual) for visual in visuals])
         padded = self.processor.tokenizer.pad({"input_ids": tokens}, padding_side="right", return_tensors="pt")
-        frames = np.concatenate([frames for _, frames in contexts])
-        embeds, _ = self.model.model.embed(padded["input_ids"], normalise(frames))
+        frames = [list(frames) for _, frames in contexts if len(frames)]
+        pixel_values = self.processor.image_processor(frames)["pixel_values"] if frames else None
+        embeds, _ = self.model.model.embed(padded["input_ids"], pixel_values)
         return [row[: len(ids)].clone() for row, ids in zip(embeds, tokens, strict=True)]
 
     def _tokens(self, texts: list[str]) -> list[list[int]]:

@@ -107,6 +107,9 @@ def answerer_of(folder: Path, stage: dict, store: FrameSource, **limits: int) ->
 
     Returns:
         What answers samples by the model.
+
+    Raises:
+        ValueError: the model's configuration does not say what its stage showed: it was trained before it did.
     """
     if json.loads((folder / "config.json").read_text())["model_type"] in params.QWEN:
         from components.evaluation.qwen import QwenAnswerer
@@ -118,7 +121,12 @@ def answerer_of(folder: Path, stage: dict, store: FrameSource, **limits: int) ->
     from components.models import build
 
     model, processor = build.load(folder), build.load_processor({"all": folder})
-    return Answerer(model, processor, store, guidance=stage["guidance"], **limits)
+    if model.config.guidance != stage["guidance"]:
+        raise ValueError(
+            f"{folder}/config.json has guidance {model.config.guidance}, but its stage was trained with "
+            f"{stage['guidance']}; allowed are equal ones: run the pipeline, which trains the stage again"
+        )
+    return Answerer(model, processor, store, **limits)
 
 
 def _with_mapping(answerer: Answerer | QwenAnswerer, tasks: Collection[str]) -> Answerer:

@@ -21,6 +21,7 @@ class EgoflowConfig(PretrainedConfig):
         image_tokens, video_tokens: most visual tokens of an image (one step) and of a video (more); None for "stc".
         connector: how grids become tokens: "pool" (parts.Connector) or "stc" (stc.STCConnector, VideoLLaMA2's).
         shared_encoder: one tower and one connector, those of ego, take both views.
+        guidance: put F(x) beside x in front of the language model, as the stage that trained the model did.
         mapping: what F and G are: "resnet", or "fc" for patches by themselves (an ablation).
         mapping_blocks: residual blocks of F and G.
         token_ids: ids of the special tokens by name, see processing.SPECIAL_TOKENS.
@@ -44,6 +45,7 @@ class EgoflowConfig(PretrainedConfig):
         video_tokens: int | None = 32,
         connector: str = "pool",
         shared_encoder: bool = False,
+        guidance: bool = False,
         mapping: str = "resnet",
         mapping_blocks: int = 9,
         token_ids: dict[str, int] | None = None,
@@ -66,6 +68,7 @@ class EgoflowConfig(PretrainedConfig):
         self.video_tokens = video_tokens
         self.connector = connector
         self.shared_encoder = shared_encoder
+        self.guidance = guidance
         self.mapping = mapping
         self.mapping_blocks = mapping_blocks
         self.token_ids = token_ids or {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -22,16 +23,18 @@ ANSWER_TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 NUMBERS = tuple(str(number) for number in range(101))
 _MORE = "##"  # before the digits of a number that follow its first piece: 1250 is "12" "##5" "##0"
 _MORE_DIGITS = tuple(f"{_MORE}{digit}" for digit in range(10))
-# one message of the user, in the order of `prompt`: its frames, then its text
+# one message of the user, in the order of `prompt`: its frames, each with its view, then its text
 CHAT_TEMPLATE = (
     "{% for message in messages %}{% if message['role'] == 'user' %}<bos>"
     "{% if message['content'] is string %}<user>{{ message['content'] }}{% else %}"
-    "{% for part in message['content'] %}{% if part['type'] == 'image' %}<frame>{% endif %}{% endfor %}<user>"
+    "{% for part in message['content'] %}{% if part['type'] == 'image' %}"
+    "{% if part['view'] == 'exo' %}<exo>{% endif %}<frame>{% endif %}{% endfor %}<user>"
     "{% for part in message['content'] %}{% if part['type'] == 'text' %}{{ part['text'] }}{% endif %}{% endfor %}"
     "{% endif %}{% else %}<assistant>"
     "{% if message['content'] is string %}{{ message['content'] }}{% else %}{{ message['content'][0]['text'] }}"
     "{% endif %}<eos>{% endif %}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
 )
+_FRAMES = re.compile("(?:<frame>)+|(?:<exo><frame>)+")  # as the template writes the frames of one view
 
 
 OUR_TURN = ("<user>", "<assistant>")
@@ -60,6 +63,18 @@ def turn(question: str, turn_words: tuple[str, str] = OUR_TURN) -> str:
 def prompt(visual: str, question: str) -> str:
     """Put the layout of the frames and a question together, up to where the answer begins: [video ; instruction]."""
     return context(visual) + turn(question)
+
+
+def conversation(question: str, view: str, n_frames: int) -> list[dict]:
+    """Return a question about frames as chat templates read it: an image for each frame, with its view, then the text.
+
+    Args:
+        question: text.
+        view: "ego" or "exo".
+        n_frames: frames of the sample; 0 for text alone.
+    """
+    images = [{"type": "image", "view": view} for _ in range(n_frames)]
+    return [{"role": "user", "content": [*images, {"type": "text", "text": question}]}]
 
 
 def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
@@ -94,14 +109,16 @@ def _plain(text: str) -> str:
     return text
 
 
-def layout(config: EgoflowConfig, view: str, n_frames: int, *, guidance: bool = False) -> str:
+def layout(config: EgoflowConfig, view: str, n_frames: int, *, guidance: bool | None = None) -> str:
     """Write the visual tokens of one sample: for each group of steps their markers and patches; then F(x) likewise.
+
+    Whatever shows frames to the model has their tokens from here: training, rollouts, evaluation and serving.
 
     Args:
         config: of the model.
         view: "ego" or "exo".
-        n_frames: frames of the sample, a multiple of `tubelet_frames`.
-        guidance: whether the tokens of F(x) follow those of the ego view.
+        n_frames: frames of the sample, a multiple of `tubelet_frames`; 0 is text alone, which has no visual tokens.
+        guidance: whether the tokens of F(x) follow those of the ego view; None: where the config says so.
 
     >>> config = EgoflowConfig(vision_config={"image_size": 32, "patch_size": 8}, tubelet_frames=2, video_tokens=8)
     >>> layout(config, "exo", 4)
@@ -110,8 +127,12 @@ def layout(config: EgoflowConfig, view: str, n_frames: int, *, guidance: bool = 
     Raises:
         ValueError: the frames do not fill whole tubelets, or guidance is asked of another view than ego.
     """
+    if n_frames == 0:
+        return ""
+    if guidance is None:
+        guidance = config.guidance and view == "ego"
     steps, rest = divmod(n_frames, config.tubelet_frames)
-    if rest or not steps:
+    if rest:
         raise ValueError(
             f"{n_frames} frames came, allowed are multiples of tubelet_frames={config.tubelet_frames}; see `frames` in "
             "params/data.yaml"
@@ -161,7 +182,7 @@ class EgoflowImageProcessor(BaseImageProcessor):
 
 
 class EgoflowProcessor(ProcessorMixin):
-    """Tokenizer and image processor behind one call, as TRL wants it; `<frame>` runs become the visual layout."""
+    """Tokenizer and image processor behind one call, as TRL wants it; frames become their visual tokens."""
 
     attributes = ["image_processor", "tokenizer"]
     image_processor_class = "EgoflowImageProcessor"
@@ -185,7 +206,7 @@ class EgoflowProcessor(ProcessorMixin):
         padding_side=None,
         **kwargs,
     ) -> BatchFeature:
-        """Tokenize prompts that hold one `<frame>` per image (ego view) and normalise the images.
+        """Tokenize prompts that hold `<frame>`, or of the exo view `<exo><frame>`, per image; normalise the images.
 
         Raises:
             ValueError: no text came, or an image or a number of frames that the model does not take.
@@ -194,12 +215,12 @@ class EgoflowProcessor(ProcessorMixin):
             raise ValueError("no text came, allowed are one prompt or several; mend the call of the processor")
         texts = [text] if isinstance(text, str) else list(text)
         config = EgoflowConfig(**self.layout_config)
-        expanded = []
-        for prompt in texts:
-            n_frames = prompt.count("<frame>")
-            expanded.append(
-                prompt.replace("<frame>" * n_frames, layout(config, "ego", n_frames)) if n_frames else prompt
-            )
+
+        def visual(frames: re.Match[str]) -> str:
+            view = "exo" if frames[0].startswith("<exo>") else "ego"
+            return layout(config, view, frames[0].count("<frame>"))
+
+        expanded = [_FRAMES.sub(visual, prompt) for prompt in texts]
         how = {"padding": padding, "padding_side": padding_side, "return_tensors": return_tensors}
         out = dict(self.tokenizer(expanded, add_special_tokens=False, **how))
         out.pop("token_type_ids", None)

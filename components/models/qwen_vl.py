@@ -12,7 +12,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from huggingface_hub import constants, errors, snapshot_download
@@ -32,6 +32,7 @@ from transformers.image_processing_utils import BaseImageProcessor
 from components.models import build
 from components.models.frame_choice import evenly
 from components.models.hub_configs import READING
+from components.models.processing import conversation
 from components.models.typed_transformers import load_with_info
 from components.prompts import spelled_out, timed_question
 
@@ -224,8 +225,7 @@ def encode(processor: QwenProcessor, items: Sequence[dict]) -> BatchFeature:
     """
     texts = []
     for item in items:
-        content = [*({"type": "image"} for _ in item["frames"]), {"type": "text", "text": item["question"]}]
-        chat: list[dict[str, Any]] = [{"role": "user", "content": content}]
+        chat = conversation(item["question"], item["view"], len(item["frames"]))
         texts.append(processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
     frames = [frame for item in items for frame in item["frames"]]
     return processor(images=frames or None, text=texts)

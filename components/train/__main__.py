@@ -131,6 +131,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
         model, processor = algorithms.qwen_model(recipe.model, stage, parents)
     else:
         processor = algorithms.processor_of(recipe.model, data_params, parents)
+        processor.layout_config["guidance"] = stage.guidance  # and with it, of the model's configuration
         algorithms.check_frames(stage, build.config_of(processor), data_params)
         model = build.assemble(build.config_of(processor), parents, seed=stage.seed)
         algorithms.fill(model, recipe.model, parents)

@@ -159,7 +159,6 @@ def samples(
         batch=stage.train_batch_size,
         turns=stage.questions_per_context,
         seed=stage.seed,
-        guidance=stage.guidance,
         exo_views=stage.exo_views if stage.compares_views else None,
         contract=contract(data),
         shown=shown,

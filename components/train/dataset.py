@@ -39,7 +39,6 @@ class SampleDataset(Dataset):
         epochs: float | None = None,
         turns: int = 1,
         seed: int,
-        guidance: bool,
         exo_views: Literal["draw", "each"] | None,
         contract: str,
         shown: Callable[[dict], dict] | None = None,
@@ -56,7 +55,6 @@ class SampleDataset(Dataset):
             epochs: instead of `steps`, how often all usable frames are seen on average, with `each` all pairs of frames
                 and exo view; the last step is a whole one.
             turns: most questions about the same frames; when frames come again, other questions do.
-            guidance: put F(x) beside x for ego samples.
             exo_views: give the frames of the same moment in an exo view too; only samples that have one are used.
                 `draw`: frames are met once an epoch, each time in another view until all views were met; `each`: they
                 are met once for each view. None: no exo view is given.
@@ -95,10 +93,10 @@ class SampleDataset(Dataset):
         if exo_views == "draw":
             begin = np.random.default_rng((seed, 6)).integers(views)
             self.exo_view = (begin[self.order] + self.times) % views[self.order]
-        self.guidance, self.paired, self.shown = guidance, exo_views is not None, shown
+        self.paired, self.shown = exo_views is not None, shown
         self.features: feature_cache.FeatureCache | None = None  # of a stage whose exo tower is frozen
         schedule = {"steps": steps, "epochs": epochs, "batch": batch, "turns": turns, "seed": seed}
-        seen = {"guidance": guidance, "exo_views": exo_views, "contract": contract}
+        seen = {"exo_views": exo_views, "contract": contract}
         self._made_of = (data, mixture), schedule | seen | {"shown": shown, "leave_out": leave_out}
 
     def __reduce__(self) -> tuple:
@@ -168,7 +166,6 @@ class SampleDataset(Dataset):
             "turns": [(asked_question(each, times_s), each["answer"]) for each in asked],
             "frames": frames,
             "times_s": times_s,
-            "guidance": self.guidance and sample["view"] == "ego",
         }
         if self.paired:
             item |= self.features.item(index) if self.features else {}
@@ -190,14 +187,7 @@ class Collate:
         An item without frames is text alone; a batch of such items has no pixel_values.
         """
         rows = [
-            row(
-                self.processor,
-                layout(self.config, item["view"], len(item["frames"]), guidance=item["guidance"])
-                if len(item["frames"])
-                else "",
-                item["turns"],
-            )
-            for item in items
+            row(self.processor, layout(self.config, item["view"], len(item["frames"])), item["turns"]) for item in items
         ]
         batch = pad(rows, self.processor.tokenizer.pad_token_id)
         if shown := [item["frames"] for item in items if len(item["frames"])]:

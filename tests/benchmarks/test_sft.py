@@ -23,7 +23,7 @@ def test_rows_of_several_questions_have_the_token_losses_of_trls_rows():
     rng = np.random.default_rng(0)
     items = [
         {
-            "turns": turns, "view": "ego", "guidance": False,
+            "turns": turns, "view": "ego",
             "frames": rng.integers(0, 255, (frames, 64, 64, 3), dtype=np.uint8),
         }
         for turns, frames in ((TURNS, 2), (TURNS[1:], 4), (TURNS[:1], 16))

@@ -14,6 +14,7 @@ from trl.import_utils import is_vllm_available
 
 from components import params
 from components.models.configuration import EgoflowConfig
+from components.models.processing import conversation
 from components.prompts import cite_frames
 from components.rewards import REWARDS
 from components.train.dataset import SampleDataset
@@ -29,7 +30,8 @@ logger = logging.getLogger(__name__)
 def prompts_of(samples: SampleDataset, *, cite: bool = False) -> Dataset:
     """Return TRL's columns for the samples, in the order of the steps; frames are read when a row is.
 
-    Columns: `prompt` (one user message), `images` (the frames), and `sample`, what the rewards read.
+    Columns: `prompt` (one user message, with the view of each frame), `images` (the frames), and `sample`, what the
+    rewards read.
 
     Args:
         samples: of the stage.
@@ -46,7 +48,10 @@ def prompts_of(samples: SampleDataset, *, cite: bool = False) -> Dataset:
             for item, part, [(question, _), *_] in zip(items, rewarded, (item["turns"] for item in items), strict=True)
         ]
         return {
-            "prompt": [[{"role": "user", "content": question}] for question in questions],
+            "prompt": [
+                conversation(question, item["view"], len(item["frames"]))
+                for question, item in zip(questions, items, strict=True)
+            ],
             # arrays: TRL copies and pickles its prompts, which takes images twenty times as long
             "images": [list(item["frames"]) for item in items],
             "sample": rewarded,

@@ -202,7 +202,8 @@ def _image(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: R
         answer = prompts.spatial_answer(shape.name, box_xyxy, rules.box_grid)
         return Turn(task, prompts.spatial_question(shape.name), answer)
 
-    return layout(config, "ego", config.tubelet_frames), take_facts.cell_bags(take, acting, time_s, side, rng), ask
+    visual = layout(config, "ego", config.tubelet_frames, guidance=False)
+    return visual, take_facts.cell_bags(take, acting, time_s, side, rng), ask
 
 
 def _window(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: Rules) -> Context:
@@ -254,7 +255,7 @@ def _window(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: 
         answer = prompts.temporal_answer(facts.event, event.start_s, event.end_s, rules.time_step_s)
         return Turn(task, f"{times} {prompts.temporal_question(facts.event)}", answer)
 
-    return layout(config, view, rules.window_frames), bags, ask
+    return layout(config, view, rules.window_frames, guidance=False), bags, ask
 
 
 def _numbers(answer: str) -> str:

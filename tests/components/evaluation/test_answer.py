@@ -56,8 +56,8 @@ def sharp(model):
     return model
 
 
-def answerer(model, processor, *, batch: int, guidance: bool = False, store: Frames | None = None) -> Answerer:
-    return Answerer(model, processor, store or Frames(), guidance=guidance, batch=batch, max_new_tokens=6)
+def answerer(model, processor, *, batch: int, store: Frames | None = None) -> Answerer:
+    return Answerer(model, processor, store or Frames(), batch=batch, max_new_tokens=6)
 
 
 def log_likelihoods(model, processor, sample: dict, *, guidance: bool) -> list[np.ndarray]:
@@ -82,9 +82,10 @@ def log_likelihoods(model, processor, sample: dict, *, guidance: bool) -> list[n
 @pytest.mark.parametrize("guidance", [False, True])
 @pytest.mark.parametrize("batch", [1, 3, 8])
 def test_ranking_equals_the_plain_mean_log_likelihood(sharp, processor, samples, batch, guidance):
+    sharp.config.guidance = guidance
     plain = [log_likelihoods(sharp, processor, sample, guidance=guidance) for sample in samples]
     expected = [int(np.argmax([tokens.mean() for tokens in options])) for options in plain]
-    chosen = answerer(sharp, processor, batch=batch, guidance=guidance).rank(samples, ids_of(samples))
+    chosen = answerer(sharp, processor, batch=batch).rank(samples, ids_of(samples))
     assert chosen == expected
 
 

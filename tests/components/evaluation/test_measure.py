@@ -109,7 +109,7 @@ def checkpoint(model, processor, tiny_data, tmp_path):
     model.save_pretrained(tmp_path / "model")
     processor.save_pretrained(tmp_path / "model")
     digest = json.loads((tiny_data / "frames" / "contract.json").read_text())["digest"]
-    (tmp_path / "stage.json").write_text(json.dumps({"params": {"guidance": True}, "frames_contract": digest}))
+    (tmp_path / "stage.json").write_text(json.dumps({"params": {"guidance": False}, "frames_contract": digest}))
     return tmp_path
 
 

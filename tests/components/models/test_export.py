@@ -32,7 +32,7 @@ def checkpoint(model, processor, tmp_path) -> Path:
 
 
 def question(processor, config, n_frames: int) -> torch.Tensor:
-    visual = layout(config, "ego", n_frames) if n_frames else ""
+    visual = layout(config, "ego", n_frames)
     return processor.tokenizer(prompt(visual, QUESTION), add_special_tokens=False, return_tensors="pt")["input_ids"]
 
 

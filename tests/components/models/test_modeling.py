@@ -11,7 +11,7 @@ from components.models.processing import SPECIAL_TOKENS, layout, normalise
 
 
 def prompt(processor, config, view, n_frames, question="what does C do?", guidance=False):
-    visual = layout(config, view, n_frames, guidance=guidance) if n_frames else ""
+    visual = layout(config, view, n_frames, guidance=guidance)
     return f"<bos>{visual}<user>{question}<assistant>"
 
 

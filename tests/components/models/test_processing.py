@@ -24,7 +24,7 @@ def test_layout_has_one_marker_a_step_and_fits_the_limits(processor):
     assert guided.count("<guide_patch>") == guided.count("<ego_patch>") == 8
 
 
-@pytest.mark.parametrize(("view", "n_frames", "guidance"), [("ego", 3, False), ("ego", 0, False), ("exo", 4, True)])
+@pytest.mark.parametrize(("view", "n_frames", "guidance"), [("ego", 3, False), ("exo", 4, True)])
 def test_impossible_layouts_are_refused(processor, view, n_frames, guidance):
     with pytest.raises(ValueError):
         layout(build.config_of(processor), view, n_frames, guidance=guidance)

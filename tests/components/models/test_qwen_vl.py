@@ -20,7 +20,15 @@ BOX = {"kind": "box", "box_xyxy": [0.0, 0.0, 20.0, 20.0]}
 def item(n_frames: int = 2, *, side: int = 64, **changes) -> dict:
     frames = np.random.default_rng(n_frames).integers(0, 255, (n_frames, side, side, 3), dtype=np.uint8)
     plain = {"question": "what does C do?", "answer": "C picks up the red cup.", "question_type": "caption"}
-    made = {**plain, "target": {"kind": "text"}, "frame_kind": "clip", "frames": frames, "times_s": None, **changes}
+    made = {
+        **plain,
+        "target": {"kind": "text"},
+        "frame_kind": "clip",
+        "view": "ego",
+        "frames": frames,
+        "times_s": None,
+        **changes,
+    }
     return qwen_vl.shown(made, most_frames=None)
 
 

@@ -114,7 +114,7 @@ def frames(count: int, seed: int) -> torch.Tensor:
 
 def test_videos_of_unlike_lengths_images_and_text_do_not_disturb_one_another(stc_model, processor):
     kinds = [("ego", 2, False), ("ego", 8, True), ("exo", 6, False), ("ego", 16, False), ("ego", 0, False)]
-    visuals = [layout(stc_model.config, view, n, guidance=guided) if n else "" for view, n, guided in kinds]
+    visuals = [layout(stc_model.config, view, n, guidance=guided) for view, n, guided in kinds]
     texts = [f"<bos>{visual}<user>what does C do?<assistant>" for visual in visuals]
     pixels = [frames(n, seed) for seed, (_, n, _) in enumerate(kinds)]
     with torch.no_grad():

@@ -21,14 +21,15 @@ from tests.components.conftest import TINY
 
 RATE = 0.1
 CASES = (("pool", 3), ("stc", 3), ("pool", 2))
-# step -> rank -> (view, frames, guidance) of each sample
+# step -> rank -> (view, frames) of each sample
 SEEN = (
-    ((("ego", 2, False), ("ego", 4, True)), (("ego", 0, False),)),
-    ((("ego", 0, False), ("ego", 0, False)), (("exo", 4, False),)),
-    ((("ego", 16, False),), (("exo", 2, False), ("exo", 4, False))),
-    ((("ego", 0, False),), (("ego", 0, False),)),
-    ((("exo", 4, False), ("ego", 2, False)), (("ego", 8, True), ("ego", 0, False))),
+    ((("ego", 2), ("ego", 4)), (("ego", 0),)),
+    ((("ego", 0), ("ego", 0)), (("exo", 4),)),
+    ((("ego", 16),), (("exo", 2), ("exo", 4))),
+    ((("ego", 0),), (("ego", 0),)),
+    ((("exo", 4), ("ego", 2)), (("ego", 8), ("ego", 0))),
 )
+GUIDED = {(0, 0), (4, 1)}  # (step, rank) whose ego samples have F(x) beside x
 
 
 def model_of(connector: str) -> tuple[PreTrainedModel, EgoflowProcessor]:
@@ -42,14 +43,14 @@ def model_of(connector: str) -> tuple[PreTrainedModel, EgoflowProcessor]:
 
 
 def batch_of(step: int, rank: int, model: PreTrainedModel, processor: EgoflowProcessor) -> dict[str, torch.Tensor]:
+    model.config.guidance = (step, rank) in GUIDED
     items = [
         {
             "view": view,
-            "guidance": guided,
             "frames": np.random.default_rng((step, rank, number)).integers(0, 255, (count, 64, 64, 3), dtype=np.uint8),
             "turns": [("what does C do?", f"C picks up the {'red cup' if count else 'hand'}")],
         }
-        for number, (view, count, guided) in enumerate(SEEN[step][rank])
+        for number, (view, count) in enumerate(SEEN[step][rank])
     ]
     return Collate(model.config, processor)(items)
 

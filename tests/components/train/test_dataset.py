@@ -48,7 +48,7 @@ def test_mixture_shares_are_kept():
 def test_questions_about_the_same_frames_come_together_and_take_turns(tiny_data):
     mixture = {"egore/ground_temporal/ego": 1.0}
     digest = FrameStore(tiny_data / "frames").contract["digest"]
-    options = {"seed": 5, "guidance": False, "exo_views": None, "contract": digest}
+    options = {"seed": 5, "exo_views": None, "contract": digest}
     samples = SampleDataset(tiny_data, mixture, steps=12, batch=4, turns=2, **options)
     by_question = {(row["take_id"], row["question"]): row for row in samples.samples.to_pylist()}
     asked = Counter()
@@ -70,7 +70,7 @@ def test_questions_about_the_same_frames_come_together_and_take_turns(tiny_data)
 def test_epochs_are_counted_in_frames_and_end_with_a_whole_step(tiny_data):
     mixture = {"egoexoclip/caption/ego": 1.0}
     digest = FrameStore(tiny_data / "frames").contract["digest"]
-    options = {"batch": 4, "seed": 5, "guidance": False, "exo_views": None, "contract": digest}
+    options = {"batch": 4, "seed": 5, "exo_views": None, "contract": digest}
     once = SampleDataset(tiny_data, mixture, steps=None, epochs=1, **options)
     count = len(once.questions)
     assert (once.steps, len(once)) == (-(-count // 4), 4 * -(-count // 4))
@@ -84,7 +84,7 @@ def test_the_ledger_tells_samples_order_and_steps_apart(tiny_data):
     digest = FrameStore(tiny_data / "frames").contract["digest"]
 
     def samples(**changes) -> SampleDataset:
-        options = {"steps": 6, "batch": 4, "turns": 2, "seed": 5, "guidance": False, "exo_views": None} | changes
+        options = {"steps": 6, "batch": 4, "turns": 2, "seed": 5, "exo_views": None} | changes
         return SampleDataset(tiny_data, mixture, contract=digest, **options)
 
     one = samples()
@@ -105,7 +105,7 @@ def test_the_ledger_tells_samples_order_and_steps_apart(tiny_data):
 
 def exo_dataset(data, exo_views: str, epochs: float) -> SampleDataset:
     """The ego clips of Ego-ExoClip, each with an exo view of its moment."""
-    options = {"seed": 5, "guidance": True, "contract": FrameStore(data / "frames").contract["digest"]}
+    options = {"seed": 5, "contract": FrameStore(data / "frames").contract["digest"]}
     mixture = {"egoexoclip/caption/ego": 1.0}
     return SampleDataset(data, mixture, steps=None, epochs=epochs, batch=4, exo_views=exo_views, **options)
 

@@ -111,7 +111,8 @@ def moved_by_a_step(model, processor, train: dict[str, float], losses: dict[str,
     frames = torch.randint(
         0, 255, (2, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
     ).numpy()
-    item = {"view": "ego", "frames": frames, "turns": [("what?", "C picks up the cup")], "guidance": True}
+    item = {"view": "ego", "frames": frames, "turns": [("what?", "C picks up the cup")]}
+    model.config.guidance = True
     batch = Collate(model.config, processor)([item | ({"paired_frames": 255 - frames} if len(losses) > 1 else {})])
     optimiser = torch.optim.AdamW(optimiser_groups(model, train, lora_rate=None, weight_decay=0.0))
     losses_of(losses)(model, batch)["total"].backward()

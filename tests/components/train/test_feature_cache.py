@@ -83,7 +83,7 @@ def items(count: int) -> list[dict]:
     rng = np.random.default_rng(0)
     return [
         {
-            "view": "ego", "guidance": True, "turns": [("what does C do?", "C picks up the red cup")],
+            "view": "ego", "turns": [("what does C do?", "C picks up the red cup")],
             "frames": rng.integers(0, 255, (4, 64, 64, 3), dtype=np.uint8),
             "paired_frames": rng.integers(0, 255, (4, 64, 64, 3), dtype=np.uint8),
         }
@@ -94,6 +94,7 @@ def items(count: int) -> list[dict]:
 @pytest.mark.parametrize("known", [{0, 1, 2}, {1}], ids=["all", "some"])
 def test_losses_are_the_same_with_features_that_were_read(model, processor, known):
     model.model.exo_encoder.requires_grad_(False)
+    model.config.guidance = True
     compute = supervised.losses({"vtg": 1.0, "ccl": 1.0, "kl": 1.0})
     plain = items(3)
     whole = Collate(model.config, processor)(plain)

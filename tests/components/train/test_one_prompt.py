@@ -24,7 +24,7 @@ LINES = {None: "16 s, frames every 0.5 s from 0.25 s: when", 7: "16 s, frames ev
 
 def opened(tiny_data, shown=None) -> SampleDataset:
     digest = FrameStore(tiny_data / "frames").contract["digest"]
-    options = {"steps": 2, "batch": 4, "seed": 5, "guidance": False, "exo_views": None, "contract": digest}
+    options = {"steps": 2, "batch": 4, "seed": 5, "exo_views": None, "contract": digest}
     return SampleDataset(tiny_data, MIXTURE, shown=shown, **options)
 
 
@@ -49,7 +49,7 @@ def test_egoflow_is_asked_alike_everywhere(tiny_data, speaking):
     model, processor = speaking
     samples = opened(tiny_data)
     trained, sampled = Collate(model.config, processor), prompts_of(samples)
-    answerer = Answerer(model, processor, samples.store, guidance=False, batch=8, max_new_tokens=1)
+    answerer = Answerer(model, processor, samples.store, batch=8, max_new_tokens=1)
     lines = 0
     for index in range(len(samples)):
         item = samples[index]

@@ -22,7 +22,15 @@ BOX = {"kind": "box", "box_xyxy": [12.0, 32.0, 40.0, 56.0]}
 def item(n_frames: int, answer: str, *, side: int = 64, **changes) -> dict:
     frames = np.random.default_rng(n_frames).integers(0, 255, (n_frames, side, side, 3), dtype=np.uint8)
     plain = {"question": "what does C do?", "question_type": "caption", "target": {"kind": "text"}}
-    made = {**plain, "answer": answer, "frame_kind": "clip", "frames": frames, "times_s": None, **changes}
+    made = {
+        **plain,
+        "answer": answer,
+        "frame_kind": "clip",
+        "view": "ego",
+        "frames": frames,
+        "times_s": None,
+        **changes,
+    }
     return qwen_vl.shown(made, most_frames=None)
 
 

@@ -107,7 +107,7 @@ def test_the_frames_of_every_sample_can_be_shown(shown, settings):
 def test_training_shows_the_options_of_a_closed_question(shown, settings):
     closed = {row["answer"]: row for row in read(shown, "dataset/samples") if row["target"]["kind"] == "choice"}
     items = SampleDataset(
-        shown, {"general/qa/exo": 1.0}, steps=1, batch=8, seed=0, guidance=False, exo_views=None,
+        shown, {"general/qa/exo": 1.0}, steps=1, batch=8, seed=0, exo_views=None,
         contract=frames.contract_of(settings.frames)["digest"],
     )  # fmt: skip
     asked = {answer: question for item in items for question, answer in item["turns"]}

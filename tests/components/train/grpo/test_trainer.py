@@ -9,6 +9,7 @@ from trl import GRPOConfig
 from components import params
 from components.data.frames.store import FrameStore
 from components.data.frames.times import frame_times
+from components.models.processing import conversation
 from components.prompts import cite_frames
 from components.train.dataset import SampleDataset
 from components.train.grpo import trainer
@@ -35,7 +36,14 @@ class Samples:
         media = [{"video_id": "v", "view": "ego", "start_s": 0.0, "end_s": 16.0}]
         asked = {"question": f"question {index}", "question_type": TYPES[index], "target": (BOX, SPAN, CHOICE)[index]}
         turns = [(asked["question"], "")]
-        return {**asked, "turns": turns, "frames": frames, "times_s": frame_times(media, 8), "media": media}
+        return {
+            **asked,
+            "view": "ego",
+            "turns": turns,
+            "frames": frames,
+            "times_s": frame_times(media, 8),
+            "media": media,
+        }
 
 
 def columns(completions: list[str], samples: list[dict]) -> dict:
@@ -46,6 +54,10 @@ def columns(completions: list[str], samples: list[dict]) -> dict:
         "completion_ids": [[1]] * len(samples),
         "sample": [rewarded_part(sample) for sample in samples],
     }
+
+
+def question(row: dict) -> str:
+    return row["prompt"][0]["content"][-1]["text"]
 
 
 HALF_BOX = "<think>left</think><answer>[0, 0, 20, 10]</answer>"
@@ -94,7 +106,7 @@ def test_prompts_are_read_when_asked_for_and_not_before():
     row = prompts[1]
     assert samples.asked == [1]
     assert set(row) == {"prompt", "images", "sample"}
-    assert row["prompt"] == [{"role": "user", "content": "question 1"}]
+    assert row["prompt"] == conversation("question 1", "ego", 8)
     # 2 s a frame: the second and the third lie in the event from 2 s to 6 s
     assert row["sample"] == {"target": SPAN, "question_type": "temporal", "salient_frames": [1, 2]}
     assert np.array_equal(np.stack(row["images"]), samples[1]["frames"])
@@ -105,24 +117,24 @@ def test_a_prompt_is_read_once_for_its_group():
     samples = Samples()
     rows = prompts_of(samples).__getitems__([2, 2, 2, 0, 0])  # as a data loader asks
     assert samples.asked == [2, 0]
-    assert [row["prompt"][0]["content"] for row in rows] == ["question 2"] * 3 + ["question 0"] * 2
+    assert [question(row) for row in rows] == ["question 2"] * 3 + ["question 0"] * 2
 
 
 def test_key_frames_are_asked_for_where_they_are_known():
     prompts = prompts_of(Samples(), cite=True)
-    asked = [row["prompt"][0]["content"] for row in prompts]
+    asked = [question(row) for row in prompts]
     assert asked == ["question 0", cite_frames("question 1", 8), "question 2"]
 
 
 def test_prompts_follow_the_order_of_the_steps(tiny_data):
     digest = FrameStore(tiny_data / "frames").contract["digest"]
     mixture = {"egore/ground_spatial/ego": 1.0}
-    options = {"seed": 5, "guidance": False, "exo_views": None, "contract": digest}
+    options = {"seed": 5, "exo_views": None, "contract": digest}
     samples = SampleDataset(tiny_data, mixture, steps=3, batch=4, **options)
     prompts = prompts_of(samples)
     assert len(prompts) == 12
     drawn = [samples[index] for index in range(12)]
-    assert [row["prompt"][0]["content"] for row in prompts] == [sample["turns"][0][0] for sample in drawn]
+    assert [question(row) for row in prompts] == [sample["turns"][0][0] for sample in drawn]
     boxes = [list(row["sample"]["target"]["box_xyxy"]) for row in prompts]
     assert boxes == [list(sample["target"]["box_xyxy"]) for sample in drawn]
     # the answer that is taught earns the full format reward and, but for its grid, the whole overlap
