@@ -77,7 +77,7 @@ def compare_runs(
         StageStopped: the flow run was cancelled.
         ChangedMeanwhile: code or parameters changed between two runs; see `train_and_evaluate`.
     """
-    logger, settings = get_run_logger(), params.load(tasks.EVALUATION, params.Eval)
+    logger = get_run_logger()
     places = {arm: comparison.places(arm) for arm in dict.fromkeys(run.arm for run in runs)}
     scores: dict[tuple[str, int], paired_comparison.Scores] = {}
     failed: dict[tuple[str, int], str] = {}
@@ -107,8 +107,6 @@ def compare_runs(
             places,
             against=comparison.against,
             published={arm: values.published for arm, values in comparison.arms.items()},
-            seed=settings.seed,
-            resamples=settings.bootstrap_resamples,
         )
         page.write(folder, comparison.model_dump(mode="json"), rows, finished, failed, of=len(runs), run_id=run_id)
     for path in page.files(folder):

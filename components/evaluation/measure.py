@@ -18,8 +18,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components import metrics, params, records
+from components import params, records
 from components.evaluation.score import CHOICES, SCORABLE, TASKS
+from components.metrics import statistics
 
 if TYPE_CHECKING:
     from components.evaluation.answer import Answerer, FrameSource
@@ -209,8 +210,8 @@ def _estimates(samples: list[dict], scores: dict, chance: dict[str, float], sett
     for name in scores["model"]:
         applies = np.array([value is not None for value in scores["model"][name]])
         model, blinded = (np.array([v for v in scores[c][name] if v is not None]) for c in ("model", "blind"))
-        estimate = metrics.bootstrap(model, takes[applies], **draws)
-        above = metrics.difference(model, blinded, takes[applies], **draws)
+        estimate = statistics.score(model, takes[applies], **draws)
+        above = statistics.difference(model, blinded, takes[applies])
         found[name] = {
             "value": estimate.value, "lo": estimate.lo, "hi": estimate.hi, "n": estimate.n,
             "blind": float(blinded.mean()), "chance": chance[name],

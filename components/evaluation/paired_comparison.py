@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from components import records
-from components.metrics import Estimate, crossed
+from components.metrics.statistics import Estimate, crossed
 
 Place = tuple[str, str, str]  # stage, task, metric
 # stage -> score of each sample: columns task, metric, condition ("model" | "blind"), sample_id, take_id, score
@@ -58,8 +58,6 @@ def compare(
     *,
     against: str,
     published: Mapping[str, Mapping[str, float]],
-    seed: int,
-    resamples: int,
 ) -> list[Row]:
     """Return a row for every measure of every arm that has a finished seed.
 
@@ -68,8 +66,6 @@ def compare(
         places: arm -> measure -> the (stage, task, metric)s that it is the mean of.
         against: the reference arm, which the others are compared with.
         published: arm -> measure -> difference that the paper prints, points.
-        seed: of the bootstrap.
-        resamples: its draws.
 
     Raises:
         ValueError: a measure was not scored, or two arms were asked different samples.
@@ -81,7 +77,7 @@ def compare(
         for measure, parts in measures.items() if seeds else ():
             tables = [_table(found, arm, seeds, place) for place in parts]
             by_seed = np.mean([table.to_numpy().mean(1) for table in tables], axis=0)
-            value = crossed([_part(table) for table in tables], seed=seed, resamples=resamples)
+            value = crossed([_part(table) for table in tables])
             blind = np.mean([_table(found, arm, seeds, place, condition="blind").to_numpy().mean() for place in parts])
             difference = None
             if arm != against and common:
@@ -90,7 +86,7 @@ def compare(
                     _part(_paired(_table(found, arm, common, mine), _table(found, against, common, theirs), mine))
                     for mine, theirs in pairs
                 ]
-                difference = crossed(paired, seed=seed, resamples=resamples)
+                difference = crossed(paired)
             sign = published.get(arm, {}).get(measure)
             held = verdict(difference, sign) if difference and sign else ""
             rows.append(Row(arm, measure, seeds, tuple(by_seed.tolist()), value, float(blind), difference, sign, held))
@@ -104,7 +100,7 @@ def verdict(difference: Estimate, published: float) -> str:
     'same sign, within noise'
     """
     if not math.isfinite(difference.lo):
-        return "not known from one take"
+        return "too few takes"
     toward = math.copysign(1.0, published)
     nearer, further = sorted((toward * difference.lo, toward * difference.hi))
     if nearer > 0:

@@ -52,7 +52,7 @@ class Eval(Strict):
     """params/eval.yaml: how every checkpoint is measured on the held-out takes."""
 
     seed: int = Field(description="of the blind shuffle, the choice of samples and the bootstrap")
-    bootstrap_resamples: int = Field(gt=0, description="draws of takes under each 95 % interval")
+    bootstrap_resamples: int = Field(gt=0, description="draws of takes under the 95 % interval of a score")
     per_device_eval_batch_size: int = Field(gt=0, description="samples generated at once, on each device")
     max_new_tokens: int = Field(gt=0, description="longest answer, tokens")
     limits: dict[Task | MappingTask | MomentTask, int] = Field(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from components.data.statistics.paper_figures import QA_RIGHT_PERCENT
-from components.metrics import wilson
+from components.metrics.statistics import wilson
 from components.report.counts import CountTable
 
 HEADER = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from components.data.funnel.filters import EGO_SCORE
-from components.metrics import Estimate, bootstrap
+from components.metrics.statistics import Estimate, score
 
 _DRAWS = 1000
 
@@ -26,7 +26,7 @@ def evaluate(ego_scores: np.ndarray, is_ego: np.ndarray, takes: np.ndarray, *, s
         ValueError: there are no clips of one of the views.
     """
     right = ((ego_scores >= EGO_SCORE) == is_ego).astype(np.float64)
-    return {"accuracy": bootstrap(right, takes, seed=seed), "auc": auc(ego_scores, is_ego, takes, seed=seed)}
+    return {"accuracy": score(right, takes, seed=seed), "auc": auc(ego_scores, is_ego, takes, seed=seed)}
 
 
 def auc(ego_scores: np.ndarray, is_ego: np.ndarray, takes: np.ndarray, *, seed: int) -> Estimate:

@@ -6,7 +6,8 @@ import numpy as np
 
 from components.data.funnel import training_set
 from components.data.funnel.detections import SIDES, Detect, matched
-from components.metrics import Box, Estimate, bootstrap
+from components.metrics import Box
+from components.metrics.statistics import Estimate, score
 
 
 def evaluate(detect: Detect, test_set: training_set.TrainingSet, *, seed: int) -> dict[str, dict[str, Estimate | None]]:
@@ -45,4 +46,4 @@ def _estimate(hits: list[list[bool]], takes: np.ndarray, *, seed: int) -> Estima
     every = np.array([hit for of_frame in hits for hit in of_frame], dtype=np.float64)
     if not len(every):
         return None
-    return bootstrap(every, np.repeat(takes, [len(of_frame) for of_frame in hits]), seed=seed)
+    return score(every, np.repeat(takes, [len(of_frame) for of_frame in hits]), seed=seed)

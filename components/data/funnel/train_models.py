@@ -28,7 +28,7 @@ from components.data.funnel import (
     training_set,
 )
 from components.data.partition.finished_parts import remove_stale, written_whole
-from components.metrics import Estimate
+from components.metrics.statistics import Estimate
 from components.video.killable_worker import KillableWorker
 
 SEED_OFFSET = {"classifier": 1, "detector": 2}

@@ -19,7 +19,7 @@ from components import records
 from components.data.contracts import sample
 from components.data.contracts.quality import KEYS, TYPES
 from components.data.quality import batches, blind_baseline, contamination, near_duplicates, oracle
-from components.metrics import wilson
+from components.metrics.statistics import wilson
 from components.params import Data
 
 

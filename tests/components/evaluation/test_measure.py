@@ -120,7 +120,9 @@ def test_a_checkpoint_is_measured_beside_its_controls(checkpoint, tiny_data, set
     assert set(found) == {f"{task}/{metric}" for task, metrics in METRICS.items() for metric in metrics}
     for name, entry in found.items():
         assert set(entry) == {"value", "lo", "hi", "n", "blind", "chance", "difference_lo", "learned"}
-        assert 0 <= entry["lo"] <= entry["value"] <= entry["hi"] <= 1 and 0 <= entry["blind"] <= 1, name
+        assert entry["lo"] <= entry["value"] <= entry["hi"] and 0 <= entry["value"] <= 1 and 0 <= entry["blind"] <= 1, (
+            name
+        )
         assert math.isfinite(entry["chance"]) and entry["learned"] == (entry["difference_lo"] > 0)
         assert 0 < entry["n"] <= 6
     table = records.read_table(checkpoint / "evaluation" / "predictions.parquet", records.PREDICTION).to_pandas()

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from components.evaluation.paired_comparison import Row
-from components.metrics import Estimate
+from components.metrics.statistics import Estimate
 from components.report import comparison as page
 from components.report import frontier
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.data.funnel import classifier_metrics, detections, ego_exo_classifier, features, hand_detector
-from components.metrics import bootstrap
+from components.metrics.statistics import score
 
 
 def test_the_grid_sees_where_colours_are_and_where_something_moves():
@@ -104,7 +104,7 @@ def test_the_detector_learns_boxes_and_sides():
             hits.append(hit)
             if is_hand and hit:
                 assert seen.sides[number][0] == detections.SIDES.index(name)
-    assert bootstrap(np.array(hits), np.arange(len(hits)), seed=0).lo > 0.8
+    assert score(np.array(hits), np.arange(len(hits)), seed=0).lo > 0.8
 
 
 def test_the_targets_of_a_box_give_the_box_back():
