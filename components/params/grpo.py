@@ -27,6 +27,23 @@ class PauseRules(Strict):
     max_truncated_share: float = Field(
         default=0.9, ge=0, le=1, description="greatest share of completions cut at the longest length"
     )
+    max_equal_groups_share: float = Field(
+        default=0.98,
+        ge=0,
+        le=1,
+        description="greatest share of prompts whose completions all earn the same; more in every record of a window "
+        "teaches nothing",
+    )
+    max_unapplied_records: int = Field(
+        default=20, ge=1, description="records in a row in which a reward with a weight may apply to no completion"
+    )
+    max_repeated_share: float = Field(
+        default=0.25,
+        ge=0,
+        le=1,
+        description="greatest share of a mixture part's prompts that stand in their batch a second time; a stage with "
+        "more does not begin",
+    )
 
 
 class Vllm(Strict):

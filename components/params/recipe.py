@@ -57,20 +57,27 @@ class Stage(Strict):
     guidance: bool = Field(default=False, description="put F(x) beside x in front of the language model")
     exo_views: Literal["draw", "each"] = Field(
         default="draw",
-        description="where a loss compares views. draw: an epoch meets an ego clip once, each time with another of its "
-        "exo views; each: once with every exo view, and epochs count these pairs",
+        description="where a loss compares views. draw: an ego clip comes with another of its exo views each time; "
+        "each: it is as many samples as it has exo views, and epochs count these pairs",
     )
     mixture: dict[str, float] = Field(
         default_factory=dict, description="`corpus/task/view` -> share of the stage's samples"
     )
     max_steps: int | None = Field(default=None, gt=0, description="optimiser steps; either these or `num_train_epochs`")
     num_train_epochs: float | None = Field(
-        default=None, gt=0, description="passes over the mixture; training counts its samples"
+        default=None,
+        gt=0,
+        description="an epoch shows as many samples as the parts of the mixture hold together, in the mixture's shares "
+        "(components/train/sample_order.py)",
     )
     dataset_samples: int | None = Field(
-        default=None, gt=0, description="samples of the mixture where the data is not here"
+        default=None, gt=0, description="samples of an epoch, for a dry run where the data is not here"
     )
-    train_batch_size: int = Field(gt=0, description="samples per optimiser step over all ranks (prompts for grpo)")
+    train_batch_size: int = Field(
+        gt=0,
+        description="samples per optimiser step over all ranks (prompts for grpo; contexts where "
+        "`questions_per_context` is more than 1)",
+    )
     per_device_train_batch_size: int | None = Field(
         default=None, ge=1, description="samples of a rank at once, the rest of its share by accumulation; null: all"
     )
@@ -104,6 +111,9 @@ class Stage(Strict):
     threads_per_rank: int = Field(default=2, ge=1, description="threads of each rank")
     zero_stage: Literal[0, 1, 2, 3] = Field(default=2, description="DeepSpeed ZeRO stage")
     timeout_minutes: float = Field(default=60, gt=0, description="after which the stage is ended")
+    published_hours: float | None = Field(
+        default=None, gt=0, description="what the paper says that the stage took on `ranks` GPUs; read by the dry run"
+    )
     evaluate: tuple[Task | MappingTask | MomentTask, ...] = Field(
         default=get_args(Task), description="what the checkpoint is measured in; all by default, [] for nothing"
     )

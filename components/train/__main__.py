@@ -5,7 +5,7 @@ Run as: deepspeed --num_accelerators 1 --module components.train --recipe params
 
 Reads parents' folders and the data, writes the output folder; killed at any time, the same command resumes.
 
-Or, without GPU, weights or data: python -m components.train --recipe exo2ego --dry-run
+Or, without GPU, weights or data: python -m components.train --recipe exo2ego --dry-run [--data data]
 Ends with 1 when a stage cannot fit the GPUs, and says what would.
 """
 
@@ -29,7 +29,7 @@ def main() -> int:
     parser.add_argument("--recipe", required=True, help="YAML file, or its bare name in params/recipes")
     parser.add_argument("--stage", help="name of a stage of the recipe")
     parser.add_argument("--parents", type=json.loads, default={}, help='JSON: {"part": "checkpoint folder"}')
-    parser.add_argument("--data", type=Path, help="folder of the data graph's outputs")
+    parser.add_argument("--data", type=Path, help="folder of the data graph's outputs; to plan: count its samples")
     parser.add_argument("--output", type=Path, help="checkpoint folder to write")
     parser.add_argument("--run-id", help="MLflow run that takes the curves")
     parser.add_argument("--params", type=Path, default=Path("params/data.yaml"))
@@ -97,8 +97,8 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
         options: of the command line: folders, MLflow run and provenance.
 
     Returns:
-        0; `pause_rules.PAUSED` where the run paused itself, with a resumable checkpoint and paused.json in the folder;
-        or `sigterm.STOPPED` after SIGTERM, with a resumable checkpoint too.
+        0; `pause_callback.PAUSED` where the run paused itself, with a resumable checkpoint and paused.json; or
+        `sigterm.STOPPED` after SIGTERM, with a resumable checkpoint too.
 
     Raises:
         ValueError: the recipe and the parents or the data do not fit; the message says where to mend it.
@@ -114,7 +114,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     from components.models.modeling import EgoflowForConditionalGeneration
     from components.tracking import MetricLog
     from components.train import algorithms, checkpoints, plan, private_api, trainer_factory
-    from components.train.grpo import pause_rules
+    from components.train.grpo import pause_callback
     from components.train.pretraining import contrastive
     from components.train.safety import errors, sigterm, universal_checkpoint
 
@@ -159,7 +159,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
         finding = made.pause.finding if made.pause else None
         checkpoints.gather(model)
         if log and finding:
-            pause_rules.write(output, finding, stage.name)
+            pause_callback.write(output, finding, stage.name)
             sys.stderr.write(finding.message(stage.name) + "\n")
         elif log and stop.stopped:
             sys.stderr.write(f"stage {stage.name!r} ends, as SIGTERM asks. {errors.kept(output)}\n")
@@ -179,7 +179,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
     if finding:
-        return pause_rules.PAUSED
+        return pause_callback.PAUSED
     return sigterm.STOPPED if stop.stopped else 0
 
 

@@ -23,7 +23,7 @@ from components.models.processing import EgoflowProcessor, layout, normalise
 from components.prompts import asked_question
 from components.train import feature_cache
 from components.train.packing import pad, row
-from components.train.sample_order import count_steps, draw_order, usable
+from components.train.sample_order import Part, count_parts, count_steps, draw_order, epoch_visits, usable
 
 
 class SampleDataset(Dataset):
@@ -50,14 +50,13 @@ class SampleDataset(Dataset):
             data: the data folder of the pipeline.
             mixture: `corpus/task/view` to its share of the stage; no other sample is used.
             steps: optimiser steps; None: `epochs` says how many.
-            batch: frames (clips, images, windows) of each step.
+            batch: contexts (frames of a clip, an image or a window) of each step.
             seed: of the order.
-            epochs: instead of `steps`, how often all usable frames are seen on average, with `each` all pairs of frames
-                and exo view; the last step is a whole one.
+            epochs: instead of `steps`; what an epoch is, sample_order.py says.
             turns: most questions about the same frames; when frames come again, other questions do.
             exo_views: give the frames of the same moment in an exo view too; only samples that have one are used.
-                `draw`: frames are met once an epoch, each time in another view until all views were met; `each`: they
-                are met once for each view. None: no exo view is given.
+                `draw`: frames come in another view each time, until all were met; `each`: frames with each of their
+                views are items of their own. None: no exo view is given.
             contract: digest of the sampling contract that the recipe's data parameters ask for.
             shown: makes of an item what a model is shown that takes it otherwise; can be pickled.
             leave_out: takes the samples and the mixture, returns the samples that may be used; can be pickled.
@@ -77,19 +76,27 @@ class SampleDataset(Dataset):
         self.questions = list(pd.Series(frames).groupby(frames).indices.values())
         self.first = np.array([rows[0] for rows in self.questions])  # its exo views are those of the frames
         views = pc.list_value_length(self.samples["paired"]).to_numpy()[self.first]
-        # what an epoch meets once: the frames, or each pair of frames and exo view
-        met = np.repeat(np.arange(len(views)), views if exo_views == "each" else 1)
-        each = keys.iloc[self.first[met]]
-        self.weights = each.map(mixture).to_numpy() / each.map(each.value_counts()).to_numpy()
+        self.pairs = exo_views == "each"
+        # what comes as an item: the frames, or each pair of frames and exo view
+        met = np.repeat(np.arange(len(views)), views if self.pairs else 1)
+        parts, self.parts = pd.factorize(keys.iloc[self.first[met]])
+        shares = np.array([mixture[part] for part in self.parts])
+        questions = np.array([len(rows) for rows in self.questions])[met]
+        self.samples_of = np.bincount(parts, weights=questions).astype(int)  # of each part
+        if epochs is None:
+            weights = shares[parts] / np.bincount(parts)[parts]
+        else:
+            weights = epoch_visits(parts, questions, shares, turns=turns)
         kinds = table["frame_kind"].astype("category").cat.codes.to_numpy().astype(np.int64)  # pandas counts in int8
         lengths = table["answer"].str.len().to_numpy()
         groups = kinds[self.first] * 10_000 + np.array([lengths[rows[:turns]].sum() for rows in self.questions])
         self.batch, self.turns = batch, turns
-        self.steps = count_steps(steps, epochs, samples=len(met), batch=batch)
-        drawn = draw_order(groups[met], self.weights, steps=self.steps, batch=batch, seed=seed)
-        self.order = met[drawn]
-        self.times = pd.Series(self.order).groupby(self.order).cumcount().to_numpy()  # how often the frames came before
+        self.steps = count_steps(steps, epochs, contexts=weights.sum(), batch=batch)
+        drawn = draw_order(groups[met], weights, steps=self.steps, batch=batch, seed=seed)
+        self.order, self.part = met[drawn], parts[drawn]
         self.exo_view = pd.Series(met).groupby(met).cumcount().to_numpy()[drawn]  # of each item, its place in `paired`
+        # how often it came before; other views of the same frames begin with other questions
+        self.times = pd.Series(drawn).groupby(drawn).cumcount().to_numpy() + self.exo_view
         if exo_views == "draw":
             begin = np.random.default_rng((seed, 6)).integers(views)
             self.exo_view = (begin[self.order] + self.times) % views[self.order]
@@ -115,6 +122,16 @@ class SampleDataset(Dataset):
         rows = self.questions[self.order[index]]
         begin = self.times[index] * self.turns
         return [int(rows[(begin + turn) % len(rows)]) for turn in range(min(self.turns, len(rows)))]
+
+    def mixture_parts(self) -> list[Part]:
+        """Return how many samples the data has of each part of the mixture, and how often the steps show them."""
+        counts = np.array([len(rows) for rows in self.questions])[self.order]
+        item, turn = np.nonzero(np.arange(self.turns) < counts[:, None])
+        sample = {"frames": self.order[item], "question": (self.times[item] * self.turns + turn) % counts[item]}
+        if self.pairs:
+            sample["exo_view"] = self.exo_view[item]
+        shown = pd.DataFrame({"part": self.parts[self.part[item]], "step": item // self.batch, **sample})
+        return count_parts(shown, dict(zip(self.parts, self.samples_of, strict=True)))
 
     def exo_frames(self, tubelet_frames: int) -> tuple[np.ndarray, np.ndarray]:
         """Say which exo frames the items show, in the order of the training.

@@ -28,6 +28,7 @@ NOT_CODE = (
     "components/video/data_uri.py",
     "components/train/grpo/rollouts.py",
     "components/train/grpo/pause_rules.py",
+    "components/train/grpo/pause_callback.py",
     "components/train/dry_run/report.py",
 )
 # These fields of a stage say when it is stopped, saved, shown, measured or planned, not what it learns.
@@ -35,6 +36,7 @@ NOT_IN_KEY = {
     **dict.fromkeys(
         ("timeout_minutes", "save_steps", "evaluate", "dataset_samples", "max_text_tokens", "feature_cache_gib"), True
     ),
+    "published_hours": True,
     **dict.fromkeys(("rank_options", "max_new_tokens"), True),  # of evaluation
     "ranks": True,  # moves weights by rounding only, and a run must be able to go on with what is left of a machine
     "grpo": {"rollout_page_steps", "pause_rules"},

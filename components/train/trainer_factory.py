@@ -12,7 +12,8 @@ from components.models import hub_configs
 from components.rewards import ACCURACY
 from components.tracking import MetricLog
 from components.train import algorithms, gradient_norms, private_api, trainer
-from components.train.grpo.pause_rules import PauseCallback
+from components.train.grpo.pause_callback import PauseCallback
+from components.train.grpo.pause_rules import repetition
 from components.train.ordered_dataset import OrderedDataset
 from components.train.safety.finite_checks import FiniteChecks
 
@@ -104,6 +105,10 @@ def _grpo(
     from components.train.grpo import trainer as grpo
 
     dataset = algorithms.samples(stage, data, folder, recipe.model)
+    if settings.pause_rules is not None:
+        limit = settings.pause_rules.max_repeated_share
+        if why := repetition(dataset.mixture_parts(), max_repeated_share=limit):
+            raise ValueError(f"stage {stage.name!r} does not begin, for it would have {why}")
     stage = algorithms.counted(stage, dataset)
     private_api.set_loaded_from(model.config, policy)
     groups = algorithms.groups(model, stage, hub_configs.parts_of(model.config))
@@ -125,6 +130,8 @@ def _grpo(
     )
     pause = None
     if settings.pause_rules is not None:
-        pause = PauseCallback(ACCURACY & settings.reward_weights.keys(), settings.pause_rules.model_dump())
+        limits = settings.pause_rules.model_dump(exclude={"max_repeated_share"})
+        weighted = {name for name, weight in settings.reward_weights.items() if weight}
+        pause = PauseCallback(ACCURACY & settings.reward_weights.keys(), weighted, limits)
         made.add_callback(pause)
     return Training(made, stage, dataset, pause)

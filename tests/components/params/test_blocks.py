@@ -72,7 +72,7 @@ BOUNDS = {
         "Model": "image_px patch_px tubelet_frames vision_width vision_layers vision_heads image_tokens video_tokens "
         "mapping_blocks text_width text_layers text_heads",
         "Egoflow": "tubelet_frames image_tokens video_tokens mapping_blocks", "Lora": "r lora_alpha",
-        "Grpo": "max_completion_length",
+        "Grpo": "max_completion_length", "PauseRules": "max_unapplied_records",
         "Stage": "max_steps dataset_samples train_batch_size per_device_train_batch_size max_frames max_pixels "
         "max_new_tokens questions_per_context save_steps ranks threads_per_rank",
     },
@@ -80,7 +80,9 @@ BOUNDS = {
         "World": "web_videos test_fraction", "LlmBudget": "calls tokens", "Llm": "temperature backoff_s",
         "EgoIT": "open_share",
         "EgoRe": "short_per_clip long_min_s long_per_window cot_fraction box_min_percent",
-        "Lora": "lora_dropout", "PauseRules": "max_reward_trade max_kl min_length_share max_truncated_share",
+        "Lora": "lora_dropout",
+        "PauseRules": "max_reward_trade max_kl min_length_share max_truncated_share max_equal_groups_share "
+        "max_repeated_share",
         "Grpo": "beta rollout_page_steps",
         "Stage": "feature_cache_gib max_text_tokens warmup_ratio weight_decay rendered_images",
     },
@@ -89,7 +91,7 @@ BOUNDS = {
         "World": "val_fraction", "Annotations": "most_rejected_share", "Clips": "length_s", "Funnel": "timeout_s",
         "Llm": "top_p requests_per_minute timeout_s", "EgoRe": "long_max_s time_step_s window_max_s",
         "Vllm": "gpu_memory_utilization", "Grpo": "temperature adam_beta2",
-        "Stage": "muon_learning_rate num_train_epochs timeout_minutes",
+        "Stage": "muon_learning_rate num_train_epochs timeout_minutes published_hours",
     },
     (0.99, 1.0): {
         "World": "val_fraction test_fraction", "Lora": "lora_dropout", "Vllm": "gpu_memory_utilization",
@@ -97,7 +99,7 @@ BOUNDS = {
     },
     (1.0, 1.01): {
         "Annotations": "most_rejected_share", "Llm": "top_p", "EgoIT": "open_share", "EgoRe": "cot_fraction",
-        "PauseRules": "min_length_share max_truncated_share",
+        "PauseRules": "min_length_share max_truncated_share max_equal_groups_share max_repeated_share",
     },
     (100, 101): {"Frames": "jpeg_quality"},
     (-1, 0): {"Egoflow": "vision_layer"},
@@ -139,7 +141,8 @@ DEFAULTS = {
     params.Egoflow: {"connector": "pool", "image_tokens": None, "video_tokens": None, **VIEW},
     params.PauseRules: {
         "window_records": 10, "max_reward_trade": 0.1, "max_kl": 1.0, "min_length_share": 0.5,
-        "max_truncated_share": 0.9,
+        "max_truncated_share": 0.9, "max_equal_groups_share": 0.98, "max_unapplied_records": 20,
+        "max_repeated_share": 0.25,
     },
     params.Vllm: {"server_base_url": "http://127.0.0.1:8000", "gpu_memory_utilization": 0.3},
     params.Grpo: {
@@ -152,7 +155,7 @@ DEFAULTS = {
         "num_train_epochs": None, "dataset_samples": None, "per_device_train_batch_size": None,
         "gradient_checkpointing": False, "max_frames": None, "feature_cache_gib": 16, "max_pixels": None,
         "max_text_tokens": 64, "questions_per_context": 1, "rendered_images": 0, "stop_at_score": None, "grpo": None,
-        "ranks": 1, "threads_per_rank": 2, "zero_stage": 2, "timeout_minutes": 60, "seed": 0,
+        "published_hours": None, "ranks": 1, "threads_per_rank": 2, "zero_stage": 2, "timeout_minutes": 60, "seed": 0,
         "reasoned": False, "rank_options": False, "max_new_tokens": None,
         "evaluate": ("caption_ego", "caption_exo", "qa", "ground_spatial", "ground_temporal"),
     },

@@ -3,6 +3,7 @@ import pickle
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from components.data.frames.store import FrameStore
 from components.train import feature_cache, supervised
 from components.train.dataset import Collate, SampleDataset
-from components.train.sample_order import draw_order
+from components.train.sample_order import Part, count_parts, count_steps, draw_order, epoch_visits
 
 
 @settings(max_examples=50, deadline=None)
@@ -67,16 +68,78 @@ def test_questions_about_the_same_frames_come_together_and_take_turns(tiny_data)
     assert len(pickle.dumps(samples)) < 10_000 and again[7]["turns"] == samples[7]["turns"]
 
 
-def test_epochs_are_counted_in_frames_and_end_with_a_whole_step(tiny_data):
-    mixture = {"egoexoclip/caption/ego": 1.0}
+def test_the_order_of_a_stage_of_steps_is_what_it_always_was():
+    """A changed order changes every checkpoint: the digest was taken before epochs counted questions."""
+    rng = np.random.default_rng(0)
+    groups, parts = rng.integers(0, 50, 3000), rng.integers(0, 3, 3000)
+    weights = np.array([0.1, 0.72, 0.18])[parts] / np.bincount(parts)[parts]
+    order = draw_order(groups, weights, steps=60, batch=64, seed=3)
+    assert hashlib.sha256(order.astype("<i8").tobytes()).hexdigest()[:16] == "52d3334f3d0ab799"
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(1, 9)), min_size=1, max_size=40),
+    st.lists(st.floats(0.01, 1), min_size=3, max_size=3),
+    st.integers(1, 4),
+)
+def test_an_epoch_shows_as_many_samples_as_there_are_in_the_shares_of_the_mixture(contexts, shares, turns):
+    parts, questions = (np.array(column) for column in zip(*contexts, strict=True))
+    names, parts = np.unique(parts, return_inverse=True)
+    given_shares = np.array(shares)[names]
+    visits = epoch_visits(parts, questions, given_shares, turns=turns)
+    shown = np.bincount(parts, weights=visits * np.minimum(questions, turns))
+    assert shown.sum() == pytest.approx(questions.sum())
+    assert shown / shown.sum() == pytest.approx(given_shares / given_shares.sum())
+    # within a part no question comes more often than another
+    each = visits * np.minimum(questions, turns) / questions
+    assert all(np.ptp(each[parts == part]) == pytest.approx(0, abs=1e-9) for part in range(len(names)))
+
+
+@given(st.integers(1, 10**6), st.integers(1, 512), st.floats(0.01, 0.99))
+def test_shares_do_not_add_a_step_to_an_epoch_of_whole_steps(steps, batch, share):
+    samples = steps * batch
+    assert count_steps(None, 1, contexts=share * samples + (1 - share) * samples, batch=batch) == steps
+    assert count_steps(None, 3, contexts=samples + 0.0, batch=batch) == 3 * steps
+
+
+def test_epochs_count_questions_and_end_with_a_whole_step(tiny_data):
+    """The windows of temporal grounding have several questions each: one epoch asks every one of them."""
+    mixture = {"egore/ground_temporal/ego": 1.0}
     digest = FrameStore(tiny_data / "frames").contract["digest"]
     options = {"batch": 4, "seed": 5, "exo_views": None, "contract": digest}
     once = SampleDataset(tiny_data, mixture, steps=None, epochs=1, **options)
-    count = len(once.questions)
+    count = len(once.samples)
+    assert count > 2 * len(once.questions)
     assert (once.steps, len(once)) == (-(-count // 4), 4 * -(-count // 4))
-    assert set(once.order) == set(range(count))
-    thrice = SampleDataset(tiny_data, mixture, steps=None, epochs=2.5, **options)
-    assert thrice.steps == -(-5 * count // 8)
+    asked = Counter(row["sample_id"] for index in range(len(once)) for row in once.asked(index))
+    assert len(asked) >= 0.9 * count and max(asked.values()) <= 2
+    [part] = once.mixture_parts()
+    assert (part.name, part.samples, part.shown) == (*mixture, count, len(once))
+    assert SampleDataset(tiny_data, mixture, steps=None, epochs=2.5, **options).steps == -(-5 * count // 8)
+    # several questions at once need fewer steps for as many samples
+    by_turns = SampleDataset(tiny_data, mixture, steps=None, epochs=4, turns=3, **options)
+    [part] = by_turns.mixture_parts()
+    assert part.shown == pytest.approx(4 * count, abs=4 * 3) and by_turns.steps < 2 * once.steps
+
+
+def test_a_part_that_runs_out_comes_again(tiny_data):
+    digest = FrameStore(tiny_data / "frames").contract["digest"]
+    mixture = {"egore/ground_temporal/ego": 0.5, "egore/ground_spatial/ego": 0.5}
+    options = {"batch": 8, "seed": 5, "exo_views": None, "contract": digest}
+    samples = SampleDataset(tiny_data, mixture, steps=None, epochs=1, **options)
+    rare, common = sorted(samples.mixture_parts(), key=lambda part: part.samples)
+    assert rare.samples < common.samples and rare.samples + common.samples == len(samples.samples)
+    assert rare.shown == pytest.approx(len(samples.samples) / 2, rel=0.1) and rare.shown > 1.5 * rare.samples
+    rows = [row["task"] for index in range(len(samples)) for row in samples.asked(index)]
+    assert Counter(rows) == {part.name.split("/")[1]: part.shown for part in (rare, common)}
+    again = sum(8 - len({tuple(item) for item in samples.ids(step)}) for step in range(samples.steps))
+    assert rare.repeated * rare.shown + common.repeated * common.shown == pytest.approx(again)
+
+
+def test_what_a_batch_repeats_is_counted_by_part():
+    shown = pd.DataFrame({"part": list("aaabb"), "step": [0, 0, 1, 0, 0], "frames": [7, 7, 7, 7, 8]})
+    parts = count_parts(shown, {"a": 1, "b": 9, "c": 3})
+    assert parts == [Part("a", 1, 3, pytest.approx(1 / 3)), Part("b", 9, 2, 0.0), Part("c", 3, 0, 0.0)]
 
 
 def test_the_ledger_tells_samples_order_and_steps_apart(tiny_data):
@@ -126,6 +189,7 @@ def test_each_pair_of_a_moment_and_an_exo_view_is_a_sample_of_its_own(tiny_data)
     expected = {(row["sample_id"], view) for row in pairs.samples.to_pylist() for view in range(len(row["paired"]))}
     met = [(pairs.asked(index)[0]["sample_id"], pairs.exo_view[index]) for index in range(len(pairs))]
     assert set(met) == expected and pairs.steps == -(-len(expected) // 4)
+    assert [part.samples for part in pairs.mixture_parts()] == [len(expected)]
 
 
 @pytest.mark.parametrize("exo_views", ["draw", "each"])

@@ -66,6 +66,7 @@ def test_limits_and_saving_do_not_retrain():
         "dataset_samples": 9,
         "max_text_tokens": 9,
         "feature_cache_gib": 0,
+        "published_hours": 1,
     }
     assert keys() == keys(**told, ranks=2)
 

@@ -10,11 +10,14 @@ from transformers import TrainerControl, TrainerState
 
 from components import params
 from components.train import plan
-from components.train.grpo.pause_rules import PAUSED, PauseCallback, broken_rule, write
+from components.train.grpo.pause_callback import PAUSED, PauseCallback, write
+from components.train.grpo.pause_rules import broken_rule, repetition
+from components.train.sample_order import Part
 from flows import supervisor
 
-LIMITS = params.PauseRules().model_dump()
-ACCURACY = {"box_iou", "temporal_iou"}
+LIMITS = params.PauseRules().model_dump(exclude={"max_repeated_share"})
+ACCURACY, WEIGHTED = {"box_iou", "temporal_iou"}, {"box_iou", "format"}
+JUDGED = {"accuracy": ACCURACY, "rewards": WEIGHTED}
 
 
 def records(count: int = 40, **curves: np.ndarray | float) -> list[dict]:
@@ -25,6 +28,7 @@ def records(count: int = 40, **curves: np.ndarray | float) -> list[dict]:
         "kl": 0.05,
         "completions/mean_length": 21.0,
         "completions/clipped_ratio": 0.0,
+        "frac_reward_zero_std": 0.3,
     }
     given_curves = healthy | {name.replace("__", "/"): value for name, value in curves.items()}
     columns = {name: np.broadcast_to(value, count) for name, value in given_curves.items()}
@@ -34,7 +38,7 @@ def records(count: int = 40, **curves: np.ndarray | float) -> list[dict]:
 def first_finding(rows: list[dict], **limits: float):
     """Judge a run as it goes on."""
     for count in range(1, len(rows) + 1):
-        if found := broken_rule(rows[:count], accuracy=ACCURACY, **(LIMITS | limits)):
+        if found := broken_rule(rows[:count], **JUDGED, **(LIMITS | limits)):
             return found
     return None
 
@@ -49,6 +53,7 @@ ramp = np.linspace(0, 1, 40)
         ("max_reward_trade", {"rewards__format__mean": ramp, "rewards__box_iou__mean": 0.9 - 0.9 * ramp}),
         ("min_length_share", {"completions__mean_length": 200 * (1 - ramp)}),
         ("max_truncated_share", {"completions__clipped_ratio": ramp**0.25}),
+        ("max_equal_groups_share", {"frac_reward_zero_std": np.minimum(1, 0.5 + ramp)}),
     ],
 )
 def test_each_way_to_go_wrong_is_found_before_the_end_and_explained(limit, curves):
@@ -105,16 +110,56 @@ def test_a_raised_limit_never_pauses_earlier(kls, low, high):
 def test_before_a_window_is_full_only_the_kl_speaks(count):
     rows = records(count, rewards__format__mean=np.arange(count), rewards__box_iou__mean=-np.arange(count))
     rows = [row | {"completions/clipped_ratio": 1.0} for row in rows]
-    assert broken_rule(rows, accuracy=ACCURACY, **LIMITS) is None
+    assert broken_rule(rows, **JUDGED, **LIMITS) is None
 
 
 def test_a_curve_that_is_not_there_is_not_judged():
-    rows = [{"step": step, "rewards/format/mean": step / 40, "kl": None} for step in range(1, 41)]
+    rewards = {f"rewards/{name}/mean": 0.5 for name in WEIGHTED}
+    rows = [{"step": step, **rewards, "kl": None} for step in range(1, 41)]
     assert first_finding(rows) is None
 
 
+def without(name: str, rows: list[dict]) -> list[dict]:
+    """Records as TRL logs them where a reward applies to no completion."""
+    return [row | {f"rewards/{name}/mean": None} for row in rows]
+
+
+def test_a_reward_that_never_applies_stops_the_run():
+    finding = first_finding(without("box_iou", records()))
+    assert (finding.limit, finding.step) == ("max_unapplied_records", LIMITS["max_unapplied_records"] + 1)
+    assert "21 records in which box_iou applied to no completion; allowed is 20 at most" in finding.message("grpo")
+    both = first_finding(without("format", without("box_iou", records())), max_unapplied_records=4)
+    assert both.step == 5 and "box_iou and format applied to no completion" in both.came
+
+
+def test_a_reward_of_a_rare_part_of_the_mixture_may_wait():
+    rows = [row if row["step"] % 18 == 0 else without("box_iou", [row])[0] for row in records()]
+    assert first_finding(rows) is None
+    never = [{name: value for name, value in row.items() if "box_iou" not in name} for row in records()]
+    unweighted = {**JUDGED, "rewards": {"format"}}
+    assert broken_rule(never, **unweighted, **LIMITS) is None
+
+
+def test_one_record_in_which_groups_differ_keeps_a_run_going():
+    shares = np.ones(40)
+    shares[::10] = 0.98
+    assert first_finding(records(frac_reward_zero_std=shares)) is None
+    shares[10] = 0.99
+    finding = first_finding(records(frac_reward_zero_std=shares))
+    assert finding.step == 11 and "0.990 of the prompts or more" in finding.came
+
+
+def test_a_part_that_repeats_within_its_batches_is_named():
+    rare = Part("egore/ground_temporal/ego", samples=5, shown=40, repeated=0.375)
+    often = Part("egore/ground_spatial/ego", samples=900, shown=400, repeated=0.25)
+    why = repetition([rare, often], max_repeated_share=0.25)
+    assert "38% of those of egore/ground_temporal/ego (of which the data has 5)" in why
+    assert "ground_spatial" not in why and "`grpo.pause_rules.max_repeated_share`" in why
+    assert repetition([rare, often], max_repeated_share=0.375) is None
+
+
 def control_after(kl: float) -> tuple[PauseCallback, TrainerControl]:
-    watch, control = PauseCallback(ACCURACY, LIMITS), TrainerControl()
+    watch, control = PauseCallback(ACCURACY, WEIGHTED, LIMITS), TrainerControl()
     state = TrainerState(log_history=records(3, kl=kl))
     watch.on_log(None, state, control, logs={"loss": 0.0})
     return watch, control
