@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
+
 from components.data.sources.shared.cleaning import Tables, clean, file_names, questions
 from components.data.sources.shared.readers import find_files, read_json_records
 
@@ -32,9 +34,11 @@ def read(root: Path) -> Iterator[Tables]:
         yield {}, unread
         video = clean(rows["video_id"])
         # sample_id is null in the release: the content is the name
-        parts = [clean(rows[name].map(str)) for name in ("start_sec", "end_sec", "question")]
+        start, end, question = (
+            clean(pd.Series(list(map(str, rows[name])), dtype=object)) for name in ("start_sec", "end_sec", "question")
+        )
         frame = rows.assign(
-            row_id=video.str.cat(parts, sep="/"),
+            row_id=video + "/" + start + "/" + end + "/" + question,
             path=file_names(video, ".mp4"),
             media="video",
             start_s=rows["start_sec"],

@@ -37,9 +37,17 @@ def clean(values: pd.Series) -> pd.Series:
     >>> clean(pd.Series([" a cat ", None, 3], dtype=object)).tolist()
     ['a cat', '', '']
     """
-    if values.dtype == object:
-        values = pd.Series(_texts(values.tolist()), index=values.index, dtype="str")
-    return values.fillna("").str.replace(CONTROL_CHARACTERS, " ", regex=True).str.strip()
+    given = _texts(values.tolist()) if values.dtype == object else as_arrow(values)
+    texts = pc.fill_null(given, "")
+    odd = pc.invert(pc.ascii_is_printable(texts))  # the pattern takes most of the time, and few texts need it
+    spaced = pc.replace_substring_regex(texts.filter(odd), CONTROL_CHARACTERS, " ")
+    stripped = pc.utf8_trim_whitespace(pc.replace_with_mask(texts, odd, spaced))
+    return pd.Series(stripped, index=values.index, dtype="str")
+
+
+def as_arrow(texts: pd.Series) -> pa.Array:
+    """Return texts as one array; `pa.array` returns chunks where pandas holds the texts in chunks."""
+    return pa.table({"text": texts})["text"].combine_chunks().cast(pa.string())
 
 
 def _texts(values: list) -> pa.Array:
@@ -57,7 +65,9 @@ def seconds(values: pd.Series) -> pd.Series:
     [1.5, nan]
     """
     if values.dtype == object:
-        values = pd.Series([_number(value) for value in values], index=values.index, dtype="float64")
+        is_float = set(map(type, values)) == {float}
+        numbers = values if is_float else [_number(value) for value in values]
+        values = pd.Series(numbers, index=values.index, dtype="float64")
     return pd.to_numeric(values, errors="coerce").astype("float64")
 
 
@@ -175,7 +185,7 @@ def questions(frame: pd.DataFrame, *, source: str) -> Tables:
         **times,
         "empty_text": (made["question"] == "") | (made["answer"] == ""),
         "bad_answers": pd.Series(wrong.are_unreadable | other.are_unreadable),
-        "wrong_answer_is_right": pd.Series(wrong.have(made["answer"].tolist())),
+        "wrong_answer_is_right": pd.Series(wrong.have(made["answer"])),
     }
     kept, rejects = reject_where(made, masks, source=source, detail=["path", "start", "end", "question", "answer"])
     return {"questions": _with_id(kept, "question_id", records.QUESTION)}, rejects
@@ -186,30 +196,47 @@ class _Options:
 
     def __init__(self, lists: list) -> None:
         """Take what JSON has: lists of texts, or null; of anything else no text is taken."""
-        self.are_unreadable = np.array([not _are_texts(values) for values in lists], dtype=bool)
+        self.are_unreadable = _are_no_texts(lists)
         given = [values or () if fine else () for values, fine in zip(lists, ~self.are_unreadable, strict=True)]
-        self._texts = np.array(clean(pd.Series(list(chain.from_iterable(given)), dtype=object)), dtype=object)
-        self._keys = np.array([option_key(text) for text in self._texts], dtype=object)
+        self._texts = as_arrow(clean(pd.Series(list(chain.from_iterable(given)), dtype=object)))
+        self._keys = _option_keys(self._texts)
         self._question = np.repeat(np.arange(len(given)), [len(values) for values in given])
 
     def lists(self) -> pd.Series:
         """Return the texts of each question without blank ones and those that are one option with an earlier one."""
-        is_repeated = pd.DataFrame({"question": self._question, "key": self._keys}).duplicated().to_numpy()
-        kept = ~is_repeated & (self._keys != "")
+        keys = pc.dictionary_encode(self._keys).indices
+        is_repeated = pd.DataFrame({"question": self._question, "key": keys.to_numpy()}).duplicated().to_numpy()
+        kept = ~is_repeated & pc.not_equal(self._keys, "").to_numpy(zero_copy_only=False)
         sizes = np.bincount(self._question[kept], minlength=len(self.are_unreadable))
         ends = pa.array(np.append(0, np.cumsum(sizes)), pa.int32())
-        made = pa.ListArray.from_arrays(ends, pa.array(self._texts[kept], pa.string()))
+        made = pa.ListArray.from_arrays(ends, self._texts.filter(pa.array(kept)))
         return pd.Series(made, dtype=pd.ArrowDtype(made.type))
 
-    def have(self, answers: list[str]) -> np.ndarray:
-        """Return bool [N], whether an answer is one with an option of its question."""
-        keys = np.array([option_key(answer) for answer in answers], dtype=object)
-        is_same = keys[self._question] == self._keys
+    def have(self, answers: pd.Series) -> np.ndarray:
+        """Return bool [N], whether an answer, a cleaned text, is one with an option of its question."""
+        keys = _option_keys(as_arrow(answers)).take(pa.array(self._question))
+        is_same = pc.equal(keys, self._keys).to_numpy(zero_copy_only=False)
         return np.bincount(self._question[is_same], minlength=len(answers)) > 0
+
+
+def _are_no_texts(lists: list) -> np.ndarray:
+    """Return bool [N], whether what came is neither a list of texts nor null."""
+    given = [values for values in lists if values is not None]
+    if set(map(type, given)) <= {list} and set(map(type, chain.from_iterable(given))) <= {str}:
+        return np.zeros(len(lists), dtype=bool)  # nearly always, and a tenth of the time
+    return np.array([not _are_texts(values) for values in lists], dtype=bool)
 
 
 def _are_texts(values: object) -> bool:
     return values is None or isinstance(values, list) and all(isinstance(text, str) for text in values)
+
+
+def _option_keys(texts: pa.Array) -> pa.Array:
+    """Return the `option_key` of each cleaned text; of ASCII with single spaces, which most are, all at once."""
+    keys = pc.ascii_lower(pc.replace_substring_regex(texts, r" ?\.$", ""))
+    others = pc.or_(pc.invert(pc.string_is_ascii(texts)), pc.match_substring(texts, "  "))
+    of_others = [option_key(text) for text in texts.filter(others).to_pylist()]
+    return pc.replace_with_mask(keys, others, pa.array(of_others, pa.string()))
 
 
 def narrations(frame: pd.DataFrame, *, source: str) -> Tables:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -245,11 +245,13 @@ def read_json_records(
     items, checked = json_items(path, source=source), False
     while batch := list(islice(items, batch_rows)):
         kept = [(key, value) for key, value in batch if isinstance(value, dict)]
+        values = [value for _, value in kept]
         if kept and not checked:
-            _check_columns(path, list(dict.fromkeys(name for _, value in kept for name in value)), columns, source)
+            names = values[0] if set(columns) <= values[0].keys() else dict.fromkeys(chain.from_iterable(values))
+            _check_columns(path, list(names), columns, source)
             checked = True
         frame = pd.DataFrame(
-            {name: pd.Series([value.get(name) for _, value in kept], dtype=object) for name in [*columns, *optional]}
+            {name: pd.Series([value.get(name) for value in values], dtype=object) for name in [*columns, *optional]}
         )
         frame["key"] = pd.Series([str(key) for key, _ in kept], dtype=object)
         others = [(key, value) for key, value in batch if not isinstance(value, dict)]

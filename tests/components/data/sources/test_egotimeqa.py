@@ -78,6 +78,9 @@ def test_an_open_question_has_no_wrong_answers(tmp_path):
         ({"answer": None}, "empty_text"),
         ({"wrong_answers": "in the sink"}, "bad_answers"),
         ({"wrong_answers": [1, 2, 3]}, "bad_answers"),
+        ({"wrong_answers": ["a", None]}, "bad_answers"),
+        ({"wrong_answers": {"a": "b"}}, "bad_answers"),
+        ({"answer": "am Straßenrand", "wrong_answers": ["AM  STRASSENRAND ."]}, "wrong_answer_is_right"),
         ({"wrong_answers": ["on the table ", "a", "b"]}, "wrong_answer_is_right"),
         ({"wrong_answers": ["a", "On  the table."]}, "wrong_answer_is_right"),
         ({"start_sec": -0.06}, "negative_time"),
@@ -94,6 +97,12 @@ def test_a_bad_element_is_a_reject(tmp_path, edit, reason):
 def test_an_element_that_is_no_object_is_a_reject(tmp_path):
     rows, rejects = gathered(egotimeqa.read(write(tmp_path, GOOD, [1])))
     assert len(rows) == 1 and [row["reason"] for row in rejects] == ["not_an_object"]
+
+
+def test_a_lone_surrogate_costs_no_other_row(tmp_path):
+    rows = [GOOD, GOOD | {"question": "Where is \ud83d it?", "wrong_answers": ["in the \ud83d sink"]}]
+    (_, row), rejects = gathered(egotimeqa.read(write(tmp_path, *rows)))
+    assert (row["question"], row["wrong_answers"], rejects) == ("Where is  it?", ["in the  sink"], [])
 
 
 def test_a_missing_file_or_member_is_an_error_that_names_it(tmp_path):
