@@ -16,6 +16,7 @@ from pydantic_core import PydanticUndefined
 
 from components.params import Data, Eval, Recipe
 from components.params.comparison import Comparison
+from components.params.mistakes import blocks_of
 from docs.tables import NOTHING, markdown
 
 FILES = {
@@ -51,15 +52,8 @@ def blocks(schema: type[BaseModel]) -> Iterator[type[BaseModel]]:
     """Yield a class of parameters and those that its fields name, in the order of the fields."""
     yield schema
     for field in schema.model_fields.values():
-        for inner in _classes(field.annotation):
+        for inner in blocks_of(field.annotation):
             yield from blocks(inner)
-
-
-def _classes(annotation: object) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in typing.get_args(annotation):
-        yield from _classes(argument)
 
 
 def _type(field: FieldInfo) -> str:
@@ -113,7 +107,7 @@ def _yaml(value: Any) -> str:
 
 def _meaning(field: FieldInfo) -> str:
     """Return the description of a field, or the docstring of the one block that it holds."""
-    inner = list(_classes(field.annotation))
+    inner = list(blocks_of(field.annotation))
     text = field.description or (_purpose(inner[0]) if len(inner) == 1 else NOTHING)
     return text.replace("|", "\\|")
 

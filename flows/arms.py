@@ -72,9 +72,29 @@ def write_recipes(comparison: Comparison, folder: Path, *, seeds: int, arms: Seq
             run = Run(arm, seed, folder / f"{file_name(arm)}-{seed}.yaml")
             with run.recipe.open("w") as file:
                 YAML().dump(recipe_of(comparison, base, arm, seed), file)
-            params.load(run.recipe, params.Recipe)
             runs.append(run)
+    judge(runs)
     return runs
+
+
+def judge(runs: Sequence[Run], *, data: Path | None = None) -> None:
+    """Refuse runs of which any asks for what cannot be trained.
+
+    Args:
+        runs: arms and seeds with their recipes.
+        data: folder of the data; None before that is up to date.
+
+    Raises:
+        ValueError: has the mistakes of every arm.
+    """
+    wrong: dict[str, str] = {}  # arm -> mistakes: other seeds repeat them
+    for run in runs:
+        try:
+            tasks.load_recipe(run.recipe, trains=data is not None, data=data)
+        except ValueError as error:
+            wrong.setdefault(run.arm, str(error))
+    if wrong:
+        raise ValueError("\n".join(f"arm {arm!r}: {mistakes}" for arm, mistakes in wrong.items()))
 
 
 def file_name(arm: str) -> str:

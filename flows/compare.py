@@ -46,6 +46,7 @@ def compare(comparison: str = COMPARISON, seeds: int = 3, only: Sequence[str] = 
     at_start = tasks.open_job(str(wanted.recipe), dataset=None)
     with tasks.stopping() as stop:
         data.refresh(stop)
+    arms.judge(runs, data=tasks.DATA)
     run_id = tracking.open_pipeline_run(f"compare {wanted.name}", tags={"kind": "comparison", "recipe": str(path)})
     status = "KILLED"
     try:

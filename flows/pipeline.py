@@ -30,8 +30,8 @@ def pipeline(recipe: str = tasks.RECIPE, dry_run: bool = False) -> Finished | No
         summary.show_plan(recipe)
         return None
     started_s = time.monotonic()
-    job = tasks.open_job(recipe, dataset=None)  # a mistake in the recipe comes out before the data is made
-    promote.check_gate(job)
+    # a mistake in the recipe comes out before the data is made
+    job = tasks.open_job(recipe, dataset=None, trains=True, promotes=True)
     with tasks.stopping() as stop, tasks.pipeline_run("pipeline", job) as run_id:
         base = train.start_without_data(job, run_id, stop)  # the base models train while the data is made
         data_stages = data.refresh(stop)

@@ -18,26 +18,10 @@ from flows.tasks import Job, Stop, TrainedStage
 @flow(name="promote", task_runner=tasks.runner())
 def promote(recipe: str = tasks.RECIPE) -> str:
     """Put the last stage of a recipe, trained and evaluated already, before the promotion gate."""
-    job = tasks.open_job(recipe, dataset=data.digest())
-    check_gate(job)
+    job = tasks.open_job(recipe, dataset=data.digest(), promotes=True)
     with tasks.stopping() as stop:
         stage = finished_stage(job, job.recipe.stages[-1].name)
         return tasks.as_task(promote_stage, "promote")(job, stage, stop).reason
-
-
-def check_gate(job: Job) -> None:
-    """Refuse a job whose last stage is not measured in what the gate compares: it could not be promoted in the end.
-
-    Raises:
-        ValueError: names the metrics, the stage, and what it is evaluated in.
-    """
-    last, promotion = job.recipe.stages[-1], params.load(tasks.EVALUATION, params.Eval).promotion
-    tracking.check_measured(
-        last.name,
-        last.evaluate,
-        primary_metric=promotion.primary_metric,
-        guardrail_metrics=promotion.guardrail_metrics,
-    )
 
 
 def promote_stage(job: Job, stage: TrainedStage, stop: Stop) -> tracking.PromotionDecision:

@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.panel import Panel
 
 from components import tracking
-from components.train import plan
+from components.train import launch_command, plan
 from components.train.dry_run.tables import table
-from flows import data, levels, promote, tasks
+from components.train.judge import verdict
+from flows import data, levels, tasks
 from flows.tasks import Job, NestedStage, Outcome
 
 
@@ -63,10 +64,10 @@ def _where(finished: Finished) -> str:
 
 def show_plan(recipe: str) -> None:
     """Print what a pipeline run would do with each stage, without running any."""
-    promote.check_gate(tasks.open_job(recipe, dataset=None))  # a mistake in the recipe comes out first
+    tasks.open_job(recipe, dataset=None, trains=True, promotes=True)  # a mistake in the recipe comes out first
     stale = set(data.stale())
     digest = None if stale else data.digest()
-    job = tasks.open_job(recipe, dataset=digest)
+    job = tasks.open_job(recipe, dataset=digest, trains=True, promotes=True)
     rows = [
         ("data", name, "runs" if name in stale else "up to date", "") for name in data.stage_names(Path("dvc.yaml"))
     ]
@@ -75,6 +76,8 @@ def show_plan(recipe: str) -> None:
     console = Console()
     console.print(table(f"{recipe}, nothing was run", ("", "stage", "", "step"), rows, is_dim=_is_reused))
     console.print("Stages of one step train at the same time. Run it: python -m flows.pipeline", soft_wrap=True)
+    for line in verdict.slow_on_cpu(job.recipe, tasks.cores()) if not launch_command.gpus() else ():
+        console.print(line, style="yellow", soft_wrap=True, highlight=False)
 
 
 def show_failure(error: Exception) -> None:

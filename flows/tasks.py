@@ -19,7 +19,9 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from components import params, tracking
-from components.train import plan
+from components.train import launch_command, plan
+from components.train.judge import samples, verdict
+from components.train.judge.problem import refuse
 from components.train.provenance import git_commit
 from flows import options
 from flows.supervisor import StagePaused, StageStopped
@@ -133,19 +135,46 @@ def recipe_file(name: str) -> Path:
     return path.relative_to(root) if path.is_relative_to(root) else path
 
 
-def open_job(recipe: str, *, dataset: str | None) -> Job:
-    """Read a recipe and compute the key of each of its stages.
+def load_recipe(path: Path, *, trains: bool = False, promotes: bool = False, data: Path | None = None) -> params.Recipe:
+    """Read a recipe and judge it.
+
+    Args:
+        path: of its YAML.
+        trains: whether it is to be trained on this machine.
+        promotes: whether its last stage is put before the promotion gate.
+        data: folder of the data that it is trained on; None before that is up to date.
+
+    Raises:
+        ValueError: it does not fit its schema, or it asks for what cannot be trained; has all mistakes of the kind.
+    """
+    recipe = params.load(path, params.Recipe)
+    found = verdict.problems(
+        recipe,
+        params.load(DATA_PARAMS, params.Data),
+        params.load(EVALUATION, params.Eval),
+        promotes=promotes,
+        kinds=None if data is None else samples.counted(data),
+        gpus=len(launch_command.gpus()) if trains else None,
+    )
+    refuse(found, path)
+    return recipe
+
+
+def open_job(recipe: str, *, dataset: str | None, trains: bool = False, promotes: bool = False) -> Job:
+    """Read and judge a recipe and compute the key of each of its stages.
 
     Args:
         recipe: see `recipe_file`.
         dataset: digest of the data; None where the data is stale, then only base stages get a key.
+        trains: whether it is to be trained on this machine, and on the data where that is not stale.
+        promotes: whether its last stage is put before the promotion gate.
 
     Raises:
-        ValueError: no such recipe, or it does not fit its schema, or it asks for what training cannot do.
+        ValueError: no such recipe, or as `load_recipe`.
     """
     root, path = Path.cwd(), recipe_file(recipe)
-    loaded = params.load(path, params.Recipe)
-    plan.check_trainable(loaded)
+    on = DATA if trains and dataset is not None else None
+    loaded = load_recipe(path, trains=trains, promotes=promotes, data=on)
     files = plan.code_files(root)
     code, settings = plan.code_digest(files), plan.digests_of(root, (str(path), str(DATA_PARAMS)))
     return Job(root, path, loaded, dataset, code, _keys(loaded, dataset, code), files | settings)
@@ -160,13 +189,15 @@ def with_dataset(job: Job, dataset: str) -> Job:
     """Complete a job that was opened before its data was up to date: its dataset, and the keys of all stages.
 
     Args:
-        job: opened with `dataset=None`.
+        job: opened with `dataset=None`, to be trained.
         dataset: digest of the data as it is now.
 
     Raises:
         ChangedMeanwhile: as `check_unchanged`.
+        ValueError: the data has not what the recipe asks for.
     """
     check_unchanged(job)
+    load_recipe(job.recipe_path, trains=True, data=DATA)
     return replace(job, dataset=dataset, keys=_keys(job.recipe, dataset, job.code))
 
 

@@ -15,6 +15,7 @@ from components import storage, tracking
 from components.params import Stage
 from components.tracking import history
 from components.train import launch_command, plan
+from components.train.judge import verdict
 from flows import data, gpus, levels, supervisor, tasks
 from flows.tasks import Job, NestedStage, Stop, TrainedStage
 
@@ -25,7 +26,7 @@ GRACE_S = 60.0  # from SIGTERM to SIGKILL: a stage ends its step and saves a che
 @flow(name="train", task_runner=tasks.runner())
 def train(recipe: str = tasks.RECIPE) -> list[NestedStage]:
     """Train every stage of a recipe on the data as it is."""
-    job = tasks.open_job(recipe, dataset=data.digest())
+    job = tasks.open_job(recipe, dataset=data.digest(), trains=True)
     with tasks.stopping() as stop, tasks.pipeline_run("train", job) as run_id:
         return train_stages(job, run_id, stop, after=lambda stage, _threads: tasks.nest(stage, run_id))
 
@@ -74,6 +75,8 @@ def train_stages(
         StageFailed: a stage failed twice; with the last lines of its log.
         StagePaused: a stage paused itself; with what came, what is allowed and where to change it.
     """
+    for line in verdict.slow_on_cpu(job.recipe, tasks.cores()) if not launch_command.gpus() else ():
+        get_run_logger().warning(line)
     in_levels = levels.on_this_machine(job.recipe.stages)
     finished: list[NestedStage | PrefectFuture[NestedStage]] = []
     for number, level in enumerate(in_levels):

@@ -8,13 +8,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
 
 from components.params.data import Clips, Data, EgoRe, Frames, Funnel, Llm, LlmBudget, Sources, World
-from components.params.evaluation import Eval, Promotion, Task
+from components.params.evaluation import Eval, MappingTask, Promotion, Task
 from components.params.grpo import Grpo, PauseRules, Vllm
+from components.params.mistakes import told
 from components.params.model import QWEN, AnyModel, Egoflow, Model, Qwen
 from components.params.recipe import Lora, Recipe, Stage
 from components.params.strict import Strict
@@ -33,6 +35,7 @@ __all__ = [
     "Llm",
     "LlmBudget",
     "Lora",
+    "MappingTask",
     "Model",
     "PauseRules",
     "Promotion",
@@ -43,6 +46,7 @@ __all__ = [
     "Task",
     "Vllm",
     "World",
+    "checked",
     "find_comparison",
     "find_recipe",
     "load",
@@ -88,12 +92,27 @@ def load(path: Path, schema: type[Block]) -> Block:
     Raises:
         ValueError: every problem of the file at once, each with its key, what came and what is allowed.
     """
-    raw = read(path)
+    return checked(read(path), path, schema)
+
+
+def checked(raw: dict[str, Any], path: Path, schema: type[Block]) -> Block:
+    """Check the content of a file, as `load` does.
+
+    Args:
+        raw: what stands in the file.
+        path: of the file, for the message.
+        schema: the class of its top level.
+
+    Raises:
+        ValueError: as `load`.
+    """
     try:
         return schema.model_validate(raw)
-    except ValueError as error:
+    except ValidationError as error:
+        lines = told(error, raw, schema)
         raise ValueError(
-            f"{path}: {error}\nMend it in {path}; the keys and their meaning are in components/params."
+            "\n- ".join([f"{path} has mistakes ({len(lines)}):", *lines])
+            + f"\nMend them in {path}; the keys and their meaning are in components/params and docs/params.md."
         ) from error
 
 

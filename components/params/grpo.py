@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeFloat
 
 from components.params.strict import Strict
 
@@ -52,7 +52,9 @@ class Vllm(Strict):
     mode: Literal["colocate", "server"] = Field(
         description="colocate: in the training processes; server: where `vllm serve` answers, on GPUs of its own"
     )
-    server_base_url: str = Field(default="http://127.0.0.1:8000", description="server: its address")
+    server_base_url: str = Field(
+        default="http://127.0.0.1:8000", pattern=r"^https?://", description="server: its address"
+    )
     gpu_memory_utilization: float = Field(
         default=0.3, gt=0, lt=1, description="colocate: share of each GPU's memory that vLLM takes for itself"
     )
@@ -69,7 +71,7 @@ class Grpo(Strict):
         default="group",
         description="whose standard deviation divides the advantages; that of a group blows small differences up",
     )
-    reward_weights: dict[str, float] = Field(description="reward function of components/rewards -> weight")
+    reward_weights: dict[str, NonNegativeFloat] = Field(description="reward function of components/rewards -> weight")
     adam_beta2: float = Field(default=0.999, gt=0, lt=1, description="AdamW's second beta; TRL's where left out")
     lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = Field(
         default="linear", description="of the learning rate after its warm-up; TRL's where left out"

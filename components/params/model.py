@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from components.params.strict import Strict
+
+# the parts of an Egoflow model and of a Qwen model: the words of `parents`, `learning_rates` and `lora` in a stage
+EGOFLOW_PARTS = (
+    "language_model", "ego_encoder", "exo_encoder", "ego_connector", "exo_connector", "mapping_f", "mapping_g",
+)  # fmt: skip
+QWEN_PARTS = ("merger", "vision_encoder", "language_model")
 
 
 class Model(Strict):
@@ -28,6 +34,24 @@ class Model(Strict):
     text_layers: int = Field(gt=0, description="transformer layers of the language model")
     text_heads: int = Field(gt=0, description="attention heads of a layer; they divide the width")
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts that a stage may name; with one encoder for both views, the branch of both is ego's."""
+        return tuple(part for part in EGOFLOW_PARTS if not (self.shared_encoder and part.startswith("exo_")))
+
+    @model_validator(mode="after")
+    def _sizes_divide(self) -> Model:
+        wrong = [
+            f"{whole} {getattr(self, whole)} is no multiple of {part} {getattr(self, part)}"
+            for whole, part in (
+                ("image_px", "patch_px"), ("vision_width", "vision_heads"), ("text_width", "text_heads"),
+            )
+            if getattr(self, whole) % getattr(self, part)
+        ]  # fmt: skip
+        if wrong:
+            raise ValueError(f"{'; '.join(wrong)}; allowed are sizes that divide")
+        return self
+
 
 class Egoflow(Strict):
     """The same classes around downloaded towers and a downloaded language model (systems §1.3)."""
@@ -47,6 +71,11 @@ class Egoflow(Strict):
     mapping: Literal["resnet", "fc"] = Field(default="resnet", description="F and G; fc: each patch by itself")
     mapping_blocks: int = Field(ge=1, description="residual blocks of F and of G, where they are resnet")
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts that a stage may name; with one encoder for both views, the branch of both is ego's."""
+        return tuple(part for part in EGOFLOW_PARTS if not (self.shared_encoder and part.startswith("exo_")))
+
     @model_validator(mode="after")
     def _limits_belong_to_pool(self) -> Egoflow:
         limits = {"image_tokens": self.image_tokens, "video_tokens": self.video_tokens}
@@ -63,11 +92,20 @@ class Qwen(Strict):
     """A Qwen vision-language model by transformers' own classes; its parts: vision_encoder, merger, language_model."""
 
     architecture: Literal["qwen2_vl", "qwen2_5_vl"] = Field(description="`model_type` of the weights in transformers")
-    base: str = Field(description="where its weights come from: a name on the Hugging Face Hub, or a folder")
+    base: str = Field(
+        min_length=1, description="where its weights come from: a name on the Hugging Face Hub, or a folder"
+    )
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts that a stage may name."""
+        return QWEN_PARTS
 
 
-def _architecture(model: dict[str, Any] | Model | Egoflow | Qwen) -> str:
-    return model.get("architecture", "miniature") if isinstance(model, dict) else model.architecture
+def _architecture(model: object) -> str | None:
+    if isinstance(model, dict):
+        return model.get("architecture", "miniature")
+    return model.architecture if isinstance(model, Model | Egoflow | Qwen) else None
 
 
 AnyModel = Annotated[

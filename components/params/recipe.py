@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from components.params.evaluation import MappingTask, MomentTask, Task
 from components.params.grpo import Grpo
+from components.params.mistakes import meant
 from components.params.model import AnyModel
 from components.params.strict import Strict
+
+LearningRate = Annotated[float, Field(gt=0, lt=1)]
+# vtg is the token loss over answers; the others are the functions of components/train/losses.py
+Loss = Literal["vtg", "ccl", "ccl_forward", "kl", "kl_pooled", "kl_reverse", "kl_pooled_reverse"]
+
+
+def _token_loss() -> dict[Loss, float]:
+    return {"vtg": 1.0}
 
 
 class Lora(Strict):
@@ -18,7 +27,7 @@ class Lora(Strict):
     r: int = Field(ge=1, description="rank of the added matrices")
     lora_alpha: int = Field(gt=0, description="what the adapters add is multiplied by lora_alpha / r")
     lora_dropout: float = Field(ge=0, lt=1, description="share of an adapter's inputs that is dropped in training")
-    learning_rate: PositiveFloat | dict[str, PositiveFloat] = Field(
+    learning_rate: LearningRate | dict[str, LearningRate] = Field(
         description="of the language model's adapters; or part -> learning rate, and each of these parts gets adapters"
     )
 
@@ -31,7 +40,11 @@ class Lora(Strict):
 class Stage(Strict):
     """One training stage: a process of its own between checkpoint folders."""
 
-    name: str = Field(description="of the stage in its recipe; its checkpoint folder begins with it")
+    name: str = Field(
+        pattern=r"^\w[\w-]*$",
+        max_length=64,
+        description="of the stage in its recipe, of letters, digits, `_` and `-`; its checkpoint folder begins with it",
+    )
     algorithm: Literal["text", "contrastive", "supervised", "grpo"] = Field(
         description="text and contrastive pre-train the miniature's parts; supervised learns answers; grpo from rewards"
     )
@@ -39,17 +52,18 @@ class Stage(Strict):
         default_factory=dict,
         description="part of the model -> the stage whose checkpoint gives it; `all` for every part",
     )
-    learning_rates: dict[str, float] = Field(
+    learning_rates: dict[str, LearningRate] = Field(
         default_factory=dict, description="part -> learning rate; every other part is frozen"
     )
     muon_learning_rate: float | None = Field(
         default=None,
         gt=0,
+        lt=1,
         description="learning rate of Muon, which then trains the matrices of transformer layers in place of AdamW",
     )
     lora: Lora | None = Field(default=None, description="low-rank adapters; null: none are trained")
-    loss_weights: dict[str, float] = Field(
-        default_factory=lambda: {"vtg": 1.0}, description="loss -> weight: vtg, words of train/losses.py"
+    loss_weights: dict[Loss, NonNegativeFloat] = Field(
+        default_factory=_token_loss, description="loss -> weight: vtg, words of train/losses.py"
     )
     mapping: Literal["resnet", "fc"] | None = Field(
         default=None, description="begin here with fresh F and G of this kind; null: those of the parents"
@@ -60,7 +74,7 @@ class Stage(Strict):
         description="where a loss compares views. draw: an ego clip comes with another of its exo views each time; "
         "each: it is as many samples as it has exo views, and epochs count these pairs",
     )
-    mixture: dict[str, float] = Field(
+    mixture: dict[str, PositiveFloat] = Field(
         default_factory=dict, description="`corpus/task/view` -> share of the stage's samples"
     )
     max_steps: int | None = Field(default=None, gt=0, description="optimiser steps; either these or `num_train_epochs`")
@@ -104,7 +118,7 @@ class Stage(Strict):
     save_steps: int = Field(gt=0, description="steps between resumable checkpoints")
     rendered_images: int = Field(default=0, ge=0, description="contrastive: rendered pairs in the pool")
     stop_at_score: float | None = Field(
-        default=None, description="text: held-out score at which the stage may stop early"
+        default=None, gt=0, le=1, description="text: held-out score at which the stage may stop early"
     )
     grpo: Grpo | None = Field(default=None, description="settings of algorithm grpo, and of no other")
     ranks: int = Field(default=1, ge=1, description="training processes: GPUs, or CPU processes")
@@ -114,7 +128,7 @@ class Stage(Strict):
     published_hours: float | None = Field(
         default=None, gt=0, description="what the paper says that the stage took on `ranks` GPUs; read by the dry run"
     )
-    evaluate: tuple[Task | MappingTask | MomentTask, ...] = Field(
+    evaluate: tuple[Literal[Task, MappingTask, MomentTask], ...] = Field(
         default=get_args(Task), description="what the checkpoint is measured in; all by default, [] for nothing"
     )
     rank_options: bool = Field(
@@ -123,7 +137,9 @@ class Stage(Strict):
     max_new_tokens: int | None = Field(
         default=None, gt=0, description="longest answer in evaluation; null: of grpo its completions', else eval.yaml's"
     )
-    seed: int = Field(default=0, description="of the order of samples, fresh parts, dropout and sampled completions")
+    seed: int = Field(
+        default=0, ge=0, lt=2**32, description="of the order of samples, fresh parts, dropout and sampled completions"
+    )
 
     @property
     def compares_views(self) -> bool:
@@ -144,6 +160,12 @@ class Stage(Strict):
         return self
 
     @model_validator(mode="after")
+    def _block_belongs_to_algorithm(self) -> Stage:
+        if (self.algorithm == "grpo") != (self.grpo is not None):
+            raise ValueError(f"stage {self.name!r}: the `grpo` block belongs to algorithm grpo and to no other")
+        return self
+
+    @model_validator(mode="after")
     def _views_are_compared(self) -> Stage:
         if self.exo_views == "each" and not self.compares_views:
             raise ValueError(
@@ -156,23 +178,24 @@ class Stage(Strict):
 class Recipe(Strict):
     """params/recipes/*.yaml: one complete training run, stages in order."""
 
-    name: str = Field(description="of the training run")
+    name: str = Field(pattern=r"^\w[^/\\]*$", max_length=128, description="of the training run")
     model: AnyModel = Field(description="the model that all stages train; `architecture` says which block it is")
-    stages: tuple[Stage, ...] = Field(description="in the order in which they are trained")
+    stages: tuple[Stage, ...] = Field(min_length=1, description="in the order in which they are trained")
 
     @model_validator(mode="after")
     def _parents_come_before(self) -> Recipe:
         seen: set[str] = set()
+        wrong = []
         for stage in self.stages:
             if stage.name in seen:
-                raise ValueError(f"stage {stage.name!r} stands twice")
-            for part, parent in stage.parents.items():
-                if parent not in seen:
-                    raise ValueError(
-                        f"stage {stage.name!r} takes {part!r} from {parent!r}, allowed are the stages before it: "
-                        f"{sorted(seen)}"
-                    )
-            if (stage.algorithm == "grpo") != (stage.grpo is not None):
-                raise ValueError(f"stage {stage.name!r}: the `grpo` block belongs to algorithm grpo and to no other")
+                wrong.append(f"stage {stage.name!r} stands twice; allowed is each name once")
+            wrong += [
+                f"stage {stage.name!r}, `parents.{part}`: {parent!r} came{meant(parent, seen)}, allowed are the stages "
+                f"before it: {sorted(seen)}"
+                for part, parent in stage.parents.items()
+                if parent not in seen
+            ]
             seen.add(stage.name)
+        if wrong:
+            raise ValueError("\n".join(wrong))
         return self

@@ -5,7 +5,7 @@
 """
 
 from components.tracking.metric_log import MetricLog
-from components.tracking.promotion_gate import PromotionDecision, check_measured
+from components.tracking.promotion_gate import PromotionDecision
 from components.tracking.registry import Champion, champion, promote, register
 from components.tracking.runs import (
     RunInfo,
@@ -29,7 +29,6 @@ __all__ = [
     "PromotionDecision",
     "RunInfo",
     "champion",
-    "check_measured",
     "describe",
     "evaluation",
     "finish",

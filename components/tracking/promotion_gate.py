@@ -78,26 +78,6 @@ def _difference(a: dict, b: dict) -> tuple[float, float]:
     )
 
 
-def check_measured(stage: str, tasks: Sequence[str], *, primary_metric: str, guardrail_metrics: Sequence[str]) -> None:
-    """Refuse a recipe whose last stage is not measured in what the gate compares, before anything is trained.
-
-    Args:
-        stage: name of the last stage, whose checkpoint becomes the candidate.
-        tasks: what that stage is evaluated in.
-        primary_metric: the gate's `task/metric` that must be better.
-        guardrail_metrics: its `task/metric`s that must not be worse.
-
-    Raises:
-        ValueError: a metric belongs to a task that the stage is not evaluated in.
-    """
-    if missing := [metric for metric in (primary_metric, *guardrail_metrics) if metric.partition("/")[0] not in tasks]:
-        raise ValueError(
-            f"the gate compares {missing}, but the last stage, {stage!r}, is evaluated in {list(tasks)} only; add "
-            "the tasks to `evaluate` of that stage in the recipe, or take the metrics out of `promotion` in "
-            "params/eval.yaml"
-        )
-
-
 def _metric_of(evaluation: dict[str, dict], metric: str, owner: str) -> dict:
     if metric not in evaluation:
         raise ValueError(

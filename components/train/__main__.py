@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from typing import cast
 
+EVALUATION = Path("params/eval.yaml")
 WIDTH = 170  # columns of a plan that goes to a file
 
 
@@ -50,35 +51,55 @@ def main() -> int:
         parser.error(f"--gpus {options.gpus} came, allowed is 1 and more")
 
     from components import params
+    from components.train.judge import samples, verdict
+    from components.train.judge.problem import refuse
 
     try:
         path = params.find_recipe(options.recipe)
     except ValueError as error:
         parser.error(str(error))
-    recipe = params.load(path, params.Recipe)
-    if options.dry_run:
-        return plan_recipe(recipe, params.load(options.params, params.Data), options)
-    stage = next((stage for stage in recipe.stages if stage.name == options.stage), None)
-    if stage is None:
-        parser.error(f"stage {options.stage!r} is not in {path}, allowed are {[s.name for s in recipe.stages]}")
+    try:
+        recipe, data_params = params.load(path, params.Recipe), params.load(options.params, params.Data)
+        if options.dry_run:
+            return plan_recipe(recipe, path, data_params, options)
+        stage = next((stage for stage in recipe.stages if stage.name == options.stage), None)
+        if stage is None:
+            parser.error(f"stage {options.stage!r} is not in {path}, allowed are {[s.name for s in recipe.stages]}")
+        found = verdict.problems(recipe, data_params, kinds=samples.counted(options.data))
+        refuse([problem for problem in found if problem.stage == stage.name], path)
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     parents = {part: Path(folder) / "model" for part, folder in options.parents.items()}
-    return train(recipe, stage, params.load(options.params, params.Data), parents, options)
+    return train(recipe, stage, data_params, parents, options)
 
 
-def plan_recipe(recipe, data_params, options: argparse.Namespace) -> int:
-    """Print the plan of a recipe.
+def plan_recipe(recipe, path: Path, data_params, options: argparse.Namespace) -> int:
+    """Judge a recipe and print its plan.
 
     Args:
         recipe: the whole training run.
+        path: of its YAML.
         data_params: parameters of the data.
         options: of the command line (`flows/options.py` has them too).
 
     Returns:
         The exit code: 1 where a stage cannot fit.
+
+    Raises:
+        ValueError: the recipe asks for what cannot be trained; has all mistakes.
     """
     from rich.console import Console
 
-    from components.train.dry_run import report
+    from components import params
+    from components.train.judge import verdict
+    from components.train.judge.problem import refuse
+
+    evaluation = params.load(EVALUATION, params.Eval)
+    promotes = bool(recipe.stages[-1].evaluate)  # what is measured in nothing is not meant to be promoted
+    refuse(verdict.problems(recipe, data_params, evaluation, promotes=promotes, counts=True), path)
+
+    from components.train.dry_run import report  # torch takes seconds
 
     machine = report.Machine(options.gpus, options.gpu_memory_gib, options.tokens_per_second)
     # a pipe has no width, and folded numbers are hard to read
@@ -113,12 +134,11 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     from components.models import build, hub_configs
     from components.models.modeling import EgoflowForConditionalGeneration
     from components.tracking import MetricLog
-    from components.train import algorithms, checkpoints, plan, private_api, trainer_factory
+    from components.train import algorithms, checkpoints, private_api, trainer_factory
     from components.train.grpo import pause_callback
     from components.train.pretraining import contrastive
     from components.train.safety import errors, sigterm, universal_checkpoint
 
-    plan.check_trainable(recipe)
     began_s = time.monotonic()
     private_api.use_no_shared_memory_operator()
     if os.environ.get("TORCH_COMPILE_DISABLE") == "1":

@@ -22,6 +22,8 @@ import jinja2
 
 from components import params
 from components.train import launch_command, plan
+from components.train.judge import verdict
+from components.train.judge.problem import refuse
 from components.train.provenance import git_commit
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
@@ -202,6 +204,7 @@ def main() -> int:
         stage = next((stage for stage in recipe.stages if stage.name == options.stage), None)
         if stage is None:
             raise ValueError(f"stage {options.stage!r} is not in {path}, allowed are {[s.name for s in recipe.stages]}")
+        refuse(verdict.problems(recipe, params.load(options.params, params.Data)), path)
         text = render(
             options.kind,
             place,
@@ -214,10 +217,6 @@ def main() -> int:
     except ValueError as error:
         parser.error(str(error))
     sys.stdout.write(text)
-    try:
-        plan.check_trainable(recipe)
-    except ValueError as error:
-        sys.stderr.write(f"Training will refuse this so far: {error}\n")
     return 0
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ruamel.yaml import YAML
 
-from components.params import QWEN, Model, Qwen
+from components.params import Model, Qwen
 
 if TYPE_CHECKING:
     from components.params import Data, Frames, Recipe, Stage
@@ -30,6 +30,7 @@ NOT_CODE = (
     "components/train/grpo/pause_rules.py",
     "components/train/grpo/pause_callback.py",
     "components/train/dry_run/report.py",
+    "components/train/judge",
 )
 # These fields of a stage say when it is stopped, saved, shown, measured or planned, not what it learns.
 NOT_IN_KEY = {
@@ -98,49 +99,6 @@ def _imported(root: Path, entry: Path) -> set[Path]:
                 waiting.append(root.joinpath(*parts).with_suffix(".py"))
                 waiting += [root.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts) + 1)]
     return found
-
-
-def check_trainable(recipe: Recipe) -> None:
-    """Refuse a recipe that asks for what only the dry run knows, rather than train something else.
-
-    Raises:
-        ValueError: what it asks for, stage by stage.
-    """
-    asked = []
-    architecture = recipe.model.architecture
-    # a downloaded model says how many frames it wants, and stages.check_frames that they are there
-    refused = {"miniature": ("max_frames", "max_pixels"), "egoflow": ("max_pixels",)}.get(architecture, ())
-    for stage in recipe.stages:
-        names = [name for name in refused if getattr(stage, name) is not None]
-        if architecture not in QWEN and stage.grpo and stage.grpo.vllm:
-            names.append("grpo.vllm")  # vLLM has no class for Egoflow's models
-        if architecture in QWEN:
-            asked += _not_by_qwen(stage)
-        elif architecture == "egoflow" and stage.algorithm in WITHOUT_DATASET:
-            names.append("algorithm")  # its base models are downloaded
-        if stage.algorithm == "contrastive":  # its loss compares the samples of a batch with one another
-            names += [
-                name for name in ("per_device_train_batch_size", "gradient_checkpointing") if getattr(stage, name)
-            ]
-        asked += [f"stage {stage.name!r} ({stage.algorithm}): `{name}`" for name in names]
-    if asked:
-        raise ValueError(
-            f"recipe {recipe.name!r} asks for what is not implemented for training: {'; '.join(asked)}.\n"
-            "Take it out of the recipe, or plan without training: python -m components.train --recipe … --dry-run"
-        )
-
-
-def _not_by_qwen(stage: Stage) -> list[str]:
-    """Return what a stage asks for that a model of transformers' own classes has not."""
-    where = f"stage {stage.name!r} ({stage.algorithm})"
-    if stage.algorithm not in ("supervised", "grpo"):
-        return [f"{where}: the algorithm, which makes a base model"]
-    asked = [name for name in ("guidance", "muon_learning_rate") if getattr(stage, name)]
-    asked += ["questions_per_context"] * (stage.questions_per_context > 1) + ["loss_weights"] * (
-        set(stage.loss_weights) != {"vtg"}
-    )
-    asked += [f"parents.{part}" for part in stage.parents if part != "all"]
-    return [f"{where}: `{name}`" for name in asked]
 
 
 def frames_of(task: str, frames: Frames) -> set[int]:

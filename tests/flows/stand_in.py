@@ -89,11 +89,13 @@ STAGE = {
     "save_steps": 1,
     "threads_per_rank": 1,
 }
+TRAINED = {**STAGE, "learning_rates": {"language_model": 0.001}}
+SEEN = {**TRAINED, "mixture": {"egore/qa/ego": 1.0}}
 STAGES = [
-    {**STAGE, "name": "text", "algorithm": "text", "evaluate": []},
-    {**STAGE, "name": "images", "algorithm": "contrastive", "evaluate": []},
-    {**STAGE, "name": "first", "parents": {"text": "text", "vision": "images"}},
-    {**STAGE, "name": "second", "parents": {"all": "first"}, "threads_per_rank": 2},
+    {**TRAINED, "name": "text", "algorithm": "text", "evaluate": []},
+    {**TRAINED, "name": "images", "algorithm": "contrastive", "rendered_images": 1, "evaluate": []},
+    {**SEEN, "name": "first", "parents": {"language_model": "text", "ego_encoder": "images"}},
+    {**SEEN, "name": "second", "parents": {"all": "first"}, "threads_per_rank": 2},
 ]
 
 

@@ -21,9 +21,20 @@ def test_a_last_stage_that_the_gate_cannot_judge_is_refused_before_anything_runs
     done = stand_in.python(project, "-m", "flows.pipeline", "--recipe", recipe)
     assert done.returncode == 1 and "stopped by ValueError" in done.stderr
     told = " ".join(done.stderr.replace("│", " ").split())
-    assert "['ground_spatial/miou', 'ground_temporal/miou'], but the last stage, 'second', is evaluated in" in told
-    assert "`evaluate` of that stage in the recipe" in told and "params/eval.yaml" in told
+    for metric in ("ground_spatial/miou", "ground_temporal/miou"):
+        assert f"of params/eval.yaml compares {metric}, the last stage is not evaluated in that" in told
+    assert "stage 'second', `evaluate`" in told and "Mend it in params/recipes/unmeasured.yaml" in told
     assert not (project / "checkpoints").exists() and not (project / "data").exists()
+
+
+def test_every_mistake_of_a_recipe_comes_at_once_and_none_as_a_traceback(project: Path):
+    wrong = {**stand_in.STAGES[-1], "learning_rates": {"tower": 0.1}, "mixture": {"egore/qa/egoo": 1.0}, "ranks": 7}
+    recipe = stand_in.recipe(project, "params/recipes/wrong.yaml", [*stand_in.STAGES[:-1], wrong])
+    done = stand_in.python(project, "-m", "flows.pipeline", "--recipe", recipe, "--dry-run")
+    assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
+    assert done.stderr.count("stopped by ValueError") == 1
+    for key in ("learning_rates.tower", "mixture.egore/qa/egoo", "train_batch_size"):
+        assert f"`{key}`" in done.stderr
 
 
 def test_pipeline_runs_and_says_what_it_would_reuse(project: Path):

@@ -84,23 +84,25 @@ BOUNDS = {
         "PauseRules": "max_reward_trade max_kl min_length_share max_truncated_share max_equal_groups_share "
         "max_repeated_share",
         "Grpo": "beta rollout_page_steps",
-        "Stage": "feature_cache_gib max_text_tokens warmup_ratio weight_decay rendered_images",
+        "Stage": "feature_cache_gib max_text_tokens warmup_ratio weight_decay rendered_images seed",
     },
     (2, 1): {"Funnel": "clip_frames", "EgoRe": "choices", "PauseRules": "window_records", "Grpo": "num_generations"},
     (0.01, 0.0): {
         "World": "val_fraction", "Annotations": "most_rejected_share", "Clips": "length_s", "Funnel": "timeout_s",
         "Llm": "top_p requests_per_minute timeout_s", "EgoRe": "long_max_s time_step_s window_max_s",
         "Vllm": "gpu_memory_utilization", "Grpo": "temperature adam_beta2",
-        "Stage": "muon_learning_rate num_train_epochs timeout_minutes published_hours",
+        "Stage": "muon_learning_rate num_train_epochs timeout_minutes published_hours stop_at_score",
     },
     (0.99, 1.0): {
         "World": "val_fraction test_fraction", "Lora": "lora_dropout", "Vllm": "gpu_memory_utilization",
-        "Stage": "warmup_ratio", "Grpo": "adam_beta2",
+        "Stage": "warmup_ratio muon_learning_rate", "Grpo": "adam_beta2",
     },
     (1.0, 1.01): {
         "Annotations": "most_rejected_share", "Llm": "top_p", "EgoIT": "open_share", "EgoRe": "cot_fraction",
         "PauseRules": "min_length_share max_truncated_share max_equal_groups_share max_repeated_share",
+        "Stage": "stop_at_score",
     },
+    (2**32 - 1, 2**32): {"Stage": "seed"},
     (100, 101): {"Frames": "jpeg_quality"},
     (-1, 0): {"Egoflow": "vision_layer"},
 }  # fmt: skip

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from components.params import Grpo, Model, PauseRules, Qwen, Recipe, Stage, load
+from components.params import PauseRules, Recipe, Stage, load
 from components.train import plan
 
-MODEL = Model.model_construct(image_px=64)  # its fields do not matter here
+MODEL = load(Path("params/recipes/miniature.yaml"), Recipe).model
 
 
 def stage(name: str, **changes) -> Stage:
@@ -82,54 +82,6 @@ def test_without_a_digest_only_the_base_models_have_a_key():
     assert set(keys(dataset=None)) == {"lm", "encoder"}
     with pytest.raises(ValueError, match="'ego' .* needs the dataset digest"):
         plan.stage_key(recipe(), recipe().stages[2], dataset=None, world=WORLD, parents={}, code="c")
-
-
-def test_what_only_the_dry_run_knows_is_not_trained():
-    plan.check_trainable(recipe(per_device_train_batch_size=2, gradient_checkpointing=True))
-    asked = r"stage 'last' \(supervised\): `max_frames`; stage 'last' \(supervised\): `max_pixels`"
-    with pytest.raises(ValueError, match=f"not implemented for training: {asked}"):
-        plan.check_trainable(recipe(max_frames=16, max_pixels=100))
-    with pytest.raises(ValueError, match=r"stage 'last' \(contrastive\): `per_device_train_batch_size`"):
-        plan.check_trainable(recipe(algorithm="contrastive", per_device_train_batch_size=2))
-    asked = Grpo(
-        num_generations=2,
-        beta=0.0,
-        temperature=1.0,
-        max_completion_length=4,
-        reward_weights={"format": 1.0},
-        vllm={"mode": "server"},
-    )
-    with pytest.raises(ValueError, match=r"stage 'last' \(grpo\): `grpo.vllm`"):
-        plan.check_trainable(recipe(algorithm="grpo", grpo=asked))
-
-
-def test_a_qwen_model_takes_frames_and_pixels_but_not_what_is_egoflows():
-    model = Qwen(architecture="qwen2_vl", base="b")
-
-    def check(**changes) -> None:
-        plan.check_trainable(Recipe(name="r", model=model, stages=(stage("first"), stage("last", **changes))))
-
-    check(
-        max_frames=16,
-        max_pixels=100,
-        per_device_train_batch_size=2,
-        gradient_checkpointing=True,
-        parents={"all": "first"},
-    )
-    asked = (
-        r"`guidance`; .*`muon_learning_rate`; .*`questions_per_context`; .*`loss_weights`; .*`parents.language_model`"
-    )
-    with pytest.raises(ValueError, match=asked):
-        losses = {"vtg": 1.0, "kl": 1.0}
-        check(
-            guidance=True,
-            muon_learning_rate=0.1,
-            questions_per_context=2,
-            loss_weights=losses,
-            parents={"language_model": "first"},
-        )
-    with pytest.raises(ValueError, match=r"'last' \(text\): the algorithm"):
-        check(algorithm="text")
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 from ruamel.yaml import YAML
 
-from components import params, tracking
+from components import params
 from components.data.sources import general
 from components.train.dry_run import report
+from components.train.judge import verdict
 from tests.components.data.sources.written import (
     HOSTILE_PLACES,
     as_json,
@@ -292,5 +293,6 @@ def test_the_parameters_and_the_recipe_of_the_page_are_allowed(tmp_path):
     data, plan = params.load(PAGES.parent / "params/data.yaml", params.Data), Console(file=io.StringIO(), width=200)
     assert report.run(mine, data, report.Machine(gpus=None, memory_gib=80.0, tokens_per_second=None), plan) == []
     gate = params.Promotion(**YAML(typ="safe").load(rule)["promotion"])
-    measured = {"primary_metric": gate.primary_metric, "guardrail_metrics": gate.guardrail_metrics}
-    tracking.check_measured("sft", ("qa",), **measured)
+    measured = mine.model_copy(update={"stages": (mine.stages[0].model_copy(update={"evaluate": ("qa",)}),)})
+    evaluation = params.load(PAGES.parent / "params/eval.yaml", params.Eval).model_copy(update={"promotion": gate})
+    assert verdict.problems(measured, data, evaluation, promotes=True, counts=True) == []

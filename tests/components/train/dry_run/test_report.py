@@ -12,7 +12,7 @@ from rich.console import Console
 from components import params
 from components.models import build
 from components.models.backbone import part_of
-from components.train import algorithms, checkpoints, plan
+from components.train import algorithms, checkpoints
 from components.train.dry_run import report
 from components.train.dry_run.stage_budget import budget
 
@@ -171,8 +171,3 @@ def test_the_command_takes_a_bare_name_and_ends_with_1_where_it_cannot_fit():
     unknown = subprocess.run([*command, "egovlmm"], cwd=ROOT, env=env, capture_output=True, text=True)
     assert unknown.returncode == 2
     assert "'egovlmm' is no file, allowed are also the names ['egothinker', 'egovlm'" in unknown.stderr
-
-
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_training_takes_every_shipped_recipe(path):
-    plan.check_trainable(params.load(path, params.Recipe))

@@ -1,0 +1,172 @@
+"""What a mixture names, what a stage needs of it, and to which of its samples the rewards apply. No torch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from components.params import QWEN, Data, Recipe, Stage
+from components.params.mistakes import meant
+from components.rewards import REWARDS
+from components.train.judge.problem import Problem, at, listed
+from components.train.judge.samples import Kind
+from components.train.plan import WITHOUT_DATASET, frames_of
+
+# the words of a mixture's keys (components/data/contracts/sample.py, which is slow to import); data may have more
+CORPORA = ("egoexoclip", "egoit", "egore", "web", "egoclip", "general")
+VIEWS = ("ego", "exo")
+# task -> (kind of target, question type) of samples that it may have
+TASKS = {
+    "caption": (("text", "narration"),),
+    "qa": (("choice", "action"), ("choice", "cot"), ("text", "question_open")),
+    "verify": (("choice", "verification"),),
+    "ground_spatial": (("box", "spatial_object"),),
+    "ground_temporal": (("span", "temporal"),),
+}
+# a target of each kind, and an answer that can be read: whether a reward applies is asked of the reward itself
+_TARGETS = {
+    "text": {"text": "a"},
+    "choice": {"choices": ["a", "b"], "answer_index": 0},
+    "span": {"span": {"start_s": 0.0, "end_s": 1.0}},
+    "box": {"box_xyxy": [0.0, 0.0, 10.0, 10.0]},
+}
+_ANSWER = "<think>a</think><answer>a</answer>"
+
+Kinds = Mapping[Kind, int]
+
+
+def problems(recipe: Recipe, data: Data, kinds: Kinds | None) -> Iterator[Problem]:
+    """Yield what is wrong with the mixtures.
+
+    Args:
+        recipe: whose stages have them.
+        data: gives the numbers of frames.
+        kinds: the training samples that are there; None where they are not made yet.
+    """
+    for stage in recipe.stages:
+        if stage.algorithm in WITHOUT_DATASET:
+            continue
+        if not stage.mixture:
+            yield at(
+                stage, "mixture", "nothing came, and the stage learns from samples alone", "`corpus/task/view: share`"
+            )
+        wrong = {key: problem for key in stage.mixture if (problem := _word(stage, key, kinds))}
+        yield from wrong.values()
+        good = [key for key in stage.mixture if key not in wrong]
+        yield from _views(stage, good)
+        if kinds is not None:
+            yield from _present(stage, good, kinds)
+        yield from _frames(recipe, stage, good, data, present=kinds is not None)
+        if not wrong:
+            yield from _rewarded(stage, kinds)
+
+
+def _word(stage: Stage, key: str, kinds: Kinds | None) -> Problem | None:
+    """Return what is wrong with a key by itself."""
+    there = {kind.key for kind in kinds or ()}
+    words = key.split("/")
+    if len(words) != 3:
+        return at(stage, f"mixture.{key}", "it has another form", "`corpus/task/view`")
+    for place, word, known in zip(("corpus", "task", "view"), words, (CORPORA, TASKS, VIEWS), strict=True):
+        if key not in there and word not in known:
+            return at(stage, f"mixture.{key}", f"{word!r} is no {place}{meant(word, known)}", listed(known))
+    return None
+
+
+def _views(stage: Stage, keys: list[str]) -> Iterator[Problem]:
+    outside = [key for key in keys if key.endswith("/exo")]
+    if stage.compares_views:
+        for key in outside:
+            yield at(
+                stage, f"mixture.{key}", f"{listed(stage.loss_weights)} of `loss_weights` compare ego samples with exo",
+                "keys of view ego",
+            )  # fmt: skip
+    if stage.guidance and keys and len(outside) == len(keys):
+        yield at(
+            stage, "guidance", "F(x) is of ego samples, and the mixture has none", "a key of view ego, or no guidance"
+        )
+
+
+def _present(stage: Stage, keys: list[str], kinds: Kinds) -> Iterator[Problem]:
+    there = {kind.key for kind in kinds if kind.paired or not stage.compares_views}
+    for key in keys:
+        if key not in there:
+            came = f"data/dataset has no training sample of it{' with an exo view' * stage.compares_views}"
+            yield at(stage, f"mixture.{key}", f"{came}{meant(key, there)}", listed(sorted(there)))
+
+
+def _frames(recipe: Recipe, stage: Stage, keys: list[str], data: Data, *, present: bool) -> Iterator[Problem]:
+    most, window = stage.max_frames, data.frames.window_frames
+    if most is None or recipe.model.architecture == "miniature":
+        return
+    if recipe.model.architecture in QWEN and most > window:
+        yield at(
+            stage, "max_frames", f"{most} came, samples have frames.window_frames {window} of params/data.yaml at most",
+            f"1 to {window}; or raise that and run `dvc repro`",
+        )  # fmt: skip
+    if recipe.model.architecture in QWEN or not present:
+        return
+    for key in keys:
+        if (shown := frames_of(key.split("/")[1], data.frames)) != {most}:
+            yield at(
+                stage, "max_frames", f"{most} came, samples of {key} have {listed(map(str, sorted(shown)))} frames",
+                "the numbers of `frames` in params/data.yaml: set them for training and evaluation alike",
+            )  # fmt: skip
+
+
+def shares(stage: Stage, kinds: Kinds | None) -> dict[str, dict[str, float]]:
+    """Return reward -> key of the mixture -> share of its samples that the reward applies to.
+
+    Args:
+        stage: of algorithm grpo.
+        kinds: the training samples that are there; a key without any, as all keys where this is None, has 1.0 where the
+            reward applies to samples that its task may have.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for name in stage.grpo.reward_weights if stage.grpo else ():
+        if name in REWARDS:
+            found[name] = {key: _share(name, stage, key, kinds) for key in stage.mixture}
+    return found
+
+
+def of_mixture(stage: Stage, of_keys: Mapping[str, float]) -> float:
+    """Return the share of a stage's samples from the shares of the keys of its mixture."""
+    return sum(stage.mixture[key] * share for key, share in of_keys.items()) / sum(stage.mixture.values())
+
+
+def _share(name: str, stage: Stage, key: str, kinds: Kinds | None) -> float:
+    counts: Counter[bool] = Counter()
+    for kind, count in (kinds or {}).items():
+        if kind.key == key:
+            counts[_applies(name, stage, kind.target, kind.question_type)] += count
+    if counts:
+        return counts[True] / counts.total()
+    return float(any(_applies(name, stage, *possible) for possible in TASKS.get(key.split("/")[1], ())))
+
+
+def _applies(name: str, stage: Stage, target: str, question_type: str) -> bool:
+    sample = {
+        "target": {"kind": target} | _TARGETS[target],
+        "question_type": question_type,
+        "salient_frames": [0] if target == "span" else None,
+        "reasoned": stage.reasoned or target in ("box", "span") or question_type == "cot",
+    }
+    return REWARDS[name](_ANSWER, sample) is not None
+
+
+def _rewarded(stage: Stage, kinds: Kinds | None) -> Iterator[Problem]:
+    found = shares(stage, kinds)
+    told = listed(f"{name} {of_mixture(stage, of_keys):.0%}" for name, of_keys in found.items())
+    for name, of_keys in found.items():
+        if not any(of_keys.values()):
+            yield at(
+                stage, f"grpo.reward_weights.{name}", f"it applies to no sample of the mixture (shares: {told})",
+                "rewards of its kinds of target, or `reasoned: true` for the format of plain questions",
+            )  # fmt: skip
+    weights = stage.grpo.reward_weights if stage.grpo else {}
+    for key in stage.mixture:
+        if found and not any(of_keys[key] and weights[name] for name, of_keys in found.items()):
+            yield at(
+                stage, f"mixture.{key}", f"no reward applies to its samples (shares: {told})",
+                f"keys to which one of {listed(found)} applies, or a reward more",
+            )  # fmt: skip

@@ -1,0 +1,156 @@
+"""What a stage asks of its algorithm, of the architecture and of the stages before it. No torch, no data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from components.params import QWEN, Egoflow, Model, Qwen, Recipe, Stage
+from components.params.mistakes import meant
+from components.rewards import REWARDS
+from components.train.judge.problem import Problem, at, listed
+from components.train.plan import WITHOUT_DATASET
+
+# keys of a stage -> the only algorithms that read them
+READ_BY = {"stop_at_score": ("text",), "rendered_images": ("contrastive",)}
+# algorithm -> keys that it does not read, or that would change what it learns
+_NEED_SAMPLES = ("mixture", "guidance", "reasoned", "mapping", "loss_weights")
+NOT_READ_BY = {
+    "text": _NEED_SAMPLES,
+    # its loss compares the samples of a batch with one another
+    "contrastive": (*_NEED_SAMPLES, "per_device_train_batch_size", "gradient_checkpointing"),
+    # AdamW alone is implemented, and of the questions about a frame one is a prompt
+    "grpo": ("loss_weights", "muon_learning_rate", "questions_per_context"),
+}
+# architecture -> keys that its models have no use for; the frames of `egoflow` are judged against the data
+NOT_OF_MODEL = {
+    "miniature": ("max_frames", "max_pixels"),
+    "egoflow": ("max_pixels",),
+    **dict.fromkeys(QWEN, ("guidance", "mapping", "muon_learning_rate", "questions_per_context", "loss_weights")),
+}
+_SETTINGS = "the keys of a stage and what they mean stand in docs/params.md"
+
+
+def problems(recipe: Recipe) -> Iterator[Problem]:
+    """Yield what the stages ask for that no model, algorithm or parent gives."""
+    learned = _learned(recipe)
+    for stage in recipe.stages:
+        yield from _keys(stage, recipe.model)
+        yield from _parts(stage, recipe.model)
+        yield from _parents(stage, recipe.model, learned)
+        yield from _objective(stage)
+        yield from _batch(stage)
+
+
+def _is_set(stage: Stage, key: str) -> bool:
+    return getattr(stage, key) != Stage.model_fields[key].get_default(call_default_factory=True)
+
+
+def _keys(stage: Stage, model: Model | Egoflow | Qwen) -> Iterator[Problem]:
+    if model.architecture != "miniature" and stage.algorithm in WITHOUT_DATASET:
+        yield at(
+            stage, "algorithm", f"{stage.algorithm!r} came, and base models of {model.architecture} are downloaded",
+            "supervised, grpo",
+        )  # fmt: skip
+    for key, algorithms in READ_BY.items():
+        if _is_set(stage, key) and stage.algorithm not in algorithms:
+            yield at(
+                stage, key, f"{getattr(stage, key)!r} came in a stage of {stage.algorithm}", f"only {algorithms[0]}"
+            )
+    for reader, keys in (
+        (f"algorithm {stage.algorithm}", NOT_READ_BY.get(stage.algorithm, ())),
+        (f"architecture {model.architecture}", NOT_OF_MODEL[model.architecture]),
+    ):
+        for key in keys:
+            if _is_set(stage, key):
+                yield at(stage, key, f"{getattr(stage, key)!r} came, which {reader} does not take", "leave it out")
+    if stage.grpo and stage.grpo.vllm and model.architecture not in QWEN:
+        yield at(
+            stage, "grpo.vllm", f"vLLM has no class for the models of {model.architecture}", f"{listed(QWEN)} alone"
+        )
+
+
+def _parts(stage: Stage, model: Model | Egoflow | Qwen) -> Iterator[Problem]:
+    adapted = stage.lora.learning_rates if stage.lora else {}
+    of_parents = ("all",) if model.architecture in QWEN else ("all", *model.parts)
+    for key, named, known in (
+        ("parents", stage.parents, of_parents),
+        ("learning_rates", stage.learning_rates, model.parts),
+        ("lora.learning_rate", adapted, model.parts),
+    ):
+        for part in sorted(set(named) - set(known)):
+            yield at(stage, f"{key}.{part}", f"{part!r} is no part of the model{meant(part, known)}", listed(known))
+    for part in sorted(adapted.keys() & stage.learning_rates.keys()):
+        yield at(
+            stage, f"lora.learning_rate.{part}", "the part is trained whole too", "one of `lora` and `learning_rates`"
+        )
+    if not stage.learning_rates and not adapted:
+        yield at(
+            stage, "learning_rates", "nothing came, so nothing is trained", f"learning rates of {listed(model.parts)}"
+        )
+
+
+def _learned(recipe: Recipe) -> dict[str, set[str]]:
+    """Return stage -> the parts of its checkpoint that were trained or downloaded; the others are as at random."""
+    learned: dict[str, set[str]] = {}
+    for stage in recipe.stages:
+        parts = set(stage.learning_rates) | set(stage.lora.learning_rates if stage.lora else ())
+        if stage.algorithm == "contrastive":
+            parts |= {"ego_encoder", "exo_encoder"}  # the views begin with one tower
+        if isinstance(recipe.model, Egoflow):
+            parts |= {str(part) for part in recipe.model.base}
+        elif isinstance(recipe.model, Qwen):
+            parts |= set(recipe.model.parts)
+        for part, parent in stage.parents.items():
+            parts |= learned[parent] if part == "all" else {part} & learned[parent]
+        learned[stage.name] = parts
+    return learned
+
+
+def _parents(stage: Stage, model: Model | Egoflow | Qwen, learned: dict[str, set[str]]) -> Iterator[Problem]:
+    for part, parent in stage.parents.items():
+        if part in model.parts and part not in learned[parent]:
+            givers = [name for name in stage_names_before(stage, learned) if part in learned[name]]
+            yield at(stage, f"parents.{part}", f"stage {parent!r} has never learned {part}", f"stages {listed(givers)}")
+    speaks = {"all", "language_model"} & stage.parents.keys()
+    needs = bool(stage.parents) or (
+        stage.algorithm not in WITHOUT_DATASET and "language_model" not in learned[stage.name]
+    )
+    if isinstance(model, Model) and needs and not speaks:
+        yield at(stage, "parents", f"{stage.parents} give no language model", "`all` or `language_model` among them")
+    if stage.guidance and "mapping_f" in model.parts and "mapping_f" not in learned[stage.name]:
+        yield at(
+            stage, "guidance", "F(x) is asked for, but neither this stage nor its parents train `mapping_f`",
+            "a learning rate of mapping_f, or parents that have learned it",
+        )  # fmt: skip
+
+
+def stage_names_before(stage: Stage, learned: dict[str, set[str]]) -> list[str]:
+    """Return the names of the stages that stand before one in its recipe."""
+    names = list(learned)
+    return names[: names.index(stage.name)]
+
+
+def _objective(stage: Stage) -> Iterator[Problem]:
+    if not any(stage.loss_weights.values()):
+        yield at(stage, "loss_weights", f"{stage.loss_weights} came, so nothing is learned", "a weight above 0")
+    if stage.algorithm == "contrastive" and not stage.rendered_images:
+        yield at(stage, "rendered_images", "0 came, so there is nothing to compare", "1 and more")
+    if stage.grpo is None:
+        return
+    for name in sorted(set(stage.grpo.reward_weights) - set(REWARDS)):
+        yield at(stage, f"grpo.reward_weights.{name}", f"no such reward{meant(name, REWARDS)}", listed(REWARDS))
+    if not any(stage.grpo.reward_weights.values()):
+        yield at(
+            stage, "grpo.reward_weights", f"{stage.grpo.reward_weights} came, so nothing is learned", "a weight above 0"
+        )
+
+
+def _batch(stage: Stage) -> Iterator[Problem]:
+    at_once = stage.ranks * (stage.per_device_train_batch_size or 1)
+    if stage.train_batch_size % at_once:
+        micro = f" times per_device_train_batch_size {stage.per_device_train_batch_size}"
+        yield at(
+            stage, "train_batch_size",
+            f"{stage.train_batch_size} came for {stage.ranks} ranks{micro * bool(stage.per_device_train_batch_size)}",
+            f"multiples of {at_once}",
+        )  # fmt: skip
