@@ -2,9 +2,10 @@
 # make test: the tests. make test-long: those that take half a minute or more each. make test-all: both in one run.
 # make bench-data, make bench-train: what a step costs beside a plain one, into results/.
 # make mutation: changes the code of some modules one place at a time; lists the changes that no test notices.
-# make lock: requirements.lock anew, from pyproject.toml.
-# All but the last make .venv first.
-.PHONY: demo test test-long test-all mutation bench-data bench-train lock
+# make .venv-training/installed: what trains as an environment of its own; also .venv-orchestration, .venv-gpu-vllm.
+# make lock: requirements.lock and infra/environments anew, from pyproject.toml. make gpu-vllm: one file of the latter.
+# The last two make no .venv; all others do first.
+.PHONY: demo test test-long test-all mutation bench-data bench-train lock gpu-vllm
 SHELL := bash
 PYTHON ?= python3.11
 
@@ -51,8 +52,26 @@ UV := uv==0.13.9
 	uv pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-# versions that still fit stay as they are; for the newest ones, remove the lock first
+# --no-deps: a file of infra/environments holds all that belongs there
+.venv-%/installed: infra/environments/%.txt pyproject.toml
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/pip install --quiet --disable-pip-version-check torch==2.13.0 setuptools==84.2.1 wheel==0.48.0 ninja==1.13.2 $(UV)
+	DS_BUILD_OPS=0 VIRTUAL_ENV=$(CURDIR)/.venv-$* .venv-$*/bin/uv pip install --quiet --no-deps --no-build-isolation \
+	    --requirements $< --editable .
+	touch $@
+
+# versions that still fit stay as they are; for the newest ones, remove the file first
+COMPILE := uv pip compile pyproject.toml --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 --no-annotate
+ENVIRONMENTS := infra/environments
 lock:
 	pip install --quiet --disable-pip-version-check $(UV)
-	uv pip compile --quiet pyproject.toml --extra dev --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
-	    --generate-hashes --no-emit-package torch --no-annotate --custom-compile-command 'make lock' --output-file requirements.lock
+	$(COMPILE) --custom-compile-command 'make lock' --extra dev --generate-hashes --no-emit-package torch \
+	    --output-file requirements.lock
+	set -e; for name in orchestration training; do \
+	    $(COMPILE) --custom-compile-command 'make lock' --extra $$name --constraint requirements.lock \
+	        --no-emit-package torch --output-file $(ENVIRONMENTS)/$$name.txt; done
+	$(MAKE) gpu-vllm
+
+# here torch is the CUDA build that vLLM wants: without what pyproject.toml says in the place of torch's own metadata
+gpu-vllm:
+	$(COMPILE) --custom-compile-command 'make gpu-vllm' --no-config --extra vllm --output-file $(ENVIRONMENTS)/gpu-vllm.txt

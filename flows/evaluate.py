@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
 
 from components import params, tracking
-from components.train import launch_command, plan
+from components.train import interpreter, launch_command, plan
 from flows import data, gpus, supervisor, tasks
 from flows.tasks import Job, NestedStage, Stop, TrainedStage
 
@@ -98,13 +97,13 @@ def evaluate_checkpoint(
         StageFailed: it failed; with the last lines of its log.
     """
     (checkpoint / "evaluation" / "key.txt").unlink(missing_ok=True)
-    command = [sys.executable, "-m", "components.evaluation", "--checkpoint", str(checkpoint)]
+    command = [interpreter.python(), "-m", "components.evaluation", "--checkpoint", str(checkpoint)]
     command += ["--tasks", *eval_tasks] if eval_tasks else []
     command += ["--background"] if threads < tasks.cores() else []
     with gpus.reserved(1, stop=stop) as gpu_ids:
         supervisor.supervise(
             [*command, "--data", str(tasks.DATA), "--params", str(tasks.EVALUATION)],
-            launch_command.environment(job.root, threads=threads, gpu_ids=gpu_ids),
+            launch_command.environment(job.root, threads=threads, gpu_ids=gpu_ids, python=interpreter.python()),
             log_path=job.root / tasks.LOGS / f"{checkpoint.name}-evaluation.log",
             timeout_s=TIMEOUT_S,
             cwd=job.root,

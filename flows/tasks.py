@@ -19,7 +19,7 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from components import params, tracking
-from components.train import launch_command, plan
+from components.train import interpreter, launch_command, plan
 from components.train.judge import samples, verdict
 from components.train.judge.problem import refuse
 from components.train.provenance import git_commit
@@ -170,11 +170,13 @@ def open_job(recipe: str, *, dataset: str | None, trains: bool = False, promotes
         promotes: whether its last stage is put before the promotion gate.
 
     Raises:
-        ValueError: no such recipe, or as `load_recipe`.
+        ValueError: no such recipe, or as `load_recipe` and, where it trains, `interpreter.python`.
     """
     root, path = Path.cwd(), recipe_file(recipe)
     on = DATA if trains and dataset is not None else None
     loaded = load_recipe(path, trains=trains, promotes=promotes, data=on)
+    if trains:
+        interpreter.python()  # before the data, not after it
     files = plan.code_files(root)
     code, settings = plan.code_digest(files), plan.digests_of(root, (str(path), str(DATA_PARAMS)))
     return Job(root, path, loaded, dataset, code, _keys(loaded, dataset, code), files | settings)

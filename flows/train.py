@@ -14,7 +14,7 @@ from prefect.logging import get_run_logger
 from components import storage, tracking
 from components.params import Stage
 from components.tracking import history
-from components.train import launch_command, plan
+from components.train import interpreter, launch_command, plan
 from components.train.judge import verdict
 from flows import data, gpus, levels, supervisor, tasks
 from flows.tasks import Job, NestedStage, Stop, TrainedStage
@@ -172,7 +172,9 @@ def _launch(
         provenance=provenance,
         gpu_ids=gpu_ids,
     )
-    env = launch_command.environment(job.root, threads=stage.threads_per_rank, gpu_ids=gpu_ids)
+    env = launch_command.environment(
+        job.root, threads=stage.threads_per_rank, gpu_ids=gpu_ids, python=interpreter.python()
+    )
     timeout_s = stage.timeout_minutes * 60
     try:
         supervisor.supervise(

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from components.train import interpreter
+
 _DRIVER = Path("/proc/driver/nvidia/gpus")
 
 
@@ -38,11 +40,14 @@ def command(
         run_id: MLflow run that the stage logs into.
         provenance: key, digests and commit, kept in the checkpoint.
         gpu_ids: one for each rank, as CUDA_VISIBLE_DEVICES takes them; without, the ranks take the first ones.
+
+    Raises:
+        ValueError: as `interpreter.python`.
     """
     # The launcher's part for one node: its part for many imports torch once more to find out that this is the one.
     # It sets CUDA_VISIBLE_DEVICES of the ranks to this list, whatever it was before.
     world = base64.urlsafe_b64encode(json.dumps({"localhost": list(gpu_ids or range(ranks))}).encode()).decode()
-    launcher = [sys.executable, "-m", "components.train.node_launcher", "--world_info", world]
+    launcher = [interpreter.python(), "-m", "components.train.node_launcher", "--world_info", world]
     launcher += ["--master_addr", "127.0.0.1", "--master_port", str(_free_port()), "--no_local_rank"]
     words = arguments(
         recipe=recipe, stage=stage, parents=parents, data=data, output=output, run_id=run_id, provenance=provenance
@@ -76,18 +81,21 @@ def arguments(
     return [*words, "--provenance", json.dumps(dict(provenance))]
 
 
-def environment(root: Path, *, threads: int, gpu_ids: Sequence[str] | None = None) -> dict[str, str]:
-    """Return the environment of a training or evaluation process: ours, and what the stack needs.
+def environment(
+    root: Path, *, threads: int, gpu_ids: Sequence[str] | None = None, python: str = sys.executable
+) -> dict[str, str]:
+    """Return the environment of a data, training or evaluation process: ours, and what the stack needs.
 
     Args:
         root: project root; compiled DeepSpeed extensions are kept below it.
         threads: OpenMP threads of each rank.
         gpu_ids: the GPUs that it sees; None for all that we see, and none of them means that it runs on the CPU.
+        python: interpreter of the process; the programs beside it come first.
     """
     env = {
         **os.environ,
         # DeepSpeed compiles with the ninja of the same virtual environment
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        "PATH": os.pathsep.join([str(Path(python).parent), os.environ.get("PATH", os.defpath)]),
         **settings(root, threads=threads),
     }
     if gpu_ids is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import re
 import shlex
 import sys
@@ -21,7 +22,7 @@ from pathlib import Path
 import jinja2
 
 from components import params
-from components.train import launch_command, plan
+from components.train import interpreter, launch_command, plan
 from components.train.judge import verdict
 from components.train.judge.problem import refuse
 from components.train.provenance import git_commit
@@ -49,6 +50,8 @@ class Place:
         hosts: their names, for `deepspeed` alone: Slurm and Kubernetes choose them.
         image: container image, for `kubernetes` alone.
         claim: persistent volume claim of the project folder, for `kubernetes` alone.
+        python: interpreter of the training environment on every host or in the image; None is that of `.venv` in the
+            project folder, and of an image the one on its path.
     """
 
     nodes: int
@@ -58,6 +61,7 @@ class Place:
     hosts: tuple[str, ...] = ()
     image: str | None = None
     claim: str | None = None
+    python: Path | None = None
 
 
 def render(
@@ -97,6 +101,7 @@ def render(
         launcher += ["--module", "components.train"]
     return environment.get_template(TEMPLATES[kind]).render(
         name=label,
+        programs=place.python.parent if place.python else place.folder / ".venv/bin",
         words=words,
         launcher=launcher,
         cpus=place.gpus * threads,
@@ -124,8 +129,9 @@ def check(kind: str, place: Place, ranks: int) -> None:
             f"{place.nodes} nodes of {place.gpus} GPUs are {place.nodes * place.gpus} ranks, the stage has {ranks}; "
             "change --nodes and --gpus-per-node, or `ranks` of the stage in the recipe"
         )
-    if not re.fullmatch(r"/[\w./-]*", str(place.folder)):
-        raise ValueError(f"--folder {str(place.folder)!r} came, allowed is an absolute path without blanks")
+    for name, path in (("--folder", place.folder), (interpreter.VARIABLE, place.python)):
+        if path and not re.fullmatch(r"/[\w./-]*", str(path)):
+            raise ValueError(f"{name} {str(path)!r} came, allowed is an absolute path without blanks")
     if kind == "deepspeed" and (
         len(set(place.hosts)) != place.nodes or not all(re.fullmatch(_HOST, host) for host in place.hosts)
     ):
@@ -195,8 +201,16 @@ def main() -> int:
     parser.add_argument("--params", type=Path, default=Path("params/data.yaml"))
     options = parser.parse_args()
     hosts = tuple(host for host in options.hosts.split(",") if host)
+    named = os.environ.get(interpreter.VARIABLE)
     place = Place(
-        options.nodes, options.gpus_per_node, options.port, options.folder, hosts, options.image, options.claim
+        options.nodes,
+        options.gpus_per_node,
+        options.port,
+        options.folder,
+        hosts,
+        options.image,
+        options.claim,
+        Path(named) if named else None,
     )
     try:
         path = params.find_recipe(options.recipe)

@@ -131,8 +131,8 @@ def sampling(vllm: params.Vllm | None, suppressed: list[int] | None) -> dict:
         return {"generation_kwargs": {"suppress_tokens": suppressed}}
     if not is_vllm_available():
         raise ValueError(
-            f"`grpo.vllm` asks for vLLM ({vllm.mode}), which is not installed: pip install -e '.[vllm]' on a machine "
-            "with GPUs, or take `grpo.vllm` out of the recipe"
+            f"`grpo.vllm` asks for vLLM ({vllm.mode}), which is not installed: train with an environment that has it "
+            "(docs/operations.md, Two environments), or take `grpo.vllm` out of the recipe"
         )
     # vLLM has no suppress_tokens, and -100 is the lowest bias that it takes
     biases = {"logit_bias": dict.fromkeys(suppressed or (), -100)}

@@ -74,6 +74,18 @@ def test_a_slurm_job_asks_for_the_ranks_of_the_stage():
     assert (asked["ntasks-per-node"], asked["cpus-per-task"], asked["time"]) == ("1", "32", "91")
 
 
+def test_hosts_train_with_the_project_environment_or_with_the_one_that_is_named():
+    named = multi_node.Place(**{**vars(PLACE), "python": Path("/opt/train/bin/python")})
+    for kind in ("deepspeed", "slurm"):
+        assert 'export PATH=/shared/egoflow/.venv/bin:"$PATH"\n' in rendered(kind)
+        assert 'export PATH=/opt/train/bin:"$PATH"\n' in rendered(kind, named)
+    commands = [
+        list(YAML(typ="safe").load_all(rendered("kubernetes", place)))[1]["spec"]["template"]["spec"]["containers"][0]
+        for place in (PLACE, named)
+    ]
+    assert [container["command"] for container in commands] == [["torchrun"], ["/opt/train/bin/torchrun"]]
+
+
 def test_a_hostfile_has_a_slot_for_each_rank():
     text = rendered("deepspeed")
     assert [line for line in text.splitlines() if " slots=" in line] == ["gpu-1 slots=8", "gpu-2 slots=8"]
@@ -117,6 +129,11 @@ def test_hosts_that_do_not_give_the_ranks_are_refused(count, gpus, ranks):
         ("deepspeed", {"hosts": ("gpu-1", "gpu-2 slots=9")}, "--hosts names"),
         ("kubernetes", {"image": None}, "--image None and --claim 'project' came"),
         ("slurm", {"folder": Path("/a folder")}, "allowed is an absolute path without blanks"),
+        (
+            "slurm",
+            {"python": Path("bin/python")},
+            "EGOFLOW_TRAIN_PYTHON 'bin/python' came, allowed is an absolute path",
+        ),
         ("ray", {}, r"kind 'ray' came, allowed are \['deepspeed', 'kubernetes', 'slurm'\]"),
     ],
 )
