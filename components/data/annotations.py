@@ -79,6 +79,17 @@ NEEDS: dict[str, tuple[str, ...]] = {  # what an adapter takes beside its folder
     "lemma": ("probe",),
 }
 
+# Where a source says what happens in its videos: files below its folder, and the table that they become. Nothing can be
+# made of a video of which nothing is said.
+SAID: dict[str, tuple[str, str]] = {
+    "egoexo4d": ("annotations/atomic_descriptions_{train,val}.json", "narrations"),
+    "epic100": ("EPIC_100_{train,validation}.csv", "narrations"),
+    "ego4d": ("annotations/narration.json or all_narrations_redacted.json", "narrations"),
+    "egoexolearn": ("annotations/fine_annotation_trainval_en.csv or association_benchmark/annotations", "intervals"),
+    "charades_ego": ("CharadesEgo/CharadesEgo_v1_{train,test}.csv", "intervals"),
+    "lemma": ("annotations/action_intervals_w_tasks.json", "intervals"),
+}
+
 log = logging.getLogger(__name__)
 
 
@@ -94,7 +105,8 @@ def run(params: Data, data_dir: Path) -> dict:
         rejected).
 
     Raises:
-        ValueError: no source is named; or a source lacks its folder, a file or a column.
+        ValueError: no source is named; or a source lacks its folder, a file or a column, or says nothing of its
+            videos.
         AssertionError: rows of a source are neither written nor rejected.
     """
     project, folder = data_dir.resolve().parent, data_dir / "annotations"
@@ -142,8 +154,25 @@ def _read(roots: dict[str, Path], folder: Path) -> dict[str, Path]:
                 offered = {"probe": probe, "videos": source_parts.videos(list(parts.values()), JOINED)}
                 rows = SOURCES[name](root, **{need: offered[need] for need in needs})
                 source_parts.write(part, name, rows, digest=digests[name])
+            _require_said(name, root, part)
             parts[name] = part
     return parts
+
+
+def _require_said(name: str, root: Path, part: Path) -> None:
+    """Make sure that something is said of the videos of a source.
+
+    Raises:
+        ValueError: there are videos, and no narration or interval of any of them; names the files and the rejects.
+    """
+    files, table = SAID.get(name, ("", ""))
+    if table and source_parts.has(part, "videos") and not source_parts.has(part, table):
+        lost = ", ".join(f"{reason} {count:,}" for reason, count in source_parts.reasons(part).most_common(3)) or "none"
+        raise ValueError(
+            f"{name} in {root} has videos, but none of {files} says what happens in one: no row of {table} came "
+            f"(rejects: {lost}), at least one is needed; get the released files again, or mend or take out "
+            f"sources.{name} in params/data.yaml"
+        )
 
 
 def _roots(params: Data, project: Path) -> dict[str, Path]:

@@ -120,6 +120,11 @@ def videos(parts: Sequence[Path], columns: list[str]) -> pa.Table:
     return pa.concat_tables([none, *(pq.read_table(path, columns=columns) for path in paths)])
 
 
+def has(part: Path, name: str) -> bool:
+    """Return whether a part has a table of a kind: of IDS only with rows, REJECTS always."""
+    return (part / f"{name}.parquet").is_file()
+
+
 def row_count(part: Path) -> tuple[int, int, int]:
     """Return the rows that came in, those that are kept and those that are rejected."""
     rejects = pq.read_metadata(part / f"{REJECTS}.parquet")
@@ -139,7 +144,7 @@ def reasons(part: Path) -> Counter[str]:
 def join(parts: Sequence[Path], name: str, path: Path) -> int:
     """Write the rows of a kind of all parts as one table, row group by row group, and return how many they are."""
     schema, rows = records.SCHEMAS[name], 0
-    tables = [table for part in parts if (table := part / f"{name}.parquet").is_file()]
+    tables = [part / f"{name}.parquet" for part in parts if has(part, name)]
     if len(tables) == 1 and name != REJECTS:  # nothing to join; the table of rejects has the digest of its part
         shutil.copyfile(tables[0], path)
         return pq.read_metadata(path).num_rows

@@ -13,7 +13,7 @@ of the film, and are not read. `narration_timestamp` is when the words were spok
 retrieval_annotations/EPIC_100_retrieval_test.csv that is outside the action, by up to 431 s. The time of a narration is
 the moment of its action nearest to it, and the start of the action where the cell is empty.
 
-One row in is one line, or one video that the lines name.
+One row in is one line, or one video that the lines name; of EPIC_100_video_info.csv, a line that cannot be read.
 """
 
 from __future__ import annotations
@@ -73,21 +73,18 @@ def read(root: Path, *, probe: Callable[..., Probe]) -> Iterator[Tables]:
             cells = {name: clean(frame[name]) for name in COLUMNS}
             lines.append(pd.DataFrame(cells).assign(split=split))
     listed = pd.concat(lines, ignore_index=True) if lines else pd.DataFrame(columns=[*COLUMNS, "split"], dtype="str")
-    rows = list(_videos(listed, _lengths(root), root, probe))
+    lengths: dict[str, float] = {}
+    if (root / INFO_FILE).is_file():
+        for frame, unread in read_delimited(root / INFO_FILE, INFO_COLUMNS, source=SOURCE):
+            yield {}, unread
+            lengths |= dict(zip(clean(frame["video_id"]), seconds(frame["duration"]), strict=True))
+    rows = list(_videos(listed, lengths, root, probe))
     yield from json_fields.in_batches(rows, "videos")
     yield _narrations(listed, {row["take_id"]: row["duration_s"] for row in rows if "reason" not in row})
 
 
-def _lengths(root: Path) -> dict[str, float]:
-    """Return how long each video is, by its id; none where no file says it."""
-    path, lengths = root / INFO_FILE, {}
-    for frame, _ in read_delimited(path, INFO_COLUMNS, source=SOURCE) if path.is_file() else ():
-        lengths |= dict(zip(clean(frame["video_id"]), seconds(frame["duration"]), strict=True))
-    return lengths
-
-
 def _videos(lines: pd.DataFrame, lengths: dict[str, float], root: Path, probe: Callable[..., Probe]) -> Iterator[dict]:
-    """Return the row or the reject of each video that has a name."""
+    """Return the row or the reject of each video that has a name; `lengths` are those of the films, in seconds."""
     named = lines[(lines["video_id"] != "") & (lines["participant_id"] != "")]
     for video_id, of_video in named.groupby("video_id"):
         places = of_video[["participant_id", "split"]].drop_duplicates()

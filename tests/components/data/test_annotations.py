@@ -51,6 +51,19 @@ def test_each_take_is_in_one_split_and_each_id_stands_once(made):
     assert len({take for take, _ in splits}) == len(splits)
 
 
+def test_videos_of_which_nothing_is_said_stop_their_source(tmp_path):
+    part = tmp_path / "epic100"
+    rows = pd.DataFrame([dict.fromkeys(records.VIDEO.names, "0" * 16) | {"duration_s": 3.0, "fps": 50.0}])
+    refused = pd.DataFrame([dict.fromkeys(records.REJECT.names, "empty_text")] * 2)
+    source_parts.write(part, "epic100", [({"videos": rows}, refused)], digest="a")
+    message = (
+        r"epic100 in /mine has videos, but none of EPIC_100_\{train,validation\}.csv .*empty_text 2.*sources.epic100"
+    )
+    with pytest.raises(ValueError, match=message):
+        annotations._require_said("epic100", Path("/mine"), part)
+    annotations._require_said("webvid", Path("/mine"), part)
+
+
 def test_two_runs_write_the_same_bytes(made, tiny_world, tmp_path):
     _, folder = made
     annotations.run(tiny_world.params, tmp_path / "data")

@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.components.data.bad_input.case import (
     SAID,
@@ -82,7 +83,17 @@ def to_nobody(content: dict) -> None:
     content["annotations"]["nobody"] = [told[0] | {"descriptions": told[0]["descriptions"][:1], "rejected": False}]
 
 
+def no_descriptions(folder: Path) -> None:
+    for path in (SAID, SAID.replace("train", "val")):
+        put(path, b'{"annotations": {}}')(folder)
+
+
 CASES = [
+    Case(
+        "takes with videos and no description",
+        no_descriptions,
+        error=r"egoexo4d in .*raw/egoexo4d has videos.*atomic_descriptions_.*no row of narrations.*sources.egoexo4d",
+    ),
     Case("takes.json of zero bytes", put(TAKES, b""), error=mend("Expecting value")),
     Case("takes.json cut off", recoded(TAKES, lambda came: came[:-100]), error=mend("char")),
     Case("takes.json with a byte order mark", recoded(TAKES, lambda came: b"\xef\xbb\xbf" + came)),

@@ -165,6 +165,17 @@ def test_images_are_as_many_as_the_film_lasts_where_a_file_says_how_long(tmp_pat
     assert [row["reason"] for row in rejects] == [] if is_whole else ["wrong_frame_count", "no_video"]
 
 
+def test_a_line_of_lengths_that_cannot_be_read_is_a_reject(tmp_path):
+    write(tmp_path, GOOD)
+    (tmp_path / epic100.INFO_FILE).write_bytes(b"video_id,duration\nP01_11,3600\nP01_12,36\xff00\nP01_13\n")
+    videos, narrations, rejects = read(tmp_path)
+    assert (len(videos), len(narrations)) == (2, 2)
+    assert [(row["row_id"], row["reason"]) for row in rejects] == [
+        ("EPIC_100_video_info.csv:3", "not_utf8"),
+        ("EPIC_100_video_info.csv:4", "malformed_line"),
+    ]
+
+
 def test_a_missing_file_or_column_is_an_error_that_names_it(tmp_path):
     refuses_missing(read, tmp_path, "EPIC_100_train.csv is missing")
     write(tmp_path, {name: value for name, value in GOOD.items() if name != "narration"})
