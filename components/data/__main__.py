@@ -31,6 +31,19 @@ STEPS = (
     "quality",
 )
 
+INPUTS = {  # the steps whose tables a step reads
+    "annotations": (),
+    "media": ("annotations",),
+    "pretraining": ("annotations", "media"),
+    "clips": ("annotations",),
+    "funnel": ("annotations", "media", "clips"),
+    "egoit": ("annotations", "media", "clips"),
+    "egore": ("annotations", "clips", "funnel"),
+    "dataset": ("annotations", "media", "pretraining", "clips", "funnel", "egoit", "egore"),
+    "frames": ("annotations", "media", "funnel", "dataset"),
+    "quality": ("annotations", "media", "funnel", "dataset"),
+}
+
 log = logging.getLogger(__name__)
 
 
@@ -63,6 +76,21 @@ def dry_run(step: str, parameters: params.Data, data_dir: Path) -> str:
     asked = requests_of[step](parameters, data_dir)
     planned = llm.plan(asked, settings, ledger_path=data_dir / f"ledger/{step}.jsonl")
     return f"{step} with llm.generator {settings.generator}: {planned}"
+
+
+def require_inputs(step: str, data_dir: Path) -> None:
+    """Make sure that the steps whose tables a step reads have run.
+
+    Raises:
+        ValueError: one has not; names the first file that is missing.
+    """
+    for needed in INPUTS[step]:
+        path = data_dir / needed / "rejects.parquet"  # all of these steps write one
+        if not path.is_file():
+            raise ValueError(
+                f"step {step!r} reads data/{needed}/, and {path} is missing: run `dvc repro {step}`, which makes all "
+                f"that the step reads, or the step {needed!r} before it"
+            )
 
 
 def _check_row_counts(step: str, row_counts: list[tuple[str, int, int, int]]) -> None:
@@ -146,6 +174,7 @@ def main() -> None:
         parameters = params.load(arguments.params, params.Data)
         if arguments.step == "check":
             sys.exit(not show_sources(parameters, Path.cwd()))
+        require_inputs(arguments.step, Path("data"))
         if arguments.dry_run:
             log.info("%s", dry_run(arguments.step, parameters, Path("data")))
             return

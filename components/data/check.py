@@ -7,8 +7,9 @@ that step would meet. Run as: python -m components.data check --params params/da
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 
@@ -19,15 +20,17 @@ from rich.table import Table
 
 from components import records, video
 from components.data.annotations import JOINED, NEEDS, PROBE_TIMEOUT_S, SOURCES
+from components.data.funnel.detections import LEARNED
 from components.data.media import FOLDERS
-from components.data.sources import htm_aa, interlink7m
+from components.data.sources import egoexo4d, htm_aa, interlink7m, visor
 from components.data.sources.shared.cleaning import Tables
 from components.params import Data
 from components.video.killable_worker import KillableWorker, WorkerDiedError
 
 BATCHES = 50  # of rows that are read at most
 MEDIA = 50  # of captions, questions or sentences that are looked for; as many rows are enough
-MEDIA_FOLDERS = {**FOLDERS, interlink7m.SOURCE: "", htm_aa.SOURCE: ""}
+WEB = (htm_aa.SOURCE, interlink7m.SOURCE)  # films that nobody says the view of, which the step `funnel` tells
+MEDIA_FOLDERS = {**FOLDERS, **dict.fromkeys(WEB, "")}
 # What a source takes on disk and where it comes from, as its authors say; without a figure they give none
 RELEASES = {
     "egoexo4d": "takes 10.5 TB, downscaled to 448 pixels 0.44 TB: egoexo -o FOLDER --parts metadata annotations "
@@ -90,9 +93,35 @@ def findings(params: Data, project: Path) -> list[Finding]:
         params: of the data graph.
         project: folder that paths of sources are relative to.
     """
-    given = params.sources.given()
+    given = {name: (project / path).resolve() for name, path in params.sources.given().items()}
+    lacking = _lacking(given, has_detector=params.funnel.hand_detector != LEARNED)
+    takes = partial(_takes, given.get(egoexo4d.SOURCE))
     with KillableWorker(timeout_s=PROBE_TIMEOUT_S) as worker:
-        return [_finding(name, (project / given[name]).resolve(), worker) for name in SOURCES if name in given]
+        found = [_finding(name, given[name], worker, takes) for name in SOURCES if name in given]
+    return [replace(one, problem=one.problem or lacking) if one.source in WEB else one for one in found]
+
+
+def _lacking(given: dict[str, Path], *, has_detector: bool) -> str:
+    """Say what the step `funnel` needs beside web video and `sources` does not name; "" where nothing is missing."""
+    if {*given} <= {*WEB, visor.SOURCE}:
+        return (
+            "the step `funnel` learns to tell its ego clips from films of a known view, and `sources` names none; name "
+            "a source of ego and one of exo films beside it, for instance epic100 and webvid, or egoexo4d"
+        )
+    if visor.SOURCE not in given and not has_detector:
+        return (
+            "the step `funnel` learns hands from VISOR's boxes, and `sources` does not name visor; name it with "
+            "epic100 or egoexo4d, or a detection model in funnel.hand_detector"
+        )
+    return ""
+
+
+def _takes(root: Path | None) -> set[str]:
+    """Return the takes of Ego-Exo4D, which intervals of another source may be of; none where they cannot be read."""
+    try:
+        return {take["take_id"] for take in egoexo4d.takes(root)} if root else set()
+    except ValueError:  # which the finding of that source says
+        return set()
 
 
 def require(params: Data, project: Path) -> None:
@@ -143,7 +172,7 @@ def require_rows(row_counts: list[tuple[str, int, int, int]], rejects: Path, *, 
     )
 
 
-def _finding(name: str, folder: Path, worker: KillableWorker) -> Finding:
+def _finding(name: str, folder: Path, worker: KillableWorker, takes: Callable[[], set[str]]) -> Finding:
     if not folder.is_dir():
         return Finding(name, folder, problem="there is no such folder")
     seen: list[str] = []
@@ -164,7 +193,8 @@ def _finding(name: str, folder: Path, worker: KillableWorker) -> Finding:
     rows, needs = _counted(batches), NEEDS.get(name, ())
     if not rows:
         return Finding(name, folder, problem="its files hold no rows")
-    if "videos" in needs:  # of other sources, which are not known here
+    named = {row_id.split("/")[0] for _, refused in batches for row_id in refused["row_id"]}
+    if "videos" in needs and ("probe" not in needs or named & takes()):  # of other sources, not known here
         return Finding(name, folder, f"{sum(map(_size, batches))} to be joined to videos")
     if "probe" in needs:  # all of its videos were looked for
         return Finding(name, folder, rows, problem=f"no video can be read: {_reasons(batches)}")

@@ -90,5 +90,24 @@ def test_a_source_that_loses_nearly_all_stops_with_its_reasons(copied, tmp_path)
         data_main.run("annotations", copied.model_copy(update={"annotations": raised}), tmp_path / "data")
 
 
+def test_intervals_without_films_and_without_the_takes_of_another_source_are_a_problem(copied, tmp_path, capsys):
+    folder = copied.sources.given()["egoexolearn"]
+    alone = copied.model_copy(update={"sources": params.Sources(egoexolearn=folder)})
+    (found,) = check.findings(alone, tmp_path)
+    assert "no video can be read" in found.problem and "videos/" in found.problem
+    assert not data_main.show_sources(alone, tmp_path)
+    assert str(folder) in capsys.readouterr().out.replace("\n", "").replace("│", "").replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    "beside, problem", [((), "films of a known view"), (("egoexo4d",), "VISOR's boxes"), (("egoexo4d", "visor"), "")]
+)
+def test_web_video_says_what_it_needs_beside_it(copied, tmp_path, beside, problem):
+    given = copied.sources.given()
+    named = params.Sources(**{name: given[name] for name in ("htm_aa", *beside)})
+    found = found_of(copied.model_copy(update={"sources": named}), tmp_path)["htm_aa"]
+    assert problem in found.problem and bool(found.problem) == bool(problem)
+
+
 def test_every_source_says_where_it_comes_from():
     assert set(SOURCES) <= set(check.RELEASES)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from components import records
 from components.data import __main__ as command
@@ -44,6 +45,23 @@ def test_a_broken_table_ends_the_command(annotated, monkeypatch, caplog):
     message = "clips.clips: expect_column_values_to_be_in_set(ends inside its video) failed on 1 of 270 rows"
     assert message in caplog.text
     assert "Traceback" not in caplog.text
+
+
+def test_a_step_before_its_input_says_what_to_run(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(sys, "argv", ["data", "clips", "--params", str(Path("params/data.yaml").resolve())])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        command.main()
+    assert stop.value.code == 1
+    assert "data/annotations/rejects.parquet is missing: run `dvc repro clips`" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+def test_the_inputs_of_steps_are_those_of_the_graph():
+    stages = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
+    for step in command.STEPS:
+        folders = {Path(path).parts[1] for path in stages[step]["deps"] if path.startswith("data/")}
+        assert folders - {"raw"} == set(command.INPUTS[step]), step
 
 
 def test_a_wrong_parameter_ends_the_command_before_any_table(annotated, data_params):
