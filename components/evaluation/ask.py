@@ -10,6 +10,7 @@ from components import params
 from components.data.frames import one_video
 from components.data.frames.step import contract_of
 from components.evaluation.measure import answerer_of
+from components.evaluation.one_question import one_question
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,7 @@ def ask(path: Path, question: str, checkpoint: Path, data: params.Data, *, view:
         )
     film = one_video.read(path, data)
     answerer = answerer_of(folder, stage["params"], film, batch=1, max_new_tokens=max_new_tokens)
-    sample = {
-        "question": question, "view": view, "frame_kind": film.frame_kind, "question_type": "", "answer": "",
-        "target": {"kind": "text", "text": ""}, "media": [{"start_s": 0.0, "end_s": film.duration_s}],
-    }  # fmt: skip
+    sample = one_question(question, view=view, frame_kind=film.frame_kind, duration_s=film.duration_s)
     [answer] = answerer.complete([sample], [str(path)])
     times_s = [round(time_s, 3) for time_s in film.times_s.tolist()]
     return Answer(question, answer, str(checkpoint), view, film.indices.tolist(), times_s)

@@ -98,16 +98,29 @@ def evaluate(checkpoint: Path, data: Path, settings: params.Eval, *, tasks: list
 
 
 def answerer_of(folder: Path, stage: dict, store: FrameSource, **limits: int) -> Answerer | QwenAnswerer:
-    """Load the model of a folder with its processor.
+    """Load the model of a folder with its processor, for the frames of one store.
 
     Args:
         folder: of the model.
-        stage: parameters of the stage that trained it, which say how frames are shown.
+        stage: parameters of the stage that trained it, which say how samples are shown and asked.
         store: of the frames.
         limits: `batch` and `max_new_tokens`.
 
     Returns:
         What answers samples by the model.
+    """
+    return opened(folder, stage)(store=store, **limits)
+
+
+def opened(folder: Path, stage: dict) -> Callable[..., Answerer | QwenAnswerer]:
+    """Load the model of a folder with its processor, for the frames of any store.
+
+    Args:
+        folder: of the model.
+        stage: parameters of the stage that trained it, which say how samples are shown and asked.
+
+    Returns:
+        Makes what answers samples by the model, of `store`, `batch` and `max_new_tokens`.
 
     Raises:
         ValueError: the model's configuration does not say what its stage showed: it was trained before it did.
@@ -117,7 +130,7 @@ def answerer_of(folder: Path, stage: dict, store: FrameSource, **limits: int) ->
         from components.models import qwen_vl
 
         model, processor = qwen_vl.load(folder), qwen_vl.load_processor(folder, pixels=None)
-        return QwenAnswerer(model, processor, store, most_frames=stage["max_frames"], **limits)
+        return partial(QwenAnswerer, model, processor, most_frames=stage["max_frames"])
     from components.evaluation.answer import Answerer
     from components.models import build
 
@@ -127,7 +140,7 @@ def answerer_of(folder: Path, stage: dict, store: FrameSource, **limits: int) ->
             f"{folder}/config.json has guidance {model.config.guidance}, but its stage was trained with "
             f"{stage['guidance']}; allowed are equal ones: run the pipeline, which trains the stage again"
         )
-    return Answerer(model, processor, store, **limits)
+    return partial(Answerer, model, processor)
 
 
 def _with_mapping(answerer: Answerer | QwenAnswerer, tasks: Collection[str]) -> Answerer:

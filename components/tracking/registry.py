@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +15,10 @@ from components.tracking.runs import ROOT, client, evaluation, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
+    from mlflow.models import ModelSignature
 
 ALIAS = "champion"
-_SERVING_NEEDS = ("torch", "transformers", "numpy", "pyarrow", "pydantic", "ruamel.yaml")
+_SERVING_NEEDS = ("torch", "transformers", "numpy", "pillow", "pyarrow", "pydantic", "ruamel.yaml")
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,12 @@ class Champion:
 def register(run_id: str, checkpoint: Path, name: str) -> str:
     """Register a checkpoint as a version of the model `name`; a run that has a version already keeps it.
 
-    The version holds the weights and the code that ran, and is loaded by module name (components/models/serving.py).
-    There is no pickle, so opening a version runs no code that is not in it as text.
+    The version holds the weights, how their stage asks, and the code that ran, and is loaded by module name
+    (components/evaluation/serving.py). There is no pickle, so opening a version runs no code that is not in it as text.
 
     Args:
         run_id: of the run that trained it; its dataset_digest becomes a tag of the version.
-        checkpoint: the stage's folder, with `model/` inside; its path becomes a tag too.
+        checkpoint: the finished stage's folder, with stage.json and `model/`; its path becomes a tag too.
         name: of the model in the registry.
 
     Returns:
@@ -49,12 +51,15 @@ def register(run_id: str, checkpoint: Path, name: str) -> str:
     for known in store.search_model_versions(f"name = '{name}' and run_id = '{run_id}'"):
         return known.version
     mlflow.set_tracking_uri(tracking_uri())
+    stage = json.loads((checkpoint / "stage.json").read_text())["params"]
     with tempfile.TemporaryDirectory() as folder:
         mlflow.pyfunc.save_model(
             f"{folder}/model",
-            loader_module="components.models.serving",
+            loader_module="components.evaluation.serving",
             data_path=str(checkpoint / "model"),
             code_paths=[str(ROOT / "components")],
+            model_config={"stage": stage},
+            signature=_signature(),
             pip_requirements=[f"{package}=={installed(package)}" for package in _SERVING_NEEDS],
         )
         store.log_artifacts(run_id, f"{folder}/model", "model")
@@ -63,6 +68,22 @@ def register(run_id: str, checkpoint: Path, name: str) -> str:
     digest = store.get_run(run_id).data.tags.get("dataset_digest", "")
     tags = {"dataset_digest": digest, "checkpoint": str(checkpoint)}
     return store.create_model_version(name, f"runs:/{run_id}/model", run_id, tags=tags).version
+
+
+def _signature() -> ModelSignature:
+    """Return what a version takes and returns, as components/evaluation/serving.py has it."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import AnyType
+
+    rows = [
+        ColSpec(DataType.string, "question"),
+        ColSpec(AnyType(), "frames"),  # against a nested array MLflow would check pixel after pixel
+        ColSpec(DataType.string, "view", required=False),
+        ColSpec(DataType.double, "duration_s", required=False),
+        ColSpec(AnyType(), "choices", required=False),  # an array may not be empty in one row of many
+    ]
+    return ModelSignature(inputs=Schema(rows), outputs=Schema([ColSpec(DataType.string)]))
 
 
 def champion(name: str) -> Champion | None:

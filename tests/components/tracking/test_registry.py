@@ -21,6 +21,7 @@ def entry(value: float) -> dict:
 def checkpoint(tmp_path):
     (tmp_path / "sft-0123" / "model").mkdir(parents=True)
     (tmp_path / "sft-0123" / "model" / "config.json").write_text("{}")
+    (tmp_path / "sft-0123" / "stage.json").write_text(json.dumps({"params": {"guidance": True}}))
     return tmp_path / "sft-0123"
 
 
@@ -41,7 +42,7 @@ def test_registering_keeps_weights_code_and_origin(tmp_path, checkpoint, store):
     found = client().get_model_version("kept", version)
     assert (found.run_id, found.tags["dataset_digest"], found.tags["checkpoint"]) == (run_id, "data-1", str(checkpoint))
     folder = store / "mlartifacts" / run_id / "artifacts" / "model"
-    assert list(folder.rglob("config.json")) and list(folder.rglob("components/models/serving.py"))
+    assert list(folder.rglob("config.json")) and list(folder.rglob("components/evaluation/serving.py"))
     assert not list(folder.rglob("*.pkl"))
     assert client().get_run(run_id).info.end_time == ended  # the wall time of the stage stays true
 
@@ -89,8 +90,9 @@ import json, sys
 import mlflow, numpy as np
 model = mlflow.pyfunc.load_model("models:/served@champion")
 rows = [{"question": "what does C do?", "frames": np.zeros((4, 32, 32, 3), np.uint8)}] * 2
+rows.append({**rows[0], "view": "exo", "duration_s": 2.0, "choices": ["C washes", "the red cup"]})
 print(json.dumps(model.predict(rows)))
-print(sys.modules["components.models.serving"].__file__)
+print(sys.modules["components.evaluation.serving"].__file__)
 """
 
 
@@ -106,9 +108,12 @@ def test_a_version_answers_elsewhere_with_the_code_it_brought_along(tmp_path):
              "mapping_blocks": 1, "vision_width": 16, "vision_layers": 1, "vision_heads": 2,
              "text_width": 16, "text_layers": 1, "text_heads": 2}  # fmt: skip
     config = tiny_config(Model(**shape), tokenizer)
+    config.guidance = True
     folder = tmp_path / "grpo-0123" / "model"
     EgoflowForConditionalGeneration(config).save_pretrained(folder)
     processor_for(config, tokenizer).save_pretrained(folder)
+    stage = {"guidance": True, "reasoned": False, "max_frames": None}
+    (folder.parent / "stage.json").write_text(json.dumps({"params": stage}))
 
     version = tracking.register(trained(tmp_path, 0.5), folder.parent, "served")
     assert tracking.promote("served", version, **GATE).promoted
@@ -118,6 +123,6 @@ def test_a_version_answers_elsewhere_with_the_code_it_brought_along(tmp_path):
     )
     assert shown.returncode == 0, shown.stderr
     answers, file = shown.stdout.strip().splitlines()[-2:]
-    first, second = json.loads(answers)
-    assert isinstance(first, str) and first == second
-    assert not file.startswith(str(ROOT)) and file.endswith("code/components/models/serving.py")
+    first, second, closed = json.loads(answers)
+    assert isinstance(first, str) and first == second and isinstance(closed, str)
+    assert not file.startswith(str(ROOT)) and file.endswith("code/components/evaluation/serving.py")

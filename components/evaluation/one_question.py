@@ -1,0 +1,39 @@
+"""A question that somebody asks, as a sample of the data would hold it: it is then asked as evaluation asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+VIEWS = ("ego", "exo")
+
+
+def one_question(
+    question: str,
+    *,
+    view: str = "ego",
+    frame_kind: str = "clip",
+    duration_s: float | None = None,
+    choices: Sequence[str] | None = None,
+) -> dict:
+    """Return the question as a sample, with the columns of `records.SAMPLE` that asking reads.
+
+    Args:
+        question: text.
+        view: of the frames, "ego" or "exo".
+        frame_kind: of the frames, "image", "clip" or "window" (`frames` of params/data.yaml).
+        duration_s: length of the video that the frames were taken from at equal distances, seconds; None where it is
+            not known, and a question about time then stands without the times of the frames.
+        choices: the options of a closed question; None for an open one.
+
+    Raises:
+        ValueError: another view.
+    """
+    if view not in VIEWS:
+        raise ValueError(f"view {view!r} came, allowed are {list(VIEWS)}")
+    target = {"kind": "text", "text": ""} if choices is None else {"kind": "choice", "choices": list(choices)}
+    return {
+        "question": question, "answer": "", "question_type": "", "target": target,
+        "corpus": "general",  # of what people asked: a closed question says its options
+        "view": view, "frame_kind": frame_kind,
+        "media": [] if duration_s is None else [{"start_s": 0.0, "end_s": duration_s}],
+    }  # fmt: skip

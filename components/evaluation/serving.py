@@ -1,0 +1,86 @@
+"""A registered model as MLflow serves it: questions about frames in, answers out, asked as evaluation asks.
+
+MLflow imports this module by name and calls `_load_pyfunc`; nothing here knows MLflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from components.evaluation.measure import opened
+from components.evaluation.one_question import one_question
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from components.evaluation.answer import Answerer
+    from components.evaluation.qwen import QwenAnswerer
+
+_LIMITS = {"batch": 8, "max_new_tokens": 48}
+
+
+class Request:
+    """The frames of one request in the place of a frame store; the id of a sample is the number of its row."""
+
+    def __init__(self, frames: Sequence[np.ndarray]):
+        self._frames = frames
+
+    def frames(self, sample_id: str, *, exo_view: int | None = None) -> np.ndarray:
+        """Return the frames of a row, uint8 [T, H, W, 3], RGB."""
+        return self._frames[int(sample_id)]
+
+
+class Served:
+    """A model that answers greedily.
+
+    Args:
+        answerer: makes what answers about the frames of a store, of `store` and limits (`measure.opened`).
+    """
+
+    def __init__(self, answerer: Callable[..., Answerer | QwenAnswerer]):
+        self._answerer = answerer
+
+    def predict(self, model_input: pd.DataFrame | list[dict], params: dict | None = None) -> list[str]:
+        """Answer each row.
+
+        Args:
+            model_input: rows with `question` (text) and `frames` (uint8 [T, H, W, 3], RGB, at the model's size; nested
+                lists from JSON do as well), and where they are given `view` ("ego", the default, or "exo"),
+                `duration_s` (seconds of video that the frames show, which a question about time needs) and `choices`
+                (the options of a closed question).
+            params: taken because MLflow passes it; there are none.
+
+        Returns:
+            The completions, special tokens removed, in the order of the rows.
+
+        Raises:
+            ValueError: another view, frames of another size, or a number of frames that the model cannot lay out.
+        """
+        rows = [
+            {name: value for name, value in row.items() if value is not None}
+            for row in (model_input if isinstance(model_input, list) else _rows(model_input))
+        ]
+        frames = [np.ascontiguousarray(row.pop("frames"), dtype=np.uint8) for row in rows]
+        kinds = ["image" if len(shown) == 1 else "clip" for shown in frames]
+        samples = [one_question(**row, frame_kind=kind) for row, kind in zip(rows, kinds, strict=True)]
+        answerer = self._answerer(store=Request(frames), **_LIMITS)  # a new one: it keeps what it was shown
+        return answerer.complete(samples, [str(number) for number in range(len(rows))])
+
+
+def _rows(table: pd.DataFrame) -> list[dict]:
+    """Return the rows of a table; a cell that a row leaves empty is None."""
+    return table.astype(object).where(table.notna(), None).to_dict("records")
+
+
+def _load_pyfunc(path: str, model_config: dict) -> Served:
+    """Load the `model/` folder of a checkpoint; called by MLflow.
+
+    Args:
+        path: of the folder.
+        model_config: `stage`, the parameters of the stage that trained the model, which say how it is asked.
+    """
+    return Served(opened(Path(path), model_config["stage"]))

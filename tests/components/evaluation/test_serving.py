@@ -1,0 +1,64 @@
+"""A served folder is read by the classes that it names, and asks what evaluation would ask."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from components.evaluation import serving
+from components.prompts import asked_question
+
+FRAMES = np.random.default_rng(0).integers(0, 255, (4, 64, 64, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def served(model, processor, tmp_path) -> serving.Served:
+    model.config.guidance = True
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    return serving._load_pyfunc(str(tmp_path), {"stage": {"guidance": True, "reasoned": False}})
+
+
+def test_a_folder_of_qwen_answers(qwen_bases):
+    stage = {"max_frames": 4, "reasoned": False}
+    model = serving._load_pyfunc(str(qwen_bases["qwen2_5_vl"]), {"stage": stage})
+    rows = [{"question": "what does C do?", "frames": FRAMES}, {"question": "where is it?", "frames": FRAMES.tolist()}]
+    said = model.predict(rows)
+    assert len(said) == 2 and all(isinstance(text, str) and "<|" not in text for text in said)
+
+
+def test_what_a_row_leaves_out_is_not_asked(served, monkeypatch):
+    asked = []
+
+    class Listener:
+        def __init__(self, store, **limits):
+            self.store = store
+
+        def complete(self, samples: list[dict], frames_of: list[str]) -> list[str]:
+            asked.extend((sample, self.store.frames(of)) for sample, of in zip(samples, frames_of, strict=True))
+            return [""] * len(samples)
+
+    table = pd.DataFrame(
+        [
+            {"question": "what does C do?", "frames": FRAMES[:2].tolist()},
+            {"question": "how long?", "frames": FRAMES, "view": "exo", "duration_s": 4.0, "choices": ["2 s", "3 s"]},
+        ]
+    )
+    serving.Served(Listener).predict(table)
+    (plain, shown), (full, all_shown) = asked
+    assert (plain["view"], plain["media"], plain["target"]["kind"]) == ("ego", [], "text")
+    assert (full["view"], full["media"]) == ("exo", [{"start_s": 0.0, "end_s": 4.0}])
+    assert np.array_equal(shown, FRAMES[:2]) and np.array_equal(all_shown, FRAMES)
+    times_s = np.array([0.5, 1.5, 2.5, 3.5])
+    assert asked_question(full, times_s) == "4 s, frames every 1 s from 0.5 s: how long? Choose one of: 2 s; 3 s."
+
+
+def test_rows_that_cannot_be_shown_are_refused(served):
+    row = {"question": "what does C do?", "frames": FRAMES}
+    assert isinstance(served.predict([row])[0], str)
+    for change, message in (
+        ({"frames": FRAMES[:3]}, "3 frames came, allowed are multiples of tubelet_frames=2"),
+        ({"frames": FRAMES[:, :32]}, r"images of shape \[\(32, 64, 3\)\] came, allowed is \(64, 64, 3\)"),
+        ({"view": "top"}, r"view 'top' came, allowed are \['ego', 'exo'\]"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            served.predict([row | change])
