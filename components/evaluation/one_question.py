@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 VIEWS = ("ego", "exo")
+KINDS = ("text", "box", "span")
 
 
 def one_question(
@@ -13,6 +14,7 @@ def one_question(
     view: str = "ego",
     frame_kind: str = "clip",
     duration_s: float | None = None,
+    target_kind: str = "text",
     choices: Sequence[str] | None = None,
 ) -> dict:
     """Return the question as a sample, with the columns of `records.SAMPLE` that asking reads.
@@ -23,14 +25,16 @@ def one_question(
         frame_kind: of the frames, "image", "clip" or "window" (`frames` of params/data.yaml).
         duration_s: length of the video that the frames were taken from at equal distances, seconds; None where it is
             not known, and a question about time then stands without the times of the frames.
+        target_kind: what kind of answer is wanted, "text", "box" or "span".
         choices: the options of a closed question; None for an open one.
 
     Raises:
-        ValueError: another view.
+        ValueError: another view, or another kind of answer.
     """
-    if view not in VIEWS:
-        raise ValueError(f"view {view!r} came, allowed are {list(VIEWS)}")
-    target = {"kind": "text", "text": ""} if choices is None else {"kind": "choice", "choices": list(choices)}
+    for name, value, allowed in (("view", view, VIEWS), ("target_kind", target_kind, KINDS)):
+        if value not in allowed:
+            raise ValueError(f"{name} {value!r} came, allowed are {list(allowed)}")
+    target = {"kind": target_kind} if choices is None else {"kind": "choice", "choices": list(choices)}
     return {
         "question": question, "answer": "", "question_type": "", "target": target,
         "corpus": "general",  # of what people asked: a closed question says its options

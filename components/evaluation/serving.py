@@ -49,23 +49,22 @@ class Served:
 
         Args:
             model_input: rows with `question` (text) and `frames` (uint8 [T, H, W, 3], RGB, at the model's size; nested
-                lists from JSON do as well), and where they are given `view` ("ego", the default, or "exo"),
-                `duration_s` (seconds of video that the frames show, which a question about time needs) and `choices`
-                (the options of a closed question).
+                lists from JSON do as well); and as far as a row has them `view`, `duration_s`, `target_kind` and
+                `choices` (`one_question`). An image is one frame, or the same as often as the model stacks frames.
             params: taken because MLflow passes it; there are none.
 
         Returns:
             The completions, special tokens removed, in the order of the rows.
 
         Raises:
-            ValueError: another view, frames of another size, or a number of frames that the model cannot lay out.
+            ValueError: another view or kind of answer, frames of another size, or as many as the model cannot lay out.
         """
         rows = [
             {name: value for name, value in row.items() if value is not None}
             for row in (model_input if isinstance(model_input, list) else _rows(model_input))
         ]
         frames = [np.ascontiguousarray(row.pop("frames"), dtype=np.uint8) for row in rows]
-        kinds = ["image" if len(shown) == 1 else "clip" for shown in frames]
+        kinds = ["image" if len(shown) and (shown == shown[0]).all() else "clip" for shown in frames]
         samples = [one_question(**row, frame_kind=kind) for row, kind in zip(rows, kinds, strict=True)]
         answerer = self._answerer(store=Request(frames), **_LIMITS)  # a new one: it keeps what it was shown
         return answerer.complete(samples, [str(number) for number in range(len(rows))])

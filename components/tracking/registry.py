@@ -81,6 +81,7 @@ def _signature() -> ModelSignature:
         ColSpec(AnyType(), "frames"),  # against a nested array MLflow would check pixel after pixel
         ColSpec(DataType.string, "view", required=False),
         ColSpec(DataType.double, "duration_s", required=False),
+        ColSpec(DataType.string, "target_kind", required=False),
         ColSpec(AnyType(), "choices", required=False),  # an array may not be empty in one row of many
     ]
     return ModelSignature(inputs=Schema(rows), outputs=Schema([ColSpec(DataType.string)]))

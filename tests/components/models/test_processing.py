@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from components.models import build
-from components.models.processing import layout, normalise
+from components.models.processing import EgoflowProcessor, conversation, layout, normalise
 from components.prompts import split_think_answer, think_answer
 
 
@@ -52,3 +52,15 @@ def test_the_processor_expands_frames_as_the_batches_do(processor):
 def test_images_of_another_size_are_refused(processor):
     with pytest.raises(ValueError, match="allowed is"):
         processor.image_processor([[Image.new("RGB", (40, 40))]])
+
+
+@pytest.mark.parametrize("view", ["ego", "exo"])
+def test_a_conversation_says_the_view_and_the_model_whether_it_maps(processor, view):
+    told = EgoflowProcessor(
+        processor.image_processor, processor.tokenizer, layout_config=processor.layout_config | {"guidance": True}
+    )
+    text = told.apply_chat_template(conversation("what does C do?", view, 4), add_generation_prompt=True)
+    visual = layout(build.config_of(told), view, 4)
+    assert ("<guide_patch>" in visual) == (view == "ego") and f"<{view}_patch>" in visual
+    expected = processor.tokenizer(f"<bos>{visual}<user>what does C do?<assistant>", add_special_tokens=False)
+    assert told(text=[text])["input_ids"] == [expected["input_ids"]]

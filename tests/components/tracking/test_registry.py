@@ -89,7 +89,7 @@ ASK = """
 import json, sys
 import mlflow, numpy as np
 model = mlflow.pyfunc.load_model("models:/served@champion")
-rows = [{"question": "what does C do?", "frames": np.zeros((4, 32, 32, 3), np.uint8)}] * 2
+rows = [{"question": "what does C do?", "frames": np.zeros((4, 64, 64, 3), np.uint8)}] * 2
 rows.append({**rows[0], "view": "exo", "duration_s": 2.0, "choices": ["C washes", "the red cup"]})
 print(json.dumps(model.predict(rows)))
 print(sys.modules["components.evaluation.serving"].__file__)
@@ -104,7 +104,7 @@ def test_a_version_answers_elsewhere_with_the_code_it_brought_along(tmp_path):
     from components.params import Model
 
     tokenizer = build_tokenizer(["what does C do ?", "C washes the red cup ."])
-    shape = {"image_px": 32, "patch_px": 8, "tubelet_frames": 2, "image_tokens": 16, "video_tokens": 8,
+    shape = {"image_px": 64, "patch_px": 8, "tubelet_frames": 2, "image_tokens": 16, "video_tokens": 8,
              "mapping_blocks": 1, "vision_width": 16, "vision_layers": 1, "vision_heads": 2,
              "text_width": 16, "text_layers": 1, "text_heads": 2}  # fmt: skip
     config = tiny_config(Model(**shape), tokenizer)

@@ -1,0 +1,135 @@
+"""What a model sees of a sample on each of the five ways that lead to it, run as they run."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import GenerationConfig, PreTrainedModel, ProcessorMixin
+from trl import GRPOTrainer
+from trl.data_utils import apply_chat_template, prepare_multimodal_messages
+
+from components.evaluation.answer import Answerer
+from components.evaluation.qwen import QwenAnswerer
+from components.evaluation.serving import Served
+from components.models.processing import EgoflowProcessor, layout
+from components.train import qwen
+from components.train.dataset import Collate
+from components.train.grpo.shared_prompt import SharedPromptTrainer, frames_by_row, sample
+from components.train.packing import IGNORE, row
+
+TOWERS = ("ego_encoder", "exo_encoder", "visual")
+
+
+@dataclass
+class Seen:
+    """Call after call: pixel values by tower, embedded tokens [L, W], their positions [L] (of Qwen [3, L])."""
+
+    pixel_values: list[tuple[str, Tensor]] = field(default_factory=list)
+    embeds: list[Tensor] = field(default_factory=list)
+    positions: list[Tensor] = field(default_factory=list)
+
+    def tokens(self, places: slice | list[int]) -> tuple[Tensor, Tensor]:
+        return torch.cat(self.embeds)[places], torch.cat(self.positions, -1)[..., places]
+
+
+@contextmanager
+def watching(model: PreTrainedModel) -> Iterator[Seen]:
+    seen = Seen()
+
+    def language(module, args, inputs):
+        embeds, cache, positions = (inputs.get(n) for n in ("inputs_embeds", "past_key_values", "position_ids"))
+        if positions is None:
+            past = cache.get_seq_length() if cache is not None else 0
+            positions = torch.arange(past, past + embeds.shape[1]).unsqueeze(0)
+        seen.embeds.append(embeds[0])
+        seen.positions.append(positions[-3:, 0] if positions.ndim == 3 else positions[0])
+
+    hooks = [model.model.language_model.register_forward_pre_hook(language, with_kwargs=True)]
+    for name, tower in model.model.named_children():
+        if name in TOWERS:
+            note = partial(lambda name, module, args, inputs: seen.pixel_values.append((name, args[0])), name)
+            hooks.append(tower.register_forward_pre_hook(note, with_kwargs=True))
+    with torch.no_grad():
+        yield seen
+    for hook in hooks:
+        hook.remove()
+
+
+def trained(model: PreTrainedModel, processor: ProcessorMixin, item: dict) -> tuple[Seen, list[list[int]], Tensor]:
+    """What supervised training shows; for each question the places of its prompt in the row; and all tokens [L]."""
+    if isinstance(processor, EgoflowProcessor):
+        batch = Collate(model.config, processor)([item])
+        made = row(processor, layout(model.config, item["view"], len(item["frames"])), item["turns"])
+        prompts = [
+            [place for place, turn in enumerate(made.turns) if turn in (0, number) and made.labels[place] == IGNORE]
+            for number in range(1, len(item["turns"]) + 1)
+        ]
+    else:
+        batch = qwen.Collate(processor)([item])
+        prompts = [list(range(int((batch["labels"][0] != IGNORE).nonzero()[0])))]
+    with watching(model) as seen:
+        model(**batch)
+    return seen, prompts, batch["input_ids"][0]
+
+
+def rolled_out(model, processor, prompt: dict, completion: list[int]) -> tuple[Seen, Seen, list[int]]:
+    """What GRPO shows where it samples and where it scores a completion; and the tokens of its prompt."""
+    messages, n_images = prepare_multimodal_messages(prompt["prompt"], prompt["images"]), len(prompt["images"])
+    trainer = SimpleNamespace(
+        accelerator=SimpleNamespace(autocast=nullcontext, device="cpu", is_main_process=False),
+        processing_class=processor, _tokenizer=processor.tokenizer, shared=True,
+        _is_vlm=True, environment_factories=None, tools=None, chat_template=None, chat_template_kwargs={},
+    )  # fmt: skip
+    [ids], _, fields = GRPOTrainer._tokenize_prompts(trainer, [messages])
+    ends = {"eos_token_id": processor.tokenizer.eos_token_id, "pad_token_id": processor.tokenizer.pad_token_id}
+    config = GenerationConfig(max_new_tokens=1, do_sample=False, **ends)
+    is_egoflow = isinstance(processor, EgoflowProcessor)
+    with watching(model) as sampled:
+        if is_egoflow:
+            frames = frames_by_row(fields.get("pixel_values"), [n_images])
+            sample(model, [ids], frames, pad_id=ends["pad_token_id"], config=config)
+        else:
+            inputs = {name: torch.as_tensor(np.asarray(value)) for name, value in fields.items()}
+            model.generate(input_ids=torch.tensor([ids]), generation_config=config, **inputs)
+    given = {}
+    if n_images:
+        texts = [apply_chat_template({"prompt": messages}, processor)["prompt"]]
+        given = dict(processor(images=[prompt["images"]], text=texts, padding=True, return_tensors="pt"))
+        assert given.pop("input_ids").tolist() == [ids]
+        given |= {"num_images": [n_images]}
+        given.pop("attention_mask")
+    if "mm_token_type_ids" in given:  # as TRL has them of the whole row
+        answer = torch.zeros(1, len(completion), dtype=torch.long)
+        given["mm_token_type_ids"] = torch.cat([given["mm_token_type_ids"], answer], 1)
+    whole = torch.tensor([ids + completion])
+    owner = SharedPromptTrainer if is_egoflow else GRPOTrainer
+    with watching(model) as scored:
+        owner._get_per_token_logps_and_entropies(
+            trainer, model, whole, torch.ones_like(whole), len(completion), **given
+        )
+    return sampled, scored, ids
+
+
+class OneSample:
+    """The frames of one item in the place of a store."""
+
+    def __init__(self, frames_THWC: np.ndarray):
+        self.frames_THWC = frames_THWC
+
+    def frames(self, sample_id: str, *, exo_view: int | None = None) -> np.ndarray:
+        return self.frames_THWC
+
+
+def answered(model, processor, asked: dict, frames_THWC: np.ndarray, request: dict, **how) -> tuple[Seen, Seen]:
+    """What evaluation shows of a sample, and serving of a request."""
+    of_model = partial(Answerer if isinstance(processor, EgoflowProcessor) else QwenAnswerer, model, processor, **how)
+    with watching(model) as evaluated:
+        of_model(store=OneSample(frames_THWC), batch=1, max_new_tokens=1).complete([asked], ["0"])
+    with watching(model) as served:
+        Served(of_model).predict([request])
+    return evaluated, served
