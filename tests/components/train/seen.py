@@ -27,7 +27,7 @@ TOWERS = ("ego_encoder", "exo_encoder", "visual")
 
 @dataclass
 class Seen:
-    """Call after call: pixel values by tower, embedded tokens [L, W], their positions [L] (of Qwen [3, L])."""
+    """Call after call: pixel values by tower, embedded tokens [L, W], their positions on three axes [3, L]."""
 
     pixel_values: list[tuple[str, Tensor]] = field(default_factory=list)
     embeds: list[Tensor] = field(default_factory=list)
@@ -47,7 +47,7 @@ def watching(model: PreTrainedModel) -> Iterator[Seen]:
             past = cache.get_seq_length() if cache is not None else 0
             positions = torch.arange(past, past + embeds.shape[1]).unsqueeze(0)
         seen.embeds.append(embeds[0])
-        seen.positions.append(positions[-3:, 0] if positions.ndim == 3 else positions[0])
+        seen.positions.append(positions[-3:, 0] if positions.ndim == 3 else positions[:1].expand(3, -1))
 
     hooks = [model.model.language_model.register_forward_pre_hook(language, with_kwargs=True)]
     for name, tower in model.model.named_children():
