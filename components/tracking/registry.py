@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 ALIAS = "champion"
-_SERVING_NEEDS = ("torch", "transformers", "numpy", "pillow", "pyarrow", "pydantic", "ruamel.yaml")
+_SERVING_NEEDS = ("torch", "transformers", "numpy", "pillow", "pyarrow", "pydantic", "ruamel.yaml", "scipy")
 
 
 @dataclass(frozen=True)
