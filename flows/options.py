@@ -23,6 +23,18 @@ def run(parser: argparse.ArgumentParser) -> None:
     """Add the options of flows/pipeline.py."""
     recipe(parser)
     parser.add_argument("--dry-run", action="store_true", help="only print what would run")
+    small = parser.add_argument_group("rehearsal")
+    small.add_argument(
+        "--rehearse", action="store_true", help="run all of it with tiny random weights and few steps, in rehearsals/"
+    )
+    small.add_argument(
+        "--on",
+        choices=("world", "data"),
+        default="world",
+        help="a small world, or data/ as it is (%(default)s)",
+    )
+    small.add_argument("--ranks", type=int, default=1, help="processes of every stage (default: %(default)s)")
+    small.add_argument("--zero-stage", type=int, choices=(0, 1, 2, 3), help="default: each stage's own")
 
 
 def compare(parser: argparse.ArgumentParser) -> None:

@@ -13,18 +13,19 @@ from pathlib import Path
 from prefect import flow
 
 from components import report, tracking
-from flows import data, evaluate, options, promote, summary, tasks, train
+from flows import data, evaluate, options, promote, rehearse, summary, tasks, train
 from flows.summary import Finished
 from flows.tasks import NestedStage
 
 
 @flow(name="pipeline", task_runner=tasks.runner())
-def pipeline(recipe: str = tasks.RECIPE, dry_run: bool = False) -> Finished | None:
+def pipeline(recipe: str = tasks.RECIPE, dry_run: bool = False, refresh_data: bool = True) -> Finished | None:
     """Bring everything up to date: what did not change is reused, and says so.
 
     Args:
         recipe: YAML of the training run, or its bare name in params/recipes.
         dry_run: only say what would run.
+        refresh_data: make the data anew where it is stale; else it is taken as it is.
     """
     if dry_run:
         summary.show_plan(recipe)
@@ -34,7 +35,7 @@ def pipeline(recipe: str = tasks.RECIPE, dry_run: bool = False) -> Finished | No
     job = tasks.open_job(recipe, dataset=None, trains=True, promotes=True)
     with tasks.stopping() as stop, tasks.pipeline_run("pipeline", job) as run_id:
         base = train.start_without_data(job, run_id, stop)  # the base models train while the data is made
-        data_stages = data.refresh(stop)
+        data_stages = data.refresh(stop) if refresh_data else []
         dataset = data.digest()
         job = tasks.with_dataset(job, dataset)
         tracking.set_tags(run_id, {"dataset_digest": dataset})
@@ -70,6 +71,9 @@ def main() -> int:
     try:
         if arguments.dry_run:
             summary.show_plan(arguments.recipe)
+        elif arguments.rehearse:
+            scale = rehearse.Scale(arguments.on, arguments.ranks, arguments.zero_stage)
+            return rehearse.rehearse(pipeline, arguments.recipe, scale)
         elif (finished := pipeline(arguments.recipe)) is not None:
             summary.show(finished)
     except (RuntimeError, ValueError, OSError) as error:

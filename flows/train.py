@@ -151,7 +151,8 @@ def _launch(
 ) -> None:
     logger, checkpoint = get_run_logger(), job.checkpoint(stage.name)
     log_path = job.root / tasks.LOGS / f"{checkpoint.name}.log"
-    logger.info("%s starts; log %s", stage.name, log_path)
+    stages = job.recipe.stages
+    logger.info("%s starts (stage %d of %d); log %s", stage.name, stages.index(stage) + 1, len(stages), log_path)
     logged_s = time.monotonic()
 
     def stop_and_log() -> str | None:

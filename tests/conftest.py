@@ -22,6 +22,7 @@ settings.load_profile("same")
 FIRST = (
     *("flows/test_deployments.py", "train/test_stages.py", "survival/test_killed.py", "flows/test_pipeline.py"),
     "data/test_graph.py",
+    "flows/test_rehearse.py",
 )
 
 
@@ -96,3 +97,11 @@ def built_once(of: pytest.TempPathFactory, name: str, build: Callable[[Path], No
 @pytest.fixture(scope="session")
 def tiny_world(tmp_path_factory) -> TinyWorld:
     return tiny_world_of(built_once(tmp_path_factory, "tiny_world", film))
+
+
+@pytest.fixture(scope="session")
+def rehearsal_project(tmp_path_factory) -> Path:
+    """A project in which egovlm was rehearsed on one rank with ZeRO-3 (tests/rehearsals.py), for all tests."""
+    from tests import rehearsals
+
+    return built_once(tmp_path_factory, "rehearsal_project", rehearsals.build)

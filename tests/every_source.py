@@ -21,24 +21,18 @@ from rich.table import Table
 from components import params
 from components.data import __main__ as data_main
 from components.data.annotations import IDS
+from components.train.rehearsal import smaller
 from components.world.__main__ import build
 from components.world.writers import WRITERS
 
 PROJECT = Path(__file__).parents[1]
-FEW = {"takes": 8, "size_px": 96, "val_fraction": 0.25, "test_fraction": 0.125, "web_videos": 12}
 
 
 def params_of(root: Path, sources: Iterable[str] = ()) -> params.Data:
-    """Return the default parameters with few takes and the named sources (by default all) below `root`."""
-    data = params.load(PROJECT / "params/data.yaml", params.Data)
+    """Return the parameters of a rehearsal's world with the named sources (by default all) below `root`."""
+    data = smaller.data(params.load(PROJECT / "params/data.yaml", params.Data))
     named = {source: root / "data/raw" / source for source in sources or WRITERS}
-    return data.model_copy(
-        update={
-            "world": data.world.model_copy(update=FEW),
-            "sources": params.Sources(**named),
-            "frames": data.frames.model_copy(update={"shard_frames": 1000}),
-        }
-    )
+    return data.model_copy(update={"sources": params.Sources(**named)})
 
 
 def run(root: Path, data: params.Data) -> dict[str, dict]:

@@ -1,26 +1,22 @@
 """A person who has every release gets what the recipes train on."""
 
+import pyarrow.parquet as pq
 import pytest
 
-from tests import every_source
-
-
-@pytest.fixture(scope="module")
-def counted(tmp_path_factory) -> tuple[dict[str, int], dict]:
-    """(training samples by `corpus/task/view`, what each step counted) of a world that writes every layout."""
-    root = tmp_path_factory.mktemp("every_source")
-    told = every_source.run(root, every_source.params_of(root))
-    return every_source.samples_of(root / "data"), told
+from tests import every_source, rehearsals
 
 
 @pytest.mark.long
 @pytest.mark.parametrize(("part", "recipes"), every_source.asked_for().items())
-def test_every_part_of_a_recipe_has_training_samples(counted, part, recipes):
-    assert counted[0].get(part, 0) > 0, f"named by {recipes}; the data has {counted[0]}"
+def test_every_part_of_a_recipe_has_training_samples(rehearsal_project, part, recipes):
+    have = every_source.samples_of(rehearsal_project / rehearsals.WORLD)
+    assert have.get(part, 0) > 0, f"named by {recipes}; the data has {have}"
 
 
 @pytest.mark.long
-def test_no_medium_is_lost_without_a_reason(counted):
-    media, pretraining = counted[1]["media"], counted[1]["pretraining"]
-    assert set(media["rejects"]) == {"missing_medium", "unreadable_medium"}
-    assert {key.split("/")[0] for key in pretraining} == {"web", "egoclip", "general"}
+def test_no_medium_is_lost_without_a_reason(rehearsal_project):
+    data = rehearsal_project / rehearsals.WORLD
+    reasons = pq.read_table(data / "media/rejects.parquet", columns=["reason"])["reason"].to_pylist()
+    assert set(reasons) == {"missing_medium", "unreadable_medium"}
+    corpora = pq.read_table(data / "pretraining/samples.parquet", columns=["corpus"])["corpus"].to_pylist()
+    assert set(corpora) == {"web", "egoclip", "general"}

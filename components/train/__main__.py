@@ -157,7 +157,9 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
         algorithms.fill(model, recipe.model, parents)
         if stage.mapping:
             build.renew_mapping(model, processor, stage.mapping, seed=stage.seed)
-    checkpoints.prepare(model, stage.learning_rates, stage.lora, hub_configs.parts_of(model.config))
+    parts = hub_configs.parts_of(model.config)
+    checkpoints.prepare(model, stage.learning_rates, stage.lora, parts)
+    trained = checkpoints.count_trained(model, parts)
     resume = checkpoints.last_resumable(output / "trainer")
     log = None
     if int(os.environ.get("RANK", "0")) == 0:
@@ -186,6 +188,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
         elif log:
             provenance = {**options.provenance, "stage": stage.name, "recipe": recipe.name}
             provenance |= {"params": made.stage.model_dump(), "parents": options.parents}
+            provenance |= {"trained": trained}
             provenance |= {"steps": result.global_step, "seconds": round(time.monotonic() - began_s, 1)}
             provenance |= {"frames_contract": algorithms.contract(data_params)}
             provenance |= {"samples_digest": made.dataset.samples_digest(result.global_step)}

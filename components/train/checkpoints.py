@@ -72,6 +72,21 @@ def _takes_adapter(module: str, adapted: Collection[str], parts: dict[str, tuple
     return part in adapted and (part != "language_model" or bool(re.fullmatch(_LINEAR, module)))
 
 
+def count_trained(model: nn.Module, parts: dict[str, tuple[str, ...]] = PARTS) -> dict[str, int]:
+    """Return how many parameters of each part are trained; those of its adapters stand under `<part> (LoRA)`.
+
+    Args:
+        model: with its frozen parts marked, before ZeRO-3 spreads it.
+        parts: of the model: name -> beginnings of its parameters' names.
+    """
+    counts: dict[str, int] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            part = part_of(name, parts) + (" (LoRA)" if "lora_" in name else "")
+            counts[part] = counts.get(part, 0) + parameter.numel()
+    return counts
+
+
 @torch.no_grad()
 def merge_adapters(model: nn.Module) -> None:
     """Add every adapter to its base layer and put the plain layer back."""

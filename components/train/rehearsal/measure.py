@@ -1,0 +1,118 @@
+"""What a finished stage of a rehearsal says about its recipe: what it trained, was shown, could say and could earn."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from components import params
+from components.tracking import history
+from components.train import algorithms
+from components.train.plan import WITHOUT_DATASET
+from components.train.rehearsal import shown_samples
+from components.train.rehearsal.shown_samples import DRAWN, Part
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A finished stage of a rehearsal.
+
+    Args:
+        stage, algorithm: as in the recipe.
+        steps, ranks, zero_stage: of the training.
+        trained: part of the model -> parameters; those of adapters under `<part> (LoRA)`.
+        gradient: part -> largest norm of its gradient that was logged.
+        first_loss, last_loss: of the logged steps; None where none was logged.
+        seconds, evaluation_s: of training and evaluation; the latter None where nothing was evaluated.
+        completions_cut: share of the sampled completions that reached the rehearsal's limit; None unless grpo.
+        evaluated: task -> samples, and `<task>/format`, `<task>/cut` -> value.
+        answer_tokens: the most that the recipe lets the model write.
+        mixture: about its samples, by part; empty of a base stage, which makes its own.
+    """
+
+    stage: str
+    algorithm: str
+    steps: int
+    ranks: int
+    zero_stage: int
+    trained: dict[str, int]
+    gradient: dict[str, float]
+    first_loss: float | None
+    last_loss: float | None
+    seconds: float
+    evaluation_s: float | None
+    completions_cut: float | None
+    evaluated: dict[str, float]
+    answer_tokens: int
+    mixture: list[Part]
+
+
+def measure(
+    whole: params.Stage,
+    small: params.Stage,
+    model: params.AnyModel,
+    *,
+    data: params.Data,
+    evaluation: params.Eval,
+    folder: Path,
+    checkpoint: Path,
+) -> Measured:
+    """Measure a finished stage.
+
+    Args:
+        whole: the stage as the recipe has it, whose limits the samples are held against.
+        small: the stage that was trained.
+        model: block of the recipe that was trained.
+        data: parameters of the data that it was trained on.
+        evaluation: params/eval.yaml as the project has it.
+        folder: outputs of the data graph.
+        checkpoint: of the stage.
+
+    Raises:
+        ValueError: the samples are not those that the training was shown.
+    """
+    made = json.loads((checkpoint / "stage.json").read_text())
+    curves = history.curves(history.read(checkpoint / "history.jsonl")[0])
+    losses = [value for _, value in curves.get("loss", [])]
+    cut = [value for _, value in curves.get("completions/clipped_ratio", [])]
+    took = checkpoint / "evaluation" / "seconds.txt"
+    completion = whole.grpo.max_completion_length if whole.grpo else None
+    answer_tokens = whole.max_new_tokens or completion or evaluation.max_new_tokens
+    mixture = []
+    if small.algorithm not in WITHOUT_DATASET:
+        shown = algorithms.samples(small, data, folder, model)
+        if shown.samples_digest(made["steps"]) != made["samples_digest"]:
+            raise ValueError(f"stage {small.name!r} saw other samples than {folder} has now; rehearse it again")
+        longer = small.model_copy(update={"max_steps": math.ceil(DRAWN / small.train_batch_size)})
+        drawn = algorithms.samples(longer, data, folder, model)
+        mixture = shown_samples.read(whole, shown, drawn, model, checkpoint / "model", limit=answer_tokens)
+    return Measured(
+        stage=small.name,
+        algorithm=small.algorithm,
+        steps=made["steps"],
+        ranks=small.ranks,
+        zero_stage=small.zero_stage,
+        trained=made["trained"],
+        gradient={
+            name.removeprefix("grad_norm/"): max(value for _, value in curve)
+            for name, curve in curves.items()
+            if name.startswith("grad_norm/")
+        },
+        first_loss=losses[0] if losses else None,
+        last_loss=losses[-1] if losses else None,
+        seconds=made["seconds"],
+        evaluation_s=float(took.read_text()) if took.is_file() else None,
+        completions_cut=fmean(cut) if cut else None,
+        evaluated=_evaluated(checkpoint / "evaluation" / "metrics.json"),
+        answer_tokens=answer_tokens,
+        mixture=mixture,
+    )
+
+
+def _evaluated(metrics_json: Path) -> dict[str, float]:
+    metrics = json.loads(metrics_json.read_text()) if metrics_json.is_file() else {}
+    told = {name: entry["value"] for name, entry in metrics.items() if name.endswith(("/format", "/cut"))}
+    return {name.partition("/")[0]: entry["n"] for name, entry in metrics.items()} | told

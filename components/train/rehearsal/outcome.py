@@ -1,0 +1,158 @@
+"""The outcome of a rehearsal: as a table at the terminal, as Markdown and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from components.train.dry_run.tables import table
+from components.train.rehearsal.measure import Measured
+from components.train.rehearsal.shown_samples import Part
+from components.train.rehearsal.tiny_bases import TinyBase
+
+EMPTY = "–"
+STAGES = ("stage", "training", "parameters trained", "loss", "training + evaluation")
+SAMPLES = (
+    "stage",
+    "part",
+    "shown",
+    "beyond context",
+    "beyond max_text_tokens",
+    "true answers cut",
+    "true answers read",
+)
+REWARDS = ("stage", "part", "reward", "applies to", "true answers earn", "sampled answers cut")
+EVALUATION = ("stage", "task", "samples", "readable", "cut")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A rehearsal, as far as it came.
+
+    Args:
+        recipe: its name.
+        data: "world" or "data".
+        stages: that finished, in order.
+        missing: stages that did not.
+        bases: tiny weights that stood in the place of the recipe's.
+        smaller: (key, value of the recipe, value of the rehearsal).
+        decision: of the promotion gate; None where it was not reached.
+        exported: files of the last stage's export.
+        error: what stopped it; None where nothing did.
+        seconds: in all.
+    """
+
+    recipe: str
+    data: str
+    stages: Sequence[Measured]
+    missing: Sequence[str]
+    bases: Sequence[TinyBase]
+    smaller: Sequence[tuple[str, Any, Any]]
+    decision: str | None = None
+    exported: Sequence[str] = field(default_factory=tuple)
+    error: str | None = None
+    seconds: float = 0.0
+
+
+def title(outcome: Outcome) -> str:
+    """Return the heading of the outcome."""
+    ended = f"not finished: {', '.join(outcome.missing)}" if outcome.missing else "every stage"
+    return f"Rehearsal of {outcome.recipe} on {outcome.data}: {ended}, {outcome.seconds:.0f} s"
+
+
+def tables(outcome: Outcome) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
+    """Return (title, columns, rows) of every table, its cells as texts."""
+    return [
+        ("Stages", STAGES, [_stage(stage) for stage in outcome.stages]),
+        ("Samples", SAMPLES, [_samples(stage, part) for stage in outcome.stages for part in stage.mixture]),
+        ("Rewards", REWARDS, [row for stage in outcome.stages for row in _rewards(stage)]),
+        ("Evaluation", EVALUATION, [row for stage in outcome.stages for row in _evaluation(stage)]),
+        ("Weights", ("base", "tokenizer and image files"), [(base.base, base.reading) for base in outcome.bases]),
+    ]
+
+
+def _stage(stage: Measured) -> tuple[str, ...]:
+    trained = []
+    for part, count in stage.trained.items():
+        learns = stage.gradient.get(part.removesuffix(" (LoRA)"))
+        trained.append(f"{part} {count:,}" + ("" if learns else ", no gradient"))
+    return (
+        stage.stage,
+        f"{stage.algorithm}, {stage.steps} steps, {stage.ranks} × ZeRO-{stage.zero_stage}",
+        "; ".join(trained),
+        EMPTY if stage.first_loss is None else f"{stage.first_loss:.3g} → {stage.last_loss:.3g}",
+        f"{stage.seconds:.0f} s" + ("" if stage.evaluation_s is None else f" + {stage.evaluation_s:.0f} s"),
+    )
+
+
+def _samples(stage: Measured, part: Part) -> tuple[str, ...]:
+    shares = (part.beyond_context, part.beyond_text_tokens, part.answers_cut, part.answers_read)
+    cut = f"{_share(part.answers_cut)} at {stage.answer_tokens}"
+    told = [_share(share) for share in shares]
+    return stage.stage, part.part, str(part.shown), *told[:2], cut, told[3]
+
+
+def _rewards(stage: Measured) -> Iterator[tuple[str, ...]]:
+    for part in stage.mixture:
+        for name, share in part.applies.items():
+            earned = f"{part.earned[name]:.2f}" if name in part.earned else EMPTY
+            yield stage.stage, part.part, name, _share(share), earned, _share(stage.completions_cut)
+
+
+def _evaluation(stage: Measured) -> Iterator[tuple[str, ...]]:
+    for task, samples in stage.evaluated.items():
+        if "/" not in task:
+            forms = (stage.evaluated.get(f"{task}/{form}") for form in ("format", "cut"))
+            yield stage.stage, task, f"{samples:.0f}", *(_share(form) for form in forms)
+
+
+def _share(value: float | None) -> str:
+    return EMPTY if value is None else f"{value:.0%}"
+
+
+def shown(outcome: Outcome) -> list[Table | str]:
+    """Return what the terminal shows."""
+    lines = [f"smaller   {len(outcome.smaller)} numbers, all in the files below; every other value is the recipe's"]
+    if outcome.decision is not None:
+        lines.append(f"gate      {outcome.decision}")
+    if outcome.exported:
+        lines.append(f"export    {', '.join(outcome.exported)}")
+    if outcome.error is not None:
+        lines.append(f"stopped   {outcome.error}")
+    laid_out = [table(name, columns, rows) for name, columns, rows in tables(outcome) if rows]
+    return [title(outcome), *laid_out, *lines]
+
+
+def write(outcome: Outcome, folder: Path) -> list[Path]:
+    """Write the outcome as rehearsal.json and rehearsal.md; return the two files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    as_json, as_markdown = folder / "rehearsal.json", folder / "rehearsal.md"
+    as_json.write_text(json.dumps(asdict(outcome), indent=2, default=str) + "\n")
+    as_markdown.write_text(markdown(outcome))
+    return [as_json, as_markdown]
+
+
+def markdown(outcome: Outcome) -> str:
+    """Return the outcome as a page of Markdown."""
+    parts = [f"# {title(outcome)}"]
+    for name, columns, rows in tables(outcome):
+        parts += [f"## {name}", _grid(columns, rows)] if rows else []
+    if outcome.error is not None:
+        parts.append(f"Stopped by:\n\n```\n{outcome.error}\n```")
+    if outcome.decision is not None:
+        parts.append(f"Gate: {outcome.decision}")
+    if outcome.exported:
+        parts.append(f"Export: {', '.join(outcome.exported)}")
+    numbers = [(key, str(before), str(after)) for key, before, after in outcome.smaller]
+    parts += ["## Smaller numbers", _grid(("key", "recipe", "rehearsal"), numbers)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _grid(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *cells]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

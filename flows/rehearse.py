@@ -1,0 +1,206 @@
+"""A whole recipe with smaller numbers, in a folder of its own: what will run on GPUs for days runs here first.
+
+`python -m flows.pipeline --recipe egovlm --rehearse` runs the flow of flows/pipeline.py itself in `rehearsals/`: a
+project folder with the same code, smaller parameters and an MLflow database of its own, so that no real run, checkpoint
+or champion is touched. Finished stages are reused, and a killed rehearsal goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from rich.console import Console
+from ruamel.yaml import YAML
+
+from components import params, storage, tracking
+from components.params.strict import Strict
+from components.train import launch_command, plan
+from flows import data as data_graph
+from flows import promote, tasks
+from flows.summary import Finished, show_failure
+
+if TYPE_CHECKING:
+    from components.train.rehearsal.outcome import Outcome
+
+FOLDER = Path("rehearsals")
+CODE = ("components", "flows", "infra")
+WIDTH = 150  # columns of what goes to a file
+DATA_GRAPH = ("dvc.yaml", ".dvcignore")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How small a rehearsal is.
+
+    Args:
+        data: "world" for a small world that writes every layout, "data" for the project's data as it is.
+        ranks: training processes of every stage.
+        zero_stage: of every stage; None keeps each stage's own.
+    """
+
+    data: Literal["world", "data"] = "world"
+    ranks: int = 1
+    zero_stage: int | None = None
+
+
+def rehearse(pipeline: Callable[..., Finished | None], recipe: str, scale: Scale) -> int:
+    """Rehearse a recipe, print what came out, and keep it as Markdown, as JSON and in MLflow.
+
+    Args:
+        pipeline: the flow of flows/pipeline.py.
+        recipe: a YAML file, or the bare name of one in params/recipes.
+        scale: how small, and on which data.
+
+    Returns:
+        0; or 1 where a stage failed: what the stages before it say is printed all the same.
+
+    Raises:
+        ValueError: the recipe is wrong, or the project has no data; nothing was trained.
+    """
+    from components.train.rehearsal import outcome
+
+    started_s = time.monotonic()
+    whole = tasks.open_job(recipe, dataset=None)  # a mistake in the recipe itself comes out first
+    promote.check_gate(whole)
+    project = whole.root / FOLDER / scale.data
+    rehearsed = _write(whole, project, scale)
+    name = whole.recipe_path.name
+    error = None
+    with _inside(project):
+        try:
+            # one look at the whole graph, instead of one for each of its stages
+            stale = scale.data == "world" and bool(data_graph.stale())
+            finished = pipeline(f"params/recipes/{name}", refresh_data=stale)
+        except (RuntimeError, ValueError, OSError) as failure:
+            finished, error = None, failure
+            show_failure(failure)
+        result = _measured(
+            whole, name, rehearsed, exported=project / "exported" / Path(name).stem if finished else None
+        )
+        result = replace(
+            result,
+            decision=finished.decision.reason if finished else None,
+            error=str(error) if error else None,
+            seconds=time.monotonic() - started_s,
+        )
+        files = outcome.write(result, project / "tables" / Path(name).stem)
+        _log(result.recipe, files, failed=error is not None)
+    # a pipe has no width, and folded numbers are hard to read
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    for each in outcome.shown(result):
+        console.print(each, soft_wrap=isinstance(each, str), highlight=False)
+    console.print("\n".join(f"written   {path.relative_to(whole.root)}" for path in files), soft_wrap=True)
+    return 1 if error else 0
+
+
+def _write(whole: tasks.Job, project: Path, scale: Scale) -> Outcome:
+    """Write the project folder of a rehearsal; return what is known of the outcome before it runs."""
+    from components.train.rehearsal import outcome, smaller, tiny_bases
+
+    root = whole.root
+    data = params.load(root / tasks.DATA_PARAMS, params.Data)
+    evaluation = smaller.evaluation(params.load(root / tasks.EVALUATION, params.Eval))
+    (project / "params" / "recipes").mkdir(parents=True, exist_ok=True)
+    for name in CODE:
+        if not (project / name).is_symlink():
+            (project / name).symlink_to(root / name)
+    for name in DATA_GRAPH:
+        shutil.copy(root / name, project)
+    if scale.data == "data":
+        data_graph.digest()  # or says how to make it
+        shutil.copy(root / "dvc.lock", project)
+        if not (project / tasks.DATA).is_symlink():
+            (project / tasks.DATA).symlink_to(root / tasks.DATA)
+    else:
+        data = smaller.data(data)
+        if not (project / ".dvc").is_dir():
+            subprocess.run([*data_graph.DVC, "init", "--no-scm", "--quiet"], cwd=project, check=True)
+    bases = tiny_bases.write(whole.recipe.model, root / FOLDER / "bases", data)
+    small = smaller.recipe(
+        whole.recipe,
+        bases={base.base: base.folder for base in bases},
+        frames=data.frames,
+        ranks=scale.ranks,
+        zero_stage=scale.zero_stage,
+        has_gpus=bool(launch_command.gpus()),
+    )
+    _dump(data, project / tasks.DATA_PARAMS)
+    _dump(evaluation, project / tasks.EVALUATION)
+    _dump(small, project / "params" / "recipes" / whole.recipe_path.name)
+    return outcome.Outcome(
+        whole.recipe.name,
+        scale.data,
+        stages=(),
+        missing=[stage.name for stage in small.stages],
+        bases=bases,
+        smaller=smaller.changes(whole.recipe, small),
+    )
+
+
+def _dump(block: Strict, path: Path) -> None:
+    with path.open("w") as file:
+        YAML().dump(block.model_dump(mode="json"), file)
+
+
+@contextlib.contextmanager
+def _inside(project: Path) -> Generator[None]:
+    """Work in a rehearsal's folder, with its own MLflow and without the storage of real checkpoints."""
+    before = dict(os.environ)
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{project / 'mlflow.db'}"
+    os.environ.pop(storage.URI, None)
+    try:
+        with contextlib.chdir(project):
+            yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _measured(whole: tasks.Job, name: str, known: Outcome, *, exported: Path | None) -> Outcome:
+    """Complete an outcome by the stages that finished, and by the export of the last one."""
+    from components.models import export
+    from components.train.rehearsal.measure import measure
+
+    try:
+        job = tasks.open_job(name.removesuffix(".yaml"), dataset=data_graph.digest())
+    except ValueError:  # the data was not made
+        return known
+    data = params.load(tasks.DATA_PARAMS, params.Data)
+    evaluation = params.load(whole.root / tasks.EVALUATION, params.Eval)
+    pairs = zip(whole.recipe.stages, job.recipe.stages, strict=True)
+    stages = [
+        measure(
+            *(stage, small, job.recipe.model),
+            data=data,
+            evaluation=evaluation,
+            folder=tasks.DATA,
+            checkpoint=job.checkpoint(small.name),
+        )
+        for stage, small in pairs
+        if plan.is_finished(job.checkpoint(small.name))
+    ]
+    files: list[str] = []
+    if exported is not None:
+        shutil.rmtree(exported, ignore_errors=True)
+        exported.parent.mkdir(exist_ok=True)
+        export.export(job.checkpoint(job.recipe.stages[-1].name), exported)
+        files = sorted(path.name for path in exported.iterdir())
+    measured = {stage.stage for stage in stages}
+    missing = [stage.name for stage in job.recipe.stages if stage.name not in measured]
+    return replace(known, stages=stages, missing=missing, exported=files)
+
+
+def _log(recipe: str, files: list[Path], *, failed: bool) -> None:
+    run_id = tracking.open_pipeline_run(f"rehearsal {recipe}", tags={"kind": "rehearsal"})
+    for path in files:
+        tracking.log_artifacts(run_id, path, "rehearsal")
+    tracking.finish(run_id, "FAILED" if failed else "FINISHED")

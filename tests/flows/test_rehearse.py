@@ -1,0 +1,71 @@
+"""Every shipped recipe rehearsed whole, by the command a person types: on 1 and 2 ranks, with ZeRO-2 and ZeRO-3."""
+
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from components import params
+from tests.rehearsals import ROOT, rehearse
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture(scope="module")
+def project(rehearsal_project) -> Path:
+    return rehearsal_project
+
+
+# egovlm and egothinker are ZeRO-3 recipes, the others ZeRO-2
+@pytest.mark.parametrize(
+    ("recipe", "ranks", "zero_stage"),
+    [
+        *(("egovlm", 1, 3), ("egovlm", 2, 2)),
+        *(("egothinker", 2, 3), ("egothinker", 1, 2)),
+        *(("exo2ego", 1, 2), ("exo2ego", 2, 3)),
+        *(("miniature", 2, 2), ("miniature", 1, 3)),
+    ],
+)
+def test_a_recipe_goes_through(project, recipe, ranks, zero_stage):
+    done, told = rehearse(project, recipe, "--ranks", str(ranks), "--zero-stage", str(zero_stage))
+    assert done.returncode == 0, done.stderr[-3000:]
+    whole = params.load(ROOT / f"params/recipes/{recipe}.yaml", params.Recipe)
+    assert [stage["stage"] for stage in told["stages"]] == [stage.name for stage in whole.stages]
+    assert not told["missing"] and told["error"] is None and told["exported"] and told["decision"]
+    for stage, measured in zip(whole.stages, told["stages"], strict=True):
+        assert (measured["ranks"], measured["zero_stage"]) == (ranks, zero_stage)
+        adapted = {f"{part} (LoRA)" for part in stage.lora.learning_rates} if stage.lora else set()
+        assert measured["trained"].keys() == stage.learning_rates.keys() | adapted
+        parts = {part["part"]: part for part in measured["mixture"]}
+        assert parts.keys() <= stage.mixture.keys()
+        assert not stage.mixture or sum(part["shown"] for part in parts.values()) >= measured["steps"]
+        if stage.grpo:
+            assert all(part["applies"].keys() == stage.grpo.reward_weights.keys() for part in parts.values())
+        else:
+            silent = [part for part in stage.learning_rates if not measured["gradient"].get(part)]
+            assert not silent, f"{stage.name} gives {silent} no gradient"
+        assert stage.name in done.stdout
+    assert not (project / "checkpoints").exists() and not (project / "mlflow.db").exists()
+
+
+def test_a_second_rehearsal_reuses_every_stage(project):
+    words = ("egovlm", "--ranks", "1", "--zero-stage", "3")  # as the project came
+    first, before = rehearse(project, *words)
+    again, after = rehearse(project, *words)
+    assert first.returncode == again.returncode == 0
+    assert "is reused" in again.stderr and before["stages"] == after["stages"]
+
+
+def test_a_recipe_that_fails_says_where_and_shows_the_stages_before(project):
+    recipe = YAML(typ="safe").load((ROOT / "params/recipes/egothinker.yaml").read_text())
+    sft, grpo = recipe["stages"]
+    sft["mixture"], sft["evaluate"] = {"egoit/qa/ego": 1.0}, []
+    grpo["mixture"] = {"egore/ground_temporal/exo": 1.0}
+    path = project / "wrong.yaml"
+    with path.open("w") as file:
+        YAML().dump(recipe, file)
+    done, told = rehearse(project, str(path))
+    assert done.returncode == 1
+    assert "grpo" in done.stderr and "egore/ground_temporal/exo" in done.stderr
+    if told:  # it was not refused before its first stage
+        assert [stage["stage"] for stage in told["stages"]] == ["sft"] and told["missing"] == ["grpo"]
