@@ -25,7 +25,7 @@ from components import params, storage, tracking
 from components.params.strict import Strict
 from components.train import launch_command, plan
 from flows import data as data_graph
-from flows import promote, tasks
+from flows import promote, supervisor, tasks
 from flows.summary import Finished, show_failure
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path("rehearsals")
 CODE = ("components", "flows", "infra")
+EXPORT_TIMEOUT_S = 3600.0
 WIDTH = 150  # columns of what goes to a file
 DATA_GRAPH = ("dvc.yaml", ".dvcignore")
 
@@ -74,21 +75,22 @@ def rehearse(pipeline: Callable[..., Finished | None], recipe: str, scale: Scale
     project = whole.root / FOLDER / scale.data
     rehearsed = _write(whole, project, scale)
     name = whole.recipe_path.name
-    error = None
+    exported = project / "exported" / whole.recipe_path.stem
+    finished = error = None
     with _inside(project):
         try:
             # one look at the whole graph, instead of one for each of its stages
             stale = scale.data == "world" and bool(data_graph.stale())
             finished = pipeline(f"params/recipes/{name}", refresh_data=stale)
+            assert finished is not None, "only a dry run returns nothing"
+            _export(finished.stages[-1].checkpoint, exported)
         except (RuntimeError, ValueError, OSError) as failure:
-            finished, error = None, failure
+            error = failure
             show_failure(failure)
-        result = _measured(
-            whole, name, rehearsed, exported=project / "exported" / Path(name).stem if finished else None
-        )
         result = replace(
-            result,
+            _measured(whole, name, rehearsed),
             decision=finished.decision.reason if finished else None,
+            exported=[] if error else sorted(path.name for path in exported.iterdir()),
             error=str(error) if error else None,
             seconds=time.monotonic() - started_s,
         )
@@ -165,9 +167,19 @@ def _inside(project: Path) -> Generator[None]:
         os.environ.update(before)
 
 
-def _measured(whole: tasks.Job, name: str, known: Outcome, *, exported: Path | None) -> Outcome:
-    """Complete an outcome by the stages that finished, and by the export of the last one."""
-    from components.models import export
+def _export(checkpoint: Path, output: Path) -> None:
+    shutil.rmtree(output, ignore_errors=True)
+    output.parent.mkdir(exist_ok=True)
+    supervisor.supervise(
+        [sys.executable, "-m", "components.models.export", "--checkpoint", str(checkpoint), "--output", str(output)],
+        launch_command.environment(Path.cwd(), threads=tasks.cores()),
+        log_path=tasks.LOGS / f"{checkpoint.name}-export.log",
+        timeout_s=EXPORT_TIMEOUT_S,
+    )
+
+
+def _measured(whole: tasks.Job, name: str, known: Outcome) -> Outcome:
+    """Complete an outcome by the stages that finished."""
     from components.train.rehearsal.measure import measure
 
     try:
@@ -188,15 +200,9 @@ def _measured(whole: tasks.Job, name: str, known: Outcome, *, exported: Path | N
         for stage, small in pairs
         if plan.is_finished(job.checkpoint(small.name))
     ]
-    files: list[str] = []
-    if exported is not None:
-        shutil.rmtree(exported, ignore_errors=True)
-        exported.parent.mkdir(exist_ok=True)
-        export.export(job.checkpoint(job.recipe.stages[-1].name), exported)
-        files = sorted(path.name for path in exported.iterdir())
     measured = {stage.stage for stage in stages}
     missing = [stage.name for stage in job.recipe.stages if stage.name not in measured]
-    return replace(known, stages=stages, missing=missing, exported=files)
+    return replace(known, stages=stages, missing=missing)
 
 
 def _log(recipe: str, files: list[Path], *, failed: bool) -> None:
