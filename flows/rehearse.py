@@ -25,7 +25,7 @@ from components import params, storage, tracking
 from components.params.strict import Strict
 from components.train import launch_command, plan
 from flows import data as data_graph
-from flows import promote, supervisor, tasks
+from flows import supervisor, tasks
 from flows.summary import Finished, show_failure
 
 if TYPE_CHECKING:
@@ -70,8 +70,7 @@ def rehearse(pipeline: Callable[..., Finished | None], recipe: str, scale: Scale
     from components.train.rehearsal import outcome
 
     started_s = time.monotonic()
-    whole = tasks.open_job(recipe, dataset=None)  # a mistake in the recipe itself comes out first
-    promote.check_gate(whole)
+    whole = tasks.open_job(recipe, dataset=None, promotes=True)  # a mistake in the recipe itself comes out first
     project = whole.root / FOLDER / scale.data
     rehearsed = _write(whole, project, scale)
     name = whole.recipe_path.name
