@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components import params
-from components.train import plan
+from components.train.judge import verdict
 from components.train.rehearsal import smaller
 from components.train.trainer import arguments
 
 ROOT = Path(__file__).parents[4]
 RECIPES = [params.load(path, params.Recipe) for path in sorted((ROOT / "params/recipes").glob("*.yaml"))]
 DATA = smaller.data(params.load(ROOT / "params/data.yaml", params.Data))
+EVALUATION = params.load(ROOT / "params/eval.yaml", params.Eval)
 OF_STAGES = {
     "max_steps", "num_train_epochs", "train_batch_size", "per_device_train_batch_size", "max_frames", "save_steps",
     "ranks", "threads_per_rank", "timeout_minutes", "rendered_images", "max_new_tokens", "lora.r", "lora.lora_alpha",
@@ -46,7 +47,7 @@ def test_only_numbers_of_size_change(recipe, ranks, zero_stage):
     small = rehearsed(recipe, ranks=ranks, zero_stage=zero_stage)
     allowed = OF_STAGES | OF_MODELS | ({"zero_stage"} if zero_stage is not None else set())
     assert changed_keys(recipe, small) <= allowed
-    plan.check_trainable(small)
+    assert verdict.problems(small, DATA, EVALUATION, promotes=True, gpus=0) == []
     for before, stage in zip(recipe.stages, small.stages, strict=True):
         assert stage.ranks == ranks and stage.max_steps == smaller.STEPS
         assert stage.zero_stage == (before.zero_stage if zero_stage is None else zero_stage)
@@ -90,7 +91,6 @@ def test_the_small_world_writes_every_source_and_keeps_the_rules_of_the_data():
 
 
 def test_an_evaluation_measures_the_same_tasks_by_fewer_samples():
-    whole = params.load(ROOT / "params/eval.yaml", params.Eval)
-    small = smaller.evaluation(whole)
-    assert small.limits.keys() == whole.limits.keys() and small.promotion == whole.promotion
+    small = smaller.evaluation(EVALUATION)
+    assert small.limits.keys() == EVALUATION.limits.keys() and small.promotion == EVALUATION.promotion
     assert max(small.limits.values()) == smaller.EVALUATED
