@@ -8,6 +8,7 @@ or champion is touched. Finished stages are reused, and a killed rehearsal goes 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -16,24 +17,23 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from rich.console import Console
 from ruamel.yaml import YAML
 
 from components import params, storage, tracking
 from components.params.strict import Strict
-from components.train import launch_command, plan
+from components.train import interpreter, launch_command, plan
+from components.train.rehearsal import outcome, smaller
+from components.train.rehearsal.outcome import Outcome
 from flows import data as data_graph
 from flows import supervisor, tasks
 from flows.summary import Finished, show_failure
 
-if TYPE_CHECKING:
-    from components.train.rehearsal.outcome import Outcome
-
 FOLDER = Path("rehearsals")
 CODE = ("components", "flows", "infra")
-EXPORT_TIMEOUT_S = 3600.0
+PROGRAM_TIMEOUT_S = 3600.0
 WIDTH = 150  # columns of what goes to a file
 DATA_GRAPH = ("dvc.yaml", ".dvcignore")
 
@@ -67,8 +67,6 @@ def rehearse(pipeline: Callable[..., Finished | None], recipe: str, scale: Scale
     Raises:
         ValueError: the recipe is wrong, or the project has no data; nothing was trained.
     """
-    from components.train.rehearsal import outcome
-
     started_s = time.monotonic()
     whole = tasks.open_job(recipe, dataset=None, promotes=True)  # a mistake in the recipe itself comes out first
     project = whole.root / FOLDER / scale.data
@@ -87,7 +85,7 @@ def rehearse(pipeline: Callable[..., Finished | None], recipe: str, scale: Scale
             error = failure
             show_failure(failure)
         result = replace(
-            _measured(whole, name, rehearsed),
+            _measured(whole, name, rehearsed, project),
             decision=finished.decision.reason if finished else None,
             exported=[] if error else sorted(path.name for path in exported.iterdir()),
             error=str(error) if error else None,
@@ -105,8 +103,6 @@ def rehearse(pipeline: Callable[..., Finished | None], recipe: str, scale: Scale
 
 def _write(whole: tasks.Job, project: Path, scale: Scale) -> Outcome:
     """Write the project folder of a rehearsal; return what is known of the outcome before it runs."""
-    from components.train.rehearsal import outcome, smaller, tiny_bases
-
     root = whole.root
     data = params.load(root / tasks.DATA_PARAMS, params.Data)
     evaluation = smaller.evaluation(params.load(root / tasks.EVALUATION, params.Eval))
@@ -125,16 +121,18 @@ def _write(whole: tasks.Job, project: Path, scale: Scale) -> Outcome:
         data = smaller.data(data)
         if not (project / ".dvc").is_dir():
             subprocess.run([*data_graph.DVC, "init", "--no-scm", "--quiet"], cwd=project, check=True)
-    bases = tiny_bases.write(whole.recipe.model, root / FOLDER / "bases", data)
+    _dump(data, project / tasks.DATA_PARAMS)
+    made = root / FOLDER / "bases" / f"{whole.recipe_path.stem}.json"
+    _program("bases", whole, project, made)
+    bases = [outcome.TinyBase(**base) for base in json.loads(made.read_text())]
     small = smaller.recipe(
         whole.recipe,
-        bases={base.base: base.folder for base in bases},
+        bases={base.base: Path(base.folder) for base in bases},
         frames=data.frames,
         ranks=scale.ranks,
         zero_stage=scale.zero_stage,
         has_gpus=bool(launch_command.gpus()),
     )
-    _dump(data, project / tasks.DATA_PARAMS)
     _dump(evaluation, project / tasks.EVALUATION)
     _dump(small, project / "params" / "recipes" / whole.recipe_path.name)
     return outcome.Outcome(
@@ -170,38 +168,49 @@ def _export(checkpoint: Path, output: Path) -> None:
     shutil.rmtree(output, ignore_errors=True)
     output.parent.mkdir(exist_ok=True)
     supervisor.supervise(
-        [sys.executable, "-m", "components.models.export", "--checkpoint", str(checkpoint), "--output", str(output)],
+        [
+            interpreter.python(),
+            "-m",
+            "components.models.export",
+            "--checkpoint",
+            str(checkpoint),
+            "--output",
+            str(output),
+        ],
         launch_command.environment(Path.cwd(), threads=tasks.cores()),
         log_path=tasks.LOGS / f"{checkpoint.name}-export.log",
-        timeout_s=EXPORT_TIMEOUT_S,
+        timeout_s=PROGRAM_TIMEOUT_S,
     )
 
 
-def _measured(whole: tasks.Job, name: str, known: Outcome) -> Outcome:
-    """Complete an outcome by the stages that finished."""
-    from components.train.rehearsal.measure import measure
+def _program(what: str, whole: tasks.Job, project: Path, output: Path, *more: str) -> None:
+    """Run `components.train.rehearsal` in the Python that trains."""
+    recipe, log = whole.root / whole.recipe_path, project / tasks.LOGS / f"rehearsal-{what}.log"
+    words = ["--recipe", str(recipe), "--params", str(project / tasks.DATA_PARAMS), "--output", str(output), *more]
+    supervisor.supervise(
+        [interpreter.python(), "-m", "components.train.rehearsal", what, *words],
+        launch_command.environment(whole.root, threads=tasks.cores(), python=interpreter.python()),
+        log_path=log,
+        timeout_s=PROGRAM_TIMEOUT_S,
+        cwd=whole.root,
+    )
 
+
+def _measured(whole: tasks.Job, name: str, known: Outcome, project: Path) -> Outcome:
+    """Complete an outcome by the stages that finished."""
+    small = f"params/recipes/{name}"
     try:
-        job = tasks.open_job(name.removesuffix(".yaml"), dataset=data_graph.digest())
+        job = tasks.open_job(small, dataset=data_graph.digest())
     except ValueError:  # the data was not made
         return known
-    data = params.load(tasks.DATA_PARAMS, params.Data)
-    evaluation = params.load(whole.root / tasks.EVALUATION, params.Eval)
-    pairs = zip(whole.recipe.stages, job.recipe.stages, strict=True)
-    stages = [
-        measure(
-            *(stage, small, job.recipe.model),
-            data=data,
-            evaluation=evaluation,
-            folder=tasks.DATA,
-            checkpoint=job.checkpoint(small.name),
-        )
-        for stage, small in pairs
-        if plan.is_finished(job.checkpoint(small.name))
-    ]
-    measured = {stage.stage for stage in stages}
-    missing = [stage.name for stage in job.recipe.stages if stage.name not in measured]
-    return replace(known, stages=stages, missing=missing)
+    finished = {one.name: job.checkpoint(one.name) for one in job.recipe.stages}
+    finished = {stage: folder for stage, folder in finished.items() if plan.is_finished(folder)}
+    made = project / "tables" / whole.recipe_path.stem / "measured.json"
+    more = ["--small", str(project / small), "--data", str(project / tasks.DATA)]
+    more += ["--evaluation", str(whole.root / tasks.EVALUATION)]
+    _program("measure", whole, project, made, *more, "--checkpoints", json.dumps(finished, default=str))
+    stages = outcome.read_measured(made)
+    return replace(known, stages=stages, missing=[name for name in known.missing if name not in finished])
 
 
 def _log(recipe: str, files: list[Path], *, failed: bool) -> None:

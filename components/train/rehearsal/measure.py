@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
@@ -13,41 +12,8 @@ from components.tracking import history
 from components.train import algorithms
 from components.train.plan import WITHOUT_DATASET
 from components.train.rehearsal import shown_samples
-from components.train.rehearsal.shown_samples import DRAWN, Part
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A finished stage of a rehearsal.
-
-    Args:
-        stage, algorithm: as in the recipe.
-        steps, ranks, zero_stage: of the training.
-        trained: part of the model -> parameters; those of adapters under `<part> (LoRA)`.
-        gradient: part -> largest norm of its gradient that was logged.
-        first_loss, last_loss: of the logged steps; None where none was logged.
-        seconds, evaluation_s: of training and evaluation; the latter None where nothing was evaluated.
-        completions_cut: share of the sampled completions that reached the rehearsal's limit; None unless grpo.
-        evaluated: task -> samples, and `<task>/format`, `<task>/cut` -> value.
-        answer_tokens: the most that the recipe lets the model write.
-        mixture: about its samples, by part; empty of a base stage, which makes its own.
-    """
-
-    stage: str
-    algorithm: str
-    steps: int
-    ranks: int
-    zero_stage: int
-    trained: dict[str, int]
-    gradient: dict[str, float]
-    first_loss: float | None
-    last_loss: float | None
-    seconds: float
-    evaluation_s: float | None
-    completions_cut: float | None
-    evaluated: dict[str, float]
-    answer_tokens: int
-    mixture: list[Part]
+from components.train.rehearsal.outcome import Measured
+from components.train.rehearsal.shown_samples import DRAWN
 
 
 def measure(

@@ -11,9 +11,6 @@ from typing import Any
 from rich.table import Table
 
 from components.train.dry_run.tables import table
-from components.train.rehearsal.measure import Measured
-from components.train.rehearsal.shown_samples import Part
-from components.train.rehearsal.tiny_bases import TinyBase
 
 EMPTY = "–"
 STAGES = ("stage", "training", "parameters trained", "loss", "training + evaluation")
@@ -28,6 +25,83 @@ SAMPLES = (
 )
 REWARDS = ("stage", "part", "reward", "applies to", "true answers earn", "sampled answers cut")
 EVALUATION = ("stage", "task", "samples", "readable", "cut")
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one part of a stage's mixture is. Shares are of `drawn` samples, which are drawn as training draws them.
+
+    Args:
+        part: `corpus/task/view`.
+        shown: samples that the steps of the rehearsal met, each question counted.
+        drawn: samples that the shares are of.
+        beyond_context: share whose prompt and longest answer are longer than the language model's context.
+        beyond_text_tokens: share whose question and answer are longer than the recipe's `max_text_tokens`.
+        answers_cut: share whose true answer is longer than the recipe lets the model write.
+        answers_read: share whose true answer, in the tokens of the model and cut so, is read back as right; of those
+            that can be right or wrong, None where there are none.
+        applies: reward -> share to which it applies.
+        earned: reward -> mean that the true answers earn, where it applies.
+    """
+
+    part: str
+    shown: int
+    drawn: int
+    beyond_context: float
+    beyond_text_tokens: float
+    answers_cut: float
+    answers_read: float | None
+    applies: dict[str, float]
+    earned: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A finished stage of a rehearsal.
+
+    Args:
+        stage, algorithm: as in the recipe.
+        steps, ranks, zero_stage: of the training.
+        trained: part of the model -> parameters; those of adapters under `<part> (LoRA)`.
+        gradient: part -> largest norm of its gradient that was logged.
+        first_loss, last_loss: of the logged steps; None where none was logged.
+        seconds, evaluation_s: of training and evaluation; the latter None where nothing was evaluated.
+        completions_cut: share of the sampled completions that reached the rehearsal's limit; None unless grpo.
+        evaluated: task -> samples, and `<task>/format`, `<task>/cut` -> value.
+        answer_tokens: the most that the recipe lets the model write.
+        mixture: about its samples, by part; empty of a base stage, which makes its own.
+    """
+
+    stage: str
+    algorithm: str
+    steps: int
+    ranks: int
+    zero_stage: int
+    trained: dict[str, int]
+    gradient: dict[str, float]
+    first_loss: float | None
+    last_loss: float | None
+    seconds: float
+    evaluation_s: float | None
+    completions_cut: float | None
+    evaluated: dict[str, float]
+    answer_tokens: int
+    mixture: list[Part]
+
+
+@dataclass(frozen=True)
+class TinyBase:
+    """Tiny weights.
+
+    Args:
+        base: the name or folder that a recipe gives.
+        folder: of the tiny weights, in transformers' layout.
+        reading: "published" where the files of tokenizer and image processor are those of the base, else "twin".
+    """
+
+    base: str
+    folder: str
+    reading: str
 
 
 @dataclass(frozen=True)
@@ -57,6 +131,15 @@ class Outcome:
     exported: Sequence[str] = field(default_factory=tuple)
     error: str | None = None
     seconds: float = 0.0
+
+
+def read_measured(file: Path) -> list[Measured]:
+    """Read the stages that `components.train.rehearsal measure` wrote."""
+    stages = []
+    for row in json.loads(file.read_text()):
+        values: dict[str, Any] = row | {"mixture": [Part(**part) for part in row["mixture"]]}
+        stages.append(Measured(**values))
+    return stages
 
 
 def title(outcome: Outcome) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import cast
@@ -19,36 +18,9 @@ from components.rewards import REWARDS
 from components.rewards.correctness import is_correct
 from components.train.dataset import Collate, SampleDataset
 from components.train.packing import IGNORE
+from components.train.rehearsal.outcome import Part
 
 DRAWN = 64  # samples that shares are of: a rehearsal's own are too few to tell
-
-
-@dataclass(frozen=True)
-class Part:
-    """What one part of a stage's mixture is. Shares are of `drawn` samples, which are drawn as training draws them.
-
-    Args:
-        part: `corpus/task/view`.
-        shown: samples that the steps of the rehearsal met, each question counted.
-        drawn: samples that the shares are of.
-        beyond_context: share whose prompt and longest answer are longer than the language model's context.
-        beyond_text_tokens: share whose question and answer are longer than the recipe's `max_text_tokens`.
-        answers_cut: share whose true answer is longer than the recipe lets the model write.
-        answers_read: share whose true answer, in the tokens of the model and cut so, is read back as right; of those
-            that can be right or wrong, None where there are none.
-        applies: reward -> share to which it applies.
-        earned: reward -> mean that the true answers earn, where it applies.
-    """
-
-    part: str
-    shown: int
-    drawn: int
-    beyond_context: float
-    beyond_text_tokens: float
-    answers_cut: float
-    answers_read: float | None
-    applies: dict[str, float]
-    earned: dict[str, float]
 
 
 def read(

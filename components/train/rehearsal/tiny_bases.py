@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +26,7 @@ from transformers import (
 from components import params
 from components.models import hub_configs
 from components.train import plan
+from components.train.rehearsal.outcome import TinyBase
 from components.train.rehearsal.smaller import HEADS, LAYERS, WIDTH
 from components.train.rehearsal.twin_tokenizers import TWINS, world_texts
 
@@ -40,21 +40,6 @@ QWEN_IMAGES = COLOURS | {
     "max_pixels": 12845056, "patch_size": 14, "temporal_patch_size": 2, "merge_size": 2,
 }  # fmt: skip
 SPARE_WORDS = 8  # published models have more rows of words than their tokenizers have words
-
-
-@dataclass(frozen=True)
-class TinyBase:
-    """Tiny weights.
-
-    Args:
-        base: the name or folder that a recipe gives.
-        folder: of the tiny weights, in transformers' layout.
-        reading: "published" where the files of tokenizer and image processor are those of the base, else "twin".
-    """
-
-    base: str
-    folder: Path
-    reading: str
 
 
 def write(model: params.AnyModel, folder: Path, data: params.Data) -> list[TinyBase]:
@@ -103,7 +88,7 @@ def _written(base: str, folder: Path, kind: str, data: params.Data) -> TinyBase:
         else:
             _write_speaking(partial, sizes, kind, data)
         partial.rename(made)
-    return TinyBase(base, made, "published" if files else "twin")
+    return TinyBase(base, str(made), "published" if files else "twin")
 
 
 def local_folder(base: str) -> Path | None:

@@ -2,15 +2,11 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 from rich.console import Console
 
 from components.train.rehearsal import outcome
-from components.train.rehearsal.measure import Measured
-from components.train.rehearsal.outcome import Outcome
-from components.train.rehearsal.shown_samples import Part
-from components.train.rehearsal.tiny_bases import TinyBase
+from components.train.rehearsal.outcome import Measured, Outcome, Part, TinyBase
 
 PART = Part(
     part="egore/qa/ego", shown=3, drawn=50, beyond_context=0.0, beyond_text_tokens=0.1, answers_cut=0.36,
@@ -23,7 +19,7 @@ STAGE = Measured(
     evaluated={"ground_spatial": 8, "ground_spatial/format": 0.25, "qa": 7}, answer_tokens=1024, mixture=[PART],
 )  # fmt: skip
 WHOLE = Outcome(
-    recipe="egovlm", data="world", stages=[STAGE], missing=[], bases=[TinyBase("Qwen/X", Path("/tiny"), "twin")],
+    recipe="egovlm", data="world", stages=[STAGE], missing=[], bases=[TinyBase("Qwen/X", "/tiny", "twin")],
     smaller=[("stages.grpo.max_steps", 1200, 3)], decision="first model", exported=["config.json"], seconds=61.0,
 )  # fmt: skip
 

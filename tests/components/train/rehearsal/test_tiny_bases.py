@@ -28,12 +28,12 @@ def test_a_qwen_base_is_of_the_published_class(name, tied, folder):
     model = recipe(name).model
     [base] = tiny_bases.write(model, folder, DATA)
     assert (base.base, base.reading) == (model.base, "twin")
-    made = qwen_vl.load(base.folder, architecture=model.architecture)
+    made = qwen_vl.load(Path(base.folder), architecture=model.architecture)
     # 3B has tied embeddings, 7B has not; heads share keys in both
     assert made.config.tie_word_embeddings is tied
     text = made.config.text_config
     assert text.num_key_value_heads < text.num_attention_heads and made.num_parameters() < 1e6
-    processor = qwen_vl.load_processor(base.folder, pixels=100352)
+    processor = qwen_vl.load_processor(Path(base.folder), pixels=100352)
     assert type(processor.tokenizer).__name__ == "Qwen2Tokenizer"
     assert processor.image_processor.patch_size == 14 and processor.image_processor.size["shortest_edge"] == 3136
     ids = processor.tokenizer(VISIBLE)["input_ids"]
@@ -44,7 +44,7 @@ def test_a_qwen_base_is_of_the_published_class(name, tied, folder):
 
 def test_bases_of_exo2ego_fill_the_whole_model(folder):
     whole = recipe("exo2ego")
-    bases = {base.base: base.folder for base in tiny_bases.write(whole.model, folder, DATA)}
+    bases = {base.base: Path(base.folder) for base in tiny_bases.write(whole.model, folder, DATA)}
     assert len(bases) == 2, "two towers of one name are one folder"
     small = smaller.recipe(whole, bases=bases, frames=DATA.frames, ranks=1, zero_stage=None, has_gpus=False)
     processor = pretrained_weights.processor(small.model)
@@ -61,7 +61,7 @@ def test_the_miniature_has_no_bases(folder):
 
 
 def test_published_files_are_taken_and_pickles_are_not(folder, tmp_path):
-    twin = tiny_bases.write(recipe("egovlm").model, folder, DATA)[0].folder
+    twin = Path(tiny_bases.write(recipe("egovlm").model, folder, DATA)[0].folder)
     local = tmp_path / "downloaded"
     local.mkdir()
     for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
@@ -72,9 +72,9 @@ def test_published_files_are_taken_and_pickles_are_not(folder, tmp_path):
     model = recipe("egovlm").model.model_copy(update={"base": str(local)})
     [base] = tiny_bases.write(model, tmp_path / "bases", DATA)
     assert base.reading == "published"
-    assert not (base.folder / "pytorch_model.bin").exists()
-    assert qwen_vl.load_processor(base.folder, pixels=None).image_processor.size["longest_edge"] == 1003520
-    qwen_vl.load(base.folder, architecture="qwen2_5_vl")
+    assert not (Path(base.folder) / "pytorch_model.bin").exists()
+    assert qwen_vl.load_processor(Path(base.folder), pixels=None).image_processor.size["longest_edge"] == 1003520
+    qwen_vl.load(Path(base.folder), architecture="qwen2_5_vl")
 
 
 def test_an_unknown_tokenizer_is_refused_with_the_way_to_get_it(tmp_path):
