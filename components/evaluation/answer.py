@@ -38,6 +38,7 @@ class Answerer:
         model: put into evaluation mode.
         processor: of the model.
         store: of the frames.
+        reasoned: ask closed questions for a thought and a letter, as the checkpoint's stage did.
         batch: samples at once.
         max_new_tokens: longest completion.
     """
@@ -48,11 +49,12 @@ class Answerer:
         processor: EgoflowProcessor,
         store: FrameSource,
         *,
+        reasoned: bool,
         batch: int,
         max_new_tokens: int,
     ):
         self.model, self.processor, self.store = model.eval(), processor, store
-        self.batch, self.max_new_tokens = batch, max_new_tokens
+        self.reasoned, self.batch, self.max_new_tokens = reasoned, batch, max_new_tokens
         self._shown: dict[tuple[str, str], Context] = {}  # (view, sample id)
         self._n_frames: dict[str, int] = {}  # by sample id
         self._embedded: dict[Context, torch.Tensor] = {}
@@ -86,7 +88,7 @@ class Answerer:
         words = self.model.get_input_embeddings()
         contexts = self._contexts(samples, frames_of)
         asked = [
-            asked_question(sample, frame_times(sample["media"], self._n_frames[sample_id]))
+            asked_question(sample, frame_times(sample["media"], self._n_frames[sample_id]), reasoned=self.reasoned)
             for sample, sample_id in zip(samples, frames_of, strict=True)
         ]
         turns = self._tokens([turn(question, self.processor.turn_words) for question in asked])

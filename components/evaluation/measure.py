@@ -130,7 +130,8 @@ def opened(folder: Path, stage: dict) -> Callable[..., Answerer | QwenAnswerer]:
         from components.models import qwen_vl
 
         model, processor = qwen_vl.load(folder), qwen_vl.load_processor(folder, pixels=None)
-        return partial(QwenAnswerer, model, processor, most_frames=stage["max_frames"])
+        asked = {"most_frames": stage["max_frames"], "reasoned": stage["reasoned"]}
+        return partial(QwenAnswerer, model, processor, **asked)
     from components.evaluation.answer import Answerer
     from components.models import build
 
@@ -140,7 +141,7 @@ def opened(folder: Path, stage: dict) -> Callable[..., Answerer | QwenAnswerer]:
             f"{folder}/config.json has guidance {model.config.guidance}, but its stage was trained with "
             f"{stage['guidance']}; allowed are equal ones: run the pipeline, which trains the stage again"
         )
-    return partial(Answerer, model, processor)
+    return partial(Answerer, model, processor, reasoned=stage["reasoned"])
 
 
 def _with_mapping(answerer: Answerer | QwenAnswerer, tasks: Collection[str]) -> Answerer:

@@ -23,6 +23,7 @@ class QwenAnswerer:
         processor: of the model.
         store: of the frames.
         most_frames: of a sample, as in the checkpoint's stage; None shows all.
+        reasoned: ask closed questions for a thought and a letter, likewise.
         batch: samples at once.
         max_new_tokens: longest completion.
     """
@@ -34,12 +35,13 @@ class QwenAnswerer:
         store: FrameSource,
         *,
         most_frames: int | None,
+        reasoned: bool,
         batch: int,
         max_new_tokens: int,
     ):
         self.model = model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
         self.processor, self.store = processor, store
-        self.most_frames, self.batch, self.max_new_tokens = most_frames, batch, max_new_tokens
+        self.most_frames, self.reasoned, self.batch, self.max_new_tokens = most_frames, reasoned, batch, max_new_tokens
 
     @torch.no_grad()
     def complete(self, samples: list[Sample], frames_of: list[str]) -> list[str]:
@@ -76,7 +78,8 @@ class QwenAnswerer:
     def _frames(self, sample: Sample, sample_id: str) -> dict:
         # another's frames (the blind control) stand in the place of the sample's own, at the times of those
         frames = self.store.frames(sample_id)
-        return {"frames": frames, "times_s": frame_times(sample["media"], len(frames))}
+        shown = {"frames": frames, "times_s": frame_times(sample["media"], len(frames))}
+        return shown | {"reasoned": self.reasoned}
 
     def _prompts(
         self, samples: list[Sample], frames_of: list[str]

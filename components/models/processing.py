@@ -19,7 +19,7 @@ SPECIAL_TOKENS = (
     "<ego>", "<exo>", "<guide>", "<ego_patch>", "<exo_patch>", "<guide_patch>",
 )  # fmt: skip
 # not "special": a decoder that skips special tokens must keep them, the rewards read them
-ANSWER_TAGS = ("<think>", "</think>", "<answer>", "</answer>")
+ANSWER_TAGS = ("<think>", "</think>", "<answer>", "</answer>", "<frames>", "</frames>")
 NUMBERS = tuple(str(number) for number in range(101))
 _MORE = "##"  # before the digits of a number that follow its first piece: 1250 is "12" "##5" "##0"
 _MORE_DIGITS = tuple(f"{_MORE}{digit}" for digit in range(10))

@@ -34,7 +34,7 @@ from components.models.frame_choice import evenly
 from components.models.hub_configs import READING
 from components.models.processing import conversation
 from components.models.typed_transformers import load_with_info
-from components.prompts import spelled_out, timed_question
+from components.prompts import spelled_out, taught_answer
 
 if TYPE_CHECKING:
     from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2VLForConditionalGeneration
@@ -198,17 +198,16 @@ def shown(item: dict, *, most_frames: int | None) -> dict:
     equal distances; the question says when they were taken where it asks for time, and how it is to be answered.
 
     Args:
-        item: a row of `records.SAMPLE` with `frames` (uint8 [T, H, W, 3]) and `times_s` (float [T], or None), when they
-            were taken.
+        item: a row of `records.SAMPLE` with `frames` (uint8 [T, H, W, 3]), `times_s` (float [T], or None), when they
+            were taken, and `reasoned`: whether closed questions are asked for a thought.
         most_frames: of a sample; None shows all that the sampling contract gives.
     """
     frames, times_s = item["frames"], item["times_s"]
     if len(frames):
         chosen = evenly(len(frames), 1 if item["frame_kind"] == "image" else most_frames)
         frames, times_s = frames[chosen], None if times_s is None else times_s[chosen]
-    asked = timed_question(item, times_s)
-    question = spelled_out(asked, item["target"], reasoned=item["question_type"] == "cot")
-    turns = [(question, item["answer"])]
+    question = spelled_out(item, times_s, reasoned=item["reasoned"])
+    turns = [(question, taught_answer(item))]
     return {**item, "frames": frames, "times_s": times_s, "question": question, "turns": turns}
 
 

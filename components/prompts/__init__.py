@@ -1,6 +1,6 @@
 """What models read and write. `kitchen_grammar`, which only the miniature follows, is imported by its own name."""
 
-from components.prompts.asked import asked_question
+from components.prompts.asked import asked_question, spelled_out
 from components.prompts.formats import (
     MOST_CITED,
     NO,
@@ -15,7 +15,6 @@ from components.prompts.formats import (
     same_words,
     spatial_answer,
     spatial_question,
-    spelled_out,
     split_think_answer,
     temporal_answer,
     temporal_question,
@@ -24,6 +23,7 @@ from components.prompts.formats import (
     with_options,
 )
 from components.prompts.frame_times import asks_for_time, time_line, timed_question
+from components.prompts.reasoned import cite, parse_choice, reasons, taught_answer, with_letters
 
 __all__ = [
     "MOST_CITED",
@@ -31,23 +31,28 @@ __all__ = [
     "YES",
     "asked_question",
     "asks_for_time",
+    "cite",
     "cite_frames",
     "format_box",
     "format_span",
     "horizontal_place",
     "parse_box",
+    "parse_choice",
     "parse_frames",
     "parse_span",
+    "reasons",
     "same_words",
     "spatial_answer",
     "spatial_question",
     "spelled_out",
     "split_think_answer",
+    "taught_answer",
     "temporal_answer",
     "temporal_question",
     "think_answer",
     "time_line",
     "timed_question",
     "verification_question",
+    "with_letters",
     "with_options",
 ]

@@ -175,26 +175,3 @@ def with_options(question: str, choices: Sequence[str]) -> str:
     'which hand? Choose one of: left; right.'
     """
     return f"{question} Choose one of: {'; '.join(choices)}."
-
-
-def spelled_out(question: str, target: dict, *, reasoned: bool) -> str:
-    """Ask so that a model that never saw our answers can write them; the miniature learns their form instead.
-
-    Args:
-        question: of a sample.
-        target: its target, which says what kind of answer is checked.
-        reasoned: a chain of thought is asked for, as boxes and intervals ask for one in any case.
-
-    >>> spelled_out("where is the cup?", {"kind": "box"}, reasoned=False)[:52]
-    'where is the cup? Reason inside <think></think>, the'
-    """
-    kind, asked = target["kind"], question
-    if kind == "choice":
-        asked = with_options(question, target["choices"])
-    form = {
-        "box": "the box [x1, y1, x2, y2] in percent of the frame, as integers",
-        "span": "the interval (start, end) in seconds from the start of the video",
-    }.get(kind, "the answer alone")
-    if reasoned or kind in ("box", "span"):
-        return f"{asked} Reason inside <think></think>, then give {form} inside <answer></answer>."
-    return f"{asked} Answer with the option alone." if kind == "choice" else asked

@@ -6,18 +6,18 @@ from components.rewards.correctness import is_correct
 def choice_reward(completion: str, sample: dict) -> float | None:
     """Return 1.0 where the completion says the right option, else 0.0.
 
-    Case and spacing do not count, for a word-level tokenizer puts its own spaces. A chain-of-thought question is
-    answered inside the answer tags; any other may be answered bare.
+    The option may be named by its letter or by its words (`prompts.parse_choice`). Where a thought is asked for, the
+    answer stands inside the answer tags; elsewhere it may be bare.
 
     Args:
         completion: what the model wrote, or the option that ranking chose.
-        sample: a row of `records.SAMPLE`.
+        sample: a row of `records.SAMPLE`, with `reasoned`, whether the prompt asks for a thought.
 
     Returns:
         None unless the target is a choice.
 
     >>> target = {"kind": "choice", "choices": ["red", "blue"], "answer_index": 1}
-    >>> choice_reward("Blue", {"question_type": "colour", "target": target})
+    >>> choice_reward("Blue", {"reasoned": False, "target": target})
     1.0
     """
     if sample["target"]["kind"] != "choice":

@@ -8,14 +8,14 @@ def format_reward(completion: str, sample: dict) -> float | None:
 
     Args:
         completion: what the model wrote.
-        sample: a row of `records.SAMPLE`.
+        sample: with `reasoned`, whether the prompt asks for a thought (`prompts.reasons`).
 
     Returns:
-        None for captions and plain questions, which are not asked to reason.
+        None for what is not asked to reason: captions, and plain questions of a stage that is not `reasoned`.
 
-    >>> format_reward("<think>by the sink</think><answer>[0, 0, 8, 8]</answer>", {"target": {"kind": "box"}})
+    >>> format_reward("<think>by the sink</think><answer>[0, 0, 8, 8]</answer>", {"reasoned": True})
     1.0
     """
-    if sample["target"]["kind"] not in ("box", "span") and sample["question_type"] != "cot":
+    if not sample["reasoned"]:
         return None
     return float(split_think_answer(completion) is not None)

@@ -159,6 +159,8 @@ def samples(
         batch=stage.train_batch_size,
         turns=stage.questions_per_context,
         seed=stage.seed,
+        # a plain question has no thought to teach: only what is rewarded may ask for one
+        reasoned=stage.reasoned and stage.algorithm == "grpo",
         exo_views=stage.exo_views if stage.compares_views else None,
         contract=contract(data),
         shown=shown,

@@ -20,7 +20,7 @@ from components.data.frames.store import FrameStore
 from components.data.frames.times import frame_times
 from components.models.configuration import EgoflowConfig
 from components.models.processing import EgoflowProcessor, layout, normalise
-from components.prompts import asked_question
+from components.prompts import asked_question, reasons, taught_answer
 from components.train import feature_cache
 from components.train.packing import pad, row
 from components.train.sample_order import Part, count_parts, count_steps, draw_order, epoch_visits, usable
@@ -39,6 +39,7 @@ class SampleDataset(Dataset):
         epochs: float | None = None,
         turns: int = 1,
         seed: int,
+        reasoned: bool = False,
         exo_views: Literal["draw", "each"] | None,
         contract: str,
         shown: Callable[[dict], dict] | None = None,
@@ -54,6 +55,7 @@ class SampleDataset(Dataset):
             seed: of the order.
             epochs: instead of `steps`; what an epoch is, sample_order.py says.
             turns: most questions about the same frames; when frames come again, other questions do.
+            reasoned: ask every closed question for a thought and a letter, not only chains of thought.
             exo_views: give the frames of the same moment in an exo view too; only samples that have one are used.
                 `draw`: frames come in another view each time, until all were met; `each`: frames with each of their
                 views are items of their own. None: no exo view is given.
@@ -100,10 +102,10 @@ class SampleDataset(Dataset):
         if exo_views == "draw":
             begin = np.random.default_rng((seed, 6)).integers(views)
             self.exo_view = (begin[self.order] + self.times) % views[self.order]
-        self.paired, self.shown = exo_views is not None, shown
+        self.reasoned, self.paired, self.shown = reasoned, exo_views is not None, shown
         self.features: feature_cache.FeatureCache | None = None  # of a stage whose exo tower is frozen
         schedule = {"steps": steps, "epochs": epochs, "batch": batch, "turns": turns, "seed": seed}
-        seen = {"exo_views": exo_views, "contract": contract}
+        seen = {"reasoned": reasoned, "exo_views": exo_views, "contract": contract}
         self._made_of = (data, mixture), schedule | seen | {"shown": shown, "leave_out": leave_out}
 
     def __reduce__(self) -> tuple:
@@ -180,7 +182,8 @@ class SampleDataset(Dataset):
         times_s = frame_times(sample["media"], len(frames))
         item = {
             **sample,
-            "turns": [(asked_question(each, times_s), each["answer"]) for each in asked],
+            "turns": [(asked_question(each, times_s, reasoned=self.reasoned), taught_answer(each)) for each in asked],
+            "reasoned": reasons(sample, reasoned=self.reasoned),
             "frames": frames,
             "times_s": times_s,
         }

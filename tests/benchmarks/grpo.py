@@ -43,6 +43,7 @@ class Samples:
         return {
             "question": prompts.spatial_question(OBJECTS[index % len(OBJECTS)]), "question_type": "spatial_object",
             "target": {"kind": "box", "box_xyxy": [10.0, 20.0, 50.0, 60.0]}, "media": [{}], "frames": frames,
+            "reasoned": True,
         }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from components import prompts
 from components.data.egoit import instruction_templates
-from components.data.egore.multiple_choice import QA
+from components.data.egore.multiple_choice import QA, options
 from components.data.egore.rule_based import chain_of_thought, long_questions
 from components.data.egore.rule_based.short_questions import count, reason, slots
 from components.metrics import Box
@@ -25,7 +25,7 @@ from components.models.processing import layout
 from components.prompts import kitchen_grammar
 from components.train.pretraining import take_facts
 from components.train.pretraining.take_facts import Bag
-from components.video import middles
+from components.video import frames_within, middles
 from components.world.script import Take, scene_at, script_take
 from components.world.shapes import Shape, ego_shapes
 
@@ -37,7 +37,9 @@ TURNS = {"clip": 4, "window": 6, "image": 5}
 # share of the windows that end at a pause of the take: what comes next can only be asked where it is not seen
 BEGINNINGS = 0.02
 ENTRIES = 8  # most entries of an answer that lists boxes, and number of entries of one that lists times
+OPTIONS = 4  # most options of a closed question
 AROUND = 0.25  # share of the plain questions about a clip that are about objects which the action does not touch
+CITED = 0.2  # share of the questions about the time of an event that ask for its key frames too
 CHAINED = 0.3  # share of the questions about the steps of a window that are answered with a chain of thought
 # share of the training steps, from the first, that hold windows alone: to find an event by its slots is learned late
 # and suddenly, and sooner when nothing else is trained on until then (measured)
@@ -46,7 +48,7 @@ WINDOWS_FIRST = 0.31
 # the time of an event by one to three of its words; "place" is a box the other way round: "what is at 5, 40?"
 CONTEXTS = {"clip": 0.50, "window": 0.15, "image": 0.35}
 TASKS = {
-    "clip": {"caption": 0.4, "qa": 0.5, "cot": 0.1},
+    "clip": {"caption": 0.4, "qa": 0.45, "cot": 0.15},
     "window": {"times": 0.35, "ground_temporal": 0.25, "when": 0.35, "long": 0.05},
     "image": {"boxes": 0.25, "ground_spatial": 0.5, "place": 0.25},
 }
@@ -145,7 +147,7 @@ def _clip(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: Ru
         if task == "caption":
             return Turn(task, str(rng.choice(CAPTIONING)), kitchen_grammar.narrate(facts))
         if task == "cot":
-            return _chained(task, qa, [facts])
+            return _chained(task, qa, [facts], rng)
         if rng.random() < 0.15:
             source = str(rng.choice(list(RECOGNITION_SHARES), p=list(RECOGNITION_SHARES.values())))
             return Turn(task, str(rng.choice(RECOGNITION[source])), label(source, facts))
@@ -167,10 +169,15 @@ def label(source: str, facts: kitchen_grammar.Facts) -> str:
     return labels.get(source, facts.verb)
 
 
-def _chained(task: str, qa: QA, steps: list[kitchen_grammar.Facts]) -> Turn:
-    """Return a question whose answer is reasoned about step by step."""
+def _chained(task: str, qa: QA, steps: list[kitchen_grammar.Facts], rng: np.random.Generator) -> Turn:
+    """Return a question whose answer, a letter, is reasoned about step by step."""
+    choices, index = options(qa, OPTIONS, key=str(rng.integers(2**32)))
+    target = {"kind": "choice", "choices": choices, "answer_index": index}
+    answer = prompts.think_answer(chain_of_thought.thought(qa, steps), qa.answer)
     return Turn(
-        task, chain_of_thought.question(qa), prompts.think_answer(chain_of_thought.thought(qa, steps), qa.answer)
+        task,
+        prompts.with_letters(chain_of_thought.question(qa), choices),
+        prompts.taught_answer({"answer": answer, "target": target}),
     )
 
 
@@ -239,7 +246,7 @@ def _window(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: 
             chains.append((count.question(actions), actions))
             number = rng.integers(len(qas) + len(chains))
             if number >= len(qas) and rng.random() < CHAINED:
-                return _chained(task, *chains[number - len(qas)])
+                return _chained(task, *chains[number - len(qas)], rng)
             qa = [*qas, *(qa for qa, _ in chains)][number]
             return Turn(task, qa.question, qa.answer)
         if task == "when":
@@ -252,8 +259,12 @@ def _window(config: EgoflowConfig, rng: np.random.Generator, take: Take, rules: 
             spans = [prompts.format_span(other.start_s, other.end_s, rules.time_step_s) for other in named]
             entries = [f"{words} {_numbers(span)}" for (words, _), span in zip(references, spans, strict=True)]
             return Turn(task, "all times", " ; ".join(entries))
-        answer = prompts.temporal_answer(facts.event, event.start_s, event.end_s, rules.time_step_s)
-        return Turn(task, f"{times} {prompts.temporal_question(facts.event)}", answer)
+        question, thought = f"{times} {prompts.temporal_question(facts.event)}", facts.event
+        if rng.random() < CITED:
+            shown = frames_within(event.start_s, event.end_s, middles(end_s, rules.window_frames))
+            question = prompts.cite_frames(question, rules.window_frames)
+            thought = prompts.cite(thought, shown[: prompts.MOST_CITED])
+        return Turn(task, question, prompts.temporal_answer(thought, event.start_s, event.end_s, rules.time_step_s))
 
     return layout(config, view, rules.window_frames, guidance=False), bags, ask
 

@@ -35,6 +35,7 @@ def samples() -> list[dict]:
             "sample_id": f"{number}-{(2, 4)[number % 2]}",
             "view": ("ego", "exo", "ego")[number % 3],
             "question": ("what does C do?", "C picks up the red cup")[number % 2],
+            "question_type": "action",
             "answer": "",
             "corpus": "egore",
             "media": [{"start_s": 0.0, "end_s": 2.0}],
@@ -57,7 +58,7 @@ def sharp(model):
 
 
 def answerer(model, processor, *, batch: int, store: Frames | None = None) -> Answerer:
-    return Answerer(model, processor, store or Frames(), batch=batch, max_new_tokens=6)
+    return Answerer(model, processor, store or Frames(), reasoned=False, batch=batch, max_new_tokens=6)
 
 
 def log_likelihoods(model, processor, sample: dict, *, guidance: bool) -> list[np.ndarray]:

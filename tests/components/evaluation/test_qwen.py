@@ -45,7 +45,7 @@ def loaded(request, qwen_bases) -> tuple:
 
 
 def answerer(loaded: tuple, batch: int) -> QwenAnswerer:
-    return QwenAnswerer(*loaded, Frames(), most_frames=4, batch=batch, max_new_tokens=5)
+    return QwenAnswerer(*loaded, Frames(), most_frames=4, reasoned=False, batch=batch, max_new_tokens=5)
 
 
 @pytest.mark.parametrize("of", ["complete", "rank"])

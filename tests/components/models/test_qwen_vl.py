@@ -20,6 +20,7 @@ BOX = {"kind": "box", "box_xyxy": [0.0, 0.0, 20.0, 20.0]}
 def item(n_frames: int = 2, *, side: int = 64, **changes) -> dict:
     frames = np.random.default_rng(n_frames).integers(0, 255, (n_frames, side, side, 3), dtype=np.uint8)
     plain = {"question": "what does C do?", "answer": "C picks up the red cup.", "question_type": "caption"}
+    plain |= {"reasoned": False, "media": [{"start_s": 0.0, "end_s": 2.0}]}
     made = {
         **plain,
         "target": {"kind": "text"},
@@ -158,7 +159,8 @@ def test_at_most_so_many_frames_are_shown_in_order(stored, most):
     frames = np.arange(stored)
     shown = qwen_vl.shown(
         {"frames": frames, "times_s": frames + 0.5, "frame_kind": "window", "question": "q", "answer": "a"}
-        | {"target": {"kind": "text"}, "question_type": "t"},
+        | {"target": {"kind": "text"}, "question_type": "t", "reasoned": False}
+        | {"media": [{"start_s": 0.0, "end_s": 64.0}]},
         most_frames=most,
     )
     assert np.array_equal(shown["times_s"], shown["frames"] + 0.5)
@@ -178,7 +180,7 @@ def test_a_still_image_is_shown_once():
     [
         ({"kind": "text"}, "caption", "do?"),
         ({"kind": "choice", "choices": ["a cup", "a pan"]}, "object", "a cup; a pan. Answer with the option alone."),
-        ({"kind": "choice", "choices": ["a", "b"]}, "cot", "then give the answer alone inside <answer></answer>."),
+        ({"kind": "choice", "choices": ["a", "b"]}, "cot", "letter of the right option alone inside <answer></answer>."),
         (BOX, "spatial", "[x1, y1, x2, y2] in percent of the frame, as integers inside <answer></answer>."),
         ({"kind": "span"}, "temporal", "in seconds from the start of the video inside <answer></answer>."),
     ],

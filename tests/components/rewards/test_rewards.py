@@ -9,15 +9,15 @@ from components.rewards import ACCURACY, REWARDS
 from components.rewards.correctness import is_correct
 
 
-def sample(kind: str, question_type: str = "", **members) -> dict:
-    return {"question_type": question_type, "target": {"kind": kind, **members}}
+def sample(kind: str, *, reasoned: bool, **members) -> dict:
+    return {"reasoned": reasoned, "target": {"kind": kind, **members}}
 
 
-CAPTION = sample("text", text="C washes the red cup.")
-PLAIN = sample("choice", choices=["the red cup", "the blue pan"], answer_index=0)
-COT = sample("choice", "cot", choices=["the red cup", "the blue pan"], answer_index=0)
-BOX = sample("box", box_xyxy=[12.0, 20.0, 40.0, 60.0])
-SPAN = sample("span", span={"start_s": 2.0, "end_s": 6.0})
+CAPTION = sample("text", reasoned=False, text="C washes the red cup.")
+PLAIN = sample("choice", reasoned=False, choices=["the red cup", "the blue pan"], answer_index=0)
+REASONED = sample("choice", reasoned=True, choices=["the red cup", "the blue pan"], answer_index=0)
+BOX = sample("box", reasoned=True, box_xyxy=[12.0, 20.0, 40.0, 60.0])
+SPAN = sample("span", reasoned=True, span={"start_s": 2.0, "end_s": 6.0})
 KEYED = {**SPAN, "salient_frames": [4, 5, 6, 7, 8, 9, 10, 11]}
 
 
@@ -28,7 +28,7 @@ def cited(frames: str, answer: str) -> str:
 TRUTH_TABLE = [
     ("format", "<think>a</think><answer>b</answer>", BOX, 1.0),
     ("format", " <think>a\nb</think>\n<answer>c</answer>\n", SPAN, 1.0),
-    ("format", "<think></think><answer></answer>", COT, 1.0),
+    ("format", "<think></think><answer></answer>", REASONED, 1.0),
     ("format", "<think>a</think>", BOX, 0.0),
     ("format", "<answer>b</answer>", BOX, 0.0),
     ("format", "<answer>b</answer><think>a</think>", BOX, 0.0),
@@ -40,7 +40,7 @@ TRUTH_TABLE = [
     ("format", "<think>a</think><answer>b</answer><answer>c</answer>", BOX, 0.0),
     ("format", "<think>a<think>b</think><answer>c</answer>", BOX, 0.0),
     ("format", "", BOX, 0.0),
-    ("format", "the red cup", PLAIN, None),
+    ("format", "the red cup", PLAIN, None),  # as its stage is not `reasoned`
     ("format", "C washes the red cup.", CAPTION, None),
     ("box_iou", think_answer("left", "[12, 20, 40, 60]"), BOX, 1.0),
     ("box_iou", think_answer("left", "[ 12 , 20 , 40 , 60 ]"), BOX, 1.0),
@@ -62,9 +62,15 @@ TRUTH_TABLE = [
     ("choice", "the blue pan", PLAIN, 0.0),
     ("choice", "red cup", PLAIN, 0.0),
     ("choice", "", PLAIN, 0.0),
-    ("choice", think_answer("C holds it", "the red cup"), COT, 1.0),
-    ("choice", think_answer("the red cup", "the blue pan"), COT, 0.0),
-    ("choice", "the red cup", COT, 0.0),  # reasoned questions are answered inside the tags
+    ("choice", think_answer("C holds it", "the red cup"), REASONED, 1.0),
+    ("choice", think_answer("the red cup", "the blue pan"), REASONED, 0.0),
+    ("choice", think_answer("C holds it", "a"), REASONED, 1.0),
+    ("choice", think_answer("C holds it", "B"), REASONED, 0.0),
+    ("choice", think_answer("C holds it", "A. the red cup"), REASONED, 1.0),
+    ("choice", think_answer("C holds it", "B. the red cup"), REASONED, 0.0),  # says two things
+    ("choice", "A", REASONED, 0.0),
+    ("format", "A", REASONED, 0.0),
+    ("choice", "the red cup", REASONED, 0.0),  # reasoned questions are answered inside the tags
     ("choice", "the red cup", CAPTION, None),
     ("key_frames_cite", cited("5, 6, 7", "(2, 6)"), KEYED, 1.0),
     ("key_frames_cite", cited("5", "(2, 6)"), KEYED, 0.5),  # one of the three that may be named
@@ -73,10 +79,15 @@ TRUTH_TABLE = [
     ("key_frames_cite", "<frames>5</frames>" + think_answer("it is cut", "(2, 6)"), KEYED, 0.0),  # outside think
     ("key_frames_cite", cited("five", "(2, 6)"), KEYED, 0.0),
     ("key_frames_cite", cited("5</frames><frames>6", "(2, 6)"), KEYED, 0.0),
-    ("key_frames_cite", cited("4", "the red cup"), {**COT, "salient_frames": [5]}, 1.0),
-    ("key_frames_cite", cited("4, 5, 6", "the red cup"), {**COT, "salient_frames": [5]}, 0.5),  # one frame, one hit
-    ("key_frames_cite", cited("5", "the blue pan"), {**COT, "salient_frames": [5]}, 0.0),
-    ("key_frames_cite", cited("5", "the red cup"), COT, None),
+    ("key_frames_cite", cited("4", "the red cup"), {**REASONED, "salient_frames": [5]}, 1.0),
+    (
+        "key_frames_cite",
+        cited("4, 5, 6", "the red cup"),
+        {**REASONED, "salient_frames": [5]},
+        0.5,
+    ),  # one frame, one hit
+    ("key_frames_cite", cited("5", "the blue pan"), {**REASONED, "salient_frames": [5]}, 0.0),
+    ("key_frames_cite", cited("5", "the red cup"), REASONED, None),
     ("key_frames_cite", cited("5", "(2, 6)"), SPAN, None),
     ("key_frames_cite", "C washes the red cup.", {**CAPTION, "salient_frames": [5]}, None),
 ]
@@ -136,7 +147,7 @@ def cite(pred: set[int], salient: set[int], answer: str = "(2, 6)") -> float:
 
 @given(st.text(max_size=80) | st.builds(cited, st.text(max_size=20), st.text(max_size=20)), st.integers(0, 4))
 def test_whatever_is_said_a_reward_is_in_its_range_or_does_not_apply(completion, number):
-    row = {**(CAPTION, PLAIN, COT, BOX, SPAN)[number], "salient_frames": [1, 2]}
+    row = {**(CAPTION, PLAIN, REASONED, BOX, SPAN)[number], "salient_frames": [1, 2]}
     for name, reward in REWARDS.items():
         value = reward(completion, row)
         assert value is None or 0.0 <= value <= 1.0, name

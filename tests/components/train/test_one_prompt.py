@@ -49,7 +49,7 @@ def test_egoflow_is_asked_alike_everywhere(tiny_data, speaking):
     model, processor = speaking
     samples = opened(tiny_data)
     trained, sampled = Collate(model.config, processor), prompts_of(samples)
-    answerer = Answerer(model, processor, samples.store, batch=8, max_new_tokens=1)
+    answerer = Answerer(model, processor, samples.store, reasoned=False, batch=8, max_new_tokens=1)
     lines = 0
     for index in range(len(samples)):
         item = samples[index]
@@ -75,7 +75,9 @@ def test_qwen_is_asked_alike_everywhere(tiny_data, qwen_bases, architecture, mos
     processor = qwen_vl.load_processor(qwen_bases[architecture], pixels=None)
     samples = opened(tiny_data, partial(qwen_vl.shown, most_frames=most))
     trained, sampled = qwen.Collate(processor), prompts_of(samples)
-    answerer = QwenAnswerer(model, processor, samples.store, most_frames=most, batch=1, max_new_tokens=1)
+    answerer = QwenAnswerer(
+        model, processor, samples.store, most_frames=most, reasoned=False, batch=1, max_new_tokens=1
+    )
     lines = 0
     for index in range(len(samples)):
         item = samples[index]

@@ -21,7 +21,7 @@ BOX = {"kind": "box", "box_xyxy": [12.0, 32.0, 40.0, 56.0]}
 
 def item(n_frames: int, answer: str, *, side: int = 64, **changes) -> dict:
     frames = np.random.default_rng(n_frames).integers(0, 255, (n_frames, side, side, 3), dtype=np.uint8)
-    plain = {"question": "what does C do?", "question_type": "caption", "target": {"kind": "text"}}
+    plain = {"question": "what does C do?", "question_type": "caption", "target": {"kind": "text"}, "reasoned": False}
     made = {
         **plain,
         "answer": answer,

@@ -10,7 +10,7 @@ from components import params
 from components.data.frames.store import FrameStore
 from components.data.frames.times import frame_times
 from components.models.processing import conversation
-from components.prompts import cite_frames
+from components.prompts import cite_frames, reasons
 from components.train.dataset import SampleDataset
 from components.train.grpo import trainer
 from components.train.grpo.trainer import prompts_of, reward_function, rewarded_part, sampling
@@ -38,6 +38,7 @@ class Samples:
         turns = [(asked["question"], "")]
         return {
             **asked,
+            "reasoned": reasons(asked, reasoned=False),
             "view": "ego",
             "turns": turns,
             "frames": frames,
@@ -108,9 +109,13 @@ def test_prompts_are_read_when_asked_for_and_not_before():
     assert set(row) == {"prompt", "images", "sample"}
     assert row["prompt"] == conversation("question 1", "ego", 8)
     # 2 s a frame: the second and the third lie in the event from 2 s to 6 s
-    assert row["sample"] == {"target": SPAN, "question_type": "temporal", "salient_frames": [1, 2]}
+    assert row["sample"] == {
+        "target": SPAN, "question_type": "temporal", "reasoned": True, "salient_frames": [1, 2],
+    }  # fmt: skip
     assert np.array_equal(np.stack(row["images"]), samples[1]["frames"])
-    assert prompts[0]["sample"] == {"target": BOX, "question_type": "spatial_object", "salient_frames": None}
+    assert prompts[0]["sample"] == {
+        "target": BOX, "question_type": "spatial_object", "reasoned": True, "salient_frames": None,
+    }  # fmt: skip
 
 
 def test_a_prompt_is_read_once_for_its_group():

@@ -13,6 +13,7 @@ from components.data.egore.rule_based.short_questions import count, reason, slot
 from components.prompts import kitchen_grammar
 from components.train.pretraining import world_text
 from components.train.pretraining.world_text import Rules, Turn
+from components.video import frames_within, middles
 from components.world.script import Event, Take, script_take
 from components.world.shapes import ego_shapes
 
@@ -83,7 +84,7 @@ def asked_of(take: Take, turn: Turn) -> list[Event]:
     """The events that a temporal question can mean."""
     if turn.task == "when":
         return named_by(take, turn.question.removeprefix("when: ").removesuffix("?"))
-    times, question = turn.question.split(": ")
+    times, question = turn.question.split(" the frames are ")[0].split(": ")
     assert times == "16 s, frames every 0.5 s from 0.25 s"
     return [event for event in take.events if prompts.temporal_question(take.facts(event).event) == question]
 
@@ -99,6 +100,14 @@ def is_true_of_scene(turn: Turn, take: Take, event: Event) -> bool | None:
     return None
 
 
+def chosen(turn: Turn) -> tuple[str, str]:
+    """The question of a chain of thought without its options, and the words of the option that the answer names."""
+    question, *lines, _ = turn.question.split("\n")
+    choices = [line.split(". ", 1)[1] for line in lines]
+    assert len(set(choices)) == len(choices) and len(choices) in (2, 4)
+    return question, choices["ABCD".index(prompts.split_think_answer(turn.answer)[1])]
+
+
 def is_true_of_event(turn: Turn, take: Take, event: Event) -> bool:
     """Judge a question about a clip, given the event that the clip is about."""
     facts = take.facts(event)
@@ -109,10 +118,7 @@ def is_true_of_event(turn: Turn, take: Take, event: Event) -> bool:
     if turn.task == "caption":
         return kitchen_grammar.parse_narration(turn.answer) == facts
     if turn.task == "cot":
-        parts = prompts.split_think_answer(turn.answer)
-        return any(
-            (chain_of_thought.question(qa), qa.answer) == (turn.question, parts[1]) for qa in slots.questions(facts)
-        )
+        return chosen(turn) in [(chain_of_thought.question(qa), qa.answer) for qa in slots.questions(facts)]
     for source, instructions in world_text.RECOGNITION.items():
         if turn.question in instructions:
             return turn.answer == world_text.label(source, facts)
@@ -134,21 +140,20 @@ def is_true_of_window(turn: Turn, take: Take) -> bool:
             count.question(told),
             *(reason.question(one, then.verb) for one, then in reason.pairs(told)),
         ]
-        parts = prompts.split_think_answer(turn.answer)
-        asked = (
-            [(chain_of_thought.question(qa), qa.answer) for qa in steps]
-            if parts
-            else [(q.question, q.answer) for q in steps]
-        )
-        asked += [(qa.question, qa.answer) for qa in long_questions.questions(events)]
+        if prompts.split_think_answer(turn.answer):
+            return chosen(turn) in [(chain_of_thought.question(qa), qa.answer) for qa in steps]
+        asked = [(qa.question, qa.answer) for qa in [*steps, *long_questions.questions(events)]]
         asked += [(qa.question, qa.answer) for qa, _ in long_questions.beginnings(events)]
-        return (turn.question, parts[1] if parts else turn.answer) in asked
+        return (turn.question, turn.answer) in asked
     if turn.task == "times":
         entries = [entry.rsplit(maxsplit=2) for entry in turn.answer.split(" ; ")]
         told = [(named_by(take, words), (float(start), float(end))) for words, start, end in entries]
         return all([(event.start_s, event.end_s) for event in named] == [span] for named, span in told)
     (event,) = asked_of(take, turn)
     parts = prompts.split_think_answer(turn.answer)
+    if "the frames are 0 to 31;" in turn.question:
+        cited, shown = prompts.parse_frames(parts[0]), frames_within(event.start_s, event.end_s, middles(16.0, 32))
+        assert cited and cited <= set(shown) and len(cited) == min(prompts.MOST_CITED, len(shown))
     return prompts.parse_span(parts[1] if parts else turn.answer) == (event.start_s, event.end_s)
 
 
