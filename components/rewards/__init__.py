@@ -10,6 +10,7 @@ from components.rewards.box_iou import box_iou_reward
 from components.rewards.choice import choice_reward
 from components.rewards.format import format_reward
 from components.rewards.key_frames_cite import key_frames_cite_reward
+from components.rewards.key_frames_contrast import key_frames_contrast_reward
 from components.rewards.temporal_iou import temporal_iou_reward
 
 REWARDS: dict[str, Callable[[str, dict], float | None]] = {
@@ -18,6 +19,7 @@ REWARDS: dict[str, Callable[[str, dict], float | None]] = {
     "temporal_iou": temporal_iou_reward,
     "choice": choice_reward,
     "key_frames_cite": key_frames_cite_reward,
+    "key_frames_contrast": key_frames_contrast_reward,
 }
 # those that say whether the answer is right: none of them may fall while the form gets better
 ACCURACY = frozenset({"box_iou", "temporal_iou", "choice"})

@@ -18,6 +18,7 @@ from components.models.processing import conversation
 from components.prompts import cite_frames
 from components.rewards import REWARDS
 from components.train.dataset import SampleDataset
+from components.train.grpo.contrast import ContrastTrainer
 from components.train.grpo.shared_prompt import SharedPromptTrainer
 from components.train.qwen import encode_once
 from components.train.safety.finite_checks import FiniteChecks
@@ -97,7 +98,7 @@ def reward_function(name: str) -> Callable[..., list[float | None]]:
     return reward
 
 
-class OrderedGRPOTrainer(FiniteChecks, SharedPromptTrainer):
+class OrderedGRPOTrainer(FiniteChecks, ContrastTrainer, SharedPromptTrainer):
     """TRL's trainer with the recipe's optimiser groups; the order of the prompts is drawn beforehand.
 
     Args:

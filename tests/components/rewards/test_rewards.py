@@ -89,6 +89,10 @@ TRUTH_TABLE = [
     ("key_frames_cite", cited("5", "the blue pan"), {**REASONED, "salient_frames": [5]}, 0.0),
     ("key_frames_cite", cited("5", "the red cup"), REASONED, None),
     ("key_frames_cite", cited("5", "(2, 6)"), SPAN, None),
+    ("key_frames_contrast", think_answer("C cuts", "(2, 6)"), {**SPAN, "key_accuracy": 0.8, "rest_accuracy": 1.0}, 1.0),
+    ("key_frames_contrast", think_answer("C cuts", "(2, 6)"), {**SPAN, "key_accuracy": 0.7, "rest_accuracy": 1.0}, 0.0),
+    ("key_frames_contrast", think_answer("C cuts", "(8, 9)"), {**SPAN, "key_accuracy": 0.8, "rest_accuracy": 0.0}, 0.0),
+    ("key_frames_contrast", think_answer("C cuts", "(2, 6)"), SPAN, None),
     ("key_frames_cite", "C washes the red cup.", {**CAPTION, "salient_frames": [5]}, None),
 ]
 
