@@ -165,10 +165,11 @@ def select(held_out: pa.Table, task: str, *, limit: int, seed: int, paired: bool
         seed: of the draw.
         paired: only samples whose moment was filmed from outside too.
     """
-    name = task.removesuffix("_ego").removesuffix("_exo")
+    of_thoughts = task == "reasoning"
+    name = "qa" if of_thoughts else task.removesuffix("_ego").removesuffix("_exo")
     view = "exo" if task.endswith("_exo") else "ego"
     frame = held_out.select(["sample_id", "task", "view", "question_type"]).to_pandas()
-    wanted = (frame["task"] == name) & (frame["view"] == view) & (frame["question_type"] != "cot")
+    wanted = (frame["task"] == name) & (frame["view"] == view) & ((frame["question_type"] == "cot") == of_thoughts)
     if paired:
         wanted &= pc.list_value_length(held_out["paired"]).to_numpy() > 0
     drawn = frame.loc[wanted, "sample_id"].map(lambda sample_id: records.content_id(seed, sample_id)).sort_values()

@@ -32,6 +32,22 @@ def choice_chance(samples: list[Sample]) -> dict[str, float]:
     return {"accuracy": float(np.mean([1 / len(sample["target"]["choices"]) for sample in samples]))}
 
 
+def reasoning(samples: list[Sample], completions: list[str]) -> Scores:
+    """Score chains of thought: whether the option inside the answer tags is the right one, and whether tags stand."""
+    scores: Scores = {"accuracy": [], "format": []}
+    for sample, completion in zip(samples, completions, strict=True):
+        parts, target = prompts.split_think_answer(completion), sample["target"]
+        index = prompts.parse_choice(parts[1], target["choices"]) if parts else None
+        scores["accuracy"].append(float(index == target["answer_index"]))
+        scores["format"].append(float(parts is not None))
+    return scores
+
+
+def reasoning_chance(samples: list[Sample]) -> dict[str, float]:
+    """Return the scores of a uniform guess, which writes no tags."""
+    return choice_chance(samples) | {"format": 0.0}
+
+
 def verification(samples: list[Sample], chosen: list[int]) -> Scores:
     """Score yes/no answers, and whether each was "yes": a model that always says the same has an accuracy of a half."""
     yes: list[float | None] = [
@@ -100,6 +116,7 @@ TASKS: dict[str, tuple[Callable, Callable]] = {
     "caption_ego": (caption_slots.score, caption_slots.chance),
     "caption_exo": (caption_slots.score, caption_slots.chance),
     "qa": (choice, choice_chance),
+    "reasoning": (reasoning, reasoning_chance),
     "ground_spatial": (
         _grounding(prompts.parse_box, box_iou, _box, _BOX_THRESHOLDS),
         _grounding_chance(box_iou, _box, _BOX_THRESHOLDS),
@@ -114,4 +131,5 @@ SCORABLE: dict[str, Callable[[Sample], bool]] = {
     "caption_ego": caption_slots.is_readable,
     "caption_exo": caption_slots.is_readable,
     "qa": has_options,
+    "reasoning": has_options,
 }

@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 
 from components.params.strict import Strict
 
-Task = Literal["caption_ego", "caption_exo", "qa", "ground_spatial", "ground_temporal"]
+# `reasoning`: the questions with a chain of thought, which `qa` leaves out
+Task = Literal["caption_ego", "caption_exo", "qa", "reasoning", "ground_spatial", "ground_temporal"]
 
 # of Exo2Ego's mapping F (components/evaluation/mapping.py); measured where a recipe asks for them
 MappingTask = Literal[
@@ -24,6 +25,7 @@ _INTERVAL = ("miou", "r1_30", "r1_50", "format")
 METRICS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("caption_ego", "caption_exo", "caption_fx", "caption_identity", "caption_true_exo"), _CAPTION),
     "qa": ("accuracy",),
+    "reasoning": ("accuracy", "format"),
     "ground_spatial": ("miou", "r1_50", "format"),
     **dict.fromkeys(("ground_temporal", "ground_temporal_exo"), _INTERVAL),
     **dict.fromkeys(("verify_ego", "verify_exo"), ("accuracy", "said_yes")),

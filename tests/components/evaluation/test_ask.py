@@ -27,7 +27,10 @@ def data(model) -> params.Data:
 
 @pytest.fixture
 def checkpoint(model, processor, data, tmp_path) -> Path:
-    provenance = {"params": {"guidance": False}, "frames_contract": contract_of(data.frames)["digest"]}
+    provenance = {
+        "params": {"guidance": False, "reasoned": False},
+        "frames_contract": contract_of(data.frames)["digest"],
+    }
     checkpoints.save(model, processor, tmp_path / "stage1-k", provenance)
     return tmp_path / "stage1-k"
 

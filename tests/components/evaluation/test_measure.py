@@ -44,6 +44,7 @@ def chosen(held_out: pa.Table, task: str, *, limit: int = 100, seed: int = 0) ->
     ("task", "numbers"),
     [
         ("qa", range(40)),  # a chain of thought is no option, and an open question has none
+        ("reasoning", range(40, 50)),
         ("caption_ego", range(50, 70, 2)),  # a sentence outside the grammar has no slots
         ("caption_exo", range(51, 70, 2)),
         ("ground_spatial", range(80, 90)),
@@ -79,7 +80,7 @@ def test_one_take_cannot_be_blinded():
         blind([sample(0), sample(3)], seed=0)
 
 
-LIMITS = {"caption_ego": 6, "caption_exo": 6, "qa": 6, "ground_spatial": 6, "ground_temporal": 6} | {
+LIMITS = {"caption_ego": 6, "caption_exo": 6, "qa": 6, "reasoning": 2, "ground_spatial": 6, "ground_temporal": 6} | {
     "retrieval_oracle": 6,
     "caption_fx": 6,
     **dict.fromkeys(("ground_temporal_exo", "verify_ego", "verify_exo"), 6),
@@ -89,6 +90,7 @@ METRICS = {
     "caption_fx": {"verb", "colour", "type", "hand", "all"},
     "retrieval_oracle": {"top1"},
     "qa": {"accuracy"},
+    "reasoning": {"accuracy", "format"},
     "ground_spatial": {"miou", "r1_50", "format"},
     "ground_temporal": {"miou", "r1_30", "r1_50", "format"},
     "ground_temporal_exo": {"miou", "r1_30", "r1_50", "format"},
@@ -109,7 +111,9 @@ def checkpoint(model, processor, tiny_data, tmp_path):
     model.save_pretrained(tmp_path / "model")
     processor.save_pretrained(tmp_path / "model")
     digest = json.loads((tiny_data / "frames" / "contract.json").read_text())["digest"]
-    (tmp_path / "stage.json").write_text(json.dumps({"params": {"guidance": False}, "frames_contract": digest}))
+    (tmp_path / "stage.json").write_text(
+        json.dumps({"params": {"guidance": False, "reasoned": False}, "frames_contract": digest})
+    )
     return tmp_path
 
 

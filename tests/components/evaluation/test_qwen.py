@@ -25,7 +25,7 @@ def sample(number: int) -> dict:
         "sample_id": f"{number}-{(2, 4, 7)[number % 3]}", "view": "ego", "frame_kind": ("clip", "image")[number % 2],
         "question": ("what does C do?", "where is the blue bowl?")[number % 2], "question_type": "object",
         "answer": OPTIONS[0], "media": [{"start_s": 0.0, "end_s": 2.0}],
-        "target": {"kind": "choice", "choices": OPTIONS[: 2 + number % 3]},
+        "target": {"kind": "choice", "choices": OPTIONS[: 2 + number % 3]}, "reasoned": False,
     }  # fmt: skip
 
 

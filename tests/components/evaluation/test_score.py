@@ -61,6 +61,23 @@ def test_choices_are_right_or_wrong_and_chance_counts_the_options():
     assert chance(samples) == {"accuracy": pytest.approx((1 / 4 + 1 / 2 + 1 / 2) / 3)}
 
 
+@pytest.mark.parametrize(
+    ("said", "accuracy", "readable"),
+    [
+        ("<think>C cuts</think><answer>C</answer>", 1, 1),
+        ("<think> C cuts </think> <answer> c . </answer>", 1, 1),  # as a word tokenizer decodes
+        ("<think>C cuts</think><answer>2</answer>", 1, 1),  # the words of the option
+        ("<think>C cuts</think><answer>B. 2</answer>", 0, 1),
+        ("<think>C cuts</think><answer>the knife</answer>", 0, 1),
+        ("<think>C cuts</think>", 0, 0),
+        ("C", 0, 0),
+    ],
+)
+def test_a_chain_of_thought_is_judged_by_what_stands_inside_the_tags(said, accuracy, readable):
+    assert scores_of("reasoning", choice_sample(4, 2), said) == {"accuracy": accuracy, "format": readable}
+    assert TASKS["reasoning"][1]([choice_sample(4, 2)]) == {"accuracy": 0.25, "format": 0.0}
+
+
 def box_sample(*box_xyxy: float) -> dict:
     return {"target": {"box_xyxy": list(box_xyxy)}}
 

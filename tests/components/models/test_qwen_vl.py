@@ -180,7 +180,7 @@ def test_a_still_image_is_shown_once():
     [
         ({"kind": "text"}, "caption", "do?"),
         ({"kind": "choice", "choices": ["a cup", "a pan"]}, "object", "a cup; a pan. Answer with the option alone."),
-        ({"kind": "choice", "choices": ["a", "b"]}, "cot", "letter of the right option alone inside <answer></answer>."),
+        ({"kind": "choice", "choices": ["a"]}, "cot", "letter of the right option alone inside <answer></answer>."),
         (BOX, "spatial", "[x1, y1, x2, y2] in percent of the frame, as integers inside <answer></answer>."),
         ({"kind": "span"}, "temporal", "in seconds from the start of the video inside <answer></answer>."),
     ],
