@@ -61,7 +61,7 @@ class Pairs:
 
     def __init__(self, answerer: Answerer, known: list[Sample]):
         self.backbone, self.store, self.known = answerer.model.model, answerer.store, known
-        limits = {"batch": answerer.batch, "max_new_tokens": answerer.max_new_tokens}
+        limits = {"reasoned": False, "batch": answerer.batch, "max_new_tokens": answerer.max_new_tokens}
         alone = partial(Answerer, processor=answerer.processor, **limits)  # exo views, which have no guidance
         outside = SimpleNamespace(frames=partial(self.store.frames, exo_view=0))
         self._answerers = {

@@ -102,7 +102,8 @@ class Stage(Strict):
     )
     reasoned: bool = Field(
         default=False,
-        description="ask for <think>…</think><answer>…</answer>, in training, rewards and evaluation alike",
+        description="grpo and evaluation ask closed questions for <think>…</think><answer>letter</answer>; chains of "
+        "thought, boxes and intervals are in any stage, and supervised training teaches no other thought",
     )
     max_pixels: int | None = Field(
         default=None, gt=0, description="most pixels of a frame, where the model takes any size"

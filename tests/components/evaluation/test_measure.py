@@ -80,7 +80,7 @@ def test_one_take_cannot_be_blinded():
         blind([sample(0), sample(3)], seed=0)
 
 
-LIMITS = {"caption_ego": 6, "caption_exo": 6, "qa": 6, "reasoning": 2, "ground_spatial": 6, "ground_temporal": 6} | {
+LIMITS = {"caption_ego": 6, "caption_exo": 6, "qa": 6, "ground_spatial": 6, "ground_temporal": 6} | {
     "retrieval_oracle": 6,
     "caption_fx": 6,
     **dict.fromkeys(("ground_temporal_exo", "verify_ego", "verify_exo"), 6),
@@ -90,7 +90,6 @@ METRICS = {
     "caption_fx": {"verb", "colour", "type", "hand", "all"},
     "retrieval_oracle": {"top1"},
     "qa": {"accuracy"},
-    "reasoning": {"accuracy", "format"},
     "ground_spatial": {"miou", "r1_50", "format"},
     "ground_temporal": {"miou", "r1_30", "r1_50", "format"},
     "ground_temporal_exo": {"miou", "r1_30", "r1_50", "format"},

@@ -79,6 +79,6 @@ def test_frames_make_a_difference(loaded):
 
 
 def test_a_checkpoint_is_read_by_its_architecture(qwen_bases):
-    stage = {"guidance": False, "max_frames": 4}
+    stage = {"guidance": False, "reasoned": False, "max_frames": 4}
     made = answerer_of(qwen_bases["qwen2_vl"], stage, Frames(), batch=2, max_new_tokens=3)
     assert isinstance(made, QwenAnswerer) and made.most_frames == 4

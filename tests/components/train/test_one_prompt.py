@@ -22,10 +22,10 @@ MIXTURE = {"egore/ground_temporal/ego": 0.5, "egore/verify/ego": 0.5}
 LINES = {None: "16 s, frames every 0.5 s from 0.25 s: when", 7: "16 s, frames every 2.5 s from 0.25 s: when"}
 
 
-def opened(tiny_data, shown=None) -> SampleDataset:
+def opened(tiny_data, shown=None, *, mixture: dict[str, float] = MIXTURE, reasoned: bool = False) -> SampleDataset:
     digest = FrameStore(tiny_data / "frames").contract["digest"]
     options = {"steps": 2, "batch": 4, "seed": 5, "exo_views": None, "contract": digest}
-    return SampleDataset(tiny_data, MIXTURE, shown=shown, **options)
+    return SampleDataset(tiny_data, mixture, shown=shown, reasoned=reasoned, **options)
 
 
 def rollout(processor, row: dict) -> dict:
@@ -97,3 +97,29 @@ def test_qwen_is_asked_alike_everywhere(tiny_data, qwen_bases, architecture, mos
 def positions(model, inputs: dict) -> torch.Tensor:
     named = ("input_ids", "attention_mask", "mm_token_type_ids", "image_grid_thw")
     return model.model.get_rope_index(**{name: inputs[name] for name in named})[0]
+
+
+def test_a_reasoned_question_is_asked_alike_everywhere_and_by_every_model(tiny_data, speaking):
+    """The options stand behind their letters, and nothing else is asked for at the same time."""
+    mixture = {"egore/qa/ego": 1.0}
+    model, processor = speaking
+    ours = opened(tiny_data, mixture=mixture, reasoned=True)
+    foreign = opened(tiny_data, partial(qwen_vl.shown, most_frames=None), mixture=mixture, reasoned=True)
+    answerer = Answerer(model, processor, ours.store, reasoned=True, batch=8, max_new_tokens=1)
+    rolled = prompts_of(ours)
+    for index in range(len(ours)):
+        item = ours[index]
+        question = item["turns"][0][0]
+        assert foreign[index]["turns"][0] == item["turns"][0]
+        assert rolled[index]["prompt"][0]["content"][-1]["text"] == question
+        [(_, embeds, _)] = answerer._prompts(ours.asked(index), [item["sample_id"]])
+        asked = rollout(processor, rolled[index])["input_ids"][0]
+        words = model.get_input_embeddings()(torch.tensor(asked))
+        text = asked.index(processor.tokenizer.convert_tokens_to_ids("<user>"))
+        assert embeds.shape[1] == len(asked) and torch.equal(embeds[0][text:], words[text:])
+        assert processor.tokenizer.unk_token_id not in asked
+        lines = question.split("\n")[1:-1]
+        assert [line.split(". ", 1)[1] for line in lines] == item["target"]["choices"]
+        assert "letter of the right option" in question and "option alone" not in question.replace(
+            "right option alone", ""
+        )

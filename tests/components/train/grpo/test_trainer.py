@@ -1,6 +1,8 @@
 """What TRL is given: prompts in the order of the steps, frames when asked for, rewards as they are."""
 
 from dataclasses import fields
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from trl import GRPOConfig
 from components import params
 from components.data.frames.store import FrameStore
 from components.data.frames.times import frame_times
+from components.models import qwen_vl
 from components.models.processing import conversation
 from components.prompts import cite_frames, reasons
 from components.train.dataset import SampleDataset
@@ -129,6 +132,22 @@ def test_key_frames_are_asked_for_where_they_are_known():
     prompts = prompts_of(Samples(), cite=True)
     asked = [question(row) for row in prompts]
     assert asked == ["question 0", cite_frames("question 1", 8), "question 2"]
+
+
+def test_every_sample_of_egovlm_is_rewarded_for_its_form_and_for_its_answer(tiny_data):
+    recipe = params.load(Path("params/recipes/egovlm.yaml"), params.Recipe)
+    [stage] = recipe.stages
+    digest = FrameStore(tiny_data / "frames").contract["digest"]
+    options = {"steps": 4, "batch": 8, "seed": 5, "exo_views": None, "contract": digest}
+    shown = partial(qwen_vl.shown, most_frames=stage.max_frames)
+    samples = SampleDataset(tiny_data, stage.mixture, shown=shown, reasoned=stage.reasoned, **options)
+    drawn = [samples[index] for index in range(len(samples))]
+    assert {item["question_type"] for item in drawn} > {"action"}
+    letters = [f"<think>so</think><answer>{'ABCD'[item['target']['answer_index']]}</answer>" for item in drawn]
+    for name in ("format", "choice"):
+        assert reward_function(name)(**columns(letters, drawn)) == [1.0] * len(drawn)
+        bare = reward_function(name)(**columns([item["answer"].split(">")[-1] for item in drawn], drawn))
+        assert bare == [0.0] * len(drawn)
 
 
 def test_prompts_follow_the_order_of_the_steps(tiny_data):
