@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from components.params import QWEN, Data, Recipe, Stage
 from components.params.mistakes import meant
+from components.prompts import reasons
 from components.rewards import REWARDS
 from components.train.judge.problem import Problem, at, listed
 from components.train.judge.samples import Kind
@@ -145,12 +146,10 @@ def _share(name: str, stage: Stage, key: str, kinds: Kinds | None) -> float:
 
 
 def _applies(name: str, stage: Stage, target: str, question_type: str) -> bool:
-    sample = {
-        "target": {"kind": target} | _TARGETS[target],
-        "question_type": question_type,
-        "salient_frames": [0] if target == "span" else None,
-        "reasoned": stage.reasoned or target in ("box", "span") or question_type == "cot",
-    }
+    sample = {"target": {"kind": target} | _TARGETS[target], "question_type": question_type}
+    sample["reasoned"] = reasons(sample, reasoned=stage.reasoned)
+    if target == "span":  # the key frames are known, so that there may be a second group without them
+        sample |= {"salient_frames": [0], "key_accuracy": 1.0, "rest_accuracy": 1.0}
     return REWARDS[name](_ANSWER, sample) is not None
 
 
