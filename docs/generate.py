@@ -25,6 +25,7 @@ REGIONS: dict[str, Callable[[], str]] = {
     "moments": partial(tables.results_table, "moments"),
     "bench-data": partial(tables.bench_table, "bench_data"),
     "bench-train": partial(tables.bench_table, "bench_train"),
+    "dry-run": tables.dry_run_table,
     "params": parameters.reference,
 }
 

@@ -48,6 +48,20 @@ def bench_table(name: str) -> str:
     return markdown(["what", "here", "plain", "plain / here", "unit"], rows)
 
 
+def dry_run_table() -> str:
+    """Return what the dry run's formulas say of tiny models beside what was counted in a step of them."""
+    rows = [
+        [row["name"], f"{row['measured']:,.0f}", row["by"], f"{row['formula']:,.0f}", off(row)]
+        for row in json.loads((RESULTS / "dry_run.json").read_text())
+    ]
+    return markdown(["what", "measured", "how", "formula", "formula against measured"], rows)
+
+
+def off(row: dict[str, Any]) -> str:
+    """Return by how many percent the formula of a row differs from what was measured, with its sign."""
+    return f"{_signed(100 * (row['formula'] / row['measured'] - 1))} %"
+
+
 def cell(value: Cell) -> str:
     """Return the text of one cell: score [interval] / blind, difference [its interval], and whether it was learned.
 

@@ -58,6 +58,7 @@ def dry_run(parser: argparse.ArgumentParser) -> None:
     """Add the options by which components/train plans a recipe."""
     parser.add_argument("--recipe", required=True, help="YAML file, or its bare name in params/recipes")
     parser.add_argument("--params", type=Path, default=Path("params/data.yaml"), help="YAML of the data")
+    parser.add_argument("--data", type=Path, help="folder whose samples are counted; else the recipe's dataset_samples")
     parser.add_argument("--gpus", type=int, help="instead of the ranks of each stage")
     parser.add_argument("--gpu-memory-gib", type=float, default=80.0, help="of one GPU (default: %(default)g)")
     parser.add_argument("--tokens-per-second", type=float, help="measured on one GPU; else an assumed MFU")

@@ -92,19 +92,22 @@ def plan_recipe(recipe, path: Path, data_params, options: argparse.Namespace) ->
     from rich.console import Console
 
     from components import params
-    from components.train.judge import verdict
+    from components.train.judge import samples, verdict
     from components.train.judge.problem import refuse
 
+    kinds = samples.counted(options.data) if options.data else None
+    if options.data and kinds is None:
+        raise ValueError(f"--data {options.data} has no dataset/samples.parquet: run `dvc repro`, or leave --data out")
     evaluation = params.load(EVALUATION, params.Eval)
     promotes = bool(recipe.stages[-1].evaluate)  # what is measured in nothing is not meant to be promoted
-    refuse(verdict.problems(recipe, data_params, evaluation, promotes=promotes, counts=True), path)
+    refuse(verdict.problems(recipe, data_params, evaluation, promotes=promotes, counts=True, kinds=kinds), path)
 
-    from components.train.dry_run import report  # torch takes seconds
+    from components.train.dry_run import fitting, report  # torch takes seconds
 
-    machine = report.Machine(options.gpus, options.gpu_memory_gib, options.tokens_per_second)
+    machine = fitting.Machine(options.gpus, options.gpu_memory_gib, options.tokens_per_second)
     # a pipe has no width, and folded numbers are hard to read
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-    return 1 if report.run(recipe, data_params, machine, console) else 0
+    return 1 if report.run(recipe, data_params, machine, console, options.data) else 0
 
 
 def train(recipe, stage, data_params, parents: dict[str, Path], options: argparse.Namespace) -> int:

@@ -129,7 +129,7 @@ def count_parts(shown: pd.DataFrame, samples: Mapping[str, int]) -> list[Part]:
     each = shown["part"].value_counts()
     distinct = shown.drop_duplicates()["part"].value_counts()
     return [
-        Part(name, count, int(each.get(name, 0)), 1 - distinct[name] / each[name] if name in each else 0.0)
+        Part(name, int(count), int(each.get(name, 0)), float(1 - distinct[name] / each[name]) if name in each else 0.0)
         for name, count in samples.items()
     ]
 

@@ -1,7 +1,6 @@
 """What one stage of a recipe needs: parameters by part, tokens, memory, work and disk.
 
-No weight is allocated and no data read. Numbers of tokens are the most that a sample may have, so memory and time are
-those of the longest batch.
+No weight is allocated and no data read.
 """
 
 from __future__ import annotations
@@ -15,43 +14,15 @@ from components import params
 from components.models import hub_configs
 from components.models.backbone import part_of
 from components.models.configuration import EgoflowConfig
-from components.models.processing import layout
 from components.train import checkpoints
 from components.train.dry_run import connector_profile, memory_formulas
 from components.train.dry_run.connector_profile import Profile
+from components.train.dry_run.demand import Demand, demand
 from components.train.dry_run.memory_formulas import States, Transformer
-from components.train.plan import frames_of
+from components.train.sample_order import count_steps
 
 # DeepSpeed's stage3_max_live_parameters: what ZeRO-3 may hold gathered at once
 LIVE_PARAMETERS = 1_000_000_000
-
-
-@dataclass(frozen=True)
-class Demand:
-    """What one sample (one prompt, for grpo) asks of the model.
-
-    Args:
-        towers: vision part -> (frames, tokens of each).
-        visual_tokens, text_tokens: of a sequence in front of the language model; completions are text.
-        sequences: sequences of a sample: the group of grpo, else 1.
-        scored_tokens: positions of a sequence whose logits are kept for the loss.
-        mapped: how often a frame's grid passes F or G.
-        connected: how often a connector takes the grids of a sample, and how many they are (`steps`).
-    """
-
-    towers: dict[str, tuple[int, int]]
-    visual_tokens: int
-    text_tokens: int
-    sequences: int
-    scored_tokens: int
-    mapped: int
-    connected: int = 0
-    steps: int = 0
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of the language model, all sequences."""
-        return self.sequences * (self.visual_tokens + self.text_tokens)
 
 
 @dataclass(frozen=True)
@@ -83,7 +54,7 @@ class Budget:
     @property
     def steps(self) -> int:
         """Optimiser steps; the last is a whole one."""
-        return _steps(self.stage)
+        return steps_of(self.stage)
 
     @property
     def total(self) -> int:
@@ -183,7 +154,7 @@ def budget(stage: params.Stage, config: PretrainedConfig, frames: params.Frames)
     Raises:
         ValueError: the stage lacks a value that counting needs, or names an unknown part.
     """
-    _steps(stage)
+    steps_of(stage)
     model, parts = hub_configs.skeleton(config), hub_configs.parts_of(config)
     with torch.device("meta"):
         checkpoints.prepare(model, stage.learning_rates, stage.lora, parts)
@@ -195,19 +166,19 @@ def budget(stage: params.Stage, config: PretrainedConfig, frames: params.Frames)
         part = part_of(name, parts)
         parameters[part] += parameter.numel()
         trained[part] += parameter.numel() * parameter.requires_grad
-    demand = _demand(stage, config, frames)
+    needed = demand(stage, config, frames)
     table = model.get_input_embeddings().get_parameter("weight")
     tied = table is model.get_output_embeddings().get_parameter("weight")
     mapping, connector = Profile(), Profile()
     if isinstance(config, EgoflowConfig):
-        mapping = connector_profile.mapping(model, config) if demand.mapped else mapping
-        connector = connector_profile.connector(model, config, demand.steps) if demand.connected else connector
+        mapping = connector_profile.mapping(model, config) if needed.mapped else mapping
+        connector = connector_profile.connector(model, config, needed.steps) if needed.connected else connector
     return Budget(
         stage=stage,
         parameters=parameters,
         trained=trained,
         adapters=adapters,
-        demand=demand,
+        demand=needed,
         shapes=_shapes(config),
         vocabulary=table.shape[0],
         embedding=0 if tied else table.numel(),
@@ -216,59 +187,20 @@ def budget(stage: params.Stage, config: PretrainedConfig, frames: params.Frames)
     )
 
 
-def _steps(stage: params.Stage) -> int:
-    if stage.max_steps is not None:
-        return stage.max_steps
-    if stage.num_train_epochs is None or stage.dataset_samples is None:
-        raise ValueError(f"stage {stage.name!r} counts epochs, so a dry run needs `dataset_samples`; mend the recipe")
-    return -int(-stage.num_train_epochs * stage.dataset_samples // stage.train_batch_size)
+def steps_of(stage: params.Stage) -> int:
+    """Return the steps of a stage by its recipe alone, whose `dataset_samples` stand for the data.
 
-
-def _demand(stage: params.Stage, config: PretrainedConfig, frames: params.Frames) -> Demand:
-    """Return the largest of each number over the mixture."""
-    sequences = stage.grpo.num_generations if stage.grpo else 1
-    completion = stage.grpo.max_completion_length if stage.grpo else 0
-    text = stage.questions_per_context * stage.max_text_tokens + completion
-    if not isinstance(config, EgoflowConfig):
-        shown, patches = _qwen_frames(stage, config, frames)
-        merged = patches // config.vision_config.spatial_merge_size**2
-        visual = shown * (merged + 2)  # between a start and an end token
-        towers = {"vision_encoder": (shown, patches)}
-        return Demand(towers, visual, text, sequences, completion or visual + text, mapped=0)
-    if stage.algorithm == "contrastive":
-        tower = (1, config.vision_grid**2 + 1)
-        return Demand({"ego_encoder": tower}, 0, 0, sequences=1, scored_tokens=0, mapped=0)
-    if stage.algorithm == "text":
-        visual = layout(config, "ego", frames.window_frames).count("<")
-        return Demand({}, visual, text, sequences=1, scored_tokens=visual + text, mapped=0)
-    towers = {}
-    visual, mapped, connected, most = 0, 0, 0, 0
-    for key in stage.mixture:
-        _, task, view = key.split("/")
-        shown = stage.max_frames or max(frames_of(task, frames))
-        steps = shown // config.tubelet_frames
-        guided = stage.guidance and view == "ego"
-        paired = stage.compares_views
-        tower = (steps, config.vision_grid**2 + 1)
-        for part in {f"{config.branch(each)}_encoder" for each in ((view, "exo") if paired else (view,))}:
-            towers[part] = max(towers.get(part, tower), tower)
-        visual = max(visual, layout(config, view, shown, guidance=guided).count("<"))
-        # F(x) once; the cycles are G(F(x)), G(y), F(G(y)), and F(x) where it is no guidance
-        mapped = max(mapped, steps * (4 if paired else int(guided)))
-        connected, most = max(connected, 1 + guided), max(most, steps)
-    return Demand(towers, visual, text, sequences, completion or visual + text, mapped, connected, most)
-
-
-def _qwen_frames(stage: params.Stage, config: PretrainedConfig, frames: params.Frames) -> tuple[int, int]:
-    """Return the most frames of a sample, and the patches of each: every frame goes in as an image of its own."""
-    if not stage.mixture:
-        raise ValueError(f"stage {stage.name!r} has no `mixture`, and this model trains on samples alone; add one")
-    if stage.max_pixels is None:
-        raise ValueError(f"stage {stage.name!r}: this model takes frames of any size, so `max_pixels` is needed")
-    vision = config.vision_config
-    merged = stage.max_pixels // (vision.patch_size * vision.spatial_merge_size) ** 2
-    shown = max(stage.max_frames or max(frames_of(key.split("/")[1], frames)) for key in stage.mixture)
-    return shown, merged * vision.spatial_merge_size**2
+    Raises:
+        ValueError: it counts epochs and has no `dataset_samples`.
+    """
+    if stage.max_steps is None and stage.dataset_samples is None:
+        raise ValueError(
+            f"stage {stage.name!r} counts epochs, so a dry run needs `dataset_samples`; mend the recipe, or name the "
+            "folder with the data by --data"
+        )
+    # how many questions a context has, only the data says: as many as may be asked of it
+    contexts = (stage.dataset_samples or 0) / stage.questions_per_context
+    return count_steps(stage.max_steps, stage.num_train_epochs, contexts=contexts, batch=stage.train_batch_size)
 
 
 def _shapes(config: PretrainedConfig) -> dict[str, Transformer]:

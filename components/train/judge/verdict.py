@@ -33,14 +33,14 @@ def problems(
         kinds: the training samples that are there (`samples.counted`); None where the data is not made yet, or the
             recipe is only planned.
         gpus: GPUs of the machine that trains, 0 for the CPU; None where the recipe is only planned.
-        counts: whether steps and tokens are counted without the data, as the dry run does.
+        counts: whether steps and tokens are counted, as the dry run does; without `kinds` by the recipe alone.
     """
     found = [*stages.problems(recipe), *mixture.problems(recipe, data, kinds)]
     if evaluation is not None:
         found += _evaluated(recipe, evaluation)
         found += _promoted(recipe, evaluation) if promotes else ()
     if counts:
-        found += _countable(recipe)
+        found += _countable(recipe, kinds)
     if gpus is not None:
         found += _on_machine(recipe, gpus)
     return found
@@ -73,12 +73,12 @@ def _promoted(recipe: Recipe, evaluation: Eval) -> Iterator[Problem]:
                 )  # fmt: skip
 
 
-def _countable(recipe: Recipe) -> Iterator[Problem]:
+def _countable(recipe: Recipe, kinds: Kinds | None) -> Iterator[Problem]:
     for stage in recipe.stages:
-        if stage.num_train_epochs is not None and stage.dataset_samples is None:
+        if kinds is None and stage.num_train_epochs is not None and stage.dataset_samples is None:
             yield at(
                 stage, "dataset_samples", f"nothing came for num_train_epochs {stage.num_train_epochs:g} of a dry run",
-                "the samples of the mixture, 1 and more",
+                "the samples of the mixture, 1 and more, or --data with the folder that has them",
             )  # fmt: skip
         if recipe.model.architecture in QWEN and stage.max_pixels is None:
             yield at(stage, "max_pixels", "nothing came for a dry run, and this model takes any size", "1 and more")

@@ -1,10 +1,8 @@
-"""Formulas of memory and work, against the papers' examples and against what transformers really keeps."""
+"""Formulas of memory and work, against the papers' examples; test_duration.py compares them with tiny models."""
 
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoModel, CLIPVisionConfig, CLIPVisionModel, MistralConfig
 
 from components.train.dry_run import memory_formulas
 
@@ -57,51 +55,3 @@ def test_checkpointing_keeps_less_where_there_is_more_than_one_layer(shape, toke
     # of one layer the input is kept beside what is computed again
     assert again < plain or shape.layers == 1
     assert memory_formulas.activations(shape, 2 * tokens, checkpointing=True) == 2 * again
-
-
-def kept_by(model: torch.nn.Module, inputs: dict) -> int:
-    """Bytes that a forward keeps for the backward pass, each storage once, without the parameters."""
-    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
-    sizes: dict[int, int] = {}
-
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            sizes[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        output = model(**inputs).last_hidden_state
-    assert output.requires_grad
-    return sum(sizes.values())
-
-
-def mistral(layers: int) -> int:
-    config = MistralConfig(
-        hidden_size=256, intermediate_size=896, num_hidden_layers=layers, num_attention_heads=8, num_key_value_heads=2,
-        vocab_size=100,
-    )  # fmt: skip
-    model = AutoModel.from_config(config, attn_implementation="sdpa", dtype=torch.bfloat16)
-    embeds = torch.randn(2, 256, 256, dtype=torch.bfloat16, requires_grad=True)
-    return kept_by(model, {"inputs_embeds": embeds, "use_cache": False})
-
-
-def clip(layers: int) -> int:
-    config = CLIPVisionConfig(
-        hidden_size=256, intermediate_size=1024, num_hidden_layers=layers, num_attention_heads=4, image_size=56,
-        patch_size=14,
-    )  # fmt: skip
-    model = CLIPVisionModel._from_config(config, attn_implementation="sdpa", dtype=torch.bfloat16)
-    return kept_by(model, {"pixel_values": torch.randn(8, 3, 56, 56, dtype=torch.bfloat16)})
-
-
-@pytest.mark.parametrize(
-    ("measure", "shape", "tokens"),
-    [
-        (mistral, memory_formulas.Transformer(1, 256, 256, 64, 896, gated=True), 2 * 256),
-        (clip, memory_formulas.Transformer(1, 256, 256, 256, 1024, gated=False), 8 * 17),
-    ],
-    ids=["mistral", "clip"],
-)
-def test_a_layer_keeps_what_the_formula_says(measure, shape, tokens):
-    assert measure(3) - measure(2) == pytest.approx(memory_formulas.layer_activations(shape, tokens), rel=0.03)

@@ -13,12 +13,12 @@ from components import params
 from components.models import build
 from components.models.backbone import part_of
 from components.train import algorithms, checkpoints
-from components.train.dry_run import report
+from components.train.dry_run import duration, fitting, report
 from components.train.dry_run.stage_budget import budget
 
 ROOT = Path(__file__).parents[4]
 RECIPES = sorted((ROOT / "params/recipes").glob("*.yaml"))
-A100 = report.Machine(gpus=None, memory_gib=80.0, tokens_per_second=None)
+A100 = fitting.Machine(gpus=None, memory_gib=80.0, tokens_per_second=None)
 
 
 @pytest.fixture(scope="module")
@@ -102,20 +102,20 @@ def test_epochs_without_a_number_of_samples_are_refused(data):
 
 def test_time_follows_a_measured_throughput(data):
     stage = budget_of("egovlm", "grpo", data)
-    measured = report.Machine(gpus=8, memory_gib=80.0, tokens_per_second=2000.0)
-    assert report.hours(stage, measured) == pytest.approx(1200 * 8 * stage.demand.tokens / (2000 * 8) / 3600)
-    assert report.hours(stage, A100) > 0
+    measured = fitting.Machine(gpus=8, memory_gib=80.0, tokens_per_second=2000.0)
+    assert duration.hours(stage, measured) == pytest.approx(1200 * 8 * stage.demand.tokens / (2000 * 8) / 3600)
+    assert duration.hours(stage, A100) > 0
 
 
 def test_what_cannot_fit_is_refused_with_what_would(data):
     """EgoThinker's SFT with plain data parallelism: 16 bytes for each of 8.3 billion parameters."""
     stage = budget_of("egothinker", "sft", data, zero_stage=0)
-    why = report.refusal(stage, A100)
+    why = fitting.refusal(stage, A100)
     assert why.startswith("stage 'sft' needs 138.8 GiB on each GPU by ZeRO-0 on 32 GPUs")
     assert "72.0 of 80 GiB can be used. What would fit: ZeRO-1 on 32 GPUs" in why
-    asked = report.setting(stage.stage, A100)
+    asked = fitting.setting(stage.stage, A100)
     limit = 0.9 * 80 * 2**30
-    for each in report.remedies(stage, asked, limit):
+    for each in fitting.remedies(stage, asked, limit):
         fits = stage.peak(
             zero=each.zero, gpus=each.gpus, micro_batch=each.micro_batch, checkpointing=each.checkpointing
         )
@@ -130,32 +130,32 @@ def test_what_cannot_fit_is_refused_with_what_would(data):
     ],
 )
 def test_each_single_change_that_helps_is_named(data, changes, would):
-    why = report.refusal(budget_of("exo2ego", "stage1", data, **changes), A100)
+    why = fitting.refusal(budget_of("exo2ego", "stage1", data, **changes), A100)
     assert "per_device_train_batch_size 8, without gradient_checkpointing; 72.0 of 80 GiB" in why
     assert would in why.split("What would fit:")[1]
 
 
 def test_where_nothing_helps_it_says_so(data):
-    tiny = report.Machine(gpus=8, memory_gib=4.0, tokens_per_second=None)
-    assert "Nothing fits within train_batch_size 8" in report.refusal(budget_of("egovlm", "grpo", data), tiny)
+    tiny = fitting.Machine(gpus=8, memory_gib=4.0, tokens_per_second=None)
+    assert "Nothing fits within train_batch_size 8" in fitting.refusal(budget_of("egovlm", "grpo", data), tiny)
 
 
 def test_vllm_beside_training_takes_its_share_of_the_memory(data):
     alone = budget_of("egothinker", "grpo", data)
-    assert report.refusal(alone, A100) is None
+    assert fitting.refusal(alone, A100) is None
     for mode, gib in (("server", 72.0), ("colocate", 24.0)):
         vllm = params.Vllm(mode=mode, gpu_memory_utilization=0.6)
         grpo = alone.stage.grpo.model_copy(update={"vllm": vllm})
         beside = budget_of("egothinker", "grpo", data, grpo=grpo)
-        assert report.usable(beside.stage, A100) == pytest.approx(gib * 2**30)
-        why = report.refusal(beside, A100)
+        assert fitting.usable(beside.stage, A100) == pytest.approx(gib * 2**30)
+        why = fitting.refusal(beside, A100)
         assert (why is None) == (mode == "server")
     assert "24.0 of 80 GiB can be used beside vLLM's share of 60%" in why
 
 
 def test_a_batch_that_does_not_divide_is_refused(data):
-    odd = report.Machine(gpus=3, memory_gib=80.0, tokens_per_second=None)
-    why = report.refusal(budget_of("egovlm", "grpo", data), odd)
+    odd = fitting.Machine(gpus=3, memory_gib=80.0, tokens_per_second=None)
+    why = fitting.refusal(budget_of("egovlm", "grpo", data), odd)
     assert why.startswith("stage 'grpo': train_batch_size 8 came for 3 GPUs times per_device_train_batch_size 1")
 
 
