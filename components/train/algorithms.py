@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import pyarrow.compute as pc
 from torch import nn
 from transformers import CLIPVisionConfig, PreTrainedModel, ProcessorMixin, TrainerCallback
 
@@ -22,6 +24,8 @@ from components.train.ordered_dataset import OrderedDataset
 from components.train.plan import WITHOUT_DATASET, frames_of
 from components.train.pretraining import contrastive, language
 from components.train.trainer import Losses, optimiser_groups
+
+logger = logging.getLogger(__name__)
 
 Parts = tuple[nn.Module, OrderedDataset, Callable, Losses, list[TrainerCallback]]
 
@@ -151,7 +155,7 @@ def samples(
             most_frames=stage.max_frames,
             time_step_s=data.egore.time_step_s,
         )
-    return SampleDataset(
+    dataset = SampleDataset(
         folder,
         stage.mixture,
         steps=stage.max_steps,
@@ -166,6 +170,14 @@ def samples(
         shown=shown,
         leave_out=leave_out,
     )
+    if stage.reasoned and stage.algorithm == "supervised":
+        closed = pc.equal(pc.struct_field(dataset.samples["target"], "kind"), "choice")
+        thoughts = pc.equal(dataset.samples["question_type"].filter(closed), "cot")
+        logger.info(
+            "stage %r is reasoned: %d of its %d closed questions teach a thought, the others their bare answer",
+            stage.name, thoughts.to_pylist().count(True), len(thoughts),
+        )  # fmt: skip
+    return dataset
 
 
 def counted(stage: params.Stage, dataset: OrderedDataset) -> params.Stage:
