@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from prefect import flow
@@ -68,42 +67,45 @@ def evaluate_stage(job: Job, stage: TrainedStage, pipeline_run_id: str, stop: St
     logger, started_s = get_run_logger(), time.monotonic()
     folder = stage.checkpoint / "evaluation"
     key_file = folder / "key.txt"
-    key = _key(job, stage)
-    if key_file.is_file() and key_file.read_text() == key:
+    if key_file.is_file() and key_file.read_text() == _key(job, stage):
         logger.info("%s has been evaluated on this data already: %s", stage.name, folder / "metrics.json")
     else:
-        evaluate_checkpoint(job, stage.checkpoint, stop, eval_tasks=_evaluated(job, stage), threads=threads)
+        evaluate_checkpoint(job, stage.checkpoint, stop, how=_recipe_of(job, stage), threads=threads)
         tracking.log_evaluation(stage.run_id, folder / "metrics.json")
-        tracking.log_artifacts(stage.run_id, folder / "predictions.parquet", "evaluation")
+        for name in ("predictions.parquet", "skipped.json", "identity.json"):
+            tracking.log_artifacts(stage.run_id, folder / name, "evaluation")
         (folder / "seconds.txt").write_text(f"{time.monotonic() - started_s:.1f}\n")
-        key_file.write_text(key)  # last: whatever broke before is done again
+        key_file.write_text(_key(job, stage))  # last: whatever broke before is done again
         logger.info("%s evaluated in %.0f s", stage.name, time.monotonic() - started_s)
     return tasks.nest(stage, pipeline_run_id, evaluation_s=time.monotonic() - started_s)
 
 
-def evaluate_checkpoint(
-    job: Job, checkpoint: Path, stop: Stop, *, eval_tasks: Sequence[str] = (), threads: int
-) -> None:
-    """Run `components.evaluation` on a checkpoint, on a GPU of its own; it writes `evaluation/` there.
+def evaluate_checkpoint(job: Job, checkpoint: Path, stop: Stop, *, how: params.Stage, threads: int) -> None:
+    """Run `components.evaluation` on a checkpoint; it writes `evaluation/` there.
+
+    On a machine with GPUs it has as many as the stage was trained on, each with a process of its own.
 
     Args:
         job: has the project root.
         checkpoint: folder of a finished stage.
-        stop: ends the process.
-        eval_tasks: tasks of params/eval.yaml; all where none is named.
+        stop: ends the processes.
+        how: the stage of the recipe that says what the checkpoint is asked, and how.
         threads: of the process; with fewer than there are cores, it leaves those to the training beside it.
 
     Raises:
         StageFailed: it failed; with the last lines of its log.
     """
     (checkpoint / "evaluation" / "key.txt").unlink(missing_ok=True)
-    command = [interpreter.python(), "-m", "components.evaluation", "--checkpoint", str(checkpoint)]
-    command += ["--tasks", *eval_tasks] if eval_tasks else []
-    command += ["--background"] if threads < tasks.cores() else []
-    with gpus.reserved(1, stop=stop) as gpu_ids:
+    words = ["--checkpoint", str(checkpoint), "--data", str(tasks.DATA), "--params", str(tasks.EVALUATION)]
+    words += ["--tasks", *how.evaluate] if how.evaluate else []
+    words += ["--max-new-tokens", str(max_new_tokens(how))]
+    words += ["--rank-options"] * how.rank_options + ["--background"] * (threads < tasks.cores())
+    ranks = min(how.ranks, len(launch_command.gpus()))  # a stage of many hosts had more
+    python = interpreter.python()
+    with gpus.reserved(ranks, stop=stop) as gpu_ids:
         supervisor.supervise(
-            [*command, "--data", str(tasks.DATA), "--params", str(tasks.EVALUATION)],
-            launch_command.environment(job.root, threads=threads, gpu_ids=gpu_ids, python=interpreter.python()),
+            [*launch_command.evaluation(ranks=max(ranks, 1), python=python), *words],
+            launch_command.environment(job.root, threads=threads, gpu_ids=gpu_ids, python=python),
             log_path=job.root / tasks.LOGS / f"{checkpoint.name}-evaluation.log",
             timeout_s=TIMEOUT_S,
             cwd=job.root,
@@ -111,15 +113,29 @@ def evaluate_checkpoint(
         )
 
 
-def _evaluated(job: Job, trained: TrainedStage) -> tuple[str, ...]:
-    return next(stage.evaluate for stage in job.recipe.stages if stage.name == trained.name)
+def max_new_tokens(stage: params.Stage) -> int:
+    """Return the token budget of a stage's answers: its own, else of grpo its completions', else params/eval.yaml's."""
+    if stage.max_new_tokens is not None:
+        return stage.max_new_tokens
+    return stage.grpo.max_completion_length if stage.grpo else params.load(tasks.EVALUATION, params.Eval).max_new_tokens
 
 
-def _key(job: Job, stage: TrainedStage) -> str:
+def _recipe_of(job: Job, trained: TrainedStage) -> params.Stage:
+    return next(stage for stage in job.recipe.stages if stage.name == trained.name)
+
+
+def _key(job: Job, trained: TrainedStage) -> str:
+    """Return what tells the evaluation of a stage, with its numbers, from every other.
+
+    The numbers stand in it because a person may have evaluated the same checkpoint otherwise since.
+    """
     # the gate decides on numbers, it does not make them
-    numbers = params.load(tasks.EVALUATION, params.Eval).model_dump(mode="json", exclude={"promotion"})
+    settings = params.load(tasks.EVALUATION, params.Eval).model_dump(mode="json", exclude={"promotion"})
     code = plan.code_digest(plan.code_files(job.root, plan.EVALUATION))
-    parts = [stage.checkpoint.name, stage.run_id, job.dataset, numbers, _evaluated(job, stage), code]
+    stage = _recipe_of(job, trained)
+    asked = [stage.evaluate, stage.rank_options, max_new_tokens(stage)]
+    numbers = plan.digests_of(trained.checkpoint / "evaluation", ("metrics.json",))
+    parts = [trained.checkpoint.name, trained.run_id, job.dataset, settings, asked, code, numbers]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

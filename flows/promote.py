@@ -47,7 +47,7 @@ def promote_stage(job: Job, stage: TrainedStage, stop: Stop) -> tracking.Promoti
                 job,
                 Path(champion.checkpoint),
                 stop,
-                eval_tasks=job.recipe.stages[-1].evaluate,
+                how=job.recipe.stages[-1],
                 threads=tasks.cores(),
             )
             again = json.loads((Path(champion.checkpoint) / "evaluation" / "metrics.json").read_text())

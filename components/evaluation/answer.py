@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from components.data.frames.times import frame_times
 from components.evaluation.ranking import likeliest
+from components.evaluation.replies import TOO_LONG, Reply, batches, written
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import EgoflowProcessor, context, layout, turn
 from components.prompts import asked_question
@@ -39,7 +40,7 @@ class Answerer:
         processor: of the model.
         store: of the frames.
         reasoned: ask closed questions for a thought and a letter, as the checkpoint's stage did.
-        batch: samples at once.
+        max_batch_tokens: of the prompts and answers of samples that are answered at once, padding counted.
         max_new_tokens: longest completion.
     """
 
@@ -50,41 +51,44 @@ class Answerer:
         store: FrameSource,
         *,
         reasoned: bool,
-        batch: int,
+        max_batch_tokens: int,
         max_new_tokens: int,
     ):
         self.model, self.processor, self.store = model.eval(), processor, store
-        self.reasoned, self.batch, self.max_new_tokens = reasoned, batch, max_new_tokens
+        self.reasoned, self.max_batch_tokens, self.max_new_tokens = reasoned, max_batch_tokens, max_new_tokens
         self._shown: dict[tuple[str, str], Context] = {}  # (view, sample id)
         self._n_frames: dict[str, int] = {}  # by sample id
         self._embedded: dict[Context, torch.Tensor] = {}
 
     @torch.no_grad()
-    def complete(self, samples: list[Sample], frames_of: list[str]) -> list[str]:
+    def complete(self, samples: list[Sample], frames_of: list[str]) -> list[Reply]:
         """Decode an answer to each sample greedily, while sample i is shown the frames of sample id `frames_of[i]`."""
-        texts: dict[int, str] = {}
-        for places, embeds, mask in self._prompts(samples, frames_of):
+        replies: dict[int, Reply] = {}
+        for places, embeds, mask in self._prompts(samples, frames_of, new_tokens=self.max_new_tokens):
             ids = self.model.generate(
                 inputs_embeds=embeds, attention_mask=mask, max_new_tokens=self.max_new_tokens, do_sample=False
             )
-            decoded = self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
-            texts |= zip(places, decoded, strict=True)
-        return [texts[place] for place in range(len(samples))]
+            replies |= zip(places, written(ids, self.model, self.processor.tokenizer), strict=True)
+        return [replies.get(place, TOO_LONG) for place in range(len(samples))]
 
     @torch.no_grad()
-    def rank(self, samples: list[Sample], frames_of: list[str]) -> list[int]:
-        """Return the likeliest option of each multiple-choice sample, by the mean log-probability of its tokens."""
-        chosen: dict[int, int] = {}
-        for places, embeds, mask in self._prompts(samples, frames_of):
-            options = [self._tokens([f"{text}<eos>" for text in samples[n]["target"]["choices"]]) for n in places]
+    def rank(self, samples: list[Sample], frames_of: list[str]) -> list[Reply]:
+        """Answer each multiple-choice sample by its likeliest option, by the mean log-probability of its tokens."""
+        replies: dict[int, Reply] = {}
+        choices = [sample["target"]["choices"] for sample in samples]
+        options = [self._tokens([f"{text}<eos>" for text in texts]) for texts in choices]
+        longest = max(len(ids) for ranked in options for ids in ranked)
+        copies = max(map(len, choices))
+        for places, embeds, mask in self._prompts(samples, frames_of, new_tokens=longest, copies=copies):
             inputs = {"inputs_embeds": embeds, "attention_mask": mask}
-            chosen |= zip(places, likeliest(self.model, self.processor.tokenizer, inputs, options), strict=True)
-        return [chosen[place] for place in range(len(samples))]
+            chosen = likeliest(self.model, self.processor.tokenizer, inputs, [options[place] for place in places])
+            replies |= {place: Reply(choices[place][option]) for place, option in zip(places, chosen, strict=True)}
+        return [replies.get(place, TOO_LONG) for place in range(len(samples))]
 
     def _prompts(
-        self, samples: list[Sample], frames_of: list[str]
+        self, samples: list[Sample], frames_of: list[str], *, new_tokens: int, copies: int = 1
     ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
-        """Yield batches of similar length: places of the samples, left-padded embeddings [B, L, W], masks [B, L]."""
+        """Yield batches (`replies.batches`): places, left-padded embeddings [B, L, W], masks [B, L]."""
         words = self.model.get_input_embeddings()
         contexts = self._contexts(samples, frames_of)
         asked = [
@@ -92,12 +96,16 @@ class Answerer:
             for sample, sample_id in zip(samples, frames_of, strict=True)
         ]
         turns = self._tokens([turn(question, self.processor.turn_words) for question in asked])
-        prompts = [torch.cat([visual, words(torch.tensor(ids))]) for visual, ids in zip(contexts, turns, strict=True)]
-        order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
-        for start in range(0, len(order), self.batch):
-            places = order[start : start + self.batch]
-            chosen = [prompts[place] for place in places]
-            ones = [torch.ones(len(prompt), dtype=torch.long) for prompt in chosen]
+        lengths = [len(visual) + len(ids) for visual, ids in zip(contexts, turns, strict=True)]
+        limits = {"most_tokens": self.max_batch_tokens, "copies": copies}
+        known = self.model.config.text_config.max_position_embeddings
+        device = self.model.device
+        for places in batches(lengths, new_tokens=new_tokens, context_tokens=known, **limits):
+            chosen = [
+                torch.cat([contexts[place].to(device), words(torch.tensor(turns[place], device=device))])
+                for place in places
+            ]
+            ones = [torch.ones(len(prompt), dtype=torch.long, device=device) for prompt in chosen]
             embeds, mask = (pad_sequence(rows, batch_first=True, padding_side="left") for rows in (chosen, ones))
             yield places, embeds, mask
 
@@ -125,8 +133,11 @@ class Answerer:
         padded = self.processor.tokenizer.pad({"input_ids": tokens}, padding_side="right", return_tensors="pt")
         frames = [list(frames) for _, frames in contexts if len(frames)]
         pixel_values = self.processor.image_processor(frames)["pixel_values"] if frames else None
-        embeds, _ = self.model.model.embed(padded["input_ids"], pixel_values)
-        return [row[: len(ids)].clone() for row, ids in zip(embeds, tokens, strict=True)]
+        if pixel_values is not None:
+            pixel_values = pixel_values.to(self.model.device, self.model.dtype)
+        embeds, _ = self.model.model.embed(padded["input_ids"].to(self.model.device), pixel_values)
+        # they wait in the host's memory: a GPU would be full of them after some tasks
+        return [row[: len(ids)].clone().cpu() for row, ids in zip(embeds, tokens, strict=True)]
 
     def _tokens(self, texts: list[str]) -> list[list[int]]:
         return self.processor.tokenizer(texts, add_special_tokens=False)["input_ids"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from components import params
 from components.data.frames import one_video
 from components.data.frames.step import contract_of
-from components.evaluation.measure import answerer_of
+from components.evaluation.load import answerer_of
 from components.evaluation.one_question import one_question
 
 
@@ -48,11 +48,17 @@ def ask(path: Path, question: str, checkpoint: Path, data: params.Data, *, view:
             f"has {contract[:12]}; ask in a checkout with the `frames` of its training, and with the same decoders"
         )
     film = one_video.read(path, data)
-    answerer = answerer_of(folder, stage["params"], film, batch=1, max_new_tokens=max_new_tokens)
+    # one sample is a batch by itself, of however many tokens
+    answerer = answerer_of(folder, stage["params"], film, max_batch_tokens=1, max_new_tokens=max_new_tokens)
     sample = one_question(question, view=view, frame_kind=film.frame_kind, duration_s=film.duration_s)
     [answer] = answerer.complete([sample], [str(path)])
     times_s = [round(time_s, 3) for time_s in film.times_s.tolist()]
-    return Answer(question, answer, str(checkpoint), view, film.indices.tolist(), times_s)
+    if answer.is_too_long:
+        raise ValueError(
+            f"{path} and the question do not fit the model's context with {max_new_tokens} new tokens; ask for fewer, "
+            "or show fewer frames (`frames` of params/data.yaml)"
+        )
+    return Answer(question, answer.completion, str(checkpoint), view, film.indices.tolist(), times_s)
 
 
 def _open(checkpoint: Path) -> tuple[Path, dict]:

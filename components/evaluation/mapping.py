@@ -25,6 +25,7 @@ from torch.nn import functional
 from components.evaluation import caption_slots
 from components.evaluation.answer import CONTEXTS_AT_ONCE, Answerer, Sample
 from components.evaluation.caption_slots import Scores
+from components.evaluation.replies import Reply
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import normalise
 
@@ -45,8 +46,9 @@ def retrieval_chance(samples: list[Sample]) -> dict[str, float]:
 
 CAPTION = (caption_slots.score, caption_slots.chance)
 # as score.TASKS; an answer is a caption, or the sample id of the nearest y
+RETRIEVAL = ("retrieval_fx", "retrieval_identity", "retrieval_oracle")
 TASKS: dict[str, tuple[Callable, Callable]] = {
-    **dict.fromkeys(("retrieval_fx", "retrieval_identity", "retrieval_oracle"), (retrieval, retrieval_chance)),
+    **dict.fromkeys(RETRIEVAL, (retrieval, retrieval_chance)),
     **dict.fromkeys(("caption_fx", "caption_identity", "caption_true_exo"), CAPTION),
 }
 
@@ -61,7 +63,8 @@ class Pairs:
 
     def __init__(self, answerer: Answerer, known: list[Sample]):
         self.backbone, self.store, self.known = answerer.model.model, answerer.store, known
-        limits = {"reasoned": False, "batch": answerer.batch, "max_new_tokens": answerer.max_new_tokens}
+        limits = {"max_batch_tokens": answerer.max_batch_tokens, "max_new_tokens": answerer.max_new_tokens}
+        limits |= {"reasoned": False}
         alone = partial(Answerer, processor=answerer.processor, **limits)  # exo views, which have no guidance
         outside = SimpleNamespace(frames=partial(self.store.frames, exo_view=0))
         self._answerers = {
@@ -71,8 +74,8 @@ class Pairs:
         }
         self._pooled: dict[tuple[str, str], Tensor] = {}
 
-    def answer(self, task: str, samples: list[Sample], frames_of: list[str]) -> list[str]:
-        """Return for each sample a caption or the id of its nearest y.
+    def answer(self, task: str, samples: list[Sample], frames_of: list[str]) -> list[Reply]:
+        """Answer each sample by a caption or the id of its nearest y.
 
         Args:
             task: of TASKS.
@@ -87,7 +90,7 @@ class Pairs:
             known = [sample["sample_id"] for sample in self.known]
             x, y = self._features("x", known), self._features("y", known)
             guess = (guess - x.mean(0)) @ ridge(x, y)
-        return [ids[place] for place in nearest(guess, self._features("y", ids))]
+        return [Reply(ids[place]) for place in nearest(guess, self._features("y", ids))]
 
     @torch.no_grad()
     def _features(self, side: str, sample_ids: Sequence[str]) -> Tensor:
@@ -98,7 +101,8 @@ class Pairs:
             part = new[start : start + CONTEXTS_AT_ONCE]
             frames = [self.store.frames(name, exo_view=0 if side == "y" else None) for name in part]
             steps = [len(each) // self.backbone.config.tubelet_frames for each in frames]
-            grids = encode(normalise(np.concatenate(frames))).split(steps)
+            pixel_values = normalise(np.concatenate(frames)).to(self.backbone.device, self.backbone.dtype)
+            grids = encode(pixel_values).float().cpu().split(steps)  # the means and the ridge in float32
             self._pooled |= {(side, name): grid.mean((0, 2, 3)) for name, grid in zip(part, grids, strict=True)}
         return torch.stack([self._pooled[side, name] for name in sample_ids])
 

@@ -1,6 +1,7 @@
 """Evaluate a checkpoint on the held-out takes, beside a blind control and chance, with intervals over takes.
 
-Writes `evaluation/metrics.json` and `evaluation/predictions.parquet` into the checkpoint folder.
+Every finished item is kept at once (`journal`), so a killed evaluation goes on, also with another number of ranks; the
+first rank writes the results (`results`).
 Blind: the same questions, each with the frames of another take. The score that remains does not come from seeing.
 """
 
@@ -8,228 +9,198 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Collection
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from components import params, records
-from components.evaluation.score import CHOICES, SCORABLE, TASKS
-from components.metrics import statistics
-
-if TYPE_CHECKING:
-    from components.evaluation.answer import Answerer, FrameSource
-    from components.evaluation.qwen import QwenAnswerer
+from components.data.frames.store import FrameStore
+from components.evaluation import budget, identity, mapping, results
+from components.evaluation.answer import Answerer
+from components.evaluation.items import Item, Skipped, of_task, select, told_in_time, with_blind
+from components.evaluation.journal import Journal
+from components.evaluation.load import answerer_of
+from components.evaluation.qwen import QwenAnswerer
+from components.evaluation.ranks import Ranks
+from components.evaluation.replies import Reply
+from components.evaluation.score import CHOICES
+from components.prompts import reasons
 
 logger = logging.getLogger(__name__)
 
+ITEMS_AT_ONCE = 32  # that a rank answers and keeps together; a killed evaluation loses at most these
+ALONE = Ranks()
 
-def evaluate(checkpoint: Path, data: Path, settings: params.Eval, *, tasks: list[str]) -> dict[str, dict]:
-    """Evaluate a checkpoint in some tasks and write the two files.
+Answer = Callable[[list[dict], list[str]], list[Reply]]  # samples and whose frames they are shown
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How the questions of an evaluation are asked, as the recipe of the run says.
+
+    Attributes:
+        tasks: names in `limits` of params/eval.yaml.
+        rank_options: options of closed questions are ranked; else the model writes its answer.
+        max_new_tokens: longest answer.
+        time_step_s: answers about time are multiples of this (egore.time_step_s of params/data.yaml).
+    """
+
+    tasks: Sequence[str]
+    rank_options: bool
+    max_new_tokens: int
+    time_step_s: float
+
+    def ranks(self, task: str) -> bool:
+        """Return whether the options of a task are ranked."""
+        return self.rank_options and task in CHOICES
+
+    def writes(self, task: str) -> bool:
+        """Return whether the model writes the answers of a task."""
+        return task not in mapping.RETRIEVAL and not self.ranks(task)
+
+
+def evaluate(
+    checkpoint: Path, data: Path, settings: params.Eval, how: Asked, *, ranks: Ranks = ALONE
+) -> dict[str, dict]:
+    """Evaluate a checkpoint in some tasks and write its files.
 
     Args:
         checkpoint: folder with `model/` and stage.json.
         data: the data folder, with dataset/ and frames/.
         settings: of params/eval.yaml.
-        tasks: names in `settings.limits`.
+        how: tasks, and how they are asked.
+        ranks: the place of this process among those that evaluate together.
 
     Returns:
-        "<task>/<metric>" -> value, lo, hi, blind, chance, n, difference_lo (of value - blind) and learned.
+        The content of metrics.json (`results.write`); {} on all ranks but the first, which writes it.
 
     Raises:
-        ValueError: a task is unknown, has no held-out sample, or asks for a mapping that the model does not have.
+        ValueError: a task is unknown or asks for a mapping that the model does not have, no task has a held-out sample,
+            or the token budget would cut perfect answers.
     """
-    from components.data.frames.store import FrameStore
-    from components.evaluation import mapping
-
+    if unknown := sorted(set(how.tasks) - set(settings.limits)):
+        raise ValueError(f"tasks {unknown} came, allowed are {sorted(settings.limits)} of params/eval.yaml")
     stage = json.loads((checkpoint / "stage.json").read_text())
     store = FrameStore(data / "frames")
     store.check(stage["frames_contract"])  # frames must be sampled as they were in training
-    answerer = answerer_of(
-        checkpoint / "model",
-        stage["params"],
-        store,
-        batch=settings.per_device_eval_batch_size,
-        max_new_tokens=settings.max_new_tokens,
-    )
+    limits = {"max_batch_tokens": settings.max_batch_tokens, "max_new_tokens": how.max_new_tokens}
+    # an option that is ranked is asked for plainly: no thought stands before it
+    shown = stage["params"] | {"reasoned": stage["params"]["reasoned"] and not how.rank_options}
+    answerer = answerer_of(checkpoint / "model", shown, store, device=ranks.device, **limits)
     table = records.read_table(data / "dataset" / "samples.parquet", records.SAMPLE)
     table = table.filter(pa.array(store.holds(table["sample_id"])))
-    held_out = table.filter(pc.equal(table["split"], "test"))
-    answers_of: dict[str, Callable[[list[dict], list[str]], list]] = {
-        task: answerer.rank if task in CHOICES else answerer.complete for task in TASKS
-    }
-    if of_mapping := mapping.TASKS.keys() & set(tasks):
-        train = table.filter(pc.equal(table["split"], "train"))
-        known = select(train, mapping.BASE, limit=mapping.ORACLE_PAIRS, seed=settings.seed, paired=True)
-        pairs = mapping.Pairs(_with_mapping(answerer, of_mapping), known)
-        answers_of |= {task: partial(pairs.answer, task) for task in of_mapping}
-    found: dict[str, dict] = {}
-    predictions: list[dict] = []
-    for task in tasks:
-        if task not in settings.limits:
-            raise ValueError(f"task {task!r} came, allowed are {sorted(settings.limits)} of params/eval.yaml")
-        kind = mapping.BASE if task in of_mapping else task
-        samples = select(held_out, kind, limit=settings.limits[task], seed=settings.seed, paired=task in of_mapping)
-        if not samples:
-            raise ValueError(
-                f"no held-out sample for task {task!r} in {data}/dataset; run `dvc repro`, or leave the task out of "
-                "params/eval.yaml"
-            )
-        score, chance = (TASKS | mapping.TASKS)[task]
-        shown = {"model": [sample["sample_id"] for sample in samples], "blind": blind(samples, seed=settings.seed)}
-        scores = {}
-        for condition, frames_of in shown.items():
-            answers = answers_of[task](samples, frames_of)
-            scores[condition] = score(samples, answers)
-            predictions += _rows(samples, answers, scores[condition], task, condition)
-        estimates = _estimates(samples, scores, chance(samples), settings)
-        logger.info("%s: %s", task, {name: round(entry["value"], 3) for name, entry in estimates.items()})
-        found |= {f"{task}/{name}": entry for name, entry in estimates.items()}
-    folder = checkpoint / "evaluation"
-    folder.mkdir(exist_ok=True)
-    records.write_table(folder / "predictions.parquet", predictions, records.PREDICTION)
-    (folder / "metrics.json").write_text(json.dumps(found, indent=2))
+    answers = _answers(answerer, table, settings, how)
+    items, skipped = _items(table, store, answerer, settings, how)
+    if not items:
+        raise ValueError(
+            f"no task has a held-out sample in {data}/dataset: "
+            f"{'; '.join(f'{each.task}: {each.reason}' for each in skipped)}. Run `dvc repro`, or mend `evaluate` of "
+            "the stage in the recipe"
+        )
+    written: dict[str, list[dict]] = {}
+    for item in items:
+        if how.writes(item.task):
+            written.setdefault(item.task, []).append(item.sample)
+    budget.check(written, count_tokens=partial(_count_tokens, answerer), max_new_tokens=how.max_new_tokens)
+    made_of = identity.of_answers(checkpoint, data, rank_options=how.rank_options, max_new_tokens=how.max_new_tokens)
+    journals = checkpoint / "evaluation" / "items"
+    journal = Journal(journals / identity.digest(made_of)[:16], rank=ranks.rank)
+    _answer(items, answers, journal, ranks)
+    ranks.wait()
+    if ranks.rank:
+        return {}
+    whole = made_of | {"tasks": list(how.tasks), "params": settings.model_dump(mode="json", exclude={"promotion"})}
+    found = results.write(
+        checkpoint / "evaluation", items, journal.read(), skipped, settings=settings, writes=how.writes, identity=whole
+    )
+    journal.forget_others()
     return found
 
 
-def answerer_of(folder: Path, stage: dict, store: FrameSource, **limits: int) -> Answerer | QwenAnswerer:
-    """Load the model of a folder with its processor, for the frames of one store.
-
-    Args:
-        folder: of the model.
-        stage: parameters of the stage that trained it, which say how samples are shown and asked.
-        store: of the frames.
-        limits: `batch` and `max_new_tokens`.
-
-    Returns:
-        What answers samples by the model.
-    """
-    return opened(folder, stage)(store=store, **limits)
-
-
-def opened(folder: Path, stage: dict) -> Callable[..., Answerer | QwenAnswerer]:
-    """Load the model of a folder with its processor, for the frames of any store.
-
-    Args:
-        folder: of the model.
-        stage: parameters of the stage that trained it, which say how samples are shown and asked.
-
-    Returns:
-        Makes what answers samples by the model, of `store`, `batch` and `max_new_tokens`.
-
-    Raises:
-        ValueError: the model's configuration does not say what its stage showed: it was trained before it did.
-    """
-    if json.loads((folder / "config.json").read_text())["model_type"] in params.QWEN:
-        from components.evaluation.qwen import QwenAnswerer
-        from components.models import qwen_vl
-
-        model, processor = qwen_vl.load(folder), qwen_vl.load_processor(folder, pixels=None)
-        asked = {"most_frames": stage["max_frames"], "reasoned": stage["reasoned"]}
-        return partial(QwenAnswerer, model, processor, **asked)
-    from components.evaluation.answer import Answerer
-    from components.models import build
-
-    model, processor = build.load(folder), build.load_processor({"all": folder})
-    if model.config.guidance != stage["guidance"]:
-        raise ValueError(
-            f"{folder}/config.json has guidance {model.config.guidance}, but its stage was trained with "
-            f"{stage['guidance']}; allowed are equal ones: run the pipeline, which trains the stage again"
-        )
-    return partial(Answerer, model, processor, reasoned=stage["reasoned"])
-
-
-def _with_mapping(answerer: Answerer | QwenAnswerer, tasks: Collection[str]) -> Answerer:
-    from components.evaluation.answer import Answerer
-
+def _answers(
+    answerer: Answerer | QwenAnswerer, samples: pa.Table, settings: params.Eval, how: Asked
+) -> dict[str, Answer]:
+    """Return what answers each task."""
+    answers: dict[str, Answer] = {task: answerer.rank if how.ranks(task) else answerer.complete for task in how.tasks}
+    of_mapping = sorted(mapping.TASKS.keys() & set(how.tasks))
+    if not of_mapping:
+        return answers
     if not isinstance(answerer, Answerer):
         raise ValueError(
-            f"tasks {sorted(tasks)} came, but a Qwen model has no mapping F that they could evaluate; take them out of "
+            f"tasks {of_mapping} came, but a Qwen model has no mapping F that they could evaluate; take them out of "
             "`evaluate` of its stage in the recipe"
         )
-    return answerer
+    train = samples.filter(pc.equal(samples["split"], "train"))
+    known, _ = select(
+        of_task(train, mapping.BASE, paired=True), mapping.BASE, limit=mapping.ORACLE_PAIRS, seed=settings.seed
+    )
+    pairs = mapping.Pairs(answerer, known)
+    return answers | {task: partial(pairs.answer, task) for task in of_mapping}
 
 
-def select(held_out: pa.Table, task: str, *, limit: int, seed: int, paired: bool = False) -> list[dict]:
-    """Return at most `limit` samples of a task, drawn by content so that every checkpoint is asked the same.
+def _items(
+    samples: pa.Table,
+    store: FrameStore,
+    answerer: Answerer | QwenAnswerer,
+    settings: params.Eval,
+    how: Asked,
+) -> tuple[list[Item], list[Skipped]]:
+    """Return what is asked, task after task, and what is left out of that."""
+    held_out = samples.filter(pc.equal(samples["split"], "test"))
+    limits: dict[str, int] = {**settings.limits}
+    items: list[Item] = []
+    skipped: list[Skipped] = []
+    for task in how.tasks:
+        kind, paired = (mapping.BASE, True) if task in mapping.TASKS else (task, False)
+        usable = of_task(held_out, kind, paired=paired)
+        if isinstance(answerer, QwenAnswerer):
+            shown = {"contract": store.contract, "most_frames": answerer.most_frames, "time_step_s": how.time_step_s}
+            usable, untold = told_in_time(usable, task, **shown)
+            skipped += untold
+        chosen, unscorable = select(usable, kind, limit=limits[task], seed=settings.seed)
+        for sample in chosen:
+            sample["reasoned"] = how.writes(task) and reasons(sample, reasoned=answerer.reasoned)
+        asked, without_blind = with_blind(task, chosen, seed=settings.seed)
+        items += asked
+        skipped += unscorable + without_blind
+    return items, skipped
 
-    Args:
-        held_out: rows of `records.SAMPLE`.
-        task: of `score.TASKS`; samples that it cannot score (`score.SCORABLE`) are left out.
-        limit: most samples; a larger one only adds to them.
-        seed: of the draw.
-        paired: only samples whose moment was filmed from outside too.
+
+def _answer(items: Sequence[Item], answers: dict[str, Answer], journal: Journal, ranks: Ranks) -> None:
+    """Answer this rank's share of the items that are not finished.
+
+    Which items belong to which rank depends on neither what is finished nor on how fast others are: none is answered
+    twice, none is left.
     """
-    of_thoughts = task == "reasoning"
-    name = "qa" if of_thoughts else task.removesuffix("_ego").removesuffix("_exo")
-    view = "exo" if task.endswith("_exo") else "ego"
-    frame = held_out.select(["sample_id", "task", "view", "question_type"]).to_pandas()
-    wanted = (frame["task"] == name) & (frame["view"] == view) & ((frame["question_type"] == "cot") == of_thoughts)
-    if paired:
-        wanted &= pc.list_value_length(held_out["paired"]).to_numpy() > 0
-    drawn = frame.loc[wanted, "sample_id"].map(lambda sample_id: records.content_id(seed, sample_id)).sort_values()
-    samples = records.rows(held_out, drawn.index)
-    return list(islice(filter(SCORABLE[task], samples) if task in SCORABLE else samples, limit))
+    finished = journal.read()
+    for number, part in enumerate(_parts(items)):
+        left = [item for item in part if item.key not in finished]
+        if number % ranks.size != ranks.rank or not left:
+            continue
+        began_s = time.monotonic()
+        task = left[0].task
+        if task in mapping.RETRIEVAL:
+            left = part  # the nearest of all features is found with all of them
+        replies = answers[task]([item.sample for item in left], [item.frames_of for item in left])
+        journal.write(left, replies, seconds=(time.monotonic() - began_s) / len(left))
+        logger.info("%s, %s: %d items answered", task, left[0].condition, len(left))
 
 
-def blind(samples: list[dict], *, seed: int) -> list[str]:
-    """Return for each sample the id of another one, whose frames it is shown instead.
-
-    The other has frames of the same kind and is of another take.
-
-    Raises:
-        ValueError: there is no such sample.
-    """
-    rng = np.random.default_rng(seed)
-    chosen = []
-    for sample in samples:
-        others = [
-            s["sample_id"]
-            for s in samples
-            if s["take_id"] != sample["take_id"] and s["frame_kind"] == sample["frame_kind"]
-        ]
-        if not others:
-            raise ValueError(
-                f"sample {sample['sample_id']} has no other take to be blinded with; more test takes are needed "
-                "(world.val_fraction)"
-            )
-        chosen.append(others[rng.integers(len(others))])
-    return chosen
+def _parts(items: Sequence[Item]) -> Iterator[list[Item]]:
+    """Yield items that are answered together: of one task and condition, and of similar length."""
+    for (task, _), group in groupby(items, lambda item: (item.task, item.condition)):
+        ordered = sorted(group, key=lambda item: (item.sample["frame_kind"], len(item.sample["question"])))
+        size = len(ordered) if task in mapping.RETRIEVAL else ITEMS_AT_ONCE
+        yield from (ordered[start : start + size] for start in range(0, len(ordered), size))
 
 
-def _rows(samples: list[dict], answers: list, scores: dict, task: str, condition: str) -> list[dict]:
-    rows = []
-    for number, (sample, answer) in enumerate(zip(samples, answers, strict=True)):
-        text = answer if isinstance(answer, str) else sample["target"]["choices"][answer]
-        for name, values in scores.items():
-            rows.append(
-                {
-                    "sample_id": sample["sample_id"], "take_id": sample["take_id"], "view": sample["view"],
-                    "task": task, "condition": condition, "completion": text,
-                    "score_name": name, "score": values[number],
-                }
-            )  # fmt: skip
-    return rows
-
-
-def _estimates(samples: list[dict], scores: dict, chance: dict[str, float], settings: params.Eval) -> dict[str, dict]:
-    """Return metric -> its mean with interval, the blind control, chance, and whether it is above blind."""
-    takes = np.array([sample["take_id"] for sample in samples])
-    draws = {"seed": settings.seed, "resamples": settings.bootstrap_resamples}
-    found = {}
-    for name in scores["model"]:
-        applies = np.array([value is not None for value in scores["model"][name]])
-        model, blinded = (np.array([v for v in scores[c][name] if v is not None]) for c in ("model", "blind"))
-        estimate = statistics.score(model, takes[applies], **draws)
-        above = statistics.difference(model, blinded, takes[applies])
-        found[name] = {
-            "value": estimate.value, "lo": estimate.lo, "hi": estimate.hi, "n": estimate.n,
-            "blind": float(blinded.mean()), "chance": chance[name],
-            "difference_lo": above.lo, "learned": bool(above.lo > 0),
-        }  # fmt: skip
-    return found
+def _count_tokens(answerer: Answerer | QwenAnswerer, texts: list[str]) -> list[int]:
+    """Return the number of tokens of each answer, with its end token."""
+    ids = answerer.processor.tokenizer(texts, add_special_tokens=False)["input_ids"]
+    return [len(each) + 1 for each in ids]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from transformers import PreTrainedModel
+from transformers import BatchFeature, PreTrainedModel
 
 from components.data.frames.times import frame_times
 from components.evaluation.answer import FrameSource
 from components.evaluation.ranking import likeliest
+from components.evaluation.replies import TOO_LONG, Reply, batches, written
 from components.models.qwen_vl import QwenProcessor, encode, shown
 
 Sample = dict
@@ -19,12 +20,12 @@ class QwenAnswerer:
     """A model in evaluation mode with its processor and the frame store.
 
     Args:
-        model: put into evaluation mode, on the GPU where there is one.
+        model: put into evaluation mode.
         processor: of the model.
         store: of the frames.
         most_frames: of a sample, as in the checkpoint's stage; None shows all.
         reasoned: ask closed questions for a thought and a letter, likewise.
-        batch: samples at once.
+        max_batch_tokens: of the prompts and answers of samples that are answered at once, padding counted.
         max_new_tokens: longest completion.
     """
 
@@ -36,37 +37,42 @@ class QwenAnswerer:
         *,
         most_frames: int | None,
         reasoned: bool,
-        batch: int,
+        max_batch_tokens: int,
         max_new_tokens: int,
     ):
-        self.model = model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
-        self.processor, self.store = processor, store
-        self.most_frames, self.reasoned, self.batch, self.max_new_tokens = most_frames, reasoned, batch, max_new_tokens
+        self.model, self.processor, self.store = model.eval(), processor, store
+        self.most_frames, self.reasoned = most_frames, reasoned
+        self.max_batch_tokens, self.max_new_tokens = max_batch_tokens, max_new_tokens
 
     @torch.no_grad()
-    def complete(self, samples: list[Sample], frames_of: list[str]) -> list[str]:
+    def complete(self, samples: list[Sample], frames_of: list[str]) -> list[Reply]:
         """Decode an answer to each sample greedily, while sample i is shown the frames of sample id `frames_of[i]`."""
-        texts: list[str] = []
-        for _, inputs in self._prompts(samples, frames_of):
+        replies: dict[int, Reply] = {}
+        for places, inputs in self._prompts(samples, frames_of, new_tokens=self.max_new_tokens):
             ids = self.model.generate(**inputs, max_new_tokens=self.max_new_tokens, do_sample=False)
             made = ids[:, inputs["input_ids"].shape[1] :]
-            texts += self.processor.tokenizer.batch_decode(made, skip_special_tokens=True)
-        return texts
+            replies |= zip(places, written(made, self.model, self.processor.tokenizer), strict=True)
+        return [replies.get(place, TOO_LONG) for place in range(len(samples))]
 
     @torch.no_grad()
-    def rank(self, samples: list[Sample], frames_of: list[str]) -> list[int]:
-        """Return the likeliest option of each multiple-choice sample, by the mean log-probability of its tokens."""
+    def rank(self, samples: list[Sample], frames_of: list[str]) -> list[Reply]:
+        """Answer each multiple-choice sample by its likeliest option, by the mean log-probability of its tokens."""
         tokenizer = self.processor.tokenizer
-        chosen: list[int] = []
-        for part, inputs in self._prompts(samples, frames_of):
-            options = [
-                [[*ids, tokenizer.eos_token_id] for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
-                for texts in (sample["target"]["choices"] for sample in part)
-            ]
+        replies: dict[int, Reply] = {}
+        choices = [sample["target"]["choices"] for sample in samples]
+        options = [
+            [[*ids, tokenizer.eos_token_id] for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
+            for texts in choices
+        ]
+        longest = max(len(ids) for ranked in options for ids in ranked)
+        copies = max(map(len, choices))
+        for places, inputs in self._prompts(samples, frames_of, new_tokens=longest, copies=copies):
             # an image takes fewer positions than tokens: the options follow the last position
             start = inputs["attention_mask"].sum(1, keepdim=True) + self._position_offset(inputs)
-            chosen += likeliest(self.model, tokenizer, inputs, options, next_positions=start)
-        return chosen
+            of_batch = [options[place] for place in places]
+            chosen = likeliest(self.model, tokenizer, inputs, of_batch, next_positions=start)
+            replies |= {place: Reply(choices[place][option]) for place, option in zip(places, chosen, strict=True)}
+        return [replies.get(place, TOO_LONG) for place in range(len(samples))]
 
     def _position_offset(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return by how much the next position of each prompt differs from its number of tokens [B, 1]."""
@@ -82,22 +88,29 @@ class QwenAnswerer:
         return shown | {"reasoned": self.reasoned}
 
     def _prompts(
-        self, samples: list[Sample], frames_of: list[str]
-    ) -> Iterator[tuple[list[Sample], dict[str, torch.Tensor]]]:
-        """Yield batches of samples with the model's inputs, padded on the left."""
-        for start in range(0, len(samples), self.batch):
-            part = samples[start : start + self.batch]
-            ids = frames_of[start : start + self.batch]
-            items = [
-                shown({**sample, **self._frames(sample, sample_id)}, most_frames=self.most_frames)
-                for sample, sample_id in zip(part, ids, strict=True)
-            ]
-            encoded = encode(self.processor, items)
-            inputs = {
-                name: torch.as_tensor(encoded[name]) for name in ("pixel_values", "image_grid_thw") if name in encoded
-            }
-            length = max(map(len, encoded["input_ids"]))
-            blanks = {"input_ids": self.processor.tokenizer.pad_token_id, "attention_mask": 0, "mm_token_type_ids": 0}
-            for name, blank in blanks.items():
-                inputs[name] = torch.tensor([[blank] * (length - len(row)) + row for row in encoded[name]])
-            yield part, {name: value.to(self.model.device) for name, value in inputs.items()}
+        self, samples: list[Sample], frames_of: list[str], *, new_tokens: int, copies: int = 1
+    ) -> Iterator[tuple[list[int], dict[str, torch.Tensor]]]:
+        """Yield batches (`replies.batches`): places of the samples, and the model's inputs, padded on the left."""
+        prompts = []
+        for sample, sample_id in zip(samples, frames_of, strict=True):
+            item = shown({**sample, **self._frames(sample, sample_id)}, most_frames=self.most_frames)
+            prompts.append(encode(self.processor, [item]))
+        lengths = [len(prompt["input_ids"][0]) for prompt in prompts]
+        limits = {"most_tokens": self.max_batch_tokens, "copies": copies}
+        known = self.model.config.text_config.max_position_embeddings
+        for places in batches(lengths, new_tokens=new_tokens, context_tokens=known, **limits):
+            inputs = self._padded([prompts[place] for place in places])
+            yield places, {name: value.to(self.model.device) for name, value in inputs.items()}
+
+    def _padded(self, prompts: list[BatchFeature]) -> dict[str, torch.Tensor]:
+        """Make one batch of prompts that were laid out one by one."""
+        length = max(len(prompt["input_ids"][0]) for prompt in prompts)
+        blanks = {"input_ids": self.processor.tokenizer.pad_token_id, "attention_mask": 0, "mm_token_type_ids": 0}
+        inputs = {}
+        for name, blank in blanks.items():
+            rows = [prompt[name][0] for prompt in prompts]
+            inputs[name] = torch.tensor([[blank] * (length - len(row)) + row for row in rows])
+        for name in ("pixel_values", "image_grid_thw"):
+            if parts := [torch.as_tensor(prompt[name]) for prompt in prompts if name in prompt]:
+                inputs[name] = torch.cat(parts)
+        return inputs

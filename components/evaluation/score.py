@@ -14,16 +14,30 @@ from components.metrics import Box, box_iou, temporal_iou
 CHANCE_PAIRS_SEED = 0
 
 
-def choice(samples: list[Sample], chosen: list[int]) -> Scores:
-    """Score the chosen options: 1.0 where it is the right one."""
+def chosen_option(sample: Sample, completion: str) -> int | None:
+    """Return the index of the option that a completion names; None where it names none.
+
+    Args:
+        sample: a row of `records.SAMPLE`, with `reasoned`, whether its answer must stand inside the answer tags.
+        completion: what the model wrote, or the option that ranking chose.
+    """
+    parts = prompts.split_think_answer(completion)
+    if parts is None and sample["reasoned"]:
+        return None
+    return prompts.parse_choice(parts[1] if parts else completion, sample["target"]["choices"])
+
+
+def choice(samples: list[Sample], completions: list[str]) -> Scores:
+    """Score the chosen options: 1.0 where it is the right one, 0.0 where it is another or none."""
     correct: list[float | None] = [
-        float(index == sample["target"]["answer_index"]) for sample, index in zip(samples, chosen, strict=True)
+        float(chosen_option(sample, completion) == sample["target"]["answer_index"])
+        for sample, completion in zip(samples, completions, strict=True)
     ]
     return {"accuracy": correct}
 
 
 def has_options(sample: Sample) -> bool:
-    """Return whether a question is multiple choice: an open answer is right in many words."""
+    """Return whether a question is multiple choice."""
     return sample["target"]["kind"] == "choice"
 
 
@@ -48,17 +62,30 @@ def reasoning_chance(samples: list[Sample]) -> dict[str, float]:
     return choice_chance(samples) | {"format": 0.0}
 
 
-def verification(samples: list[Sample], chosen: list[int]) -> Scores:
+def verification(samples: list[Sample], completions: list[str]) -> Scores:
     """Score yes/no answers, and whether each was "yes": a model that always says the same has an accuracy of a half."""
     yes: list[float | None] = [
-        float(sample["target"]["choices"][index] == "yes") for sample, index in zip(samples, chosen, strict=True)
+        float(parsed(sample, completion) == prompts.YES)
+        for sample, completion in zip(samples, completions, strict=True)
     ]
-    return choice(samples, chosen) | {"said_yes": yes}
+    return choice(samples, completions) | {"said_yes": yes}
 
 
 def verification_chance(samples: list[Sample]) -> dict[str, float]:
     """Return the scores of a uniform guess between yes and no."""
     return choice_chance(samples) | {"said_yes": 0.5}
+
+
+def parsed(sample: Sample, completion: str) -> str | None:
+    """Return what the score of a sample reads in a completion; None where it can read nothing."""
+    target, parts = sample["target"], prompts.split_think_answer(completion)
+    if target["kind"] == "choice":
+        index = chosen_option(sample, completion)
+        return None if index is None else target["choices"][index]
+    if target["kind"] in ("box", "span"):
+        parse = prompts.parse_box if target["kind"] == "box" else prompts.parse_span
+        return parts[1] if parts and parse(parts[1]) else None
+    return completion
 
 
 def _box(sample: Sample) -> Box:
@@ -110,8 +137,8 @@ _TEMPORAL = (
     _grounding_chance(temporal_iou, _span, _SPAN_THRESHOLDS),
 )
 
-CHOICES = ("qa", "verify_ego", "verify_exo")  # their answers are indices of options; the others' are completions
-# task -> (function of samples and answers to scores, function of samples to the scores of chance)
+CHOICES = ("qa", "verify_ego", "verify_exo")  # closed questions, whose options can be ranked
+# task -> (function of samples and completions to scores, function of samples to the scores of chance)
 TASKS: dict[str, tuple[Callable, Callable]] = {
     "caption_ego": (caption_slots.score, caption_slots.chance),
     "caption_exo": (caption_slots.score, caption_slots.chance),
@@ -126,10 +153,9 @@ TASKS: dict[str, tuple[Callable, Callable]] = {
     "verify_ego": (verification, verification_chance),
     "verify_exo": (verification, verification_chance),
 }
-# task -> whether it can score a sample; tasks that are not named here can score all of theirs
-SCORABLE: dict[str, Callable[[Sample], bool]] = {
-    "caption_ego": caption_slots.is_readable,
-    "caption_exo": caption_slots.is_readable,
-    "qa": has_options,
-    "reasoning": has_options,
+# task -> whether it can score a sample, and why not; tasks that are not named here can score all of theirs
+SCORABLE: dict[str, tuple[Callable[[Sample], bool], str]] = {
+    "caption_ego": (caption_slots.is_readable, "no sentence of the kitchen's grammar, whose slots are scored"),
+    "caption_exo": (caption_slots.is_readable, "no sentence of the kitchen's grammar, whose slots are scored"),
+    **dict.fromkeys(("qa", "reasoning"), (has_options, "an open answer, right in many words")),
 }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from components.evaluation.measure import opened
+from components.evaluation.load import opened
 from components.evaluation.one_question import one_question
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from components.evaluation.answer import Answerer
     from components.evaluation.qwen import QwenAnswerer
 
-_LIMITS = {"batch": 8, "max_new_tokens": 48}
+_LIMITS = {"max_batch_tokens": 8192, "max_new_tokens": 128}
 
 
 class Request:
@@ -38,7 +38,7 @@ class Served:
     """A model that answers greedily.
 
     Args:
-        answerer: makes what answers about the frames of a store, of `store` and limits (`measure.opened`).
+        answerer: makes what answers about the frames of a store, of `store` and limits (`load.opened`).
     """
 
     def __init__(self, answerer: Callable[..., Answerer | QwenAnswerer]):
@@ -67,7 +67,10 @@ class Served:
         kinds = ["image" if len(shown) and (shown == shown[0]).all() else "clip" for shown in frames]
         samples = [one_question(**row, frame_kind=kind) for row, kind in zip(rows, kinds, strict=True)]
         answerer = self._answerer(store=Request(frames), **_LIMITS)  # a new one: it keeps what it was shown
-        return answerer.complete(samples, [str(number) for number in range(len(rows))])
+        replies = answerer.complete(samples, [str(number) for number in range(len(rows))])
+        if too_long := [number for number, reply in enumerate(replies) if reply.is_too_long]:
+            raise ValueError(f"rows {too_long} have more frames and text than the model's context holds: send less")
+        return [reply.completion for reply in replies]
 
 
 def _rows(table: pd.DataFrame) -> list[dict]:

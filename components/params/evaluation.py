@@ -19,16 +19,17 @@ MappingTask = Literal[
 # of moments in both views (EgoExo-Con, systems §5.1); measured where a recipe asks for them
 MomentTask = Literal["ground_temporal_exo", "verify_ego", "verify_exo"]
 
-_CAPTION = ("verb", "colour", "type", "hand", "all")
-_INTERVAL = ("miou", "r1_30", "r1_50", "format")
+CUT = "cut"  # share of written answers that the token budget ended: of every task whose answers may be written
+_CAPTION = ("verb", "colour", "type", "hand", "all", CUT)
+_INTERVAL = ("miou", "r1_30", "r1_50", "format", CUT)
 # task -> the metrics that components/evaluation/score.py and mapping.py compute for it
 METRICS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("caption_ego", "caption_exo", "caption_fx", "caption_identity", "caption_true_exo"), _CAPTION),
-    "qa": ("accuracy",),
-    "reasoning": ("accuracy", "format"),
-    "ground_spatial": ("miou", "r1_50", "format"),
+    "qa": ("accuracy", CUT),
+    "reasoning": ("accuracy", "format", CUT),
+    "ground_spatial": ("miou", "r1_50", "format", CUT),
     **dict.fromkeys(("ground_temporal", "ground_temporal_exo"), _INTERVAL),
-    **dict.fromkeys(("verify_ego", "verify_exo"), ("accuracy", "said_yes")),
+    **dict.fromkeys(("verify_ego", "verify_exo"), ("accuracy", "said_yes", CUT)),
     **dict.fromkeys(("retrieval_fx", "retrieval_identity", "retrieval_oracle"), ("top1",)),
 }
 
@@ -44,7 +45,8 @@ class Promotion(Strict):
 
     @model_validator(mode="after")
     def _metrics_exist(self) -> Promotion:
-        known = [f"{task}/{metric}" for task, metrics in METRICS.items() for metric in metrics]
+        # of every metric of a gate, higher is better
+        known = [f"{task}/{metric}" for task, metrics in METRICS.items() for metric in metrics if metric != CUT]
         if unknown := sorted({self.primary_metric, *self.guardrail_metrics} - set(known)):
             raise ValueError(f"the promotion rule compares {unknown}, which nothing computes; allowed are {known}")
         return self
@@ -55,8 +57,10 @@ class Eval(Strict):
 
     seed: int = Field(description="of the blind shuffle, the choice of samples and the bootstrap")
     bootstrap_resamples: int = Field(gt=0, description="draws of takes under the 95 % interval of a score")
-    per_device_eval_batch_size: int = Field(gt=0, description="samples generated at once, on each device")
-    max_new_tokens: int = Field(gt=0, description="longest answer, tokens")
+    max_batch_tokens: int = Field(
+        gt=0, description="tokens answered at once on each device: prompts, padding and answers"
+    )
+    max_new_tokens: int = Field(gt=0, description="longest answer, tokens, where the recipe's stage says nothing")
     limits: dict[Task | MappingTask | MomentTask, int] = Field(
         description="task -> most held-out samples; a task not named is not measured"
     )

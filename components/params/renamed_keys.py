@@ -44,7 +44,11 @@ RENAMED: dict[str, dict[str, str]] = {
         "cut": "max_truncated_share",
     },
     "Vllm": {"server_url": "server_base_url", "gpu_memory": "gpu_memory_utilization"},
-    "Eval": {"batch": "per_device_eval_batch_size", "gate": "promotion"},
+    "Eval": {
+        "batch": "max_batch_tokens",
+        "per_device_eval_batch_size": "max_batch_tokens",
+        "gate": "promotion",
+    },
     "Promotion": {"main": "primary_metric", "guards": "guardrail_metrics"},
 }
 

@@ -182,9 +182,15 @@ PREDICTION = pa.schema(
         ("task", pa.string()),
         ("view", pa.string()),
         ("condition", pa.string()),  # "model" | "blind"
+        ("question", pa.string()),
+        ("answer", pa.string()),  # the true one, as it is trained on
         ("completion", pa.string()),
+        ("parsed", pa.string()),  # what the score read in the completion; null where it could read nothing
+        ("tokens", pa.int64()),  # written, with the end token; 0 where options were ranked
+        ("is_cut", pa.bool_()),  # the token budget ended before the answer did
+        ("seconds", pa.float64()),  # of the samples that were answered together, divided by their number
         ("score_name", pa.string()),
-        ("score", pa.float64()),
+        ("score", pa.float64()),  # null where this score does not apply to the sample
     ]
 )
 REJECT = pa.schema([("step", pa.string()), ("row_id", pa.string()), ("reason", pa.string()), ("detail", pa.string())])

@@ -23,6 +23,7 @@ class Stage:
         history: metric -> [(step, value), ...] of the training.
         metrics: content of metrics.json; None for a stage that was not evaluated.
         predictions: rows of `records.PREDICTION` with the right frames; empty for a stage that was not evaluated.
+        skipped: content of skipped.json: task, reason, and samples that were not asked or not scored.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Stage:
     history: dict[str, list[tuple[int, float]]]
     metrics: dict[str, dict] | None
     predictions: list[dict]
+    skipped: list[dict]
 
     @property
     def wall_s(self) -> float | None:
@@ -62,7 +64,8 @@ def read_stage(name: str, checkpoint: Path, run_id: str, reused: bool) -> Stage:
     info = tracking.describe(run_id)
     if "reused_from" in info.tags:
         info = tracking.describe(info.tags["reused_from"])
-    metrics, predictions = (checkpoint / "evaluation" / file for file in ("metrics.json", "predictions.parquet"))
+    files = ("metrics.json", "predictions.parquet", "skipped.json")
+    metrics, predictions, skipped = (checkpoint / "evaluation" / file for file in files)
     rows = read_table(predictions, PREDICTION).to_pylist() if predictions.exists() else []
     return Stage(
         name=name,
@@ -72,4 +75,5 @@ def read_stage(name: str, checkpoint: Path, run_id: str, reused: bool) -> Stage:
         history=history.curves(history.read(checkpoint / "history.jsonl")[0]),
         metrics=json.loads(metrics.read_text()) if metrics.exists() else None,
         predictions=[row for row in rows if row["condition"] == "model"],
+        skipped=json.loads(skipped.read_text()) if skipped.exists() else [],
     )

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from statistics import fmean
 
 from components.report.stage import Stage
 
 TASKS = ("caption_ego", "caption_exo", "qa", "reasoning", "ground_spatial", "ground_temporal")
-METRICS = ("verb", "colour", "type", "hand", "all", "accuracy", "miou", "r1_30", "r1_50", "format")
+METRICS = ("verb", "colour", "type", "hand", "all", "accuracy", "miou", "r1_30", "r1_50", "format", "cut")
 _ENDS = 5  # logged steps that the first and the last sampled reward are means of: a single one is mostly noise
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One score: texts in percent, and the places of its marks on a strip from 0 to 100."""
+    """One score: texts in percent, and the places of its marks on a strip from 0 to 100; None where there is no mark.
+
+    `learned` is None for a number that is no skill, such as the share of answers that were cut.
+    """
 
     value: str
     interval: str
     blind: str
     chance: str
     n: int
-    learned: bool
+    learned: bool | None
     at: float
     from_at: float
     to_at: float
-    blind_at: float
-    chance_at: float
+    blind_at: float | None
+    chance_at: float | None
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,12 @@ def stage_table(stages: list[Stage]) -> Table:
     rows = [
         (stage, [_cell(metrics.get(f"{task}/{metric}")) for task, metric in columns]) for stage, metrics in evaluated
     ]
-    last = [cell for cell in rows[-1][1] if cell] if rows else []
+    last = [cell for cell in rows[-1][1] if cell and cell.learned is not None] if rows else []
     return Table(
         groups=[(task, sum(column[0] == task for column in columns)) for task in tasks],
         columns=columns,
         rows=rows,
-        learned=sum(cell.learned for cell in last),
+        learned=sum(cell.learned is True for cell in last),
         scores=len(last),
     )
 
@@ -122,23 +124,21 @@ def _cell(entry: dict | None) -> Cell | None:
         return None
     return Cell(
         value=_percent(entry["value"]),
-        interval=f"[{_percent(entry['lo'])}, {_percent(entry['hi'])}]",
+        interval=_percent(None) if entry["lo"] is None else f"[{_percent(entry['lo'])}, {_percent(entry['hi'])}]",
         blind=_percent(entry["blind"]),
         chance=_percent(entry["chance"]),
         n=entry["n"],
         learned=entry["learned"],
         at=_place(entry["value"]),
-        from_at=_place(entry["lo"]),
-        to_at=_place(entry["hi"]),
-        blind_at=_place(entry["blind"]),
-        chance_at=_place(entry["chance"]),
+        from_at=0.0 if entry["lo"] is None else _place(entry["lo"]),
+        to_at=100.0 if entry["hi"] is None else _place(entry["hi"]),
+        blind_at=None if entry["blind"] is None else _place(entry["blind"]),
+        chance_at=None if entry["chance"] is None else _place(entry["chance"]),
     )
 
 
-def _percent(value: float) -> str:
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    return f"{100 * value:.1f}"
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f}"
 
 
 def _place(value: float) -> float:

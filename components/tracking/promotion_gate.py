@@ -44,9 +44,9 @@ def decide(
     """
     new = _metric_of(candidate, primary_metric, "candidate")
     if champion is None:
-        above = new["difference_lo"] > 0
+        above = new["difference_lo"] is not None and new["difference_lo"] > 0
         relation = "above" if above else "not above"
-        blind = f"{new['blind']:.3f}"
+        blind = "(none)" if new["blind"] is None else f"{new['blind']:.3f}"
         reason = (
             f"first model: {primary_metric} {_show(new)} is {relation} its blind control {blind} beyond the interval"
         )
@@ -72,10 +72,14 @@ def _difference(a: dict, b: dict) -> tuple[float, float]:
     wider than a paired one would be, and the gate errs towards keeping the champion.
     """
     gap = a["value"] - b["value"]
-    return (
-        gap - math.hypot(a["value"] - a["lo"], b["hi"] - b["value"]),
-        gap + math.hypot(a["hi"] - a["value"], b["value"] - b["lo"]),
-    )
+    (a_lo, a_hi), (b_lo, b_hi) = _ends(a), _ends(b)
+    below, above = math.hypot(a["value"] - a_lo, b_hi - b["value"]), math.hypot(a_hi - a["value"], b["value"] - b_lo)
+    return gap - below, gap + above
+
+
+def _ends(entry: dict) -> tuple[float, float]:
+    """Return the interval of a metric; where it is not known, it has no end."""
+    return (-math.inf, math.inf) if entry["lo"] is None else (entry["lo"], entry["hi"])
 
 
 def _metric_of(evaluation: dict[str, dict], metric: str, owner: str) -> dict:
@@ -88,4 +92,5 @@ def _metric_of(evaluation: dict[str, dict], metric: str, owner: str) -> dict:
 
 
 def _show(entry: dict) -> str:
-    return f"{entry['value']:.3f} [{entry['lo']:.3f}, {entry['hi']:.3f}]"
+    lo, hi = _ends(entry)
+    return f"{entry['value']:.3f} [{lo:.3f}, {hi:.3f}]"

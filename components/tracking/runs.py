@@ -6,7 +6,6 @@ Each pipeline run has a parent run, and each stage a nested one, all in one expe
 from __future__ import annotations
 
 import json
-import math
 import os
 import threading
 import time
@@ -145,7 +144,8 @@ def log_evaluation(run_id: str, metrics_json: Path) -> None:
 
     Args:
         run_id: the stage's run.
-        metrics_json: `{"<task>/<metric>": {"value", "lo", "hi", "blind", "chance", "n", "learned", "difference_lo"}}`.
+        metrics_json: `{"<task>/<metric>": {"value", "lo", "hi", "blind", "chance", "n", "learned", "difference_lo",
+            "reason"}}`; what is not known is null.
     """
     _log_evaluation(run_id, json.loads(metrics_json.read_text()))
 
@@ -217,9 +217,8 @@ def _log_evaluation(run_id: str, metrics: dict[str, dict]) -> None:
     for name, entry in metrics.items():
         values[name] = entry["value"]
         values |= {f"{name}.{part}": entry[part] for part in ("blind", "chance", "lo", "hi")}
-    # the interval of a single take is infinite, which MLflow would store as 1.8e308
-    finite = {name: value for name, value in values.items() if math.isfinite(value)}
-    entries = [Metric(name, value, now_ms, 0) for name, value in finite.items()]
+    # of a single take the interval is not known, nor the blind control
+    entries = [Metric(name, value, now_ms, 0) for name, value in values.items() if value is not None]
     for start in range(0, len(entries), MAX_METRICS):
         client().log_batch(run_id, metrics=entries[start : start + MAX_METRICS])
     client().log_dict(run_id, metrics, "evaluation/metrics.json")

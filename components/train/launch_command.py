@@ -81,6 +81,19 @@ def arguments(
     return [*words, "--provenance", json.dumps(dict(provenance))]
 
 
+def evaluation(*, ranks: int, python: str = sys.executable) -> list[str]:
+    """Return the command that starts an evaluation on local processes; its arguments follow.
+
+    Args:
+        ranks: processes, each with a GPU of its own, or one for the CPU.
+        python: interpreter of the processes.
+    """
+    if ranks == 1:
+        return [python, "-m", "components.evaluation"]
+    torchrun = [python, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
+    return [*torchrun, "-m", "components.evaluation"]
+
+
 def environment(
     root: Path, *, threads: int, gpu_ids: Sequence[str] | None = None, python: str = sys.executable
 ) -> dict[str, str]:

@@ -63,13 +63,16 @@ parser = argparse.ArgumentParser()
 for name in ("checkpoint", "data", "params"):
     parser.add_argument("--" + name)
 parser.add_argument("--tasks", nargs="*")
-parser.add_argument("--background", action="store_true")
+parser.add_argument("--max-new-tokens")
+for name in ("rank-options", "background"):
+    parser.add_argument("--" + name, action="store_true")
 folder = Path(parser.parse_args().checkpoint) / "evaluation"
 folder.mkdir(exist_ok=True)
 entry = dict(value=0.9, lo=0.8, hi=1.0, blind=0.2, chance=0.2, n=9, learned=True, difference_lo=0.6)
 names = ["ground_spatial/miou", "ground_temporal/miou", "qa/accuracy", "caption_ego/verb"]
 (folder / "metrics.json").write_text(json.dumps(dict.fromkeys(names, entry)))
-(folder / "predictions.parquet").write_bytes(b"")
+for name in ("predictions.parquet", "skipped.json", "identity.json"):
+    (folder / name).write_bytes(b"")
 with open("evaluations.txt", "a") as log:
     log.write(folder.parent.name + "\\n")
 """

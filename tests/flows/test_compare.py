@@ -37,12 +37,15 @@ parser = argparse.ArgumentParser()
 for name in ("checkpoint", "data", "params"):
     parser.add_argument("--" + name)
 parser.add_argument("--tasks", nargs="*")
-parser.add_argument("--background", action="store_true")
+parser.add_argument("--max-new-tokens")
+for name in ("rank-options", "background"):
+    parser.add_argument("--" + name, action="store_true")
 given = parser.parse_args()
 folder = Path(given.checkpoint) / "evaluation"
 folder.mkdir(exist_ok=True)
 stage = json.loads((folder.parent / "stage.json").read_text())
-(folder / "metrics.json").write_text("{}")
+for name in ("metrics", "skipped", "identity"):
+    (folder / (name + ".json")).write_text("{}")
 rows = [
     dict(sample_id=str(n), take_id=str(n % 5), task="qa", view="ego", condition=seen, completion="",
          score_name="accuracy", score=float(n % 3 == 0 or (n + stage["seed"]) % 4 < 4 * stage["weight_decay"]))

@@ -175,12 +175,20 @@ def test_stages_and_evaluations_are_started_on_the_gpus_they_hold(tmp_path: Path
     monkeypatch.chdir(root)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow.db'}")
     monkeypatch.setattr(gpus, "reserved", reserved)
+    monkeypatch.setattr(launch_command, "gpus", lambda: tuple("01234567"))
     monkeypatch.setattr(supervisor, "supervise", supervise)
     job = tasks.open_job(stand_in.RECIPE, dataset="d" * 64)
     stage = job.recipe.stages[0].model_copy(update={"ranks": 2})
     job.checkpoint(stage.name).mkdir(parents=True)
     with disable_run_logger():
         train.train_stage(job, stage, tasks.tracking.open_pipeline_run("p", tags={}), never)
-        evaluate.evaluate_checkpoint(job, job.checkpoint(stage.name), never, threads=1)
-    assert asked == [2, 1]
-    assert [visible for _, visible in started] == ["4,5", "4"]
+        for ranks in (2, 1, 32):
+            how = stage.model_copy(update={"ranks": ranks, "max_new_tokens": 9, "rank_options": ranks == 1})
+            evaluate.evaluate_checkpoint(job, job.checkpoint(stage.name), never, how=how, threads=1)
+    assert asked == [2, 2, 1, 8], "a stage of many hosts is evaluated on what this one has"
+    assert [visible for _, visible in started] == ["4,5", "4,5", "4", "4,5,6,7,8,9,10,11"]
+    evaluations = [" ".join(command) for command, _ in started[1:]]
+    together = ["--nproc-per-node 2 -m components.evaluation" in command for command in evaluations]
+    assert together == [True, False, False] and "--nproc-per-node 8" in evaluations[2]
+    assert ["--rank-options" in command for command in evaluations] == [False, True, False]
+    assert all("--max-new-tokens 9" in command for command in evaluations)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -200,6 +201,34 @@ def test_a_checkpoint_is_measured_once_per_data_and_parameters(job: Job, made: P
     yaml.write_text(text.replace("seed: 11", "seed: 12"))
     assert measured(moved, outcome) == 3
     yaml.write_text(text)
+
+
+def test_an_evaluation_by_hand_is_not_taken_for_that_of_the_recipe(job: Job):
+    outcome = go(job, "text", tracking.open_pipeline_run("p", tags={}))
+    before = measured(job, outcome)
+    numbers = outcome.checkpoint / "evaluation" / "metrics.json"
+    whole = numbers.read_text()
+    numbers.write_text(json.dumps({"qa/accuracy": json.loads(whole)["qa/accuracy"]}))
+    assert measured(job, outcome) == before + 1 and numbers.read_text() == whole
+    assert measured(job, outcome) == before + 1
+
+
+@pytest.mark.parametrize("change", [{"rank_options": True}, {"max_new_tokens": 7}, {"evaluate": ("qa",)}])
+def test_how_a_checkpoint_is_asked_is_in_the_key_of_its_evaluation(job: Job, change):
+    outcome = go(job, "text", tracking.open_pipeline_run("p", tags={}))
+    before = measured(job, outcome)
+    stages = tuple(s.model_copy(update=change) if s.name == "text" else s for s in job.recipe.stages)
+    other = replace(job, recipe=job.recipe.model_copy(update={"stages": stages}))
+    assert other.checkpoint("text") == outcome.checkpoint
+    assert measured(other, outcome) == before + 1 and measured(other, outcome) == before + 1
+
+
+def test_the_budget_of_answers_is_the_stage_s_or_that_of_its_completions_or_eval_yaml_s(job: Job):
+    plain = job.recipe.stages[0]
+    sampled = params.load(stand_in.ROOT / stand_in.RECIPE, params.Recipe).stages[-1]
+    assert evaluate.max_new_tokens(plain) == params.load(Path("params/eval.yaml"), params.Eval).max_new_tokens
+    assert evaluate.max_new_tokens(sampled) == sampled.grpo.max_completion_length
+    assert evaluate.max_new_tokens(sampled.model_copy(update={"max_new_tokens": 99})) == 99
 
 
 def test_a_reused_stage_is_shown_below_the_new_pipeline_run(job: Job):

@@ -20,6 +20,7 @@ SAVE_STEPS = 2  # one resumable checkpoint is written before the stage ends
 SAMPLES_AT_ONCE = 2  # losses between the samples of a batch need two
 GENERATIONS = 2
 COMPLETION_TOKENS = 16
+ANSWER_TOKENS = 128  # of evaluation, which refuses a budget that right answers do not fit
 LORA_RANK = 4
 WIDTH, LAYERS, HEADS, MAPPING_BLOCKS = 32, 2, 2, 2
 RENDERED_IMAGES = 8
@@ -80,8 +81,9 @@ def _stage(
         # Egoflow's towers are shown every frame of the data, a Qwen model at most as many as it has
         is_qwen = model.architecture in params.QWEN
         values["max_frames"] = min(stage.max_frames, frames.window_frames) if is_qwen else None
-    if stage.max_new_tokens is not None:
-        values["max_new_tokens"] = min(stage.max_new_tokens, COMPLETION_TOKENS)
+    budget = stage.max_new_tokens or (stage.grpo.max_completion_length if stage.grpo else None)
+    if budget is not None:
+        values["max_new_tokens"] = min(budget, ANSWER_TOKENS)
     if stage.lora is not None:
         rank = min(stage.lora.r, LORA_RANK)
         alpha = max(1, round(stage.lora.lora_alpha * rank / stage.lora.r))
@@ -131,8 +133,7 @@ def evaluation(whole: params.Eval) -> params.Eval:
     return _changed(
         whole,
         bootstrap_resamples=min(whole.bootstrap_resamples, RESAMPLES),
-        per_device_eval_batch_size=min(whole.per_device_eval_batch_size, EVALUATED),
-        max_new_tokens=min(whole.max_new_tokens, COMPLETION_TOKENS),
+        max_new_tokens=min(whole.max_new_tokens, ANSWER_TOKENS),
         limits={task: min(limit, EVALUATED) for task, limit in whole.limits.items()},
     )
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from components.evaluation.answer import Answerer
+from components.evaluation.replies import TOO_LONG, Reply
 from components.models.processing import layout, normalise
 
 WORDS = "C picks up the red cup with the right hand what does do".split()
@@ -45,6 +46,10 @@ def samples() -> list[dict]:
     ]
 
 
+def said(samples: list[dict], options: list[int]) -> list[Reply]:
+    return [Reply(sample["target"]["choices"][option]) for sample, option in zip(samples, options, strict=True)]
+
+
 def ids_of(samples: list[dict]) -> list[str]:
     return [sample["sample_id"] for sample in samples]
 
@@ -57,8 +62,11 @@ def sharp(model):
     return model
 
 
-def answerer(model, processor, *, batch: int, store: Frames | None = None) -> Answerer:
-    return Answerer(model, processor, store or Frames(), reasoned=False, batch=batch, max_new_tokens=6)
+ALONE, SOME, ALL = 1, 150, 10_000  # tokens of a batch: that of one sample each, of some, of all
+
+
+def answerer(model, processor, *, tokens: int = SOME, store: Frames | None = None) -> Answerer:
+    return Answerer(model, processor, store or Frames(), reasoned=False, max_batch_tokens=tokens, max_new_tokens=6)
 
 
 def log_likelihoods(model, processor, sample: dict, *, guidance: bool) -> list[np.ndarray]:
@@ -81,26 +89,26 @@ def log_likelihoods(model, processor, sample: dict, *, guidance: bool) -> list[n
 
 
 @pytest.mark.parametrize("guidance", [False, True])
-@pytest.mark.parametrize("batch", [1, 3, 8])
-def test_ranking_equals_the_plain_mean_log_likelihood(sharp, processor, samples, batch, guidance):
+@pytest.mark.parametrize("tokens", [ALONE, SOME, ALL])
+def test_ranking_equals_the_plain_mean_log_likelihood(sharp, processor, samples, tokens, guidance):
     sharp.config.guidance = guidance
     plain = [log_likelihoods(sharp, processor, sample, guidance=guidance) for sample in samples]
     expected = [int(np.argmax([tokens.mean() for tokens in options])) for options in plain]
-    chosen = answerer(sharp, processor, batch=batch).rank(samples, ids_of(samples))
-    assert chosen == expected
+    chosen = answerer(sharp, processor, tokens=tokens).rank(samples, ids_of(samples))
+    assert chosen == said(samples, expected)
 
 
 def test_ranking_is_not_by_the_sum(sharp, processor, samples):
     """The table of samples above tells the two apart, or the test above would prove little."""
     plain = [log_likelihoods(sharp, processor, sample, guidance=False) for sample in samples]
     by_sum = [int(np.argmax([tokens.sum() for tokens in options])) for options in plain]
-    assert by_sum != answerer(sharp, processor, batch=8).rank(samples, ids_of(samples))
+    assert said(samples, by_sum) != answerer(sharp, processor).rank(samples, ids_of(samples))
 
 
 def test_completions_do_not_depend_on_the_batch(sharp, processor, samples):
-    together, alone = (answerer(sharp, processor, batch=n).complete(samples, ids_of(samples)) for n in (8, 1))
+    together, alone = (answerer(sharp, processor, tokens=n).complete(samples, ids_of(samples)) for n in (ALL, ALONE))
     assert together == alone
-    assert len(set(together)) > 1 and not any("<" in text for text in together)
+    assert len(set(together)) > 1 and not any("<" in reply.completion for reply in together)
 
 
 def test_completions_equal_those_of_whole_prompts(sharp, processor, samples):
@@ -113,12 +121,13 @@ def test_completions_equal_those_of_whole_prompts(sharp, processor, samples):
         ids = sharp.generate(**tokens, pixel_values=normalise(frames), max_new_tokens=6, do_sample=False)
         answer = ids[0, tokens["input_ids"].shape[1] :]
         expected.append(processor.tokenizer.decode(answer, skip_special_tokens=True))
-    assert answerer(sharp, processor, batch=3).complete(samples, ids_of(samples)) == expected
+    replies = answerer(sharp, processor).complete(samples, ids_of(samples))
+    assert [reply.completion for reply in replies] == expected
 
 
 def test_the_frames_shown_are_those_asked_for(sharp, processor, samples):
     store, others = Frames(), ["98-4", "99-2"] * 4
-    answers = answerer(sharp, processor, batch=3, store=store)
+    answers = answerer(sharp, processor, store=store)
     blind = answers.complete(samples, others)
     assert set(store.asked) == set(others)
     assert blind != answers.complete(samples, ids_of(samples))
@@ -135,12 +144,12 @@ def test_frames_are_read_and_encoded_once(sharp, processor, samples, monkeypatch
     monkeypatch.setattr(sharp.model, "encode", counting)
     samples = [{**sample, "view": "ego"} for sample in samples]
     seen, blind = ids_of(samples), ids_of(samples[2:] + samples[:2])
-    alone = [answerer(sharp, processor, batch=3).complete(samples, names) for names in (seen, blind)]
+    alone = [answerer(sharp, processor).complete(samples, names) for names in (seen, blind)]
     steps.clear()
     store = Frames()
-    shared = answerer(sharp, processor, batch=3, store=store)
+    shared = answerer(sharp, processor, store=store)
     assert [shared.complete(samples, names) for names in (seen, blind)] == alone
-    assert shared.rank(samples, blind) == answerer(sharp, processor, batch=8).rank(samples, blind)
+    assert shared.rank(samples, blind) == answerer(sharp, processor, tokens=ALL).rank(samples, blind)
     assert store.asked == seen
     one_pass = sum(int(name.split("-")[1]) for name in seen) // sharp.config.tubelet_frames
     assert sum(steps) == 2 * one_pass  # the shared one, and the one that ranked alone
@@ -150,6 +159,28 @@ def test_the_same_frames_under_another_view_are_another_context(sharp, processor
     """And under another name they are the same: two questions about one clip have ids of their own."""
     store = Frames()
     ego, exo, twin = ({**samples[0], "view": view} for view in ("ego", "exo", "ego"))
-    embeds = answerer(sharp, processor, batch=8, store=store)._contexts([ego, exo, twin], ["0-2", "0-2", "00-2"])
+    embeds = answerer(sharp, processor, store=store)._contexts([ego, exo, twin], ["0-2", "0-2", "00-2"])
     assert store.asked == ["0-2", "0-2", "00-2"]
     assert embeds[0] is embeds[2] and not torch.equal(embeds[0], embeds[1])
+
+
+def test_how_much_was_written_is_counted_and_what_the_budget_ended_is_cut(sharp, processor, samples):
+    replies = answerer(sharp, processor, tokens=ALL).complete(samples, ids_of(samples))
+    assert all(1 <= reply.tokens <= 6 for reply in replies)
+    assert any(reply.is_cut for reply in replies) and all(reply.tokens == 6 for reply in replies if reply.is_cut)
+    for reply in answerer(sharp, processor).rank(samples, ids_of(samples)):
+        assert (reply.tokens, reply.is_cut) == (0, False)
+
+
+def test_a_prompt_beyond_the_context_is_not_asked_and_the_others_are(sharp, processor, samples):
+    expected = answerer(sharp, processor).complete(samples, ids_of(samples))
+    samples[3] = {**samples[3], "question": "C " * 600}
+    assert sharp.config.text_config.max_position_embeddings == 512
+    replies = answerer(sharp, processor).complete(samples, ids_of(samples))
+    assert replies[3] == TOO_LONG and replies[:3] + replies[4:] == expected[:3] + expected[4:]
+
+
+def test_a_model_answers_in_its_own_dtype(sharp, processor, samples):
+    answers = answerer(sharp.to(torch.bfloat16), processor)
+    assert len(answers.complete(samples, ids_of(samples))) == len(answers.rank(samples, ids_of(samples))) == 8
+    assert {embeds.dtype for embeds in answers._embedded.values()} == {torch.bfloat16}

@@ -10,6 +10,7 @@ from components import params, video
 from components.data.frames.step import contract_of
 from components.data.frames.times import frame_times
 from components.evaluation import ask
+from components.evaluation.replies import Reply
 from components.models import export
 from components.prompts import timed_question
 from components.train import checkpoints
@@ -58,9 +59,9 @@ def test_a_question_about_time_is_asked_with_the_times_of_the_frames(checkpoint,
     asked = []
 
     class Listener:
-        def complete(self, samples: list[dict], frames_of: list[str]) -> list[str]:
+        def complete(self, samples: list[dict], frames_of: list[str]) -> list[Reply]:
             asked.extend(samples)
-            return [""]
+            return [Reply("")]
 
     monkeypatch.setattr(ask, "answerer_of", lambda *arguments, **limits: Listener())
     answer = ask.ask(film, "when is it that C cuts the fish?", checkpoint, data, view="ego", max_new_tokens=4)

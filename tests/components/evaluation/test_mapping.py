@@ -29,7 +29,7 @@ def samples() -> list[dict]:
 @pytest.fixture
 def pairs(model, processor):
     known = [{"sample_id": str(n)} for n in range(20, 40)]
-    return Pairs(Answerer(model, processor, Frames(), reasoned=False, batch=4, max_new_tokens=4), known)
+    return Pairs(Answerer(model, processor, Frames(), reasoned=False, max_batch_tokens=400, max_new_tokens=4), known)
 
 
 def ids_of(samples: list[dict]) -> list[str]:
@@ -57,7 +57,7 @@ def test_retrieval_looks_for_y_from_each_side(pairs, model, samples):
     }
     for task, guess in guesses.items():
         said = pairs.answer(task, samples, ids)
-        assert said == [ids[place] for place in nearest(guess, y)], task
+        assert [reply.completion for reply in said] == [ids[place] for place in nearest(guess, y)], task
         # the blind guess from other frames
         assert pairs.answer(task, samples, ids[1:] + ids[:1]) == said[1:] + said[:1]
     score, chance = TASKS["retrieval_fx"]
@@ -70,7 +70,7 @@ def test_captions_of_the_true_exo_are_those_of_the_exo_branch(pairs, model, proc
         def frames(self, sample_id: str) -> np.ndarray:
             return super().frames(sample_id, exo_view=0)
 
-    branch = Answerer(model, processor, Outside(), reasoned=False, batch=4, max_new_tokens=4)
+    branch = Answerer(model, processor, Outside(), reasoned=False, max_batch_tokens=400, max_new_tokens=4)
     exo = [{**sample, "view": "exo"} for sample in samples]
     assert pairs.answer("caption_true_exo", samples, ids_of(samples)) == branch.complete(exo, ids_of(samples))
 
@@ -82,7 +82,7 @@ def test_captions_of_f_stand_where_y_stood(pairs, model, processor, samples, tas
     grid = model.model.encode(normalise(Frames().frames("3")), "ego")
     grid = model.model.mapping_f(grid) if task == "caption_fx" else grid
     monkeypatch.setattr(model.model, "encode", lambda frames, view: grid)
-    branch = Answerer(model, processor, Frames(), reasoned=False, batch=4, max_new_tokens=4)
+    branch = Answerer(model, processor, Frames(), reasoned=False, max_batch_tokens=400, max_new_tokens=4)
     assert said == branch.complete([{**samples[3], "view": "exo"}], ["3"])
 
 

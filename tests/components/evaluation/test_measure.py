@@ -1,133 +1,86 @@
+"""A checkpoint is measured beside its controls, by any number of ranks, killed and continued: the numbers are equal."""
+
 import json
 import math
 import subprocess
 import sys
 from types import SimpleNamespace
 
-import numpy as np
-import pyarrow as pa
 import pytest
 
 from components import params, records
 from components.data.frames.store import SamplingContractError
-from components.evaluation.measure import blind, evaluate, select
-
-CAPTION = "C washes the blue bowl with the left hand."
-
-
-def sample(number: int, **changes) -> dict:
-    plain = {
-        "sample_id": f"s{number}", "take_id": f"take-{number % 3}", "task": "qa", "view": "ego", "frame_kind": "clip",
-        "question_type": "object", "answer": "cup", "target": {"kind": "choice"},
-    }  # fmt: skip
-    return {**plain, **changes}
-
-
-@pytest.fixture
-def held_out() -> pa.Table:
-    made = [sample(number) for number in range(40)]
-    made += [sample(number, question_type="cot") for number in range(40, 50)]
-    views = ("ego", "exo")
-    made += [sample(n, task="caption", view=views[n % 2], answer=CAPTION) for n in range(50, 70)]
-    made += [sample(n, task="caption", view=views[n % 2], answer="O looks at C.") for n in range(70, 80)]
-    made += [sample(n, task="ground_spatial", frame_kind="image") for n in range(80, 90)]
-    made += [sample(n, target={"kind": "text"}) for n in range(90, 95)]
-    made += [sample(n, task="verify", view=("ego", "exo")[n % 2]) for n in range(100, 110)]
-    return pa.Table.from_pylist(made)
-
-
-def chosen(held_out: pa.Table, task: str, *, limit: int = 100, seed: int = 0) -> list[str]:
-    return [one["sample_id"] for one in select(held_out, task, limit=limit, seed=seed)]
-
-
-@pytest.mark.parametrize(
-    ("task", "numbers"),
-    [
-        ("qa", range(40)),  # a chain of thought is no option, and an open question has none
-        ("reasoning", range(40, 50)),
-        ("caption_ego", range(50, 70, 2)),  # a sentence outside the grammar has no slots
-        ("caption_exo", range(51, 70, 2)),
-        ("ground_spatial", range(80, 90)),
-        ("ground_temporal", ()),
-        ("verify_ego", range(100, 110, 2)),
-        ("verify_exo", range(101, 110, 2)),
-    ],
-)
-def test_a_task_has_the_samples_of_its_kind_and_view(held_out, task, numbers):
-    assert set(chosen(held_out, task)) == {f"s{number}" for number in numbers}
-
-
-def test_every_checkpoint_is_asked_the_same_whatever_the_order_of_the_table(held_out):
-    first = chosen(held_out, "qa", limit=12)
-    assert len(first) == len(set(first)) == 12
-    assert first == chosen(held_out.take(np.random.default_rng(3).permutation(len(held_out))), "qa", limit=12)
-    assert first != chosen(held_out, "qa", limit=12, seed=1)
-    # a larger limit only adds
-    assert first == chosen(held_out, "qa", limit=20)[:12]
-
-
-def test_the_blind_see_another_take_of_the_same_kind():
-    samples = [sample(number, frame_kind=("clip", "window")[number % 2]) for number in range(60)]
-    by_id = {one["sample_id"]: one for one in samples}
-    shown = blind(samples, seed=0)
-    assert shown == blind(samples, seed=0) != blind(samples, seed=1)
-    for own, other in zip(samples, (by_id[name] for name in shown), strict=True):
-        assert own["take_id"] != other["take_id"] and own["frame_kind"] == other["frame_kind"]
-
-
-def test_one_take_cannot_be_blinded():
-    with pytest.raises(ValueError, match=r"sample s0 has no other take .*world\.val_fraction"):
-        blind([sample(0), sample(3)], seed=0)
-
+from components.evaluation import identity, measure
+from components.evaluation.answer import Answerer
+from components.evaluation.journal import Journal
+from components.evaluation.measure import Asked, evaluate
+from components.evaluation.ranks import Ranks
 
 LIMITS = {"caption_ego": 6, "caption_exo": 6, "qa": 6, "ground_spatial": 6, "ground_temporal": 6} | {
     "retrieval_oracle": 6,
     "caption_fx": 6,
     **dict.fromkeys(("ground_temporal_exo", "verify_ego", "verify_exo"), 6),
 }
+CAPTION = {"verb", "colour", "type", "hand", "all", "cut"}
+INTERVAL = {"miou", "r1_30", "r1_50", "format", "cut"}
 METRICS = {
-    "caption_ego": {"verb", "colour", "type", "hand", "all"},
-    "caption_fx": {"verb", "colour", "type", "hand", "all"},
+    "caption_ego": CAPTION,
+    "caption_fx": CAPTION,
     "retrieval_oracle": {"top1"},
     "qa": {"accuracy"},
-    "ground_spatial": {"miou", "r1_50", "format"},
-    "ground_temporal": {"miou", "r1_30", "r1_50", "format"},
-    "ground_temporal_exo": {"miou", "r1_30", "r1_50", "format"},
+    "ground_spatial": {"miou", "r1_50", "format", "cut"},
+    "ground_temporal": INTERVAL,
+    "ground_temporal_exo": INTERVAL,
     "verify_ego": {"accuracy", "said_yes"},
     "verify_exo": {"accuracy", "said_yes"},
 }
 
 
+def asked(*tasks: str, rank_options: bool = True, max_new_tokens: int = 32) -> Asked:
+    return Asked(tasks, rank_options=rank_options, max_new_tokens=max_new_tokens, time_step_s=1.0)
+
+
 @pytest.fixture(scope="module")
 def settings() -> params.Eval:
     promotion = params.Promotion(model_name="tiny", primary_metric="qa/accuracy", guardrail_metrics=())
-    sizes = {"per_device_eval_batch_size": 4, "max_new_tokens": 8}
+    sizes = {"max_batch_tokens": 600, "max_new_tokens": 32}
     return params.Eval(seed=3, bootstrap_resamples=200, limits=LIMITS, promotion=promotion, **sizes)
 
 
 @pytest.fixture
 def checkpoint(model, processor, tiny_data, tmp_path):
-    model.save_pretrained(tmp_path / "model")
-    processor.save_pretrained(tmp_path / "model")
-    digest = json.loads((tiny_data / "frames" / "contract.json").read_text())["digest"]
-    (tmp_path / "stage.json").write_text(
-        json.dumps({"params": {"guidance": False, "reasoned": False}, "frames_contract": digest})
-    )
-    return tmp_path
+    return write_checkpoint(tmp_path / "one", model, processor, tiny_data)
+
+
+def write_checkpoint(folder, model, processor, data):
+    model.config.guidance = True
+    model.save_pretrained(folder / "model")
+    processor.save_pretrained(folder / "model")
+    digest = json.loads((data / "frames" / "contract.json").read_text())["digest"]
+    stage = {"params": {"guidance": True, "reasoned": False}, "frames_contract": digest}
+    (folder / "stage.json").write_text(json.dumps(stage))
+    return folder
+
+
+def predictions(checkpoint) -> list[dict]:
+    table = records.read_table(checkpoint / "evaluation" / "predictions.parquet", records.PREDICTION)
+    return table.drop_columns(["seconds"]).to_pylist()
 
 
 @pytest.mark.slow
 def test_a_checkpoint_is_measured_beside_its_controls(checkpoint, tiny_data, settings):
-    found = evaluate(checkpoint, tiny_data, settings, tasks=list(METRICS))
+    found = evaluate(checkpoint, tiny_data, settings, asked(*METRICS))
     assert found == json.loads((checkpoint / "evaluation" / "metrics.json").read_text())
     assert set(found) == {f"{task}/{metric}" for task, metrics in METRICS.items() for metric in metrics}
     for name, entry in found.items():
-        assert set(entry) == {"value", "lo", "hi", "n", "blind", "chance", "difference_lo", "learned"}
-        assert entry["lo"] <= entry["value"] <= entry["hi"] and 0 <= entry["value"] <= 1 and 0 <= entry["blind"] <= 1, (
-            name
-        )
-        assert math.isfinite(entry["chance"]) and entry["learned"] == (entry["difference_lo"] > 0)
-        assert 0 < entry["n"] <= 6
+        assert 0 <= entry["value"] <= 1 and 0 <= entry["blind"] <= 1 and 0 < entry["n"] <= 6, name
+        assert entry["lo"] is None or entry["lo"] <= entry["value"] <= entry["hi"], name
+        assert (entry["reason"] is None) == (entry["difference_lo"] is not None), name
+        if name.endswith("/cut"):
+            assert entry["chance"] is None and entry["learned"] is None
+        else:
+            above = entry["difference_lo"] is not None and entry["difference_lo"] > 0
+            assert math.isfinite(entry["chance"]) and entry["learned"] == above
     table = records.read_table(checkpoint / "evaluation" / "predictions.parquet", records.PREDICTION).to_pandas()
     scored = table.dropna(subset="score").groupby(["task", "score_name", "condition"])["score"].mean()
     for (task, metric, condition), mean in scored.items():
@@ -137,28 +90,164 @@ def test_a_checkpoint_is_measured_beside_its_controls(checkpoint, tiny_data, set
     # every answer is to a held-out question, and an option is one of its options
     assert set(table["sample_id"]) <= set(test.index)
     for row in table[table["task"] == "qa"].itertuples():
-        assert row.completion in test.loc[row.sample_id, "target"]["choices"]
+        assert row.completion == row.parsed and row.completion in test.loc[row.sample_id, "target"]["choices"]
+        assert (row.question, row.answer) == tuple(test.loc[row.sample_id, ["question", "answer"]])
+        assert (row.tokens, row.is_cut) == (0, False)
+    written = table[table["score_name"] == "cut"]
+    assert (written["is_cut"] == (written["score"] == 1)).all() and (written["tokens"] > 0).all()
+    assert (written.loc[written["is_cut"], "tokens"] == 32).all()
+
+
+class Counted(Answerer):
+    """Counts the samples that it is asked."""
+
+    asked = 0
+
+    def complete(self, samples, frames_of):
+        Counted.asked += len(samples)
+        return super().complete(samples, frames_of)
+
+    def rank(self, samples, frames_of):
+        Counted.asked += len(samples)
+        return super().rank(samples, frames_of)
+
+
+@pytest.fixture
+def counted(monkeypatch) -> type[Counted]:
+    monkeypatch.setattr(Counted, "asked", 0)
+    monkeypatch.setattr("components.evaluation.answer.Answerer", Counted)
+    monkeypatch.setattr(measure, "ITEMS_AT_ONCE", 4)
+    return Counted
+
+
+def test_a_killed_evaluation_goes_on_and_answers_nothing_twice(
+    checkpoint, model, processor, tiny_data, settings, tmp_path, counted, monkeypatch
+):
+    how = asked("qa", "ground_spatial")
+    whole = write_checkpoint(tmp_path / "whole", model, processor, tiny_data)
+    expected = evaluate(whole, tiny_data, settings, how)
+    assert counted.asked == 2 * 2 * 6
+    written = []
+
+    def dies_after_three(journal, items, replies, **how):
+        if len(written) == 3:
+            raise KeyboardInterrupt
+        written.extend([len(replies)])
+        write(journal, items, replies, **how)
+
+    write, counted.asked = Journal.write, 0
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Journal, "write", dies_after_three)
+        evaluate(checkpoint, tiny_data, settings, how)
+    assert sum(written) == 10 and not (checkpoint / "evaluation" / "metrics.json").exists()
+    [torn] = (checkpoint / "evaluation" / "items").rglob("*.jsonl")
+    torn.write_text(torn.read_text() + '{"item": ["qa", "mod')
+    counted.asked = 0
+    assert evaluate(checkpoint, tiny_data, settings, how) == expected
+    assert counted.asked == 24 - 10 and predictions(checkpoint) == predictions(whole)
+    # the same once more, and a part of it, ask nothing; other limits ask what is new
+    counted.asked = 0
+    assert evaluate(checkpoint, tiny_data, settings, how) == expected
+    assert set(evaluate(checkpoint, tiny_data, settings, asked("qa"))) == {"qa/accuracy"} and counted.asked == 0
+    evaluate(checkpoint, tiny_data, settings, asked("qa", rank_options=False))
+    assert counted.asked == 12
+
+
+def test_ranks_share_the_items_and_end_where_one_does(
+    checkpoint, model, processor, tiny_data, settings, tmp_path, counted, monkeypatch
+):
+    how = asked("qa", "ground_spatial", "retrieval_oracle")
+    whole = write_checkpoint(tmp_path / "whole", model, processor, tiny_data)
+    expected = evaluate(whole, tiny_data, settings, how)
+    monkeypatch.setattr(Ranks, "wait", lambda ranks: None)
+    shares = []
+    for rank in (1, 2, 0):
+        counted.asked = 0
+        found = evaluate(checkpoint, tiny_data, settings, how, ranks=Ranks(rank, 3))
+        shares.append(counted.asked)
+        assert found == ({} if rank else expected)
+    assert sum(shares) == 24 and min(shares) > 0 and predictions(checkpoint) == predictions(whole)
+
+
+def test_an_evaluation_says_what_it_is(checkpoint, tiny_data, settings):
+    def written(how: Asked, given: params.Eval = settings) -> dict:
+        evaluate(checkpoint, tiny_data, given, how)
+        return json.loads((checkpoint / "evaluation" / "identity.json").read_text())
+
+    first = written(asked("qa"))
+    assert first["tasks"] == ["qa"] and first["params"]["limits"]["qa"] == 6 and "promotion" not in first["params"]
+    assert written(asked("qa", "verify_ego")) != first != written(asked("qa", rank_options=False))
+    assert written(asked("qa"), settings.model_copy(update={"limits": LIMITS | {"qa": 3}})) != first
+    stage = checkpoint / "stage.json"
+    stage.write_text(stage.read_text() + " ")
+    changed = {name for name, value in written(asked("qa")).items() if value != first[name]}
+    assert changed == {"checkpoint"}
+    assert len(list((checkpoint / "evaluation" / "items").iterdir())) == 1, "answers of another identity are deleted"
+
+
+def test_a_task_without_a_sample_says_so_and_the_others_are_written(checkpoint, tiny_data, settings, monkeypatch):
+    select = measure.select
+    empty = {"caption_exo"}
+    monkeypatch.setattr(
+        measure, "select", lambda t, task, **k: select(t.slice(0, 0) if task in empty else t, task, **k)
+    )
+    found = evaluate(checkpoint, tiny_data, settings, asked("caption_exo", "qa"))
+    assert set(found) == {"qa/accuracy"}
+    [skipped] = json.loads((checkpoint / "evaluation" / "skipped.json").read_text())
+    assert skipped == {"task": "caption_exo", "reason": "the data has no held-out sample of it", "samples": 0}
+    empty.add("qa")
+    with pytest.raises(ValueError, match=r"no task has a held-out sample .*caption_exo: .*; qa: .*dvc repro"):
+        evaluate(checkpoint, tiny_data, settings, asked("caption_exo", "qa"))
+
+
+def test_a_prompt_beyond_the_context_is_counted_and_not_scored(checkpoint, tiny_data, settings):
+    config = checkpoint / "model" / "config.json"
+    values = json.loads(config.read_text())
+    values["text_config"]["max_position_embeddings"] = 90
+    config.write_text(json.dumps(values))
+    found = evaluate(checkpoint, tiny_data, settings, asked("ground_temporal", "ground_spatial"))
+    assert {name.split("/")[0] for name in found} == {"ground_spatial"}
+    [skipped] = json.loads((checkpoint / "evaluation" / "skipped.json").read_text())
+    assert (skipped["task"], skipped["samples"]) == ("ground_temporal", 12) and "context" in skipped["reason"]
+
+
+def test_a_budget_that_cuts_perfect_answers_is_refused(checkpoint, tiny_data, settings):
+    with pytest.raises(ValueError, match=r"max_new_tokens 9 came.* ground_spatial: 100.0% of answers are longer"):
+        evaluate(checkpoint, tiny_data, settings, asked("qa", "ground_spatial", max_new_tokens=9))
+
+
+def test_any_change_of_the_code_or_the_data_is_another_identity(checkpoint, tiny_data, tmp_path, monkeypatch):
+    def now() -> dict:
+        return identity.of_answers(checkpoint, tiny_data, rank_options=True, max_new_tokens=9)
+
+    code = tmp_path / "components" / "evaluation" / "score.py"
+    code.parent.mkdir(parents=True)
+    code.write_text("a = 1\n")
+    monkeypatch.setattr(identity, "ROOT", tmp_path)
+    first = now()
+    code.write_text("a = 2\n")
+    assert {name for name, value in now().items() if value != first[name]} == {"code"}
 
 
 def test_a_task_that_is_none_is_named(checkpoint, tiny_data, settings):
-    with pytest.raises(ValueError, match=r"task 'caption' came, allowed are \['caption_ego', .*params/eval.yaml"):
-        evaluate(checkpoint, tiny_data, settings, tasks=["caption"])
+    with pytest.raises(ValueError, match=r"tasks \['caption'\] came, allowed are \['caption_ego', .*params/eval.yaml"):
+        evaluate(checkpoint, tiny_data, settings, asked("caption"))
 
 
 def test_a_model_without_the_mapping_is_not_asked_about_it(checkpoint, tiny_data, settings, monkeypatch):
     other = SimpleNamespace(rank=None, complete=None)
-    monkeypatch.setattr("components.evaluation.measure.answerer_of", lambda *_, **__: other)
+    monkeypatch.setattr(measure, "answerer_of", lambda *_, **__: other)
     with pytest.raises(
         ValueError, match=r"\['caption_fx', 'retrieval_oracle'\] came, but a Qwen model has no mapping F"
     ):
-        evaluate(checkpoint, tiny_data, settings, tasks=["qa", "retrieval_oracle", "caption_fx"])
+        evaluate(checkpoint, tiny_data, settings, asked("qa", "retrieval_oracle", "caption_fx"))
 
 
 def test_frames_of_another_sampling_are_refused(checkpoint, tiny_data, settings):
     stage = json.loads((checkpoint / "stage.json").read_text())
     (checkpoint / "stage.json").write_text(json.dumps(stage | {"frames_contract": "0" * 64}))
     with pytest.raises(SamplingContractError, match="expected is 000000000000"):
-        evaluate(checkpoint, tiny_data, settings, tasks=["qa"])
+        evaluate(checkpoint, tiny_data, settings, asked("qa"))
 
 
 def test_an_evaluation_in_the_background_lets_others_go_first():

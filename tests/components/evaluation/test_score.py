@@ -3,23 +3,24 @@
 import pytest
 
 from components.evaluation import mapping
-from components.evaluation.score import TASKS
+from components.evaluation.score import TASKS, parsed
 from components.params.evaluation import METRICS, Promotion
 
 SAID_ALL = "C picks up the red cup with the right hand."
 NO_HAND = "C picks up the red cup."
 
 
-def scores_of(task: str, sample: dict, answer: str | int) -> dict:
+def scores_of(task: str, sample: dict, answer: str) -> dict:
     score, _ = TASKS[task]
     return {name: values[0] for name, values in score([sample], [answer]).items()}
 
 
 def test_the_gate_may_compare_what_is_computed_and_nothing_else():
-    computed = {task: tuple(score([], [])) for task, (score, _) in (TASKS | mapping.TASKS).items()}
+    computed = {task: (*score([], []), "cut") for task, (score, _) in (TASKS | mapping.TASKS).items()}
+    computed |= dict.fromkeys(mapping.RETRIEVAL, ("top1",))
     assert computed == METRICS
     assert Promotion(model_name="m", primary_metric="qa/accuracy", guardrail_metrics=("retrieval_fx/top1",))
-    for wrong in ("qa/acuracy", "qa", "caption/verb"):
+    for wrong in ("qa/acuracy", "qa", "caption/verb", "qa/cut"):
         with pytest.raises(ValueError, match=rf"compares \['{wrong}'\], which nothing computes; allowed are .*qa/acc"):
             Promotion(model_name="m", primary_metric="qa/accuracy", guardrail_metrics=(wrong,))
 
@@ -51,13 +52,15 @@ def test_chance_of_captions_is_uniform_over_the_words():
 
 
 def choice_sample(options: int, answer: int) -> dict:
-    return {"target": {"choices": [str(number) for number in range(options)], "answer_index": answer}}
+    target = {"kind": "choice", "choices": [str(number) for number in range(options)], "answer_index": answer}
+    return {"target": target, "reasoned": False}
 
 
 def test_choices_are_right_or_wrong_and_chance_counts_the_options():
     score, chance = TASKS["qa"]
     samples = [choice_sample(4, 2), choice_sample(2, 0), choice_sample(2, 1)]
-    assert score(samples, [2, 1, 1]) == {"accuracy": [1.0, 0.0, 1.0]}
+    assert score(samples, ["2", "1", "1"]) == {"accuracy": [1.0, 0.0, 1.0]}
+    assert score(samples, [" 2", "no idea", "<think>it is</think><answer>1</answer>"]) == {"accuracy": [1.0, 0.0, 1.0]}
     assert chance(samples) == {"accuracy": pytest.approx((1 / 4 + 1 / 2 + 1 / 2) / 3)}
 
 
@@ -76,6 +79,28 @@ def test_choices_are_right_or_wrong_and_chance_counts_the_options():
 def test_a_chain_of_thought_is_judged_by_what_stands_inside_the_tags(said, accuracy, readable):
     assert scores_of("reasoning", choice_sample(4, 2), said) == {"accuracy": accuracy, "format": readable}
     assert TASKS["reasoning"][1]([choice_sample(4, 2)]) == {"accuracy": 0.25, "format": 0.0}
+
+
+def test_an_answer_behind_a_thought_counts_inside_the_tags_only():
+    score, _ = TASKS["qa"]
+    sample = choice_sample(4, 2) | {"reasoned": True}
+    said = ["2", "<think>2</think><answer>2</answer>", "<think>2</think><answer>1</answer>", "<think>2</think> 2"]
+    assert score([sample] * 4, said) == {"accuracy": [0.0, 1.0, 0.0, 0.0]}
+    assert [parsed(sample, text) for text in said] == [None, "2", "1", None]
+
+
+@pytest.mark.parametrize(
+    ("target", "said", "read"),
+    [
+        ({"kind": "box"}, "<think>a</think><answer>[1, 2, 3, 4]</answer>", "[1, 2, 3, 4]"),
+        ({"kind": "box"}, "[1, 2, 3, 4]", None),
+        ({"kind": "span"}, "<think>a</think><answer>(1, 2)</answer>", "(1, 2)"),
+        ({"kind": "span"}, "<think>a</think><answer>(1, 2", None),
+        ({"kind": "text"}, "C cuts", "C cuts"),
+    ],
+)
+def test_what_a_score_reads_in_a_completion(target, said, read):
+    assert parsed({"target": target}, said) == read
 
 
 def box_sample(*box_xyxy: float) -> dict:
@@ -126,8 +151,9 @@ def test_spans(said, miou, r1_30, r1_50, readable):
 
 def test_a_constant_answer_to_verifications_is_right_half_of_the_time_and_seen():
     score, chance = TASKS["verify_exo"]
-    samples = [{"target": {"choices": ["yes", "no"], "answer_index": n % 2}} for n in range(4)]
-    assert score(samples, [0] * 4) == {"accuracy": [1.0, 0.0, 1.0, 0.0], "said_yes": [1.0] * 4}
+    targets = [{"kind": "choice", "choices": ["yes", "no"], "answer_index": n % 2} for n in range(4)]
+    samples = [{"target": target, "reasoned": False} for target in targets]
+    assert score(samples, ["yes"] * 4) == {"accuracy": [1.0, 0.0, 1.0, 0.0], "said_yes": [1.0] * 4}
     assert chance(samples) == {"accuracy": 0.5, "said_yes": 0.5}
 
 

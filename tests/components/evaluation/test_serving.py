@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from components.evaluation import serving
+from components.evaluation.replies import Reply
 from components.prompts import asked_question
 
 FRAMES = np.random.default_rng(0).integers(0, 255, (4, 64, 64, 3), dtype=np.uint8)
@@ -33,9 +34,9 @@ def test_what_a_row_leaves_out_is_not_asked(served, monkeypatch):
         def __init__(self, store, **limits):
             self.store = store
 
-        def complete(self, samples: list[dict], frames_of: list[str]) -> list[str]:
+        def complete(self, samples: list[dict], frames_of: list[str]) -> list[Reply]:
             asked.extend((sample, self.store.frames(of)) for sample, of in zip(samples, frames_of, strict=True))
-            return [""] * len(samples)
+            return [Reply("")] * len(samples)
 
     table = pd.DataFrame(
         [
@@ -62,3 +63,9 @@ def test_rows_that_cannot_be_shown_are_refused(served):
     ):
         with pytest.raises(ValueError, match=message):
             served.predict([row | change])
+
+
+def test_a_row_beyond_the_context_is_refused(served):
+    rows = [{"question": "what does C do?", "frames": FRAMES}, {"question": "C " * 600, "frames": FRAMES}]
+    with pytest.raises(ValueError, match=r"rows \[1\] have more frames and text than the model's context holds"):
+        served.predict(rows)

@@ -68,7 +68,7 @@ BOUNDS = {
         "Funnel": "size_px train_takes test_takes shard_rows", "Llm": "max_tokens concurrency tries",
         "EgoIT": "instructions_per_dataset", "EgoRe": "box_grid windows_per_event",
         "Frames": "size_px image_frames clip_frames window_frames jpeg_quality shard_frames",
-        "Eval": "bootstrap_resamples per_device_eval_batch_size max_new_tokens",
+        "Eval": "bootstrap_resamples max_batch_tokens max_new_tokens",
         "Model": "image_px patch_px tubelet_frames vision_width vision_layers vision_heads image_tokens video_tokens "
         "mapping_blocks text_width text_layers text_heads",
         "Egoflow": "tubelet_frames image_tokens video_tokens mapping_blocks", "Lora": "r lora_alpha",

@@ -22,9 +22,7 @@ def test_the_error_of_an_old_key_names_the_new_one(block, old, new, tmp_path):
 def test_all_old_keys_of_a_block_are_named_at_once(tmp_path):
     path = tmp_path / "eval.yaml"
     path.write_text("batch: 4\ngate: {}\nseed: 1\n")
-    with pytest.raises(
-        ValueError, match=r"(?s)`batch` is now `per_device_eval_batch_size`.*`gate` is now `promotion`"
-    ) as told:
+    with pytest.raises(ValueError, match=r"(?s)`batch` is now `max_batch_tokens`.*`gate` is now `promotion`") as told:
         params.load(path, params.Eval)
     assert str(path) in str(told.value)
 

@@ -11,7 +11,7 @@ from components.report.stage import Stage
 
 def stage(name: str = "s", *, metrics: dict | None = None, history: dict | None = None, parents: dict | None = None):
     info = tracking.RunInfo("r", name, "FINISHED", 0.0, 1.0, parents or {}, {}, "url")
-    return Stage(name, Path("c"), False, info, history or {}, metrics, [])
+    return Stage(name, Path("c"), False, info, history or {}, metrics, [], [])
 
 
 def entry(**more) -> dict:
@@ -46,8 +46,15 @@ def test_a_score_that_a_stage_lacks_is_a_gap_and_an_unevaluated_stage_no_row():
 
 
 def test_an_unknown_interval_is_said_and_stays_on_the_strip():
-    ((_, (cell,)),) = table.stage_table([stage(metrics={"qa/accuracy": entry(lo=-math.inf, hi=math.inf)})]).rows
-    assert cell.interval == "[−∞, ∞]" and (cell.from_at, cell.to_at) == (0, 100)
+    unknown = entry(lo=None, hi=None, blind=None, difference_lo=None, learned=False)
+    ((_, (cell,)),) = table.stage_table([stage(metrics={"qa/accuracy": unknown})]).rows
+    assert (cell.interval, cell.blind, cell.blind_at) == ("–", "–", None) and (cell.from_at, cell.to_at) == (0, 100)
+
+
+def test_a_share_of_cut_answers_is_shown_and_is_nothing_to_learn():
+    cut = entry(chance=None, learned=None)
+    made = table.stage_table([stage(metrics={"qa/cut": cut, "qa/accuracy": entry()})])
+    assert made.columns == [("qa", "accuracy"), ("qa", "cut")] and (made.learned, made.scores) == (1, 1)
 
 
 def test_nothing_evaluated_is_an_empty_table():
@@ -100,6 +107,6 @@ def test_a_metric_that_does_not_apply_is_not_shown():
     """A caption has no hand score where the annotator did not name the hand."""
     scored = {"verb": 1.0, "hand": None}
     rows = [{"sample_id": "a", "score_name": k, "score": v, "completion": "C cuts"} for k, v in scored.items()]
-    stage = Stage("sft", Path(), False, None, {}, None, rows)
+    stage = Stage("sft", Path(), False, None, {}, None, rows, [])
     (answer,) = gallery._answers("a", [stage])
     assert answer.scores == [("verb", "1.00")] and answer.good

@@ -11,6 +11,7 @@ def entry(value: float, half: float = 0.05, blind: float = 0.2, difference_lo: f
 
 
 PRIMARY, GUARDRAIL = "ground_spatial/miou", "qa/accuracy"
+UNKNOWN = {"lo": None, "hi": None, "blind": None, "difference_lo": None}
 OLD = {PRIMARY: entry(0.50), GUARDRAIL: entry(0.70)}
 
 
@@ -31,7 +32,8 @@ OLD = {PRIMARY: entry(0.50), GUARDRAIL: entry(0.70)}
             True,
             "no guardrail is worse",
         ),  # lower, but inside the interval
-        ({PRIMARY: entry(0.90, half=float("inf")), GUARDRAIL: entry(0.70)}, OLD, False, "not better"),  # one take
+        ({PRIMARY: entry(0.90) | UNKNOWN, GUARDRAIL: entry(0.70)}, OLD, False, "not better"),  # one take
+        ({PRIMARY: entry(0.90) | UNKNOWN}, None, False, r"not above its blind control (none)"),
     ],
 )
 def test_truth_table(candidate, champion, promoted, words):

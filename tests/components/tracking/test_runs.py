@@ -98,13 +98,13 @@ def test_an_evaluation_is_logged_under_comparable_names_and_read_back(metrics_js
     assert tracking.evaluation(run_id) == METRICS
 
 
-def test_an_infinite_interval_is_left_out_of_the_metrics(tmp_path):
+def test_what_is_not_known_is_left_out_of_the_metrics(tmp_path):
     path = tmp_path / "m.json"
-    path.write_text(json.dumps({"qa/accuracy": METRICS["qa/accuracy"] | {"lo": float("-inf"), "hi": float("inf")}}))
+    path.write_text(json.dumps({"qa/accuracy": METRICS["qa/accuracy"] | {"lo": None, "hi": None, "reason": "why"}}))
     run_id = open_stage(tracking.open_pipeline_run("p", tags={}))
     tracking.log_evaluation(run_id, path)
     assert set(client().get_run(run_id).data.metrics) == {"qa/accuracy", "qa/accuracy.blind", "qa/accuracy.chance"}
-    assert tracking.evaluation(run_id)["qa/accuracy"]["lo"] == float("-inf")
+    assert tracking.evaluation(run_id)["qa/accuracy"]["reason"] == "why"
 
 
 def test_a_reused_stage_stands_in_the_new_pipeline_run_with_its_scores(metrics_json):

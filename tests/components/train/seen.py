@@ -130,7 +130,7 @@ def answered(model, processor, asked: dict, frames_THWC: np.ndarray, request: di
     answerer = Answerer if isinstance(processor, EgoflowProcessor) else QwenAnswerer
     of_model = partial(answerer, model, processor, reasoned=False, **how)
     with watching(model) as evaluated:
-        of_model(store=OneSample(frames_THWC), batch=1, max_new_tokens=1).complete([asked], ["0"])
+        of_model(store=OneSample(frames_THWC), max_batch_tokens=1, max_new_tokens=1).complete([asked], ["0"])
     with watching(model) as served:
         Served(of_model).predict([request])
     return evaluated, served

@@ -49,7 +49,7 @@ def test_egoflow_is_asked_alike_everywhere(tiny_data, speaking):
     model, processor = speaking
     samples = opened(tiny_data)
     trained, sampled = Collate(model.config, processor), prompts_of(samples)
-    answerer = Answerer(model, processor, samples.store, reasoned=False, batch=8, max_new_tokens=1)
+    answerer = Answerer(model, processor, samples.store, reasoned=False, max_batch_tokens=999, max_new_tokens=1)
     lines = 0
     for index in range(len(samples)):
         item = samples[index]
@@ -57,7 +57,7 @@ def test_egoflow_is_asked_alike_everywhere(tiny_data, speaking):
         labels = trained([item])["labels"][0]
         asked = row[: int((labels != IGNORE).nonzero()[0])]
         assert rollout(processor, sampled[index])["input_ids"][0] == asked
-        [(_, embeds, _)] = answerer._prompts(samples.asked(index), [item["sample_id"]])
+        [(_, embeds, _)] = answerer._prompts(samples.asked(index), [item["sample_id"]], new_tokens=1)
         words = model.get_input_embeddings()(torch.tensor(asked))
         text = asked.index(processor.tokenizer.convert_tokens_to_ids("<user>"))  # before it stand the frames
         assert embeds.shape[1] == len(asked) and torch.equal(embeds[0][text:], words[text:])
@@ -75,15 +75,14 @@ def test_qwen_is_asked_alike_everywhere(tiny_data, qwen_bases, architecture, mos
     processor = qwen_vl.load_processor(qwen_bases[architecture], pixels=None)
     samples = opened(tiny_data, partial(qwen_vl.shown, most_frames=most))
     trained, sampled = qwen.Collate(processor), prompts_of(samples)
-    answerer = QwenAnswerer(
-        model, processor, samples.store, most_frames=most, reasoned=False, batch=1, max_new_tokens=1
-    )
+    limits = {"max_batch_tokens": 1, "max_new_tokens": 1}
+    answerer = QwenAnswerer(model, processor, samples.store, most_frames=most, reasoned=False, **limits)
     lines = 0
     for index in range(len(samples)):
         item = samples[index]
         batch, rolled = trained([item]), rollout(processor, sampled[index])
         length = int((batch["labels"][0] != IGNORE).nonzero()[0])
-        [(_, evaluated)] = answerer._prompts(samples.asked(index), [item["sample_id"]])
+        [(_, evaluated)] = answerer._prompts(samples.asked(index), [item["sample_id"]], new_tokens=1)
         asked = {name: batch[name][:, :length] for name in ("input_ids", "attention_mask", "mm_token_type_ids")}
         asked |= {name: batch[name] for name in ("pixel_values", "image_grid_thw")}
         for other in (evaluated, {name: torch.as_tensor(np.asarray(value)) for name, value in rolled.items()}):
@@ -105,14 +104,14 @@ def test_a_reasoned_question_is_asked_alike_everywhere_and_by_every_model(tiny_d
     model, processor = speaking
     ours = opened(tiny_data, mixture=mixture, reasoned=True)
     foreign = opened(tiny_data, partial(qwen_vl.shown, most_frames=None), mixture=mixture, reasoned=True)
-    answerer = Answerer(model, processor, ours.store, reasoned=True, batch=8, max_new_tokens=1)
+    answerer = Answerer(model, processor, ours.store, reasoned=True, max_batch_tokens=999, max_new_tokens=1)
     rolled = prompts_of(ours)
     for index in range(len(ours)):
         item = ours[index]
         question = item["turns"][0][0]
         assert foreign[index]["turns"][0] == item["turns"][0]
         assert rolled[index]["prompt"][0]["content"][-1]["text"] == question
-        [(_, embeds, _)] = answerer._prompts(ours.asked(index), [item["sample_id"]])
+        [(_, embeds, _)] = answerer._prompts(ours.asked(index), [item["sample_id"]], new_tokens=1)
         asked = rollout(processor, rolled[index])["input_ids"][0]
         words = model.get_input_embeddings()(torch.tensor(asked))
         text = asked.index(processor.tokenizer.convert_tokens_to_ids("<user>"))

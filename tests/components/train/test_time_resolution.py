@@ -7,9 +7,11 @@ import pyarrow as pa
 import pytest
 
 from components import records
+from components.data.time_resolution import is_resolvable
 from components.metrics import temporal_iou
+from components.models.frame_choice import evenly
 from components.prompts import format_span, parse_span
-from components.train.time_resolution import is_resolvable, leave_out
+from components.train.time_resolution import leave_out
 
 KEY = "egore/ground_temporal/ego"
 FRAMES = {"clip": 4, "window": 32}
@@ -34,7 +36,8 @@ def test_what_is_kept_is_what_a_perfect_seer_of_the_frames_shown_answers(most):
     rng = np.random.default_rng(0)
     starts_s = rng.uniform(0, 10, 60)
     spans = [(start_s, start_s + length_s) for start_s, length_s in zip(starts_s, rng.uniform(1, 6, 60), strict=True)]
-    fine = is_resolvable(table(spans), n_frames=FRAMES, most_frames=most, time_step_s=0.25)
+    shown = {kind: (count, evenly(count, most)) for kind, count in FRAMES.items()}
+    fine = is_resolvable(table(spans), shown=shown, time_step_s=0.25)
     every = {None: 0.5, 16: 1.0, 7: 2.5}[most]
     times_s = np.arange(0.25, 16, every)
     assert fine[0], "a question whose answer is no time"

@@ -1,0 +1,94 @@
+"""What an evaluation leaves behind: its numbers, a row for every answer, what was left out, and what it is."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+
+from components import params, records
+from components.evaluation import mapping
+from components.evaluation.estimates import estimates
+from components.evaluation.items import Item, Skipped
+from components.evaluation.journal import Key
+from components.evaluation.replies import Reply
+from components.evaluation.score import TASKS, parsed
+from components.params.evaluation import CUT
+
+logger = logging.getLogger(__name__)
+
+
+def write(
+    folder: Path,
+    items: Sequence[Item],
+    replies: Mapping[Key, tuple[Reply, float]],
+    skipped: Sequence[Skipped],
+    *,
+    settings: params.Eval,
+    writes: Callable[[str], bool],
+    identity: Mapping[str, object],
+) -> dict[str, dict]:
+    """Score all answers and write `metrics.json`, `predictions.parquet`, `skipped.json` and `identity.json`.
+
+    Args:
+        folder: that takes the files.
+        items: of all tasks.
+        replies: item key -> its reply and seconds.
+        skipped: what was not asked.
+        settings: of params/eval.yaml.
+        writes: whether the model writes the answers of a task, so that they can be cut.
+        identity: everything that the numbers depend on.
+
+    Returns:
+        The content of metrics.json: "<task>/<metric>" -> value, lo, hi, blind, chance, n, difference_lo (of value -
+        blind), learned, and `reason`, which says why some of them are None.
+    """
+    found: dict[str, dict] = {}
+    rows: list[dict] = []
+    left_out = list(skipped)
+    for task, group in groupby(items, lambda item: item.task):
+        of_task = list(group)
+        asked = [item for item in of_task if not replies[item.key][0].is_too_long]
+        if len(asked) < len(of_task):
+            reason = "the prompt and its answer do not fit the model's context (`max_position_embeddings`)"
+            left_out.append(Skipped(task, reason, len(of_task) - len(asked)))
+        if not asked:
+            continue
+        scored = _rows(task, asked, replies, writes=writes(task))
+        _, chance = (TASKS | mapping.TASKS)[task]
+        samples = {item.sample["sample_id"]: item.sample for item in asked}
+        of_metrics = estimates(scored, chance([*samples.values()]), settings)
+        logger.info("%s: %s", task, {name: round(entry["value"], 3) for name, entry in of_metrics.items()})
+        found |= {f"{task}/{name}": entry for name, entry in of_metrics.items()}
+        rows += scored
+    for each in left_out:
+        logger.warning("%s: %d samples left out: %s", each.task, each.samples, each.reason)
+    records.write_table(folder / "predictions.parquet", rows, records.PREDICTION)
+    contents = {"metrics": found, "skipped": [asdict(each) for each in left_out], "identity": dict(identity)}
+    for name, content in contents.items():
+        (folder / f"{name}.json").write_text(json.dumps(content, indent=2, allow_nan=False))
+    return found
+
+
+def _rows(task: str, items: Sequence[Item], replies: Mapping[Key, tuple[Reply, float]], *, writes: bool) -> list[dict]:
+    """Return rows of `records.PREDICTION`, one for each item and score."""
+    score, _ = (TASKS | mapping.TASKS)[task]
+    samples = [item.sample for item in items]
+    made = [replies[item.key] for item in items]
+    scores = score(samples, [reply.completion for reply, _ in made])
+    if writes:
+        scores[CUT] = [float(reply.is_cut) for reply, _ in made]
+    rows = []
+    for number, (item, (reply, seconds)) in enumerate(zip(items, made, strict=True)):
+        sample = item.sample
+        row = {
+            "sample_id": sample["sample_id"], "take_id": sample["take_id"], "task": task, "view": sample["view"],
+            "condition": item.condition, "question": sample["question"], "answer": sample["answer"],
+            "completion": reply.completion, "parsed": parsed(sample, reply.completion), "tokens": reply.tokens,
+            "is_cut": reply.is_cut, "seconds": seconds,
+        }  # fmt: skip
+        rows += [row | {"score_name": name, "score": values[number]} for name, values in scores.items()]
+    return rows
