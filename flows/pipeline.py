@@ -68,11 +68,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.run(parser)
     arguments = parser.parse_args()
+    scale = rehearse.Scale(arguments.on, arguments.ranks, arguments.zero_stage)
+    if scale != rehearse.Scale() and not arguments.rehearse:
+        parser.error("--on, --ranks and --zero-stage are of a rehearsal; add --rehearse, or leave them out")
     try:
         if arguments.dry_run:
             summary.show_plan(arguments.recipe)
         elif arguments.rehearse:
-            scale = rehearse.Scale(arguments.on, arguments.ranks, arguments.zero_stage)
             return rehearse.rehearse(pipeline, arguments.recipe, scale)
         elif (finished := pipeline(arguments.recipe)) is not None:
             summary.show(finished)

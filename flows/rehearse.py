@@ -108,15 +108,13 @@ def _write(whole: tasks.Job, project: Path, scale: Scale) -> Outcome:
     evaluation = smaller.evaluation(params.load(root / tasks.EVALUATION, params.Eval))
     (project / "params" / "recipes").mkdir(parents=True, exist_ok=True)
     for name in CODE:
-        if not (project / name).is_symlink():
-            (project / name).symlink_to(root / name)
+        _link(root / name, project / name)
     for name in DATA_GRAPH:
         shutil.copy(root / name, project)
     if scale.data == "data":
         data_graph.digest()  # or says how to make it
         shutil.copy(root / "dvc.lock", project)
-        if not (project / tasks.DATA).is_symlink():
-            (project / tasks.DATA).symlink_to(root / tasks.DATA)
+        _link(root / tasks.DATA, project / tasks.DATA)
     else:
         data = smaller.data(data)
         if not (project / ".dvc").is_dir():
@@ -143,6 +141,11 @@ def _write(whole: tasks.Job, project: Path, scale: Scale) -> Outcome:
         bases=bases,
         smaller=smaller.changes(whole.recipe, small),
     )
+
+
+def _link(there: Path, here: Path) -> None:
+    if not here.is_symlink():
+        here.symlink_to(os.path.relpath(there, here.parent))  # it stays right where the checkout is moved
 
 
 def _dump(block: Strict, path: Path) -> None:

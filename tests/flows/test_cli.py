@@ -152,3 +152,12 @@ def test_a_program_gets_its_arguments_and_its_exit_code_is_ours(made: Path):
     done = egoflow(made, "check", "params/ablations/tiny.yaml")
     assert done.returncode == 0 and done.stdout == "params/ablations/tiny.yaml: good\n"
     assert egoflow(made, "check", "no.yaml").returncode == 1
+
+
+def test_options_of_a_rehearsal_are_refused_without_one(monkeypatch: pytest.MonkeyPatch, capsys):
+    from flows import pipeline
+
+    monkeypatch.setattr(sys, "argv", ["pipeline", "--ranks", "2"])
+    with pytest.raises(SystemExit):
+        pipeline.main()
+    assert "add --rehearse" in capsys.readouterr().err
