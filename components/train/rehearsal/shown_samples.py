@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from components import params
 from components.models import build
-from components.prompts import split_think_answer, think_answer
+from components.prompts import reasons, split_think_answer, think_answer
 from components.rewards import REWARDS
 from components.rewards.correctness import is_correct
 from components.train.dataset import Collate, SampleDataset
@@ -44,7 +44,7 @@ def read(
     names = list(stage.grpo.reward_weights) if stage.grpo else []
     looked_at = defaultdict(list)
     for item, (question, answer) in _turns(drawn, DRAWN):
-        said = think_answer("", answer) if stage.reasoned and not split_think_answer(answer) else answer
+        said = think_answer("", answer) if item["reasoned"] and not split_think_answer(answer) else answer
         ids = tokenizer(said, add_special_tokens=False)["input_ids"]
         batch = collate([item | {"turns": [(question, answer)]}])
         prompt = batch["input_ids"].shape[1] - int((batch["labels"] != IGNORE).sum())
@@ -92,7 +92,8 @@ def _turns(samples: SampleDataset, items: int) -> Iterator[tuple[dict, tuple[str
         item = samples[index]
         # a Qwen model is asked the first question alone
         for sample, turn in zip(samples.asked(index), item["turns"], strict=False):
-            yield item | {name: sample[name] for name in ("target", "question_type")}, turn
+            row = {name: sample[name] for name in ("target", "question_type")}
+            yield item | row | {"reasoned": reasons(sample, reasoned=samples.reasoned)}, turn
 
 
 def _reader(model: params.AnyModel, folder: Path, *, pixels: int | None) -> tuple[PreTrainedTokenizerBase, Callable]:
