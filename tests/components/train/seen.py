@@ -128,7 +128,7 @@ class OneSample:
 def answered(model, processor, asked: dict, frames_THWC: np.ndarray, request: dict, **how) -> tuple[Seen, Seen]:
     """What evaluation shows of a sample, and serving of a request."""
     answerer = Answerer if isinstance(processor, EgoflowProcessor) else QwenAnswerer
-    of_model = partial(answerer, model, processor, reasoned=False, **how)
+    of_model = partial(answerer, model, processor, **how)
     with watching(model) as evaluated:
         of_model(store=OneSample(frames_THWC), max_batch_tokens=1, max_new_tokens=1).complete([asked], ["0"])
     with watching(model) as served:

@@ -26,6 +26,7 @@ KINDS = {
     "a window with its times": "egore/ground_temporal/ego",
     "a window from outside": "egore/ground_temporal/exo",
     "a question with its options": "egoit/qa/ego",
+    "a question to reason about": "egore/qa/ego",
     "text alone": "egoit/qa/ego",
     "several questions": "egore/ground_spatial/ego",
 }
@@ -41,8 +42,8 @@ class NoFrames:
 def opened(tiny_data, kind: str, shown=None) -> SampleDataset:
     digest = FrameStore(tiny_data / "frames").contract["digest"]
     options = {"steps": 1, "batch": ITEMS, "seed": 5, "exo_views": None, "contract": digest}
-    turns = 2 if kind == "several questions" else 1
-    samples = SampleDataset(tiny_data, {KINDS[kind]: 1.0}, turns=turns, shown=shown, **options)
+    options |= {"reasoned": kind == "a question to reason about", "turns": 2 if kind == "several questions" else 1}
+    samples = SampleDataset(tiny_data, {KINDS[kind]: 1.0}, shown=shown, **options)
     if kind == "text alone":
         samples.store = NoFrames()
     return samples
@@ -76,8 +77,8 @@ def compare(model, processor, samples: SampleDataset, index: int, *, says_option
             assert ours[0] == theirs[0] and torch.equal(ours[1], theirs[1])
 
     for sample, places in zip(asked, prompts, strict=True):
-        row = client_row(sample, frames, says_options=says_options)
-        for seen in answered(model, processor, sample, frames, row, **how):
+        row = client_row(sample, frames, says_options=says_options or samples.reasoned)
+        for seen in answered(model, processor, sample, frames, row, reasoned=samples.reasoned, **how):
             check(seen, places)
     sampled, scored, rolled = rolled_out(model, processor, prompts_of(samples)[index], ids[-2:].tolist())
     assert rolled == ids[prompts[0]].tolist()
