@@ -1,0 +1,116 @@
+"""The promotion gate: whether a trained model becomes champion, by the answers of both to the same samples.
+
+Pairs are what gives it power: two evaluations agree on most samples, and only where they differ is there something to
+count. A guardrail is a test of non-inferiority: not "no fall was seen" but "a fall by the margin can be ruled out".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from components.metrics import statistics
+from components.metrics.statistics import Difference
+
+ALPHA = 1 - statistics.LEVEL
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a version becomes champion.
+
+    Attributes:
+        promoted: whether it does.
+        reason: a sentence for a person, with differences, intervals, p and margins.
+        numbers: the same for machines: "<task>/<metric>.<what>" -> number.
+    """
+
+    promoted: bool
+    reason: str
+    numbers: dict[str, float] = field(default_factory=dict)
+
+
+def decide(
+    candidate: pd.DataFrame,
+    champion: pd.DataFrame | None,
+    *,
+    primary_metric: str,
+    margins: Mapping[str, float],
+) -> Decision:
+    """Promote a model that is better in the primary metric, and not worse by the margin in any guardrail.
+
+    Better: the paired difference is above zero by a one-sided test at 5 %, takes drawn together. Each guardrail must
+    hold for itself, so the tests need no correction (an intersection-union test). A first model has no champion to
+    beat: it must be better than its own blind control.
+
+    Args:
+        candidate: scores of its answers, as `paired_comparison.read_scores` reads them: columns task, metric,
+            condition, sample_id, take_id, score. Of every metric of the gate, higher is better.
+        champion: those of the present champion for the same samples; None where there is none.
+        primary_metric: `task/metric` that must be better.
+        margins: `task/metric` -> by how much it may fall, in units of the score.
+
+    Raises:
+        ValueError: a metric was not scored, or the two answered different samples.
+    """
+    if champion is None:
+        found = _difference(candidate, candidate, primary_metric, other="blind")
+        decided = _is_above(found)
+        relation = "above" if decided else "not above"
+        reason = f"first model: {primary_metric} is {relation} its blind control: {_told(found)}"
+        return Decision(decided, reason, _numbers({primary_metric: found}))
+    gaps = {metric: _difference(candidate, champion, metric) for metric in (primary_metric, *margins)}
+    numbers = _numbers(gaps)
+    fallen = [metric for metric, margin in margins.items() if gaps[metric].lower() <= -margin]
+    guards = "; ".join(
+        f"{metric} {100 * gaps[metric].value:+.1f}, at worst {100 * gaps[metric].lower():+.1f} (margin "
+        f"{100 * margins[metric]:g})"
+        for metric in fallen or margins
+    )
+    if fallen:
+        return Decision(False, f"a fall by the margin cannot be ruled out: {guards}", numbers)
+    better = _is_above(gaps[primary_metric])
+    relation = "better" if better else "not better"
+    reason = f"{primary_metric} is {relation} than the champion's: {_told(gaps[primary_metric])}"
+    return Decision(better, f"{reason}; guardrails hold: {guards}" if guards else reason, numbers)
+
+
+def _is_above(found: Difference) -> bool:
+    return found.p_above <= ALPHA
+
+
+def _told(found: Difference) -> str:
+    if found.standard_error == float("inf"):
+        return f"{100 * found.value:+.1f} points, from too few takes to say (at least {statistics.MIN_TAKES})"
+    interval = f"[{100 * found.lo:+.1f}, {100 * found.hi:+.1f}]"
+    return f"{100 * found.value:+.1f} points {interval}, one-sided p {found.p_above:.3f}"
+
+
+def _numbers(gaps: Mapping[str, Difference]) -> dict[str, float]:
+    parts = ("value", "lo", "hi", "p_above")
+    return {f"{metric}.{part}": round(getattr(gap, part), 6) for metric, gap in gaps.items() for part in parts}
+
+
+def _difference(one: pd.DataFrame, two: pd.DataFrame, metric: str, *, other: str = "model") -> Difference:
+    a, b = _scores(one, metric, "model", "candidate"), _scores(two, metric, other, "champion")
+    if not a.index.equals(b.index):
+        raise ValueError(
+            f"candidate and champion answered different samples of {metric}: {len(a.index.difference(b.index))} and "
+            f"{len(b.index.difference(a.index))} are the one's or the other's alone; evaluate both on the same data "
+            "with the same params/eval.yaml: python -m flows.pipeline does"
+        )
+    return statistics.difference(a.to_numpy(), b.to_numpy(), a.index.get_level_values("take_id").to_numpy())
+
+
+def _scores(of: pd.DataFrame, metric: str, condition: str, owner: str) -> pd.Series:
+    task, _, name = metric.partition("/")
+    rows = of[(of["task"] == task) & (of["metric"] == name) & (of["condition"] == condition)]
+    if rows.empty:
+        scored = sorted(set(of["task"] + "/" + of["metric"]))
+        raise ValueError(
+            f"the gate compares {metric!r}, but the {owner} was evaluated in {scored} only; evaluate it in that too "
+            "(`evaluate` of its stage in the recipe), or take it out of `promotion` in params/eval.yaml"
+        )
+    return rows.set_index(["take_id", "sample_id"])["score"].sort_index()

@@ -1,0 +1,97 @@
+"""The gate finds true gains, blocks falls, and says in numbers why."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from components.evaluation.promotion_gate import decide
+
+PRIMARY, GUARD = "ground_spatial/miou", "qa/accuracy"
+TAKES, EACH = 8, 50
+
+
+def table(metric: str, values: np.ndarray, *, condition: str = "model", takes: int = TAKES) -> pd.DataFrame:
+    task, _, name = metric.partition("/")
+    places = np.arange(len(values))
+    return pd.DataFrame(
+        {
+            "task": task, "metric": name, "condition": condition, "sample_id": [f"s{place}" for place in places],
+            "take_id": [f"t{place % takes}" for place in places], "score": values,
+        }
+    )  # fmt: skip
+
+
+def evaluation(shift: float, *, seed: int = 0, guard: float = 0.7, blind: float = 0.2, takes: int = TAKES):
+    """Boxes and answers that agree with those of the same seed but for the shift and a little noise."""
+    same, own = np.random.default_rng(seed), np.random.default_rng((seed, round(1000 * (1 + shift)), round(1000 * guard)))
+    base = same.uniform(0.2, 0.8, TAKES * EACH)
+    boxes = np.clip(base + shift + own.normal(0, 0.05, len(base)), 0, 1)
+    right = (same.random(200) < guard).astype(float)
+    return pd.concat(
+        [
+            table(PRIMARY, boxes, takes=takes),
+            table(PRIMARY, np.full(len(base), blind), condition="blind", takes=takes),
+            table(GUARD, right, takes=takes),
+        ]
+    )
+
+
+def decided(candidate, champion, margin: float = 0.1):
+    return decide(candidate, champion, primary_metric=PRIMARY, margins={GUARD: margin})
+
+
+@pytest.mark.parametrize(
+    ("candidate", "champion", "promoted", "words"),
+    [
+        (evaluation(0.0), None, True, "first model: ground_spatial/miou is above its blind control: +"),
+        (evaluation(0.0, blind=0.9), None, False, "not above its blind control: -"),
+        (evaluation(0.04), evaluation(0.0), True, "is better than the champion's: +"),
+        (evaluation(0.0), evaluation(0.0), False, "not better than the champion's: +0.0 points [+0.0, +0.0]"),
+        (evaluation(-0.04), evaluation(0.0), False, "not better"),
+        (evaluation(0.04, guard=0.55), evaluation(0.0), False, "cannot be ruled out: qa/accuracy -2"),
+        (evaluation(0.04, takes=4), evaluation(0.0, takes=4), False, "cannot be ruled out"),
+        (evaluation(0.04, takes=4), None, False, "too few takes to say (at least 6)"),
+    ],
+)
+def test_truth_table(candidate, champion, promoted, words):
+    decision = decided(candidate, champion)
+    assert decision.promoted == promoted
+    assert words in decision.reason
+
+
+def test_the_reason_and_the_numbers_tell_the_same():
+    decision = decided(evaluation(0.04), evaluation(0.0))
+    assert decision.reason.endswith("guardrails hold: qa/accuracy +0.0, at worst +0.0 (margin 10)")
+    assert f"{100 * decision.numbers[f'{PRIMARY}.value']:+.1f} points" in decision.reason
+    assert decision.numbers[f"{PRIMARY}.p_above"] < 0.001
+    assert decision.numbers[f"{PRIMARY}.lo"] < decision.numbers[f"{PRIMARY}.value"] < decision.numbers[f"{PRIMARY}.hi"]
+
+
+def test_a_guardrail_blocks_by_what_cannot_be_ruled_out_not_by_what_was_seen():
+    fallen = evaluation(0.04, guard=0.68)
+    assert not decided(fallen, evaluation(0.0), margin=0.02).promoted
+    assert decided(fallen, evaluation(0.0), margin=0.2).promoted
+
+
+def test_equal_models_are_seldom_promoted_and_a_gain_of_two_points_often():
+    """As the same simulation of differences in tests/simulate_statistics.py, through the gate."""
+    rng, promoted = np.random.default_rng(0), {0.0: 0, 0.03: 0}
+    for gain in promoted:
+        for _ in range(150):
+            base = rng.uniform(0.3, 0.7, TAKES * EACH)
+            new = base + gain + rng.normal(0, 0.24, len(base))
+            promoted[gain] += decide(
+                table(PRIMARY, new), table(PRIMARY, base), primary_metric=PRIMARY, margins={}
+            ).promoted
+    assert promoted[0.0] / 150 <= 0.09
+    assert promoted[0.03] / 150 >= 0.55
+
+
+def test_different_samples_are_refused():
+    with pytest.raises(ValueError, match="answered different samples of ground_spatial/miou: 8 and 0"):
+        decided(evaluation(0.1), evaluation(0.0).iloc[8:])
+
+
+def test_a_metric_that_was_not_scored_is_named_with_its_owner():
+    with pytest.raises(ValueError, match=r"compares 'qa/accuracy', but the champion was evaluated in .*miou.* only"):
+        decided(evaluation(0.1), table(PRIMARY, np.full(TAKES * EACH, 0.5)))
