@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.panel import Panel
 
 from components import tracking
+from components.evaluation.promotion_gate import Decision
 from components.train import launch_command, plan
 from components.train.dry_run.tables import table
 from components.train.judge import verdict
@@ -23,7 +24,7 @@ class Finished:
 
     data: list[Outcome]
     stages: list[NestedStage]
-    decision: tracking.PromotionDecision
+    decision: Decision
     report: Path
     run_id: str
     seconds: float

@@ -22,11 +22,13 @@ class Decision:
     """Whether a version becomes champion.
 
     Attributes:
+        version: the candidate's, in the registry.
         promoted: whether it does.
         reason: a sentence for a person, with differences, intervals, p and margins.
         numbers: the same for machines: "<task>/<metric>.<what>" -> number.
     """
 
+    version: str
     promoted: bool
     reason: str
     numbers: dict[str, float] = field(default_factory=dict)
@@ -36,6 +38,7 @@ def decide(
     candidate: pd.DataFrame,
     champion: pd.DataFrame | None,
     *,
+    version: str,
     primary_metric: str,
     margins: Mapping[str, float],
 ) -> Decision:
@@ -49,6 +52,7 @@ def decide(
         candidate: scores of its answers, as `paired_comparison.read_scores` reads them: columns task, metric,
             condition, sample_id, take_id, score. Of every metric of the gate, higher is better.
         champion: those of the present champion for the same samples; None where there is none.
+        version: the candidate's, in the registry.
         primary_metric: `task/metric` that must be better.
         margins: `task/metric` -> by how much it may fall, in units of the score.
 
@@ -60,7 +64,7 @@ def decide(
         decided = _is_above(found)
         relation = "above" if decided else "not above"
         reason = f"first model: {primary_metric} is {relation} its blind control: {_told(found)}"
-        return Decision(decided, reason, _numbers({primary_metric: found}))
+        return Decision(version, decided, reason, _numbers({primary_metric: found}))
     gaps = {metric: _difference(candidate, champion, metric) for metric in (primary_metric, *margins)}
     numbers = _numbers(gaps)
     fallen = [metric for metric, margin in margins.items() if gaps[metric].lower() <= -margin]
@@ -70,11 +74,11 @@ def decide(
         for metric in fallen or margins
     )
     if fallen:
-        return Decision(False, f"a fall by the margin cannot be ruled out: {guards}", numbers)
+        return Decision(version, False, f"a fall by the margin cannot be ruled out: {guards}", numbers)
     better = _is_above(gaps[primary_metric])
     relation = "better" if better else "not better"
     reason = f"{primary_metric} is {relation} than the champion's: {_told(gaps[primary_metric])}"
-    return Decision(better, f"{reason}; guardrails hold: {guards}" if guards else reason, numbers)
+    return Decision(version, better, f"{reason}; guardrails hold: {guards}" if guards else reason, numbers)
 
 
 def _is_above(found: Difference) -> bool:

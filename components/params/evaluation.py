@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from components.params.strict import Strict
 
@@ -35,12 +35,12 @@ METRICS: dict[str, tuple[str, ...]] = {
 
 
 class Promotion(Strict):
-    """When a new model version takes the alias `champion` (components/tracking/promotion_gate.py)."""
+    """When a new model version takes the alias `champion` (components/evaluation/promotion_gate.py)."""
 
     model_name: str = Field(description="name in the MLflow model registry")
-    primary_metric: str = Field(description="`task/metric` that must be better beyond its 95 % interval")
-    guardrail_metrics: tuple[str, ...] = Field(
-        description="`task/metric`s, none of which may be worse beyond its interval"
+    primary_metric: str = Field(description="`task/metric` that must be better, by a paired one-sided test at 5 %")
+    guardrail_metrics: dict[str, PositiveFloat] = Field(
+        description="`task/metric` -> margin, in units of the score: a fall by as much must be ruled out, at 95 %"
     )
 
     @model_validator(mode="after")

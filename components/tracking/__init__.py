@@ -1,12 +1,10 @@
 """The only door to MLflow; nothing else imports it.
 
-`runs` opens and reads runs, `metric_log` sends the curves of a training process, `registry` keeps model versions, and
-`promotion_gate` decides which of them becomes champion.
+`runs` opens and reads runs, `metric_log` sends the curves of a training process, `registry` keeps model versions.
 """
 
 from components.tracking.metric_log import MetricLog
-from components.tracking.promotion_gate import PromotionDecision
-from components.tracking.registry import Champion, champion, promote, register
+from components.tracking.registry import Champion, champion, record_decision, register
 from components.tracking.runs import (
     RunInfo,
     describe,
@@ -26,7 +24,6 @@ from components.tracking.runs import (
 __all__ = [
     "Champion",
     "MetricLog",
-    "PromotionDecision",
     "RunInfo",
     "champion",
     "describe",
@@ -39,7 +36,7 @@ __all__ = [
     "log_evaluation",
     "open_pipeline_run",
     "open_stage_run",
-    "promote",
+    "record_decision",
     "register",
     "set_tags",
     "tracking_uri",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.tracking.promotion_gate import PromotionDecision, decide
-from components.tracking.runs import ROOT, client, evaluation, tracking_uri
+from components.tracking.runs import ROOT, client, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -49,7 +48,7 @@ def register(run_id: str, checkpoint: Path, name: str) -> str:
 
     store = client()
     for known in store.search_model_versions(f"name = '{name}' and run_id = '{run_id}'"):
-        return known.version
+        return str(known.version)
     mlflow.set_tracking_uri(tracking_uri())
     stage = json.loads((checkpoint / "stage.json").read_text())["params"]
     with tempfile.TemporaryDirectory() as folder:
@@ -67,7 +66,7 @@ def register(run_id: str, checkpoint: Path, name: str) -> str:
         store.create_registered_model(name)
     digest = store.get_run(run_id).data.tags.get("dataset_digest", "")
     tags = {"dataset_digest": digest, "checkpoint": str(checkpoint)}
-    return store.create_model_version(name, f"runs:/{run_id}/model", run_id, tags=tags).version
+    return str(store.create_model_version(name, f"runs:/{run_id}/model", run_id, tags=tags).version)
 
 
 def _signature() -> ModelSignature:
@@ -98,54 +97,22 @@ def champion(name: str) -> Champion | None:
     return None
 
 
-def promote(
-    name: str,
-    version: str,
-    *,
-    primary_metric: str,
-    guardrail_metrics: Sequence[str],
-    champion_metrics: dict[str, dict] | None = None,
-) -> PromotionDecision:
-    """Move the alias `champion` to a version if the gate (components/tracking/promotion_gate.py) lets it through.
+def record_decision(name: str, version: str, *, promoted: bool, reason: str, numbers: Mapping[str, float]) -> None:
+    """Write a decision of the gate to a version's tags (`gate`, `gate.<number>`), then move the alias if it says so.
 
     Args:
         name: of the model in the registry.
-        version: the candidate; its run must have a logged evaluation.
-        primary_metric: must be better than the champion's beyond the interval.
-        guardrail_metrics: must not be worse beyond theirs.
-        champion_metrics: evaluation of the champion on the candidate's data. By default its own logged one, which
-            counts only if it was made on the same data.
-
-    Returns:
-        The decision, which is also written to the version's tag `gate`.
-
-    Raises:
-        ValueError: a run without evaluation (names it), or an evaluation without a metric of the gate.
+        version: the candidate.
+        promoted: whether it takes the alias `champion`.
+        reason: a sentence for a person.
+        numbers: behind it, by name.
     """
-    store, holder = client(), champion(name)
-    candidate = store.get_model_version(name, version)
-    if holder and holder.version == str(version):
-        return PromotionDecision(False, f"version {version} is the champion already", str(version))
-    digest = candidate.tags.get("dataset_digest", "")
-    if holder and champion_metrics is None:
-        if holder.dataset_digest != digest:
-            reason = (
-                f"the champion (version {holder.version}) was measured on data {holder.dataset_digest}, this model on "
-                f"{digest}: evaluate the champion on the new data first"
-            )
-            return PromotionDecision(False, reason, str(version))
-        champion_metrics = _evaluation_of(holder.run_id)
-    decision = decide(
-        _evaluation_of(_run_of(candidate)),
-        champion_metrics if holder else None,
-        version=str(version),
-        primary_metric=primary_metric,
-        guardrail_metrics=guardrail_metrics,
-    )
-    store.set_model_version_tag(name, version, "gate", decision.reason)
-    if decision.promoted:
+    store = client()
+    store.set_model_version_tag(name, version, "gate", reason)
+    for what, number in numbers.items():
+        store.set_model_version_tag(name, version, f"gate.{what}", f"{number:g}")
+    if promoted:
         store.set_registered_model_alias(name, ALIAS, version)
-    return decision
 
 
 def _run_of(version: ModelVersion) -> str:
@@ -155,10 +122,3 @@ def _run_of(version: ModelVersion) -> str:
             "tracking.register, and take this version out of the registry"
         )
     return version.run_id
-
-
-def _evaluation_of(run_id: str) -> dict[str, dict]:
-    metrics = evaluation(run_id)
-    if metrics is None:
-        raise ValueError(f"run {run_id} has no evaluation; call tracking.log_evaluation before tracking.promote")
-    return metrics

@@ -42,7 +42,7 @@ def asked(*tasks: str, rank_options: bool = True, max_new_tokens: int = 32) -> A
 
 @pytest.fixture(scope="module")
 def settings() -> params.Eval:
-    promotion = params.Promotion(model_name="tiny", primary_metric="qa/accuracy", guardrail_metrics=())
+    promotion = params.Promotion(model_name="tiny", primary_metric="qa/accuracy", guardrail_metrics={})
     sizes = {"max_batch_tokens": 600, "max_new_tokens": 32}
     return params.Eval(seed=3, bootstrap_resamples=200, limits=LIMITS, promotion=promotion, **sizes)
 

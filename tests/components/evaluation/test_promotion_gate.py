@@ -23,7 +23,10 @@ def table(metric: str, values: np.ndarray, *, condition: str = "model", takes: i
 
 def evaluation(shift: float, *, seed: int = 0, guard: float = 0.7, blind: float = 0.2, takes: int = TAKES):
     """Boxes and answers that agree with those of the same seed but for the shift and a little noise."""
-    same, own = np.random.default_rng(seed), np.random.default_rng((seed, round(1000 * (1 + shift)), round(1000 * guard)))
+    same, own = (
+        np.random.default_rng(seed),
+        np.random.default_rng((seed, round(1000 * (1 + shift)), round(1000 * guard))),
+    )
     base = same.uniform(0.2, 0.8, TAKES * EACH)
     boxes = np.clip(base + shift + own.normal(0, 0.05, len(base)), 0, 1)
     right = (same.random(200) < guard).astype(float)
@@ -37,7 +40,7 @@ def evaluation(shift: float, *, seed: int = 0, guard: float = 0.7, blind: float 
 
 
 def decided(candidate, champion, margin: float = 0.1):
-    return decide(candidate, champion, primary_metric=PRIMARY, margins={GUARD: margin})
+    return decide(candidate, champion, version="3", primary_metric=PRIMARY, margins={GUARD: margin})
 
 
 @pytest.mark.parametrize(
@@ -81,7 +84,7 @@ def test_equal_models_are_seldom_promoted_and_a_gain_of_two_points_often():
             base = rng.uniform(0.3, 0.7, TAKES * EACH)
             new = base + gain + rng.normal(0, 0.24, len(base))
             promoted[gain] += decide(
-                table(PRIMARY, new), table(PRIMARY, base), primary_metric=PRIMARY, margins={}
+                table(PRIMARY, new), table(PRIMARY, base), version="3", primary_metric=PRIMARY, margins={}
             ).promoted
     assert promoted[0.0] / 150 <= 0.09
     assert promoted[0.03] / 150 >= 0.55

@@ -19,10 +19,10 @@ def test_the_gate_may_compare_what_is_computed_and_nothing_else():
     computed = {task: (*score([], []), "cut") for task, (score, _) in (TASKS | mapping.TASKS).items()}
     computed |= dict.fromkeys(mapping.RETRIEVAL, ("top1",))
     assert computed == METRICS
-    assert Promotion(model_name="m", primary_metric="qa/accuracy", guardrail_metrics=("retrieval_fx/top1",))
+    assert Promotion(model_name="m", primary_metric="qa/accuracy", guardrail_metrics={"retrieval_fx/top1": 0.1})
     for wrong in ("qa/acuracy", "qa", "caption/verb", "qa/cut"):
         with pytest.raises(ValueError, match=rf"compares \['{wrong}'\], which nothing computes; allowed are .*qa/acc"):
-            Promotion(model_name="m", primary_metric="qa/accuracy", guardrail_metrics=(wrong,))
+            Promotion(model_name="m", primary_metric="qa/accuracy", guardrail_metrics={wrong: 0.1})
 
 
 @pytest.mark.parametrize("task", ["caption_ego", "caption_exo"])

@@ -115,9 +115,9 @@ def test_one_learning_rate_of_adapters_is_that_of_the_language_model():
 
 
 def test_a_promotion_compares_what_is_computed():
-    rule = {"model_name": "m", "primary_metric": "qa/accuracy", "guardrail_metrics": ["ground_spatial/miou"]}
+    rule = {"model_name": "m", "primary_metric": "qa/accuracy", "guardrail_metrics": {"ground_spatial/miou": 0.1}}
     assert params.Promotion.model_validate(rule).primary_metric == "qa/accuracy"
-    for wrong in ({"primary_metric": "qa/miou"}, {"guardrail_metrics": ["qa/miou"]}):
+    for wrong in ({"primary_metric": "qa/miou"}, {"guardrail_metrics": {"qa/miou": 0.1}}):
         with pytest.raises(
             ValidationError, match=r"compares \['qa/miou'\], which nothing computes; allowed are \['capt"
         ):

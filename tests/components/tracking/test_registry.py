@@ -9,7 +9,6 @@ from components import tracking
 from components.tracking.runs import ROOT, client
 
 PRIMARY, GUARDRAIL = "ground_spatial/miou", "qa/accuracy"
-GATE = {"primary_metric": PRIMARY, "guardrail_metrics": [GUARDRAIL]}
 
 
 def entry(value: float) -> dict:
@@ -56,33 +55,22 @@ def test_there_is_no_champion_of_an_unknown_model():
     assert tracking.champion("nobody") is None
 
 
-def test_the_alias_moves_only_through_the_gate(tmp_path, checkpoint):
-    def run(primary: float, guardrail: float = 0.7, digest: str = "data-1", **more) -> tracking.PromotionDecision:
-        version = tracking.register(trained(tmp_path, primary, guardrail, digest), checkpoint, "egoflow")
-        return tracking.promote("egoflow", version, **GATE, **more)
+def test_the_alias_moves_only_where_the_gate_says_so_and_every_version_tells_why(tmp_path, checkpoint):
+    def decided(promoted: bool) -> str:
+        version = tracking.register(trained(tmp_path, 0.5), checkpoint, "egoflow")
+        numbers = {"ground_spatial/miou.value": 0.027, "ground_spatial/miou.p_above": 0.04}
+        tracking.record_decision("egoflow", version, promoted=promoted, reason="because", numbers=numbers)
+        tags = client().get_model_version("egoflow", version).tags
+        assert (tags["gate"], tags["gate.ground_spatial/miou.p_above"]) == ("because", "0.04")
+        return version
 
-    assert not run(0.24).promoted  # a first model, not above blind
+    decided(False)
     assert tracking.champion("egoflow") is None
-    first = run(0.50)
-    assert first.promoted and tracking.champion("egoflow").version == first.version
-    assert not run(0.52).promoted  # better, inside the interval
-    assert not run(0.70, guardrail=0.5).promoted
-    other = run(0.70, digest="data-2")
-    assert not other.promoted and "evaluate the champion on the new data first" in other.reason
-    assert tracking.champion("egoflow").version == first.version
-    second = run(0.70, digest="data-2", champion_metrics={PRIMARY: entry(0.5), GUARDRAIL: entry(0.7)})
-    assert second.promoted and tracking.champion("egoflow").version == second.version
-    assert client().get_model_version("egoflow", second.version).tags["gate"] == second.reason
-    again = tracking.promote("egoflow", second.version, **GATE)
-    assert not again.promoted and "champion already" in again.reason
-
-
-def test_a_run_without_evaluation_is_named(checkpoint):
-    parent = tracking.open_pipeline_run("p", tags={})
-    run_id = tracking.open_stage_run(parent, "grpo", params={}, tags={}, dataset_digest=None)
-    version = tracking.register(run_id, checkpoint, "unmeasured")
-    with pytest.raises(ValueError, match=f"run {run_id} has no evaluation"):
-        tracking.promote("unmeasured", version, **GATE)
+    first = decided(True)
+    decided(False)
+    assert tracking.champion("egoflow").version == first
+    second = decided(True)
+    assert tracking.champion("egoflow").version == second
 
 
 ASK = """
@@ -116,7 +104,7 @@ def test_a_version_answers_elsewhere_with_the_code_it_brought_along(tmp_path):
     (folder.parent / "stage.json").write_text(json.dumps({"params": stage}))
 
     version = tracking.register(trained(tmp_path, 0.5), folder.parent, "served")
-    assert tracking.promote("served", version, **GATE).promoted
+    tracking.record_decision("served", version, promoted=True, reason="", numbers={})
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     shown = subprocess.run(
         [sys.executable, "-c", ASK], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=800
