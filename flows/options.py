@@ -34,7 +34,9 @@ def run(parser: argparse.ArgumentParser) -> None:
         help="a small world, or data/ as it is (%(default)s)",
     )
     small.add_argument("--ranks", type=int, default=1, help="processes of every stage (default: %(default)s)")
-    small.add_argument("--zero-stage", type=int, choices=(0, 1, 2, 3), help="default: each stage's own")
+    small.add_argument(
+        "--zero-stage", type=int, choices=(0, 1, 2, 3), help="default: each stage's own; Muon takes 2 at most"
+    )
 
 
 def compare(parser: argparse.ArgumentParser) -> None:

@@ -22,6 +22,7 @@ GENERATIONS = 2
 COMPLETION_TOKENS = 16
 ANSWER_TOKENS = 128  # of evaluation, which refuses a budget that right answers do not fit
 LORA_RANK = 4
+MUON_ZERO_STAGE = 2
 WIDTH, LAYERS, HEADS, MAPPING_BLOCKS = 32, 2, 2, 2
 RENDERED_IMAGES = 8
 TIMEOUT_MINUTES = 60.0
@@ -48,16 +49,21 @@ def recipe(
         bases: each base of it -> folder of tiny weights.
         frames: of the data that the rehearsal trains on.
         ranks: training processes of every stage.
-        zero_stage: of every stage; None keeps each stage's own.
+        zero_stage: of every stage, with Muon at most 2; None keeps each stage's own.
         has_gpus: whether completions may be sampled by vLLM, where the recipe asks for it.
     """
     stages = [
         _stage(stage, whole.model, frames=frames, ranks=ranks, has_gpus=has_gpus)
-        | ({} if zero_stage is None else {"zero_stage": zero_stage})
+        | {"zero_stage": stage.zero_stage if zero_stage is None else _zero_stage(stage, zero_stage)}
         for stage in whole.stages
     ]
     model = _model(whole.model, bases, size_px=frames.size_px)
     return params.Recipe.model_validate(whole.model_dump() | {"model": model, "stages": stages})
+
+
+def _zero_stage(stage: params.Stage, asked: int) -> int:
+    # DeepSpeed's Muon refuses to scatter gradients, which infra/deepspeed/zero3.json asks for
+    return min(asked, MUON_ZERO_STAGE) if stage.muon_learning_rate else asked
 
 
 def _stage(

@@ -39,6 +39,7 @@ QWEN_IMAGES = COLOURS | {
     "image_processor_type": "Qwen2VLImageProcessor", "processor_class": "Qwen2VLProcessor", "min_pixels": 3136,
     "max_pixels": 12845056, "patch_size": 14, "temporal_patch_size": 2, "merge_size": 2,
 }  # fmt: skip
+GRID = 8  # patches on a side of a tower's frames, at least
 SPARE_WORDS = 8  # published models have more rows of words than their tokenizers have words
 
 
@@ -117,6 +118,8 @@ def _reading(folder: Path, kind: str) -> list[Path]:
 def _write_tower(folder: Path, sizes: dict, size_px: int) -> None:
     vision = sizes.get("vision_config", sizes)  # a folder of CLIP holds the text tower's sizes too
     small = {"hidden_size": WIDTH, "intermediate_size": 2 * WIDTH, "num_attention_heads": HEADS, "image_size": size_px}
+    # F and G halve the grid twice, and their convolutions look beyond the edge of what is left
+    small["patch_size"] = min(vision["patch_size"], size_px // GRID)
     # a recipe may read the last layer but one
     values: dict[str, Any] = _without_type(vision) | small | {"num_hidden_layers": LAYERS + 1}
     config = CLIPVisionConfig(**values)
