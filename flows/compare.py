@@ -145,7 +145,8 @@ def show_plan(comparison: str, *, seeds: int, only: Sequence[str] = ()) -> None:
     """
     wanted = params.load(params.find_comparison(comparison), Comparison)
     runs = arms.write_recipes(wanted, folder_of(wanted) / "recipes", seeds=seeds, arms=only)
-    stale = data.stale()
+    if not (stale := data.stale()):
+        arms.judge(runs, data=tasks.DATA)
     # no checkpoint has this digest, so nothing is reused; the stages that arms have in common still have equal keys
     digest = "not known before the data is made" if stale else data.digest()
     compare_summary.show_plan(comparison, arms.plan_runs(runs, dataset=digest), stale=stale)

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.panel import Panel
+from rich.text import Text
 
 from components import tracking
 from components.evaluation.promotion_gate import Decision
 from components.train import launch_command, plan
 from components.train.dry_run.tables import table
-from components.train.judge import verdict
+from components.train.judge import mixture, samples, verdict
 from flows import data, levels, tasks
 from flows.tasks import Job, NestedStage, Outcome
 
@@ -77,13 +78,17 @@ def show_plan(recipe: str) -> None:
     console = Console()
     console.print(table(f"{recipe}, nothing was run", ("", "stage", "", "step"), rows, is_dim=_is_reused))
     console.print("Stages of one step train at the same time. Run it: python -m flows.pipeline", soft_wrap=True)
+    kinds = None if stale else samples.counted(tasks.DATA)
+    for line in mixture.rewarded(job.recipe, kinds):
+        console.print(line, soft_wrap=True, highlight=False)
     for line in verdict.slow_on_cpu(job.recipe, tasks.cores()) if not launch_command.gpus() else ():
         console.print(line, style="yellow", soft_wrap=True, highlight=False)
 
 
 def show_failure(error: Exception) -> None:
     """Print the message of an error, which says what came, what is allowed and where to mend it."""
-    Console(stderr=True).print(Panel(str(error), title=f"stopped by {type(error).__name__}", border_style="red"))
+    # plain text: a value that came may look like markup
+    Console(stderr=True).print(Panel(Text(str(error)), title=f"stopped by {type(error).__name__}", border_style="red"))
 
 
 def _action(job: Job, stage: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from components.params.strict import Strict
 
@@ -61,7 +61,7 @@ class Eval(Strict):
         gt=0, description="tokens answered at once on each device: prompts, padding and answers"
     )
     max_new_tokens: int = Field(gt=0, description="longest answer, tokens, where the recipe's stage says nothing")
-    limits: dict[Task | MappingTask | MomentTask, int] = Field(
+    limits: dict[Task | MappingTask | MomentTask, PositiveInt] = Field(
         description="task -> most held-out samples; a task not named is not measured"
     )
     promotion: Promotion

@@ -92,7 +92,7 @@ def plan_recipe(recipe, path: Path, data_params, options: argparse.Namespace) ->
     from rich.console import Console
 
     from components import params
-    from components.train.judge import samples, verdict
+    from components.train.judge import mixture, samples, verdict
     from components.train.judge.problem import refuse
 
     kinds = samples.counted(options.data) if options.data else None
@@ -107,7 +107,10 @@ def plan_recipe(recipe, path: Path, data_params, options: argparse.Namespace) ->
     machine = fitting.Machine(options.gpus, options.gpu_memory_gib, options.tokens_per_second)
     # a pipe has no width, and folded numbers are hard to read
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-    return 1 if report.run(recipe, data_params, machine, console, options.data) else 0
+    refused = report.run(recipe, data_params, machine, console, options.data)
+    for line in mixture.rewarded(recipe, kinds):
+        console.print(line, soft_wrap=True, highlight=False)
+    return 1 if refused else 0
 
 
 def train(recipe, stage, data_params, parents: dict[str, Path], options: argparse.Namespace) -> int:

@@ -130,6 +130,25 @@ def shares(stage: Stage, kinds: Kinds | None) -> dict[str, dict[str, float]]:
     return found
 
 
+def rewarded(recipe: Recipe, kinds: Kinds | None) -> list[str]:
+    """Return for each GRPO stage in words to which share of its samples each reward applies.
+
+    Args:
+        recipe: whose stages they are.
+        kinds: as in `shares`.
+    """
+    known = "" if kinds is not None else " at most, by their tasks"
+    return [
+        f"rewards   stage {stage.name!r}: {_told(stage, shares(stage, kinds))} of the samples{known}"
+        for stage in recipe.stages
+        if stage.grpo
+    ]
+
+
+def _told(stage: Stage, found: Mapping[str, Mapping[str, float]]) -> str:
+    return listed(f"{name} {of_mixture(stage, of_keys):.0%}" for name, of_keys in found.items())
+
+
 def of_mixture(stage: Stage, of_keys: Mapping[str, float]) -> float:
     """Return the share of a stage's samples from the shares of the keys of its mixture."""
     return sum(stage.mixture[key] * share for key, share in of_keys.items()) / sum(stage.mixture.values())
@@ -155,7 +174,7 @@ def _applies(name: str, stage: Stage, target: str, question_type: str) -> bool:
 
 def _rewarded(stage: Stage, kinds: Kinds | None) -> Iterator[Problem]:
     found = shares(stage, kinds)
-    told = listed(f"{name} {of_mixture(stage, of_keys):.0%}" for name, of_keys in found.items())
+    told = _told(stage, found)
     for name, of_keys in found.items():
         if not any(of_keys.values()):
             yield at(

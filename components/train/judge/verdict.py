@@ -43,7 +43,8 @@ def problems(
         found += _countable(recipe, kinds)
     if gpus is not None:
         found += _on_machine(recipe, gpus)
-    return found
+    order = [stage.name for stage in recipe.stages]
+    return sorted(found, key=lambda problem: order.index(problem.stage))
 
 
 def _evaluated(recipe: Recipe, evaluation: Eval) -> Iterator[Problem]:

@@ -127,7 +127,12 @@ def test_shares_of_rewards_are_those_of_the_data():
     }
     (line,) = [line for line in judged(changes) if "'grpo'" in line]
     assert "temporal_iou`: it applies to no" in line
-    assert "format 52%, box_iou 50%, choice 50%, temporal_iou 0%" in line
+    told = "format 52%, box_iou 50%, choice 50%, temporal_iou 0%"
+    assert told in line
+    recipe = params.Recipe.model_validate(changed(RECIPES["miniature"], changes))
+    assert mixture.rewarded(recipe, HERE) == [f"rewards   stage 'grpo': {told} of the samples"]
+    (unseen,) = mixture.rewarded(recipe, None)
+    assert "format 100%, box_iou 50%" in unseen and unseen.endswith("of the samples at most, by their tasks")
 
 
 def test_a_machine_has_a_gpu_for_every_rank_and_vllm_needs_gpus():

@@ -1,0 +1,42 @@
+"""`python -m components.train --dry-run` of wrong recipes: exit code 1, all mistakes, no traceback, and no torch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.components.train.judge.spoilt import GONE, RECIPES, ROOT, changed
+
+
+def planned(recipe: dict, folder: Path) -> subprocess.CompletedProcess:
+    path = folder / "wrong.yaml"
+    with path.open("w") as file:
+        YAML(typ="safe").dump(recipe, file)
+    command = [sys.executable, "-X", "importtime", "-m", "components.train", "--recipe", str(path), "--dry-run"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changes", "keys"),
+    [
+        ("egothinker", {"sft.dataset_samples": GONE, "grpo.max_pixels": GONE, "sft.ranks": 7}, 3),
+        ("miniature", {"sft.lora": {"r": 0}, "sft.warmup_ratio": 1.5, "sft.seeds": 3, "model.patch_px": "8 px"}, 7),
+    ],
+)
+def test_the_dry_run_names_every_mistake_and_loads_nothing(recipe, changes, keys, tmp_path):
+    done = planned(changed(RECIPES[recipe], changes), tmp_path)
+    told = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+    assert done.returncode == 1 and done.stdout == "" and not any("Traceback" in line for line in told)
+    assert len([line for line in told if line.startswith("- ")]) == keys, told
+    assert "Mend" in told[-1]
+    assert not any(line.split("|")[-1].strip() == "torch" for line in done.stderr.splitlines())
+
+
+@pytest.mark.slow
+def test_weights_that_nobody_knows_are_no_traceback_either(tmp_path):
+    done = planned(changed(RECIPES["egovlm"], {"model.base": "Qwen/Qwen9"}), tmp_path)
+    assert (
+        done.returncode == 1 and "Traceback" not in done.stderr and "base 'Qwen/Qwen9' came, allowed are" in done.stderr
+    )
