@@ -37,7 +37,7 @@ class Frontier(Strict):
     y: str = Field(description="a name of `measures`")
 
 
-class Comparison(Strict):
+class Comparison(Strict, strict=False):
     """params/ablations/*.yaml: arms over seeds, all measured alike (flows/compare.py)."""
 
     name: str = Field(description="of the comparison; the runs of its arms begin with it")

@@ -25,7 +25,7 @@ class World(Strict):
     web_videos: int = Field(ge=0, description="films of the web corpora that `sources` names (htm_aa, interlink7m)")
 
 
-class Sources(Strict):
+class Sources(Strict, strict=False):
     """Where the source datasets lie, relative to the project root (or absolute); what is left out is not read."""
 
     # corpora of takes
@@ -160,7 +160,7 @@ class EgoRe(Strict):
     box_min_percent: float = Field(ge=0, description="boxes whose shorter side is below this are rejected")
 
 
-class Quality(Strict):
+class Quality(Strict, strict=False):
     """What the samples are measured against (components/data/quality)."""
 
     benchmarks: dict[str, Path] = Field(

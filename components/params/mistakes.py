@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import reprlib
 import typing
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -12,6 +11,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from components.params.renamed_keys import new_names
+
+_SHOWN = 80  # characters of what came
 
 
 def told(error: ValidationError, raw: dict[str, Any], schema: type[BaseModel]) -> list[str]:
@@ -78,7 +79,9 @@ def _words(details: ErrorDetails, path: list[str | int], schema: type[BaseModel]
         return _unknown(str(path[-1]), _blocks_at(schema, details["loc"][:-1]))
     if details["type"] == "value_error":
         return str(details["ctx"]["error"])
-    return f"{reprlib.repr(details['input'])} came; {details['msg'][0].lower()}{details['msg'][1:]}"
+    came = repr(details["input"])
+    came = came if len(came) <= _SHOWN else f"{came[:_SHOWN]}…"
+    return f"{came} came; {details['msg'][0].lower()}{details['msg'][1:]}"
 
 
 def _unknown(key: str, blocks: list[type[BaseModel]]) -> str:

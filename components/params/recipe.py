@@ -130,7 +130,9 @@ class Stage(Strict):
         default=None, gt=0, description="what the paper says that the stage took on `ranks` GPUs; read by the dry run"
     )
     evaluate: tuple[Literal[Task, MappingTask, MomentTask], ...] = Field(
-        default=get_args(Task), description="what the checkpoint is measured in; all by default, [] for nothing"
+        strict=False,
+        default=get_args(Task),
+        description="what the checkpoint is measured in; all by default, [] for nothing",
     )
     rank_options: bool = Field(
         default=False, description="evaluation ranks the options of a closed question; else the model writes its answer"
@@ -181,7 +183,7 @@ class Recipe(Strict):
 
     name: str = Field(pattern=r"^\w[^/\\]*$", max_length=128, description="of the training run")
     model: AnyModel = Field(description="the model that all stages train; `architecture` says which block it is")
-    stages: tuple[Stage, ...] = Field(min_length=1, description="in the order in which they are trained")
+    stages: tuple[Stage, ...] = Field(strict=False, min_length=1, description="in the order in which they are trained")
 
     @model_validator(mode="after")
     def _parents_come_before(self) -> Recipe:

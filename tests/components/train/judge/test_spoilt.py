@@ -16,7 +16,7 @@ from components import params
 from components.params.mistakes import blocks_of
 from tests.components.train.judge.spoilt import GONE, RECIPES, changed, complaint
 
-NUMBERLESS = st.sampled_from([math.nan, math.inf, -math.inf, "many", [1], {"a": 1}])
+NUMBERLESS = st.sampled_from([math.nan, math.inf, -math.inf, "3", True, [1], {"a": 1}])
 UNKNOWN = "nosuch"
 
 
@@ -65,7 +65,7 @@ def wrong(annotation: object, limits: list) -> st.SearchStrategy:
     if annotation in (int, float):
         return numbers(annotation, limits)
     if annotation is bool:
-        return st.sampled_from(["perhaps", 7, [], math.nan])
+        return st.sampled_from(["true", 1, 0, [], math.nan])
     if annotation is str:
         return st.sampled_from([7, [], {}, True])
     return st.sampled_from([7, [1], UNKNOWN])  # a block
