@@ -61,7 +61,8 @@ def test_every_reward_applies_to_some_kind_of_sample():
         changed(RECIPES["miniature"], {"grpo.mixture": keys, "grpo.grpo.reward_weights": every})
     ).stages[-1]
     shares = {name: mixture.of_mixture(stage, of_keys) for name, of_keys in mixture.shares(stage, None).items()}
-    assert shares == {"format": 1.0, "box_iou": 0.25, "temporal_iou": 0.25, "choice": 0.5, "key_frames_cite": 0.25}
+    key_frames = dict.fromkeys(("temporal_iou", "key_frames_cite", "key_frames_contrast"), 0.25)
+    assert shares == {"format": 1.0, "box_iou": 0.25, "choice": 0.5} | key_frames
 
 
 def sample(**changes) -> dict:
