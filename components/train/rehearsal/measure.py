@@ -72,13 +72,18 @@ def measure(
         seconds=made["seconds"],
         evaluation_s=float(took.read_text()) if took.is_file() else None,
         completions_cut=fmean(cut) if cut else None,
-        evaluated=_evaluated(checkpoint / "evaluation" / "metrics.json"),
+        evaluated=_evaluated(checkpoint / "evaluation"),
         answer_tokens=answer_tokens,
         mixture=mixture,
     )
 
 
-def _evaluated(metrics_json: Path) -> dict[str, float]:
-    metrics = json.loads(metrics_json.read_text()) if metrics_json.is_file() else {}
-    told = {name: entry["value"] for name, entry in metrics.items() if name.endswith(("/format", "/cut"))}
-    return {name.partition("/")[0]: entry["n"] for name, entry in metrics.items()} | told
+def _evaluated(folder: Path) -> dict[str, float | None]:
+    """Return task -> samples that were asked, 0 where all were left out, and the forms of the answers."""
+    metrics, skipped = (
+        json.loads(file.read_text()) if file.is_file() else []
+        for file in (folder / "metrics.json", folder / "skipped.json")
+    )
+    asked = {name.partition("/")[0]: metrics[name]["n"] for name in metrics}
+    forms = {name: metrics[name]["value"] for name in metrics if name.endswith(("/format", "/cut"))}
+    return dict.fromkeys((each["task"] for each in skipped), 0) | asked | forms

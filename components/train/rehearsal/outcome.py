@@ -67,7 +67,7 @@ class Measured:
         first_loss, last_loss: of the logged steps; None where none was logged.
         seconds, evaluation_s: of training and evaluation; the latter None where nothing was evaluated.
         completions_cut: share of the sampled completions that reached the rehearsal's limit; None unless grpo.
-        evaluated: task -> samples, and `<task>/format`, `<task>/cut` -> value.
+        evaluated: task -> samples, 0 where evaluation left all out, and `<task>/format`, `<task>/cut` -> value.
         answer_tokens: the most that the recipe lets the model write.
         mixture: about its samples, by part; empty of a base stage, which makes its own.
     """
@@ -84,7 +84,7 @@ class Measured:
     seconds: float
     evaluation_s: float | None
     completions_cut: float | None
-    evaluated: dict[str, float]
+    evaluated: dict[str, float | None]
     answer_tokens: int
     mixture: list[Part]
 
