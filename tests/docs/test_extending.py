@@ -79,7 +79,7 @@ def seen(project) -> dict:
     code = f"""
         import json, pathlib, types, pyarrow, torch
         from components import params
-        from components.evaluation import measure, score
+        from components.evaluation import items, score
         from components.train import algorithms, confidence, supervised
         from components.train.grpo.trainer import reward_function
         recipe = params.load(pathlib.Path("params/recipes/miniature.yaml"), params.Recipe)
@@ -91,7 +91,7 @@ def seen(project) -> dict:
         made = supervised.losses({{"vtg": 1.0, "cosine": 0.5}})(lambda **batch: guided, {{}})
         sure = types.SimpleNamespace(loss=torch.tensor(1.0), logits=torch.zeros(2, 4))
         held_out = pyarrow.Table.from_pylist([{COUNT_SAMPLE!r}])
-        samples = measure.select(held_out, "count_ego", limit=5, seed=0)
+        samples, _ = items.select(items.of_task(held_out, "count_ego"), "count_ego", limit=5, seed=0)
         print(json.dumps({{
             "rewards": reward([[{{"content": one}}] for one in said], [{{}}] * 3),
             "weights": stages["grpo"].grpo.reward_weights,
