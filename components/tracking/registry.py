@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 ALIAS = "champion"
-_SERVING_NEEDS = ("torch", "transformers", "numpy", "pillow", "pyarrow", "pydantic", "ruamel.yaml", "scipy")
+_SERVING_NEEDS = ("torch", "transformers", "numpy", "pillow", "pyarrow", "pydantic", "ruamel.yaml")
 
 
 @dataclass(frozen=True)
