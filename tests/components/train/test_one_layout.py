@@ -104,6 +104,7 @@ def around_bases(tmp_path_factory) -> tuple:
         architecture="egoflow", base=base, tubelet_frames=1, vision_layer=-2, connector="stc", mapping_blocks=1
     )
     processor = pretrained_weights.processor(recipe_model)
+    processor.layout_config["text_config"]["max_position_embeddings"] = 2048  # a window, F(x) and an answer fit in
     return fused(build.assemble(build.config_of(processor), {}, seed=0)), processor
 
 
