@@ -33,7 +33,11 @@ def test_a_cell_says_everything_it_holds(value, text):
     assert tables.cell(value).replace(tables.GLUE, " ") == text
 
 
-@pytest.mark.parametrize("path", sorted(tables.RESULTS.glob("[!b]*.json")), ids=lambda path: path.stem)
+# the others hold measurements and simulations
+TABLES = [path for path in sorted(tables.RESULTS.glob("*.json")) if "rows" in json.loads(path.read_text())]
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
 def test_a_file_of_results_is_whole(path):
     result = json.loads(path.read_text())
     assert all(len(row["cells"]) == len(result["columns"]) for row in result["rows"])
