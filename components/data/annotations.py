@@ -11,10 +11,10 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-from components import video
-from components.data import source_parts
+from components.data import probing, source_parts
 from components.data.source_parts import IDS
 from components.data.sources import (
     cc3m,
@@ -41,7 +41,7 @@ from components.data.sources import (
 )
 from components.data.sources.shared.cleaning import Tables
 from components.params import Data
-from components.video.killable_worker import KillableWorker, WorkerDiedError
+from components.video.killable_worker import KillableWorker
 
 PROBE_TIMEOUT_S = 30.0
 TABLES = (*IDS, source_parts.REJECTS)
@@ -137,14 +137,7 @@ def _read(roots: dict[str, Path], folder: Path) -> dict[str, Path]:
     parts: dict[str, Path] = {}
     digests: dict[str, str] = {}
     with KillableWorker(timeout_s=PROBE_TIMEOUT_S) as worker:
-
-        def probe(path: Path, fps: float | None = None) -> video.Probe:
-            worker.timeout_s = PROBE_TIMEOUT_S + video.longest_read_s(path)
-            try:
-                return worker.call(video.probe, path, fps)
-            except WorkerDiedError as error:
-                raise video.VideoError(path, f"probing was {error}") from error
-
+        probe = partial(probing.probe, worker, timeout_s=PROBE_TIMEOUT_S)
         for name, root in roots.items():
             needs, part = NEEDS.get(name, ()), folder / name
             digests[name] = source_parts.digest_of(name, root, list(digests.values()) if "videos" in needs else ())

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -19,18 +19,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from components import records, video
+from components.data import probing
 from components.data.annotations import JOINED, NEEDS, PROBE_TIMEOUT_S, SOURCES
 from components.data.funnel.detections import LEARNED
-from components.data.media import FOLDERS
+from components.data.media import FOLDERS, place
 from components.data.sources import egoexo4d, htm_aa, interlink7m, visor
 from components.data.sources.shared.cleaning import Tables
 from components.params import Data
-from components.video.killable_worker import KillableWorker, WorkerDiedError
+from components.video.killable_worker import KillableWorker
 
 BATCHES = 50  # of rows that are read at most
 MEDIA = 50  # of captions, questions or sentences that are looked for; as many rows are enough
 WEB = (htm_aa.SOURCE, interlink7m.SOURCE)  # films that nobody says the view of, which the step `funnel` tells
-MEDIA_FOLDERS = {**FOLDERS, **dict.fromkeys(WEB, "")}
+MEDIA_FOLDERS = {**FOLDERS, **dict.fromkeys(WEB, ("",))}
 # What a source takes on disk and where it comes from, as its authors say; without a figure they give none
 RELEASES = {
     "egoexo4d": "takes 10.5 TB, downscaled to 448 pixels 0.44 TB: egoexo -o FOLDER --parts metadata annotations "
@@ -42,7 +43,7 @@ RELEASES = {
     "ego4d": "ego4d --output_directory FOLDER --datasets full_scale annotations, or video_540ss (licence agreement)",
     "charades_ego": "CharadesEgo.zip and CharadesEgo_v1_480.tar: the page of Charades at the Allen Institute",
     "lemma": "images and splits: the page of LEMMA; action_intervals_w_tasks.json: the annotations of EgoTaskQA",
-    "egoclip": "egoclip.csv: showlab/EgoVLP; the videos are Ego4D's full_scale",
+    "egoclip": "egoclip.csv: showlab/EgoVLP; the videos are Ego4D's",
     "egtea": "action_annotation.zip and cropped_clips: the page of EGTEA Gaze+",
     "ssv2": "labels and 20bn-something-something-v2-??: the page of Something-Something",
     "egotimeqa": "annotations.EgoTimeQA.json: Becomebright/GroundVQA; the clips are Ego4D's of NLQ",
@@ -210,11 +211,7 @@ def _probed(path: Path, folder: Path, worker: KillableWorker, fps: float | None 
     Raises:
         VideoError: it cannot be read.
     """
-    worker.timeout_s = PROBE_TIMEOUT_S + video.longest_read_s(path)
-    try:
-        length = worker.call(video.probe, path, fps)
-    except WorkerDiedError as error:
-        raise video.VideoError(path, f"probing was {error}") from error
+    length = probing.probe(worker, path, fps, timeout_s=PROBE_TIMEOUT_S)
     return f"{path.relative_to(folder)}, {length.duration_s:g} s at {length.fps:g}/s"
 
 
@@ -250,7 +247,9 @@ def _reasons(batches: list[Tables]) -> str:
     return "; ".join(said) or "its files name none"
 
 
-def _medium(folder: Path, media_folder: str, batches: list[Tables], worker: KillableWorker) -> tuple[str, str]:
+def _medium(
+    folder: Path, media_folders: tuple[str, ...], batches: list[Tables], worker: KillableWorker
+) -> tuple[str, str]:
     """Look for media of the first captions or questions.
 
     Returns:
@@ -259,7 +258,7 @@ def _medium(folder: Path, media_folder: str, batches: list[Tables], worker: Kill
     frames = [frame for tables, _ in batches for frame in tables.values()]
     columns = (frame["path"] if "path" in frame else map(htm_aa.VIDEO.format, frame["take_id"]) for frame in frames)
     paths = list(chain.from_iterable(columns))
-    looked = [str(PurePosixPath(media_folder, path)) for path in list(dict.fromkeys(paths))[:MEDIA]]
+    looked = [place(folder, media_folders, path) for path in list(dict.fromkeys(paths))[:MEDIA]]
     if not looked:
         return "", f"none of its first rows is kept: {_reasons(batches)}"
     causes = []

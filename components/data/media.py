@@ -21,24 +21,26 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components import records, video
+from components.data import probing
 from components.data.partition.finished_parts import is_finished, marked, written_whole
 from components.params import Data
 from components.records import content_id
-from components.video.killable_worker import KillableWorker, WorkerDiedError
+from components.video.killable_worker import KillableWorker
 
-FOLDERS = {  # source -> where its media lie below its folder, as the releases unpack
-    "ssv2": "20bn-something-something-v2",
-    "egtea": "cropped_clips",
-    "egotimeqa": "clips",
-    "openeqa": "data/frames",
-    "egoclip": "full_scale",
-    "panda70m": "videos",
-    "webvid": "",
-    "internvid": "videos",
-    "vidal": "videos",
-    "cc3m": "",
-    "dci": "photos",
-    "general": "",
+FOLDERS: dict[str, tuple[str, ...]] = {  # source -> where its media may lie below its folder, as the releases unpack
+    "ssv2": ("20bn-something-something-v2",),
+    "egtea": ("cropped_clips",),
+    "egotimeqa": ("clips", "v2/clips", "v1/clips"),
+    "openeqa": ("data/frames",),
+    # Ego4D's films, where its own adapter looks for them
+    "egoclip": tuple(f"{part}/{size}" for size in ("full_scale", "video_540ss") for part in (".", "v2", "v1")),
+    "panda70m": ("videos",),
+    "webvid": ("",),
+    "internvid": ("videos",),
+    "vidal": ("videos",),
+    "cc3m": ("",),
+    "dci": ("photos",),
+    "general": ("",),
 }
 BATCH = 2_000  # media; what a killed run loses at most
 WORKERS = 2
@@ -65,6 +67,19 @@ def named(data_dir: Path) -> pd.DataFrame:
     return distinct.drop_duplicates(["source", "path"], ignore_index=True)
 
 
+def place(root: Path, folders: tuple[str, ...], path: str) -> str:
+    """Return the path of a medium below the folder of its source: where it is, else where it is looked for first.
+
+    Args:
+        root: folder of the source.
+        folders: where its media may lie.
+        path: of the medium below one of them.
+    """
+    places = [str(PurePosixPath(folder, path)) for folder in folders]
+    # one place needs no look: of millions of media, each would cost a call to a disk that may be far away
+    return places[0] if len(places) == 1 else next((each for each in places if (root / each).exists()), places[0])
+
+
 def run(params: Data, data_dir: Path) -> dict:
     """Read data/annotations/{captions,questions}.parquet, write data/media/{videos,rejects}.parquet.
 
@@ -79,7 +94,7 @@ def run(params: Data, data_dir: Path) -> dict:
     roots = {source: project / path for source, path in params.sources.given().items() if source in FOLDERS}
     media = named(data_dir)
     media["file"] = [
-        str(PurePosixPath(FOLDERS[source], path)) for source, path in zip(media["source"], media["path"], strict=True)
+        place(roots[source], FOLDERS[source], path) for source, path in zip(media["source"], media["path"], strict=True)
     ]
     workers = [KillableWorker(timeout_s=TIMEOUT_S) for _ in range(WORKERS if len(media) > FIRST_WORKER else 1)]
     paths, kept = [], 0
@@ -140,14 +155,11 @@ def _row(medium: dict, root: Path, worker: KillableWorker) -> dict:
         path = video.inside(root, medium["file"])
         if not (path.is_dir() if medium["media"] == "frames" else path.is_file()):
             return row | {"reason": "missing_medium", "detail": medium["file"]}
-        worker.timeout_s = TIMEOUT_S + video.longest_read_s(path)
-        seen = worker.call(video.probe, path)
+        seen = probing.probe(worker, path, timeout_s=TIMEOUT_S)
     except video.PathError as error:
         return row | {"reason": "path_outside_root", "detail": error.cause}
     except video.VideoError as error:
         return row | {"reason": "unreadable_medium", "detail": f"{medium['file']}: {error.cause}"}
-    except WorkerDiedError as error:
-        return row | {"reason": "unreadable_medium", "detail": f"{medium['file']}: {error}"}
     return row | {"duration_s": seen.duration_s, "fps": seen.fps}
 
 

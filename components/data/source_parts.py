@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -34,8 +34,15 @@ IDS = {
     "point_narrations": "narration_id",
 }
 REJECTS = "rejects"
-_READERS = ("data/sources", "data/source_parts.py", "records", "video")  # below components/: what makes the rows
+_READERS = (
+    "data/sources",
+    "data/source_parts.py",
+    "data/probing.py",
+    "records",
+    "video",
+)  # below components/: what makes the rows
 _ROWS_IN = b"rows_in"
+IMAGES = (".jpg", ".jpeg", ".png")
 
 
 def digest_of(source: str, root: Path, joined_to: Iterable[str]) -> str:
@@ -51,12 +58,29 @@ def digest_of(source: str, root: Path, joined_to: Iterable[str]) -> str:
     for place in _READERS:
         for file in sorted([code / place] if place.endswith(".py") else (code / place).rglob("*.py")):
             digest.update(file.read_bytes())
-    for folder, folders, files in os.walk(root):
-        folders.sort()
-        for name in sorted(files):
-            stat = os.stat(os.path.join(folder, name), follow_symlinks=False)
-            digest.update(f"{os.path.relpath(folder, root)}/{name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    for path in _files(root):
+        stat = os.stat(path)
+        digest.update(f"{os.path.relpath(path, root)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()
+
+
+def _files(root: Path) -> Iterator[str]:
+    """Yield every file below a folder, also below folders that are links.
+
+    Images stand together as their folder, whose time changes when one comes or goes: EPIC-KITCHENS has 20 million.
+    """
+    entered: set[str] = set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        if (place := os.path.realpath(folder)) in entered:  # links may go round
+            folders.clear()
+            continue
+        entered.add(place)
+        folders.sort()
+        images = [name for name in files if name.lower().endswith(IMAGES)]
+        yield from ([folder] if images else [])
+        for name in sorted({*files}.difference(images)):
+            if os.path.exists(path := os.path.join(folder, name)):  # a link may lead nowhere
+                yield path
 
 
 def is_read(part: Path, digest: str) -> bool:

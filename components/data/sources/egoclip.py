@@ -2,8 +2,8 @@
 
 File: egoclip.csv, which is separated by tabs (showlab/EgoVLP data_loader/EgoClip_EgoMCQ_dataset.py). `clip_start` may
 be negative: the video begins at 0. Quotes are text and made other readers lose lines. `tag_verb` and `tag_noun` are not
-read. What another person does (`#O`) is no caption of the camera wearer. The media root holds `<video_uid>.mp4` (Ego4D
-full_scale). One row in is one line.
+read. What another person does (`#O`) is no caption of the camera wearer. A film is `<video_uid>.mp4` among Ego4D's
+(`FOLDERS` in components/data/media.py). One row in is one line.
 """
 
 from __future__ import annotations

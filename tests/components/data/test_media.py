@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 from contextlib import contextmanager
 from functools import partial
+from pathlib import PurePosixPath
 
 import pytest
 
@@ -13,6 +14,7 @@ from components import records, video
 from components.data import annotations, media
 from components.data.egoit import step as egoit
 from components.data.partition import runner
+from components.data.sources import ego4d
 from components.video.killable_worker import KillableWorker
 from tests.components.data.conftest import changed, read, write_annotations
 
@@ -24,6 +26,16 @@ class Inline(KillableWorker):
 
     def call(self, function, *args):
         return function(*args)
+
+
+@pytest.mark.parametrize("folder", ["full_scale", "v2/full_scale", "v1/video_540ss"])
+def test_a_film_of_ego4d_is_found_where_the_adapter_of_ego4d_finds_it(tmp_path, folder):
+    folders = media.FOLDERS["egoclip"]
+    assert {PurePosixPath(each) for each in folders} == {PurePosixPath(each) for each in ego4d.FOLDERS}
+    assert media.place(tmp_path, folders, "a.mp4") == "full_scale/a.mp4"
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / folder / "a.mp4").touch()
+    assert media.place(tmp_path, folders, "a.mp4") == f"{folder}/a.mp4"
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +147,7 @@ def caption(number: int, path: str, **other) -> dict:
 
 def test_bad_media_have_a_reason_each(tmp_path, rows, data_params, monkeypatch):
     monkeypatch.setattr(media, "KillableWorker", Inline)
-    folder = tmp_path / "ssv2" / media.FOLDERS["ssv2"]
+    folder = tmp_path / "ssv2" / media.FOLDERS["ssv2"][0]
     folder.mkdir(parents=True)
     (folder / "empty.webm").touch()
     (folder / "folder.webm").mkdir()
@@ -169,7 +181,7 @@ def test_a_large_film_may_take_as_long_as_a_slow_disk_reads_it(tmp_path, rows, d
             return video.Probe(1.0, 8.0, 8)
 
     monkeypatch.setattr(media, "KillableWorker", Timed)
-    folder = tmp_path / "ssv2" / media.FOLDERS["ssv2"]
+    folder = tmp_path / "ssv2" / media.FOLDERS["ssv2"][0]
     folder.mkdir(parents=True)
     for name, size in (("a.webm", 10_000_000_000), ("b.webm", 0)):
         (folder / name).touch()

@@ -1,12 +1,13 @@
 """Reading goes on source by source: what a stopped run read whole is kept, and read again where something changed."""
 
+import os
 import shutil
 
 import pyarrow.parquet as pq
 import pytest
 
 from components import params
-from components.data import annotations
+from components.data import annotations, source_parts
 
 SOURCES = ("egoexo4d", "visor", "egoexolearn", "openeqa")
 
@@ -76,3 +77,20 @@ def test_a_source_that_changed_is_read_again_with_what_is_joined_to_it(sources, 
     assert read_by == list(SOURCES)
     assert tables(tmp_path / "data") != {} and annotations.run(sources, tmp_path / "whole")
     assert tables(tmp_path / "data") == tables(tmp_path / "whole")
+
+
+def test_a_change_of_an_image_folder_and_behind_a_link_is_seen_and_a_round_of_links_ends(tmp_path):
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    (root / "frames").mkdir(parents=True)
+    elsewhere.mkdir()
+    (root / "frames/1.jpg").touch()
+    (root / "linked").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(root)
+    (root / "gone.csv").symlink_to(tmp_path / "nowhere")
+    seen = {source_parts.digest_of("epic100", root, ())}
+    for path in (root / "frames/2.jpg", elsewhere / "said.csv"):
+        path.touch()
+        os.utime(path.parent, ns=(len(seen), len(seen)))  # two changes may fall into one tick of the clock
+        seen.add(source_parts.digest_of("epic100", root, ()))
+    assert len(seen) == 3
+    assert source_parts.digest_of("epic100", root, ()) in seen

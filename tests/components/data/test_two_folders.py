@@ -19,7 +19,7 @@ def project_at(folder: Path, sources: Path, data: params.Data) -> params.Data:
     takes[1].write_bytes(takes[1].read_bytes()[:500])
     takes[2].unlink()
     takes[2].symlink_to(folder)  # a link out of the root
-    clips = sorted((folder / names["egtea"] / media.FOLDERS["egtea"]).rglob("*.mp4"))
+    clips = sorted((folder / names["egtea"] / media.FOLDERS["egtea"][0]).rglob("*.mp4"))
     clips[0].unlink()
     clips[1].write_bytes(b"")
     return data.model_copy(update={"sources": data.sources.model_copy(update=names)})
