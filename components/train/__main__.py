@@ -37,6 +37,15 @@ def main() -> int:
     parser.add_argument(
         "--provenance", type=json.loads, default={}, help="JSON to keep in stage.json: key, digests, commit"
     )
+    halves = parser.add_mutually_exclusive_group()
+    halves.add_argument(
+        "--rollouts-only", dest="half", action="store_const", const="rollouts",
+        help="grpo: sample and reward the next step into <output>/rollouts, and learn nothing",
+    )  # fmt: skip
+    halves.add_argument(
+        "--train-only", dest="half", action="store_const", const="train",
+        help="grpo: learn from the steps that --rollouts-only wrote, and sample nothing",
+    )  # fmt: skip
     planning = parser.add_argument_group("planning")
     planning.add_argument("--dry-run", action="store_true", help="only count: parameters, tokens, memory, disk, hours")
     planning.add_argument("--gpus", type=int, help="instead of the ranks of each stage")
@@ -65,6 +74,8 @@ def main() -> int:
         stage = next((stage for stage in recipe.stages if stage.name == options.stage), None)
         if stage is None:
             parser.error(f"stage {options.stage!r} is not in {path}, allowed are {[s.name for s in recipe.stages]}")
+        if options.half and stage.grpo is None:
+            parser.error(f"stage {stage.name!r} ({stage.algorithm}) samples nothing; only grpo has halves")
         found = verdict.problems(recipe, data_params, kinds=samples.counted(options.data))
         refuse([problem for problem in found if problem.stage == stage.name], path)
     except ValueError as error:
@@ -124,8 +135,8 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
         options: of the command line: folders, MLflow run and provenance.
 
     Returns:
-        0; `pause_callback.PAUSED` where the run paused itself, with a resumable checkpoint and paused.json; or
-        `sigterm.STOPPED` after SIGTERM, with a resumable checkpoint too.
+        0, also where half of a GRPO step was done; `pause_callback.PAUSED` where the run paused itself, with a
+        resumable checkpoint and paused.json; or `sigterm.STOPPED` after SIGTERM, with a resumable checkpoint too.
 
     Raises:
         ValueError: the recipe and the parents or the data do not fit; the message says where to mend it.
@@ -142,6 +153,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     from components.tracking import MetricLog
     from components.train import algorithms, checkpoints, private_api, trainer_factory
     from components.train.grpo import pause_callback
+    from components.train.grpo.rollout_files import RolloutsWrittenError
     from components.train.pretraining import contrastive
     from components.train.safety import errors, sigterm, universal_checkpoint
 
@@ -174,7 +186,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
         log = MetricLog(options.run_id, output / "history.jsonl", from_step=from_step)
     made = trainer_factory.make(
         recipe, stage, data_params, model, processor,
-        parents=parents, folder=options.data, output=output, log=log,
+        parents=parents, folder=options.data, output=output, log=log, half=options.half,
     )  # fmt: skip
     stop = sigterm.StopOnSignal()
     made.trainer.add_callback(stop)
@@ -184,6 +196,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
         result = made.trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         if stage.algorithm == "contrastive":
             contrastive.share_tower(cast(EgoflowForConditionalGeneration, model))  # Qwen has no such stage
+        more = options.half == "train" and result.global_step < (made.stage.max_steps or 0)
         finding = made.pause.finding if made.pause else None
         checkpoints.gather(model)
         if log and finding:
@@ -191,6 +204,8 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
             sys.stderr.write(finding.message(stage.name) + "\n")
         elif log and stop.stopped:
             sys.stderr.write(f"stage {stage.name!r} ends, as SIGTERM asks. {errors.kept(output)}\n")
+        elif log and more:
+            sys.stderr.write(f"stage {stage.name!r} has learnt from all rollouts. {errors.kept(output)}\n")
         elif log:
             provenance = {**options.provenance, "stage": stage.name, "recipe": recipe.name}
             provenance |= {"params": made.stage.model_dump(), "parents": options.parents}
@@ -199,6 +214,10 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
             provenance |= {"frames_contract": algorithms.contract(data_params)}
             provenance |= {"samples_digest": made.dataset.samples_digest(result.global_step)}
             checkpoints.save(model, processor, output, provenance)
+    except RolloutsWrittenError as written:
+        if log:
+            sys.stderr.write(f"stage {stage.name!r}: {written}\n")
+        return 0
     except errors.EXPLAINED as error:
         errors.reraise(error, made.stage, output)
         raise

@@ -14,6 +14,7 @@ from components.tracking import MetricLog
 from components.train import algorithms, gradient_norms, private_api, trainer
 from components.train.grpo.pause_callback import PauseCallback
 from components.train.grpo.pause_rules import repetition
+from components.train.grpo.rollout_files import Half
 from components.train.ordered_dataset import OrderedDataset
 from components.train.safety.finite_checks import FiniteChecks
 
@@ -50,6 +51,7 @@ def make(
     folder: Path,
     output: Path,
     log: MetricLog | None,
+    half: Half | None = None,
 ) -> Training:
     """Compose the trainer of a stage.
 
@@ -63,6 +65,7 @@ def make(
         folder: the data folder of the pipeline.
         output: checkpoint folder; the trainer's own files go into `trainer` below it.
         log: takes the curves; None on all ranks but the first.
+        half: of a GRPO step, which alone is done (components/train/grpo/replay.py); None: both.
     """
     callbacks: list[TrainerCallback] = []
     if log:
@@ -70,7 +73,7 @@ def make(
         callbacks = [gradient_norms.GradientNorms(hub_configs.parts_of(model.config)), trainer.LogToTracking(log)]
     if stage.grpo is not None:
         policy = parents.get("all", private_api.loaded_from(model.config))  # a downloaded model has no parent
-        return _grpo(recipe, stage, stage.grpo, data, model, processor, policy, folder, output, log, callbacks)
+        return _grpo(recipe, stage, stage.grpo, data, model, processor, policy, folder, output, log, callbacks, half)
     wrapped, dataset, collate, losses, more = algorithms.ALGORITHMS[stage.algorithm](
         model, processor, stage, recipe.model, data, folder, output / "trainer", log
     )
@@ -100,6 +103,7 @@ def _grpo(
     output: Path,
     log: MetricLog | None,
     callbacks: list[TrainerCallback],
+    half: Half | None,
 ) -> Training:
     from components.train.grpo import rollouts  # TRL costs every other stage a second and a half
     from components.train.grpo import trainer as grpo
@@ -121,6 +125,7 @@ def _grpo(
         groups=groups,
         output=output / "trainer",
         callbacks=callbacks,
+        half=half,
     )
     every, pages = settings.rollout_page_steps, output / "rollouts"
     made.add_callback(

@@ -19,6 +19,8 @@ from components.prompts import cite_frames
 from components.rewards import REWARDS
 from components.train.dataset import SampleDataset
 from components.train.grpo.contrast import ContrastTrainer
+from components.train.grpo.replay import EndOfRollouts, ReplayTrainer
+from components.train.grpo.rollout_files import Half
 from components.train.grpo.shared_prompt import SharedPromptTrainer
 from components.train.qwen import encode_once
 from components.train.safety.finite_checks import FiniteChecks
@@ -31,8 +33,8 @@ logger = logging.getLogger(__name__)
 def prompts_of(samples: SampleDataset, *, cite: bool = False) -> Dataset:
     """Return TRL's columns for the samples, in the order of the steps; frames are read when a row is.
 
-    Columns: `prompt` (one user message, with the view of each frame), `images` (the frames), and `sample`, what the
-    rewards read.
+    Columns: `sample_id`, `prompt` (one user message, with the view of each frame), `images` (the frames), and `sample`,
+    what the rewards read.
 
     Args:
         samples: of the stage.
@@ -49,6 +51,7 @@ def prompts_of(samples: SampleDataset, *, cite: bool = False) -> Dataset:
             for item, part, [(question, _), *_] in zip(items, rewarded, (item["turns"] for item in items), strict=True)
         ]
         return {
+            "sample_id": [item["sample_id"] for item in items],
             "prompt": [
                 conversation(question, item["view"], len(item["frames"]))
                 for question, item in zip(questions, items, strict=True)
@@ -98,7 +101,7 @@ def reward_function(name: str) -> Callable[..., list[float | None]]:
     return reward
 
 
-class OrderedGRPOTrainer(FiniteChecks, ContrastTrainer, SharedPromptTrainer):
+class OrderedGRPOTrainer(FiniteChecks, ReplayTrainer, ContrastTrainer, SharedPromptTrainer):
     """TRL's trainer with the recipe's optimiser groups; the order of the prompts is drawn beforehand.
 
     Args:
@@ -106,7 +109,7 @@ class OrderedGRPOTrainer(FiniteChecks, ContrastTrainer, SharedPromptTrainer):
         adam_beta2: AdamW's second beta.
         shared: the completions of a group share one pass over their prompt (shared_prompt.py); else the prompt is read
             once for every completion, as in TRL.
-        kwargs: what TRL's trainer takes, and `describe_samples` of `FiniteChecks`.
+        kwargs: what TRL's trainer takes, `describe_samples` of `FiniteChecks`, and what `ReplayTrainer` takes.
     """
 
     def __init__(self, *, groups: list[dict], adam_beta2: float = 0.999, shared: bool = True, **kwargs):
@@ -154,6 +157,7 @@ def trainer(
     groups: list[dict],
     output: Path,
     callbacks: list,
+    half: Half | None = None,
 ) -> GRPOTrainer:
     """Compose the trainer of a GRPO stage; its batch counts prompts, each with `num_generations` completions.
 
@@ -166,6 +170,7 @@ def trainer(
         groups: of the optimiser (`trainer.optimiser_groups`).
         output: folder of the trainer's own files.
         callbacks: of the trainer.
+        half: see `ReplayTrainer`; rollouts lie beside the trainer's folder.
     """
     values = arguments(stage, output)
     values["per_device_train_batch_size"] *= grpo.num_generations
@@ -182,7 +187,7 @@ def trainer(
         loss_type="grpo",
         shuffle_dataset=False,
         log_completions=False,
-        **sampling(grpo.vllm, model.generation_config.suppress_tokens),
+        **sampling(None if half == "train" else grpo.vllm, model.generation_config.suppress_tokens),
         # TRL looks for the reference model's class among transformers' own
         model_init_kwargs={"architecture": type(model)},
     )
@@ -200,7 +205,11 @@ def trainer(
         adam_beta2=grpo.adam_beta2,
         describe_samples=samples.describe,
         shared=is_egoflow,
+        half=half,
+        folder=output.parent,
     )
+    if half == "train":
+        grpo_trainer.add_callback(EndOfRollouts(output.parent))
     if not is_egoflow:
         logger.warning(
             "prompts are not shared by the completions of a group: this model counts positions in three axes, which "

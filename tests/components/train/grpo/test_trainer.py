@@ -37,7 +37,12 @@ class Samples:
         self.asked.append(index)
         frames = np.random.default_rng(index).integers(0, 255, (8, 64, 64, 3), dtype=np.uint8)
         media = [{"video_id": "v", "view": "ego", "start_s": 0.0, "end_s": 16.0}]
-        asked = {"question": f"question {index}", "question_type": TYPES[index], "target": (BOX, SPAN, CHOICE)[index]}
+        asked = {
+            "sample_id": f"s{index}",
+            "question": f"question {index}",
+            "question_type": TYPES[index],
+            "target": (BOX, SPAN, CHOICE)[index],
+        }
         turns = [(asked["question"], "")]
         return {
             **asked,
