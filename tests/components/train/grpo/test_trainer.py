@@ -114,7 +114,7 @@ def test_prompts_are_read_when_asked_for_and_not_before():
     assert len(prompts) == 3 and samples.asked == []
     row = prompts[1]
     assert samples.asked == [1]
-    assert set(row) == {"prompt", "images", "sample"}
+    assert set(row) == {"sample_id", "prompt", "images", "sample"}
     assert row["prompt"] == conversation("question 1", "ego", 8)
     # 2 s a frame: the second and the third lie in the event from 2 s to 6 s
     assert row["sample"] == {
