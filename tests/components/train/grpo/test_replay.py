@@ -31,7 +31,8 @@ class Samples:
         media = [{"video_id": "v", "view": "ego", "start_s": 0.0, "end_s": 16.0}]
         question = f"what does C do with the {('cup', 'hand')[index % 2]}?"
         return {
-            "sample_id": f"sample {index}", "question": question, "question_type": "background", "target": CHOICE,
+            "sample_id": f"sample {index}", "question": question, "question_type": "background", "reasoned": False,
+            "target": CHOICE,
             "view": "ego", "turns": [(question, "")], "frames": frames, "times_s": frame_times(media, 2),
             "media": media,
         }  # fmt: skip
