@@ -1,6 +1,6 @@
 """Captions of the miniature: how many slots of the kitchen's grammar a caption gets right.
 
-The only score that knows the grammar. Captions of people are not scored: they say the same in many words.
+The only score that knows the grammar. Captions of people have no slots: they say the same in many words.
 """
 
 from __future__ import annotations
@@ -24,9 +24,14 @@ def score(samples: list[Sample], completions: list[str]) -> Scores:
 
     Returns:
         0.0 or 1.0 for each slot, None where the narration does not name it; and "all", 1.0 where no slot is wrong.
+        All are None where the narration is no sentence of the grammar.
     """
     scores: Scores = {name: [] for name in (*WORDS, "all")}
     for sample, completion in zip(samples, completions, strict=True):
+        if not is_readable(sample):
+            for values in scores.values():
+                values.append(None)
+            continue
         truth, found = slots(sample["answer"]), slots(completion)
         right = {name: None if truth[name] is None else float(found[name] == truth[name]) for name in WORDS}
         for name, value in right.items():

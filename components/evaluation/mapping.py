@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from components.evaluation import caption_slots
+from components.evaluation import captions
 from components.evaluation.answer import CONTEXTS_AT_ONCE, Answerer, Sample
 from components.evaluation.caption_slots import Scores
 from components.evaluation.replies import Reply
@@ -44,7 +44,7 @@ def retrieval_chance(samples: list[Sample]) -> dict[str, float]:
     return {"top1": 1 / len(samples)}
 
 
-CAPTION = (caption_slots.score, caption_slots.chance)
+CAPTION = (captions.score, captions.chance)
 # as score.TASKS; an answer is a caption, or the sample id of the nearest y
 RETRIEVAL = ("retrieval_fx", "retrieval_identity", "retrieval_oracle")
 TASKS: dict[str, tuple[Callable, Callable]] = {

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from components import prompts
-from components.evaluation import caption_slots
+from components.evaluation import captions
 from components.evaluation.caption_slots import Sample, Scores
 from components.metrics import Box, box_iou, temporal_iou
 
@@ -140,8 +140,7 @@ _TEMPORAL = (
 CHOICES = ("qa", "verify_ego", "verify_exo")  # closed questions, whose options can be ranked
 # task -> (function of samples and completions to scores, function of samples to the scores of chance)
 TASKS: dict[str, tuple[Callable, Callable]] = {
-    "caption_ego": (caption_slots.score, caption_slots.chance),
-    "caption_exo": (caption_slots.score, caption_slots.chance),
+    **dict.fromkeys(("caption_ego", "caption_exo"), (captions.score, captions.chance)),
     "qa": (choice, choice_chance),
     "reasoning": (reasoning, reasoning_chance),
     "ground_spatial": (
@@ -155,7 +154,5 @@ TASKS: dict[str, tuple[Callable, Callable]] = {
 }
 # task -> whether it can score a sample, and why not; tasks that are not named here can score all of theirs
 SCORABLE: dict[str, tuple[Callable[[Sample], bool], str]] = {
-    "caption_ego": (caption_slots.is_readable, "no sentence of the kitchen's grammar, whose slots are scored"),
-    "caption_exo": (caption_slots.is_readable, "no sentence of the kitchen's grammar, whose slots are scored"),
     **dict.fromkeys(("qa", "reasoning"), (has_options, "an open answer, right in many words")),
 }

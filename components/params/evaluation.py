@@ -20,7 +20,7 @@ MappingTask = Literal[
 MomentTask = Literal["ground_temporal_exo", "verify_ego", "verify_exo"]
 
 CUT = "cut"  # share of written answers that the token budget ended: of every task whose answers may be written
-_CAPTION = ("verb", "colour", "type", "hand", "all", CUT)
+_CAPTION = ("meteor", "verb", "colour", "type", "hand", "all", CUT)
 _INTERVAL = ("miou", "r1_30", "r1_50", "format", CUT)
 # task -> the metrics that components/evaluation/score.py and mapping.py compute for it
 METRICS: dict[str, tuple[str, ...]] = {

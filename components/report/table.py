@@ -8,7 +8,7 @@ from statistics import fmean
 from components.report.stage import Stage
 
 TASKS = ("caption_ego", "caption_exo", "qa", "reasoning", "ground_spatial", "ground_temporal")
-METRICS = ("verb", "colour", "type", "hand", "all", "accuracy", "miou", "r1_30", "r1_50", "format", "cut")
+METRICS = ("meteor", "verb", "colour", "type", "hand", "all", "accuracy", "miou", "r1_30", "r1_50", "format", "cut")
 _ENDS = 5  # logged steps that the first and the last sampled reward are means of: a single one is mostly noise
 
 

@@ -39,8 +39,8 @@ def chosen(held_out: pa.Table, task: str, *, limit: int = 100, seed: int = 0) ->
     [
         ("qa", range(40)),  # a chain of thought is no option, and an open question has none
         ("reasoning", range(40, 50)),
-        ("caption_ego", range(50, 70, 2)),  # a sentence outside the grammar has no slots
-        ("caption_exo", range(51, 70, 2)),
+        ("caption_ego", range(50, 80, 2)),
+        ("caption_exo", range(51, 80, 2)),
         ("ground_spatial", range(80, 90)),
         ("ground_temporal", ()),
         ("verify_ego", range(100, 110, 2)),

@@ -21,7 +21,7 @@ LIMITS = {"caption_ego": 6, "caption_exo": 6, "qa": 6, "ground_spatial": 6, "gro
     "caption_fx": 6,
     **dict.fromkeys(("ground_temporal_exo", "verify_ego", "verify_exo"), 6),
 }
-CAPTION = {"verb", "colour", "type", "hand", "all", "cut"}
+CAPTION = {"meteor", "verb", "colour", "type", "hand", "all", "cut"}
 INTERVAL = {"miou", "r1_30", "r1_50", "format", "cut"}
 METRICS = {
     "caption_ego": CAPTION,

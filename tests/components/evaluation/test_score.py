@@ -42,13 +42,27 @@ def test_the_gate_may_compare_what_is_computed_and_nothing_else():
 )
 def test_caption_slots(task, truth, said, verb, colour, kind, hand, whole):
     expected = {"verb": verb, "colour": colour, "type": kind, "hand": hand, "all": whole}
-    assert scores_of(task, {"answer": truth}, said) == expected
+    found = scores_of(task, {"answer": truth}, said)
+    assert {name: found[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("task", ["caption_ego", "caption_exo"])
+def test_captions_of_people_have_no_slots_and_are_scored_by_their_words(task):
+    truth = "C picks up the mug from the table."
+    found = {
+        said: scores_of(task, {"answer": truth}, said) for said in (truth, "C picks the cup from a table", "C runs", "")
+    }
+    assert all(found[said][name] is None for said in found for name in ("verb", "colour", "type", "hand", "all"))
+    meteor = [found[said]["meteor"] for said in found]
+    assert meteor[0] > 0.99 and meteor == sorted(meteor, reverse=True) and meteor[-1] == 0.0
+    assert scores_of(task, {"answer": truth}, "c pick up the MUG from the tables")["meteor"] > 0.95
 
 
 def test_chance_of_captions_is_uniform_over_the_words():
     _, chance = TASKS["caption_ego"]
     expected = {"verb": 1 / 8, "colour": 1 / 6, "type": 1 / 8, "hand": 1 / 2, "all": 1 / 768}
-    assert chance([{"answer": SAID_ALL}]) == pytest.approx(expected)
+    found = chance([{"answer": SAID_ALL}, {"answer": "C runs"}, {"answer": "C cuts"}])
+    assert {name: found[name] for name in expected} == pytest.approx(expected) and 0 < found["meteor"] < 1
 
 
 def choice_sample(options: int, answer: int) -> dict:
