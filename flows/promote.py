@@ -13,7 +13,7 @@ from components import params, tracking
 from components.evaluation import paired_comparison, promotion_gate
 from components.evaluation.promotion_gate import Decision
 from components.train import plan
-from flows import data, tasks
+from flows import data, supervisor, tasks
 from flows.evaluate import evaluate_checkpoint, finished_stage
 from flows.tasks import Job, Stop, TrainedStage
 
@@ -42,24 +42,26 @@ def promote_stage(job: Job, stage: TrainedStage, stop: Stop) -> Decision:
         ValueError: the candidate has not been evaluated.
     """
     logger, promotion = get_run_logger(), params.load(tasks.EVALUATION, params.Eval).promotion
+    scores = _scores(stage.checkpoint)  # before anything is registered
     version = tracking.register(stage.run_id, stage.checkpoint, promotion.model_name)
     champion = tracking.champion(promotion.model_name)
     if champion is not None and champion.version == version:
         return Decision(version, False, f"version {version} is the champion already")
-    if champion is not None and not plan.is_finished(Path(champion.checkpoint)):
-        reason = (
-            f"the checkpoint of the champion, version {champion.version}, is gone: {champion.checkpoint}. Bring it "
-            f"back, or take the alias `champion` from that version, and promote again"
-        )
-        decision = Decision(version, False, reason)
-    else:
+    try:
+        others = None
+        if champion is not None:
+            others = _scores(_evaluated_alike(job, stage, champion, stop))
+            scores = _scores(stage.checkpoint)
         decision = promotion_gate.decide(
-            _scores(stage.checkpoint),
-            None if champion is None else _scores(_evaluated_alike(job, stage, Path(champion.checkpoint), stop)),
+            scores,
+            others,
             version=version,
             primary_metric=promotion.primary_metric,
             margins=promotion.guardrail_metrics,
         )
+    except (supervisor.StageFailed, ValueError) as error:
+        # all training is done: what cannot be compared is no champion, and the report is written all the same
+        decision = Decision(version, False, f"cannot be compared: {error}")
     tracking.record_decision(
         promotion.model_name, version, promoted=decision.promoted, reason=decision.reason, numbers=decision.numbers
     )
@@ -73,12 +75,22 @@ def _scores(checkpoint: Path) -> pd.DataFrame:
     return paired_comparison.read_scores(checkpoint / "evaluation" / "predictions.parquet")
 
 
-def _evaluated_alike(job: Job, stage: TrainedStage, champion: Path, stop: Stop) -> Path:
-    """Return the champion's checkpoint with an evaluation that differs from the candidate's in the checkpoint alone."""
-    if _made_of(champion) != _made_of(stage.checkpoint):
-        get_run_logger().info("the champion was evaluated otherwise: it is evaluated again, as the candidate was")
-        evaluate_checkpoint(job, champion, stop, how=job.recipe.stages[-1], threads=tasks.cores())
-    return champion
+def _evaluated_alike(job: Job, stage: TrainedStage, champion: tracking.Champion, stop: Stop) -> Path:
+    """Return the champion's checkpoint, when both evaluations differ in the checkpoint alone."""
+    folder = Path(champion.checkpoint)
+    if not plan.is_finished(folder):
+        raise ValueError(
+            f"the checkpoint of the champion, version {champion.version}, is gone: {folder}. Bring it back, or take "
+            "the alias `champion` from that version, and promote again"
+        )
+    # the candidate too may have been evaluated by other code
+    for each in (folder, stage.checkpoint):
+        if _made_of(folder) != _made_of(stage.checkpoint):
+            get_run_logger().info("%s was evaluated otherwise than the other: it is evaluated again", each.name)
+            evaluate_checkpoint(job, each, stop, how=job.recipe.stages[-1], threads=tasks.cores())
+    if (theirs := _made_of(folder)) != (ours := _made_of(stage.checkpoint)):
+        raise ValueError(f"champion and candidate cannot be evaluated alike: {theirs} and {ours}")
+    return folder
 
 
 def _made_of(checkpoint: Path) -> dict | None:

@@ -45,5 +45,7 @@ def check(
 
 def shortest_answer(sample: Sample) -> str:
     """Return the right answer of a sample in the form that is asked, without a thought."""
+    if sample["reasoned"] and sample["target"]["kind"] == "choice":
+        return think_answer("", "A")  # a letter
     answer, parts = sample["answer"], split_think_answer(sample["answer"])
     return think_answer("", parts[1] if parts else answer) if parts or sample["reasoned"] else answer

@@ -40,9 +40,14 @@ def score(samples: list[Sample], completions: list[str]) -> Scores:
 
 def chance(samples: list[Sample]) -> dict[str, float]:
     """Return what the caption of another sample scores, and what uniform guesses of each slot do."""
-    others = np.random.default_rng(CHANCE_PAIRS_SEED).permutation(len(samples))
-    values = [meteor(samples[i]["answer"], s["answer"]) for i, s in zip(others, samples, strict=True)]
-    return {"meteor": float(np.mean(values)), **caption_slots.chance(samples)}
+    values = [meteor(sample["answer"], other["answer"]) for sample, other in pairs(samples)]
+    return ({"meteor": float(np.mean(values))} if values else {}) | caption_slots.chance(samples)
+
+
+def pairs(samples: list[Sample]) -> list[tuple[Sample, Sample]]:
+    """Pair each sample with another one, drawn once for all; a single sample has none."""
+    shuffled = [samples[place] for place in np.random.default_rng(CHANCE_PAIRS_SEED).permutation(len(samples))]
+    return list(zip(shuffled, [*shuffled[1:], shuffled[0]], strict=True)) if len(samples) > 1 else []
 
 
 def meteor(truth: str, said: str) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from components import params
 from components.evaluation.items import BLIND, MODEL
 from components.metrics import statistics
-from components.params.evaluation import CUT
+from components.params.evaluation import NO_SKILL
 
 FEW_TAKES = "too few takes: their spread is not known"
 NO_BLIND = "no other take: no blind control"
@@ -50,11 +50,18 @@ def estimates(rows: Sequence[Mapping], chance: Mapping[str, float], settings: pa
             "value": estimate.value, "lo": _finite(estimate.lo), "hi": _finite(estimate.hi), "n": estimate.n,
             "blind": float(np.mean([blinded[each] for each in both])) if both else None,
             "chance": chance.get(name), "difference_lo": difference_lo,
-            # to be cut is no skill
-            "learned": None if name == CUT else difference_lo is not None and difference_lo > 0,
-            "reason": NO_BLIND if not both else FEW_TAKES if difference_lo is None else None,
+            "learned": None if name in NO_SKILL or difference_lo is None else difference_lo > 0,
+            "reason": _reason(len(own), len(both), difference_lo),
         }  # fmt: skip
     return found
+
+
+def _reason(asked: int, blinded: int, difference_lo: float | None) -> str | None:
+    if not blinded:
+        return NO_BLIND
+    if difference_lo is None:
+        return FEW_TAKES
+    return None if blinded == asked else f"the blind control is of {blinded} samples alone: no other take for the rest"
 
 
 def _finite(value: float) -> float | None:

@@ -109,6 +109,8 @@ def evaluate(
             written.setdefault(item.task, []).append(item.sample)
     budget.check(written, count_tokens=partial(_count_tokens, answerer), max_new_tokens=how.max_new_tokens)
     made_of = identity.of_answers(checkpoint, data, rank_options=how.rank_options, max_new_tokens=how.max_new_tokens)
+    # the nearest of a set depends on the set: on which items it holds, and on the pairs that an oracle knows
+    made_of |= {"retrieval": [settings.seed, sorted(item.key for item in items if item.task in mapping.RETRIEVAL)]}
     journals = checkpoint / "evaluation" / "items"
     journal = Journal(journals / identity.digest(made_of)[:16], rank=ranks.rank)
     _answer(items, answers, journal, ranks)

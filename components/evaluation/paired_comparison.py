@@ -28,7 +28,7 @@ class Row:
         seeds: repetitions that are finished.
         by_seed: the measure in each of them.
         value: mean over them, with an interval over seeds and takes.
-        blind: the mean with the frames of other takes.
+        blind: the mean with the frames of other takes; NaN where a sample has no other take.
         difference: to the reference arm, over the seeds that both have; None for the reference itself.
         published: the difference that the paper prints, points; None where it prints none.
         verdict: whether its sign holds here (see `verdict`); "" where nothing is published.
@@ -78,7 +78,7 @@ def compare(
             tables = [_table(found, arm, seeds, place) for place in parts]
             by_seed = np.mean([table.to_numpy().mean(1) for table in tables], axis=0)
             value = crossed([_part(table) for table in tables])
-            blind = np.mean([_table(found, arm, seeds, place, condition="blind").to_numpy().mean() for place in parts])
+            blind = np.mean([_blind(found, arm, seeds, place) for place in parts])
             difference = None
             if arm != against and common:
                 pairs = zip(parts, places[against][measure], strict=True)
@@ -122,9 +122,7 @@ def dominated(points: Mapping[str, tuple[float, float]]) -> dict[str, list[str]]
     }
 
 
-def _table(
-    found: Mapping[tuple[str, int], Scores], arm: str, seeds: Sequence[int], place: Place, *, condition: str = "model"
-) -> pd.DataFrame:
+def _table(found: Mapping[tuple[str, int], Scores], arm: str, seeds: Sequence[int], place: Place) -> pd.DataFrame:
     """Return the scores of one metric, with a row for each seed and a column for each (take, sample)."""
     stage, task, metric = place
     rows = {}
@@ -132,7 +130,7 @@ def _table(
         scores = found[arm, number].get(stage)
         mine = None
         if scores is not None:
-            wanted = (scores["task"] == task) & (scores["metric"] == metric) & (scores["condition"] == condition)
+            wanted = (scores["task"] == task) & (scores["metric"] == metric) & (scores["condition"] == "model")
             mine = scores[wanted]
         if mine is None or mine.empty:
             raise ValueError(f"arm {arm!r}, seed {number}: {task}/{metric} was not scored at stage {stage!r}")
@@ -141,6 +139,13 @@ def _table(
     if table.isna().to_numpy().any():
         raise ValueError(f"arm {arm!r}: its seeds were asked different samples of {task}/{metric}; run it again")
     return table
+
+
+def _blind(found: Mapping[tuple[str, int], Scores], arm: str, seeds: Sequence[int], place: Place) -> float:
+    stage, task, metric = place
+    tables = [found[arm, number][stage] for number in seeds]
+    wanted = [t[(t["task"] == task) & (t["metric"] == metric) & (t["condition"] == "blind")]["score"] for t in tables]
+    return float(np.mean([scores.mean() for scores in wanted]))
 
 
 def _paired(mine: pd.DataFrame, theirs: pd.DataFrame, place: Place) -> pd.DataFrame:

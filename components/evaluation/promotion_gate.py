@@ -60,12 +60,15 @@ def decide(
         ValueError: a metric was not scored, or the two answered different samples.
     """
     if champion is None:
-        found = _difference(candidate, candidate, primary_metric, other="blind")
+        found = _above_blind(candidate, primary_metric)
+        if found is None:
+            reason = f"first model: {primary_metric} has no blind control to be above, for want of another take"
+            return Decision(version, False, reason)
         decided = _is_above(found)
         relation = "above" if decided else "not above"
         reason = f"first model: {primary_metric} is {relation} its blind control: {_told(found)}"
         return Decision(version, decided, reason, _numbers({primary_metric: found}))
-    gaps = {metric: _difference(candidate, champion, metric) for metric in (primary_metric, *margins)}
+    gaps = {metric: _above_champion(candidate, champion, metric) for metric in (primary_metric, *margins)}
     numbers = _numbers(gaps)
     fallen = [metric for metric, margin in margins.items() if gaps[metric].lower() <= -margin]
     guards = "; ".join(
@@ -97,24 +100,40 @@ def _numbers(gaps: Mapping[str, Difference]) -> dict[str, float]:
     return {f"{metric}.{part}": round(getattr(gap, part), 6) for metric, gap in gaps.items() for part in parts}
 
 
-def _difference(one: pd.DataFrame, two: pd.DataFrame, metric: str, *, other: str = "model") -> Difference:
-    a, b = _scores(one, metric, "model", "candidate"), _scores(two, metric, other, "champion")
+def _above_blind(of: pd.DataFrame, metric: str) -> Difference | None:
+    """Return how far the answers lie above their blind control; None where there is no other take for one."""
+    own, blind = _scored(of, metric, "candidate"), _scores(of, metric, "blind")
+    own = own[own.index.isin(blind.index)]  # a sample without another of its kind has no control
+    return None if own.empty else _difference(own, blind)
+
+
+def _above_champion(candidate: pd.DataFrame, champion: pd.DataFrame, metric: str) -> Difference:
+    a, b = _scored(candidate, metric, "candidate"), _scored(champion, metric, "champion")
     if not a.index.equals(b.index):
         raise ValueError(
             f"candidate and champion answered different samples of {metric}: {len(a.index.difference(b.index))} and "
             f"{len(b.index.difference(a.index))} are the one's or the other's alone; evaluate both on the same data "
             "with the same params/eval.yaml: python -m flows.pipeline does"
         )
+    return _difference(a, b)
+
+
+def _difference(a: pd.Series, b: pd.Series) -> Difference:
     return statistics.difference(a.to_numpy(), b.to_numpy(), a.index.get_level_values("take_id").to_numpy())
 
 
-def _scores(of: pd.DataFrame, metric: str, condition: str, owner: str) -> pd.Series:
-    task, _, name = metric.partition("/")
-    rows = of[(of["task"] == task) & (of["metric"] == name) & (of["condition"] == condition)]
-    if rows.empty:
-        scored = sorted(set(of["task"] + "/" + of["metric"]))
+def _scored(of: pd.DataFrame, metric: str, owner: str) -> pd.Series:
+    scores = _scores(of, metric, "model")
+    if scores.empty:
+        known = sorted(set(of["task"] + "/" + of["metric"]))
         raise ValueError(
-            f"the gate compares {metric!r}, but the {owner} was evaluated in {scored} only; evaluate it in that too "
+            f"the gate compares {metric!r}, but the {owner} was evaluated in {known} only; evaluate it in that too "
             "(`evaluate` of its stage in the recipe), or take it out of `promotion` in params/eval.yaml"
         )
+    return scores
+
+
+def _scores(of: pd.DataFrame, metric: str, condition: str) -> pd.Series:
+    task, _, name = metric.partition("/")
+    rows = of[(of["task"] == task) & (of["metric"] == name) & (of["condition"] == condition)]
     return rows.set_index(["take_id", "sample_id"])["score"].sort_index()

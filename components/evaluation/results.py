@@ -66,10 +66,13 @@ def write(
         rows += scored
     for each in left_out:
         logger.warning("%s: %d samples left out: %s", each.task, each.samples, each.reason)
-    records.write_table(folder / "predictions.parquet", rows, records.PREDICTION)
     contents = {"metrics": found, "skipped": [asdict(each) for each in left_out], "identity": dict(identity)}
-    for name, content in contents.items():
-        (folder / f"{name}.json").write_text(json.dumps(content, indent=2, allow_nan=False))
+    texts = {name: json.dumps(content, indent=2, allow_nan=False) for name, content in contents.items()}
+    # what says which evaluation this is goes first and comes last: killed between, it is no evaluation
+    (folder / "identity.json").unlink(missing_ok=True)
+    records.write_table(folder / "predictions.parquet", rows, records.PREDICTION)
+    for name, text in texts.items():
+        (folder / f"{name}.json").write_text(text)
     return found
 
 

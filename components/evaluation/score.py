@@ -24,7 +24,8 @@ def chosen_option(sample: Sample, completion: str) -> int | None:
     parts = prompts.split_think_answer(completion)
     if parts is None and sample["reasoned"]:
         return None
-    return prompts.parse_choice(parts[1] if parts else completion, sample["target"]["choices"])
+    answer = parts[1] if parts else completion
+    return prompts.parse_choice(answer, sample["target"]["choices"], lettered=sample["reasoned"])
 
 
 def choice(samples: list[Sample], completions: list[str]) -> Scores:
@@ -51,7 +52,7 @@ def reasoning(samples: list[Sample], completions: list[str]) -> Scores:
     scores: Scores = {"accuracy": [], "format": []}
     for sample, completion in zip(samples, completions, strict=True):
         parts, target = prompts.split_think_answer(completion), sample["target"]
-        index = prompts.parse_choice(parts[1], target["choices"]) if parts else None
+        index = prompts.parse_choice(parts[1], target["choices"], lettered=True) if parts else None
         scores["accuracy"].append(float(index == target["answer_index"]))
         scores["format"].append(float(parts is not None))
     return scores
@@ -116,10 +117,9 @@ def _grounding(parse: Callable, overlap: Callable, truth: Callable, thresholds: 
 def _grounding_chance(overlap: Callable, truth: Callable, thresholds: dict[str, float]) -> Callable:
     def chance(samples: list[Sample]) -> dict[str, float]:
         """Return the scores of answering each sample with the truth of another: a guess of the right distribution."""
-        others = np.random.default_rng(CHANCE_PAIRS_SEED).permutation(len(samples))
-        values = np.array(
-            [overlap(truth(samples[i]), truth(s)) for i, s in zip(others, samples, strict=True) if samples[i] is not s]
-        )
+        values = np.array([overlap(truth(other), truth(sample)) for sample, other in captions.pairs(samples)])
+        if not len(values):
+            return {"format": 0.0}
         return {
             "miou": float(values.mean()),
             **{name: float((values >= t).mean()) for name, t in thresholds.items()},

@@ -7,7 +7,7 @@ here works on sums and counts by take. `python -m tests.simulate_statistics` mea
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,8 +55,9 @@ def score(scores: np.ndarray, takes: np.ndarray, *, seed: int, resamples: int = 
     """Return the mean score with a 95 % interval: at each end the wider of two that are right for few takes.
 
     One is the studentised cluster bootstrap, which follows the skew of rare events; the other the t interval of the
-    jackknife, for scores that are nearly the same everywhere. From six takes on they cover the truth in 93 % of cases
-    and more, where percentiles cover 80 to 90 % and BCa no more (Efron and Tibshirani 1993, §12.5 and §11).
+    jackknife, for scores that are nearly the same everywhere. From six takes of 10 to 59 samples on they cover the
+    truth in 92 to 96 % of cases, where percentiles cover 80 to 90 % and BCa no more (Efron and Tibshirani 1993, §12.5
+    and §11). Where all scores are 0 or all are 1, takes are counted as right or wrong ones (Wilson's interval).
 
     Args:
         scores: [N] finite scores.
@@ -71,6 +72,8 @@ def score(scores: np.ndarray, takes: np.ndarray, *, seed: int, resamples: int = 
     value = float(sums.sum() / counts.sum())
     if len(counts) < MIN_TAKES:
         return Estimate(value, -math.inf, math.inf, len(scores))
+    if value in (0.0, 1.0) and np.all(scores == value):  # no spread was seen, and takes could differ all the same
+        return Estimate(value, *wilson(value * len(counts), len(counts)), len(scores))
     half = _t(1 - _TAIL, len(counts) - 1) * _jackknife_error(sums, counts)
     lo, hi = _studentised(sums, counts, seed=seed, resamples=resamples)
     return Estimate(value, min(lo, value - half), max(hi, value + half), len(scores))
@@ -151,42 +154,6 @@ def crossed(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> Difference:
     parts_of_df = by_seed**2 / (seeds - 1) + by_take**2 / (len(names) - 1) + by_cell**2 / cells
     df = variance**2 / parts_of_df if parts_of_df else float(cells)
     return _t_difference(value, n, math.sqrt(variance), max(1.0, df))
-
-
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Return p-values that may be compared with one level although many were looked at (Holm 1979).
-
-    >>> holm({"qa": 0.01, "boxes": 0.04, "intervals": 0.03})
-    {'qa': 0.03, 'intervals': 0.06, 'boxes': 0.06}
-    """
-    adjusted, highest = {}, 0.0
-    for rank, (name, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p))
-        adjusted[name] = highest
-    return adjusted
-
-
-def power(gain: float, standard_error: float, df: float, *, level: float = LEVEL) -> float:
-    """Return how often a true gain would be found above zero by a one-sided test of this level.
-
-    Args:
-        gain: the true difference.
-        standard_error: of the difference that will be measured.
-        df: degrees of freedom of that error.
-        level: of the test; .95 finds a gain of zero in 5 % of cases.
-    """
-    return 1.0 - float(special.nctdtr(df, gain / standard_error, _t(level, df)))
-
-
-def detectable(standard_error: float, df: float, *, chance: float = 0.8) -> float:
-    """Return the smallest true difference that a two-sided 95 % interval keeps apart from zero this often.
-
-    Args:
-        standard_error: of the difference that will be measured.
-        df: degrees of freedom of that error.
-        chance: how often it is to be found.
-    """
-    return (_t(1 - _TAIL, df) + _t(chance, df)) * standard_error
 
 
 def wilson(right: float, count: float) -> tuple[float, float]:

@@ -20,6 +20,7 @@ MappingTask = Literal[
 MomentTask = Literal["ground_temporal_exo", "verify_ego", "verify_exo"]
 
 CUT = "cut"  # share of written answers that the token budget ended: of every task whose answers may be written
+NO_SKILL = (CUT, "said_yes")  # metrics of which higher is not better
 _CAPTION = ("meteor", "verb", "colour", "type", "hand", "all", CUT)
 _INTERVAL = ("miou", "r1_30", "r1_50", "format", CUT)
 # task -> the metrics that components/evaluation/score.py and mapping.py compute for it
@@ -46,7 +47,9 @@ class Promotion(Strict):
     @model_validator(mode="after")
     def _metrics_exist(self) -> Promotion:
         # of every metric of a gate, higher is better
-        known = [f"{task}/{metric}" for task, metrics in METRICS.items() for metric in metrics if metric != CUT]
+        known = [
+            f"{task}/{metric}" for task, metrics in METRICS.items() for metric in metrics if metric not in NO_SKILL
+        ]
         if unknown := sorted({self.primary_metric, *self.guardrail_metrics} - set(known)):
             raise ValueError(f"the promotion rule compares {unknown}, which nothing computes; allowed are {known}")
         return self

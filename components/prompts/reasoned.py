@@ -71,26 +71,29 @@ _LETTER = re.compile(r"\(?([A-Za-z])\)?[.:]?")
 _LETTER_AND_WORDS = re.compile(r"\(?\s*([A-Za-z])\s*[).:]+(.+)", re.DOTALL)
 
 
-def parse_choice(answer: str, choices: Sequence[str]) -> int | None:
-    """Return the index of the option that an answer names, by its letter, its words, or both; None if by neither.
+def parse_choice(answer: str, choices: Sequence[str], *, lettered: bool) -> int | None:
+    """Return the index of the option that an answer names; None where it names none.
 
-    A letter before the words of another option names none.
+    Options are named by their words; where the question shows letters, also by the letter, or by both. A letter before
+    the words of another option names none.
 
     Args:
         answer: what stands inside the answer tags, or the whole completion where no tags are asked for.
         choices: the options, in the order of their letters.
+        lettered: whether the question shows letters; "a" is then the first option, whatever the options say.
 
-    >>> [parse_choice(text, ["left", "right"]) for text in ("b", "(B)", "B. right", "Right", "A. right", "C")]
+    >>> texts = ("b", "(B)", "B. right", "Right", "A. right", "C")
+    >>> [parse_choice(text, ["left", "right"], lettered=True) for text in texts]
     [1, 1, 1, 1, None, None]
     """
-    if letter := _LETTER.fullmatch("".join(answer.split())):
+    if lettered and (letter := _LETTER.fullmatch("".join(answer.split()))):
         index = ascii_uppercase.index(letter[1].upper())
         if index < len(choices):
             return index
     for index, choice in enumerate(choices):
         if same_words(answer, choice):
             return index
-    if both := _LETTER_AND_WORDS.fullmatch(answer.strip()):
+    if lettered and (both := _LETTER_AND_WORDS.fullmatch(answer.strip())):
         index = ascii_uppercase.index(both[1].upper())
         if index < len(choices) and same_words(both[2], choices[index]):
             return index

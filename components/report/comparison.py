@@ -112,9 +112,11 @@ def _cell(row: Row) -> str:
 def percent(value: float) -> str:
     """Return a share as text in percent.
 
-    >>> percent(0.1234), percent(float("inf"))
-    ('12.3', '∞')
+    >>> percent(0.1234), percent(float("inf")), percent(float("nan"))
+    ('12.3', '∞', '–')
     """
+    if math.isnan(value):
+        return "–"
     return f"{100 * value:.1f}" if math.isfinite(value) else ("∞" if value > 0 else "−∞")
 
 

@@ -19,7 +19,8 @@ def is_correct(completion: str, sample: dict) -> bool | None:
     if target["kind"] == "choice":
         if parts is None and sample["reasoned"]:
             return False
-        return parse_choice(parts[1] if parts else completion, target["choices"]) == target["answer_index"]
+        answer = parts[1] if parts else completion
+        return parse_choice(answer, target["choices"], lettered=sample["reasoned"]) == target["answer_index"]
     if target["kind"] == "span":
         span = parse_span(parts[1]) if parts else None
         truth = (target["span"]["start_s"], target["span"]["end_s"])

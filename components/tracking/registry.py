@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from components.tracking.runs import ROOT, client, tracking_uri
 
 if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
     from mlflow.models import ModelSignature
 
 ALIAS = "champion"
@@ -22,11 +21,9 @@ _SERVING_NEEDS = ("torch", "transformers", "numpy", "pillow", "pyarrow", "pydant
 
 @dataclass(frozen=True)
 class Champion:
-    """The version that holds the alias, the run that trained it, the digest of its data, and its checkpoint folder."""
+    """The version that holds the alias, and its checkpoint folder."""
 
     version: str
-    run_id: str
-    dataset_digest: str
     checkpoint: str
 
 
@@ -92,8 +89,7 @@ def champion(name: str) -> Champion | None:
     for model in store.search_registered_models(f"name = '{name}'"):
         if (version := model.aliases.get(ALIAS)) is not None:
             found = store.get_model_version(name, version)
-            tags = found.tags
-            return Champion(str(version), _run_of(found), tags.get("dataset_digest", ""), tags.get("checkpoint", ""))
+            return Champion(str(version), found.tags.get("checkpoint", ""))
     return None
 
 
@@ -113,12 +109,3 @@ def record_decision(name: str, version: str, *, promoted: bool, reason: str, num
         store.set_model_version_tag(name, version, f"gate.{what}", f"{number:g}")
     if promoted:
         store.set_registered_model_alias(name, ALIAS, version)
-
-
-def _run_of(version: ModelVersion) -> str:
-    if version.run_id is None:
-        raise ValueError(
-            f"version {version.version} of {version.name!r} names no run that trained it; register models by "
-            "tracking.register, and take this version out of the registry"
-        )
-    return version.run_id

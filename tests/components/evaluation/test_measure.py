@@ -79,8 +79,8 @@ def test_a_checkpoint_is_measured_beside_its_controls(checkpoint, tiny_data, set
         if name.endswith("/cut"):
             assert entry["chance"] is None and entry["learned"] is None
         else:
-            above = entry["difference_lo"] is not None and entry["difference_lo"] > 0
-            assert math.isfinite(entry["chance"]) and entry["learned"] == above
+            above = None if entry["difference_lo"] is None else entry["difference_lo"] > 0
+            assert math.isfinite(entry["chance"]) and entry["learned"] == (None if name.endswith("said_yes") else above)
     table = records.read_table(checkpoint / "evaluation" / "predictions.parquet", records.PREDICTION).to_pandas()
     scored = table.dropna(subset="score").groupby(["task", "score_name", "condition"])["score"].mean()
     for (task, metric, condition), mean in scored.items():

@@ -90,6 +90,14 @@ def test_equal_models_are_seldom_promoted_and_a_gain_of_two_points_often():
     assert promoted[0.03] / 150 >= 0.55
 
 
+def test_samples_without_another_take_have_no_control_and_do_not_count():
+    whole = evaluation(0.0)
+    blind = (whole["condition"] == "blind") & (whole["task"] == "ground_spatial")
+    assert decided(whole[~(blind & (whole["sample_id"] == "s3"))], None).promoted
+    alone = decided(whole[~blind], None)
+    assert not alone.promoted and "no blind control" in alone.reason
+
+
 def test_different_samples_are_refused():
     with pytest.raises(ValueError, match="answered different samples of ground_spatial/miou: 8 and 0"):
         decided(evaluation(0.1), evaluation(0.0).iloc[8:])

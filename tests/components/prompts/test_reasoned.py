@@ -38,18 +38,19 @@ CHOICE = {"kind": "choice", "choices": OPTIONS, "answer_index": 3}
     ],
 )
 def test_a_choice_is_read_by_letter_or_by_words(answer, index):
-    assert parse_choice(answer, OPTIONS) == index
+    assert parse_choice(answer, OPTIONS, lettered=True) == index
 
 
 def test_a_letter_without_an_option_may_still_be_the_words_of_one():
-    assert parse_choice("C", ["C", "nobody"]) == 0
+    assert parse_choice("C", ["C", "nobody"], lettered=False) == 0
 
 
 @given(st.lists(st.text("xyz ", min_size=2).map(str.strip).filter(lambda text: len(text) > 1), min_size=1, max_size=9))
 def test_every_option_is_found_by_its_letter_and_with_its_words(choices):
     for index, letter in zip(range(len(choices)), "ABCDEFGHI", strict=False):
         assert f"{letter}. {choices[index]}" in with_letters("?", choices)
-        assert parse_choice(letter, choices) == parse_choice(f"{letter}. {choices[index]}", choices) == index
+        both = f"{letter}. {choices[index]}"
+        assert [parse_choice(text, choices, lettered=True) for text in (letter, both)] == [index, index]
 
 
 def test_more_options_than_letters_are_refused():
