@@ -35,7 +35,10 @@ class PauseRules(Strict):
         "teaches nothing",
     )
     max_unapplied_records: int = Field(
-        default=20, ge=1, description="records in a row in which a reward with a weight may apply to no completion"
+        default=5,
+        ge=1,
+        description="records in a row in which a reward that has a weight, and applies to at least a tenth of the "
+        "mixture, may apply to no completion; a run has about 50 records",
     )
     max_repeated_share: float = Field(
         default=0.25,

@@ -76,6 +76,11 @@ def main() -> int:
             parser.error(f"stage {options.stage!r} is not in {path}, allowed are {[s.name for s in recipe.stages]}")
         if options.half and stage.grpo is None:
             parser.error(f"stage {stage.name!r} ({stage.algorithm}) samples nothing; only grpo has halves")
+        if options.half and stage.grpo and stage.grpo.vllm:
+            parser.error(
+                f"stage {stage.name!r} samples by vLLM, whose probabilities the rollouts do not keep: a step in "
+                "halves would not be the whole one; take both together, or leave `grpo.vllm` out of the recipe"
+            )
         found = verdict.problems(recipe, data_params, kinds=samples.counted(options.data))
         refuse([problem for problem in found if problem.stage == stage.name], path)
     except ValueError as error:

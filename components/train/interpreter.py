@@ -10,7 +10,7 @@ import sys
 
 VARIABLE = "EGOFLOW_TRAIN_PYTHON"
 # by the names of their imports: what the extra `training` adds, and the three of the base that no stage goes without
-NEEDED = ("accelerate", "datasets", "deepspeed", "mlflow", "peft", "torch", "transformers", "trl")
+NEEDED = ("accelerate", "datasets", "deepspeed", "mlflow", "nltk", "peft", "torch", "transformers", "trl")
 _MISSING = """
 import sys
 from importlib.util import find_spec
@@ -30,6 +30,15 @@ def python() -> str:
     return _checked(os.environ.get(VARIABLE) or sys.executable)
 
 
+def has(name: str) -> bool:
+    """Return whether the interpreter that trains and evaluates has a package, by the name of its import.
+
+    Raises:
+        ValueError: as `python`.
+    """
+    return not _look_for(python(), name).stdout.split()
+
+
 @functools.cache
 def _checked(named: str) -> str:
     path = os.path.abspath(named)  # symbolic links stay: through one, Python knows its virtual environment
@@ -38,12 +47,16 @@ def _checked(named: str) -> str:
             f"{VARIABLE}={named} came, which is no executable file; allowed is the path of a Python, "
             f"or nothing for {sys.executable}. {_remedy()}"
         )
-    told = subprocess.run([path, "-c", _MISSING, *NEEDED], capture_output=True, text=True)
+    told = _look_for(path, *NEEDED)
     if told.returncode != 0:
         raise ValueError(f"{VARIABLE}={named} came, which is no Python: {told.stderr.strip()[-500:]}. {_remedy()}")
     if missing := told.stdout.split():
         raise ValueError(f"{path}, which trains and evaluates, lacks {', '.join(missing)}. {_remedy()}")
     return path
+
+
+def _look_for(path: str, *names: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([path, "-c", _MISSING, *names], capture_output=True, text=True)
 
 
 def _remedy() -> str:

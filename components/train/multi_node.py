@@ -210,7 +210,7 @@ def main() -> int:
         hosts,
         options.image,
         options.claim,
-        Path(named) if named else None,
+        options.folder / named if named else None,
     )
     try:
         path = params.find_recipe(options.recipe)

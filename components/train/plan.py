@@ -29,7 +29,7 @@ NOT_CODE = (
     "components/train/grpo/rollouts.py",
     "components/train/grpo/pause_rules.py",
     "components/train/grpo/pause_callback.py",
-    "components/train/dry_run/report.py",
+    "components/train/dry_run",
     "components/train/judge",
 )
 # These fields of a stage say when it is stopped, saved, shown, measured or planned, not what it learns.

@@ -13,8 +13,9 @@ from components.rewards import ACCURACY
 from components.tracking import MetricLog
 from components.train import algorithms, gradient_norms, private_api, trainer
 from components.train.grpo.pause_callback import PauseCallback
-from components.train.grpo.pause_rules import repetition
+from components.train.grpo.pause_rules import COMMON, repetition
 from components.train.grpo.rollout_files import Half
+from components.train.judge import mixture, samples
 from components.train.ordered_dataset import OrderedDataset
 from components.train.safety.finite_checks import FiniteChecks
 
@@ -136,7 +137,7 @@ def _grpo(
     pause = None
     if settings.pause_rules is not None:
         limits = settings.pause_rules.model_dump(exclude={"max_repeated_share"})
-        weighted = {name for name, weight in settings.reward_weights.items() if weight}
-        pause = PauseCallback(ACCURACY & settings.reward_weights.keys(), weighted, limits)
+        watched = mixture.common(stage, samples.counted(folder), least=COMMON)
+        pause = PauseCallback(ACCURACY & settings.reward_weights.keys(), watched, limits)
         made.add_callback(pause)
     return Training(made, stage, dataset, pause)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from components import params
 from components.train.dry_run.stage_budget import Budget
+from components.train.judge.stages import MUON_ZERO_STAGE
 
 GIB = 2**30
 USABLE = 0.9  # the rest is the CUDA context, communication buffers and fragmentation (a default of ours)
@@ -102,7 +103,7 @@ def remedies(needs: Budget, current: Setting, limit: float) -> list[Setting]:
     halves = [current.micro_batch >> times for times in range(current.micro_batch.bit_length())]
     doubles = itertools.takewhile(lambda gpus: gpus <= MOST_GPUS, (current.gpus << times for times in range(11)))
     checkpointings = [current.checkpointing] + [True] * (not current.checkpointing)
-    zeros = range(current.zero, 4)
+    zeros = range(current.zero, (MUON_ZERO_STAGE if needs.stage.muon_learning_rate else 3) + 1)
     found: dict[frozenset[str], Setting] = {}
     for gpus, zero, micro_batch, checkpointing in itertools.product(doubles, zeros, halves, checkpointings):
         remedy = Setting(zero, gpus, micro_batch, checkpointing)

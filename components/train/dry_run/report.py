@@ -44,12 +44,14 @@ def run(
         Why stages cannot run on the machine or with the data, a text for each; empty where all can.
 
     Raises:
-        ValueError: the recipe lacks what counting needs.
+        ValueError: the recipe lacks what counting needs, or the data has not the samples of a stage that counts epochs.
     """
     config = config_of(recipe.model, data)
     stages, parts, problems = list(recipe.stages), {}, []
     if folder:
         stages, parts, problems = counted(recipe, data, folder)
+        if any(stage.max_steps is None and stage.dataset_samples is None for stage in stages):
+            raise ValueError("\n".join(problems))  # a stage without steps has no plan
     budgets = [budget(stage, config, data.frames) for stage in stages]
     console.print(_stages(recipe, budgets, machine))
     if parts:

@@ -22,7 +22,7 @@ class PauseCallback(TrainerCallback):
 
     Args:
         accuracy: the stage's rewards that say whether the answer is right.
-        rewards: those with a weight.
+        rewards: those with a weight that are no rare ones (`judge.mixture.common`).
         limits: the other arguments of `broken_rule`, by name.
     """
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from components.train.sample_order import Part
 
+COMMON = 0.1  # share of a stage's samples from which on a reward is missed where it applies to none for long
 _KL_RECORDS = 3  # the estimator of the KL has heavy tails: a single record may be far off
 
 Record = Mapping[str, float | None]
@@ -68,7 +69,7 @@ def broken_rule(
     Args:
         records: what was logged, with `step`, oldest first; a metric may be missing or None.
         accuracy: rewards that say whether the answer is right.
-        rewards: those with a weight.
+        rewards: those that are missed where they apply to no completion.
         window_records: records that are looked at; while there are fewer, only the KL and unapplied rewards count.
         max_reward_trade: the format reward may not rise by more than this while a reward of `accuracy` falls by more
             than this, from the older to the newer half of the window.

@@ -187,7 +187,7 @@ def trainer(
         loss_type="grpo",
         shuffle_dataset=False,
         log_completions=False,
-        **sampling(None if half == "train" else grpo.vllm, model.generation_config.suppress_tokens),
+        **sampling(grpo.vllm, model.generation_config.suppress_tokens),
         # TRL looks for the reference model's class among transformers' own
         model_init_kwargs={"architecture": type(model)},
     )

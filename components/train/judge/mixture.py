@@ -58,7 +58,7 @@ def problems(recipe: Recipe, data: Data, kinds: Kinds | None) -> Iterator[Proble
         if kinds is not None:
             yield from _present(stage, good, kinds)
         yield from _frames(recipe, stage, good, data, present=kinds is not None)
-        if not wrong:
+        if stage.mixture and not wrong:
             yield from _rewarded(stage, kinds)
 
 
@@ -128,6 +128,18 @@ def shares(stage: Stage, kinds: Kinds | None) -> dict[str, dict[str, float]]:
         if name in REWARDS:
             found[name] = {key: _share(name, stage, key, kinds) for key in stage.mixture}
     return found
+
+
+def common(stage: Stage, kinds: Kinds | None, *, least: float) -> set[str]:
+    """Return the rewards with a weight that apply to at least a share of a stage's samples.
+
+    Args:
+        stage: of algorithm grpo.
+        kinds: as in `shares`.
+        least: the share, 0 to 1.
+    """
+    weights = stage.grpo.reward_weights if stage.grpo else {}
+    return {name for name, keys in shares(stage, kinds).items() if weights[name] and of_mixture(stage, keys) >= least}
 
 
 def rewarded(recipe: Recipe, kinds: Kinds | None) -> list[str]:

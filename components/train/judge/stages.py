@@ -27,7 +27,7 @@ NOT_OF_MODEL = {
     "egoflow": ("max_pixels",),
     **dict.fromkeys(QWEN, ("guidance", "mapping", "muon_learning_rate", "questions_per_context", "loss_weights")),
 }
-_SETTINGS = "the keys of a stage and what they mean stand in docs/params.md"
+MUON_ZERO_STAGE = 2  # the highest: DeepSpeed 0.19.8 refuses Muon where it scatters gradients, as zero3.json has it do
 
 
 def problems(recipe: Recipe) -> Iterator[Problem]:
@@ -63,6 +63,11 @@ def _keys(stage: Stage, model: Model | Egoflow | Qwen) -> Iterator[Problem]:
         for key in keys:
             if _is_set(stage, key):
                 yield at(stage, key, f"{getattr(stage, key)!r} came, which {reader} does not take", "leave it out")
+    if stage.muon_learning_rate and stage.zero_stage > MUON_ZERO_STAGE:
+        yield at(
+            stage, "zero_stage", f"{stage.zero_stage} came with `muon_learning_rate`, and DeepSpeed refuses the two",
+            f"0 to {MUON_ZERO_STAGE}, or no `muon_learning_rate`",
+        )  # fmt: skip
     if stage.grpo and stage.grpo.vllm and model.architecture not in QWEN:
         yield at(
             stage, "grpo.vllm", f"vLLM has no class for the models of {model.architecture}", f"{listed(QWEN)} alone"

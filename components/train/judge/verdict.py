@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from typing import get_args
 
 from components.params import QWEN, Data, Eval, MappingTask, Recipe
 from components.params.mistakes import meant
+from components.train import interpreter
 from components.train.judge import mixture, stages
 from components.train.judge.mixture import Kinds
 from components.train.judge.problem import Problem, at, listed
@@ -34,6 +34,9 @@ def problems(
             recipe is only planned.
         gpus: GPUs of the machine that trains, 0 for the CPU; None where the recipe is only planned.
         counts: whether steps and tokens are counted, as the dry run does; without `kinds` by the recipe alone.
+
+    Raises:
+        ValueError: as `interpreter.python`, where a stage asks for vLLM on a machine with GPUs.
     """
     found = [*stages.problems(recipe), *mixture.problems(recipe, data, kinds)]
     if evaluation is not None:
@@ -93,7 +96,7 @@ def _on_machine(recipe: Recipe, gpus: int) -> Iterator[Problem]:
                 f"1 to {gpus} on this machine (CUDA_VISIBLE_DEVICES limits them); or several hosts: python -m "
                 "components.train.multi_node",
             )  # fmt: skip
-        if stage.grpo and stage.grpo.vllm and not (gpus and importlib.util.find_spec("vllm")):
+        if stage.grpo and stage.grpo.vllm and not (gpus and interpreter.has("vllm")):
             why = "is not installed" if gpus else "needs GPUs, this machine has none"
             yield at(stage, "grpo.vllm", f"vLLM {why}", "leave it out: transformers samples the completions")
 

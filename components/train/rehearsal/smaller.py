@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from components import params
 from components.params.strict import Strict
+from components.train.judge.stages import MUON_ZERO_STAGE
 
 Block = TypeVar("Block", bound=Strict)
 
@@ -22,7 +23,6 @@ GENERATIONS = 2
 COMPLETION_TOKENS = 16
 ANSWER_TOKENS = 128  # of evaluation, which refuses a budget that right answers do not fit
 LORA_RANK = 4
-MUON_ZERO_STAGE = 2
 WIDTH, LAYERS, HEADS, MAPPING_BLOCKS = 32, 2, 2, 2
 RENDERED_IMAGES = 8
 TIMEOUT_MINUTES = 60.0
@@ -62,7 +62,6 @@ def recipe(
 
 
 def _zero_stage(stage: params.Stage, asked: int) -> int:
-    # DeepSpeed's Muon refuses to scatter gradients, which infra/deepspeed/zero3.json asks for
     return min(asked, MUON_ZERO_STAGE) if stage.muon_learning_rate else asked
 
 

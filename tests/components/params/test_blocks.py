@@ -143,7 +143,7 @@ DEFAULTS = {
     params.Egoflow: {"connector": "pool", "image_tokens": None, "video_tokens": None, **VIEW},
     params.PauseRules: {
         "window_records": 10, "max_reward_trade": 0.1, "max_kl": 1.0, "min_length_share": 0.5,
-        "max_truncated_share": 0.9, "max_equal_groups_share": 0.98, "max_unapplied_records": 20,
+        "max_truncated_share": 0.9, "max_equal_groups_share": 0.98, "max_unapplied_records": 5,
         "max_repeated_share": 0.25,
     },
     params.Vllm: {"server_base_url": "http://127.0.0.1:8000", "gpu_memory_utilization": 0.3},

@@ -71,6 +71,13 @@ def test_one_that_cannot_train_is_refused_with_the_way_to_make_one(body, message
     assert str(path) in str(refused.value) and "make .venv-training/installed" in str(refused.value)
 
 
+def test_packages_are_looked_for_in_the_one_that_is_named(tmp_path, monkeypatch):
+    assert interpreter.has("torch") and not interpreter.has("no_such_package")
+    # it lacks nothing, whatever is asked
+    monkeypatch.setenv(interpreter.VARIABLE, str(program(tmp_path / "bin" / "python", "exit 0")))
+    assert interpreter.has("no_such_package")
+
+
 def test_what_the_extra_names_is_looked_for():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert {Requirement(text).name for text in extras["training"]} <= set(interpreter.NEEDED)

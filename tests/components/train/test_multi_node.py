@@ -148,6 +148,13 @@ def run_main(monkeypatch, *words: str) -> int:
     return multi_node.main()
 
 
+def test_a_python_below_the_project_folder_is_found_on_every_host(monkeypatch, capsys):
+    monkeypatch.setenv("EGOFLOW_TRAIN_PYTHON", ".venv-training/bin/python")
+    words = ("--stage", "stage2", "--nodes", "2", "--gpus-per-node", "8", "--folder", "/shared/egoflow")
+    assert run_main(monkeypatch, "--recipe", "exo2ego", *words) == 0
+    assert 'export PATH=/shared/egoflow/.venv-training/bin:"$PATH"\n' in capsys.readouterr().out
+
+
 def test_the_command_line_prints_the_script_of_the_stage_that_the_pipeline_would_train(monkeypatch, capsys):
     assert (
         run_main(monkeypatch, "--recipe", "exo2ego", "--stage", "stage2", "--nodes", "2", "--gpus-per-node", "8") == 0

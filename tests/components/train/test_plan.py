@@ -89,11 +89,13 @@ def code(tmp_path: Path) -> Path:
     for name, text in {
         "components/__init__.py": "",
         "components/train/__init__.py": "",
-        "components/train/__main__.py": "from components.train import dataset\nfrom components.tracking import runs",
+        "components/train/__main__.py": "from components.train import dataset\nfrom components.tracking import runs\n"
+        "from components.train.dry_run import fitting",
         "components/train/dataset.py": "def f():\n    import components.models.parts",
         "components/models/parts.py": "from components.metrics import box_iou",
         "components/metrics.py": "a",
         "components/tracking/__init__.py": "a",
+        "components/train/dry_run/fitting.py": "a",
         "flows/supervisor.py": "a",
         "components/report.py": "a",
         "infra/deepspeed/zero2.json": "{}",
@@ -114,6 +116,7 @@ def code(tmp_path: Path) -> Path:
         ("flows/supervisor.py", False),
         ("components/report.py", False),
         ("components/tracking/__init__.py", False),
+        ("components/train/dry_run/fitting.py", False),
     ],
 )
 def test_code_digest_sees_what_training_imports_and_nothing_else(code: Path, name: str, seen: bool):

@@ -1,5 +1,6 @@
 """The plan of a recipe: every shipped one is planned; what cannot fit is refused with what would."""
 
+import dataclasses
 import io
 import os
 import subprocess
@@ -133,6 +134,17 @@ def test_each_single_change_that_helps_is_named(data, changes, would):
     why = fitting.refusal(budget_of("exo2ego", "stage1", data, **changes), A100)
     assert "per_device_train_batch_size 8, without gradient_checkpointing; 72.0 of 80 GiB" in why
     assert would in why.split("What would fit:")[1]
+
+
+def test_muon_is_not_told_to_take_zero_3(data):
+    proposed = []
+    for muon_rate in (0.01, None):
+        stage = budget_of("egothinker", "sft", data, muon_learning_rate=muon_rate)
+        asked = dataclasses.replace(fitting.setting(stage.stage, A100), zero=2)
+        limit = stage.peak(zero=3, gpus=asked.gpus, micro_batch=asked.micro_batch, checkpointing=asked.checkpointing)
+        proposed.append({remedy.zero for remedy in fitting.remedies(stage, asked, limit)})
+    with_muon, with_adamw = proposed
+    assert 3 not in with_muon and 3 in with_adamw
 
 
 def test_where_nothing_helps_it_says_so(data):

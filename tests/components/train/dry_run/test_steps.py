@@ -92,6 +92,13 @@ def test_the_plan_tells_how_often_a_part_comes_again(tiny_data, tiny_world):
     assert "egore/ground_temporal/ego (of which the data has" in problems[0]
 
 
+def test_without_samples_and_their_number_the_plan_says_what_the_data_lacks(tiny_data, tiny_world):
+    init_exo = LOADED["exo2ego"].stages[0].model_copy(update={"dataset_samples": None})
+    recipe = LOADED["exo2ego"].model_copy(update={"stages": (init_exo,)})
+    with pytest.raises(ValueError, match=r"stage 'init_exo': mixture names \['web/caption/exo'\]"):
+        report.run(recipe, tiny_world.params, A100, Console(file=io.StringIO()), tiny_data)
+
+
 def test_a_plan_names_what_the_data_does_not_have(tiny_data, tiny_world):
     stages, parts, problems = report.counted(LOADED["exo2ego"], tiny_world.params, tiny_data)
     assert [stage.max_steps for stage in stages[:2]] == [None, None] and "init_exo" not in parts

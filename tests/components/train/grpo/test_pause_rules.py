@@ -127,17 +127,17 @@ def without(name: str, rows: list[dict]) -> list[dict]:
 def test_a_reward_that_never_applies_stops_the_run():
     finding = first_finding(without("box_iou", records()))
     assert (finding.limit, finding.step) == ("max_unapplied_records", LIMITS["max_unapplied_records"] + 1)
-    assert "21 records in which box_iou applied to no completion; allowed is 20 at most" in finding.message("grpo")
+    assert "6 records in which box_iou applied to no completion; allowed is 5 at most" in finding.message("grpo")
     both = first_finding(without("format", without("box_iou", records())), max_unapplied_records=4)
     assert both.step == 5 and "box_iou and format applied to no completion" in both.came
 
 
-def test_a_reward_of_a_rare_part_of_the_mixture_may_wait():
-    rows = [row if row["step"] % 18 == 0 else without("box_iou", [row])[0] for row in records()]
+def test_a_reward_may_wait_and_one_that_is_not_missed_may_stay_away():
+    rows = [row if row["step"] % 6 == 0 else without("box_iou", [row])[0] for row in records()]
     assert first_finding(rows) is None
     never = [{name: value for name, value in row.items() if "box_iou" not in name} for row in records()]
-    unweighted = {**JUDGED, "rewards": {"format"}}
-    assert broken_rule(never, **unweighted, **LIMITS) is None
+    rare = {**JUDGED, "rewards": {"format"}}
+    assert broken_rule(never, **rare, **LIMITS) is None
 
 
 def test_one_record_in_which_groups_differ_keeps_a_run_going():

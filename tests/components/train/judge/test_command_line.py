@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from components.train.__main__ import main
 from tests.components.train.judge.spoilt import GONE, RECIPES, ROOT, changed
 
 
@@ -32,6 +33,18 @@ def test_the_dry_run_names_every_mistake_and_loads_nothing(recipe, changes, keys
     assert len([line for line in told if line.startswith("- ")]) == keys, told
     assert "Mend" in told[-1]
     assert not any(line.split("|")[-1].strip() == "torch" for line in done.stderr.splitlines())
+
+
+@pytest.mark.parametrize("half", ["--rollouts-only", "--train-only"])
+def test_a_stage_that_samples_by_vllm_takes_no_halves(half, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "recipe.yaml"
+    with path.open("w") as file:
+        YAML(typ="safe").dump(changed(RECIPES["egovlm"], {"grpo.grpo.vllm": {"mode": "colocate"}}), file)
+    words = ["--recipe", path, "--stage", "grpo", "--data", tmp_path, "--output", tmp_path / "out", "--run-id", "0"]
+    monkeypatch.setattr(sys, "argv", ["train", *map(str, words), half])
+    with pytest.raises(SystemExit):
+        main()
+    assert "'grpo' samples by vLLM, whose probabilities the rollouts do not keep" in capsys.readouterr().err
 
 
 @pytest.mark.slow

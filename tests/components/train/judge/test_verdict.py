@@ -13,6 +13,7 @@ from components.params import model
 from components.params.comparison import Comparison, recipe_of
 from components.params.recipe import Loss
 from components.rewards import REWARDS
+from components.train import interpreter
 from components.train.judge import mixture, samples, verdict
 from components.train.judge.samples import Kind
 from components.train.losses import GUIDANCE
@@ -136,7 +137,16 @@ def test_shares_of_rewards_are_those_of_the_data():
     assert "format 100%, box_iou 50%" in unseen and unseen.endswith("of the samples at most, by their tasks")
 
 
-def test_a_machine_has_a_gpu_for_every_rank_and_vllm_needs_gpus():
+def test_rewards_of_a_rare_part_are_not_common():
+    keys = {"egore/ground_spatial/ego": 0.95, "egore/qa/ego": 0.05}
+    weights = {"format": 1.0, "box_iou": 1.0, "choice": 1.0, "temporal_iou": 1.0}
+    changes = {"grpo.mixture": keys, "grpo.grpo.reward_weights": weights | {"format": 0.0}}
+    stage = params.Recipe.model_validate(changed(RECIPES["miniature"], changes)).stages[-1]
+    assert mixture.common(stage, HERE, least=0.1) == {"box_iou"}
+    assert mixture.common(stage, HERE, least=0.05) == {"box_iou", "choice"}
+
+
+def test_a_machine_has_a_gpu_for_every_rank_and_vllm_needs_gpus(monkeypatch):
     assert not any("ranks" in line for line in judged({}, gpus=2) + judged({}, gpus=0))
     assert any(
         "`ranks`: 2 came, and every rank needs a GPU of its own; allowed: 1 to 1" in line for line in judged({}, gpus=1)
@@ -144,6 +154,11 @@ def test_a_machine_has_a_gpu_for_every_rank_and_vllm_needs_gpus():
     vllm = {"grpo.grpo.vllm": {"mode": "colocate"}}
     assert any("vLLM needs GPUs, this machine has none" in line for line in judged(vllm, gpus=0, recipe="egovlm"))
     assert not any("vLLM" in line for line in judged(vllm, recipe="egovlm")), "a plan is for another machine"
+    asked = []
+    for there in (False, True):
+        monkeypatch.setattr(interpreter, "has", lambda name, there=there: asked.append(name) or there)
+        refused = any("vLLM is not installed" in line for line in judged(vllm, gpus=8, recipe="egovlm"))
+        assert refused != there and asked.pop() == "vllm", "the Python that trains is asked"
 
 
 def test_frames_of_downloaded_towers_are_those_of_the_data():
