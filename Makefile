@@ -4,7 +4,7 @@
 # make mutation: changes the code of some modules one place at a time; lists the changes that no test notices.
 # make .venv-training/installed: what trains as an environment of its own; also .venv-orchestration, .venv-gpu-vllm.
 # make lock: requirements.lock and infra/environments anew, from pyproject.toml. make gpu-vllm: one file of the latter.
-# The last two make no .venv; all others do first.
+# These last four make no .venv; all others do first.
 .PHONY: demo test test-long test-all mutation bench-data bench-train lock gpu-vllm
 SHELL := bash
 PYTHON ?= python3.11
@@ -74,4 +74,5 @@ lock:
 
 # here torch is the CUDA build that vLLM wants: without what pyproject.toml says in the place of torch's own metadata
 gpu-vllm:
+	pip install --quiet --disable-pip-version-check $(UV)
 	$(COMPILE) --custom-compile-command 'make gpu-vllm' --no-config --extra vllm --output-file $(ENVIRONMENTS)/gpu-vllm.txt

@@ -1,8 +1,8 @@
 """What training takes from inside other libraries, read in transformers 5.23.0, TRL 1.16.0 and DeepSpeed 0.19.8.
 
 None of it is documented, so it is looked up again here, and only here, when one of these versions changes. What our
-trainers override of transformers' and TRL's private methods stands in their classes (safety/finite_checks.py,
-grpo/shared_prompt.py).
+trainers override of transformers' and TRL's private methods stands in their classes (safety/finite_checks.py;
+contrast.py, replay.py and shared_prompt.py of grpo/).
 """
 
 from __future__ import annotations
