@@ -44,12 +44,15 @@ class RunPlan:
     seconds: float | None
 
 
-def write_recipes(comparison: Comparison, folder: Path, *, seeds: int, arms: Sequence[str] = ()) -> list[Run]:
+def write_recipes(
+    comparison: Comparison, folder: Path, *, source: Path, seeds: int, arms: Sequence[str] = ()
+) -> list[Run]:
     """Write the recipe of every run of a comparison into a folder.
 
     Args:
         comparison: names the recipe that is changed, and the changes of each arm.
         folder: takes a file `<arm>-<seed>.yaml` for each run.
+        source: file of the comparison, where mistakes are to be mended.
         seeds: repetitions of each arm.
         arms: names of the arms to run; the arm that they are compared with joins them. All where none is named.
 
@@ -73,15 +76,16 @@ def write_recipes(comparison: Comparison, folder: Path, *, seeds: int, arms: Seq
             with run.recipe.open("w") as file:
                 YAML().dump(recipe_of(comparison, base, arm, seed), file)
             runs.append(run)
-    judge(runs)
+    judge(runs, source=source)
     return runs
 
 
-def judge(runs: Sequence[Run], *, data: Path | None = None) -> None:
+def judge(runs: Sequence[Run], *, source: Path, data: Path | None = None) -> None:
     """Refuse runs of which any asks for what cannot be trained.
 
     Args:
         runs: arms and seeds with their recipes.
+        source: file of the comparison, which their recipes are written from.
         data: folder of the data; None before that is up to date.
 
     Raises:
@@ -90,7 +94,7 @@ def judge(runs: Sequence[Run], *, data: Path | None = None) -> None:
     wrong: dict[str, str] = {}  # arm -> mistakes: other seeds repeat them
     for run in runs:
         try:
-            tasks.load_recipe(run.recipe, trains=data is not None, data=data)
+            tasks.load_recipe(run.recipe, source=source, trains=data is not None, data=data)
         except ValueError as error:
             wrong.setdefault(run.arm, str(error))
     if wrong:

@@ -44,7 +44,7 @@ def _check(file: Path) -> None:
     elif file.parent.name == params.COMPARISONS.name:
         comparison = params.load(file, Comparison)
         with tempfile.TemporaryDirectory() as folder:
-            arms.write_recipes(comparison, Path(folder), seeds=1)
+            arms.write_recipes(comparison, Path(folder), source=file, seeds=1)
     elif file.name == tasks.DATA_PARAMS.name:
         params.load(file, params.Data)
     elif file.name == tasks.EVALUATION.name:

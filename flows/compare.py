@@ -42,11 +42,11 @@ def compare(comparison: str = COMPARISON, seeds: int = 3, only: Sequence[str] = 
     path = params.find_comparison(comparison)
     wanted = params.load(path, Comparison)
     folder = folder_of(wanted)
-    runs = arms.write_recipes(wanted, folder / "recipes", seeds=seeds, arms=only)
+    runs = arms.write_recipes(wanted, folder / "recipes", source=path, seeds=seeds, arms=only)
     at_start = tasks.open_job(str(wanted.recipe), dataset=None)
     with tasks.stopping() as stop:
         data.refresh(stop)
-    arms.judge(runs, data=tasks.DATA)
+    arms.judge(runs, source=path, data=tasks.DATA)
     run_id = tracking.open_pipeline_run(f"compare {wanted.name}", tags={"kind": "comparison", "recipe": str(path)})
     status = "KILLED"
     try:
@@ -143,10 +143,11 @@ def show_plan(comparison: str, *, seeds: int, only: Sequence[str] = ()) -> None:
         seeds: repetitions of every arm.
         only: names of the arms.
     """
-    wanted = params.load(params.find_comparison(comparison), Comparison)
-    runs = arms.write_recipes(wanted, folder_of(wanted) / "recipes", seeds=seeds, arms=only)
+    path = params.find_comparison(comparison)
+    wanted = params.load(path, Comparison)
+    runs = arms.write_recipes(wanted, folder_of(wanted) / "recipes", source=path, seeds=seeds, arms=only)
     if not (stale := data.stale()):
-        arms.judge(runs, data=tasks.DATA)
+        arms.judge(runs, source=path, data=tasks.DATA)
     # no checkpoint has this digest, so nothing is reused; the stages that arms have in common still have equal keys
     digest = "not known before the data is made" if stale else data.digest()
     compare_summary.show_plan(comparison, arms.plan_runs(runs, dataset=digest), stale=stale)

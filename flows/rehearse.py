@@ -62,7 +62,7 @@ def rehearse(pipeline: Callable[..., Finished | None], recipe: str, scale: Scale
         scale: how small, and on which data.
 
     Returns:
-        0; or 1 where a stage failed: what the stages before it say is printed all the same.
+        0; or 1 where a stage failed or is missing, or none could be measured: what is known is printed all the same.
 
     Raises:
         ValueError: the recipe is wrong, or the project has no data; nothing was trained.
@@ -74,6 +74,7 @@ def rehearse(pipeline: Callable[..., Finished | None], recipe: str, scale: Scale
     name = whole.recipe_path.name
     exported = project / "exported" / whole.recipe_path.stem
     finished = error = None
+    exports: list[str] = []
     with _inside(project):
         try:
             # one look at the whole graph, instead of one for each of its stages
@@ -81,24 +82,32 @@ def rehearse(pipeline: Callable[..., Finished | None], recipe: str, scale: Scale
             finished = pipeline(f"params/recipes/{name}", refresh_data=stale)
             assert finished is not None, "only a dry run returns nothing"
             _export(finished.stages[-1].checkpoint, exported)
+            exports = sorted(path.name for path in exported.iterdir())
         except (RuntimeError, ValueError, OSError) as failure:
             error = failure
             show_failure(failure)
+        result = rehearsed
+        try:
+            result = _measured(whole, name, rehearsed, project)
+        except RuntimeError as failure:  # the other tables are better than none
+            error = error or failure
+            show_failure(failure)
         result = replace(
-            _measured(whole, name, rehearsed, project),
+            result,
             decision=finished.decision.reason if finished else None,
-            exported=[] if error else sorted(path.name for path in exported.iterdir()),
+            exported=exports,
             error=str(error) if error else None,
             seconds=time.monotonic() - started_s,
         )
         files = outcome.write(result, project / "tables" / Path(name).stem)
-        _log(result.recipe, files, failed=error is not None)
+        failed = error is not None or bool(result.missing)
+        _log(result.recipe, files, failed=failed)
     # a pipe has no width, and folded numbers are hard to read
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     for each in outcome.shown(result):
         console.print(each, soft_wrap=isinstance(each, str), highlight=False)
     console.print("\n".join(f"written   {path.relative_to(whole.root)}" for path in files), soft_wrap=True)
-    return 1 if error else 0
+    return 1 if failed else 0
 
 
 def _write(whole: tasks.Job, project: Path, scale: Scale) -> Outcome:
@@ -180,7 +189,7 @@ def _export(checkpoint: Path, output: Path) -> None:
             "--output",
             str(output),
         ],
-        launch_command.environment(Path.cwd(), threads=tasks.cores()),
+        launch_command.environment(Path.cwd(), threads=tasks.cores(), python=interpreter.python()),
         log_path=tasks.LOGS / f"{checkpoint.name}-export.log",
         timeout_s=PROGRAM_TIMEOUT_S,
     )

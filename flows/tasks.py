@@ -135,11 +135,14 @@ def recipe_file(name: str) -> Path:
     return path.relative_to(root) if path.is_relative_to(root) else path
 
 
-def load_recipe(path: Path, *, trains: bool = False, promotes: bool = False, data: Path | None = None) -> params.Recipe:
+def load_recipe(
+    path: Path, *, source: Path | None = None, trains: bool = False, promotes: bool = False, data: Path | None = None
+) -> params.Recipe:
     """Read a recipe and judge it.
 
     Args:
         path: of its YAML.
+        source: file to mend, of a recipe that was written from another; None for the recipe's own.
         trains: whether it is to be trained on this machine.
         promotes: whether its last stage is put before the promotion gate.
         data: folder of the data that it is trained on; None before that is up to date.
@@ -147,7 +150,7 @@ def load_recipe(path: Path, *, trains: bool = False, promotes: bool = False, dat
     Raises:
         ValueError: it does not fit its schema, or it asks for what cannot be trained; has all mistakes of the kind.
     """
-    recipe = params.load(path, params.Recipe)
+    recipe = params.checked(params.read(path), source or path, params.Recipe)
     found = verdict.problems(
         recipe,
         params.load(DATA_PARAMS, params.Data),
@@ -156,7 +159,7 @@ def load_recipe(path: Path, *, trains: bool = False, promotes: bool = False, dat
         kinds=None if data is None else samples.counted(data),
         gpus=len(launch_command.gpus()) if trains else None,
     )
-    refuse(found, path)
+    refuse(found, source or path)
     return recipe
 
 
