@@ -48,7 +48,7 @@ stage = json.loads((folder.parent / "stage.json").read_text())
 for name in ("metrics", "skipped", "identity"):
     (folder / (name + ".json")).write_text("{}")
 rows = [
-    dict(sample_id=str(n), take_id=str(n % 5), task="qa", view="ego", condition=seen, completion="",
+    dict(sample_id=str(n), take_id=str(n % 8), task="qa", view="ego", condition=seen, completion="",
          score_name="accuracy", score=float(n % 3 == 0 or (n + stage["seed"]) % 4 < 4 * stage["weight_decay"]))
     for n in range(40) for seen in ("model", "blind")
 ]
@@ -148,7 +148,7 @@ def scored(folder: Path, right: int) -> NestedStage:
     rows = [
         {
             "sample_id": f"{n}",
-            "take_id": f"{n % 5}",
+            "take_id": f"{n % 8}",
             "task": "qa",
             "view": "ego",
             "condition": condition,
