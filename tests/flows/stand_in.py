@@ -54,7 +54,7 @@ if Path("hang").exists():
 time.sleep(0.5)
 (output / "model").mkdir(exist_ok=True)
 (output / "history.jsonl").write_text(json.dumps({"step": 1, "time_s": time.time(), "loss": 1.0}) + "\\n")
-(output / "stage.json").write_text(json.dumps({"started_s": started_s, "ended_s": time.time()}))
+(output / "stage.json").write_text(json.dumps({"started_s": started_s, "ended_s": time.time(), "params": {}}))
 """
 EVALUATE = """
 import argparse, itertools, json, time
