@@ -151,8 +151,8 @@ def _launch(
 ) -> None:
     logger, checkpoint = get_run_logger(), job.checkpoint(stage.name)
     log_path = job.root / tasks.LOGS / f"{checkpoint.name}.log"
-    stages = job.recipe.stages
-    logger.info("%s starts (stage %d of %d); log %s", stage.name, stages.index(stage) + 1, len(stages), log_path)
+    names = [one.name for one in job.recipe.stages]
+    logger.info("%s starts (stage %d of %d); log %s", stage.name, names.index(stage.name) + 1, len(names), log_path)
     logged_s = time.monotonic()
 
     def stop_and_log() -> str | None:

@@ -227,7 +227,9 @@ def test_the_budget_of_answers_is_the_stage_s_or_that_of_its_completions_or_eval
     plain = job.recipe.stages[0]
     sampled = params.load(stand_in.ROOT / stand_in.RECIPE, params.Recipe).stages[-1]
     assert evaluate.max_new_tokens(plain) == params.load(Path("params/eval.yaml"), params.Eval).max_new_tokens
-    assert evaluate.max_new_tokens(sampled) == sampled.grpo.max_completion_length
+    assert evaluate.max_new_tokens(sampled) == sampled.max_new_tokens
+    silent = sampled.model_copy(update={"max_new_tokens": None})
+    assert evaluate.max_new_tokens(silent) == sampled.grpo.max_completion_length
     assert evaluate.max_new_tokens(sampled.model_copy(update={"max_new_tokens": 99})) == 99
 
 
