@@ -70,13 +70,14 @@ def show(compared: Compared) -> None:
             f"{100 * row.blind:.1f}",
             "" if row.difference is None else f"{100 * row.difference.value:+.1f}",
             "" if row.difference is None else f"[{100 * row.difference.lo:+.1f}, {100 * row.difference.hi:+.1f}]",
+            "" if row.p_holm is None else f"{row.p_holm:.3f}",
             "" if row.published is None else f"{row.published:+.1f}",
             row.verdict,
         )
         for row in compared.rows
     ]
     console = Console()
-    columns = ("arm", "measure", "mean", "blind", "difference", "95 % interval", "published", "sign")
+    columns = ("arm", "measure", "mean", "blind", "difference", "95 % interval", "p (Holm)", "published", "sign")
     console.print(table(f"comparison run {compared.run_id}", columns, rows))
     for (arm, seed), why in compared.failed.items():
         console.print(f"{arm}, seed {seed} has no scores: {why}", style="red")

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from components import records
-from components.metrics.statistics import Estimate, crossed
+from components.metrics import statistics
+from components.metrics.statistics import Difference, Estimate, crossed, holm
 
 Place = tuple[str, str, str]  # stage, task, metric
 # stage -> score of each sample: columns task, metric, condition ("model" | "blind"), sample_id, take_id, score
@@ -30,6 +31,7 @@ class Row:
         value: mean over them, with an interval over seeds and takes.
         blind: the mean with the frames of other takes; NaN where a sample has no other take.
         difference: to the reference arm, over the seeds that both have; None for the reference itself.
+        p_holm: p-value of that difference, adjusted for the arm being compared in several measures; None without one.
         published: the difference that the paper prints, points; None where it prints none.
         verdict: whether its sign holds here (see `verdict`); "" where nothing is published.
     """
@@ -40,7 +42,8 @@ class Row:
     by_seed: tuple[float, ...]
     value: Estimate
     blind: float
-    difference: Estimate | None
+    difference: Difference | None
+    p_holm: float | None
     published: float | None
     verdict: str
 
@@ -73,41 +76,47 @@ def compare(
     rows = []
     for arm, measures in places.items():
         seeds = tuple(sorted(number for name, number in found if name == arm))
+        if not seeds:
+            continue
         common = tuple(number for number in seeds if (against, number) in found)
-        for measure, parts in measures.items() if seeds else ():
+        differences = {}
+        if arm != against and common:
+            differences = {
+                measure: _difference(found, (arm, parts), (against, places[against][measure]), common)
+                for measure, parts in measures.items()
+            }
+        adjusted = dict(zip(differences, holm([each.p for each in differences.values()]), strict=True))
+        for measure, parts in measures.items():
             tables = [_table(found, arm, seeds, place) for place in parts]
             by_seed = np.mean([table.to_numpy().mean(1) for table in tables], axis=0)
             value = crossed([_part(table) for table in tables])
             blind = np.mean([_blind(found, arm, seeds, place) for place in parts])
-            difference = None
-            if arm != against and common:
-                pairs = zip(parts, places[against][measure], strict=True)
-                paired = [
-                    _part(_paired(_table(found, arm, common, mine), _table(found, against, common, theirs), mine))
-                    for mine, theirs in pairs
-                ]
-                difference = crossed(paired)
+            difference, p_holm = differences.get(measure), adjusted.get(measure)
             sign = published.get(arm, {}).get(measure)
-            held = verdict(difference, sign) if difference and sign else ""
-            rows.append(Row(arm, measure, seeds, tuple(by_seed.tolist()), value, float(blind), difference, sign, held))
+            held = verdict(difference, sign, p_holm) if difference and p_holm is not None and sign else ""
+            rows.append(
+                Row(arm, measure, seeds, tuple(by_seed.tolist()), value, float(blind), difference, p_holm, sign, held)
+            )
     return rows
 
 
-def verdict(difference: Estimate, published: float) -> str:
-    """Return whether the sign of a published difference holds: beyond the 95 % interval, or only in the mean.
+def verdict(difference: Estimate, published: float, p_holm: float) -> str:
+    """Return whether the sign of a published difference holds: beyond doubt, or only in the mean.
 
-    >>> verdict(Estimate(-0.02, -0.05, 0.01, 100), -4.2)
+    Args:
+        difference: as found here.
+        published: as printed, points.
+        p_holm: p-value of the difference, adjusted for all measures of the arm.
+
+    >>> verdict(Estimate(-0.02, -0.05, 0.01, 100), -4.2, 0.2)
     'same sign, within noise'
     """
     if not math.isfinite(difference.lo):
         return "too few takes"
-    toward = math.copysign(1.0, published)
-    nearer, further = sorted((toward * difference.lo, toward * difference.hi))
-    if nearer > 0:
-        return "holds"
-    if further < 0:
-        return "contradicted"
-    return "same sign, within noise" if toward * difference.value > 0 else "other sign, within noise"
+    is_same = difference.value * published > 0
+    if p_holm <= 1 - statistics.LEVEL and difference.value:
+        return "holds" if is_same else "contradicted"
+    return "same sign, within noise" if is_same else "other sign, within noise"
 
 
 def dominated(points: Mapping[str, tuple[float, float]]) -> dict[str, list[str]]:
@@ -139,6 +148,20 @@ def _table(found: Mapping[tuple[str, int], Scores], arm: str, seeds: Sequence[in
     if table.isna().to_numpy().any():
         raise ValueError(f"arm {arm!r}: its seeds were asked different samples of {task}/{metric}; run it again")
     return table
+
+
+def _difference(
+    found: Mapping[tuple[str, int], Scores],
+    mine: tuple[str, Sequence[Place]],
+    theirs: tuple[str, Sequence[Place]],
+    seeds: Sequence[int],
+) -> Difference:
+    """Return how far one arm lies above another in a measure, both given as (arm, places)."""
+    parts = [
+        _part(_paired(_table(found, mine[0], seeds, place), _table(found, theirs[0], seeds, other), place))
+        for place, other in zip(mine[1], theirs[1], strict=True)
+    ]
+    return crossed(parts)
 
 
 def _blind(found: Mapping[tuple[str, int], Scores], arm: str, seeds: Sequence[int], place: Place) -> float:

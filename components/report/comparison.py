@@ -106,7 +106,7 @@ def _cell(row: Row) -> str:
         return f"{scored} [{percent(row.value.lo)}, {percent(row.value.hi)}]"
     note = f" *published {row.published:+.1f}: {row.verdict}*" if row.verdict else ""
     lo, hi = signed(row.difference.lo), signed(row.difference.hi)
-    return f"{scored}, {signed(row.difference.value)} [{lo}, {hi}]{note}"
+    return f"{scored}, {signed(row.difference.value)} [{lo}, {hi}] p {row.p_holm:.3f}{note}"
 
 
 def percent(value: float) -> str:

@@ -97,17 +97,32 @@ def test_a_verdict_comes_only_where_something_was_published():
     assert compared(found, published={"other": {"QA": -2.0}})["other", "QA"].verdict == "contradicted"
 
 
-@given(st.tuples(*[st.floats(-1, 1)] * 3).map(sorted), st.floats(0.1, 9))
-def test_a_verdict_turns_with_the_sign(ends, points):
-    lo, value, hi = ends
-    there = verdict(Estimate(value, lo, hi, 9), points)
-    back = verdict(Estimate(-value, -hi, -lo, 9), -points)
-    assert there == back
-    assert (there == "holds") == (lo > 0) and (there == "contradicted") == (hi < 0)
+@given(st.floats(-1, 1), st.floats(0, 1), st.floats(0.1, 9))
+def test_a_verdict_turns_with_the_sign(value, p, points):
+    estimate, turned = Estimate(value, value - 0.1, value + 0.1, 9), Estimate(-value, -value - 0.1, 0.1 - value, 9)
+    there = verdict(estimate, points, p)
+    assert there == verdict(turned, -points, p)
+    assert (there == "holds") == (value > 0 and p <= 0.05) and (there == "contradicted") == (value < 0 and p <= 0.05)
 
 
 def test_few_takes_say_nothing_about_a_sign():
-    assert verdict(Estimate(0.5, -np.inf, np.inf, 9), 1.0) == "too few takes"
+    assert verdict(Estimate(0.5, -np.inf, np.inf, 9), 1.0, 1.0) == "too few takes"
+
+
+def test_of_several_measures_each_must_be_surer_than_alone():
+    rng = np.random.default_rng(2)
+    before = made(0, takes=12)
+    after = {name: value + rng.normal(0.03, 0.2) for name, value in before.items()}
+    found = {("full", 0): scores(before), ("other", 0): scores(after)}
+    published = {"other": {"QA": 1.0}}
+    alone = compared(found, published=published)["other", "QA"]
+    assert alone.p_holm == alone.difference.p and 0.05 / 4 < alone.p_holm < 0.05 and alone.verdict == "holds"
+    none = pd.concat([scores(before), scores(dict.fromkeys(before, 0.0), "caption_ego", "verb")])
+    changed = pd.concat([scores(after), scores(dict.fromkeys(before, 0.0), "caption_ego", "verb")])
+    four = {"QA": (QA,)} | {f"verb {n}": (("stage3", "caption_ego", "verb"),) for n in range(3)}
+    among = compared({("full", 0): none, ("other", 0): changed}, four, published)["other", "QA"]
+    assert among.p_holm == pytest.approx(4 * alone.p_holm) and among.verdict == "same sign, within noise"
+    assert (among.difference.lo, among.difference.hi) == (alone.difference.lo, alone.difference.hi)
 
 
 @settings(max_examples=40, deadline=None)

@@ -12,6 +12,7 @@ from components.metrics.statistics import (
     Estimate,
     crossed,
     difference,
+    holm,
     score,
     wilson,
 )
@@ -121,6 +122,33 @@ def test_a_difference_turns_with_its_sign_and_p_agrees_with_the_bound(gaps):
     if there.standard_error > 1e-9:
         assert there.p_above + back.p_above == pytest.approx(1)
         assert (there.p_above < 0.0499) <= (there.lower() > 0) <= (there.p_above < 0.0501)
+
+
+def test_two_sided_p_agrees_with_the_interval():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        found = zero(rng.normal(0.3, 1, 24), np.arange(24) % 8)
+        assert (found.p < 0.05) == (found.lo > 0 or found.hi < 0)
+        assert found.p == pytest.approx(2 * min(found.p_above, 1 - found.p_above))
+    assert zero(np.ones(40), np.repeat(np.arange(5), 8)).p == 1.0  # too few takes
+    assert zero(np.zeros(40), np.arange(40)).p == 1.0 and zero(np.ones(40), np.arange(40)).p == 0.0
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=7), st.randoms())
+def test_holm_is_the_least_level_at_which_a_test_is_rejected(p_values, random):
+    adjusted = holm(p_values)
+    # the definition: the smallest p against level / m, the next against level / (m - 1), up to the first that fails
+    for level in (0.01, 0.05, 0.3):
+        rejected, left = set(), len(p_values)
+        for place in sorted(range(len(p_values)), key=p_values.__getitem__):
+            if p_values[place] * left > level:
+                break
+            rejected.add(place)
+            left -= 1
+        assert {place for place, p in enumerate(adjusted) if p <= level} == rejected
+    order = list(range(len(p_values)))
+    random.shuffle(order)
+    assert holm([p_values[place] for place in order]) == [adjusted[place] for place in order]
 
 
 def test_seeds_that_disagree_widen_the_interval():

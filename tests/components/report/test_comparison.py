@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from components.evaluation.paired_comparison import Row
-from components.metrics.statistics import Estimate
+from components.metrics.statistics import Difference, Estimate
 from components.report import comparison as page
 from components.report import frontier
 
@@ -30,10 +30,11 @@ MEANS = {"start": (0.30, 0.60), "low": (0.40, 0.58), "high": (0.50, 0.40), "poor
 
 
 def row(arm: str, measure: str, mean: float, *, spread: float = 0.05) -> Row:
-    difference = None if arm == "start" else Estimate(mean - 0.3, mean - 0.35, mean - 0.25, 40)
+    difference = None if arm == "start" else Difference(mean - 0.3, mean - 0.35, mean - 0.25, 40, 0.02, 7, 0.01)
     told = "holds" if (arm, measure) == ("low", "boxes") else ""
     value = Estimate(mean, mean - spread, mean + spread, 40)
-    return Row(arm, measure, (0, 1), (mean - 0.01, mean + 0.01), value, 0.125, difference, 2.5 if told else None, told)
+    seeds, p_holm = (mean - 0.01, mean + 0.01), 0.0123 if difference else None
+    return Row(arm, measure, (0, 1), seeds, value, 0.125, difference, p_holm, 2.5 if told else None, told)
 
 
 ROWS = [row(arm, name, mean) for arm, both in MEANS.items() for name, mean in zip(("boxes", "QA"), both, strict=True)]
@@ -51,7 +52,7 @@ def test_the_page_shows_every_arm_and_escapes_words(written):
     text = (written / "index.html").read_text()
     for words in (
         "boxes &lt;and&gt; questions", "1 of 8, 1 failed", "no &lt;b&gt;luck&lt;/b&gt;", "sft.lora left out",
-        "sft.steps: 3", "+10.0 [+5.0, +15.0]", "published +2.5: holds", "sft-012, init-3 (reused)",
+        "sft.steps: 3", "+10.0 [+5.0, +15.0], p 0.012", "published +2.5: holds", "sft-012, init-3 (reused)",
         "by seed: 29.0 31.0", "blind 12.5",
     ):  # fmt: skip
         assert words in text, words
@@ -63,7 +64,10 @@ def test_the_table_of_a_note_has_a_line_for_each_arm(written):
     lines = (written / "table.md").read_text().splitlines()
     assert lines[:2] == ["| arm | boxes | QA |", "|---|---|---|"]
     assert lines[2] == "| start | 30.0 / 12.5 [25.0, 35.0] | 60.0 / 12.5 [55.0, 65.0] |"
-    assert lines[3].startswith("| low | 40.0 / 12.5, +10.0 [+5.0, +15.0] *published +2.5: holds* |") and len(lines) == 6
+    assert (
+        lines[3].startswith("| low | 40.0 / 12.5, +10.0 [+5.0, +15.0] p 0.012 *published +2.5: holds* |")
+        and len(lines) == 6
+    )
 
 
 def test_an_arm_that_lacks_a_seed_says_so_and_beats_nobody(tmp_path):
