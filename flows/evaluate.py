@@ -115,9 +115,7 @@ def evaluate_checkpoint(job: Job, checkpoint: Path, stop: Stop, *, how: params.S
 
 def max_new_tokens(stage: params.Stage) -> int:
     """Return the token budget of a stage's answers: its own, else of grpo its completions', else params/eval.yaml's."""
-    if stage.max_new_tokens is not None:
-        return stage.max_new_tokens
-    return stage.grpo.max_completion_length if stage.grpo else params.load(tasks.EVALUATION, params.Eval).max_new_tokens
+    return stage.answer_tokens or params.load(tasks.EVALUATION, params.Eval).max_new_tokens
 
 
 def _recipe_of(job: Job, trained: TrainedStage) -> params.Stage:

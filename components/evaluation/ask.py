@@ -9,7 +9,7 @@ from pathlib import Path
 from components import params
 from components.data.frames import one_video
 from components.data.frames.step import contract_of
-from components.evaluation.load import answerer_of
+from components.evaluation.load import answer_tokens, answerer_of
 from components.evaluation.one_question import one_question
 
 
@@ -34,7 +34,7 @@ def ask(path: Path, question: str, checkpoint: Path, data: params.Data, *, view:
         checkpoint: folder of a finished stage, or of an export of a whole model.
         data: parameters of the frames; they must be those that the checkpoint was trained with.
         view: "ego" or "exo".
-        max_new_tokens: longest answer, tokens.
+        max_new_tokens: longest answer, tokens, of a stage that says nothing.
 
     Raises:
         ValueError: the video cannot be read, the folder holds no whole model, or it was trained under another
@@ -48,6 +48,7 @@ def ask(path: Path, question: str, checkpoint: Path, data: params.Data, *, view:
             f"has {contract[:12]}; ask in a checkout with the `frames` of its training, and with the same decoders"
         )
     film = one_video.read(path, data)
+    max_new_tokens = answer_tokens(stage["params"]) or max_new_tokens
     # one sample is a batch by itself, of however many tokens
     answerer = answerer_of(folder, stage["params"], film, max_batch_tokens=1, max_new_tokens=max_new_tokens)
     sample = one_question(question, view=view, frame_kind=film.frame_kind, duration_s=film.duration_s)

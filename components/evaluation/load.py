@@ -43,6 +43,15 @@ def answerer_of(
     return made(store=store, max_batch_tokens=max_batch_tokens, max_new_tokens=max_new_tokens)
 
 
+def answer_tokens(stage: dict) -> int | None:
+    """Return the longest answer that a stage allows, tokens; None where it leaves that to params/eval.yaml.
+
+    Args:
+        stage: parameters of the stage that trained a model, as its stage.json has them.
+    """
+    return stage["max_new_tokens"] or (stage["grpo"]["max_completion_length"] if stage["grpo"] else None)
+
+
 def opened(folder: Path, stage: dict, *, device: torch.device | None = None) -> Callable[..., Answerer | QwenAnswerer]:
     """Load the model of a folder with its processor, for the frames of any store.
 

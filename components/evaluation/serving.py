@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from components.evaluation.load import opened
+from components.evaluation.load import answer_tokens, opened
 from components.evaluation.one_question import one_question
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from components.evaluation.answer import Answerer
     from components.evaluation.qwen import QwenAnswerer
 
-_LIMITS = {"max_batch_tokens": 8192, "max_new_tokens": 128}
+MAX_BATCH_TOKENS = 8192
+MAX_NEW_TOKENS = 128  # of a stage that says nothing
 
 
 class Request:
@@ -39,10 +40,12 @@ class Served:
 
     Args:
         answerer: makes what answers about the frames of a store, of `store` and limits (`load.opened`).
+        max_new_tokens: longest answer, tokens.
     """
 
-    def __init__(self, answerer: Callable[..., Answerer | QwenAnswerer]):
+    def __init__(self, answerer: Callable[..., Answerer | QwenAnswerer], max_new_tokens: int = MAX_NEW_TOKENS):
         self._answerer = answerer
+        self._limits = {"max_batch_tokens": MAX_BATCH_TOKENS, "max_new_tokens": max_new_tokens}
 
     def predict(self, model_input: pd.DataFrame | list[dict], params: dict | None = None) -> list[str]:
         """Answer each row.
@@ -66,7 +69,7 @@ class Served:
         frames = [np.ascontiguousarray(row.pop("frames"), dtype=np.uint8) for row in rows]
         kinds = ["image" if len(shown) and (shown == shown[0]).all() else "clip" for shown in frames]
         samples = [one_question(**row, frame_kind=kind) for row, kind in zip(rows, kinds, strict=True)]
-        answerer = self._answerer(store=Request(frames), **_LIMITS)  # a new one: it keeps what it was shown
+        answerer = self._answerer(store=Request(frames), **self._limits)  # a new one: it keeps what it was shown
         replies = answerer.complete(samples, [str(number) for number in range(len(rows))])
         if too_long := [number for number, reply in enumerate(replies) if reply.is_too_long]:
             raise ValueError(f"rows {too_long} have more frames and text than the model's context holds: send less")
@@ -85,4 +88,5 @@ def _load_pyfunc(path: str, model_config: dict) -> Served:
         path: of the folder.
         model_config: `stage`, the parameters of the stage that trained the model, which say how it is asked.
     """
-    return Served(opened(Path(path), model_config["stage"]))
+    stage = model_config["stage"]
+    return Served(opened(Path(path), stage), answer_tokens(stage) or MAX_NEW_TOKENS)

@@ -145,6 +145,11 @@ class Stage(Strict):
     )
 
     @property
+    def answer_tokens(self) -> int | None:
+        """Longest answer in evaluation, tokens; None where params/eval.yaml says it."""
+        return self.max_new_tokens or (self.grpo.max_completion_length if self.grpo else None)
+
+    @property
     def compares_views(self) -> bool:
         """Whether a loss needs the exo view of the same moment: any but that over answers."""
         return bool(set(self.loss_weights) - {"vtg"})

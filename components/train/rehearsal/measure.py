@@ -45,8 +45,7 @@ def measure(
     losses = [value for _, value in curves.get("loss", [])]
     cut = [value for _, value in curves.get("completions/clipped_ratio", [])]
     took = checkpoint / "evaluation" / "seconds.txt"
-    completion = whole.grpo.max_completion_length if whole.grpo else None
-    answer_tokens = whole.max_new_tokens or completion or evaluation.max_new_tokens
+    answer_tokens = whole.answer_tokens or evaluation.max_new_tokens
     mixture = []
     if small.algorithm not in WITHOUT_DATASET:
         shown = algorithms.samples(small, data, folder, model)

@@ -86,9 +86,8 @@ def _stage(
         # Egoflow's towers are shown every frame of the data, a Qwen model at most as many as it has
         is_qwen = model.architecture in params.QWEN
         values["max_frames"] = min(stage.max_frames, frames.window_frames) if is_qwen else None
-    budget = stage.max_new_tokens or (stage.grpo.max_completion_length if stage.grpo else None)
-    if budget is not None:
-        values["max_new_tokens"] = min(budget, ANSWER_TOKENS)
+    if stage.answer_tokens is not None:
+        values["max_new_tokens"] = min(stage.answer_tokens, ANSWER_TOKENS)
     if stage.lora is not None:
         rank = min(stage.lora.r, LORA_RANK)
         alpha = max(1, round(stage.lora.lora_alpha * rank / stage.lora.r))

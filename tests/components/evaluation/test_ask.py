@@ -29,7 +29,7 @@ def data(model) -> params.Data:
 @pytest.fixture
 def checkpoint(model, processor, data, tmp_path) -> Path:
     provenance = {
-        "params": {"guidance": False, "reasoned": False},
+        "params": {"guidance": False, "reasoned": False, "max_new_tokens": 3, "grpo": None},
         "frames_contract": contract_of(data.frames)["digest"],
     }
     checkpoints.save(model, processor, tmp_path / "stage1-k", provenance)

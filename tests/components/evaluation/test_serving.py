@@ -9,6 +9,7 @@ from components.evaluation.replies import Reply
 from components.prompts import asked_question
 
 FRAMES = np.random.default_rng(0).integers(0, 255, (4, 64, 64, 3), dtype=np.uint8)
+STAGE = {"reasoned": False, "max_new_tokens": None, "grpo": None}
 
 
 @pytest.fixture
@@ -16,15 +17,38 @@ def served(model, processor, tmp_path) -> serving.Served:
     model.config.guidance = True
     model.save_pretrained(tmp_path)
     processor.save_pretrained(tmp_path)
-    return serving._load_pyfunc(str(tmp_path), {"stage": {"guidance": True, "reasoned": False}})
+    return serving._load_pyfunc(str(tmp_path), {"stage": STAGE | {"guidance": True}})
 
 
 def test_a_folder_of_qwen_answers(qwen_bases):
-    stage = {"max_frames": 4, "reasoned": False}
+    stage = STAGE | {"max_frames": 4}
     model = serving._load_pyfunc(str(qwen_bases["qwen2_5_vl"]), {"stage": stage})
     rows = [{"question": "what does C do?", "frames": FRAMES}, {"question": "where is it?", "frames": FRAMES.tolist()}]
     said = model.predict(rows)
     assert len(said) == 2 and all(isinstance(text, str) and "<|" not in text for text in said)
+
+
+@pytest.mark.parametrize(
+    ("said", "limit"),
+    [
+        ({}, serving.MAX_NEW_TOKENS),
+        ({"grpo": {"max_completion_length": 40}}, 40),
+        ({"grpo": {"max_completion_length": 40}, "max_new_tokens": 9}, 9),
+    ],
+)
+def test_an_answer_may_be_as_long_as_the_stage_says(monkeypatch, said, limit):
+    limits = {}
+
+    class Listener:
+        def __init__(self, store, **given):
+            limits.update(given)
+
+        def complete(self, samples: list[dict], frames_of: list[str]) -> list[Reply]:
+            return [Reply("")] * len(samples)
+
+    monkeypatch.setattr(serving, "opened", lambda folder, stage: Listener)
+    serving._load_pyfunc("folder", {"stage": STAGE | said}).predict([{"question": "who?", "frames": FRAMES}])
+    assert limits["max_new_tokens"] == limit
 
 
 def test_what_a_row_leaves_out_is_not_asked(served, monkeypatch):

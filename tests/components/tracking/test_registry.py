@@ -100,7 +100,7 @@ def test_a_version_answers_elsewhere_with_the_code_it_brought_along(tmp_path):
     folder = tmp_path / "grpo-0123" / "model"
     EgoflowForConditionalGeneration(config).save_pretrained(folder)
     processor_for(config, tokenizer).save_pretrained(folder)
-    stage = {"guidance": True, "reasoned": False, "max_frames": None}
+    stage = {"guidance": True, "reasoned": False, "max_frames": None, "max_new_tokens": 3, "grpo": None}
     (folder.parent / "stage.json").write_text(json.dumps({"params": stage}))
 
     version = tracking.register(trained(tmp_path, 0.5), folder.parent, "served")
