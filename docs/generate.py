@@ -12,10 +12,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from docs import parameters, tables
+from docs import benchmark_tables, parameters, tables
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/results.md", "docs/params.md")
+PAGES = ("README.md", "docs/results.md", "docs/params.md", "docs/benchmarks.md", "docs/leaderboard.md")
 REGION = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 REGIONS: dict[str, Callable[[], str]] = {
     "last-stage": partial(tables.last_row, "stages"),
@@ -26,6 +26,9 @@ REGIONS: dict[str, Callable[[], str]] = {
     "bench-data": partial(tables.bench_table, "bench_data"),
     "bench-train": partial(tables.bench_table, "bench_train"),
     "dry-run": tables.dry_run_table,
+    "benchmarks": benchmark_tables.descriptions,
+    "benchmark-files": benchmark_tables.files,
+    "leaderboard": benchmark_tables.leaderboard,
     "params": parameters.reference,
 }
 

@@ -24,6 +24,7 @@ PROGRAMS: dict[str, tuple[str, list[str]]] = {
     "dry-run": ("components.train", ["--dry-run"]),
     "export": ("components.models.export", []),
     "ask": ("flows.ask", []),
+    "benchmark": ("flows.benchmark", []),
 }
 
 

@@ -83,6 +83,27 @@ def ask(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print question, answer, checkpoint and frames as JSON")
 
 
+def benchmark(parser: argparse.ArgumentParser) -> None:
+    """Add the options of flows/benchmark.py."""
+    parser.add_argument("--checkpoint", type=Path, help="folder of a finished stage or of an export")
+    parser.add_argument("--benchmarks", default="all", help="names joined by commas (default: %(default)s)")
+    parser.add_argument(
+        "--root", type=Path, nargs="+", required=True, help="folders with files and films, or with one of each name"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only show the files and what guesses score on them")
+    parser.add_argument("--json", type=Path, help="file that a dry run's table is written to as well")
+    parser.add_argument(
+        "--options",
+        choices=("letter", "words", "ranked"),
+        default="letter",
+        help="how closed questions are answered (default: %(default)s)",
+    )
+    parser.add_argument("--frames", type=int, help="of a sample; default: as the benchmark prescribes")
+    parser.add_argument("--limit", type=int, help="most samples of each benchmark; default: all")
+    parser.add_argument("--max-new-tokens", type=int, help="longest answer; default: of params/eval.yaml")
+    parser.add_argument("--record", metavar="LABEL", help="add the headline scores to results/leaderboard.json")
+
+
 COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None] | None]] = {
     "run": ("bring data, training, evaluation, promotion and report up to date", run),
     "data": ("run the stale stages of the data graph", None),
@@ -93,4 +114,5 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None] | None]
     "dry-run": ("print parameters, memory, disk and hours of a recipe", dry_run),
     "export": ("write a checkpoint as a transformers folder", export),
     "ask": ("answer a question about a video by a checkpoint", ask),
+    "benchmark": ("answer public benchmarks by a checkpoint, or show their files", benchmark),
 }

@@ -40,13 +40,7 @@ def ask(path: Path, question: str, checkpoint: Path, data: params.Data, *, view:
         ValueError: the video cannot be read, the folder holds no whole model, or it was trained under another
             sampling contract.
     """
-    folder, stage = _open(checkpoint)
-    contract = contract_of(data.frames)["digest"]
-    if stage["frames_contract"] != contract:
-        raise ValueError(
-            f"{checkpoint} was trained under the sampling contract {stage['frames_contract'][:12]}, params/data.yaml "
-            f"has {contract[:12]}; ask in a checkout with the `frames` of its training, and with the same decoders"
-        )
+    folder, stage = model_of(checkpoint, data)
     film = one_video.read(path, data)
     max_new_tokens = answer_tokens(stage["params"]) or max_new_tokens
     # one sample is a batch by itself, of however many tokens
@@ -62,8 +56,27 @@ def ask(path: Path, question: str, checkpoint: Path, data: params.Data, *, view:
     return Answer(question, answer.completion, str(checkpoint), view, film.indices.tolist(), times_s)
 
 
+def model_of(checkpoint: Path, data: params.Data) -> tuple[Path, dict]:
+    """Return the folder of the model and the content of its stage.json, which an export keeps as made_by.json.
+
+    Args:
+        checkpoint: folder of a finished stage, or of an export of a whole model.
+        data: parameters of the frames that it will be shown.
+
+    Raises:
+        ValueError: the folder holds no whole model, or it was trained under another sampling contract.
+    """
+    folder, stage = _open(checkpoint)
+    contract = contract_of(data.frames)["digest"]
+    if stage["frames_contract"] != contract:
+        raise ValueError(
+            f"{checkpoint} was trained under the sampling contract {stage['frames_contract'][:12]}, params/data.yaml "
+            f"has {contract[:12]}; ask in a checkout with the `frames` of its training, and with the same decoders"
+        )
+    return folder, stage
+
+
 def _open(checkpoint: Path) -> tuple[Path, dict]:
-    """Return the folder of the model and the content of its stage.json, which an export keeps as made_by.json."""
     for folder, record in ((checkpoint / "model", "stage.json"), (checkpoint, "made_by.json")):
         if (checkpoint / record).is_file():
             stage = json.loads((checkpoint / record).read_text())

@@ -25,12 +25,17 @@ def of_answers(checkpoint: Path, data: Path, *, rank_options: bool, max_new_toke
     weights = [checkpoint / "stage.json", *(checkpoint / "model").iterdir()]
     asked = [data / "dataset" / "samples.parquet", data / "frames" / "contract.json", data / "frames" / "index.parquet"]
     return {
-        "checkpoint": _digest(weights),
-        "data": _digest(asked),
-        "code": _digest((ROOT / "components").rglob("*.py")),
+        "checkpoint": of_files(weights),
+        "data": of_files(asked),
+        "code": of_code(),
         "rank_options": rank_options,
         "max_new_tokens": max_new_tokens,
     }
+
+
+def of_code() -> str:
+    """Return the one sha256 that stands for all code below `components`."""
+    return of_files((ROOT / "components").rglob("*.py"))
 
 
 def digest(identity: Mapping[str, object]) -> str:
@@ -38,7 +43,8 @@ def digest(identity: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
-def _digest(paths: Iterable[Path]) -> str:
+def of_files(paths: Iterable[Path]) -> str:
+    """Return the one sha256 that stands for the names and contents of files."""
     whole = hashlib.sha256()
     for path in sorted(paths):
         with path.open("rb") as file:

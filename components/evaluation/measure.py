@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -107,13 +107,13 @@ def evaluate(
     for item in items:
         if how.writes(item.task):
             written.setdefault(item.task, []).append(item.sample)
-    budget.check(written, count_tokens=partial(_count_tokens, answerer), max_new_tokens=how.max_new_tokens)
+    budget.check(written, count_tokens=partial(count_tokens, answerer), max_new_tokens=how.max_new_tokens)
     made_of = identity.of_answers(checkpoint, data, rank_options=how.rank_options, max_new_tokens=how.max_new_tokens)
     # the nearest of a set depends on the set: on which items it holds, and on the pairs that an oracle knows
     made_of |= {"retrieval": [settings.seed, sorted(item.key for item in items if item.task in mapping.RETRIEVAL)]}
     journals = checkpoint / "evaluation" / "items"
     journal = Journal(journals / identity.digest(made_of)[:16], rank=ranks.rank)
-    _answer(items, answers, journal, ranks)
+    answer_all(items, answers, journal, ranks)
     ranks.wait()
     if ranks.rank:
         return {}
@@ -174,11 +174,17 @@ def _items(
     return items, skipped
 
 
-def _answer(items: Sequence[Item], answers: dict[str, Answer], journal: Journal, ranks: Ranks) -> None:
+def answer_all(items: Sequence[Item], answers: Mapping[str, Answer], journal: Journal, ranks: Ranks) -> None:
     """Answer this rank's share of the items that are not finished.
 
     Which items belong to which rank depends on neither what is finished nor on how fast others are: none is answered
     twice, none is left.
+
+    Args:
+        items: of all ranks, in the same order on each.
+        answers: task -> what answers its samples.
+        journal: takes the replies, and knows those that are finished.
+        ranks: the place of this process among those that answer together.
     """
     finished = journal.read()
     for number, part in enumerate(_parts(items)):
@@ -202,7 +208,7 @@ def _parts(items: Sequence[Item]) -> Iterator[list[Item]]:
         yield from (ordered[start : start + size] for start in range(0, len(ordered), size))
 
 
-def _count_tokens(answerer: Answerer | QwenAnswerer, texts: list[str]) -> list[int]:
+def count_tokens(answerer: Answerer | QwenAnswerer, texts: list[str]) -> list[int]:
     """Return the number of tokens of each answer, with its end token."""
     ids = answerer.processor.tokenizer(texts, add_special_tokens=False)["input_ids"]
     return [len(each) + 1 for each in ids]

@@ -86,6 +86,16 @@ def open_stage_run(
     return run_id
 
 
+def open_benchmark_run(name: str, *, tags: dict[str, str]) -> str:
+    """Open the run of a checkpoint on a public benchmark and return its id.
+
+    Args:
+        name: of the benchmark.
+        tags: checkpoint.
+    """
+    return _open(f"benchmark {name}", {"kind": "benchmark", "benchmark": name, **tags})
+
+
 def set_tags(run_id: str, tags: dict[str, str]) -> None:
     """Set tags of an open run that were not known at its start, such as a pipeline run's dataset_digest."""
     for name, value in tags.items():

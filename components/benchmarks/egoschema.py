@@ -1,0 +1,53 @@
+"""EgoSchema: five-way questions about three minutes of Ego4D; the answers of 500 are public."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from components.benchmarks.shared.choices import choice
+from components.benchmarks.shared.files import find, loaded, read_json
+from components.benchmarks.shared.sample import Benchmark, Loaded, Medium, Sample
+
+FILES = ("egoschema_subset_questions.jsonl", "500questions.jsonl", "questions.json")
+ANSWERS = "subset_answers.json"  # of the authors: q_uid -> index; LVNet's copy has them in its rows
+LENGTH_S = 180.0  # of every film
+
+
+def load(folder: Path) -> Loaded:
+    """Read the questions, and the public answers where they are in a file of their own.
+
+    Args:
+        folder: with one of FILES; films are `<q_uid>.mp4`.
+
+    Returns:
+        Samples; of a question without a public answer the index is None.
+
+    Raises:
+        ValueError: no file, or none that is JSON.
+    """
+    rows = read_json(find(folder, FILES))
+    answers = read_json(folder / ANSWERS) if (folder / ANSWERS).is_file() else {}
+
+    def sample_of(row: Mapping[str, Any]) -> Sample:
+        uid = row["q_uid"]
+        target = choice([row[f"option {place}"] for place in range(5)], row.get("CA", answers.get(uid)))
+        subset = "hidden answer" if target.index is None else "subset"
+        return Sample(uid, uid, row["question"], (Medium(f"{uid}.mp4"),), target, subset, LENGTH_S)
+
+    return loaded(rows, sample_of, row_id=lambda row, place: str(row.get("q_uid", f"row {place}")))
+
+
+BENCHMARK = Benchmark(
+    title="EgoSchema",
+    load=load,
+    files=FILES,
+    metric="accuracy",
+    splits="subset of 500 with public answers; all 5,031, whose other answers only the authors' server knows",
+    licence="Ego4D licence agreement for films; questions: none stated",
+    origin="`egoschema/EgoSchema`; the subset with questions and answers in one file: `jongwoopark7978/LVNet`",
+    frames=32,
+    published=(("Exo2Ego", 61.3), ("EgoThinker", 67.6)),
+    note="keys have a space (`option 0`); the papers do not say of each figure whether it is of the subset or of all",
+)

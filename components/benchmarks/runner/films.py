@@ -1,0 +1,119 @@
+"""The films of a benchmark: which are there, and the frames of a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from components import video
+from components.benchmarks.shared.sample import Loaded, Medium, Reject, Sample
+
+NO_FRAMES = ""  # in the place of a sample id: what is shown of a sample that is asked without any
+
+
+def folder_of(roots: Sequence[Path], name: str, files: Sequence[str]) -> Path:
+    """Return the folder that holds the files of a benchmark: `<root>/<name>`, else the root itself.
+
+    Args:
+        roots: that are searched, in order.
+        name: of the benchmark.
+        files: names that its main file goes by.
+
+    Raises:
+        ValueError: none holds one of the files.
+    """
+    tried = [folder for root in roots for folder in (root / name, root)]
+    for folder in tried:
+        if any((folder / file).is_file() for file in files):
+            return folder
+    raise ValueError(
+        f"{name}: none of {list(files)} in {', '.join(map(str, tried))}; docs/benchmarks.md says where to get it"
+    )
+
+
+def with_films(loaded: Loaded, folder: Path, *, probed: bool) -> Loaded:
+    """Leave out samples of which a film is not there, or cannot be read, or ends before the span that is asked about.
+
+    Args:
+        loaded: samples and rejects of the annotation files.
+        folder: that the paths of media lie below.
+        probed: whether films are opened; else it is only looked whether they are there.
+    """
+    known: dict[str, video.Probe | tuple[str, str] | None] = {}
+    samples, rejects = [], list(loaded.rejects)
+    for sample in loaded.samples:
+        problem = next(filter(None, (_problem(medium, folder, known, probed=probed) for medium in sample.media)), None)
+        if problem:
+            rejects.append(Reject(sample.sample_id, *problem))
+        else:
+            samples.append(sample)
+    return Loaded(samples, rejects)
+
+
+def _problem(
+    medium: Medium, folder: Path, known: dict[str, video.Probe | tuple[str, str] | None], *, probed: bool
+) -> tuple[str, str] | None:
+    if medium.path not in known:
+        known[medium.path] = _opened(folder, medium.path, probed=probed)
+    found = known[medium.path]
+    if isinstance(found, video.Probe):
+        spans = {"fps": found.fps, "total_frames": found.index_count}
+        end_s = found.duration_s if medium.end_s is None else medium.end_s
+        if not video.span_allowed(medium.start_s, end_s, **spans):
+            return "span_outside_film", f"{medium.path}: [{medium.start_s}, {end_s}) s of {found.duration_s:g} s"
+        return None
+    return found
+
+
+def _opened(folder: Path, path: str, *, probed: bool) -> video.Probe | tuple[str, str] | None:
+    try:
+        film = video.inside(folder, path)
+        if not film.exists():
+            return "film_missing", path
+        return video.probe(film) if probed else None
+    except video.PathError as error:
+        return "path_leaves_root", str(error)
+    except video.VideoError as error:
+        return "unreadable_film", str(error)
+
+
+class Films:
+    """The frames of a benchmark's samples in the place of a frame store: decoded when they are asked for.
+
+    Args:
+        folder: that the paths of media lie below.
+        samples: by id.
+        n_frames: of a sample; several media share them.
+        size_px: side of the square frames, by the sampling contract.
+    """
+
+    def __init__(self, folder: Path, samples: Mapping[str, Sample], *, n_frames: int, size_px: int):
+        self._folder, self._samples = folder, samples
+        self.n_frames, self.size_px = n_frames, size_px
+
+    def frames(self, sample_id: str, *, exo_view: int | None = None) -> np.ndarray:
+        """Return the frames of a sample, uint8 [T, H, W, 3], RGB: of each medium the middles of equal segments.
+
+        Args:
+            sample_id: of the sample, or NO_FRAMES for none.
+            exo_view: benchmarks have none.
+
+        Raises:
+            components.video.VideoError: a film that could be probed cannot be decoded.
+        """
+        if sample_id == NO_FRAMES or not self.n_frames:
+            return np.zeros((0, self.size_px, self.size_px, 3), np.uint8)
+        media = self._samples[sample_id].media
+        counts = [len(part) for part in np.array_split(np.arange(self.n_frames), len(media))]
+        shown = [self._decoded(medium, count) for medium, count in zip(media, counts, strict=True) if count]
+        return np.concatenate(shown)
+
+    def _decoded(self, medium: Medium, count: int) -> np.ndarray:
+        path = video.inside(self._folder, medium.path)
+        probe = video.probe(path)
+        end_s = probe.duration_s if medium.end_s is None else medium.end_s
+        sizes = {"fps": probe.fps, "n_frames": count, "total_frames": probe.index_count}
+        indices = video.sample_frame_indices(medium.start_s, end_s, **sizes)
+        return video.decode(path, indices, size_px=self.size_px)

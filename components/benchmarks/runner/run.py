@@ -1,0 +1,141 @@
+"""Let a checkpoint answer a benchmark: evaluation answers and keeps each item, so a killed run goes on.
+
+`<checkpoint>/benchmarks/<name>/` gets metrics.json, predictions.parquet (a row for each answer and score),
+rejects.parquet, submission.json where the authors keep answers, identity.json, and items/ with finished answers.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+from components import params, records
+from components.benchmarks.runner import asking
+from components.benchmarks.runner.films import NO_FRAMES, Films, folder_of, with_films
+from components.benchmarks.runner.rows import ROW, TEXT_ONLY, rows, summary
+from components.benchmarks.shared.sample import Benchmark, Loaded, Reject, Sample
+from components.evaluation import budget, identity
+from components.evaluation.answer import Answerer
+from components.evaluation.ask import model_of
+from components.evaluation.items import MODEL, Item
+from components.evaluation.journal import Journal
+from components.evaluation.load import opened
+from components.evaluation.measure import ALONE, answer_all, count_tokens
+from components.evaluation.qwen import QwenAnswerer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class How:
+    """How a checkpoint is asked.
+
+    Attributes:
+        form: of closed questions (`asking.FORMS`).
+        frames: that are shown of a sample; None as the benchmark prescribes.
+        limit: most samples of each benchmark, drawn by their ids; None asks all.
+        max_new_tokens: longest answer.
+    """
+
+    form: asking.Form
+    frames: int | None
+    limit: int | None
+    max_new_tokens: int
+
+
+class Asked:
+    """A checkpoint that is opened once and answers any number of benchmarks.
+
+    Args:
+        checkpoint: folder of a finished stage, or of an export of a whole model.
+        data: parameters of the frames that it was trained with.
+        settings: of params/eval.yaml.
+
+    Raises:
+        ValueError: as `components.evaluation.ask.model_of`.
+    """
+
+    def __init__(self, checkpoint: Path, data: params.Data, settings: params.Eval):
+        self.checkpoint, self.settings, self.size_px = checkpoint, settings, data.frames.size_px
+        folder, stage = model_of(checkpoint, data)
+        self.made_of = {
+            "checkpoint": identity.of_files(path for path in folder.iterdir() if path.is_file()),
+            "contract": stage["frames_contract"],
+        }
+        self._answerer: Callable[..., Answerer | QwenAnswerer] = opened(folder, stage["params"])
+
+    def run(self, name: str, benchmark: Benchmark, roots: Sequence[Path], how: How) -> dict[str, dict]:
+        """Answer one benchmark and write its files.
+
+        Args:
+            name: of the benchmark.
+            benchmark: its description.
+            roots: folders that hold files and films.
+            how: it is asked.
+
+        Returns:
+            The content of metrics.json (`rows.summary`); {} where no answer is public.
+
+        Raises:
+            ValueError: no file, no sample whose films can be read, or the token budget would cut right answers.
+        """
+        root = folder_of(roots, name, benchmark.files)
+        loaded = with_films(_drawn(benchmark.load(root), how.limit, self.settings.seed), root, probed=True)
+        if not loaded.samples:
+            raise ValueError(f"{name}: none of {loaded.rows} rows in {root} can be asked: {loaded.reasons}")
+        samples = {sample.sample_id: sample for sample in loaded.samples}
+        films = Films(root, samples, n_frames=how.frames or benchmark.frames, size_px=self.size_px)
+        limits = {"max_batch_tokens": self.settings.max_batch_tokens, "max_new_tokens": how.max_new_tokens}
+        answerer = self._answerer(store=films, **limits)
+        items = _items(name, loaded.samples, form=how.form, reasoned=answerer.reasoned)
+        is_ranked = how.form == "ranked"
+        if not is_ranked:
+            counted = partial(count_tokens, answerer)
+            budget.check(
+                {name: [item.sample for item in items]}, count_tokens=counted, max_new_tokens=how.max_new_tokens
+            )
+        made_of = self.made_of | {"code": identity.of_code(), "frames": films.n_frames, "how": asdict(how)}
+        made_of |= {"samples": identity.digest({key: asdict(sample) for key, sample in samples.items()})}
+        folder = self.checkpoint / "benchmarks" / name
+        journal = Journal(folder / "items" / identity.digest(made_of)[:16], rank=ALONE.rank)
+        answer_all(items, {name: answerer.rank if is_ranked else answerer.complete}, journal, ALONE)
+        replies = journal.read()
+        too_long = {item.sample["sample_id"] for item in items if replies[item.key][0].is_too_long}
+        asked = [item for item in items if item.sample["sample_id"] not in too_long]
+        rejects = [*loaded.rejects, *(Reject(each, "beyond_the_models_context") for each in sorted(too_long))]
+        scored = rows(name, benchmark, samples, asked, replies, is_ranked=is_ranked)
+        found = summary(name, benchmark, samples, scored, self.settings)
+        _write(folder, found, scored, rejects, made_of)
+        journal.forget_others()
+        return found
+
+
+def _drawn(loaded: Loaded, limit: int | None, seed: int) -> Loaded:
+    order = sorted(loaded.samples, key=lambda sample: records.content_id(seed, sample.sample_id))
+    return Loaded(order[:limit], loaded.rejects)
+
+
+def _items(name: str, samples: Sequence[Sample], *, form: asking.Form, reasoned: bool) -> list[Item]:
+    asked = [asking.row(sample, form=form, reasoned=reasoned) for sample in samples]
+    return [
+        Item(name, condition, NO_FRAMES if condition == TEXT_ONLY else each["sample_id"], each)
+        for condition in (MODEL, TEXT_ONLY)
+        for each in asked
+    ]
+
+
+def _write(folder: Path, found: dict, scored: list[dict], rejects: Sequence[Reject], made_of: dict) -> None:
+    (folder / "identity.json").unlink(missing_ok=True)  # comes last: killed between, it is no result
+    records.write_table(folder / "predictions.parquet", scored, ROW)
+    step = [{"step": "benchmark", **asdict(reject)} for reject in rejects]
+    records.write_table(folder / "rejects.parquet", step, records.REJECT)
+    (folder / "metrics.json").write_text(json.dumps(found, indent=2, allow_nan=False))
+    hidden = {row["sample_id"]: row["parsed"] for row in scored if row["score"] is None and row["condition"] == MODEL}
+    (folder / "submission.json").unlink(missing_ok=True)
+    if hidden:
+        (folder / "submission.json").write_text(json.dumps(hidden, indent=2))
+    (folder / "identity.json").write_text(json.dumps(made_of, indent=2))

@@ -1,0 +1,89 @@
+"""Reading annotation files: JSON, JSON Lines under either name, and what a row must hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from components.benchmarks.shared.sample import Loaded, Reject, Sample
+
+
+class RowError(ValueError):
+    """A row cannot become a sample.
+
+    Args:
+        reason: one of a few, by which rejects are counted.
+        detail: what was wrong with this row.
+    """
+
+    def __init__(self, reason: str, detail: str = ""):
+        super().__init__(reason, detail)
+        self.reason, self.detail = reason, detail
+
+
+def find(folder: Path, names: Iterable[str]) -> Path:
+    """Return the first of some files that is in a folder.
+
+    Raises:
+        ValueError: none is.
+    """
+    tried = [folder / name for name in names]
+    for path in tried:
+        if path.is_file():
+            return path
+    raise ValueError(f"{folder} holds none of {[path.name for path in tried]}; docs/benchmarks.md says where to get it")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file, or JSON Lines as a list: several benchmarks publish these as `.json`.
+
+    Raises:
+        ValueError: it is neither; names the file and the line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: {error}; allowed is a JSON file in UTF-8") from error
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    found = []
+    for number, line in lines:
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path}, line {number}: {error}; allowed are JSON and JSON Lines") from error
+    return found
+
+
+def loaded(
+    rows: Iterable[Any], sample_of: Callable[[Mapping[str, Any]], Sample], *, row_id: Callable[[Any, int], str]
+) -> Loaded:
+    """Make a sample or a reject of every row.
+
+    Args:
+        rows: of an annotation file.
+        sample_of: makes a sample of a row; raises `RowError`, or KeyError, TypeError, IndexError or ValueError where
+            the row has another form than the documented one.
+        row_id: names a row by its content and its place.
+
+    Returns:
+        Samples and rejects; of two rows of one id the second is a reject.
+    """
+    samples: dict[str, Sample] = {}
+    rejects = []
+    for place, row in enumerate(rows):
+        try:
+            sample = sample_of(row)
+            if sample.sample_id in samples:
+                raise RowError("repeated_id")
+        except RowError as error:
+            rejects.append(Reject(row_id(row, place), error.reason, error.detail))
+        except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
+            rejects.append(Reject(f"row {place}", "malformed_row", f"{type(error).__name__}: {error}"))
+        else:
+            samples[sample.sample_id] = sample
+    return Loaded([*samples.values()], rejects)

@@ -1,0 +1,147 @@
+"""Let a checkpoint answer public benchmarks, or show what their files hold and what guesses score on them.
+
+Run as: python -m flows.benchmark --checkpoint checkpoints/grpo-… --benchmarks egoschema,vlnqa --root DIR
+        python -m flows.benchmark --benchmarks all --root DIR --dry-run
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from components import params, tracking
+from components.benchmarks import registry
+from components.benchmarks.runner.dry_run import REFERENCES, dry_run
+from components.benchmarks.runner.metrics import METRICS
+from components.benchmarks.shared.sample import Benchmark
+from components.train.provenance import git_commit
+from flows import options, tasks
+
+LEADERBOARD = Path("results/leaderboard.json")
+WIDTH = 160  # of tables in a file or a pipe
+FILES = ("predictions.parquet", "rejects.parquet", "identity.json")
+
+
+def benchmark(
+    checkpoint: Path, benchmarks: Mapping[str, Benchmark], roots: Sequence[Path], given: argparse.Namespace
+) -> dict[str, dict]:
+    """Run benchmarks on a checkpoint, each with a run in MLflow.
+
+    Args:
+        checkpoint: folder of a finished stage or of an export.
+        benchmarks: by name.
+        roots: folders that hold files and films.
+        given: the command line.
+
+    Returns:
+        "<benchmark>/<group>/<metric>" -> its numbers.
+
+    Raises:
+        ValueError: as `components.benchmarks.runner.run.Asked`.
+    """
+    from components.benchmarks.runner.run import Asked, How  # loads torch
+
+    settings = params.load(tasks.EVALUATION, params.Eval)
+    asked = Asked(checkpoint, params.load(tasks.DATA_PARAMS, params.Data), settings)
+    how = How(given.options, given.frames, given.limit, given.max_new_tokens or settings.max_new_tokens)
+    found: dict[str, dict] = {}
+    for name, each in benchmarks.items():
+        found |= asked.run(name, each, roots, how)
+        folder = checkpoint / "benchmarks" / name
+        run_id = tracking.open_benchmark_run(name, tags={"checkpoint": str(checkpoint)})
+        tracking.log_evaluation(run_id, folder / "metrics.json")
+        for file in FILES:
+            tracking.log_artifacts(run_id, folder / file, "evaluation")
+        tracking.finish(run_id, "FINISHED")
+    return found
+
+
+def record(label: str, found: Mapping[str, Mapping], benchmarks: Mapping[str, Benchmark], leaderboard: Path) -> None:
+    """Add the headline scores of a checkpoint to the leaderboard's file; docs/generate.py makes a page of it.
+
+    Args:
+        label: of the checkpoint; an entry of the same label is replaced.
+        found: as `benchmark` returns it.
+        benchmarks: that were run, by name.
+        leaderboard: the file.
+    """
+    entries = json.loads(leaderboard.read_text())
+    keys = {name: f"{name}/{METRICS[each.metric].headline}" for name, each in benchmarks.items()}
+    scores = {name: found[key] for name, key in keys.items() if key in found}
+    entries[label] = {"recorded_in": git_commit(Path.cwd())[:7], "scores": scores}
+    leaderboard.write_text(json.dumps(entries, indent=2) + "\n")
+
+
+def show_files(rows: Sequence[dict], console: Console) -> None:
+    """Print the table of a dry run."""
+    names = ("benchmark", "rows", "samples", "rejects", "films missing", "videos", "metric")
+    table = Table(*names, *(kind.replace("_", " ") for kind in REFERENCES))
+    for row in rows:
+        if "missing" in row:
+            table.add_row(row["title"], "no file")
+            continue
+        rejects = ", ".join(f"{count} {reason}" for reason, count in row["rejects"].items()) or "0"
+        cells = [row["rows"], row["samples"], rejects, row["films_missing"], row["videos"], row["metric"]]
+        table.add_row(row["title"], *map(str, cells), *(_reference(row.get(kind)) for kind in REFERENCES))
+    console.print(table)
+    for row in rows:
+        if "missing" in row:
+            console.print(row["missing"], style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
+def _reference(entry: Mapping | None) -> str:
+    if entry is None:
+        return "-"
+    has_interval = entry["lo"] is not None and entry["hi"] - entry["lo"] > 1e-9  # a uniform guess has no spread
+    interval = f" [{100 * entry['lo']:.1f}, {100 * entry['hi']:.1f}]" if has_interval else ""
+    return f"{100 * entry['value']:.1f}{interval}\n{entry['label']}"
+
+
+def show_scores(found: Mapping[str, Mapping], console: Console) -> None:
+    """Print the scores of a checkpoint beside those that need no seeing."""
+    table = Table("score", "value", "95 % interval", "no frames", "constant", "random", "text guess", "samples")
+    for name, entry in found.items():
+        interval = "-" if entry["lo"] is None else f"{100 * entry['lo']:.1f}, {100 * entry['hi']:.1f}"
+        besides = ["-" if entry[key] is None else f"{100 * entry[key]:.1f}" for key in _BESIDES]
+        table.add_row(name, f"{100 * entry['value']:.1f}", interval, *besides, str(entry["n"]))
+    console.print(table)
+
+
+_BESIDES = ("blind", "constant", "chance", "text_guess")
+
+
+def main() -> int:
+    """Read the command line and print the table; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.benchmark(parser)
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    try:
+        chosen = registry.chosen(given.benchmarks)
+        if given.dry_run:
+            rows = dry_run(chosen, given.root, params.load(tasks.EVALUATION, params.Eval))
+            show_files(rows, console)
+            if given.json:
+                given.json.write_text(json.dumps(rows, indent=2) + "\n")
+        elif given.checkpoint is None:
+            parser.error("name a --checkpoint, or --dry-run to see the files alone")
+        else:
+            found = benchmark(given.checkpoint, chosen, given.root, given)
+            show_scores(found, console)
+            if given.record:
+                record(given.record, found, chosen, LEADERBOARD)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

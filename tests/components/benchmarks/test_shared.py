@@ -1,0 +1,39 @@
+"""What benchmarks share: options, and answers read in two ways, each of which says how."""
+
+import pytest
+
+from components.benchmarks.shared import parsers
+from components.benchmarks.shared.choices import shuffled
+from components.benchmarks.shared.sample import Choice
+
+OPTIONS = ("a left turn", "a right turn", "stop")
+
+
+@pytest.mark.parametrize(
+    "completion, strict, first_letter, start_or_word",
+    [
+        ("B", (1, "letter"), (1, "first letter anywhere"), (1, "letter as a word")),
+        ("B. a right turn", (1, "letter and words"), (1, "first letter anywhere"), (1, "letter at the start")),
+        ("stop", (2, "words"), (None, "unread"), (None, "unread")),
+        ("After that it is C", (None, "unread"), (0, "first letter anywhere"), (2, "letter as a word")),
+        ("A cup: C", (None, "unread"), (0, "first letter anywhere"), (0, "letter as a word")),
+        ("D", (None, "unread"), (None, "unread"), (None, "unread")),
+        ("<think>A?</think><answer>C</answer>", (2, "letter"), (0, "first letter anywhere"), (0, "letter as a word")),
+    ],
+)
+def test_each_parser_reads_its_own_way_and_says_which(completion, strict, first_letter, start_or_word):
+    assert parsers.strict(completion, OPTIONS, reasoned=False) == strict
+    assert parsers.first_letter(completion, OPTIONS) == first_letter
+    assert parsers.start_or_word(completion, OPTIONS) == start_or_word
+
+
+def test_where_tags_are_asked_for_nothing_else_is_read():
+    assert parsers.strict("B", OPTIONS, reasoned=True) == (None, "unread")
+    assert parsers.strict("<think></think><answer>B</answer>", OPTIONS, reasoned=True) == (1, "letter")
+
+
+def test_options_are_shuffled_by_the_id_alone_and_the_right_one_stays_right():
+    orders = {shuffled(Choice(OPTIONS, 1), str(number)) for number in range(60)}
+    assert len({choice.options for choice in orders}) == 6
+    assert {choice.options[choice.index] for choice in orders} == {OPTIONS[1]}
+    assert shuffled(Choice(OPTIONS, None), "7").index is None

@@ -1,0 +1,90 @@
+"""The command `benchmark`: its table over files alone, what it logs and records, and how it refuses."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from components import tracking
+from components.benchmarks.runner import run
+from flows import benchmark
+
+ROOT = Path(__file__).parents[2]
+ENTRY = {"value": 0.5, "lo": None, "hi": None, "n": 2, "videos": 2}
+ENTRY |= {"blind": 0.25, "chance": 0.2, "constant": 0.3, "text_guess": 0.4}
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(ROOT)
+    rows = [
+        {"q_uid": str(place), "question": "why?", "CA": place % 5} | {f"option {o}": f"{o}" for o in range(5)}
+        for place in range(10)
+    ]
+    (tmp_path / "egoschema").mkdir()
+    (tmp_path / "egoschema/questions.json").write_text(json.dumps([*rows, {"q_uid": "no question"}]))
+    return tmp_path
+
+
+def called(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr("sys.argv", ["benchmark", *words])
+    return benchmark.main()
+
+
+def test_a_dry_run_shows_rows_rejects_films_and_guesses_without_a_model(files, monkeypatch, capsys):
+    table = files / "table.json"
+    words = ("--root", str(files), "--dry-run", "--benchmarks", "egoschema,vlnqa", "--json", str(table))
+    assert called(monkeypatch, *words) == 0
+    printed = capsys.readouterr().out
+    assert "1 malformed_row" in printed and "vlnqa: none of ['vlnqa.json'] in" in printed
+    schema, vln = json.loads(table.read_text())
+    assert (schema["rows"], schema["samples"], schema["films_missing"], schema["videos"]) == (11, 10, 10, 10)
+    assert schema["constant"]["value"] == 0.2 and schema["random"]["value"] == pytest.approx(0.2)
+    assert "docs/benchmarks.md says where to get it" in vln["missing"]
+
+
+def test_scores_rows_and_rejects_go_to_mlflow_and_the_leaderboard(files, monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    leaderboard = tmp_path / "leaderboard.json"
+    leaderboard.write_text('{"older": {"recorded_in": "abc", "scores": {}}}')
+    monkeypatch.setattr(benchmark, "LEADERBOARD", leaderboard)
+
+    class Asked:
+        def __init__(self, checkpoint: Path, *settings: object):
+            self.folder = checkpoint / "benchmarks/egoschema"
+
+        def run(self, name: str, *how: object) -> dict:
+            self.folder.mkdir(parents=True)
+            for file in benchmark.FILES:
+                (self.folder / file).write_text("written")
+            (self.folder / "metrics.json").write_text(json.dumps({f"{name}/accuracy": ENTRY}))
+            return {f"{name}/accuracy": ENTRY}
+
+    monkeypatch.setattr(run, "Asked", Asked)
+    words = ("--root", str(files), "--benchmarks", "egoschema", "--checkpoint", str(tmp_path / "stage1-k"))
+    assert called(monkeypatch, *words, "--record", "tiny") == 0
+    assert "egoschema/accuracy" in capsys.readouterr().out
+    recorded = json.loads(leaderboard.read_text())
+    assert list(recorded) == ["older", "tiny"] and recorded["tiny"]["scores"] == {"egoschema": ENTRY}
+    client = tracking.runs.client()
+    [logged] = client.search_runs([client.get_experiment_by_name(tracking.runs.EXPERIMENT).experiment_id])
+    assert logged.data.tags["benchmark"] == "egoschema" and logged.info.status == "FINISHED"
+    assert logged.data.metrics == {
+        "egoschema/accuracy": 0.5, "egoschema/accuracy.blind": 0.25, "egoschema/accuracy.chance": 0.2,
+    }  # fmt: skip
+    kept = {Path(each.path).name for each in client.list_artifacts(logged.info.run_id, "evaluation")}
+    assert kept == {*benchmark.FILES, "metrics.json"}
+
+
+@pytest.mark.parametrize(
+    "words, refusal",
+    [
+        (["--benchmarks", "egoschema,nothing"], "benchmarks ['nothing'] came, allowed are"),
+        (["--benchmarks", "egoschema"], "name a --checkpoint, or --dry-run"),
+        (["--checkpoint", "nowhere"], "holds no whole model; allowed are"),
+    ],
+)
+def test_what_cannot_be_run_is_refused(words, refusal, files, monkeypatch, capsys):
+    with pytest.raises(SystemExit) as end:
+        called(monkeypatch, "--root", str(files), *words)
+    assert end.value.code == 2 and refusal in capsys.readouterr().err
