@@ -77,7 +77,7 @@ def show(compared: Compared) -> None:
         for row in compared.rows
     ]
     console = Console()
-    columns = ("arm", "measure", "mean", "blind", "difference", "95 % interval", "p (Holm)", "published", "sign")
+    columns = ("arm", "measure", "mean", "other frames", "difference", "95 % interval", "p (Holm)", "published", "sign")
     console.print(table(f"comparison run {compared.run_id}", columns, rows))
     for (arm, seed), why in compared.failed.items():
         console.print(f"{arm}, seed {seed} has no scores: {why}", style="red")

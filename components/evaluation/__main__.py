@@ -1,4 +1,4 @@
-"""Evaluate a checkpoint on the held-out takes, beside a blind control and chance, with intervals over takes.
+"""Evaluate a checkpoint on the held-out takes, beside its controls and chance, with intervals over takes.
 
 Run as: python -m components.evaluation --checkpoint checkpoints/stage3-… --data data --params params/eval.yaml
 On several GPUs: torchrun --nproc-per-node 8 -m components.evaluation --checkpoint …

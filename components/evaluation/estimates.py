@@ -1,4 +1,7 @@
-"""From the scores of single answers to the numbers of a task: means, intervals over takes, blind control, chance."""
+"""From the scores of single answers to the numbers of a task: means, intervals over takes, controls, chance.
+
+A score must beat its strongest control: the one that it is least above, on the samples that both answered.
+"""
 
 from __future__ import annotations
 
@@ -6,62 +9,89 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
 from components import params
-from components.evaluation.items import BLIND, MODEL
+from components.evaluation.items import MODEL
 from components.metrics import statistics
+from components.metrics.statistics import Difference
 from components.params.evaluation import NO_SKILL
 
 FEW_TAKES = "too few takes: their spread is not known"
-NO_BLIND = "no other take: no blind control"
+NO_CONTROL = "no control answered any of its samples"
+_SAMPLE = ["take_id", "sample_id"]
 
 
 def estimates(rows: Sequence[Mapping], chance: Mapping[str, float], settings: params.Eval) -> dict[str, dict]:
-    """Return metric -> its mean with interval, the blind control, chance, and whether it is above blind.
+    """Return metric -> its mean with interval, its controls, the strongest of them, chance, and whether it is learned.
 
-    What is not known is None, and `reason` says why.
+    Learned: the score lies above its strongest control and above chance, both beyond the interval. What is not known is
+    None, and `reason` says why.
 
     Args:
         rows: of `records.PREDICTION`, of one task; those without a score do not count.
         chance: metric -> what a guess scores.
         settings: seed and draws of the bootstrap.
     """
-    scores: dict[str, dict[str, dict[str, float]]] = {}
-    for row in rows:
-        if row["score"] is not None:
-            scores.setdefault(row["score_name"], {MODEL: {}, BLIND: {}})[row["condition"]][row["sample_id"]] = row[
-                "score"
-            ]
-    take_of = {row["sample_id"]: row["take_id"] for row in rows}
-    draws = {"seed": settings.seed, "resamples": settings.bootstrap_resamples}
+    table = pd.DataFrame(rows)[["score_name", "condition", *_SAMPLE, "score"]].dropna(subset="score")
     found = {}
-    for name, by_condition in scores.items():
-        own, blinded = by_condition[MODEL], by_condition[BLIND]
-        if not own:
-            continue
-        estimate = statistics.score(np.array([*own.values()]), np.array([take_of[each] for each in own]), **draws)
-        both = sorted(own.keys() & blinded.keys())
-        above = None
-        if both:
-            pairs = (np.array([side[each] for each in both]) for side in (own, blinded))
-            above = statistics.difference(*pairs, np.array([take_of[each] for each in both]))
-        difference_lo = _finite(above.lo) if above else None
-        found[name] = {
-            "value": estimate.value, "lo": _finite(estimate.lo), "hi": _finite(estimate.hi), "n": estimate.n,
-            "blind": float(np.mean([blinded[each] for each in both])) if both else None,
-            "chance": chance.get(name), "difference_lo": difference_lo,
-            "learned": None if name in NO_SKILL or difference_lo is None else difference_lo > 0,
-            "reason": _reason(len(own), len(both), difference_lo),
-        }  # fmt: skip
+    for name, of_metric in table.groupby("score_name", sort=False):
+        scores = {
+            str(condition): part.set_index(_SAMPLE)["score"]
+            for condition, part in of_metric.groupby("condition", sort=False)
+        }
+        if MODEL in scores:
+            found[str(name)] = _estimate(str(name), scores.pop(MODEL), scores, chance.get(str(name)), settings)
     return found
 
 
-def _reason(asked: int, blinded: int, difference_lo: float | None) -> str | None:
-    if not blinded:
-        return NO_BLIND
-    if difference_lo is None:
-        return FEW_TAKES
-    return None if blinded == asked else f"the blind control is of {blinded} samples alone: no other take for the rest"
+def _estimate(
+    name: str, own: pd.Series, controls: Mapping[str, pd.Series], chance: float | None, settings: params.Eval
+) -> dict:
+    draws = {"seed": settings.seed, "resamples": settings.bootstrap_resamples}
+    estimate = statistics.score(own.to_numpy(), _takes(own), **draws)
+    above = leads(own, controls)
+    least = strongest(above)
+    lo = _finite(above[least].lo) if least else None
+    is_known = name not in NO_SKILL and lo is not None
+    return {
+        "value": estimate.value, "lo": _finite(estimate.lo), "hi": _finite(estimate.hi), "n": estimate.n,
+        "chance": chance,
+        "controls": {
+            control: {
+                "value": float(controls[control].mean()), "n": lead.n,
+                "difference": lead.value, "lo": _finite(lead.lo), "hi": _finite(lead.hi),
+            }
+            for control, lead in above.items()
+        },
+        "strongest": least,
+        "learned": lo > 0 and (chance is None or estimate.lo > chance) if is_known else None,
+        "reason": NO_CONTROL if least is None else FEW_TAKES if lo is None else None,
+    }  # fmt: skip
+
+
+def leads(own: pd.Series, controls: Mapping[str, pd.Series]) -> dict[str, Difference]:
+    """Return how far the scores of a model lie above each control that answered some of its samples.
+
+    Args:
+        own: by take and sample.
+        controls: control -> its scores, likewise.
+    """
+    found = {}
+    for control, scores in controls.items():
+        both = own.index.intersection(scores.index)
+        if len(both):
+            found[control] = statistics.difference(own[both].to_numpy(), scores[both].to_numpy(), _takes(own[both]))
+    return found
+
+
+def strongest(leads: Mapping[str, Difference]) -> str | None:
+    """Return the control that a score is least above; None where there is none."""
+    return min(leads, key=lambda control: leads[control].value, default=None)
+
+
+def _takes(scores: pd.Series) -> np.ndarray:
+    return scores.index.get_level_values("take_id").to_numpy()
 
 
 def _finite(value: float) -> float | None:

@@ -1,4 +1,4 @@
-"""What a checkpoint is asked: the samples of each task, with their own frames and, blind, with those of others."""
+"""What a checkpoint is asked: the samples of each task, with their own frames and under the controls."""
 
 from __future__ import annotations
 
@@ -14,8 +14,13 @@ from components import records
 from components.data.time_resolution import is_resolvable
 from components.evaluation.score import SCORABLE
 from components.models.frame_choice import evenly
+from components.params.evaluation import Control
 
-MODEL, BLIND = "model", "blind"
+MODEL = "model"
+OTHER_FRAMES: Control = "other_frames"
+GREY: Control = "grey"
+MEAN_FRAME: Control = "mean_frame"
+GUESSER: Control = "guesser"
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,9 @@ class Item:
 
     Attributes:
         task: as in params/eval.yaml.
-        condition: MODEL, or BLIND for the frames of another take.
-        frames_of: id of the sample whose frames are shown.
+        condition: MODEL, or the control.
+        frames_of: id of the sample whose frames are shown; "<control>/<view>/<frame kind>" for frames that show none
+            (`ControlFrames`).
         sample: a row of `records.SAMPLE`, with `reasoned`, whether its answer must stand inside the answer tags.
     """
 
@@ -124,7 +130,7 @@ def select(samples: pa.Table, task: str, *, limit: int, seed: int) -> tuple[list
     return chosen, skipped
 
 
-def blind(samples: list[dict], *, seed: int) -> list[str | None]:
+def other_takes(samples: list[dict], *, seed: int) -> list[str | None]:
     """Return for each sample the id of another one, whose frames it is shown instead; None where there is none.
 
     The other has frames of the same kind and is of another take.
@@ -141,22 +147,29 @@ def blind(samples: list[dict], *, seed: int) -> list[str | None]:
     return chosen
 
 
-def with_blind(task: str, samples: list[dict], *, seed: int) -> tuple[list[Item], list[Skipped]]:
-    """Return the items of a task: each sample with its own frames, and each with those of another take.
+def with_controls(
+    task: str, samples: list[dict], controls: Mapping[Control, int], *, seed: int
+) -> tuple[list[Item], list[Skipped]]:
+    """Return the items of a task: each sample with its own frames, and the first of them under each control.
 
     Args:
         task: as in params/eval.yaml.
         samples: of the task.
-        seed: of the blind control.
+        controls: control -> most samples of it.
+        seed: of the choice of other takes.
 
     Returns:
-        The items, and the samples that no other take can stand in for, which have no blind control.
+        The items, and the samples that no other take can stand in for, which have no control by other frames.
     """
-    found = [Item(task, MODEL, sample["sample_id"], sample) for sample in samples]
-    others = blind(samples, seed=seed)
-    found += [
-        Item(task, BLIND, other, sample) for sample, other in zip(samples, others, strict=True) if other is not None
-    ]
-    alone = others.count(None)
-    reason = "no other take with frames of the same kind: no blind control (world.val_fraction)"
-    return found, [Skipped(task, reason, alone)] if alone else []
+    items = [Item(task, MODEL, sample["sample_id"], sample) for sample in samples]
+    skipped = []
+    for control, limit in controls.items():
+        first = samples[:limit]
+        shown: list[str | None] = [f"{control}/{sample['view']}/{sample['frame_kind']}" for sample in first]
+        if control == OTHER_FRAMES:
+            shown = other_takes(samples, seed=seed)[:limit]
+        items += [Item(task, control, name, sample) for sample, name in zip(first, shown, strict=True) if name]
+        if alone := shown.count(None):
+            reason = "no other take with frames of the same kind: no control by other frames (world.val_fraction)"
+            skipped.append(Skipped(task, reason, alone))
+    return items, skipped

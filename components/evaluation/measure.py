@@ -1,8 +1,9 @@
-"""Evaluate a checkpoint on the held-out takes, beside a blind control and chance, with intervals over takes.
+"""Evaluate a checkpoint on the held-out takes, beside its controls and chance, with intervals over takes.
 
 Every finished item is kept at once (`journal`), so a killed evaluation goes on, also with another number of ranks; the
 first rank writes the results (`results`).
-Blind: the same questions, each with the frames of another take. The score that remains does not come from seeing.
+Controls answer the same questions with less to see: frames of another take, mid-grey ones, the mean training frame, or
+none at all (`guesser`). What they score too does not come from seeing.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from components import params, records
 from components.data.frames.store import FrameStore
 from components.evaluation import budget, identity, mapping, results
 from components.evaluation.answer import Answerer
-from components.evaluation.items import Item, Skipped, of_task, select, told_in_time, with_blind
-from components.evaluation.journal import Journal
+from components.evaluation.control_frames import ControlFrames
+from components.evaluation.guesser import guess
+from components.evaluation.items import GUESSER, MODEL, Item, Skipped, of_task, select, told_in_time, with_controls
+from components.evaluation.journal import Journal, Key
 from components.evaluation.load import answerer_of
 from components.evaluation.qwen import QwenAnswerer
 from components.evaluation.ranks import Ranks
@@ -92,10 +95,12 @@ def evaluate(
     limits = {"max_batch_tokens": settings.max_batch_tokens, "max_new_tokens": how.max_new_tokens}
     # an option that is ranked is asked for plainly: no thought stands before it
     shown = stage["params"] | {"reasoned": stage["params"]["reasoned"] and not how.rank_options}
-    answerer = answerer_of(checkpoint / "model", shown, store, device=ranks.device, **limits)
     table = records.read_table(data / "dataset" / "samples.parquet", records.SAMPLE)
     table = table.filter(pa.array(store.holds(table["sample_id"])))
-    answers = _answers(answerer, table, settings, how)
+    train = table.filter(pc.equal(table["split"], "train"))
+    frames = ControlFrames(store, train)
+    answerer = answerer_of(checkpoint / "model", shown, frames, device=ranks.device, **limits)
+    answers = _answers(answerer, train, settings, how)
     items, skipped = _items(table, store, answerer, settings, how)
     if not items:
         raise ValueError(
@@ -105,7 +110,7 @@ def evaluate(
         )
     written: dict[str, list[dict]] = {}
     for item in items:
-        if how.writes(item.task):
+        if item.condition == MODEL and how.writes(item.task):
             written.setdefault(item.task, []).append(item.sample)
     budget.check(written, count_tokens=partial(count_tokens, answerer), max_new_tokens=how.max_new_tokens)
     made_of = identity.of_answers(checkpoint, data, rank_options=how.rank_options, max_new_tokens=how.max_new_tokens)
@@ -113,20 +118,21 @@ def evaluate(
     made_of |= {"retrieval": [settings.seed, sorted(item.key for item in items if item.task in mapping.RETRIEVAL)]}
     journals = checkpoint / "evaluation" / "items"
     journal = Journal(journals / identity.digest(made_of)[:16], rank=ranks.rank)
-    answer_all(items, answers, journal, ranks)
+    answer_all([item for item in items if item.condition != GUESSER], answers, journal, ranks)
     ranks.wait()
     if ranks.rank:
         return {}
     whole = made_of | {"tasks": list(how.tasks), "params": settings.model_dump(mode="json", exclude={"promotion"})}
+    replies = journal.read() | _guessed(items, train)
     found = results.write(
-        checkpoint / "evaluation", items, journal.read(), skipped, settings=settings, writes=how.writes, identity=whole
+        checkpoint / "evaluation", items, replies, skipped, settings=settings, writes=how.writes, identity=whole
     )
     journal.forget_others()
     return found
 
 
 def _answers(
-    answerer: Answerer | QwenAnswerer, samples: pa.Table, settings: params.Eval, how: Asked
+    answerer: Answerer | QwenAnswerer, train: pa.Table, settings: params.Eval, how: Asked
 ) -> dict[str, Answer]:
     """Return what answers each task."""
     answers: dict[str, Answer] = {task: answerer.rank if how.ranks(task) else answerer.complete for task in how.tasks}
@@ -138,7 +144,6 @@ def _answers(
             f"tasks {of_mapping} came, but a Qwen model has no mapping F that they could evaluate; take them out of "
             "`evaluate` of its stage in the recipe"
         )
-    train = samples.filter(pc.equal(samples["split"], "train"))
     known, _ = select(
         of_task(train, mapping.BASE, paired=True), mapping.BASE, limit=mapping.ORACLE_PAIRS, seed=settings.seed
     )
@@ -159,8 +164,8 @@ def _items(
     items: list[Item] = []
     skipped: list[Skipped] = []
     for task in how.tasks:
-        kind, paired = (mapping.BASE, True) if task in mapping.TASKS else (task, False)
-        usable = of_task(held_out, kind, paired=paired)
+        kind = _kind(task)
+        usable = of_task(held_out, kind, paired=task in mapping.TASKS)
         if isinstance(answerer, QwenAnswerer):
             shown = {"contract": store.contract, "most_frames": answerer.most_frames, "time_step_s": how.time_step_s}
             usable, untold = told_in_time(usable, task, **shown)
@@ -168,10 +173,29 @@ def _items(
         chosen, unscorable = select(usable, kind, limit=limits[task], seed=settings.seed)
         for sample in chosen:
             sample["reasoned"] = how.writes(task) and reasons(sample, reasoned=answerer.reasoned)
-        asked, without_blind = with_blind(task, chosen, seed=settings.seed)
+        controls = settings.controls
+        if task in mapping.RETRIEVAL:  # the nearest of fewer is easier to find, and no text tells it
+            controls = {name: limits[task] for name in controls if name != GUESSER}
+        asked, without_control = with_controls(task, chosen, controls, seed=settings.seed)
         items += asked
-        skipped += unscorable + without_blind
+        skipped += unscorable + without_control
     return items, skipped
+
+
+def _kind(task: str) -> str:
+    """Return the task of the data whose samples a task asks."""
+    return mapping.BASE if task in mapping.TASKS else task
+
+
+def _guessed(items: Sequence[Item], train: pa.Table) -> dict[Key, tuple[Reply, float]]:
+    """Return the replies of the guesser, which cost no time worth counting."""
+    found: dict[Key, tuple[Reply, float]] = {}
+    of_guesser = [item for item in items if item.condition == GUESSER]
+    for task, group in groupby(of_guesser, lambda item: item.task):
+        asked = list(group)
+        answers = guess(of_task(train, _kind(task)), [item.sample for item in asked])
+        found |= {item.key: (Reply(answer), 0.0) for item, answer in zip(asked, answers, strict=True)}
+    return found
 
 
 def answer_all(items: Sequence[Item], answers: Mapping[str, Answer], journal: Journal, ranks: Ranks) -> None:

@@ -15,7 +15,7 @@ from components.metrics import statistics
 from components.metrics.statistics import Difference, Estimate, crossed, holm
 
 Place = tuple[str, str, str]  # stage, task, metric
-# stage -> score of each sample: columns task, metric, condition ("model" | "blind"), sample_id, take_id, score
+# stage -> score of each sample: columns task, metric, condition ("model", or the control), sample_id, take_id, score
 Scores = dict[str, pd.DataFrame]
 
 
@@ -29,7 +29,7 @@ class Row:
         seeds: repetitions that are finished.
         by_seed: the measure in each of them.
         value: mean over them, with an interval over seeds and takes.
-        blind: the mean with the frames of other takes; NaN where a sample has no other take.
+        blind: the mean of the control by other frames; NaN where a sample has no other take.
         difference: to the reference arm, over the seeds that both have; None for the reference itself.
         p_holm: p-value of that difference, adjusted for the arm being compared in several measures; None without one.
         published: the difference that the paper prints, points; None where it prints none.
@@ -49,7 +49,7 @@ class Row:
 
 
 def read_scores(predictions: Path) -> pd.DataFrame:
-    """Read the scores of a checkpoint, with the right frames and blind, from `evaluation/predictions.parquet`."""
+    """Read the scores of a checkpoint, and of its controls, from `evaluation/predictions.parquet`."""
     table = records.read_table(predictions, records.PREDICTION).to_pandas()
     columns = ["task", "metric", "condition", "sample_id", "take_id", "score"]
     return table[table["score"].notna()].rename(columns={"score_name": "metric"})[columns]
@@ -167,7 +167,9 @@ def _difference(
 def _blind(found: Mapping[tuple[str, int], Scores], arm: str, seeds: Sequence[int], place: Place) -> float:
     stage, task, metric = place
     tables = [found[arm, number][stage] for number in seeds]
-    wanted = [t[(t["task"] == task) & (t["metric"] == metric) & (t["condition"] == "blind")]["score"] for t in tables]
+    wanted = [
+        t[(t["task"] == task) & (t["metric"] == metric) & (t["condition"] == "other_frames")]["score"] for t in tables
+    ]
     return float(np.mean([scores.mean() for scores in wanted]))
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from components.evaluation.estimates import leads, strongest
+from components.evaluation.items import MODEL
 from components.metrics import statistics
 from components.metrics.statistics import Difference
 
@@ -46,7 +48,7 @@ def decide(
 
     Better: the paired difference is above zero by a one-sided test at 5 %, takes drawn together. Each guardrail must
     hold for itself, so the tests need no correction (an intersection-union test). A first model has no champion to
-    beat: it must be better than its own blind control.
+    beat: it must be better than the strongest of its own controls.
 
     Args:
         candidate: scores of its answers, as `paired_comparison.read_scores` reads them: columns task, metric,
@@ -60,13 +62,15 @@ def decide(
         ValueError: a metric was not scored, or the two answered different samples.
     """
     if champion is None:
-        found = _above_blind(candidate, primary_metric)
-        if found is None:
-            reason = f"first model: {primary_metric} has no blind control to be above, for want of another take"
+        above = leads(*_with_controls(candidate, primary_metric))
+        control = strongest(above)
+        if control is None:
+            reason = f"first model: {primary_metric} has no control to be above (`controls` in params/eval.yaml)"
             return Decision(version, False, reason)
+        found = above[control]
         decided = _is_above(found)
         relation = "above" if decided else "not above"
-        reason = f"first model: {primary_metric} is {relation} its blind control: {_told(found)}"
+        reason = f"first model: {primary_metric} is {relation} its strongest control, {control}: {_told(found)}"
         return Decision(version, decided, reason, _numbers({primary_metric: found}))
     gaps = {metric: _above_champion(candidate, champion, metric) for metric in (primary_metric, *margins)}
     numbers = _numbers(gaps)
@@ -100,11 +104,10 @@ def _numbers(gaps: Mapping[str, Difference]) -> dict[str, float]:
     return {f"{metric}.{part}": round(getattr(gap, part), 6) for metric, gap in gaps.items() for part in parts}
 
 
-def _above_blind(of: pd.DataFrame, metric: str) -> Difference | None:
-    """Return how far the answers lie above their blind control; None where there is no other take for one."""
-    own, blind = _scored(of, metric, "candidate"), _scores(of, metric, "blind")
-    own = own[own.index.isin(blind.index)]  # a sample without another of its kind has no control
-    return None if own.empty else _difference(own, blind)
+def _with_controls(of: pd.DataFrame, metric: str) -> tuple[pd.Series, dict[str, pd.Series]]:
+    """Return the scores of the answers, and those of each control."""
+    conditions = [name for name in of["condition"].unique() if name != MODEL]
+    return _scored(of, metric, "candidate"), {name: _scores(of, metric, name) for name in conditions}
 
 
 def _above_champion(candidate: pd.DataFrame, champion: pd.DataFrame, metric: str) -> Difference:
@@ -123,7 +126,7 @@ def _difference(a: pd.Series, b: pd.Series) -> Difference:
 
 
 def _scored(of: pd.DataFrame, metric: str, owner: str) -> pd.Series:
-    scores = _scores(of, metric, "model")
+    scores = _scores(of, metric, MODEL)
     if scores.empty:
         known = sorted(set(of["task"] + "/" + of["metric"]))
         raise ValueError(

@@ -82,7 +82,7 @@ class QwenAnswerer:
         return self.model.model.get_rope_index(**{name: inputs[name] for name in named})[1]
 
     def _frames(self, sample: Sample, sample_id: str) -> dict:
-        # another's frames (the blind control) stand in the place of the sample's own, at the times of those
+        # the frames of a control stand in the place of the sample's own, at the times of those
         frames = self.store.frames(sample_id)
         shown = {"frames": frames, "times_s": frame_times(sample["media"], len(frames))}
         return shown | {"reasoned": self.reasoned}

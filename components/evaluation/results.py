@@ -12,7 +12,7 @@ from pathlib import Path
 from components import params, records
 from components.evaluation import mapping
 from components.evaluation.estimates import estimates
-from components.evaluation.items import Item, Skipped
+from components.evaluation.items import GUESSER, Item, Skipped
 from components.evaluation.journal import Key
 from components.evaluation.replies import Reply
 from components.evaluation.score import TASKS, parsed
@@ -43,8 +43,9 @@ def write(
         identity: everything that the numbers depend on.
 
     Returns:
-        The content of metrics.json: "<task>/<metric>" -> value, lo, hi, blind, chance, n, difference_lo (of value -
-        blind), learned, and `reason`, which says why some of them are None.
+        The content of metrics.json: "<task>/<metric>" -> value, lo, hi, n, chance, controls (name -> value, n, and the
+        paired difference to it with lo and hi), strongest (the name of one), learned, and `reason`, which says why some
+        of them are None.
     """
     found: dict[str, dict] = {}
     rows: list[dict] = []
@@ -52,10 +53,10 @@ def write(
     for task, group in groupby(items, lambda item: item.task):
         of_task = list(group)
         asked = [item for item in of_task if not replies[item.key][0].is_too_long]
-        if len(asked) < len(of_task):
+        if too_long := {item.sample["sample_id"] for item in of_task if replies[item.key][0].is_too_long}:
             reason = "the prompt and its answer do not fit the model's context (`max_position_embeddings`)"
-            left_out.append(Skipped(task, reason, len(of_task) - len(asked)))
-        if not asked:
+            left_out.append(Skipped(task, reason, len(too_long)))
+        if all(item.condition == GUESSER for item in asked):  # whose answers are never too long
             continue
         scored = _rows(task, asked, replies, writes=writes(task))
         _, chance = (TASKS | mapping.TASKS)[task]

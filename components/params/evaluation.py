@@ -19,6 +19,10 @@ MappingTask = Literal[
 # of moments in both views (EgoExo-Con, systems §5.1); measured where a recipe asks for them
 MomentTask = Literal["ground_temporal_exo", "verify_ego", "verify_exo"]
 
+# what every score stands beside: the model's answers with the frames of another take, with mid-grey pictures, with the
+# mean training frame; and those of a guesser that has read the training text alone (components/evaluation/guesser.py)
+Control = Literal["other_frames", "grey", "mean_frame", "guesser"]
+
 CUT = "cut"  # share of written answers that the token budget ended: of every task whose answers may be written
 NO_SKILL = (CUT, "said_yes")  # metrics of which higher is not better
 _CAPTION = ("meteor", "verb", "colour", "type", "hand", "all", CUT)
@@ -58,7 +62,7 @@ class Promotion(Strict):
 class Eval(Strict):
     """params/eval.yaml: how every checkpoint is measured on the held-out takes."""
 
-    seed: int = Field(description="of the blind shuffle, the choice of samples and the bootstrap")
+    seed: int = Field(description="of the choice of samples, of other takes for their frames, and of the bootstrap")
     bootstrap_resamples: int = Field(gt=0, description="draws of takes under the 95 % interval of a score")
     max_batch_tokens: int = Field(
         gt=0, description="tokens answered at once on each device: prompts, padding and answers"
@@ -66,5 +70,8 @@ class Eval(Strict):
     max_new_tokens: int = Field(gt=0, description="longest answer, tokens, where the recipe's stage says nothing")
     limits: dict[Task | MappingTask | MomentTask, PositiveInt] = Field(
         description="task -> most held-out samples; a task not named is not measured"
+    )
+    controls: dict[Control, PositiveInt] = Field(
+        min_length=1, description="control -> most samples of each task that it answers; one not named is not measured"
     )
     promotion: Promotion

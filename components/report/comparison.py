@@ -85,7 +85,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def markdown(measures: Sequence[str], table: Mapping[str, Mapping[str, Row]]) -> str:
-    """Return the table in Markdown: mean over seeds / blind, then the difference with its interval, in percent."""
+    """Return the table in Markdown: mean over seeds / with other frames, difference and its interval, in percent."""
     lines = ["| arm | " + " | ".join(measures) + " |", "|---" * (len(measures) + 1) + "|"]
     for arm, note in only(table).items():
         cells = [f"{arm} ({note})" if note else arm, *(_cell(table[arm][measure]) for measure in measures)]

@@ -1,4 +1,4 @@
-"""The table of stages, as the papers print it: every score with its interval, its blind control and chance."""
+"""The table of stages, as the papers print it: every score with its interval, its strongest control and chance."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ _ENDS = 5  # logged steps that the first and the last sampled reward are means o
 class Cell:
     """One score: texts in percent, and the places of its marks on a strip from 0 to 100; None where there is no mark.
 
-    `learned` is None for a number that is no skill, such as the share of answers that were cut.
+    `controls` names all of them with their scores, `strongest` the one that the score must beat. `learned` is None for
+    a number that is no skill, such as the share of answers that were cut.
     """
 
     value: str
     interval: str
-    blind: str
+    strongest: str
+    controls: str
     chance: str
     n: int
     learned: bool | None
     at: float
     from_at: float
     to_at: float
-    blind_at: float | None
+    strongest_at: float | None
     chance_at: float | None
 
 
@@ -122,19 +124,26 @@ def _order(column: tuple[str, str]) -> tuple:
 def _cell(entry: dict | None) -> Cell | None:
     if entry is None:
         return None
+    controls, strongest = entry["controls"], entry["strongest"]
+    control = controls[strongest]["value"] if strongest else None
     return Cell(
         value=_percent(entry["value"]),
         interval=_percent(None) if entry["lo"] is None else f"[{_percent(entry['lo'])}, {_percent(entry['hi'])}]",
-        blind=_percent(entry["blind"]),
+        strongest=f"{_words(strongest)} {_percent(control)}" if strongest else "no control",
+        controls=", ".join(f"{_words(name)} {_percent(found['value'])}" for name, found in controls.items()),
         chance=_percent(entry["chance"]),
         n=entry["n"],
         learned=entry["learned"],
         at=_place(entry["value"]),
         from_at=0.0 if entry["lo"] is None else _place(entry["lo"]),
         to_at=100.0 if entry["hi"] is None else _place(entry["hi"]),
-        blind_at=None if entry["blind"] is None else _place(entry["blind"]),
+        strongest_at=None if control is None else _place(control),
         chance_at=None if entry["chance"] is None else _place(entry["chance"]),
     )
+
+
+def _words(control: str) -> str:
+    return control.replace("_", " ")
 
 
 def _percent(value: float | None) -> str:

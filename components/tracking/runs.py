@@ -154,8 +154,9 @@ def log_evaluation(run_id: str, metrics_json: Path) -> None:
 
     Args:
         run_id: the stage's run.
-        metrics_json: `{"<task>/<metric>": {"value", "lo", "hi", "blind", "chance", "n", "learned", "difference_lo",
-            "reason"}}`; what is not known is null.
+        metrics_json: "<task>/<metric>" -> `value` and more, as components/evaluation/results.py writes it. Logged are
+            "<task>/<metric>", and with a dot behind it each further fraction that is known (`lo`, `hi`, `chance`) and
+            the value of each of its `controls`.
     """
     _log_evaluation(run_id, json.loads(metrics_json.read_text()))
 
@@ -226,9 +227,10 @@ def _log_evaluation(run_id: str, metrics: dict[str, dict]) -> None:
     values = {}
     for name, entry in metrics.items():
         values[name] = entry["value"]
-        values |= {f"{name}.{part}": entry[part] for part in ("blind", "chance", "lo", "hi")}
-    # of a single take the interval is not known, nor the blind control
-    entries = [Metric(name, value, now_ms, 0) for name, value in values.items() if value is not None]
+        numbers = {part: number for part, number in entry.items() if isinstance(number, float) and part != "value"}
+        numbers |= {control: found["value"] for control, found in entry.get("controls", {}).items()}
+        values |= {f"{name}.{part}": number for part, number in numbers.items()}
+    entries = [Metric(name, value, now_ms, 0) for name, value in values.items()]
     for start in range(0, len(entries), MAX_METRICS):
         client().log_batch(run_id, metrics=entries[start : start + MAX_METRICS])
     client().log_dict(run_id, metrics, "evaluation/metrics.json")

@@ -69,13 +69,16 @@ for name in ("rank-options", "background"):
     parser.add_argument("--" + name, action="store_true")
 folder = Path(parser.parse_args().checkpoint) / "evaluation"
 folder.mkdir(exist_ok=True)
-entry = dict(value=0.9, lo=0.8, hi=1.0, blind=0.2, chance=0.2, n=9, learned=True, difference_lo=0.6)
+controls = dict(guesser=dict(value=0.2, n=9, difference=0.7, lo=0.6, hi=0.8))
+entry = dict(value=0.9, lo=0.8, hi=1.0, n=9, chance=0.2, learned=True, reason=None)
+entry |= dict(controls=controls, strongest="guesser")
+scores = {"model": 0.9, "other_frames": 0.1, "guesser": 0.2}
 names = ["ground_spatial/miou", "ground_temporal/miou", "qa/accuracy", "caption_ego/verb"]
 (folder / "metrics.json").write_text(json.dumps(dict.fromkeys(names, entry)))
 (folder / "skipped.json").write_text("[]")
 (folder / "identity.json").write_text(json.dumps({"checkpoint": folder.parent.name}))
 rows = []
-for name, take, (condition, score) in itertools.product(names, range(8), {"model": 0.9, "blind": 0.2}.items()):
+for name, take, (condition, score) in itertools.product(names, range(8), scores.items()):
     task, _, metric = name.partition("/")
     row = dict.fromkeys(records.PREDICTION.names) | {"task": task, "score_name": metric, "condition": condition}
     rows.append(row | {"sample_id": f"{take}", "take_id": f"{take}", "score": score + take / 100})

@@ -50,7 +50,7 @@ for name in ("metrics", "skipped", "identity"):
 rows = [
     dict(sample_id=str(n), take_id=str(n % 8), task="qa", view="ego", condition=seen, completion="",
          score_name="accuracy", score=float(n % 3 == 0 or (n + stage["seed"]) % 4 < 4 * stage["weight_decay"]))
-    for n in range(40) for seen in ("model", "blind")
+    for n in range(40) for seen in ("model", "other_frames")
 ]
 records.write_table(folder / "predictions.parquet", rows, records.PREDICTION)
 with open("evaluations.txt", "a") as log:
@@ -156,7 +156,7 @@ def scored(folder: Path, right: int) -> NestedStage:
         }
         | {"score_name": "accuracy", "score": float(n < right)}
         for n in range(40)
-        for condition in ("model", "blind")
+        for condition in ("model", "other_frames")
     ]
     records.write_table(folder / "evaluation" / "predictions.parquet", rows, records.PREDICTION)
     return NestedStage("second", "ran", 1.0, folder, run_id="r", nested_run_id="r")

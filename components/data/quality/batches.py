@@ -30,14 +30,17 @@ def read(path: Path, columns: list[str]) -> Iterator[tuple[pa.Table, pd.DataFram
         ValueError: see `records.read_table`.
     """
     columns = [*KEYS, *columns]
-    yield _with_type(records.SAMPLE.empty_table().select(columns))
+    empty = records.SAMPLE.empty_table().select(columns)
+    yield empty, typed(empty)
     for batch in records.read_batches(path, records.SAMPLE, columns, rows=ROWS):
-        yield _with_type(pa.Table.from_batches([batch]))
+        table = pa.Table.from_batches([batch])
+        yield table, typed(table)
 
 
-def _with_type(table: pa.Table) -> tuple[pa.Table, pd.DataFrame]:
+def typed(table: pa.Table) -> pd.DataFrame:
+    """Return the plain columns of samples, and `type`: their KEYS, as in "egore/qa/action"."""
     frame = table.drop_columns([field.name for field in table.schema if pa.types.is_nested(field.type)]).to_pandas()
-    return table, frame.assign(type=frame["corpus"] + "/" + frame["task"] + "/" + frame["question_type"])
+    return frame.assign(type=frame["corpus"] + "/" + frame["task"] + "/" + frame["question_type"])
 
 
 def spans(path: Path) -> Iterator[pd.DataFrame]:
@@ -61,15 +64,20 @@ def answers(path: Path) -> Iterator[pd.DataFrame]:
 
 
 def options(path: Path) -> Iterator[pd.DataFrame]:
-    """Return every option of every question with options, as `blind_baseline.accuracy` takes them."""
-    for table, frame in read(path, ["split", "question", "target"]):
-        target = table["target"].combine_chunks()
-        lists = pc.struct_field(target, "choices")
-        rows = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False)
-        offered = pd.DataFrame({"row": rows, "option": pc.list_flatten(lists).to_pandas()})
-        right = pc.struct_field(target, "answer_index").to_pandas().reindex(rows).to_numpy()
-        offered["right"] = (offered.groupby("row").cumcount() == right).astype(np.float64)
-        yield offered.join(frame[["type", "split", "question"]], on="row")
+    """Return every option of every question with options."""
+    for table, _ in read(path, ["split", "question", "target"]):
+        yield offered(table)
+
+
+def offered(table: pa.Table) -> pd.DataFrame:
+    """Return the options of samples, a row for each, as `blind_baseline.accuracy` takes them."""
+    target = table["target"].combine_chunks()
+    lists = pc.struct_field(target, "choices")
+    rows = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False)
+    options = pd.DataFrame({"row": rows, "option": pc.list_flatten(lists).to_pandas()})
+    right = pc.struct_field(target, "answer_index").to_pandas().reindex(rows).to_numpy()
+    options["right"] = (options.groupby("row").cumcount() == right).astype(np.float64)
+    return options.join(typed(table)[["type", "split", "question"]], on="row")
 
 
 def shown(path: Path) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,30 @@ WEIGHT = 5.0  # of the more general share, in offers: an option that was offered
 _KEYS = (["type", "option"], ["type", "question", "option"])
 
 Parts = Callable[[], Iterable[pd.DataFrame]]
+
+
+@dataclass(frozen=True)
+class Guesser:
+    """What training says of the options of held-out questions.
+
+    Attributes:
+        general: share of right options by type.
+        seen: how often each key was right and was offered, shape (2, keys).
+        keys: sorted hashes of the columns of _KEYS.
+    """
+
+    general: pd.Series
+    seen: np.ndarray
+    keys: np.ndarray
+
+    def odds(self, offered: pd.DataFrame) -> pd.Series:
+        """Return the odds of each option of held-out questions, in rows as `accuracy` takes them."""
+        odds = offered["type"].map(self.general).fillna(0.0).to_numpy(dtype=np.float64)
+        for columns in _KEYS:
+            right, offers = self.seen[:, _places(_hashed(offered, columns), self.keys)[0]]
+            odds = (right + WEIGHT * odds) / (offers + WEIGHT)
+        # sums of other orders differ in the last digits, and equal odds must stay equal
+        return pd.Series(odds, index=offered.index).round(9)
 
 
 def accuracy(parts: Parts) -> pd.DataFrame:
@@ -32,12 +57,12 @@ def accuracy(parts: Parts) -> pd.DataFrame:
         By `type`: `blind_asked` (held-out questions), `blind_right` (expected: equal odds share the guess) and `chance`
         (mean of 1 / options over all questions).
     """
-    general, seen, keys = _trained(parts)
+    guesser = fit(parts)
     questions, guesses = [], []
     for part in parts():
         of_question = part.value_counts(["type", "row"]).rename("options")
         questions.append(of_question.groupby(["type", of_question]).size())
-        guesses.append(_guessed(part[part["split"] == "test"], general, seen, keys))
+        guesses.append(_guessed(part[part["split"] == "test"], guesser))
     # whole numbers first: sums of fractions would differ in the last digits with the cut
     options, guessed = _summed(questions, ["type", "options"]), _summed(guesses, ["type", "best", "right"])
     asked = guessed.groupby("type")["rows"].sum()
@@ -47,13 +72,8 @@ def accuracy(parts: Parts) -> pd.DataFrame:
     return pd.DataFrame({"blind_asked": asked, "blind_right": right, "chance": chance})
 
 
-def _trained(parts: Parts) -> tuple[pd.Series, np.ndarray, np.ndarray]:
-    """Count what training says of the options of held-out questions.
-
-    Returns:
-        Share of right options by type; how often each key was right and was offered, shape (2, keys); and the keys,
-        sorted: hashes of the columns of _KEYS.
-    """
+def fit(parts: Parts) -> Guesser:
+    """Count what the training questions among `parts` (see `accuracy`) say of the options of the held-out ones."""
     wanted: list[np.ndarray] = []
     for part in parts():
         for columns in _KEYS:
@@ -68,17 +88,12 @@ def _trained(parts: Parts) -> tuple[pd.Series, np.ndarray, np.ndarray]:
             np.add.at(seen[0], place[known], train["right"].to_numpy()[known])
             np.add.at(seen[1], place[known], 1.0)
     of_type = pd.concat(types).groupby("type").sum()
-    return of_type["sum"] / of_type["size"], seen, keys
+    return Guesser(of_type["sum"] / of_type["size"], seen, keys)
 
 
-def _guessed(held_out: pd.DataFrame, general: pd.Series, seen: np.ndarray, keys: np.ndarray) -> pd.Series:
+def _guessed(held_out: pd.DataFrame, guesser: Guesser) -> pd.Series:
     """Count questions by `type`, the number of options with the `best` odds, and whether the `right` one is of them."""
-    odds = held_out["type"].map(general).fillna(0.0).to_numpy(dtype=np.float64)
-    for columns in _KEYS:
-        right, offers = seen[:, _places(_hashed(held_out, columns), keys)[0]]
-        odds = (right + WEIGHT * odds) / (offers + WEIGHT)
-    # sums of other orders differ in the last digits, and equal odds must stay equal
-    score = pd.Series(odds, index=held_out.index).round(9)
+    score = guesser.odds(held_out)
     best = score == score.groupby(held_out["row"]).transform("max")
     marks = held_out[["type", "row"]].assign(best=best, right=best & (held_out["right"] > 0))
     counted = marks.groupby(["type", "row"]).sum()

@@ -26,8 +26,9 @@ LORA_RANK = 4
 WIDTH, LAYERS, HEADS, MAPPING_BLOCKS = 32, 2, 2, 2
 RENDERED_IMAGES = 8
 TIMEOUT_MINUTES = 60.0
-# with fewer samples of a task, all may come from one take, and the blind control needs another
+# with fewer samples of a task, all may come from one take, and the control by other frames needs another
 EVALUATED = 8
+CONTROLLED = 2  # samples of a task that each control answers
 RESAMPLES = 50
 WORLD = {"takes": 8, "size_px": 96, "val_fraction": 0.25, "test_fraction": 0.125, "web_videos": 12}
 FRAMES = {"size_px": 64, "clip_frames": 4, "window_frames": 32, "shard_frames": 1000}
@@ -139,6 +140,7 @@ def evaluation(whole: params.Eval) -> params.Eval:
         bootstrap_resamples=min(whole.bootstrap_resamples, RESAMPLES),
         max_new_tokens=min(whole.max_new_tokens, ANSWER_TOKENS),
         limits={task: min(limit, EVALUATED) for task, limit in whole.limits.items()},
+        controls={control: min(limit, CONTROLLED) for control, limit in whole.controls.items()},
     )
 
 

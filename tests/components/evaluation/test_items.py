@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.evaluation.items import BLIND, MODEL, Skipped, blind, of_task, select, told_in_time, with_blind
+from components.evaluation.items import MODEL, Skipped, of_task, other_takes, select, told_in_time, with_controls
 
 CAPTION = "C washes the blue bowl with the left hand."
 
@@ -60,11 +60,11 @@ def test_every_checkpoint_is_asked_the_same_whatever_the_order_of_the_table(held
     assert first == chosen(held_out, "qa", limit=20)[:12]
 
 
-def test_the_blind_see_another_take_of_the_same_kind():
+def test_other_frames_are_of_another_take_and_the_same_kind():
     samples = [sample(number, frame_kind=("clip", "window")[number % 2]) for number in range(60)]
     by_id = {one["sample_id"]: one for one in samples}
-    shown = blind(samples, seed=0)
-    assert shown == blind(samples, seed=0) != blind(samples, seed=1)
+    shown = other_takes(samples, seed=0)
+    assert shown == other_takes(samples, seed=0) != other_takes(samples, seed=1)
     for own, other in zip(samples, (by_id[name] for name in shown), strict=True):
         assert own["take_id"] != other["take_id"] and own["frame_kind"] == other["frame_kind"]
 
@@ -78,18 +78,21 @@ def test_what_is_not_asked_is_counted_with_its_reason(held_out):
     )
 
 
-def test_one_take_has_no_blind_control_and_says_so():
-    items, skipped = with_blind("qa", [sample(0), sample(3)], seed=0)
+def test_one_take_has_no_control_by_other_frames_and_says_so():
+    items, skipped = with_controls("qa", [sample(0), sample(3)], {"other_frames": 5}, seed=0)
     assert [(item.condition, item.frames_of) for item in items] == [(MODEL, "s0"), (MODEL, "s3")]
     assert [(each.task, each.samples) for each in skipped] == [("qa", 2)] and "no other take" in skipped[0].reason
 
 
-def test_every_sample_is_asked_with_its_own_frames_and_with_those_of_another(held_out):
+def test_every_sample_is_asked_with_its_own_frames_and_the_first_of_them_under_each_control(held_out):
     samples, _ = select(of_task(held_out, "qa"), "qa", limit=9, seed=0)
-    items, skipped = with_blind("qa", samples, seed=0)
-    assert not skipped and len({item.key for item in items}) == 18
-    assert {item.frames_of == item.sample["sample_id"] for item in items if item.condition == MODEL} == {True}
-    assert {item.frames_of == item.sample["sample_id"] for item in items if item.condition == BLIND} == {False}
+    items, skipped = with_controls("qa", samples, {"other_frames": 9, "grey": 4, "guesser": 20}, seed=0)
+    assert not skipped and len({item.key for item in items}) == 9 + 9 + 4 + 9
+    by = {name: [item for item in items if item.condition == name] for name in (MODEL, "other_frames", "grey")}
+    assert {item.frames_of == item.sample["sample_id"] for item in by[MODEL]} == {True}
+    assert {item.frames_of == item.sample["sample_id"] for item in by["other_frames"]} == {False}
+    assert [item.sample for item in by["grey"]] == samples[:4]
+    assert {item.frames_of for item in by["grey"]} == {"grey/ego/clip"}
 
 
 def test_only_moments_in_both_views_are_paired(held_out):

@@ -18,7 +18,7 @@ def scores(values: dict[str, float], task: str = "qa", metric: str = "accuracy")
     rows = [
         (task, metric, condition, name, name.split("/")[0], score)
         for name, value in values.items()
-        for condition, score in (("model", value), ("blind", value / 4))
+        for condition, score in (("model", value), ("other_frames", value / 4))
     ]
     return pd.DataFrame(rows, columns=["task", "metric", "condition", "sample_id", "take_id", "score"])
 
@@ -136,10 +136,10 @@ def test_somebody_is_always_unbeaten_and_nobody_by_equals(points):
 
 def test_scores_are_those_that_apply(tmp_path):
     row = {"sample_id": "a", "take_id": "t", "task": "qa", "view": "ego", "completion": "", "score_name": "accuracy"}
-    rows = [row | {"condition": "model", "score": 1.0}, row | {"condition": "blind", "score": 0.0}]
+    rows = [row | {"condition": "model", "score": 1.0}, row | {"condition": "other_frames", "score": 0.0}]
     rows += [row | {"sample_id": "b", "condition": "model", "score": None}]
     records.write_table(tmp_path / "p.parquet", rows, records.PREDICTION)
     assert read_scores(tmp_path / "p.parquet").to_dict("records") == [
         {"task": "qa", "metric": "accuracy", "condition": condition, "sample_id": "a", "take_id": "t", "score": score}
-        for condition, score in (("model", 1.0), ("blind", 0.0))
+        for condition, score in (("model", 1.0), ("other_frames", 0.0))
     ]

@@ -73,10 +73,10 @@ def _predictions(rows: list[dict], stage: int) -> list[dict]:
             "span": think_answer("C washes the red cup", "(4, 7)") if stage % 2 else "no idea " + HOSTILE,
         }[row["target"]["kind"]]
         names = ("verb", "hand") if row["target"]["kind"] == "text" else ("score",)
-        for condition in ("model", "blind"):
+        for condition in ("model", "grey"):
             found += [
                 {"sample_id": row["sample_id"], "take_id": row["take_id"], "task": row["task"], "view": row["view"],
-                 "condition": condition, "completion": completion if condition == "model" else "BLIND ANSWER",
+                 "condition": condition, "completion": completion if condition == "model" else "ANSWER OF A CONTROL",
                  "question": row["question"], "answer": row["answer"], "parsed": None, "tokens": 9, "is_cut": False,
                  "seconds": 0.1, "score_name": name, "score": 0.0 if name == "hand" else 0.7}
                 for name in names
@@ -89,11 +89,13 @@ def _metrics(stage: int) -> dict:
     for task, metrics in COLUMNS.items():
         for place, metric in enumerate(metrics):
             value = min(0.97, 0.15 + 0.09 * stage + 0.03 * place)
-            blind = 0.16 + 0.02 * place
-            learned = value - 0.08 > blind and metric != "format"
+            guessed = 0.16 + 0.02 * place
+            learned = value - 0.08 > guessed and metric != "format"
+            lead = {"difference": value - guessed, "lo": value - 0.08 - guessed, "hi": value + 0.08 - guessed}
             found[f"{task}/{metric}"] = {
-                "value": value, "lo": value - 0.05, "hi": value + 0.05, "blind": blind, "chance": 0.125,
-                "n": 240, "learned": learned, "difference_lo": value - 0.08 - blind, "reason": None,
+                "value": value, "lo": value - 0.05, "hi": value + 0.05, "n": 240, "chance": 0.125,
+                "controls": {"guesser": {"value": guessed, "n": 240} | lead}, "strongest": "guesser",
+                "learned": learned, "reason": None,
             }  # fmt: skip
     return found
 

@@ -53,7 +53,7 @@ def test_the_page_shows_every_arm_and_escapes_words(written):
     for words in (
         "boxes &lt;and&gt; questions", "1 of 8, 1 failed", "no &lt;b&gt;luck&lt;/b&gt;", "sft.lora left out",
         "sft.steps: 3", "+10.0 [+5.0, +15.0], p 0.012", "published +2.5: holds", "sft-012, init-3 (reused)",
-        "by seed: 29.0 31.0", "blind 12.5",
+        "by seed: 29.0 31.0", "other frames 12.5",
     ):  # fmt: skip
         assert words in text, words
     assert "<script" not in text and not re.search(r'(src|href)="http', text)

@@ -14,9 +14,15 @@ def stage(name: str = "s", *, metrics: dict | None = None, history: dict | None 
     return Stage(name, Path("c"), False, info, history or {}, metrics, [], [])
 
 
+CONTROLS = (("other_frames", 0.2), ("guesser", 0.3))
+
+
 def entry(**more) -> dict:
-    base = {"value": 0.5, "lo": 0.4, "hi": 0.6, "blind": 0.2, "chance": 0.1, "n": 9, "learned": True}
-    return base | {"difference_lo": 0.1} | more
+    base = {"value": 0.5, "lo": 0.4, "hi": 0.6, "n": 9, "chance": 0.1, "learned": True, "reason": None}
+    controls = {
+        name: {"value": value, "n": 9, "difference": 0.5 - value, "lo": 0.1, "hi": 0.5} for name, value in CONTROLS
+    }
+    return base | {"controls": controls, "strongest": "guesser"} | more
 
 
 @pytest.mark.parametrize(
@@ -46,9 +52,16 @@ def test_a_score_that_a_stage_lacks_is_a_gap_and_an_unevaluated_stage_no_row():
 
 
 def test_an_unknown_interval_is_said_and_stays_on_the_strip():
-    unknown = entry(lo=None, hi=None, blind=None, difference_lo=None, learned=False)
+    unknown = entry(lo=None, hi=None, controls={}, strongest=None, learned=None)
     ((_, (cell,)),) = table.stage_table([stage(metrics={"qa/accuracy": unknown})]).rows
-    assert (cell.interval, cell.blind, cell.blind_at) == ("–", "–", None) and (cell.from_at, cell.to_at) == (0, 100)
+    assert (cell.interval, cell.strongest, cell.strongest_at) == ("–", "no control", None)
+    assert (cell.from_at, cell.to_at) == (0, 100)
+
+
+def test_the_strongest_control_stands_by_its_name_beside_the_score_and_all_behind_it():
+    ((_, (cell,)),) = table.stage_table([stage(metrics={"qa/accuracy": entry()})]).rows
+    assert (cell.strongest, cell.strongest_at) == ("guesser 30.0", 30.0)
+    assert cell.controls == "other frames 20.0, guesser 30.0"
 
 
 def test_a_share_of_cut_answers_is_shown_and_is_nothing_to_learn():

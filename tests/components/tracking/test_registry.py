@@ -12,8 +12,8 @@ PRIMARY, GUARDRAIL = "ground_spatial/miou", "qa/accuracy"
 
 
 def entry(value: float) -> dict:
-    return {"value": value, "lo": value - 0.03, "hi": value + 0.03, "blind": 0.2, "chance": 0.1, "n": 90,
-            "learned": value > 0.25, "difference_lo": value - 0.25}  # fmt: skip
+    return {"value": value, "lo": value - 0.03, "hi": value + 0.03, "chance": 0.1, "n": 90,
+            "controls": {}, "strongest": None, "learned": None}  # fmt: skip
 
 
 @pytest.fixture

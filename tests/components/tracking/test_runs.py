@@ -9,8 +9,9 @@ from components.tracking.runs import client
 
 METRICS = {
     "qa/accuracy": {
-        "value": 0.8, "lo": 0.7, "hi": 0.9, "blind": 0.3, "chance": 0.25,
-        "n": 90, "learned": True, "difference_lo": 0.4,
+        "value": 0.8, "lo": 0.7, "hi": 0.9, "chance": 0.25, "n": 90, "strongest": "grey", "learned": True,
+        "controls": {name: {"value": value, "n": 50, "difference": 0.4, "lo": 0.3, "hi": 0.5}
+                     for name, value in (("grey", 0.3), ("guesser", 0.2))},
     }
 }  # fmt: skip
 
@@ -90,7 +91,8 @@ def test_an_evaluation_is_logged_under_comparable_names_and_read_back(metrics_js
     tracking.log_evaluation(run_id, metrics_json)
     assert client().get_run(run_id).data.metrics == {
         "qa/accuracy": 0.8,
-        "qa/accuracy.blind": 0.3,
+        "qa/accuracy.grey": 0.3,
+        "qa/accuracy.guesser": 0.2,
         "qa/accuracy.chance": 0.25,
         "qa/accuracy.lo": 0.7,
         "qa/accuracy.hi": 0.9,
@@ -103,7 +105,8 @@ def test_what_is_not_known_is_left_out_of_the_metrics(tmp_path):
     path.write_text(json.dumps({"qa/accuracy": METRICS["qa/accuracy"] | {"lo": None, "hi": None, "reason": "why"}}))
     run_id = open_stage(tracking.open_pipeline_run("p", tags={}))
     tracking.log_evaluation(run_id, path)
-    assert set(client().get_run(run_id).data.metrics) == {"qa/accuracy", "qa/accuracy.blind", "qa/accuracy.chance"}
+    logged = {"qa/accuracy", *(f"qa/accuracy.{name}" for name in ("chance", "grey", "guesser"))}
+    assert set(client().get_run(run_id).data.metrics) == logged
     assert tracking.evaluation(run_id)["qa/accuracy"]["reason"] == "why"
 
 

@@ -1,0 +1,98 @@
+"""The control that never sees a frame: answers from training text alone.
+
+Options are guessed by how often each was right in training, as the quality of the questions is measured
+(components/data/quality/blind_baseline.py). A box or an interval is the training answer that overlaps the others most,
+which is the best constant answer among them; a text is the most frequent one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from components import prompts, records
+from components.data.contracts.quality import KEYS
+from components.data.quality import batches, blind_baseline
+from components.metrics import box_iou, temporal_iou
+
+ENOUGH = 20  # training answers to the very question; with fewer, those to its whole type say more
+MOST = 200  # answers that are compared with one another
+
+Sample = dict
+_READ: dict[str, tuple[Callable, Callable]] = {
+    "box": (prompts.parse_box, box_iou),
+    "span": (prompts.parse_span, temporal_iou),
+}
+
+
+def guess(train: pa.Table, samples: Sequence[Sample]) -> list[str]:
+    """Return an answer to each sample as its score reads it; "" where training has none of its type.
+
+    Args:
+        train: rows of `records.SAMPLE`, training samples of the task and view.
+        samples: held-out rows of the same with one kind of target, with `reasoned`, whether the answer must stand
+            inside the answer tags.
+    """
+    if samples[0]["target"]["kind"] == "choice":
+        return _likeliest_options(train, samples)
+    return _typical_answers(train, samples)
+
+
+def _likeliest_options(train: pa.Table, samples: Sequence[Sample]) -> list[str]:
+    held_out = batches.offered(pa.Table.from_pylist(list(samples), records.SAMPLE))
+    guesser = blind_baseline.fit(lambda: [batches.offered(train), held_out])
+    odds = guesser.odds(held_out).to_numpy()
+    of_sample = np.split(odds, np.cumsum([len(sample["target"]["choices"]) for sample in samples])[:-1])
+    texts = [
+        sample["target"]["choices"][int(chances.argmax())] for sample, chances in zip(samples, of_sample, strict=True)
+    ]
+    return [
+        prompts.think_answer("", text) if sample["reasoned"] else text
+        for sample, text in zip(samples, texts, strict=True)
+    ]
+
+
+def _typical_answers(train: pa.Table, samples: Sequence[Sample]) -> list[str]:
+    known = batches.typed(train.select([*KEYS, "question", "answer"]))
+    of_type = known.groupby("type")["answer"].groups
+    asked = known[known["question"].isin([sample["question"] for sample in samples])]
+    of_question = asked.groupby(["type", "question"])["answer"].groups
+    guesses: dict[tuple[str, ...], str] = {}
+    found = []
+    for sample in samples:
+        key: tuple[str, ...] = ("/".join(sample[name] for name in KEYS), sample["question"])
+        places = of_question.get(key, [])
+        if len(places) < ENOUGH:
+            key, places = key[:1], of_type.get(key[0], [])
+        if key not in guesses:
+            guesses[key] = typical(known["answer"].loc[places].tolist(), sample["target"]["kind"])
+        found.append(guesses[key])
+    return found
+
+
+def typical(answers: Sequence[str], kind: str) -> str:
+    """Return the answer that agrees most with the others; of equal ones the first, "" of none.
+
+    Args:
+        answers: as they are trained on.
+        kind: of the target: of a "box" or "span" the overlap is the agreement, else the answers must be equal.
+
+    >>> typical(["put down", "cut", "cut"], "text")
+    'cut'
+    """
+    if kind not in _READ:
+        return Counter(answers).most_common(1)[0][0] if answers else ""
+    parse, overlap = _READ[kind]
+    compared = answers[:: -(-len(answers) // MOST)] if answers else []
+    parts = [(answer, prompts.split_think_answer(answer)) for answer in compared]
+    read = [(answer, parse(inside[1])) for answer, inside in parts if inside]
+    values = [value for _, value in read if value]
+    best, guessed = -1.0, ""
+    for answer, value in read:
+        agreement = sum(overlap(value, other) for other in values) if value else -1.0
+        if agreement > best:
+            best, guessed = agreement, answer
+    return guessed
