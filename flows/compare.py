@@ -19,7 +19,7 @@ from prefect import flow
 from prefect.logging import get_run_logger
 
 from components import params, tracking
-from components.evaluation import paired_comparison
+from components.evaluation import comparison_power, paired_comparison
 from components.params.comparison import Comparison
 from components.report import comparison as page
 from flows import arms, compare_summary, data, evaluate, options, summary, supervisor, tasks, train
@@ -47,6 +47,8 @@ def compare(comparison: str = COMPARISON, seeds: int = 3, only: Sequence[str] = 
     with tasks.stopping() as stop:
         data.refresh(stop)
     arms.judge(runs, source=path, data=tasks.DATA)
+    for foreseen in _foresee(wanted, seeds):
+        get_run_logger().info("%s", foreseen)
     run_id = tracking.open_pipeline_run(f"compare {wanted.name}", tags={"kind": "comparison", "recipe": str(path)})
     status = "KILLED"
     try:
@@ -150,7 +152,22 @@ def show_plan(comparison: str, *, seeds: int, only: Sequence[str] = ()) -> None:
         arms.judge(runs, source=path, data=tasks.DATA)
     # no checkpoint has this digest, so nothing is reused; the stages that arms have in common still have equal keys
     digest = "not known before the data is made" if stale else data.digest()
-    compare_summary.show_plan(comparison, arms.plan_runs(runs, dataset=digest), stale=stale)
+    compare_summary.show_plan(
+        comparison,
+        arms.plan_runs(runs, dataset=digest),
+        stale=stale,
+        foreseen=[] if stale else _foresee(wanted, seeds),
+    )
+
+
+def _foresee(comparison: Comparison, seeds: int) -> list[comparison_power.Foreseen]:
+    return comparison_power.foresee(
+        comparison,
+        seeds=seeds,
+        data=tasks.DATA,
+        checkpoints=Path("checkpoints"),
+        evaluation=params.load(tasks.EVALUATION, params.Eval),
+    )
 
 
 def folder_of(comparison: Comparison) -> Path:

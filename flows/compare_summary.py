@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from components.evaluation import paired_comparison
+from components.evaluation.comparison_power import Foreseen
 from components.train.dry_run.tables import table
 from flows.arms import RunPlan
 
@@ -30,13 +31,14 @@ class Compared:
     run_id: str
 
 
-def show_plan(comparison: str, plans: Sequence[RunPlan], *, stale: Sequence[str]) -> None:
-    """Print which stages each run would train, and about how long that takes.
+def show_plan(comparison: str, plans: Sequence[RunPlan], *, stale: Sequence[str], foreseen: Sequence[Foreseen]) -> None:
+    """Print which stages each run would train, about how long that takes, and how small a difference is found so.
 
     Args:
         comparison: name or file, for the title.
         plans: of the runs, in their order.
         stale: names of the stale data stages.
+        foreseen: what each measure can find.
     """
     rows = [
         (
@@ -56,6 +58,8 @@ def show_plan(comparison: str, plans: Sequence[RunPlan], *, stale: Sequence[str]
     missing = f"; of {len(plans) - len(known)} runs the time is not known" if len(known) < len(plans) else ""
     minutes = f"about {sum(known) / 60:.0f} min, without the start of processes and evaluations that never ran before"
     console.print(f"{len(plans)} runs, {minutes}{missing}")
+    for measure in foreseen:
+        console.print(str(measure), soft_wrap=True, highlight=False, markup=False)
     if stale:
         console.print(f"The data is stale ({', '.join(stale)}): it comes first, and nothing that reads it is reused.")
 

@@ -47,18 +47,14 @@ def promote_stage(job: Job, stage: TrainedStage, stop: Stop) -> Decision:
     champion = tracking.champion(promotion.model_name)
     if champion is not None and champion.version == version:
         return Decision(version, False, f"version {version} is the champion already")
+    rule = {"primary_metric": promotion.primary_metric, "margins": promotion.guardrail_metrics}
     try:
         others = None
         if champion is not None:
             others = _scores(_evaluated_alike(job, stage, champion, stop))
             scores = _scores(stage.checkpoint)
-        decision = promotion_gate.decide(
-            scores,
-            others,
-            version=version,
-            primary_metric=promotion.primary_metric,
-            margins=promotion.guardrail_metrics,
-        )
+            logger.info("the gate: %s", promotion_gate.foresee(scores, others, **rule))
+        decision = promotion_gate.decide(scores, others, version=version, **rule)
     except (supervisor.StageFailed, ValueError) as error:
         # all training is done: what cannot be compared is no champion, and the report is written all the same
         decision = Decision(version, False, f"cannot be compared: {error}")

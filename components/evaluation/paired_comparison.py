@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +31,7 @@ class Row:
         value: mean over them, with an interval over seeds and takes.
         blind: the mean of the control by other frames; NaN where a sample has no other take.
         difference: to the reference arm, over the seeds that both have; None for the reference itself.
-        p_holm: p-value of that difference, adjusted for the arm being compared in several measures; None without one.
+        p_holm: p-value of that difference, adjusted for the others of its family (see `families`); None without one.
         published: the difference that the paper prints, points; None where it prints none.
         verdict: whether its sign holds here (see `verdict`); "" where nothing is published.
     """
@@ -85,7 +85,9 @@ def compare(
                 measure: _difference(found, (arm, parts), (against, places[against][measure]), common)
                 for measure, parts in measures.items()
             }
-        adjusted = dict(zip(differences, holm([each.p for each in differences.values()]), strict=True))
+        adjusted: dict[str, float] = {}
+        for family in families(differences, published.get(arm, {})):
+            adjusted |= zip(family, holm([differences[measure].p for measure in family]), strict=True)
         for measure, parts in measures.items():
             tables = [_table(found, arm, seeds, place) for place in parts]
             by_seed = np.mean([table.to_numpy().mean(1) for table in tables], axis=0)
@@ -100,13 +102,27 @@ def compare(
     return rows
 
 
+def families(measures: Iterable[str], claimed: Container[str]) -> list[list[str]]:
+    """Return the measures of an arm in the families within which Holm adjusts their p-values.
+
+    What a paper claims was fixed before anything was seen, so it is not paid for with p-values of all that is measured
+    beside it; the rest is a family of its own.
+
+    >>> families(["average", "verb", "colour"], {"average"})
+    [['average'], ['verb', 'colour']]
+    """
+    first = [measure for measure in measures if measure in claimed]
+    rest = [measure for measure in measures if measure not in claimed]
+    return [family for family in (first, rest) if family]
+
+
 def verdict(difference: Estimate, published: float, p_holm: float) -> str:
     """Return whether the sign of a published difference holds: beyond doubt, or only in the mean.
 
     Args:
         difference: as found here.
         published: as printed, points.
-        p_holm: p-value of the difference, adjusted for all measures of the arm.
+        p_holm: p-value of the difference, adjusted for the other published ones of the arm.
 
     >>> verdict(Estimate(-0.02, -0.05, 0.01, 100), -4.2, 0.2)
     'same sign, within noise'

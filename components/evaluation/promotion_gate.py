@@ -13,10 +13,11 @@ import pandas as pd
 
 from components.evaluation.estimates import leads, strongest
 from components.evaluation.items import MODEL
-from components.metrics import statistics
+from components.metrics import power, statistics
 from components.metrics.statistics import Difference
 
 ALPHA = 1 - statistics.LEVEL
+GAIN = 0.02  # of which the gate says how often it would find it
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ def decide(
     """Promote a model that is better in the primary metric, and not worse by the margin in any guardrail.
 
     Better: the paired difference is above zero by a one-sided test at 5 %, takes drawn together. Each guardrail must
-    hold for itself, so the tests need no correction (an intersection-union test). A first model has no champion to
+    hold for itself, so the tests need no correction (an intersection-union test). Beside p stands p adjusted for all
+    metrics of the gate (Holm), for whoever asks in which of them the model is better. A first model has no champion to
     beat: it must be better than the strongest of its own controls.
 
     Args:
@@ -73,19 +75,58 @@ def decide(
         reason = f"first model: {primary_metric} is {relation} its strongest control, {control}: {_told(found)}"
         return Decision(version, decided, reason, _numbers({primary_metric: found}))
     gaps = {metric: _above_champion(candidate, champion, metric) for metric in (primary_metric, *margins)}
-    numbers = _numbers(gaps)
+    numbers = _numbers(gaps) | {f"{metric}.margin": margin for metric, margin in margins.items()}
+    numbers[f"{primary_metric}.detectable"] = round(_detectable(gaps[primary_metric]), 6)
     fallen = [metric for metric, margin in margins.items() if gaps[metric].lower() <= -margin]
     guards = "; ".join(
         f"{metric} {100 * gaps[metric].value:+.1f}, at worst {100 * gaps[metric].lower():+.1f} (margin "
         f"{100 * margins[metric]:g})"
         for metric in fallen or margins
     )
-    if fallen:
-        return Decision(version, False, f"a fall by the margin cannot be ruled out: {guards}", numbers)
     better = _is_above(gaps[primary_metric])
     relation = "better" if better else "not better"
-    reason = f"{primary_metric} is {relation} than the champion's: {_told(gaps[primary_metric])}"
+    adjusted = numbers[f"{primary_metric}.p_holm"]
+    told = f"{_told(gaps[primary_metric])}, {adjusted:.3f} adjusted for {len(gaps)} metrics (Holm)"
+    reason = f"{primary_metric} is {relation} than the champion's: {told}"
+    if fallen:
+        return Decision(version, False, f"a fall by the margin cannot be ruled out: {guards}; {reason}", numbers)
     return Decision(version, better, f"{reason}; guardrails hold: {guards}" if guards else reason, numbers)
+
+
+def foresee(
+    candidate: pd.DataFrame, champion: pd.DataFrame, *, primary_metric: str, margins: Mapping[str, float]
+) -> str:
+    """Return in words what the gate can find, from how the answers of both differ and not from which are better.
+
+    Args:
+        candidate: scores of its answers, as in `decide`.
+        champion: those of the present champion.
+        primary_metric: `task/metric` that must be better.
+        margins: `task/metric` -> by how much it may fall.
+
+    Raises:
+        ValueError: as in `decide`.
+    """
+    gaps = {metric: _above_champion(candidate, champion, metric) for metric in (primary_metric, *margins)}
+    primary = gaps[primary_metric]
+    told = [
+        f"on {primary.n} samples a true gain of {100 * GAIN:g} points in {primary_metric} is found in "
+        f"{_power(primary, GAIN)}, one of {100 * _detectable(primary):.1f} in {100 * power.POWER:.0f} %"
+    ]
+    told += [
+        f"where nothing falls, {metric} passes in {_power(gaps[metric], margin)} (margin {100 * margin:g})"
+        for metric, margin in margins.items()
+    ]
+    return "; ".join(told)
+
+
+def _power(of: Difference, gain: float) -> str:
+    share = power.power(gain, of.standard_error, of.df, level=statistics.LEVEL)
+    return f"{100 * share:.0f} %"
+
+
+def _detectable(of: Difference) -> float:
+    return power.detectable(of.standard_error, of.df, level=statistics.LEVEL)
 
 
 def _is_above(found: Difference) -> bool:
@@ -101,7 +142,9 @@ def _told(found: Difference) -> str:
 
 def _numbers(gaps: Mapping[str, Difference]) -> dict[str, float]:
     parts = ("value", "lo", "hi", "p_above")
-    return {f"{metric}.{part}": round(getattr(gap, part), 6) for metric, gap in gaps.items() for part in parts}
+    adjusted = dict(zip(gaps, statistics.holm([gap.p_above for gap in gaps.values()]), strict=True))
+    numbers = {f"{metric}.{part}": round(getattr(gap, part), 6) for metric, gap in gaps.items() for part in parts}
+    return numbers | {f"{metric}.p_holm": round(p, 6) for metric, p in adjusted.items()}
 
 
 def _with_controls(of: pd.DataFrame, metric: str) -> tuple[pd.Series, dict[str, pd.Series]]:

@@ -120,7 +120,9 @@ def test_of_several_measures_each_must_be_surer_than_alone():
     none = pd.concat([scores(before), scores(dict.fromkeys(before, 0.0), "caption_ego", "verb")])
     changed = pd.concat([scores(after), scores(dict.fromkeys(before, 0.0), "caption_ego", "verb")])
     four = {"QA": (QA,)} | {f"verb {n}": (("stage3", "caption_ego", "verb"),) for n in range(3)}
-    among = compared({("full", 0): none, ("other", 0): changed}, four, published)["other", "QA"]
+    both = {("full", 0): none, ("other", 0): changed}
+    assert compared(both, four, published)["other", "QA"].p_holm == alone.p_holm, "the others are not published"
+    among = compared(both, four, {"other": dict.fromkeys(four, 1.0)})["other", "QA"]
     assert among.p_holm == pytest.approx(4 * alone.p_holm) and among.verdict == "same sign, within noise"
     assert (among.difference.lo, among.difference.hi) == (alone.difference.lo, alone.difference.hi)
 

@@ -43,9 +43,22 @@ def test_no_difference_is_seldom_found_over_three_seeds(setting):
     assert above <= 0.05 and holds >= 0.92
 
 
+@pytest.mark.parametrize("setting", ["3 seeds, 8 takes, both vary", "3 seeds, 8 takes, seeds vary"])
+def test_of_four_tasks_none_is_wrongly_said_to_hold_in_more_than_five_percent(setting):
+    holds, contradicted = simulation.false_verdicts(setting, draws=200)
+    assert holds <= 0.05 and contradicted <= 0.05
+
+
 def test_a_gain_of_two_points_is_found_and_none_is_not():
-    assert simulation.promotions(0.0, draws=600) <= 0.07  # .05 and two standard errors
-    assert simulation.promotions(0.022, draws=600) >= 0.42
+    # 3,000 draws: two standard errors of .05 are .008, of .5 .018
+    assert simulation.promotions(0.0, draws=3000) <= 0.058
+    assert simulation.promotions(0.02, draws=3000) >= 0.47
+    assert simulation.promotions(0.0, draws=3000, gate="8 takes that vary by .1") <= 0.058
+
+
+def test_on_eight_takes_the_gate_finds_nearly_what_any_test_can():
+    found = simulation.promotions(0.02, draws=3000, gate="8 takes")
+    assert simulation.most_power(0.02, "8 takes") - 0.03 < found
 
 
 @pytest.mark.parametrize("estimated", [lambda s, t: score(s, t, seed=0), zero, lambda s, t: crossed([(s[None], t)])])

@@ -1,0 +1,156 @@
+"""What a comparison can find, said before its runs: how small a difference, with these samples, takes and seeds.
+
+How paired differences vary between samples and takes is measured on the two newest checkpoints of the measured stage,
+where there are two that answered the same samples; else it is assumed. How much training seeds vary is always assumed:
+it shows only in several seeds of the same arm, and from three of them hardly.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from components import records
+from components.evaluation.items import of_task, select
+from components.evaluation.paired_comparison import Place, families, read_scores
+from components.metrics import power, statistics
+from components.metrics.power import Spread
+from components.params.comparison import Comparison
+from components.params.evaluation import Eval, MappingTask
+
+GAIN = 0.02  # of which it is said how often it would be found
+# between overlaps (.24) and right or wrong answers of which three in ten change (.55); two arms of .02 each for seeds
+ASSUMED = Spread(samples=0.45, takes=0.03, seeds=0.03)
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What one measure of a comparison can find.
+
+    Attributes:
+        measure: its name.
+        samples: that every arm answers, of all its tasks.
+        takes: that they come from, of the task with the fewest.
+        seeds: of each arm.
+        is_measured: whether the spread between samples and takes is that of earlier checkpoints; else it is assumed.
+        power: how often a true difference of `GAIN` is found.
+        detectable: true difference that is found in `power.POWER` of all cases; infinite from too few takes.
+    """
+
+    measure: str
+    samples: int
+    takes: int
+    seeds: int
+    is_measured: bool
+    power: float
+    detectable: float
+
+    def __str__(self) -> str:
+        """Return a line for a person."""
+        counts = f"{self.measure}: {self.samples} samples of {self.takes} takes, seeds: {self.seeds}"
+        if not math.isfinite(self.detectable):
+            return f"{counts}, too few takes to find anything (at least {statistics.MIN_TAKES})"
+        spread = "spread as of earlier checkpoints" if self.is_measured else "spread assumed"
+        return (
+            f"{counts}, {spread}: a true difference of {100 * GAIN:g} points is found in {100 * self.power:.0f} % of "
+            f"cases, one of {100 * self.detectable:.1f} in {100 * power.POWER:.0f} %"
+        )
+
+
+def foresee(comparison: Comparison, *, seeds: int, data: Path, checkpoints: Path, evaluation: Eval) -> list[Foreseen]:
+    """Return what each measure can find by the test that `paired_comparison.verdict` uses, at Holm's first step.
+
+    Args:
+        comparison: has measures and arms.
+        seeds: of each arm.
+        data: the data folder, with dataset/.
+        checkpoints: folder of the checkpoints of this machine.
+        evaluation: of params/eval.yaml, whose limits say how many samples are asked.
+
+    Returns:
+        In the order of the measures; [] where there are no samples yet.
+    """
+    path = data / "dataset" / "samples.parquet"
+    if not path.is_file():
+        return []
+    samples = records.read_table(path, records.SAMPLE)
+    held_out = samples.filter(pc.equal(samples["split"], "test"))
+    limits: dict[str, int] = {**evaluation.limits}
+    takes_of: dict[str, list[str]] = {}  # task -> the take of each sample that is asked
+    tests = _tests(comparison)
+    found = []
+    for measure, places in comparison.places(comparison.against).items():
+        for _, task, _ in places:
+            if task not in takes_of:
+                of_mapping = task in get_args(MappingTask)
+                kind = "caption_ego" if of_mapping else task
+                asked, _ = select(
+                    of_task(held_out, kind, paired=of_mapping), kind, limit=limits[task], seed=evaluation.seed
+                )
+                takes_of[task] = [sample["take_id"] for sample in asked]
+        measured = [_measured(checkpoints, place) for place in places]
+        counts = [len(takes_of[task]) for _, task, _ in places]
+        takes = min(len(set(takes_of[task])) for _, task, _ in places)
+        level = 1 - (1 - statistics.LEVEL) / 2 / tests[measure]
+        error, df = math.inf, 0.0
+        if takes >= statistics.MIN_TAKES:
+            of = _mean([each or ASSUMED for each in measured], counts)
+            error, df = power.planned_error(of, samples=sum(counts), takes=takes, seeds=seeds)
+        found.append(
+            Foreseen(
+                measure,
+                samples=sum(counts),
+                takes=takes,
+                seeds=seeds,
+                is_measured=None not in measured,
+                power=power.power(GAIN, error, df, level=level),
+                detectable=power.detectable(error, df, level=level),
+            )
+        )
+    return found
+
+
+def _tests(comparison: Comparison) -> dict[str, int]:
+    """Return measure -> size of the largest family in which it is tested; of a published one, where it is published."""
+    sizes = {}
+    for measure in comparison.measures:
+        arms = [arm for arm in comparison.arms.values() if measure in arm.published] or [*comparison.arms.values()]
+        of_measure = [
+            family for arm in arms for family in families(comparison.measures, arm.published) if measure in family
+        ]
+        sizes[measure] = max(map(len, of_measure))
+    return sizes
+
+
+def _mean(spreads: list[Spread], counts: list[int]) -> Spread:
+    """Return the spread of the mean of several tasks' means, as if all their samples were of one task."""
+    variance = sum(of.samples**2 / count for of, count in zip(spreads, counts, strict=True)) / len(spreads) ** 2
+    takes = float(np.mean([of.takes for of in spreads]))  # what a take does, it does to all tasks
+    return Spread(math.sqrt(variance * sum(counts)), takes, ASSUMED.seeds)
+
+
+def _measured(checkpoints: Path, place: Place) -> Spread | None:
+    """Return how the answers of the two newest checkpoints of a stage differ; None where two cannot be compared."""
+    stage, task, metric = place
+    evaluated = checkpoints.glob(f"{stage}-*/evaluation/predictions.parquet")
+    # an earlier version of the project may have written others
+    readable = [path for path in evaluated if pq.read_schema(path).equals(records.PREDICTION)]
+    newest = sorted(readable, key=lambda path: path.stat().st_mtime)[-2:]
+    if len(newest) < 2:
+        return None
+    scores = []
+    for path in newest:
+        rows = read_scores(path)
+        rows = rows[(rows["task"] == task) & (rows["metric"] == metric) & (rows["condition"] == "model")]
+        scores.append(rows.set_index(["take_id", "sample_id"])["score"])
+    differences = (scores[0] - scores[1]).dropna()
+    takes = differences.index.get_level_values("take_id")
+    if takes.nunique() < statistics.MIN_TAKES or takes.nunique() == len(differences) or not differences.any():
+        return None
+    return power.spread(differences.to_numpy(), takes.to_numpy())
