@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from components import params
+from components.data import graph_deps
 from tests import structure
 from tests.checkout import write_checkout
 
@@ -91,6 +93,11 @@ def graph() -> structure.Imports:
 def test_deps_are_the_code_of_the_stage(name, graph):
     wrong = {what: sorted(paths) for what, paths in compare(name, graph, structure.ROOT).items() if paths}
     assert not wrong, f"dvc.yaml: mend the deps of stage {name!r} (files, or folders of files): {wrong}"
+
+
+def test_folders_that_the_parameters_name_are_deps():
+    data = params.load(structure.ROOT / "params/data.yaml", params.Data)
+    assert not graph_deps.undeclared(data, structure.ROOT)
 
 
 CHECKOUT = {

@@ -144,7 +144,7 @@ def _check_contracts(step: str, data_dir: Path) -> None:
 
 
 def show_sources(parameters: params.Data, project: Path) -> bool:
-    """Print what was found of each source; return whether all can be read.
+    """Print what was found of each source, and what dvc.yaml lacks; return whether all is well.
 
     Args:
         parameters: of the data graph.
@@ -152,11 +152,14 @@ def show_sources(parameters: params.Data, project: Path) -> bool:
     """
     from rich.console import Console
 
-    from components.data import check
+    from components.data import check, graph_deps
 
     found = check.findings(parameters, project)
-    Console().print(check.shown(found))
-    return bool(found) and not any(one.problem for one in found)
+    lacking = graph_deps.undeclared(parameters, project)
+    console = Console()
+    console.print(check.shown(found))
+    console.print(*lacking, sep="\n", soft_wrap=True)
+    return bool(found) and not lacking and not any(one.problem for one in found)
 
 
 def main() -> None:

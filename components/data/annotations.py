@@ -39,7 +39,7 @@ from components.data.sources import (
     visor,
     webvid,
 )
-from components.data.sources.shared.cleaning import Tables
+from components.data.sources.shared.rejecting import Tables
 from components.params import Data
 from components.video.killable_worker import KillableWorker
 

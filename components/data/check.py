@@ -24,7 +24,7 @@ from components.data.annotations import JOINED, NEEDS, PROBE_TIMEOUT_S, SOURCES
 from components.data.funnel.detections import LEARNED
 from components.data.media import FOLDERS, place
 from components.data.sources import egoexo4d, htm_aa, interlink7m, visor
-from components.data.sources.shared.cleaning import Tables
+from components.data.sources.shared.rejecting import Tables
 from components.params import Data
 from components.video.killable_worker import KillableWorker
 

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from components import records
 from components.data.partition.finished_parts import is_finished, marked, written_whole
 from components.data.seen_ids import seen_before
-from components.data.sources.shared.cleaning import Tables, reject_rows
+from components.data.sources.shared.rejecting import Tables, places, reject_rows
 
 IDS = {
     "videos": "video_id",
@@ -133,8 +133,9 @@ def _fresh(frame: pd.DataFrame, key: str, seen: list[np.ndarray], source: str) -
     keys = np.frombuffer(bytes.fromhex("".join(frame[key].tolist())), dtype=">u8").astype(np.uint64)
     known = pd.Series(keys).duplicated().to_numpy() | seen_before(keys, seen)
     repeated = frame[known]
-    reasons, details = ["repeated_id"] * len(repeated), ["an earlier row has it"] * len(repeated)
-    return frame[~known], reject_rows(source, repeated[key], reasons, details)
+    names = repeated["row_id"] if "row_id" in repeated else repeated[key]
+    details = [f"{place}an earlier row has its name" for place in places(repeated)]
+    return frame[~known], reject_rows(source, names, ["repeated_id"] * len(repeated), details)
 
 
 def videos(parts: Sequence[Path], columns: list[str]) -> pa.Table:

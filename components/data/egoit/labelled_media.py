@@ -42,12 +42,23 @@ def placed(frame: pd.DataFrame, videos: pd.DataFrame, *, key: str) -> tuple[pd.D
     start_s, end_s = frame["start_s"].fillna(0.0), frame["end_s"].fillna(frame["duration_s"])
     beyond = (end_s > frame["duration_s"] + 1 / frame["fps"]) | (start_s >= frame["duration_s"])
     reason = np.select([frame["video_id"].isna(), beyond], ["no_video", "outside_video"], "")
-    rejected = sample_table.dropped(frame, reason, row_id=key, detail="path")
+    lost = frame[reason != ""]
+    rejected = sample_table.dropped(lost.assign(told=_told(lost)), reason[reason != ""], row_id=key, detail="told")
     end_s = np.minimum(end_s, frame["duration_s"])
     is_image = np.rint(frame["duration_s"] * frame["fps"]) == 1
     frame_kind = np.select([is_image, end_s - start_s > LONGEST_CLIP_S], ["image", "window"], "clip")
     frame = frame.assign(start_s=start_s, end_s=end_s, frame_kind=frame_kind, parent=frame[key])
     return frame[reason == ""], rejected
+
+
+def _told(frame: pd.DataFrame) -> list[str]:
+    """Say of rejected captions or questions by what a person finds them in their source, and of spans what is wrong."""
+    said = frame["text"] if "text" in frame else frame["question"]
+    columns = (frame[name] for name in ("path", "start_s", "end_s", "duration_s"))
+    return [
+        f"{path}: {text}" if pd.isna(length_s) else f"{path}, {start_s:g} to {end_s:g} s of {length_s:g} s: {text}"
+        for path, start_s, end_s, length_s, text in zip(*columns, said, strict=True)
+    ]
 
 
 def labelled(captions: pd.DataFrame, instructions: Instructions) -> Labelled:

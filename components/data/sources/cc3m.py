@@ -14,8 +14,9 @@ from zlib import crc32
 
 import pandas as pd
 
-from components.data.sources.shared.cleaning import Tables, captions, clean
+from components.data.sources.shared.cleaning import captions, clean
 from components.data.sources.shared.readers import find_files, read_delimited
+from components.data.sources.shared.rejecting import Tables
 
 SOURCE = "cc3m"
 FILES = {

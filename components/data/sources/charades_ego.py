@@ -20,8 +20,9 @@ from pathlib import Path
 import pandas as pd
 
 from components.data.sources.shared import json_fields
-from components.data.sources.shared.cleaning import Tables, clean
+from components.data.sources.shared.cleaning import clean
 from components.data.sources.shared.readers import find_files, read_delimited
+from components.data.sources.shared.rejecting import Tables
 from components.data.sources.shared.take_videos import interval_row, video_row
 from components.video import Probe
 
@@ -98,7 +99,7 @@ def _intervals(row: dict[str, str], video: dict, words: dict[str, str]) -> Itera
         elif name not in words:
             yield reject(f"{row['id']}/{action}", "unknown_class", name)
         elif len(times) != 2:
-            yield reject(f"{row['id']}/{action}", "not_a_number", action)
+            yield reject(f"{row['id']}/{action}", "not_a_time", action)
         else:
             span = (times[0], times[1])
             yield interval_row(SOURCE, (row["id"], name, *span), video, span, words[name], most_behind_s=MOST_BEHIND_S)

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from components.data.sources.shared.cleaning import Tables, captions, clean, reject_rows
+from components.data.sources.shared.cleaning import captions, clean
 from components.data.sources.shared.readers import BATCH_ROWS, find_files
+from components.data.sources.shared.rejecting import Tables, reject_rows
 
 SOURCE = "dci"
 FILES = "annotations/*.json"

@@ -25,20 +25,12 @@ import pyarrow.compute as pc
 
 from components import records
 from components.data.sources.shared import json_fields
-from components.data.sources.shared.cleaning import (
-    Tables,
-    clean,
-    from_zero,
-    reject_rows,
-    reject_where,
-    seconds,
-    without_subject_tag,
-)
+from components.data.sources.shared.cleaning import clean, from_zero, seconds, with_ids, without_subject_tag
 from components.data.sources.shared.json_stream import json_items
 from components.data.sources.shared.readers import BATCH_ROWS
+from components.data.sources.shared.rejecting import Tables, reject_rows, reject_where
 from components.data.sources.shared.subject_tags import subjects
 from components.data.sources.shared.take_videos import video_row
-from components.records import content_ids
 from components.video import Probe
 
 SOURCE = "ego4d"
@@ -200,10 +192,9 @@ def _rows(frame: pd.DataFrame) -> Tables:
         unsure=frame["text"].str.contains("#unsure", case=False, regex=False),
     )
     masks = {
-        "not_a_number": ~np.isfinite(made["time_s"]),
+        "not_a_time": ~np.isfinite(made["time_s"]),
         "negative_time": made["time_s"] < 0,
         "empty_text": made["text"] == "",
     }
     kept, rejects = reject_where(made, masks, source=SOURCE, detail=["take_id", "time_s", "text"])
-    ids = content_ids(SOURCE, kept["row_id"])
-    return {"narrations": kept.assign(narration_id=ids)[records.NARRATION.names]}, rejects
+    return {"narrations": with_ids(kept, "narration_id", records.NARRATION)}, rejects

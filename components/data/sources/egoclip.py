@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.data.sources.shared.cleaning import Tables, captions, clean, file_names, seconds, without_subject_tag
+from components.data.sources.shared.cleaning import captions, clean, file_names, seconds, without_subject_tag
 from components.data.sources.shared.readers import find_files, read_delimited
+from components.data.sources.shared.rejecting import Tables
 from components.data.sources.shared.subject_tags import subjects
 
 SOURCE = "egoclip"

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 from components.data.sources.shared import json_fields
 from components.data.sources.shared.atomic_descriptions import SOURCE, descriptions, reject
-from components.data.sources.shared.cleaning import Tables
 from components.data.sources.shared.json_fields import Kind, MemberError, member
 from components.data.sources.shared.json_stream import json_items
+from components.data.sources.shared.rejecting import Tables
 from components.records import content_id
 from components.video import PathError, Probe, VideoError, inside
 

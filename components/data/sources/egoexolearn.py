@@ -25,8 +25,9 @@ import pandas as pd
 import pyarrow as pa
 
 from components.data.sources.shared import json_fields
-from components.data.sources.shared.cleaning import Tables, clean
+from components.data.sources.shared.cleaning import clean
 from components.data.sources.shared.readers import read_delimited
+from components.data.sources.shared.rejecting import Tables
 from components.data.sources.shared.take_videos import interval_row, video_row
 from components.video import Probe
 

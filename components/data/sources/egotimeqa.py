@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from components.data.sources.shared.cleaning import Tables, clean, file_names, questions
+from components.data.sources.shared.cleaning import clean, file_names, questions
 from components.data.sources.shared.readers import find_files, read_json_records
+from components.data.sources.shared.rejecting import Tables
 
 SOURCE = "egotimeqa"
 FILE = "data/unified/annotations.EgoTimeQA.json"

@@ -20,8 +20,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from components.data.sources.shared.cleaning import Tables, captions, seconds
+from components.data.sources.shared.cleaning import captions, seconds
 from components.data.sources.shared.readers import find_files, read_delimited
+from components.data.sources.shared.rejecting import Tables
 
 SOURCE = "egtea"
 ACTIONS = "action_idx.txt"

@@ -27,11 +27,11 @@ import pandas as pd
 
 from components import records
 from components.data.sources.shared import json_fields
-from components.data.sources.shared.cleaning import Tables, clean, clock_to_seconds, reject_where, seconds
+from components.data.sources.shared.cleaning import clean, clock_to_seconds, seconds, with_ids
 from components.data.sources.shared.epic_frames import images_per_s
 from components.data.sources.shared.readers import find_files, read_delimited
+from components.data.sources.shared.rejecting import Tables, reject_where
 from components.data.sources.shared.take_videos import video_row
-from components.records import content_ids
 from components.video import Probe
 
 SOURCE = "epic100"
@@ -148,7 +148,7 @@ def _narrations(lines: pd.DataFrame, duration_s: dict[str, float]) -> Tables:
     masks = {
         "no_id": made["row_id"] == "",
         "no_video": length_s.isna(),
-        "not_a_number": start_s.isna() | stop_s.isna() | (spoken_s.isna() & (lines["narration_timestamp"] != "")),
+        "not_a_time": start_s.isna() | stop_s.isna() | (spoken_s.isna() & (lines["narration_timestamp"] != "")),
         "end_before_start": start_s > stop_s,
         "zero_span": start_s == stop_s,
         "outside_video": start_s >= length_s,
@@ -156,5 +156,4 @@ def _narrations(lines: pd.DataFrame, duration_s: dict[str, float]) -> Tables:
     }
     shown = ["video_id", "start_timestamp", "stop_timestamp", "narration"]
     kept, rejects = reject_where(made, masks, source=SOURCE, detail=shown)
-    ids = content_ids(SOURCE, kept["row_id"].tolist())
-    return {"narrations": kept.assign(narration_id=ids)[records.NARRATION.names]}, rejects
+    return {"narrations": with_ids(kept, "narration_id", records.NARRATION)}, rejects

@@ -22,9 +22,10 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from components.data.sources.shared import conversations
-from components.data.sources.shared.cleaning import Tables, captions, questions, reject_rows
+from components.data.sources.shared.cleaning import captions, questions
 from components.data.sources.shared.description_requests import asks_to_describe
 from components.data.sources.shared.json_stream import json_items
+from components.data.sources.shared.rejecting import Tables, reject_rows
 from components.data.sources.shared.written_options import chosen, split_options
 
 SOURCE = "general"
@@ -95,7 +96,8 @@ def _rows(name: str, record: object, folder: Path) -> Iterator[dict]:
         row_id, reason = f"{name}/{pair.turn}", pair.reason or about
         row = {} if reason else _asked(pair, files[0][1])
         if reason := reason or row.get("reason"):
-            yield {"row_id": row_id, "reason": reason, "detail": f"{pair.question} | {pair.answer} | {files}"}
+            named = f"{len(files)} came, one is allowed: {files}" if len(files) > 1 else f"{files}"
+            yield {"row_id": row_id, "reason": reason, "detail": f"{named} | {pair.question} | {pair.answer}"}
             continue
         kind, path = files[0]
         row |= {"row_id": row_id, "media": kind, "path": str(PurePosixPath(folder.as_posix(), path)) if path else ""}
@@ -107,7 +109,7 @@ def _about(record: dict, files: list[tuple[str, str]]) -> str:
     """Say why no question of a record can be asked; "" where nothing is wrong."""
     if not files:
         return "no_medium"
-    if len(files) > 1:
+    if len(files) > 1:  # a sample is about one
         return "several_images" if {kind for kind, _ in files} == {"image"} else "several_media"
     if _LINK.match(files[0][1]):
         return "not_a_path"

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.data.sources.shared.cleaning import Tables, clean, narrations
+from components.data.sources.shared.cleaning import clean, narrations
 from components.data.sources.shared.readers import find_files, read_delimited
+from components.data.sources.shared.rejecting import Tables
 
 SOURCE = "htm_aa"
 FILE = "htm_aa_v1.csv"

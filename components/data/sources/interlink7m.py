@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from components.data.sources.shared.cleaning import Tables, captions, clean, clock_to_seconds, reject_rows
+from components.data.sources.shared.cleaning import captions, clean, clock_to_seconds
 from components.data.sources.shared.readers import find_files, header_of, read_delimited
+from components.data.sources.shared.rejecting import Tables, reject_rows
 
 SOURCE = "interlink7m"
 FILES = "Howto-Interlink7M_subset_w_*_clips_{}.tsv"

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.data.sources.shared.cleaning import Tables, captions, clean, clock_to_seconds, file_names
+from components.data.sources.shared.cleaning import captions, clean, clock_to_seconds, file_names
 from components.data.sources.shared.readers import find_files, read_json_lines
+from components.data.sources.shared.rejecting import Tables
 
 SOURCE = "internvid"
 FILES = "InternVid*.jsonl"

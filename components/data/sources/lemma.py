@@ -24,10 +24,10 @@ from functools import partial
 from pathlib import Path
 
 from components.data.sources.shared import json_fields
-from components.data.sources.shared.cleaning import Tables
 from components.data.sources.shared.json_fields import finite_number
 from components.data.sources.shared.json_stream import json_items
 from components.data.sources.shared.readers import find_files
+from components.data.sources.shared.rejecting import Tables
 from components.data.sources.shared.take_videos import interval_row, video_row
 from components.video import Probe
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.data.sources.shared.cleaning import Tables, clean, questions
+from components.data.sources.shared.cleaning import clean, questions
 from components.data.sources.shared.readers import find_files, read_json_records
+from components.data.sources.shared.rejecting import Tables
 
 SOURCE = "openeqa"
 FILE = "data/open-eqa-v0.json"

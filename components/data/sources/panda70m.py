@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from components.data.sources.shared.cleaning import Tables, captions, clean, clock_to_seconds, file_names, reject_rows
+from components.data.sources.shared.cleaning import captions, clean, clock_to_seconds, file_names
 from components.data.sources.shared.readers import find_files, read_delimited
+from components.data.sources.shared.rejecting import Tables, reject_rows
 
 SOURCE = "panda70m"
 FILES = "panda70m_*.csv"

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from components.data.sources.shared.cleaning import Tables, captions, clean, file_names, reject_rows
+from components.data.sources.shared.cleaning import captions, clean, file_names
 from components.data.sources.shared.json_stream import json_items
 from components.data.sources.shared.readers import find_files, read_delimited, read_json_records
+from components.data.sources.shared.rejecting import Tables, reject_rows
 
 SOURCE = "ssv2"
 FILES = ("labels/{}.json", "labels/something-something-v2-{}.json", "something-something-v2-{}.json")

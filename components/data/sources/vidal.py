@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.data.sources.shared.cleaning import Tables, captions, clean, file_names, join_paths
+from components.data.sources.shared.cleaning import captions, clean, file_names, join_paths
 from components.data.sources.shared.readers import find_files, read_json_records
+from components.data.sources.shared.rejecting import Tables
 
 SOURCE = "vidal"
 FILES = "*.json"

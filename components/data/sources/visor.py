@@ -22,10 +22,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.data.sources.shared import json_fields
-from components.data.sources.shared.cleaning import Tables
 from components.data.sources.shared.epic_frames import EPIC, IMAGE_NUMBER, LATE_IMAGES, film_frame, images_per_s
 from components.data.sources.shared.json_fields import MemberError, member
 from components.data.sources.shared.json_stream import json_items
+from components.data.sources.shared.rejecting import Tables
 from components.records import content_id
 
 SOURCE = "visor"

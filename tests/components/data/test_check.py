@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 
 from components import params
 from components.data import __main__ as data_main
-from components.data import check
+from components.data import check, graph_deps
 from components.data.annotations import SOURCES
+
+PROJECT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -107,6 +110,27 @@ def test_web_video_says_what_it_needs_beside_it(copied, tmp_path, beside, proble
     named = params.Sources(**{name: given[name] for name in ("htm_aa", *beside)})
     found = found_of(copied.model_copy(update={"sources": named}), tmp_path)["htm_aa"]
     assert problem in found.problem and bool(found.problem) == bool(problem)
+
+
+@pytest.mark.parametrize(
+    ("sources", "funnel", "key", "steps"),
+    [
+        ({"general": "/mine"}, {}, "sources.general", ["annotations", "media", "funnel", "frames"]),
+        ({"epic100": "data/raw/epic100"}, {}, "", []),
+        ({"epic100": "data/raw/epic100"}, {"features": "encoder"}, "funnel.features", ["funnel"]),
+        ({"epic100": "data/raw/epic100"}, {"hand_detector": "/hands"}, "funnel.hand_detector", ["funnel"]),
+    ],
+)
+def test_a_folder_that_dvc_does_not_know_is_said(tiny_world, tmp_path, capsys, sources, funnel, key, steps):
+    shutil.copy(PROJECT / "dvc.yaml", tmp_path)
+    named = {"sources": params.Sources(**sources), "funnel": tiny_world.params.funnel.model_copy(update=funnel)}
+    data = tiny_world.params.model_copy(update=named)
+    found = graph_deps.undeclared(data, tmp_path)
+    assert [sentence.split(" names ")[0] for sentence in found] == [key] * len(steps)
+    assert all(f"the step {step}:" in sentence for step, sentence in zip(steps, found, strict=True))
+    data_main.show_sources(data, tmp_path)
+    shown = capsys.readouterr().out
+    assert all(sentence in shown for sentence in found)
 
 
 def test_every_source_says_where_it_comes_from():

@@ -52,6 +52,18 @@ def stopped(data: params.Data, data_dir) -> None:
     file.write_text(whole)
 
 
+def test_a_repeated_row_is_named_as_in_its_source(tmp_path):
+    rows = [f"{n},u,PT1S,p,{text}" for n, text in ((7, "a cat"), (8, "a dog"))]
+    for name in ("results_10M_train.csv", "results_2M_train.csv"):
+        (tmp_path / name).write_text("\n".join(["videoid,contentUrl,duration,page_dir,name", *rows]) + "\n")
+    source_parts.write(tmp_path / "part", "webvid", annotations.SOURCES["webvid"](tmp_path), digest="x")
+    refused = pq.read_table(tmp_path / "part/rejects.parquet").to_pylist()
+    assert [(row["reason"], row["row_id"], row["detail"].split(":")[0]) for row in refused] == [
+        ("repeated_id", "7", "line 2"),
+        ("repeated_id", "8", "line 3"),
+    ]
+
+
 def test_sources_that_were_read_are_not_read_again(sources, tmp_path, read_by):
     stopped(sources, tmp_path / "data")
     assert read_by == list(SOURCES)

@@ -7,7 +7,7 @@ value that is no text counts as empty. A path must be relative and stay below it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
@@ -17,15 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components import records
+from components.data.sources.shared.rejecting import PLACES, Tables, reject_where
 from components.records import content_ids
 from components.records.patterns import CONTROL_CHARACTERS, LEAVES_ROOT, option_key
 
-Batch = tuple[pd.DataFrame, pd.DataFrame]  # rows, rejects
-Tables = tuple[dict[str, pd.DataFrame], pd.DataFrame]  # rows by the names of records.SCHEMAS, rejects
 _CLOCK = r"^\s*(?:(?P<h>[0-9]{1,4}):)?(?P<m>[0-5]?[0-9]):(?P<s>[0-5]?[0-9](?:\.[0-9]{1,9})?)\s*$"
 # in the syntax of RE2: `\s` and `\b` know ASCII alone
 _SUBJECT_TWICE = r"^#[\s\p{Zs}]*[Cc][\s\p{Zs}]+([Cc])([^\p{L}\p{N}_]|$)"
-_DETAIL = 200  # characters
 # Tools write a time as a difference of two rounded ones, or from the number of a frame: the start of a video can come
 # out as -0.02. What is further before the start is no rounding, and an error.
 ROUNDING_S = 0.05
@@ -111,43 +109,6 @@ def join_paths(folders: pd.Series, files: pd.Series) -> pd.Series:
     return (folders + "/" + files).mask((folders == "") | (files == ""), "")
 
 
-def reject_rows(source: str, row_ids: Iterable, reasons: Iterable[str], details: Iterable) -> pd.DataFrame:
-    """Make rows of `records.REJECT`.
-
-    Args:
-        source: name of the dataset.
-        row_ids: which rows were rejected, by their ids in the source.
-        reasons: a word for each.
-        details: a value for each that shows what is wrong; cut at _DETAIL characters.
-    """
-    kept = [str(detail)[:_DETAIL].encode(errors="replace").decode() for detail in details]
-    frame = {"step": f"annotations/{source}", "row_id": list(row_ids), "reason": list(reasons), "detail": kept}
-    return pd.DataFrame(frame, columns=records.REJECT.names, dtype="str")
-
-
-def reject_where(frame: pd.DataFrame, masks: dict[str, pd.Series], *, source: str, detail: Iterable[str]) -> Batch:
-    """Reject the rows for which a mask is true, with the first reason whose mask is true, and keep the others.
-
-    The second of two kept rows with the same `row_id` is rejected as `repeated_id`.
-
-    Args:
-        frame: has a column `row_id`, the name of the row in its source.
-        masks: reason -> bool series [rows], True where the reason holds; in order of precedence.
-        source: name of the dataset.
-        detail: columns of `frame` whose values are the detail of a reject.
-
-    Returns:
-        The kept rows, and the rejects.
-    """
-    reason = np.select([mask.to_numpy(dtype=bool) for mask in masks.values()], list(masks), "").astype(object)
-    fine = np.flatnonzero(reason == "")
-    reason[fine[frame["row_id"].iloc[fine].duplicated().to_numpy()]] = "repeated_id"
-    kept = reason == ""
-    refused = frame[~kept]
-    details = [", ".join(map(str, row)) for row in zip(*(refused[name] for name in detail), strict=True)]
-    return frame[kept], reject_rows(source, refused["row_id"], reason[~kept], details)
-
-
 def captions(
     frame: pd.DataFrame, *, source: str, read_time: Callable = seconds, masks: dict[str, pd.Series] | None = None
 ) -> Tables:
@@ -164,7 +125,7 @@ def captions(
     made, times = _spans(made, read_time)
     every = {**(masks or {}), **_places(made), **times, "empty_text": made["text"] == ""}
     kept, rejects = reject_where(made, every, source=source, detail=["path", "start", "end", "text"])
-    return {"captions": _with_id(kept, "caption_id", records.CAPTION)}, rejects
+    return {"captions": with_ids(kept, "caption_id", records.CAPTION)}, rejects
 
 
 def questions(frame: pd.DataFrame, *, source: str) -> Tables:
@@ -188,7 +149,7 @@ def questions(frame: pd.DataFrame, *, source: str) -> Tables:
         "wrong_answer_is_right": pd.Series(wrong.have(made["answer"])),
     }
     kept, rejects = reject_where(made, masks, source=source, detail=["path", "start", "end", "question", "answer"])
-    return {"questions": _with_id(kept, "question_id", records.QUESTION)}, rejects
+    return {"questions": with_ids(kept, "question_id", records.QUESTION)}, rejects
 
 
 class _Options:
@@ -254,12 +215,12 @@ def narrations(frame: pd.DataFrame, *, source: str) -> Tables:
     made["unsure"] = text.str.contains("#unsure", case=False, regex=False)
     masks = {
         "no_id": (made["row_id"] == "") | (made["take_id"] == ""),
-        "not_a_number": ~np.isfinite(made["time_s"]),
+        "not_a_time": ~np.isfinite(made["time_s"]),
         "negative_time": made["time_s"] < 0,
         "empty_text": made["text"] == "",
     }
     kept, rejects = reject_where(made, masks, source=source, detail=["take_id", "raw_time", "text"])
-    return {"point_narrations": _with_id(kept, "narration_id", records.NARRATION)}, rejects
+    return {"point_narrations": with_ids(kept, "narration_id", records.NARRATION)}, rejects
 
 
 def without_subject_tag(texts: pd.Series) -> pd.Series:
@@ -272,9 +233,10 @@ def without_subject_tag(texts: pd.Series) -> pd.Series:
     return pd.Series(bare, index=texts.index, dtype="str")
 
 
-def _with_id(kept: pd.DataFrame, key: str, schema: pa.Schema) -> pd.DataFrame:
+def with_ids(kept: pd.DataFrame, key: str, schema: pa.Schema) -> pd.DataFrame:
+    """Return the columns of a schema, with ids, and those that say where a row stands in its source."""
     ids = pd.Series(content_ids(kept["source"], kept["row_id"]), index=kept.index, dtype="str")
-    return kept.assign(**{key: ids})[schema.names]
+    return kept.assign(**{key: ids})[[*schema.names, *(name for name in PLACES if name in kept)]]
 
 
 def _spans(frame: pd.DataFrame, read_time: Callable) -> tuple[pd.DataFrame, dict[str, pd.Series]]:
@@ -283,7 +245,7 @@ def _spans(frame: pd.DataFrame, read_time: Callable) -> tuple[pd.DataFrame, dict
         return frame.assign(start_s=np.nan, end_s=np.nan, start="", end=""), {}
     start_s, end_s = (from_zero(read_time(frame[name])) for name in ("start_s", "end_s"))
     return frame.assign(start_s=start_s, end_s=end_s, start=frame["start_s"], end=frame["end_s"]), {
-        "not_a_number": ~(np.isfinite(start_s) & np.isfinite(end_s)),
+        "not_a_time": ~(np.isfinite(start_s) & np.isfinite(end_s)),
         "negative_time": start_s < 0,
         "end_before_start": start_s > end_s,
         "zero_span": start_s == end_s,

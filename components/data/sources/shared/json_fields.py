@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 
 from components import records
-from components.data.sources.shared.cleaning import Tables
+from components.data.sources.shared.rejecting import Tables
 from components.records.patterns import CONTROL_CHARACTERS
 
 Kind = type | tuple[type, ...]

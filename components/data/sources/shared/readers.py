@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 
-from components.data.sources.shared.cleaning import Batch, reject_rows
 from components.data.sources.shared.csv_records import Record, csv_records, line_records
 from components.data.sources.shared.json_stream import json_items
+from components.data.sources.shared.rejecting import Batch, reject_rows
 
 BATCH_ROWS = 50_000
 _HEADER = 1 << 16  # bytes; a longer first line is no header

@@ -85,13 +85,13 @@ def interval_row(
             ends are known to lie there.
 
     Returns:
-        A row of `records.INTERVAL`, or a reject: `not_a_number`, `end_before_start`, `outside_video` or `empty_text`.
+        A row of `records.INTERVAL`, or a reject: `not_a_time`, `end_before_start`, `outside_video` or `empty_text`.
     """
     refuse = partial(json_fields.reject_row, source, "/".join(names))
     start_s, end_s = (_finite(value) for value in span)
     length_s, edge_s = video["duration_s"], 1 / video["fps"] + _EPSILON_S
     if start_s is None or end_s is None:
-        return refuse("not_a_number", f"{span[0]!r}, {span[1]!r}")
+        return refuse("not_a_time", f"{span[0]!r}, {span[1]!r}")
     shown = f"[{start_s}, {end_s}) in {length_s:g} s"
     if start_s >= end_s:
         return refuse("end_before_start", shown)

@@ -143,9 +143,9 @@ CASES = [
     Case("interval that ends first", line(start_sec="3", end_sec="2"), {"egoexolearn/end_before_start": 1}, rows=1),
     Case("interval beyond the video", line(end_sec="9999"), {"egoexolearn/outside_video": 1}, rows=1),
     Case("interval before the video", line(start_sec="-1"), {"egoexolearn/outside_video": 1}, rows=1),
-    Case("interval from NaN", line(start_sec="NaN"), {"egoexolearn/not_a_number": 1}, rows=1),
-    Case("interval to infinity", line(end_sec="1e999"), {"egoexolearn/not_a_number": 1}, rows=1),
-    Case("interval of words", line(start_sec="soon"), {"egoexolearn/not_a_number": 1}, rows=1),
+    Case("interval from NaN", line(start_sec="NaN"), {"egoexolearn/not_a_time": 1}, rows=1),
+    Case("interval to infinity", line(end_sec="1e999"), {"egoexolearn/not_a_time": 1}, rows=1),
+    Case("interval of words", line(start_sec="soon"), {"egoexolearn/not_a_time": 1}, rows=1),
     Case("interval without words", line(narration_en=" \t"), {"egoexolearn/empty_text": 1}, rows=1),
     Case("interval of an unknown split", line(subset="dev"), {"egoexolearn/split_conflict": 1}, rows=1),
     Case(
@@ -211,7 +211,7 @@ CASES = [
     Case(
         "narration at NaN",
         edited(EGO4D, one_more_at_nan),
-        {"ego4d/not_a_number": 1},
+        {"ego4d/not_a_time": 1},
         rows=1,
     ),
     Case(

@@ -129,7 +129,7 @@ def test_spans_are_placed_in_their_videos():
     frame = pd.DataFrame(
         [("a", nan, nan), ("a", 2.0, 5.0), ("a", 2.0, 30.05), ("a", 2.0, 33.0), ("a", 40.0, 41.0), ("b", nan, nan)],
         columns=["path", "start_s", "end_s"],
-    ).assign(question_id=list("uvwxyz"), source="egotimeqa", media="video")
+    ).assign(question_id=list("uvwxyz"), source="egotimeqa", media="video", question="What is cut?")
     videos = pd.DataFrame([{"source": "egotimeqa", "take_name": "a", "video_id": "v", "take_id": "t", "view": "ego"}])
     found, rejected = labelled_media.placed(frame, videos.assign(duration_s=30.0, fps=8.0), key="question_id")
     assert found[["parent", "start_s", "end_s", "frame_kind"]].values.tolist() == [
@@ -137,10 +137,10 @@ def test_spans_are_placed_in_their_videos():
         ["v", 2.0, 5.0, "clip"],
         ["w", 2.0, 30.0, "window"],  # not a frame too long
     ]
-    assert list(zip(rejected["row_id"], rejected["reason"], strict=True)) == [
-        ("x", "outside_video"),
-        ("y", "outside_video"),
-        ("z", "no_video"),
+    assert rejected[["row_id", "reason", "detail"]].values.tolist() == [
+        ["x", "outside_video", "a, 2 to 33 s of 30 s: What is cut?"],
+        ["y", "outside_video", "a, 40 to 41 s of 30 s: What is cut?"],
+        ["z", "no_video", "b: What is cut?"],
     ]
 
 

@@ -149,6 +149,8 @@ def test_conversations_become_captions_and_questions(told):
         "general/not_a_path": 2,
         "general/several_images": 2,
     }
+    several = [row for row in read(data_dir, "annotations/rejects") if row["reason"] == "several_images"]
+    assert all(row["detail"].startswith("2 came, one is allowed: ") for row in several)
     assert {row["split"] for row in samples if row["question_type"] == "action_open"} == {"train", "test"}
 
 

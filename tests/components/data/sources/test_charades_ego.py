@@ -80,9 +80,9 @@ def test_an_action_that_goes_on_at_the_end_is_cut_there(tmp_path):
     "actions, reason",
     [
         ("c999 1.0 2.0", "unknown_class"),
-        ("c008 one 2.0", "not_a_number"),
-        ("c008 1.0", "not_a_number"),
-        ("c008 1.0 nan", "not_a_number"),
+        ("c008 one 2.0", "not_a_time"),
+        ("c008 1.0", "not_a_time"),
+        ("c008 1.0 nan", "not_a_time"),
         ("c008 3.0 3.0", "end_before_start"),
         ("c008 12.5 13.0", "outside_video"),
         ("c008 -2.0 3.0", "outside_video"),

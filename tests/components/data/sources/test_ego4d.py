@@ -94,15 +94,15 @@ def test_what_another_person_does_keeps_its_tag_and_is_told_apart(tmp_path):
         ({"status": "complete", "narration_pass_1": {"summaries": [SUMMARY]}}, "no_narrations"),
         (None, "not_an_object"),
         (video("words"), "not_an_object"),
-        (video(SAID | {"timestamp_sec": None}), "not_a_number"),
-        (video(SAID | {"timestamp_sec": float("nan")}), "not_a_number"),
-        (video(SAID | {"timestamp_sec": 10**400}), "not_a_number"),
-        (video(SAID | {"timestamp_sec": [1]}), "not_a_number"),
-        (video(SAID | {"timestamp_sec": True}), "not_a_number"),
+        (video(SAID | {"timestamp_sec": None}), "not_a_time"),
+        (video(SAID | {"timestamp_sec": float("nan")}), "not_a_time"),
+        (video(SAID | {"timestamp_sec": 10**400}), "not_a_time"),
+        (video(SAID | {"timestamp_sec": [1]}), "not_a_time"),
+        (video(SAID | {"timestamp_sec": True}), "not_a_time"),
         (video(SAID | {"timestamp_sec": -0.5}), "negative_time"),
         (video(SAID | {"narration_text": " \n"}), "empty_text"),
         (video(SAID | {"narration_text": 3}), "empty_text"),
-        (video({}), "not_a_number"),
+        (video({}), "not_a_time"),
     ],
 )
 def test_a_bad_video_or_narration_is_a_reject(tmp_path, content, reason):
@@ -172,7 +172,7 @@ def test_the_file_that_v2_has_beside_it_is_read_where_the_other_is_not_there(tmp
     as_json(root / "v2/annotations/all_narrations_redacted.json", content)
     rows, rejects = read(root)
     assert [(row["take_id"], row["text"], row["time_s"]) for row in rows] == [("v", "C cuts", 3.5)]
-    assert [row["reason"] for row in rejects] == ["summary", "redacted", "not_a_number"]
+    assert [row["reason"] for row in rejects] == ["summary", "redacted", "not_a_time"]
 
 
 def test_a_missing_or_broken_file_is_an_error_that_names_it(tmp_path):

@@ -37,9 +37,9 @@ def test_a_time_that_a_rounding_put_before_the_start_is_zero(tmp_path):
 @pytest.mark.parametrize(
     "edit, reason",
     [
-        ({"timestamp": ""}, "not_a_number"),
-        ({"timestamp": "nan"}, "not_a_number"),
-        ({"timestamp": "-inf"}, "not_a_number"),
+        ({"timestamp": ""}, "not_a_time"),
+        ({"timestamp": "nan"}, "not_a_time"),
+        ({"timestamp": "-inf"}, "not_a_time"),
         ({"timestamp": "-1"}, "negative_time"),
         ({"text": "\x07"}, "empty_text"),
         ({"vid": " "}, "no_id"),

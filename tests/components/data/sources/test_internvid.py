@@ -42,8 +42,8 @@ def test_a_caption_comes_back_as_written(tmp_path_factory, text):
     [
         ({"End_timestamp": "00:03:10.0"}, "zero_span"),
         ({"End_timestamp": "00:03:09.0"}, "end_before_start"),
-        ({"End_timestamp": None}, "not_a_number"),
-        ({"Start_timestamp": "NaN"}, "not_a_number"),
+        ({"End_timestamp": None}, "not_a_time"),
+        ({"Start_timestamp": "NaN"}, "not_a_time"),
         ({"Caption": None}, "empty_text"),
         ({"Caption": 5}, "malformed_line"),
         ({"YoutubeID": None}, "no_path"),

@@ -61,7 +61,7 @@ def test_what_is_held_out_there_is_held_out_here(tmp_path, split, ours):
         (["NULL", 24, 60, "t"], "empty_text"),
         (["Open [box]", 60, 24, "t"], "end_before_start"),
         (["Open [box]", 230, 260, "t"], "outside_video"),
-        (["Open [box]", "a", 260, "t"], "not_a_number"),
+        (["Open [box]", "a", 260, "t"], "not_a_time"),
         (["Open [box]", 3], "bad_member"),
         ("Open [box]", "bad_member"),
         ([None, 3, 4, "t"], "bad_member"),

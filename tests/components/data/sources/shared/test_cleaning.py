@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.data.sources.shared.cleaning import captions, clean, clock_to_seconds, reject_where, seconds
+from components.data.sources.shared.cleaning import captions, clean, clock_to_seconds, seconds
+from components.data.sources.shared.rejecting import reject_where
 
 patient = settings(deadline=None)  # the first call loads Arrow's functions
 
@@ -68,4 +69,4 @@ def test_details_that_arrow_cannot_hold_are_told_all_the_same():
     )
     tables, rejects = captions(frame, source="s")
     assert len(tables["captions"]) == 0
-    assert rejects[["reason", "detail"]].to_dict("records") == [{"reason": "not_a_number", "detail": "p, ?, nan, x"}]
+    assert rejects[["reason", "detail"]].to_dict("records") == [{"reason": "not_a_time", "detail": "p, ?, nan, x"}]
