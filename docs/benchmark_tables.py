@@ -32,7 +32,9 @@ def files() -> str:
     for row in _files().values():
         rejects = "; ".join(f"{count} {reason}" for reason, count in row["rejects"].items())
         counts = [str(row[key]) for key in ("rows", "samples", "videos")]
-        guesses = [f"{figure(row.get(kind))} {row[kind]['label'] if kind in row else ''}" for kind in REFERENCES]
+        guesses = [f"{figure(row[kind])} {row[kind]['label']}" for kind in REFERENCES]
+        if "constant_in_file" in row:
+            guesses[0] += f"; {figure(row['constant_in_file'])} {row['constant_in_file']['label']}"
         rows.append([row["title"], *counts, rejects or "0", row["metric"], *guesses])
     names = ["benchmark", "rows", "samples", "videos", "rejects", "metric", "constant answer", "random", "text only"]
     return markdown(names, rows)
@@ -67,5 +69,4 @@ def figure(entry: Mapping[str, Any] | None) -> str:
 
 
 def _files() -> dict[str, dict[str, Any]]:
-    rows = json.loads((RESULTS / "benchmarks.json").read_text())
-    return {row["name"]: row for row in rows if "missing" not in row}
+    return {row["name"]: row for row in json.loads((RESULTS / "benchmarks.json").read_text())}

@@ -90,6 +90,8 @@ def show_files(rows: Sequence[dict], console: Console) -> None:
         rejects = ", ".join(f"{count} {reason}" for reason, count in row["rejects"].items()) or "0"
         cells = [row["rows"], row["samples"], rejects, row["films_missing"], row["videos"], row["metric"]]
         table.add_row(row["title"], *map(str, cells), *(_reference(row.get(kind)) for kind in REFERENCES))
+        if in_file := row.get("constant_in_file"):
+            table.add_row("", *[""] * len(cells), _reference(in_file))
     console.print(table)
     for row in rows:
         if "missing" in row:
@@ -130,7 +132,8 @@ def main() -> int:
             rows = dry_run(chosen, given.root, params.load(tasks.EVALUATION, params.Eval))
             show_files(rows, console)
             if given.json:
-                given.json.write_text(json.dumps(rows, indent=2) + "\n")
+                there = [row for row in rows if "missing" not in row]
+                given.json.write_text(json.dumps(there, indent=2) + "\n")
         elif given.checkpoint is None:
             parser.error("name a --checkpoint, or --dry-run to see the files alone")
         else:

@@ -11,12 +11,13 @@ from components.benchmarks.shared.files import find, loaded, read_json
 from components.benchmarks.shared.sample import Benchmark, Loaded, Medium, Sample
 
 FILES = ("egoschema_subset_questions.jsonl", "500questions.jsonl", "questions.json")
+TAKES = "uid_to_ego4d.json"  # of the authors: q_uid -> the Ego4D video; two questions may be of one
 ANSWERS = "subset_answers.json"  # of the authors: q_uid -> index; LVNet's copy has them in its rows
 LENGTH_S = 180.0  # of every film
 
 
 def load(folder: Path) -> Loaded:
-    """Read the questions, and the public answers where they are in a file of their own.
+    """Read the questions; public answers and the names of Ego4D's videos too, where they are in files of their own.
 
     Args:
         folder: with one of FILES; films are `<q_uid>.mp4`.
@@ -28,13 +29,14 @@ def load(folder: Path) -> Loaded:
         ValueError: no file, or none that is JSON.
     """
     rows = read_json(find(folder, FILES))
-    answers = read_json(folder / ANSWERS) if (folder / ANSWERS).is_file() else {}
+    answers, takes = ((read_json(path) if path.is_file() else {}) for path in (folder / ANSWERS, folder / TAKES))
 
     def sample_of(row: Mapping[str, Any]) -> Sample:
         uid = row["q_uid"]
         target = choice([row[f"option {place}"] for place in range(5)], row.get("CA", answers.get(uid)))
-        subset = "hidden answer" if target.index is None else "subset"
-        return Sample(uid, uid, row["question"], (Medium(f"{uid}.mp4"),), target, subset, LENGTH_S)
+        subsets = ("hidden answer" if target.index is None else "subset",)
+        video = takes[uid]["video_uid"] if takes else uid
+        return Sample(uid, video, row["question"], (Medium(f"{uid}.mp4"),), target, subsets, LENGTH_S)
 
     return loaded(rows, sample_of, row_id=lambda row, place: str(row.get("q_uid", f"row {place}")))
 

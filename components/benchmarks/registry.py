@@ -2,12 +2,48 @@
 
 from __future__ import annotations
 
-from components.benchmarks import egoschema, vlnqa
+from components.benchmarks import (
+    charades_ego,
+    egoexo_fitness,
+    egoexobench,
+    egoexolearn,
+    egoexomem,
+    egomcq,
+    egoplan,
+    egoschema,
+    egotaskqa,
+    egotempo,
+    epic100_mir,
+    hd_epic,
+    mvbench,
+    pope,
+    qaego4d,
+    visor,
+    vlnqa,
+)
 from components.benchmarks.shared.sample import Benchmark
 
 BENCHMARKS: dict[str, Benchmark] = {
     "egoschema": egoschema.BENCHMARK,
+    "qaego4d": qaego4d.BENCHMARK,
+    "qaego4d_closed": qaego4d.BENCHMARK_CLOSED,
+    "egotaskqa": egotaskqa.BENCHMARK,
+    "charades_ego": charades_ego.BENCHMARK,
+    "epic100_mir": epic100_mir.BENCHMARK,
     "vlnqa": vlnqa.BENCHMARK,
+    "egoplan": egoplan.BENCHMARK,
+    "egoplan_2": egoplan.BENCHMARK_2,
+    "egomcq": egomcq.BENCHMARK,
+    "egoexobench": egoexobench.BENCHMARK,
+    "visor": visor.BENCHMARK,
+    "egoexolearn": egoexolearn.BENCHMARK,
+    "pope": pope.BENCHMARK,
+    "mvbench": mvbench.BENCHMARK,
+    "egoexomem": egoexomem.BENCHMARK,
+    "egoexomem_lemma": egoexomem.BENCHMARK_LEMMA,
+    "egotempo": egotempo.BENCHMARK,
+    "hd_epic": hd_epic.BENCHMARK,
+    "egoexo_fitness": egoexo_fitness.BENCHMARK,
 }
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from string import ascii_uppercase
-from typing import Literal
+from typing import Any, Literal
 
-from components.benchmarks.shared.sample import Sample
+from components import prompts
+from components.benchmarks.shared.sample import Box, Choice, Sample, Span, Text
 from components.evaluation.one_question import one_question
 
 Form = Literal["letter", "words", "ranked"]
@@ -33,20 +34,31 @@ def row(sample: Sample, *, form: Form, reasoned: bool) -> dict:
         sample: of a benchmark.
         form: options are answered by their letter, by their words, or ranked by their likelihood.
         reasoned: whether the checkpoint was trained to answer closed questions by a thought and a letter; it is then
-            asked so in every form but `ranked`.
+            asked so in every form but `ranked`. Intervals and boxes are always asked for behind a thought.
     """
-    options, index = sample.target.options, sample.target.index
-    [first, *others] = sample.media
-    by_letter = form == "letter" and not reasoned  # a text for the prompt: its options stand in the question already
-    asked = one_question(
-        with_letters(sample.question, options) if by_letter else sample.question,
-        view=first.view,
-        frame_kind="window",
-        duration_s=None if others else sample.length_s,
-        choices=None if by_letter else options,
-    )
-    answer = "" if index is None else ascii_uppercase[index] if by_letter else options[index]
-    reads_tags = reasoned and form != "ranked"
-    return asked | {
-        "sample_id": sample.sample_id, "take_id": sample.video, "answer": answer, "reasoned": reads_tags,
-    }  # fmt: skip
+    question, answer, others = _asked(sample, form=form, reasoned=reasoned)
+    [first, *more] = sample.media
+    length_s = None if more else sample.length_s
+    asked = one_question(question, view=first.view, frame_kind="window", duration_s=length_s, **others)
+    is_tagged = "target_kind" in others or (reasoned and form != "ranked" and "choices" in others)
+    return asked | {"sample_id": sample.sample_id, "take_id": sample.video, "answer": answer, "reasoned": is_tagged}
+
+
+def _asked(sample: Sample, *, form: Form, reasoned: bool) -> tuple[str, str, dict[str, Any]]:
+    """Return the question, the right answer in the form that is asked, and what `one_question` must know of it."""
+    match sample.target:
+        case Choice(options, index):
+            if set(options) == {prompts.YES, prompts.NO} and not reasoned and form != "ranked":
+                return f"{sample.question} Answer yes or no.", "" if index is None else options[index], {}
+            if form == "letter" and not reasoned:  # a text for the prompt: its options stand in the question already
+                right = "" if index is None else ascii_uppercase[index]
+                return with_letters(sample.question, options), right, {}
+            return sample.question, "" if index is None else options[index], {"choices": options}
+        case Text(answers):
+            return sample.question, answers[0], {}
+        case Span(start_s, end_s):
+            right = prompts.think_answer("", prompts.format_span(start_s, end_s, 0.01))
+            return sample.question, right, {"target_kind": "span"}
+        case Box(box_xyxy):
+            return sample.question, prompts.think_answer("", prompts.format_box(box_xyxy, 1)), {"target_kind": "box"}
+    raise TypeError(f"{type(sample.target).__name__} came, and no question asks for it")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from components import params
 from components.benchmarks.runner.films import folder_of, with_films
-from components.benchmarks.runner.groups import estimates
+from components.benchmarks.runner.groups import estimates, mean_of_subsets
 from components.benchmarks.runner.metrics import METRICS
 from components.benchmarks.shared.sample import Benchmark
 
@@ -24,8 +25,9 @@ def dry_run(benchmarks: Mapping[str, Benchmark], roots: Sequence[Path], settings
 
     Returns:
         `name`, `title`, `rows`, `samples`, `rejects` (reason -> count), `films_missing` (samples of which a film is not
-        there), `unscored` (samples whose answers the authors keep), `videos`, `metric`, and for each reference its
-        `label` and estimate; or `name`, `title` and `missing`, why there is no row.
+        there), `unscored` (samples whose answers the authors keep), `videos`, `subsets` (name -> samples), `metric`,
+        and for each reference its `label`, estimate, other `scores` and `mean_of_subsets`; or `name`, `title` and
+        `missing`, why there is no row.
     """
     found = []
     for name, benchmark in benchmarks.items():
@@ -34,20 +36,30 @@ def dry_run(benchmarks: Mapping[str, Benchmark], roots: Sequence[Path], settings
         except ValueError as error:
             found.append({"name": name, "title": benchmark.title, "missing": str(error)})
             continue
-        loaded = benchmark.load(folder)
-        scored = [sample for sample in loaded.samples if sample.target.index is not None]
-        metric = METRICS[benchmark.metric]
-        references = metric.references(scored) if scored else {}
-        of_all = {
-            kind: {"label": each.label} | estimates(scored, each.scores, settings)[metric.headline]
-            for kind, each in references.items()
-        }
-        found.append(
-            {
-                "name": name, "title": benchmark.title, "rows": loaded.rows, "samples": len(loaded.samples),
-                "rejects": loaded.reasons, "unscored": len(loaded.samples) - len(scored),
-                "films_missing": with_films(loaded, folder, probed=False).reasons.get("film_missing", 0),
-                "videos": len({sample.video for sample in loaded.samples}), "metric": metric.headline, **of_all,
-            }
-        )  # fmt: skip
+        found.append({"name": name, "title": benchmark.title} | _row(benchmark, folder, settings))
     return found
+
+
+def _row(benchmark: Benchmark, folder: Path, settings: params.Eval) -> dict:
+    loaded = benchmark.load(folder)
+    scored = [sample for sample in loaded.samples if sample.has_answer]
+    metric = METRICS[benchmark.metric]
+    references = {}
+    for kind, each in (metric.references(scored) if scored else {}).items():
+        of_groups = estimates(scored, each.scores, settings)
+        whole = {key: value for key, value in each.whole.items() if key != metric.headline}
+        others = {key: entry["value"] for key, entry in of_groups.items() if key in each.scores} | whole
+        at_all = of_groups.get(metric.headline) or {"value": each.whole[metric.headline], "lo": None, "hi": None}
+        mean = mean_of_subsets(of_groups, metric.headline, benchmark.averaged)
+        references[kind] = {"label": each.label, **at_all, "scores": others, "mean_of_subsets": mean}
+    return {
+        "rows": loaded.rows,
+        "samples": len(loaded.samples),
+        "rejects": loaded.reasons,
+        "unscored": len(loaded.samples) - len(scored),
+        "films_missing": with_films(loaded, folder, probed=False).reasons.get("film_missing", 0),
+        "videos": len({sample.video for sample in loaded.samples}),
+        "subsets": dict(sorted(Counter(name for sample in loaded.samples for name in sample.subsets).items())),
+        "metric": metric.headline,
+        **references,
+    }

@@ -19,14 +19,14 @@ def folder_of(roots: Sequence[Path], name: str, files: Sequence[str]) -> Path:
     Args:
         roots: that are searched, in order.
         name: of the benchmark.
-        files: names that its main file goes by.
+        files: names or patterns that its main file goes by.
 
     Raises:
         ValueError: none holds one of the files.
     """
     tried = [folder for root in roots for folder in (root / name, root)]
     for folder in tried:
-        if any((folder / file).is_file() for file in files):
+        if any(path.is_file() for file in files for path in folder.glob(file)):
             return folder
     raise ValueError(
         f"{name}: none of {list(files)} in {', '.join(map(str, tried))}; docs/benchmarks.md says where to get it"

@@ -26,12 +26,12 @@ def length_bucket(length_s: float | None) -> str:
 def groups(samples: Sequence[Sample]) -> Iterator[tuple[str, list[int]]]:
     """Yield "", each subset and each length bucket, with the places of their samples."""
     yield "", list(range(len(samples)))
-    for kind, names in (
-        ("subset", [sample.subset for sample in samples]),
-        ("length", [length_bucket(sample.length_s) for sample in samples]),
+    for kind, of_samples in (
+        ("subset", [sample.subsets for sample in samples]),
+        ("length", [(length_bucket(sample.length_s),) for sample in samples]),
     ):
-        for name in sorted(set(names) - {""}):
-            yield f"{kind} {name}", [place for place, other in enumerate(names) if other == name]
+        for name in sorted({name for names in of_samples for name in names} - {""}):
+            yield f"{kind} {name}", [place for place, names in enumerate(of_samples) if name in names]
 
 
 def estimates(
@@ -55,3 +55,16 @@ def estimates(
             entry = {"value": estimate.value, "lo": lo, "hi": hi}
             found[key] = entry | {"n": estimate.n, "videos": len(set(videos.tolist()))}
     return found
+
+
+def mean_of_subsets(found: Mapping[str, Mapping], metric: str, averaged: int) -> float | None:
+    """Return the mean of the scores of all subsets; None where some are not there, for it would be another figure.
+
+    Args:
+        found: as `estimates` returns it.
+        metric: name of a score.
+        averaged: how many subsets the papers' mean is of.
+    """
+    of_subsets = [key for key in found if key.startswith("subset ") and key.endswith(f"/{metric}")]
+    values = [found[key]["value"] for key in of_subsets]
+    return sum(values) / averaged if averaged and len(values) == averaged else None

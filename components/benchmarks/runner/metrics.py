@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from string import ascii_uppercase
 from typing import Any
 
-from components.benchmarks.runner import text_guess
+from components import prompts
+from components.benchmarks.runner import guesses, rankings, text_guess
 from components.benchmarks.shared import parsers
-from components.benchmarks.shared.sample import Sample
+from components.benchmarks.shared.sample import Action, Box, Choice, Sample, Span, Text
+from components.metrics.anls import anls
+from components.metrics.binary import yes_no
+from components.metrics.overlap import box_iou, temporal_iou
 
-Scores = dict[str, list[float]]  # metric -> a score of each sample
+Scores = Mapping[str, list[float]]  # metric -> a score of each sample
+Read = tuple[Any, str]  # the answer, None where it cannot be read, and which path of the parser read it
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Answers that no model gave: what they are, in words, and their scores."""
+    """Answers that no model gave: what they are, in words, their scores, and those that only all together have."""
 
     label: str
     scores: Scores
+    whole: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -28,46 +34,171 @@ class Metric:
 
     Attributes:
         headline: name of the score that papers print.
-        read: reads a completion strictly: (answer or None, which path read it).
-        official: the same as the authors' code does; None where that is the strict one.
-        score: scores one answer, None for one that cannot be read.
         references: samples with right answers -> "constant", "random" and "text_only".
+        read: reads a completion strictly; None where no completion is an answer.
+        official: reads it as the authors' code does; None where that is the strict way.
+        score: scores one answer, None for one that cannot be read.
+        whole: scores that only all answers together have; None where there are none.
     """
 
     headline: str
-    read: Callable[..., tuple[Any, str]]
-    official: Callable[..., tuple[Any, str]] | None
-    score: Callable[[Sample, Any], dict[str, float]]
     references: Callable[[Sequence[Sample]], Mapping[str, Reference]]
+    read: Callable[..., Read] | None = None
+    official: Callable[..., Read] | None = None
+    score: Callable[[Sample, Any], dict[str, float]] = lambda sample, answer: {}
+    whole: Callable[[Sequence[Sample], Sequence[Any]], dict[str, float]] | None = None
 
 
-def read_choice(sample: Sample, completion: str, *, reasoned: bool) -> parsers.Read:
+def read_choice(sample: Sample[Choice], completion: str, *, reasoned: bool) -> Read:
     """Read an option strictly (`parsers.strict`)."""
     return parsers.strict(completion, sample.target.options, reasoned=reasoned)
 
 
-def read_choice_officially(sample: Sample, completion: str, *, parser: str) -> parsers.Read:
+def read_officially(sample: Sample[Choice], completion: str, *, parser: str) -> Read:
     """Read an option as the authors of the benchmark do."""
     return parsers.OFFICIAL[parser](completion, sample.target.options)
 
 
-def accuracy(sample: Sample, index: int | None) -> dict[str, float]:
+def accuracy(sample: Sample[Choice], index: int | None) -> dict[str, float]:
     """Score the right option 1.0, another or none 0.0."""
     return {"accuracy": float(index == sample.target.index)}
 
 
-def choice_references(samples: Sequence[Sample]) -> dict[str, Reference]:
-    """Return the best position that is always answered, a uniform guess, and the guess from other questions' text."""
+def choice_references(samples: Sequence[Sample[Choice]]) -> dict[str, Reference]:
+    """Return the best position that is always answered, a uniform guess, and the guess from other questions' text.
+
+    Where options were shuffled, the best position of the file is one more: what an order that leaks would score.
+    """
     most = max(len(sample.target.options) for sample in samples)
-    of_places = [[accuracy(sample, place)["accuracy"] for sample in samples] for place in range(most)]
-    best = max(range(most), key=lambda place: sum(of_places[place]))
-    return {
-        "constant": Reference(f"always {ascii_uppercase[best]}", {"accuracy": of_places[best]}),
+    shown = _best_position([sample.target.index for sample in samples], most, "always")
+    found = {
+        "constant": shown,
         "random": Reference("uniform", {"accuracy": [1 / len(sample.target.options) for sample in samples]}),
         "text_only": Reference("guessed from text", {"accuracy": text_guess.accuracy(samples)}),
     }
+    if all(sample.target.index_in_file is not None for sample in samples):
+        in_file = [sample.target.index_in_file for sample in samples]
+        found["constant_in_file"] = _best_position(in_file, most, "unshuffled, always")
+    return found
+
+
+def _best_position(right: Sequence[int | None], most: int, words: str) -> Reference:
+    best = max(range(most), key=right.count)
+    return Reference(f"{words} {ascii_uppercase[best]}", {"accuracy": [float(place == best) for place in right]})
+
+
+def read_yes_no(sample: Sample[Choice], completion: str, *, reasoned: bool) -> Read:
+    """Read yes or no strictly (`parsers.strict_yes_no`)."""
+    return parsers.strict_yes_no(completion, sample.target.options, reasoned=reasoned)
+
+
+def yes_no_score(sample: Sample[Choice], index: int | None) -> dict[str, float]:
+    """Score the right word 1.0, and say whether it was yes: always the same word is right half the time."""
+    said_yes = index is not None and sample.target.options[index] == prompts.YES
+    return accuracy(sample, index) | {"said_yes": float(said_yes)}
+
+
+def yes_no_whole(samples: Sequence[Sample[Choice]], answers: Sequence[int | None]) -> dict[str, float]:
+    """Return precision, recall and F1 of yes (`components.metrics.binary.yes_no`)."""
+    yes = [sample.target.options.index(prompts.YES) for sample in samples]
+    said = [None if index is None else index == place for index, place in zip(answers, yes, strict=True)]
+    found = yes_no(said, [sample.target.index == place for sample, place in zip(samples, yes, strict=True)])
+    return {name: found[name] for name in ("precision", "recall", "f1")}
+
+
+def yes_no_references(samples: Sequence[Sample[Choice]]) -> dict[str, Reference]:
+    """Return "yes" to every question, a uniform guess, and the guess from other questions' text."""
+    yes = [sample.target.options.index(prompts.YES) for sample in samples]
+    found = choice_references(samples)
+    scores = [yes_no_score(sample, index) for sample, index in _zip(samples, yes)]
+    always = {name: [score[name] for score in scores] for name in scores[0]}
+    return found | {"constant": Reference("always yes", always, yes_no_whole(samples, yes))}
+
+
+def read_text(sample: Sample[Text], completion: str, *, reasoned: bool) -> Read:
+    """Read an open answer: all of the completion, or what stands in the answer tags."""
+    answer = parsers.inside_tags(completion, reasoned=reasoned)
+    return (answer, "text") if answer else (None, parsers.UNREAD)
+
+
+def text_score(sample: Sample[Text], answer: str | None) -> dict[str, float]:
+    """Score an open answer by its letters (ANLS) and by whether it is one of the right ones, case and spaces apart."""
+    right = sample.target.answers
+    same = answer is not None and any(prompts.same_words(answer, text) for text in right)
+    return {"anls": 0.0 if answer is None else anls(answer, right), "exact": float(same)}
+
+
+def read_span(sample: Sample[Span], completion: str, *, reasoned: bool) -> Read:
+    """Read `(start, end)` in seconds, in the answer tags behind a thought."""
+    answer = parsers.inside_tags(completion, reasoned=True)
+    span = None if answer is None else prompts.parse_span(answer)
+    return (None, parsers.UNREAD) if span is None else (span, "answer tags")
+
+
+def span_score(sample: Sample[Span], span: tuple[float, float] | None) -> dict[str, float]:
+    """Score an interval by its overlap with the true one, and by the thresholds that papers print."""
+    target = sample.target
+    overlap = 0.0 if span is None else temporal_iou(span, (target.start_s, target.end_s))
+    thresholds = {f"r1_{round(100 * least):02}": float(overlap >= least) for least in (0.05, 0.1, 0.3, 0.5, 0.7)}
+    return {"miou": overlap} | thresholds
+
+
+def read_box(sample: Sample[Box], completion: str, *, reasoned: bool) -> Read:
+    """Read `[x1, y1, x2, y2]` in percent of the frame, in the answer tags behind a thought."""
+    answer = parsers.inside_tags(completion, reasoned=True)
+    box = None if answer is None else prompts.parse_box(answer)
+    return (None, parsers.UNREAD) if box is None else (box, "answer tags")
+
+
+def box_score(sample: Sample[Box], box: tuple[float, float, float, float] | None) -> dict[str, float]:
+    """Score a box by its overlap with the true one, and by two readings of EgoThinker's undefined Loc-Acc.
+
+    `loc_acc` asks whether the centre lies in the true box: the paper's base has a mean overlap of 28.6 and a Loc-Acc of
+    64.5, which no overlap of at least a half allows (systems §4.3). `r1_50` is that other reading.
+    """
+    if box is None:
+        return {"miou": 0.0, "loc_acc": 0.0, "r1_50": 0.0}
+    x1, y1, x2, y2 = sample.target.box_xyxy
+    overlap = box_iou(box, sample.target.box_xyxy)
+    inside = x1 <= (box[0] + box[2]) / 2 <= x2 and y1 <= (box[1] + box[3]) / 2 <= y2
+    return {"miou": overlap, "loc_acc": float(inside), "r1_50": float(overlap >= 0.5)}
+
+
+def guessed(score: Callable[[Sample, Any], dict[str, float]]) -> Callable[[Sequence[Sample]], dict[str, Reference]]:
+    """Return the references of open answers, intervals and boxes, scored as answers are."""
+
+    def references(samples: Sequence[Sample]) -> dict[str, Reference]:
+        found = {}
+        for kind, label, guess in (
+            ("constant", "the usual answer", guesses.constant),
+            ("random", "another sample's", guesses.others),
+            ("text_only", "of the likest question", guesses.by_words),
+        ):
+            scores = [score(sample, answer) for sample, answer in _zip(samples, guess(samples))]
+            found[kind] = Reference(label, {name: [one[name] for one in scores] for name in scores[0]})
+        return found
+
+    return references
+
+
+def ranking_references(samples: Sequence[Sample[Action]]) -> dict[str, Reference]:
+    """Return what rankings that never saw a frame score (`rankings.blind`)."""
+    return {kind: Reference(label, scores, whole) for kind, (label, scores, whole) in rankings.blind(samples).items()}
+
+
+def _zip(samples: Sequence[Sample], answers: Sequence[Any]) -> zip[tuple[Sample, Any]]:
+    return zip(samples, answers, strict=True)
 
 
 METRICS: dict[str, Metric] = {
-    "accuracy": Metric("accuracy", read_choice, read_choice_officially, accuracy, choice_references),
+    "accuracy": Metric("accuracy", choice_references, read_choice, read_officially, accuracy),
+    "yes_no": Metric("accuracy", yes_no_references, read_yes_no, read_officially, yes_no_score, yes_no_whole),
+    "open": Metric("anls", guessed(text_score), read_text, None, text_score),
+    "temporal": Metric(
+        "r1_05", guessed(span_score), read_span, lambda sample, text, *, parser: parsers.official_span(text), span_score
+    ),
+    "box": Metric(
+        "miou", guessed(box_score), read_box, lambda sample, text, *, parser: parsers.official_box(text), box_score
+    ),
+    "retrieval": Metric("map", ranking_references),
 }

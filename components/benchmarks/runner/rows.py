@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
 from components import params, records
-from components.benchmarks.runner.groups import estimates, length_bucket
+from components.benchmarks.runner.groups import estimates, length_bucket, mean_of_subsets
 from components.benchmarks.runner.metrics import METRICS
 from components.benchmarks.shared.sample import Benchmark, Sample
 from components.evaluation.items import MODEL, Item
@@ -21,7 +23,7 @@ RANKED, STRICT, OFFICIAL = "ranked", "strict", "official"
 ROW = pa.schema(
     [
         *records.PREDICTION,
-        ("subset", pa.string()),
+        ("subsets", pa.list_(pa.string())),
         ("length_bucket", pa.string()),
         ("parser", pa.string()),  # "strict" | "official" | "ranked"
         ("read_by", pa.string()),  # which path of the parser read the answer
@@ -29,86 +31,139 @@ ROW = pa.schema(
 )
 
 
-def rows(
-    name: str,
+@dataclass(frozen=True)
+class Answered:
+    """One answer as one parser reads it.
+
+    Attributes:
+        item: that was asked.
+        sample: of the benchmark.
+        reply: of the model.
+        seconds: that it took.
+        parser: "strict", "official" or "ranked".
+        answer: what was read; None for nothing.
+        path: of the parser that read it.
+        scores: of the answer; None where the right one is not public.
+    """
+
+    item: Item
+    sample: Sample
+    reply: Reply
+    seconds: float
+    parser: str
+    answer: Any
+    path: str
+    scores: Mapping[str, float] | None
+
+
+def read(
     benchmark: Benchmark,
     samples: Mapping[str, Sample],
     items: Sequence[Item],
     replies: Mapping[Key, tuple[Reply, float]],
     *,
     is_ranked: bool,
-) -> list[dict]:
-    """Return rows of ROW: of each answer one for each parser and score; of a sample without a public answer one.
+) -> list[Answered]:
+    """Read and score every answer by every parser.
 
     Args:
-        name: of the benchmark.
         benchmark: its description.
         samples: by id.
         items: that were answered.
         replies: item key -> its reply and seconds.
         is_ranked: whether options were ranked: nothing had to be read then.
+
+    Raises:
+        ValueError: the benchmark wants rankings, which no completion is.
     """
     metric = METRICS[benchmark.metric]
+    if metric.read is None:
+        raise ValueError(f"no completion is an answer of {benchmark.title}")
     found = []
     for item in items:
         reply, seconds = replies[item.key]
         sample = samples[item.sample["sample_id"]]
-        reads = {STRICT: metric.read(sample, reply.completion, reasoned=item.sample["reasoned"])}
-        if metric.official is not None:
-            reads[OFFICIAL] = metric.official(sample, reply.completion, parser=benchmark.official)
         if is_ranked:
-            reads = {RANKED: (reads[STRICT][0], RANKED)}
-        row = {
-            "sample_id": sample.sample_id, "take_id": sample.video, "task": name, "view": item.sample["view"],
-            "condition": item.condition, "question": item.sample["question"], "answer": item.sample["answer"],
-            "completion": reply.completion, "tokens": reply.tokens, "is_cut": reply.is_cut, "seconds": seconds,
-            "subset": sample.subset, "length_bucket": length_bucket(sample.length_s),
-        }  # fmt: skip
+            reads = {RANKED: (sample.target.options.index(reply.completion), RANKED)}
+        else:
+            reads = {STRICT: metric.read(sample, reply.completion, reasoned=item.sample["reasoned"])}
+            if metric.official is not None:
+                reads[OFFICIAL] = metric.official(sample, reply.completion, parser=benchmark.official)
         for parser, (answer, path) in reads.items():
-            read = {"parser": parser, "read_by": path, "parsed": None if answer is None else str(answer)}
-            scores: Mapping[str, float | None] = {metric.headline: None}
-            if sample.target.index is not None:
-                scores = metric.score(sample, answer) | ({} if is_ranked else {CUT: float(reply.is_cut)})
-            found += [row | read | {"score_name": score, "score": value} for score, value in scores.items()]
+            scores = dict(metric.score(sample, answer)) if sample.has_answer else None
+            if scores is not None and not is_ranked:
+                scores[CUT] = float(reply.is_cut)
+            found.append(Answered(item, sample, reply, seconds, parser, answer, path, scores))
     return found
 
 
-def summary(
-    name: str, benchmark: Benchmark, samples: Mapping[str, Sample], scored: Sequence[Mapping], settings: params.Eval
-) -> dict[str, dict]:
+def rows(name: str, answers: Sequence[Answered]) -> Iterator[dict]:
+    """Yield rows of ROW: of each answer one for each parser and score; a null score where no answer is public.
+
+    Args:
+        name: of the benchmark.
+        answers: as `read` returns them.
+    """
+    for each in answers:
+        item, sample, reply = each.item, each.sample, each.reply
+        row = {
+            "sample_id": sample.sample_id, "take_id": sample.video, "task": name, "view": item.sample["view"],
+            "condition": item.condition, "question": item.sample["question"], "answer": item.sample["answer"],
+            "completion": reply.completion, "parsed": None if each.answer is None else str(each.answer),
+            "tokens": reply.tokens, "is_cut": reply.is_cut, "seconds": each.seconds, "subsets": list(sample.subsets),
+            "length_bucket": length_bucket(sample.length_s), "parser": each.parser, "read_by": each.path,
+        }  # fmt: skip
+        scores: Mapping[str, float | None] = {"": None} if each.scores is None else each.scores
+        yield from (row | {"score_name": score, "score": value} for score, value in scores.items())
+
+
+def summary(name: str, benchmark: Benchmark, answers: Sequence[Answered], settings: params.Eval) -> dict[str, dict]:
     """Return "<benchmark>/<group>/<metric>" -> the numbers that MLflow and the leaderboard show.
 
     Args:
         name: of the benchmark.
         benchmark: its description.
-        samples: by id.
-        scored: rows of ROW.
+        answers: as `read` returns them.
         settings: seed and draws of the bootstrap.
 
     Returns:
-        `value`, `lo`, `hi`, `n`, `videos`; `blind`, the same checkpoint without frames; `chance`, a uniform guess;
-        `constant` and `text_guess`. Scores read by the authors' parser are named "<metric>_official".
+        `value`, `lo`, `hi`, `n`, `videos`; `blind`, the same checkpoint without frames; `chance`, `constant` and
+        `text_guess`, the references. Scores read by the authors' parser are named "<metric>_official". What only all
+        answers together have, and the mean of all subsets, has no interval.
     """
     metric = METRICS[benchmark.metric]
-    values: dict[tuple[str, str], dict[str, float]] = {}
-    for row in scored:
-        if row["score"] is not None:
-            score = row["score_name"] + ("_official" if row["parser"] == OFFICIAL else "")
-            values.setdefault((row["condition"], score), {})[row["sample_id"]] = row["score"]
+    scored = [each for each in answers if each.scores is not None]
+    if not scored:
+        return {}
     found: dict[str, dict] = {}
-    for score in sorted({score for condition, score in values if condition == MODEL}):
-        own = values[MODEL, score]
-        asked = [samples[each] for each in own]
-        entries = estimates(asked, {score: [*own.values()]}, settings)
-        besides: dict[str, list[float]] = {"blind": [values[TEXT_ONLY, score][each] for each in own]}
-        plain = score.removesuffix("_official")
-        references = {"constant": "constant", "random": "chance", "text_only": "text_guess"}
-        for kind, reference in metric.references(asked).items():
-            if plain in reference.scores:
-                besides[references[kind]] = reference.scores[plain]
-        for beside in ("blind", "chance", "constant", "text_guess"):
-            means = estimates(asked, {score: besides[beside]}, settings) if beside in besides else {}
-            for key, entry in entries.items():
-                entry[beside] = means[key]["value"] if key in means else None
-        found |= {f"{name}/{key}": entry for key, entry in entries.items()}
+    asked = [each.sample for each in scored if each.item.condition == MODEL and each.parser != OFFICIAL]
+    references = metric.references(asked)
+    kinds = {"chance": "random", "constant": "constant", "text_guess": "text_only"}
+    of_references = {beside: estimates(asked, references[kind].scores, settings) for beside, kind in kinds.items()}
+    for parser in dict.fromkeys(each.parser for each in scored):
+        own, blind = (
+            [each for each in scored if (each.item.condition, each.parser) == (condition, parser)]
+            for condition in (MODEL, TEXT_ONLY)
+        )
+        suffix = "_official" if parser == OFFICIAL else ""
+        blinded = _estimates(blind, settings)
+        of_own = _estimates(own, settings)
+        for key, entry in of_own.items():
+            besides = {beside: known.get(key, {}).get("value") for beside, known in of_references.items()}
+            found[f"{name}/{key}{suffix}"] = entry | besides | {"blind": blinded[key]["value"]}
+        whole = metric.whole([e.sample for e in own], [e.answer for e in own]) if metric.whole else {}
+        mean = mean_of_subsets(of_own, metric.headline, benchmark.averaged)
+        whole |= {} if mean is None else {f"mean_of_{benchmark.averaged}": mean}
+        alone = {"lo": None, "hi": None, "blind": None} | dict.fromkeys(kinds)
+        for key, value in whole.items():
+            of_all = {"value": value, "n": len(own), "videos": len({each.sample.video for each in own})}
+            found[f"{name}/{key}{suffix}"] = alone | of_all
     return found
+
+
+def _estimates(answers: Sequence[Answered], settings: params.Eval) -> dict[str, dict]:
+    scores: dict[str, list[float]] = {}
+    for each in answers:
+        for score, value in (each.scores or {}).items():
+            scores.setdefault(score, []).append(value)
+    return estimates([each.sample for each in answers], scores, settings)

@@ -16,7 +16,8 @@ from pathlib import Path
 from components import params, records
 from components.benchmarks.runner import asking
 from components.benchmarks.runner.films import NO_FRAMES, Films, folder_of, with_films
-from components.benchmarks.runner.rows import ROW, TEXT_ONLY, rows, summary
+from components.benchmarks.runner.metrics import METRICS
+from components.benchmarks.runner.rows import OFFICIAL, ROW, TEXT_ONLY, Answered, read, rows, summary
 from components.benchmarks.shared.sample import Benchmark, Loaded, Reject, Sample
 from components.evaluation import budget, identity
 from components.evaluation.answer import Answerer
@@ -27,6 +28,7 @@ from components.evaluation.load import opened
 from components.evaluation.measure import ALONE, answer_all, count_tokens
 from components.evaluation.qwen import QwenAnswerer
 
+RANKABLE = ("accuracy", "yes_no")  # metrics of closed questions
 logger = logging.getLogger(__name__)
 
 
@@ -83,6 +85,11 @@ class Asked:
         Raises:
             ValueError: no file, no sample whose films can be read, or the token budget would cut right answers.
         """
+        if METRICS[benchmark.metric].read is None:
+            raise ValueError(
+                f"{name} ranks captions by features of clips, and no answer of a checkpoint is such a ranking; allowed "
+                "are the other benchmarks; --dry-run shows what guesses score on this one"
+            )
         root = folder_of(roots, name, benchmark.files)
         loaded = with_films(_drawn(benchmark.load(root), how.limit, self.settings.seed), root, probed=True)
         if not loaded.samples:
@@ -92,7 +99,7 @@ class Asked:
         limits = {"max_batch_tokens": self.settings.max_batch_tokens, "max_new_tokens": how.max_new_tokens}
         answerer = self._answerer(store=films, **limits)
         items = _items(name, loaded.samples, form=how.form, reasoned=answerer.reasoned)
-        is_ranked = how.form == "ranked"
+        is_ranked = how.form == "ranked" and benchmark.metric in RANKABLE
         if not is_ranked:
             counted = partial(count_tokens, answerer)
             budget.check(
@@ -107,9 +114,9 @@ class Asked:
         too_long = {item.sample["sample_id"] for item in items if replies[item.key][0].is_too_long}
         asked = [item for item in items if item.sample["sample_id"] not in too_long]
         rejects = [*loaded.rejects, *(Reject(each, "beyond_the_models_context") for each in sorted(too_long))]
-        scored = rows(name, benchmark, samples, asked, replies, is_ranked=is_ranked)
-        found = summary(name, benchmark, samples, scored, self.settings)
-        _write(folder, found, scored, rejects, made_of)
+        answers = read(benchmark, samples, asked, replies, is_ranked=is_ranked)
+        found = summary(name, benchmark, answers, self.settings)
+        _write(folder, found, name, answers, rejects, made_of)
         journal.forget_others()
         return found
 
@@ -128,13 +135,19 @@ def _items(name: str, samples: Sequence[Sample], *, form: asking.Form, reasoned:
     ]
 
 
-def _write(folder: Path, found: dict, scored: list[dict], rejects: Sequence[Reject], made_of: dict) -> None:
+def _write(
+    folder: Path, found: dict, name: str, answers: Sequence[Answered], rejects: Sequence[Reject], made_of: dict
+) -> None:
     (folder / "identity.json").unlink(missing_ok=True)  # comes last: killed between, it is no result
-    records.write_table(folder / "predictions.parquet", scored, ROW)
+    records.write_table(folder / "predictions.parquet", rows(name, answers), ROW)
     step = [{"step": "benchmark", **asdict(reject)} for reject in rejects]
     records.write_table(folder / "rejects.parquet", step, records.REJECT)
     (folder / "metrics.json").write_text(json.dumps(found, indent=2, allow_nan=False))
-    hidden = {row["sample_id"]: row["parsed"] for row in scored if row["score"] is None and row["condition"] == MODEL}
+    hidden = {
+        each.sample.sample_id: each.answer
+        for each in answers
+        if each.scores is None and each.item.condition == MODEL and each.parser != OFFICIAL
+    }
     (folder / "submission.json").unlink(missing_ok=True)
     if hidden:
         (folder / "submission.json").write_text(json.dumps(hidden, indent=2))

@@ -12,7 +12,7 @@ FOLDS = 10  # of videos; a question is guessed by what the questions on other fo
 WEIGHT = 5.0  # of the more general share, in offers, as in components/data/quality/blind_baseline.py
 
 
-def accuracy(samples: Sequence[Sample]) -> list[float]:
+def accuracy(samples: Sequence[Sample[Choice]]) -> list[float]:
     """Guess each closed question by the questions about other videos, and return how much of each guess is right.
 
     The odds of an option are the share of right ones among options of its rank by length, drawn to the share of its own
@@ -44,9 +44,9 @@ def accuracy(samples: Sequence[Sample]) -> list[float]:
     return found
 
 
-def _keys(sample: Sample) -> Iterator[tuple[Hashable, ...]]:
+def _keys(sample: Sample[Choice]) -> Iterator[tuple[Hashable, ...]]:
     """Yield for each option what it shares with options of other questions, the most general first."""
-    target: Choice = sample.target
+    target = sample.target
     ranked = sorted(range(len(target.options)), key=lambda place: (len(target.options[place]), target.options[place]))
     for place, text in enumerate(target.options):
         words = " ".join(text.casefold().split())

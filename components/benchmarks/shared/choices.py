@@ -41,4 +41,4 @@ def shuffled(target: Choice, sample_id: str) -> Choice:
     order = list(range(len(target.options)))
     random.Random(sample_id).shuffle(order)
     index = None if target.index is None else order.index(target.index)
-    return Choice(tuple(target.options[place] for place in order), index)
+    return Choice(tuple(target.options[place] for place in order), index, index_in_file=target.index)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +59,7 @@ def read_json(path: Path) -> Any:
     return found
 
 
-def loaded(
-    rows: Iterable[Any], sample_of: Callable[[Mapping[str, Any]], Sample], *, row_id: Callable[[Any, int], str]
-) -> Loaded:
+def loaded(rows: Iterable[Any], sample_of: Callable[[Any], Sample], *, row_id: Callable[[Any, int], str]) -> Loaded:
     """Make a sample or a reject of every row.
 
     Args:

@@ -67,7 +67,66 @@ def start_or_word(completion: str, options: Sequence[str]) -> Read:
     return None, UNREAD
 
 
+def strict_yes_no(completion: str, options: Sequence[str], *, reasoned: bool) -> Read:
+    """Read "yes" or "no" alone, or at the start before a comma or a point.
+
+    Args:
+        completion: what the model wrote.
+        options: "yes" and "no".
+        reasoned: whether the answer must stand inside the answer tags.
+
+    >>> strict_yes_no("No, there is not.", ["yes", "no"], reasoned=False)
+    (1, 'first word')
+    """
+    answer = inside_tags(completion, reasoned=reasoned)
+    match = re.match(r"(yes|no)\s*(?:[,.!]|$)", answer or "", re.IGNORECASE)
+    return (None, UNREAD) if match is None else (list(options).index(match[1].lower()), "first word")
+
+
+def yes_unless_no(completion: str, options: Sequence[str]) -> Read:
+    """Read "no" where a "no", "No" or "not" stands in the first sentence, else "yes", whatever it says (POPE's code).
+
+    >>> yes_unless_no("The cup is red.", ["yes", "no"])
+    (0, 'no word of denial')
+    """
+    words = completion.split(".")[0].replace(",", "").split(" ")
+    is_no = any(word in words for word in ("No", "not", "no"))
+    return list(options).index("no" if is_no else "yes"), "word of denial" if is_no else "no word of denial"
+
+
+_NUMBER = r"(-?\d+(?:\.\d+)?)"
+
+
+def official_span(completion: str) -> tuple[tuple[float, float] | None, str]:
+    """Read `(start, end)` that alone stands in the first answer tag (EgoThinker's reward code); no thought is needed.
+
+    >>> official_span("It is <answer>(3.25, 6)</answer>")
+    ((3.25, 6.0), 'first answer tag')
+    """
+    tag = re.search(r"<answer>(.*?)</answer>", completion, re.DOTALL)
+    match = tag and re.fullmatch(rf"\(\s*{_NUMBER}\s*,\s*{_NUMBER}\s*\)", tag[1].strip())
+    return (None, UNREAD) if not match else ((float(match[1]), float(match[2])), "first answer tag")
+
+
+def official_box(completion: str) -> tuple[tuple[float, float, float, float] | None, str]:
+    """Read the first four numbers in brackets, in percent; four that are at most 1 are fractions of the frame.
+
+    EgoThinker's evaluation asks for fractions, its reward code for integers; no released file says the unit.
+
+    >>> official_box("[0.5, 0.25, 1.0, 0.75]")
+    ((50.0, 25.0, 100.0, 75.0), 'fractions')
+    """
+    match = re.search(r"\[" + r"\s*,".join([rf"\s*{_NUMBER}"] * 4) + r"\s*\]", completion)
+    if match is None:
+        return None, UNREAD
+    x1, y1, x2, y2 = (float(number) for number in match.groups())
+    if max(x1, y1, x2, y2) <= 1:
+        return (100 * x1, 100 * y1, 100 * x2, 100 * y2), "fractions"
+    return (x1, y1, x2, y2), "percent"
+
+
 OFFICIAL: dict[str, Callable[[str, Sequence[str]], Read]] = {
     "first_letter": first_letter,
     "start_or_word": start_or_word,
+    "yes_unless_no": yes_unless_no,
 }

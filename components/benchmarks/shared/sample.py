@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 
 @dataclass(frozen=True)
@@ -27,17 +28,61 @@ class Medium:
 
 @dataclass(frozen=True)
 class Choice:
-    """A closed question: its options, and the index of the right one; None where the authors keep the answers."""
+    """A closed question: its options and which of them is right.
+
+    Attributes:
+        options: as they are shown.
+        index: of the right one; None where the authors keep the answers.
+        index_in_file: of the right one before options were shuffled; None where they stand as in the file.
+    """
 
     options: tuple[str, ...]
     index: int | None
-
-
-Target = Choice
+    index_in_file: int | None = None
 
 
 @dataclass(frozen=True)
-class Sample:
+class Text:
+    """An open question: every answer that is right, at least one."""
+
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Span:
+    """A question when something happens, seconds from the start of what is shown."""
+
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class Box:
+    """A question where something is, percent of the frame."""
+
+    box_xyxy: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Action:
+    """A clip that captions are ranked for.
+
+    Attributes:
+        verb: class of its verb.
+        nouns: classes of all its nouns.
+        is_caption: whether its own narration is one of the captions.
+    """
+
+    verb: int
+    nouns: frozenset[int]
+    is_caption: bool
+
+
+Target = TypeVar("Target", bound=Choice | Text | Span | Box | Action, covariant=True)
+
+
+@dataclass(frozen=True)
+class Sample(Generic[Target]):
     """One question of a benchmark.
 
     Attributes:
@@ -46,7 +91,7 @@ class Sample:
         question: as the benchmark asks it, without its options.
         media: what is shown, in this order.
         target: what a right answer is.
-        subset: that scores are given for; "" where the benchmark has none.
+        subsets: that it belongs to and that scores are given for.
         length_s: of what is shown, where the file says it.
     """
 
@@ -55,8 +100,13 @@ class Sample:
     question: str
     media: tuple[Medium, ...]
     target: Target
-    subset: str = ""
+    subsets: tuple[str, ...] = ()
     length_s: float | None = None
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether the right answer is public."""
+        return not isinstance(self.target, Choice) or self.target.index is not None
 
 
 @dataclass(frozen=True)
@@ -72,7 +122,7 @@ class Reject:
 class Loaded:
     """What a benchmark's files hold: every row is a sample or a reject."""
 
-    samples: Sequence[Sample]
+    samples: Sequence[Sample[Any]]
     rejects: Sequence[Reject] = ()
 
     @property
@@ -95,11 +145,12 @@ class Benchmark:
         load: reads the annotation files in a folder.
         files: names that its main file goes by; the first that is there is read.
         metric: name in `runner.metrics.METRICS`.
+        averaged: the number of subsets whose mean the papers print; 0 where all samples count alike.
         splits: what the files hold, in words.
         licence: of the annotations.
         origin: who publishes them, and where.
         frames: that are shown of a sample, as the authors or the papers do.
-        official: name in `shared.parsers.OFFICIAL` of how the authors' code reads an answer.
+        official: name in `shared.parsers.OFFICIAL` of how the authors' code reads an option.
         published: system -> its headline score in percent, from the paper that `runner.leaderboard.PAPERS` names.
         note: what has to be known about the file or the metric.
     """
@@ -112,6 +163,7 @@ class Benchmark:
     licence: str
     origin: str
     frames: int
+    averaged: int = 0
     official: str = "start_or_word"
     published: tuple[tuple[str, float], ...] = ()
     note: str = ""

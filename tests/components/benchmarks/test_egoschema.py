@@ -18,7 +18,7 @@ def test_answers_stand_in_the_rows_or_in_a_file_of_their_own(tmp_path):
     assert [sample.target.index for sample in hidden] == [None, None]
     (tmp_path / "subset_answers.json").write_text(json.dumps({"b": 3}))
     a, b = egoschema.load(tmp_path).samples
-    assert (a.target.index, a.subset, b.target.index, b.subset) == (None, "hidden answer", 3, "subset")
+    assert (a.target.index, a.subsets, b.target.index, b.subsets) == (None, ("hidden answer",), 3, ("subset",))
     lines = "\n".join(json.dumps(question(uid, CA=place)) for place, uid in enumerate("cd"))
     (tmp_path / "500questions.jsonl").write_text(lines + "\n")
     c, d = egoschema.load(tmp_path).samples

@@ -59,7 +59,7 @@ def test_the_constant_answer_is_the_best_position():
 def test_scores_are_given_of_all_of_subsets_and_of_lengths_over_videos():
     lengths = {"first": 10.0, "second": 400.0}
     asked = [
-        replace(sample, subset=name, length_s=lengths[name])
+        replace(sample, subsets=(name,), length_s=lengths[name])
         for place, sample in enumerate(samples(80, "no"))
         for name in [list(lengths)[place % 2]]
     ]
