@@ -25,8 +25,8 @@ _SAMPLE = ["take_id", "sample_id"]
 def estimates(rows: Sequence[Mapping], chance: Mapping[str, float], settings: params.Eval) -> dict[str, dict]:
     """Return metric -> its mean with interval, its controls, the strongest of them, chance, and whether it is learned.
 
-    Learned: the score lies above its strongest control and above chance, both beyond the interval. What is not known is
-    None, and `reason` says why.
+    Learned: the score lies above its strongest control and above chance, both beyond the interval. Of metrics that are
+    no skill no control is the strongest. What else is not known is None, and `reason` says why.
 
     Args:
         rows: of `records.PREDICTION`, of one task; those without a score do not count.
@@ -51,9 +51,9 @@ def _estimate(
     draws = {"seed": settings.seed, "resamples": settings.bootstrap_resamples}
     estimate = statistics.score(own.to_numpy(), _takes(own), **draws)
     above = leads(own, controls)
-    least = strongest(above)
+    is_skill = name not in NO_SKILL
+    least = strongest(above) if is_skill else None
     lo = _finite(above[least].lo) if least else None
-    is_known = name not in NO_SKILL and lo is not None
     return {
         "value": estimate.value, "lo": _finite(estimate.lo), "hi": _finite(estimate.hi), "n": estimate.n,
         "chance": chance,
@@ -65,8 +65,8 @@ def _estimate(
             for control, lead in above.items()
         },
         "strongest": least,
-        "learned": lo > 0 and (chance is None or estimate.lo > chance) if is_known else None,
-        "reason": NO_CONTROL if least is None else FEW_TAKES if lo is None else None,
+        "learned": None if lo is None else lo > 0 and (chance is None or estimate.lo > chance),
+        "reason": None if lo is not None or not is_skill else FEW_TAKES if least else NO_CONTROL,
     }  # fmt: skip
 
 

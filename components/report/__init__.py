@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from components import tracking
-from components.report import counts, curves, gallery, quality, table
+from components.report import controls, counts, curves, gallery, quality, table
 from components.report.stage import Stage, read_stage
 from components.report.templates import render
 
@@ -42,6 +42,7 @@ def build(pipeline_run_id: str, stages: Sequence[tuple[str, Path, str, bool]], *
         duration=duration,
         moment=lambda at_s: time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at_s)),
         table=table.stage_table(read),
+        controls=controls.control_table(read),
         grpo=table.grpo_blocks(read),
         curves=[(stage, curves.charts(stage.history)) for stage in read if stage.history],
         gallery=gallery.gallery(read, samples=data / "dataset" / "samples.parquet", frames=store.frames),

@@ -58,7 +58,7 @@ class Contrast:
 def stage_table(stages: list[Stage]) -> Table:
     """Line up the evaluations of all stages; `learned` of `scores` counts those of the last evaluated stage."""
     evaluated = [(stage, stage.metrics) for stage in stages if stage.metrics is not None]
-    columns = sorted({_column(name) for _, metrics in evaluated for name in metrics}, key=_order)
+    columns = sorted({column(name) for _, metrics in evaluated for name in metrics}, key=order)
     tasks = list(dict.fromkeys(task for task, _ in columns))
     rows = [
         (stage, [_cell(metrics.get(f"{task}/{metric}")) for task, metric in columns]) for stage, metrics in evaluated
@@ -106,12 +106,14 @@ def _contrast(name: str, metric: str, before: dict, after: dict, note: str) -> C
     return Contrast(name, *(f"{cell.value} {cell.interval}" if cell else "–" for cell in (first, last)), note)
 
 
-def _column(name: str) -> tuple[str, str]:
+def column(name: str) -> tuple[str, str]:
+    """Return task and metric of "<task>/<metric>"."""
     task, _, metric = name.partition("/")
     return task, metric
 
 
-def _order(column: tuple[str, str]) -> tuple:
+def order(column: tuple[str, str]) -> tuple:
+    """Return the key that sorts columns (task, metric): in the order of TASKS and METRICS, others behind by name."""
     task, metric = column
     return (
         TASKS.index(task) if task in TASKS else len(TASKS),
@@ -127,11 +129,11 @@ def _cell(entry: dict | None) -> Cell | None:
     controls, strongest = entry["controls"], entry["strongest"]
     control = controls[strongest]["value"] if strongest else None
     return Cell(
-        value=_percent(entry["value"]),
-        interval=_percent(None) if entry["lo"] is None else f"[{_percent(entry['lo'])}, {_percent(entry['hi'])}]",
-        strongest=f"{_words(strongest)} {_percent(control)}" if strongest else "no control",
-        controls=", ".join(f"{_words(name)} {_percent(found['value'])}" for name, found in controls.items()),
-        chance=_percent(entry["chance"]),
+        value=percent(entry["value"]),
+        interval=percent(None) if entry["lo"] is None else f"[{percent(entry['lo'])}, {percent(entry['hi'])}]",
+        strongest=f"{words(strongest)} {percent(control)}" if strongest else "–",
+        controls=", ".join(f"{words(name)} {percent(found['value'])}" for name, found in controls.items()),
+        chance=percent(entry["chance"]),
         n=entry["n"],
         learned=entry["learned"],
         at=_place(entry["value"]),
@@ -142,11 +144,13 @@ def _cell(entry: dict | None) -> Cell | None:
     )
 
 
-def _words(control: str) -> str:
+def words(control: str) -> str:
+    """Return the name of a control as a reader finds it: "other frames"."""
     return control.replace("_", " ")
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """Return a share as text in percent; an unknown one is a dash."""
     return "–" if value is None else f"{100 * value:.1f}"
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from components import tracking
-from components.report import counts, curves, duration, gallery, table
+from components.report import controls, counts, curves, duration, gallery, table
 from components.report.stage import Stage
 
 
@@ -54,7 +54,7 @@ def test_a_score_that_a_stage_lacks_is_a_gap_and_an_unevaluated_stage_no_row():
 def test_an_unknown_interval_is_said_and_stays_on_the_strip():
     unknown = entry(lo=None, hi=None, controls={}, strongest=None, learned=None)
     ((_, (cell,)),) = table.stage_table([stage(metrics={"qa/accuracy": unknown})]).rows
-    assert (cell.interval, cell.strongest, cell.strongest_at) == ("–", "no control", None)
+    assert (cell.interval, cell.strongest, cell.strongest_at) == ("–", "–", None)
     assert (cell.from_at, cell.to_at) == (0, 100)
 
 
@@ -62,6 +62,17 @@ def test_the_strongest_control_stands_by_its_name_beside_the_score_and_all_behin
     ((_, (cell,)),) = table.stage_table([stage(metrics={"qa/accuracy": entry()})]).rows
     assert (cell.strongest, cell.strongest_at) == ("guesser 30.0", 30.0)
     assert cell.controls == "other frames 20.0, guesser 30.0"
+
+
+def test_the_table_of_controls_says_by_how_much_each_score_leads_over_the_strongest():
+    metrics = {"qa/accuracy": entry(), "qa/cut": entry(controls={}, strongest=None, chance=None, learned=None)}
+    found = controls.control_table([stage(metrics=metrics), stage(metrics=None)])
+    assert found.header == ["score", "model", "other frames", "guesser", "chance", "strongest", "lead", "learned"]
+    assert [[text for text, _ in row] for row in found.rows] == [
+        ["qa/accuracy", "50.0", "20.0", "30.0", "10.0", "guesser", "+20.0 [+10.0, +50.0]", "yes"],
+        ["qa/cut", "50.0", "–", "–", "–", "–", "–", "–"],
+    ]
+    assert controls.control_table([stage(metrics=None)]) is None
 
 
 def test_a_share_of_cut_answers_is_shown_and_is_nothing_to_learn():
