@@ -10,6 +10,7 @@ from rich.console import Console
 
 from components.evaluation import paired_comparison
 from components.evaluation.comparison_power import Foreseen
+from components.report import comparison as page
 from components.train.dry_run.tables import table
 from flows.arms import RunPlan
 
@@ -71,7 +72,7 @@ def show(compared: Compared) -> None:
             row.arm,
             row.measure,
             f"{100 * row.value.value:.1f}",
-            f"{100 * row.blind:.1f}",
+            page.control(row),
             "" if row.difference is None else f"{100 * row.difference.value:+.1f}",
             "" if row.difference is None else f"[{100 * row.difference.lo:+.1f}, {100 * row.difference.hi:+.1f}]",
             "" if row.p_holm is None else f"{row.p_holm:.3f}",
@@ -81,7 +82,17 @@ def show(compared: Compared) -> None:
         for row in compared.rows
     ]
     console = Console()
-    columns = ("arm", "measure", "mean", "other frames", "difference", "95 % interval", "p (Holm)", "published", "sign")
+    columns = (
+        "arm",
+        "measure",
+        "mean",
+        "strongest control",
+        "difference",
+        "95 % interval",
+        "p (Holm)",
+        "published",
+        "sign",
+    )
     console.print(table(f"comparison run {compared.run_id}", columns, rows))
     for (arm, seed), why in compared.failed.items():
         console.print(f"{arm}, seed {seed} has no scores: {why}", style="red")

@@ -36,10 +36,7 @@ def estimates(rows: Sequence[Mapping], chance: Mapping[str, float], settings: pa
     table = pd.DataFrame(rows)[["score_name", "condition", *_SAMPLE, "score"]].dropna(subset="score")
     found = {}
     for name, of_metric in table.groupby("score_name", sort=False):
-        scores = {
-            str(condition): part.set_index(_SAMPLE)["score"]
-            for condition, part in of_metric.groupby("condition", sort=False)
-        }
+        scores = by_condition(of_metric)
         if MODEL in scores:
             found[str(name)] = _estimate(str(name), scores.pop(MODEL), scores, chance.get(str(name)), settings)
     return found
@@ -68,6 +65,15 @@ def _estimate(
         "learned": None if lo is None else lo > 0 and (chance is None or estimate.lo > chance),
         "reason": None if lo is not None or not is_skill else FEW_TAKES if least else NO_CONTROL,
     }  # fmt: skip
+
+
+def by_condition(rows: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return the scores of the model and of each control, by take and sample.
+
+    Args:
+        rows: of one metric, with the columns condition, take_id, sample_id and score.
+    """
+    return {str(name): part.set_index(_SAMPLE)["score"] for name, part in rows.groupby("condition", sort=False)}
 
 
 def leads(own: pd.Series, controls: Mapping[str, pd.Series]) -> dict[str, Difference]:

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from components import records
+from components.evaluation.estimates import by_condition, leads
+from components.evaluation.items import MODEL
 from components.metrics import statistics
 from components.metrics.statistics import Difference, Estimate, crossed, holm
 
@@ -29,7 +31,8 @@ class Row:
         seeds: repetitions that are finished.
         by_seed: the measure in each of them.
         value: mean over them, with an interval over seeds and takes.
-        blind: the mean of the control by other frames; NaN where a sample has no other take.
+        strongest: the control that it is least above, over seeds and parts; "" without one.
+        control: the mean of that control; NaN without one.
         difference: to the reference arm, over the seeds that both have; None for the reference itself.
         p_holm: p-value of that difference, adjusted for the others of its family (see `families`); None without one.
         published: the difference that the paper prints, points; None where it prints none.
@@ -41,7 +44,8 @@ class Row:
     seeds: tuple[int, ...]
     by_seed: tuple[float, ...]
     value: Estimate
-    blind: float
+    strongest: str
+    control: float
     difference: Difference | None
     p_holm: float | None
     published: float | None
@@ -92,12 +96,12 @@ def compare(
             tables = [_table(found, arm, seeds, place) for place in parts]
             by_seed = np.mean([table.to_numpy().mean(1) for table in tables], axis=0)
             value = crossed([_part(table) for table in tables])
-            blind = np.mean([_blind(found, arm, seeds, place) for place in parts])
+            control = _strongest(found, arm, seeds, parts)
             difference, p_holm = differences.get(measure), adjusted.get(measure)
             sign = published.get(arm, {}).get(measure)
             held = verdict(difference, sign, p_holm) if difference and p_holm is not None and sign else ""
             rows.append(
-                Row(arm, measure, seeds, tuple(by_seed.tolist()), value, float(blind), difference, p_holm, sign, held)
+                Row(arm, measure, seeds, tuple(by_seed.tolist()), value, *control, difference, p_holm, sign, held)
             )
     return rows
 
@@ -180,13 +184,19 @@ def _difference(
     return crossed(parts)
 
 
-def _blind(found: Mapping[tuple[str, int], Scores], arm: str, seeds: Sequence[int], place: Place) -> float:
-    stage, task, metric = place
-    tables = [found[arm, number][stage] for number in seeds]
-    wanted = [
-        t[(t["task"] == task) & (t["metric"] == metric) & (t["condition"] == "other_frames")]["score"] for t in tables
-    ]
-    return float(np.mean([scores.mean() for scores in wanted]))
+def _strongest(
+    found: Mapping[tuple[str, int], Scores], arm: str, seeds: Sequence[int], parts: Sequence[Place]
+) -> tuple[str, float]:
+    """Return the control that a measure is least above, of those that answered in every part and seed, and its mean."""
+    places = [(found[arm, number][stage], task, metric) for number in seeds for stage, task, metric in parts]
+    lead_and_mean: dict[str, list[tuple[float, float]]] = {}
+    for table, task, metric in places:
+        controls = by_condition(table[(table["task"] == task) & (table["metric"] == metric)])
+        for name, lead in leads(controls.pop(MODEL), controls).items():
+            lead_and_mean.setdefault(name, []).append((lead.value, controls[name].mean()))
+    means = {name: np.mean(each, axis=0) for name, each in lead_and_mean.items() if len(each) == len(places)}
+    name = min(means, key=lambda control: means[control][0], default="")
+    return name, float(means[name][1]) if name else math.nan
 
 
 def _paired(mine: pd.DataFrame, theirs: pd.DataFrame, place: Place) -> pd.DataFrame:

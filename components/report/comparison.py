@@ -13,6 +13,7 @@ from pathlib import Path
 
 from components.evaluation.paired_comparison import Row
 from components.report import frontier
+from components.report.table import words
 from components.report.templates import render
 
 
@@ -58,6 +59,7 @@ def write(
         table=table,
         only=only(table),
         percent=percent,
+        control=control,
         signed=signed,
         frontier=drawn,
         finished=finished,
@@ -85,7 +87,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def markdown(measures: Sequence[str], table: Mapping[str, Mapping[str, Row]]) -> str:
-    """Return the table in Markdown: mean over seeds / with other frames, difference and its interval, in percent."""
+    """Return the table in Markdown: mean over seeds / strongest control, difference with its interval, in percent."""
     lines = ["| arm | " + " | ".join(measures) + " |", "|---" * (len(measures) + 1) + "|"]
     for arm, note in only(table).items():
         cells = [f"{arm} ({note})" if note else arm, *(_cell(table[arm][measure]) for measure in measures)]
@@ -101,12 +103,17 @@ def only(table: Mapping[str, Mapping[str, Row]]) -> dict[str, str]:
 
 
 def _cell(row: Row) -> str:
-    scored = f"{percent(row.value.value)} / {percent(row.blind)}"
+    scored = f"{percent(row.value.value)} / {control(row)}"
     if row.difference is None:
         return f"{scored} [{percent(row.value.lo)}, {percent(row.value.hi)}]"
     note = f" *published {row.published:+.1f}: {row.verdict}*" if row.verdict else ""
     lo, hi = signed(row.difference.lo), signed(row.difference.hi)
     return f"{scored}, {signed(row.difference.value)} [{lo}, {hi}] p {row.p_holm:.3f}{note}"
+
+
+def control(row: Row) -> str:
+    """Return the strongest control of a measure by its name, with its mean in percent; a dash where there is none."""
+    return f"{words(row.strongest)} {percent(row.control)}" if row.strongest else percent(math.nan)
 
 
 def percent(value: float) -> str:

@@ -69,7 +69,29 @@ def test_a_measure_of_several_metrics_is_the_mean_of_their_means():
     row = compared({("full", 0): table}, both)["full", "average"]
     # 30 questions do not outweigh 6 captions
     assert row.value.value == row.value.lo == row.value.hi == 0.5 and row.difference is None
-    assert row.blind == 0.125
+    assert (row.strongest, row.control) == ("other_frames", 0.125)
+
+
+def test_the_strongest_control_is_the_one_that_a_measure_is_least_above_over_seeds_and_parts():
+    def answered(guesser: float, grey: float) -> pd.DataFrame:
+        whole = scores(dict.fromkeys(made(0), 0.8))
+        own = whole[whole["condition"] == "model"]
+        # the guesser answered the first questions alone
+        controls = (own[:6].assign(condition="guesser", score=guesser), own.assign(condition="grey", score=grey))
+        return pd.concat([whole, *controls])
+
+    found = {("full", 0): answered(0.7, 0.6), ("full", 1): answered(0.3, 0.5)}
+    assert (compared(found)["full", "QA"].strongest, compared(found)["full", "QA"].control) == (
+        "grey",
+        pytest.approx(0.55),
+    )
+    found["full", 0] = answered(0.9, 0.6)
+    assert (compared(found)["full", "QA"].strongest, compared(found)["full", "QA"].control) == (
+        "guesser",
+        pytest.approx(0.6),
+    )
+    alone = {run: table[table["condition"] == "model"] for run, table in found.items()}
+    assert compared(alone)["full", "QA"].strongest == "" and np.isnan(compared(alone)["full", "QA"].control)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def row(arm: str, measure: str, mean: float, *, spread: float = 0.05) -> Row:
     told = "holds" if (arm, measure) == ("low", "boxes") else ""
     value = Estimate(mean, mean - spread, mean + spread, 40)
     seeds, p_holm = (mean - 0.01, mean + 0.01), 0.0123 if difference else None
-    return Row(arm, measure, (0, 1), seeds, value, 0.125, difference, p_holm, 2.5 if told else None, told)
+    return Row(arm, measure, (0, 1), seeds, value, "mean_frame", 0.125, difference, p_holm, 2.5 if told else None, told)
 
 
 ROWS = [row(arm, name, mean) for arm, both in MEANS.items() for name, mean in zip(("boxes", "QA"), both, strict=True)]
@@ -53,7 +53,7 @@ def test_the_page_shows_every_arm_and_escapes_words(written):
     for words in (
         "boxes &lt;and&gt; questions", "1 of 8, 1 failed", "no &lt;b&gt;luck&lt;/b&gt;", "sft.lora left out",
         "sft.steps: 3", "+10.0 [+5.0, +15.0], p 0.012", "published +2.5: holds", "sft-012, init-3 (reused)",
-        "by seed: 29.0 31.0", "other frames 12.5",
+        "by seed: 29.0 31.0", "mean frame 12.5",
     ):  # fmt: skip
         assert words in text, words
     assert "<script" not in text and not re.search(r'(src|href)="http', text)
@@ -63,9 +63,9 @@ def test_the_page_shows_every_arm_and_escapes_words(written):
 def test_the_table_of_a_note_has_a_line_for_each_arm(written):
     lines = (written / "table.md").read_text().splitlines()
     assert lines[:2] == ["| arm | boxes | QA |", "|---|---|---|"]
-    assert lines[2] == "| start | 30.0 / 12.5 [25.0, 35.0] | 60.0 / 12.5 [55.0, 65.0] |"
+    assert lines[2] == "| start | 30.0 / mean frame 12.5 [25.0, 35.0] | 60.0 / mean frame 12.5 [55.0, 65.0] |"
     assert (
-        lines[3].startswith("| low | 40.0 / 12.5, +10.0 [+5.0, +15.0] p 0.012 *published +2.5: holds* |")
+        lines[3].startswith("| low | 40.0 / mean frame 12.5, +10.0 [+5.0, +15.0] p 0.012 *published +2.5: holds* |")
         and len(lines) == 6
     )
 
