@@ -19,7 +19,7 @@ from components.data.quality import batches, blind_baseline
 from components.metrics import box_iou, temporal_iou
 
 ENOUGH = 20  # training answers to the very question; with fewer, those to its whole type say more
-MOST = 200  # answers that are compared with one another
+MOST = 500  # different answers that are compared with one another, the most frequent ones
 
 Sample = dict
 _READ: dict[str, tuple[Callable, Callable]] = {
@@ -83,16 +83,11 @@ def typical(answers: Sequence[str], kind: str) -> str:
     >>> typical(["put down", "cut", "cut"], "text")
     'cut'
     """
+    counted = Counter(answers).most_common(MOST)
     if kind not in _READ:
-        return Counter(answers).most_common(1)[0][0] if answers else ""
+        return counted[0][0] if counted else ""
     parse, overlap = _READ[kind]
-    compared = answers[:: -(-len(answers) // MOST)] if answers else []
-    parts = [(answer, prompts.split_think_answer(answer)) for answer in compared]
-    read = [(answer, parse(inside[1])) for answer, inside in parts if inside]
-    values = [value for _, value in read if value]
-    best, guessed = -1.0, ""
-    for answer, value in read:
-        agreement = sum(overlap(value, other) for other in values) if value else -1.0
-        if agreement > best:
-            best, guessed = agreement, answer
-    return guessed
+    read = [(answer, prompts.split_think_answer(answer), times) for answer, times in counted]
+    known = [(answer, value, times) for answer, parts, times in read if parts and (value := parse(parts[1]))]
+    agreements = [sum(times * overlap(mine, other) for _, other, times in known) for _, mine, _ in known]
+    return known[agreements.index(max(agreements))][0] if known else ""

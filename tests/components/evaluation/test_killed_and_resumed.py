@@ -38,6 +38,7 @@ def settings(tmp_path) -> Path:
     yaml = YAML()
     values = yaml.load((ROOT / "params" / "eval.yaml").read_text())
     values["limits"] = dict.fromkeys(TASKS, 40)
+    values["controls"] = {"other_frames": 20, "grey": 10, "mean_frame": 10, "guesser": 40}
     yaml.dump(values, tmp_path / "eval.yaml")
     return tmp_path / "eval.yaml"
 

@@ -161,6 +161,13 @@ def test_a_killed_evaluation_goes_on_and_answers_nothing_twice(
     assert set(evaluate(checkpoint, tiny_data, settings, asked("qa"))) == {"qa/accuracy"} and counted.asked == 0
     evaluate(checkpoint, tiny_data, settings, asked("qa", rank_options=False))
     assert counted.asked == PER_TASK
+    # a control that is named later asks for itself alone, also where no control was before
+    few = settings.model_copy(update={"controls": {"guesser": 6}})
+    assert set(evaluate(checkpoint, tiny_data, few, how)["qa/accuracy"]["controls"]) == {"guesser"}
+    counted.asked = 0
+    more = settings.model_copy(update={"controls": {"grey": 5, "guesser": 6}})
+    assert set(evaluate(checkpoint, tiny_data, more, how)["qa/accuracy"]["controls"]) == {"grey", "guesser"}
+    assert counted.asked == 2 * 5
 
 
 def test_ranks_share_the_items_and_end_where_one_does(
@@ -188,6 +195,7 @@ def test_an_evaluation_says_what_it_is(checkpoint, tiny_data, settings):
     assert first["tasks"] == ["qa"] and first["params"]["limits"]["qa"] == 6 and "promotion" not in first["params"]
     assert written(asked("qa", "verify_ego")) != first != written(asked("qa", rank_options=False))
     assert written(asked("qa"), settings.model_copy(update={"limits": LIMITS | {"qa": 3}})) != first
+    assert written(asked("qa"), settings.model_copy(update={"controls": {"guesser": 3}})) != first
     stage = checkpoint / "stage.json"
     stage.write_text(stage.read_text() + " ")
     changed = {name for name, value in written(asked("qa")).items() if value != first[name]}

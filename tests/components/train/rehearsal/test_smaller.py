@@ -95,3 +95,4 @@ def test_an_evaluation_measures_the_same_tasks_by_fewer_samples():
     small = smaller.evaluation(EVALUATION)
     assert small.limits.keys() == EVALUATION.limits.keys() and small.promotion == EVALUATION.promotion
     assert max(small.limits.values()) == smaller.EVALUATED
+    assert small.controls == dict.fromkeys(EVALUATION.controls, smaller.CONTROLLED)
