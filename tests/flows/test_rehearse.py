@@ -52,14 +52,14 @@ def test_a_second_rehearsal_reuses_every_stage(project):
 
 def test_a_recipe_that_fails_says_where_and_shows_the_stages_before(project):
     recipe = YAML(typ="safe").load((ROOT / "params/recipes/egothinker.yaml").read_text())
-    sft, grpo = recipe["stages"]
-    sft["mixture"], sft["evaluate"] = {"egoit/qa/ego": 1.0}, []
-    grpo["mixture"] = {"egore/ground_temporal/exo": 1.0}
-    path = project / "wrong.yaml"
+    # another learning rate, so that a finished stage of the same recipe is not reused
+    recipe["stages"][1]["timeout_minutes"] = 0.01
+    recipe["stages"][1]["learning_rates"]["language_model"] = 2.0e-6
+    path = project / "late.yaml"
     with path.open("w") as file:
         YAML().dump(recipe, file)
-    done, told = rehearse(project, str(path))
+    done, told = rehearse(project, str(path), "--ranks", "2", "--zero-stage", "3")  # sft as above
     assert done.returncode == 1
-    assert "grpo" in done.stderr and "egore/ground_temporal/exo" in done.stderr
-    if told:  # it was not refused before its first stage
-        assert [stage["stage"] for stage in told["stages"]] == ["sft"] and told["missing"] == ["grpo"]
+    assert "grpo" in done.stderr and "timeout_minutes" in done.stderr
+    assert [stage["stage"] for stage in told["stages"]] == ["sft"] and told["missing"] == ["grpo"]
+    assert "grpo" in told["error"] and told["stages"][0]["mixture"] and not told["exported"]
