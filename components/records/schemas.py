@@ -181,7 +181,7 @@ PREDICTION = pa.schema(
         ("take_id", pa.string()),
         ("task", pa.string()),
         ("view", pa.string()),
-        ("condition", pa.string()),  # "model" | "blind"
+        ("condition", pa.string()),  # "model", or the control
         ("question", pa.string()),
         ("answer", pa.string()),  # the true one, as it is trained on
         ("completion", pa.string()),
