@@ -29,6 +29,8 @@ CROSSED = {  # seeds, takes, standard deviation between seeds, between takes
     "3 seeds, 8 takes, takes vary": (3, 8, 0.0, 0.05),
     "5 seeds, 8 takes, both vary": (5, 8, 0.03, 0.03),
     "3 seeds, 20 takes, both vary": (3, 20, 0.03, 0.02),
+    "3 seeds, 72 takes, both vary": (3, 72, 0.02, 0.02),
+    "2 seeds, 72 takes, both vary": (2, 72, 0.02, 0.02),
 }
 TASKS = 4  # of a comparison's arm, each with a published sign
 GAINS = (0.0, 0.01, 0.02, 0.03, 0.05)
@@ -43,6 +45,7 @@ GATES = {  # takes of 400 samples, spread of the paired differences; 72 takes ar
 SAMPLES = 400
 PRIMARY, MARGINS = "ground_spatial/miou", {"ground_temporal/miou": 0.06, "qa/accuracy": 0.1, "caption_ego/verb": 0.1}
 COUNTS = {PRIMARY: 400, "ground_temporal/miou": 140, "qa/accuracy": 200, "caption_ego/verb": 200}  # of params/eval.yaml
+MORE = {PRIMARY: 400, "ground_temporal/miou": 316, "qa/accuracy": 400, "caption_ego/verb": 400}
 
 
 def scores(rng: np.random.Generator, world: str, takes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -114,7 +117,9 @@ def promotions(gain: float, *, draws: int, seed: int = 0, gate: str = "72 takes"
     return float(np.mean(np.array(found) <= ALPHA))
 
 
-def decisions(gain: float, falls: dict[str, float], *, draws: int, seed: int = 0, takes: int = 72) -> float:
+def decisions(
+    gain: float, falls: dict[str, float], *, draws: int, seed: int = 0, counts: dict[str, int] = COUNTS
+) -> float:
     """Return how often the whole gate promotes: a primary metric that gains, guardrails that fall.
 
     Args:
@@ -122,21 +127,21 @@ def decisions(gain: float, falls: dict[str, float], *, draws: int, seed: int = 0
         falls: guardrail -> its true fall; those that are not named do not fall.
         draws: evaluations of champion and candidate.
         seed: of the draws.
-        takes: of the samples of each metric.
+        counts: metric -> samples, of 72 takes.
 
     Returns:
         The share promoted. Three answers in ten differ between champion and candidate where they are right or wrong.
     """
-    rng, promoted = np.random.default_rng(seed), 0
+    rng, promoted, takes = np.random.default_rng(seed), 0, 72
     asked = pd.concat(
         pd.DataFrame({"metric": metric, "sample_id": np.arange(n), "take_id": np.arange(n) % takes})
-        for metric, n in COUNTS.items()
+        for metric, n in counts.items()
     )
     asked[["task", "metric"]] = asked["metric"].str.split("/", expand=True)
     champion = asked.assign(condition="model", score=0.0)
     for _ in range(draws):
         gaps = []
-        for metric, n in COUNTS.items():
+        for metric, n in counts.items():
             change = gain if metric == PRIMARY else -falls.get(metric, 0.0)
             if metric.endswith("miou"):
                 gaps.append(change + rng.normal(0, 0.01, takes)[np.arange(n) % takes] + rng.normal(0, 0.24, n))
@@ -175,7 +180,7 @@ def most_power(gain: float, gate: str) -> float:
 def main() -> None:
     """Simulate, print and write the tables."""
     signs = {setting: false_signs(setting, draws=3000) for setting in CROSSED}
-    verdicts = {setting: false_verdicts(setting, draws=1500) for setting in CROSSED}
+    verdicts = {setting: false_verdicts(setting, draws=3000) for setting in CROSSED}
     fall = {metric: {metric: margin} for metric, margin in MARGINS.items()}
     told = {
         "coverage_of_95_percent_intervals": {
@@ -199,6 +204,9 @@ def main() -> None:
         "share_promoted_by_the_whole_gate": {
             "nothing changes": round(decisions(0.0, {}, draws=600), 3),
             "primary gains 2 points": round(decisions(0.02, {}, draws=600), 3),
+            "primary gains 2 points, 316 to 400 samples of each guardrail": round(
+                decisions(0.02, {}, draws=600, counts=MORE), 3
+            ),
             "primary gains 5 points": round(decisions(0.05, {}, draws=600), 3),
             **{
                 f"primary gains 5 points, {metric} falls by its margin": round(decisions(0.05, each, draws=600), 3)

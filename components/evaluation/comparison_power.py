@@ -98,10 +98,10 @@ def foresee(comparison: Comparison, *, seeds: int, data: Path, checkpoints: Path
         counts = [len(takes_of[task]) for _, task, _ in places]
         takes = min(len(set(takes_of[task])) for _, task, _ in places)
         level = 1 - (1 - statistics.LEVEL) / 2 / tests[measure]
-        error, df = math.inf, 0.0
+        errors = [(math.inf, 0.0)]
         if takes >= statistics.MIN_TAKES:
             of = _mean([each or ASSUMED for each in measured], counts)
-            error, df = power.planned_error(of, samples=sum(counts), takes=takes, seeds=seeds)
+            errors = power.planned_errors(of, samples=sum(counts), takes=takes, seeds=seeds)
         found.append(
             Foreseen(
                 measure,
@@ -109,8 +109,8 @@ def foresee(comparison: Comparison, *, seeds: int, data: Path, checkpoints: Path
                 takes=takes,
                 seeds=seeds,
                 is_measured=None not in measured,
-                power=power.power(GAIN, error, df, level=level),
-                detectable=power.detectable(error, df, level=level),
+                power=min(power.power(GAIN, error, df, level=level) for error, df in errors),
+                detectable=max(power.detectable(error, df, level=level) for error, df in errors),
             )
         )
     return found

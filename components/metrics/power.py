@@ -58,11 +58,12 @@ def spread(differences: np.ndarray, takes: np.ndarray) -> Spread:
     return Spread(math.sqrt(within), math.sqrt(max(0.0, (between - within) / per_take)))
 
 
-def planned_error(of: Spread, *, samples: int, takes: int, seeds: int = 1) -> tuple[float, float]:
-    """Return the standard error that a mean difference will have, and its degrees of freedom (Satterthwaite's).
+def planned_errors(of: Spread, *, samples: int, takes: int, seeds: int = 1) -> list[tuple[float, float]]:
+    """Return the standard errors that a mean difference will have, each with its degrees of freedom.
 
-    That samples differ is not averaged out by more seeds, which all answer the same samples; so it errs, if at all, on
-    the side of too large.
+    The first is for other takes and seeds at once, with Satterthwaite's degrees of freedom. From two seeds on there is
+    a second, for seeds alone, since `statistics.crossed` asks for both. That samples differ is not averaged out by more
+    seeds, which all answer the same samples; so the first errs, if at all, on the side of too large.
 
     Args:
         of: how the differences vary.
@@ -79,12 +80,11 @@ def planned_error(of: Spread, *, samples: int, takes: int, seeds: int = 1) -> tu
             "more, a sample in each, and a seed"
         )
     by_take = of.samples**2 / samples + of.takes**2 / takes
-    by_seed = of.seeds**2 / seeds if seeds > 1 else 0.0
-    variance = by_take + by_seed
-    df = takes - 1.0
-    if by_seed:
-        df = variance**2 / (by_take**2 / (takes - 1) + by_seed**2 / (seeds - 1))
-    return math.sqrt(variance), df
+    if seeds == 1:
+        return [(math.sqrt(by_take), takes - 1.0)]
+    by_seed = of.seeds**2 / seeds
+    df = (by_take + by_seed) ** 2 / (by_take**2 / (takes - 1) + by_seed**2 / (seeds - 1))
+    return [(math.sqrt(by_take + by_seed), df), (math.sqrt(by_seed), seeds - 1.0)]
 
 
 def power(gain: float, error: float, df: float, *, level: float) -> float:

@@ -43,10 +43,10 @@ def test_no_difference_is_seldom_found_over_three_seeds(setting):
     assert above <= 0.05 and holds >= 0.92
 
 
-@pytest.mark.parametrize("setting", ["3 seeds, 8 takes, both vary", "3 seeds, 8 takes, seeds vary"])
-def test_of_four_tasks_none_is_wrongly_said_to_hold_in_more_than_five_percent(setting):
-    holds, contradicted = simulation.false_verdicts(setting, draws=200)
-    assert holds <= 0.05 and contradicted <= 0.05
+@pytest.mark.parametrize("setting", ["3 seeds, 8 takes, seeds vary", "3 seeds, 72 takes, both vary"])
+def test_of_four_tasks_none_is_wrongly_said_to_hold_or_not_in_more_than_five_percent(setting):
+    # 300 draws: .05 and two standard errors are .075; without the test over seeds alone the second has .10
+    assert sum(simulation.false_verdicts(setting, draws=300)) <= 0.075
 
 
 def test_a_gain_of_two_points_is_found_and_none_is_not():

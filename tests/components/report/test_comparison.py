@@ -30,7 +30,7 @@ MEANS = {"start": (0.30, 0.60), "low": (0.40, 0.58), "high": (0.50, 0.40), "poor
 
 
 def row(arm: str, measure: str, mean: float, *, spread: float = 0.05) -> Row:
-    difference = None if arm == "start" else Difference(mean - 0.3, mean - 0.35, mean - 0.25, 40, 0.02, 7, 0.01)
+    difference = None if arm == "start" else Difference(mean - 0.3, mean - 0.35, mean - 0.25, 40, 0.02, 7, 0.01, 0.02)
     told = "holds" if (arm, measure) == ("low", "boxes") else ""
     value = Estimate(mean, mean - spread, mean + spread, 40)
     seeds, p_holm = (mean - 0.01, mean + 0.01), 0.0123 if difference else None
