@@ -12,10 +12,17 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from docs import benchmark_tables, parameters, tables
+from docs import benchmark_tables, parameters, simulated, tables
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/results.md", "docs/params.md", "docs/benchmarks.md", "docs/leaderboard.md")
+PAGES = (
+    "README.md",
+    "docs/results.md",
+    "docs/params.md",
+    "docs/statistics.md",
+    "docs/benchmarks.md",
+    "docs/leaderboard.md",
+)
 REGION = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 REGIONS: dict[str, Callable[[], str]] = {
     "last-stage": partial(tables.last_row, "stages"),
@@ -29,6 +36,11 @@ REGIONS: dict[str, Callable[[], str]] = {
     "benchmarks": benchmark_tables.descriptions,
     "benchmark-files": benchmark_tables.files,
     "leaderboard": benchmark_tables.leaderboard,
+    "gate": simulated.gate,
+    "coverage": simulated.coverage,
+    "signs": simulated.signs,
+    "gains": simulated.gains,
+    "promoted": simulated.promoted,
     "params": parameters.reference,
 }
 

@@ -11,8 +11,10 @@ import pytest
 from pydantic import Field
 from ruamel.yaml import YAML
 
+from components import params
+from components.evaluation import promotion_gate
 from components.params.strict import Strict
-from docs import parameters, tables
+from docs import parameters, simulated, tables
 
 ROOT = Path(__file__).parents[2]
 
@@ -107,3 +109,15 @@ def test_the_newest_release_is_the_cited_one_and_has_its_notes():
     released = re.findall(r"^## \[(\d.*?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert released[0] == cited
     assert "version" in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dynamic"]
+
+
+def test_the_gate_in_words_is_the_gate_of_the_code():
+    rule = params.load(ROOT / "params/eval.yaml", params.Eval).promotion
+    told = " ".join(simulated.gate().split())
+    assert f"better in `{rule.primary_metric}` than" in told
+    for metric, margin in rule.guardrail_metrics.items():
+        assert f"`{metric}` ({100 * margin:g} points)" in told
+    assert (
+        f"test at {100 * promotion_gate.ALPHA:g} %" in told
+        and f"ruled out at {100 - 100 * promotion_gate.ALPHA:g} %" in told
+    )
