@@ -38,7 +38,9 @@ def load(folder: Path) -> Loaded:
                 lengths.append(end_s - start_s)
             else:
                 media.append(Medium(film))
-        options = [_TIME.sub(r"\1 of \2", option) for option in found["choices"]]
+        # an option may be a list, of ingredients in their order
+        texts = [option if isinstance(option, str) else ", ".join(option) for option in found["choices"]]
+        options = [_TIME.sub(r"\1 of \2", text) for text in texts]
         target = choice(options, found["correct_idx"])
         length_s = sum(lengths) if len(lengths) == len(media) else None
         video = next(iter(found["inputs"].values()))["id"]

@@ -118,11 +118,13 @@ def test_hd_epic_times_are_words_and_a_file_is_a_prototype(tmp_path):
     }  # fmt: skip
     whole = row | {"inputs": {"video 1": {"id": "P07-2024"}, "video 2": {"id": "P07-2025"}}, "correct_idx": 5}
     written(tmp_path, "vqa-benchmark/recipe_step.json", {"recipe_step_0": row, "recipe_step_1": whole})
-    written(tmp_path, "vqa-benchmark/gaze.json", {"gaze_0": whole | {"correct_idx": 0}})
+    listed = {"choices": [["oil", "egg"], ["egg", "oil"]], "correct_idx": 0}
+    written(tmp_path, "vqa-benchmark/gaze.json", {"gaze_0": whole | listed})
     found = hd_epic.load(tmp_path)
     gaze, step = found.samples
     assert step.question == "What at 00:01:01.0 of video 1?" and step.subsets == ("recipe_step",)
     assert (step.media[0].path, step.media[0].start_s, step.length_s) == ("P07/P07-2024.mp4", 60.5, 2.0)
+    assert gaze.target.options == ("oil, egg", "egg, oil")
     assert len(gaze.media) == 2 and gaze.length_s is None and found.reasons == {"no_such_answer": 1}
     with pytest.raises(ValueError, match=r"holds none of \['vqa-benchmark"):
         hd_epic.load(tmp_path / "vqa-benchmark")
