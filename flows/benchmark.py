@@ -20,6 +20,7 @@ from components import params, tracking
 from components.benchmarks import registry
 from components.benchmarks.runner.dry_run import REFERENCES, dry_run
 from components.benchmarks.runner.metrics import METRICS
+from components.benchmarks.runner.videos import write_lists
 from components.benchmarks.shared.sample import Benchmark
 from components.train.provenance import git_commit
 from flows import options, tasks
@@ -128,7 +129,10 @@ def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     try:
         chosen = registry.chosen(given.benchmarks)
-        if given.dry_run:
+        if given.list_videos:
+            for name, count in write_lists(chosen, given.root, given.list_videos).items():
+                console.print(f"{name}: {count} videos in {given.list_videos / name}.txt", soft_wrap=True)
+        elif given.dry_run:
             rows = dry_run(chosen, given.root, params.load(tasks.EVALUATION, params.Eval))
             show_files(rows, console)
             if given.json:

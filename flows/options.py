@@ -93,12 +93,15 @@ def benchmark(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only show the files and what guesses score on them")
     parser.add_argument("--json", type=Path, help="file that a dry run's table is written to as well")
     parser.add_argument(
+        "--list-videos", type=Path, metavar="DIR", help="only write the names of each benchmark's videos"
+    )
+    parser.add_argument(
         "--options",
         choices=("letter", "words", "ranked"),
         default="letter",
         help="how closed questions are answered (default: %(default)s)",
     )
-    parser.add_argument("--frames", type=int, help="of a sample; default: as the benchmark prescribes")
+    parser.add_argument("--frames", type=int, help="of a sample; 0: text alone; default: as the benchmark prescribes")
     parser.add_argument("--limit", type=int, help="most samples of each benchmark; default: all")
     parser.add_argument("--max-new-tokens", type=int, help="longest answer; default: of params/eval.yaml")
     parser.add_argument("--record", metavar="LABEL", help="add the headline scores to results/leaderboard.json")

@@ -78,9 +78,7 @@ def load(folder: Path) -> Loaded:
         if "start" in row:
             medium = Medium(medium.path, medium.view, float(row["start"]), float(row["end"]))
         length_s = None if medium.end_s is None else medium.end_s - medium.start_s
-        # VLN-QA's films are <episode>_frame<n>: the same names in both benchmarks
-        video = path.stem.split("_frame")[0] if task == "Egocentric Navigation" else "/".join(path.parts[-2:])
-        return Sample(str(row["problem_id"]), video, row["question"], (medium,), target, (task,), length_s)
+        return Sample(str(row["problem_id"]), path.stem, row["question"], (medium,), target, (task,), length_s)
 
     return loaded(read_json(find(folder, FILES)), sample_of, row_id=lambda row, place: str(row["problem_id"]))
 

@@ -36,7 +36,7 @@ def load(folder: Path) -> Loaded:
         if [letter for letter, _ in options] != list("ABCD"[: len(options)]):
             raise RowError("malformed_row", f"options {[letter for letter, _ in options]}")
         target = choice([text for _, text in options], row["gt"])
-        return Sample(path.stem, path.stem.split("_")[0], asked["question"], (Medium(str(path)),), target)
+        return Sample(path.stem, path.stem, asked["question"], (Medium(str(path)),), target)
 
     return loaded(read_json(find(folder, FILES)), sample_of, row_id=lambda row, place: f"row {place}")
 

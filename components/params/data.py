@@ -165,7 +165,8 @@ class Quality(Strict, strict=False):
 
     benchmarks: dict[str, Path] = Field(
         description="benchmark -> text file with a video or take on each line (id, name or path), relative to the "
-        "project root; nothing trained on may stand in one"
+        "project root, beside those of components/data/quality/benchmark_videos or in place of one; nothing trained on "
+        "may stand in one"
     )
 
 

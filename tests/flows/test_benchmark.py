@@ -71,7 +71,6 @@ def test_scores_rows_and_rejects_go_to_mlflow_and_the_leaderboard(files, monkeyp
     assert logged.data.metrics == {
         "egoschema/accuracy": 0.5, "egoschema/accuracy.blind": 0.25, "egoschema/accuracy.chance": 0.2,
         "egoschema/accuracy.constant": 0.3, "egoschema/accuracy.text_guess": 0.4,
-        "egoschema/accuracy.constant": 0.3, "egoschema/accuracy.text_guess": 0.4,
     }  # fmt: skip
     kept = {Path(each.path).name for each in client.list_artifacts(logged.info.run_id, "evaluation")}
     assert kept == {*benchmark.FILES, "metrics.json"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from components import params
 from components.benchmarks.runner.films import folder_of, with_films
-from components.benchmarks.runner.groups import estimates, mean_of_subsets
+from components.benchmarks.runner.groups import estimates, mean_of_subsets, means
 from components.benchmarks.runner.metrics import METRICS
 from components.benchmarks.shared.sample import Benchmark
 
@@ -32,11 +32,10 @@ def dry_run(benchmarks: Mapping[str, Benchmark], roots: Sequence[Path], settings
     found = []
     for name, benchmark in benchmarks.items():
         try:
-            folder = folder_of(roots, name, benchmark.files)
-        except ValueError as error:
-            found.append({"name": name, "title": benchmark.title, "missing": str(error)})
-            continue
-        found.append({"name": name, "title": benchmark.title} | _row(benchmark, folder, settings))
+            row = _row(benchmark, folder_of(roots, name, benchmark.files), settings)
+        except ValueError as error:  # a file is not there or no annotation file: the other benchmarks can be shown
+            row = {"missing": str(error)}
+        found.append({"name": name, "title": benchmark.title} | row)
     return found
 
 
@@ -46,12 +45,14 @@ def _row(benchmark: Benchmark, folder: Path, settings: params.Eval) -> dict:
     metric = METRICS[benchmark.metric]
     references = {}
     for kind, each in (metric.references(scored) if scored else {}).items():
-        of_groups = estimates(scored, each.scores, settings)
-        whole = {key: value for key, value in each.whole.items() if key != metric.headline}
-        others = {key: entry["value"] for key, entry in of_groups.items() if key in each.scores} | whole
-        at_all = of_groups.get(metric.headline) or {"value": each.whole[metric.headline], "lo": None, "hi": None}
-        mean = mean_of_subsets(of_groups, metric.headline, benchmark.averaged)
-        references[kind] = {"label": each.label, **at_all, "scores": others, "mean_of_subsets": mean}
+        if metric.headline in each.scores:
+            headline = {metric.headline: each.scores[metric.headline]}
+            of_all = estimates(scored, headline, settings, grouped=False)[metric.headline]
+        else:
+            of_all = {"value": each.whole[metric.headline], "lo": None, "hi": None}
+        values = means(scored, each.scores)
+        mean = mean_of_subsets(values, metric.headline, benchmark.averaged)
+        references[kind] = {"label": each.label, **of_all, "scores": {**values, **each.whole}, "mean_of_subsets": mean}
     return {
         "rows": loaded.rows,
         "samples": len(loaded.samples),

@@ -34,8 +34,22 @@ def groups(samples: Sequence[Sample]) -> Iterator[tuple[str, list[int]]]:
             yield f"{kind} {name}", [place for place, names in enumerate(of_samples) if name in names]
 
 
+def means(samples: Sequence[Sample], scores: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Return "<group>/<metric>" (of all samples "<metric>") -> the mean score.
+
+    Args:
+        samples: that were scored.
+        scores: metric -> a score of each sample.
+    """
+    found = {}
+    for group, places in groups(samples):
+        for name, values in scores.items():
+            found[f"{group}/{name}" if group else name] = float(np.mean([values[place] for place in places]))
+    return found
+
+
 def estimates(
-    samples: Sequence[Sample], scores: Mapping[str, Sequence[float]], settings: params.Eval
+    samples: Sequence[Sample], scores: Mapping[str, Sequence[float]], settings: params.Eval, *, grouped: bool = True
 ) -> dict[str, dict]:
     """Return "<group>/<metric>" (of all samples "<metric>") -> value, lo, hi, n and videos.
 
@@ -43,28 +57,27 @@ def estimates(
         samples: that were scored.
         scores: metric -> a score of each sample.
         settings: seed and draws of the bootstrap.
+        grouped: whether subsets and lengths are estimated too.
     """
     found = {}
-    for group, places in groups(samples):
+    for group, places in groups(samples) if grouped else [("", range(len(samples)))]:
         videos = np.array([samples[place].video for place in places])
         for name, values in scores.items():
             drawn = {"seed": settings.seed, "resamples": settings.bootstrap_resamples}
             estimate = statistics.score(np.array([values[place] for place in places]), videos, **drawn)
             lo, hi = (end if math.isfinite(end) else None for end in (estimate.lo, estimate.hi))
-            key = f"{group}/{name}" if group else name
-            entry = {"value": estimate.value, "lo": lo, "hi": hi}
-            found[key] = entry | {"n": estimate.n, "videos": len(set(videos.tolist()))}
+            entry = {"value": estimate.value, "lo": lo, "hi": hi, "n": estimate.n, "videos": len(set(videos.tolist()))}
+            found[f"{group}/{name}" if group else name] = entry
     return found
 
 
-def mean_of_subsets(found: Mapping[str, Mapping], metric: str, averaged: int) -> float | None:
+def mean_of_subsets(found: Mapping[str, float], metric: str, averaged: int) -> float | None:
     """Return the mean of the scores of all subsets; None where some are not there, for it would be another figure.
 
     Args:
-        found: as `estimates` returns it.
+        found: as `means` returns it.
         metric: name of a score.
         averaged: how many subsets the papers' mean is of.
     """
-    of_subsets = [key for key in found if key.startswith("subset ") and key.endswith(f"/{metric}")]
-    values = [found[key]["value"] for key in of_subsets]
+    values = [value for key, value in found.items() if key.startswith("subset ") and key.endswith(f"/{metric}")]
     return sum(values) / averaged if averaged and len(values) == averaged else None

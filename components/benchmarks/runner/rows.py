@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from components import params, records
-from components.benchmarks.runner.groups import estimates, length_bucket, mean_of_subsets
+from components.benchmarks.runner.groups import estimates, length_bucket, mean_of_subsets, means
 from components.benchmarks.runner.metrics import METRICS
 from components.benchmarks.shared.sample import Benchmark, Sample
 from components.evaluation.items import MODEL, Item
@@ -139,31 +139,32 @@ def summary(name: str, benchmark: Benchmark, answers: Sequence[Answered], settin
     asked = [each.sample for each in scored if each.item.condition == MODEL and each.parser != OFFICIAL]
     references = metric.references(asked)
     kinds = {"chance": "random", "constant": "constant", "text_guess": "text_only"}
-    of_references = {beside: estimates(asked, references[kind].scores, settings) for beside, kind in kinds.items()}
+    of_references = {beside: means(asked, references[kind].scores) for beside, kind in kinds.items()}
     for parser in dict.fromkeys(each.parser for each in scored):
         own, blind = (
             [each for each in scored if (each.item.condition, each.parser) == (condition, parser)]
             for condition in (MODEL, TEXT_ONLY)
         )
         suffix = "_official" if parser == OFFICIAL else ""
-        blinded = _estimates(blind, settings)
-        of_own = _estimates(own, settings)
-        for key, entry in of_own.items():
-            besides = {beside: known.get(key, {}).get("value") for beside, known in of_references.items()}
-            found[f"{name}/{key}{suffix}"] = entry | besides | {"blind": blinded[key]["value"]}
-        whole = metric.whole([e.sample for e in own], [e.answer for e in own]) if metric.whole else {}
-        mean = mean_of_subsets(of_own, metric.headline, benchmark.averaged)
+        blinded = means([each.sample for each in blind], _scores(blind))
+        scores = _scores(own)
+        samples = [each.sample for each in own]
+        for key, entry in estimates(samples, scores, settings).items():
+            besides = {beside: known.get(key) for beside, known in of_references.items()}
+            found[f"{name}/{key}{suffix}"] = entry | besides | {"blind": blinded.get(key)}
+        whole = metric.whole(samples, [each.answer for each in own]) if metric.whole else {}
+        mean = mean_of_subsets(means(samples, scores), metric.headline, benchmark.averaged)
         whole |= {} if mean is None else {f"mean_of_{benchmark.averaged}": mean}
         alone = {"lo": None, "hi": None, "blind": None} | dict.fromkeys(kinds)
         for key, value in whole.items():
-            of_all = {"value": value, "n": len(own), "videos": len({each.sample.video for each in own})}
+            of_all = {"value": value, "n": len(own), "videos": len({sample.video for sample in samples})}
             found[f"{name}/{key}{suffix}"] = alone | of_all
     return found
 
 
-def _estimates(answers: Sequence[Answered], settings: params.Eval) -> dict[str, dict]:
+def _scores(answers: Sequence[Answered]) -> dict[str, list[float]]:
     scores: dict[str, list[float]] = {}
     for each in answers:
         for score, value in (each.scores or {}).items():
             scores.setdefault(score, []).append(value)
-    return estimates([each.sample for each in answers], scores, settings)
+    return scores

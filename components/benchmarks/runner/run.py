@@ -38,7 +38,7 @@ class How:
 
     Attributes:
         form: of closed questions (`asking.FORMS`).
-        frames: that are shown of a sample; None as the benchmark prescribes.
+        frames: that are shown of a sample; None as the benchmark prescribes, 0 for text alone, which needs no film.
         limit: most samples of each benchmark, drawn by their ids; None asks all.
         max_new_tokens: longest answer.
     """
@@ -91,14 +91,18 @@ class Asked:
                 "are the other benchmarks; --dry-run shows what guesses score on this one"
             )
         root = folder_of(roots, name, benchmark.files)
-        loaded = with_films(_drawn(benchmark.load(root), how.limit, self.settings.seed), root, probed=True)
+        n_frames = benchmark.frames if how.frames is None else how.frames
+        loaded = _drawn(benchmark.load(root), how.limit, self.settings.seed)
+        if n_frames:
+            loaded = with_films(loaded, root, probed=True)
         if not loaded.samples:
             raise ValueError(f"{name}: none of {loaded.rows} rows in {root} can be asked: {loaded.reasons}")
         samples = {sample.sample_id: sample for sample in loaded.samples}
-        films = Films(root, samples, n_frames=how.frames or benchmark.frames, size_px=self.size_px)
+        films = Films(root, samples, n_frames=n_frames, size_px=self.size_px)
         limits = {"max_batch_tokens": self.settings.max_batch_tokens, "max_new_tokens": how.max_new_tokens}
         answerer = self._answerer(store=films, **limits)
-        items = _items(name, loaded.samples, form=how.form, reasoned=answerer.reasoned)
+        conditions = (MODEL, TEXT_ONLY) if n_frames else (MODEL,)
+        items = _items(name, loaded.samples, conditions, form=how.form, reasoned=answerer.reasoned)
         is_ranked = how.form == "ranked" and benchmark.metric in RANKABLE
         if not is_ranked:
             counted = partial(count_tokens, answerer)
@@ -126,11 +130,13 @@ def _drawn(loaded: Loaded, limit: int | None, seed: int) -> Loaded:
     return Loaded(order[:limit], loaded.rejects)
 
 
-def _items(name: str, samples: Sequence[Sample], *, form: asking.Form, reasoned: bool) -> list[Item]:
+def _items(
+    name: str, samples: Sequence[Sample], conditions: Sequence[str], *, form: asking.Form, reasoned: bool
+) -> list[Item]:
     asked = [asking.row(sample, form=form, reasoned=reasoned) for sample in samples]
     return [
         Item(name, condition, NO_FRAMES if condition == TEXT_ONLY else each["sample_id"], each)
-        for condition in (MODEL, TEXT_ONLY)
+        for condition in conditions
         for each in asked
     ]
 

@@ -8,6 +8,8 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 HELD_OUT = "held-out takes"
+# the videos of public benchmarks, a file each: `python -m flows.benchmark --list-videos` writes it
+KNOWN = Path(__file__).parent / "benchmark_videos"
 
 
 def read_list(name: str, path: Path) -> set[str]:
@@ -30,6 +32,11 @@ def read_list(name: str, path: Path) -> set[str]:
             "params/data.yaml"
         )
     return listed
+
+
+def known_lists() -> dict[str, set[str]]:
+    """Read the lists of public benchmarks that come with the project: benchmark -> names of its videos."""
+    return {path.stem: read_list(path.stem, path) for path in sorted(KNOWN.glob("*.txt"))}
 
 
 def benchmark_videos(

@@ -19,7 +19,7 @@ def test_the_folder_of_a_film_is_in_no_prompt(tmp_path):
     assert (sample.question, sample.target.options, sample.target.index) == ("What is next?", ("Turn left", "Stop"), 1)
     for form in asking.FORMS:
         assert "stop/" not in asking.row(sample, form=form, reasoned=False)["question"]
-        assert sample.sample_id == "12_frame3" and sample.video == "12"
+        assert sample.sample_id == sample.video == "12_frame3"
 
 
 def test_every_released_row_is_a_sample_and_its_folder_is_its_answer():

@@ -69,6 +69,6 @@ def test_each_kind_of_question_is_asked_so_that_its_answer_can_be_read(sample, f
 
 
 def test_a_mean_over_fewer_subsets_is_another_figure():
-    found = {"accuracy": {"value": 0.9}, "subset a/accuracy": {"value": 0.5}, "subset b/accuracy": {"value": 1.0}}
+    found = {"accuracy": 0.9, "subset a/accuracy": 0.5, "subset b/accuracy": 1.0}
     assert mean_of_subsets(found, "accuracy", 2) == 0.75
     assert mean_of_subsets(found, "accuracy", 20) is None and mean_of_subsets(found, "accuracy", 0) is None

@@ -100,7 +100,10 @@ def test_ranked_options_need_no_parser_and_other_frames_are_another_run(asked, f
     assert [other for other in folder.parent.iterdir() if other != folder]
 
 
-def test_without_one_film_the_reasons_are_counted(asked, films, tmp_path):
+def test_text_alone_needs_no_film_and_without_one_the_reasons_are_counted(asked, films, tmp_path):
     (tmp_path / "500questions.jsonl").write_text((films / "egoschema/500questions.jsonl").read_text())
     with pytest.raises(ValueError, match=r"none of 12 rows in .* can be asked: \{'film_missing': 11, 'path_leaves"):
         asked.run("egoschema", registry.BENCHMARKS["egoschema"], [tmp_path], HOW)
+    text_alone = run.How(form="ranked", frames=0, limit=None, max_new_tokens=8)
+    metrics = asked.run("egoschema", registry.BENCHMARKS["egoschema"], [tmp_path], text_alone)
+    assert metrics["egoschema/accuracy"]["n"] == 12 and metrics["egoschema/accuracy"]["blind"] is None

@@ -13,7 +13,7 @@ from components.data import sample_table
 from components.data.egore import grounding
 from components.data.egore.rule_based.long_term import long_term
 from components.data.egore.temporal_windows import WindowRules
-from components.data.quality import batches, oracle
+from components.data.quality import batches, contamination, oracle
 from components.data.quality import step as measure
 from components.prompts import kitchen_grammar
 from components.world.__main__ import MARK
@@ -21,6 +21,7 @@ from components.world.plan import plan_takes
 from tests.components.data.conftest import changed
 
 TAKES = 60
+LISTS = (contamination.HELD_OUT, *contamination.known_lists())
 BETWEEN, IN_SET = "expect_column_values_to_be_between", "expect_column_values_to_be_in_set"
 
 
@@ -87,7 +88,7 @@ def of_type(data_dir: Path, kind: str) -> dict:
 def test_what_the_rules_ask_of_the_world_is_right_and_passes(data_dir, few):
     counts = command.run("quality", few, data_dir)
     assert counts["checked"] == counts["right"] == counts["samples"] > 400 and counts["types"] == 6
-    assert counts["near_duplicates"] == 0 and counts["contaminated"] == {"held-out takes": 0}
+    assert counts["near_duplicates"] == 0 and counts["contaminated"] == dict.fromkeys(LISTS, 0)
     found = of_type(data_dir, "summary")
     assert (found["share_right"], found["chance"]) == (1.0, 0.25) and found["blind_asked"] > 5
     assert of_type(data_dir, "temporal")["chance"] is None
@@ -103,7 +104,9 @@ def test_the_table_is_the_same_to_the_byte_however_the_rows_are_cut(data_dir, fe
     monkeypatch.setattr(oracle, "MAX_ROWS", 10)  # some rows of every type are left out
     made = measure.run(few, data_dir)
     once = (data_dir / "quality/types.parquet").read_bytes()
-    assert made["counts"]["near_duplicates"] > 50 and made["counts"]["contaminated"] == {"held-out takes": 1}
+    assert made["counts"]["near_duplicates"] > 50 and made["counts"]["contaminated"] == dict.fromkeys(LISTS, 0) | {
+        "held-out takes": 1
+    }
     assert made["counts"]["checked"] == 10 * made["counts"]["types"]
     monkeypatch.setattr(batches, "ROWS", 101)
     assert measure.run(few, data_dir) == made
@@ -178,7 +181,7 @@ def test_a_trained_take_of_a_benchmark_fails(data_dir, few, tables):
         command.run("quality", listed, data_dir)
     made = measure.run(listed, data_dir)["counts"]["contaminated"]
     of_take = [row for row in tables["dataset/samples"].to_pylist() if row["take_id"] == sample["take_id"]]
-    assert made == {"held-out takes": 0, "egoschema": len(of_take)}
+    assert made == dict.fromkeys(LISTS, 0) | {"egoschema": len(of_take)}
 
 
 def test_a_held_out_take_that_is_trained_on_fails(data_dir, few):
