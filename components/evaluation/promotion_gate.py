@@ -85,8 +85,8 @@ def decide(
     )
     better = _is_above(gaps[primary_metric])
     relation = "better" if better else "not better"
-    adjusted = numbers[f"{primary_metric}.p_holm"]
-    told = f"{_told(gaps[primary_metric])}, {adjusted:.3f} adjusted for {len(gaps)} metrics (Holm)"
+    adjusted = _p_value(numbers[f"{primary_metric}.p_holm"])
+    told = f"{_told(gaps[primary_metric])}, {adjusted} adjusted for {len(gaps)} metrics (Holm)"
     reason = f"{primary_metric} is {relation} than the champion's: {told}"
     if fallen:
         return Decision(version, False, f"a fall by the margin cannot be ruled out: {guards}; {reason}", numbers)
@@ -137,7 +137,11 @@ def _told(found: Difference) -> str:
     if found.standard_error == float("inf"):
         return f"{100 * found.value:+.1f} points, from too few takes to say (at least {statistics.MIN_TAKES})"
     interval = f"[{100 * found.lo:+.1f}, {100 * found.hi:+.1f}]"
-    return f"{100 * found.value:+.1f} points {interval}, one-sided p {found.p_above:.3f}"
+    return f"{100 * found.value:+.1f} points {interval}, one-sided p {_p_value(found.p_above)}"
+
+
+def _p_value(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.001 else "below 0.001"
 
 
 def _numbers(gaps: Mapping[str, Difference]) -> dict[str, float]:

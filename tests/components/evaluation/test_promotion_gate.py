@@ -73,7 +73,10 @@ def test_the_reason_and_the_numbers_tell_the_same():
     assert decision.reason.endswith("guardrails hold: qa/accuracy +0.0, at worst +0.0 (margin 10)")
     assert f"{100 * decision.numbers[f'{PRIMARY}.value']:+.1f} points" in decision.reason
     assert decision.numbers[f"{PRIMARY}.p_above"] < 0.001
-    assert f", {decision.numbers[f'{PRIMARY}.p_holm']:.3f} adjusted for 2 metrics (Holm)" in decision.reason
+    assert ", one-sided p below 0.001, below 0.001 adjusted for 2 metrics (Holm)" in decision.reason
+    unsure = decided(evaluation(0.0), evaluation(0.0, seed=1))
+    p, p_holm = (unsure.numbers[f"{PRIMARY}.{name}"] for name in ("p_above", "p_holm"))
+    assert f"one-sided p {p:.3f}, {p_holm:.3f} adjusted for 2 metrics" in unsure.reason and 0.001 < p < 1
     assert decision.numbers[f"{PRIMARY}.p_holm"] == pytest.approx(2 * decision.numbers[f"{PRIMARY}.p_above"], abs=2e-6)
     assert decision.numbers[f"{GUARD}.margin"] == 0.1
     assert decision.numbers[f"{PRIMARY}.lo"] < decision.numbers[f"{PRIMARY}.value"] < decision.numbers[f"{PRIMARY}.hi"]
