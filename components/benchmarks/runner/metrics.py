@@ -13,7 +13,7 @@ from components.benchmarks.shared import parsers
 from components.benchmarks.shared.sample import Action, Box, Choice, Sample, Span, Text
 from components.metrics.anls import anls
 from components.metrics.binary import yes_no
-from components.metrics.overlap import box_iou, temporal_iou
+from components.metrics.grounding import box_scores, span_scores
 
 Scores = Mapping[str, list[float]]  # metric -> a score of each sample
 Read = tuple[Any, str]  # the answer, None where it cannot be read, and which path of the parser read it
@@ -136,11 +136,8 @@ def read_span(sample: Sample[Span], completion: str, *, reasoned: bool) -> Read:
 
 
 def span_score(sample: Sample[Span], span: tuple[float, float] | None) -> dict[str, float]:
-    """Score an interval by its overlap with the true one, and by the thresholds that papers print."""
-    target = sample.target
-    overlap = 0.0 if span is None else temporal_iou(span, (target.start_s, target.end_s))
-    thresholds = {f"r1_{round(100 * least):02}": float(overlap >= least) for least in (0.05, 0.1, 0.3, 0.5, 0.7)}
-    return {"miou": overlap} | thresholds
+    """Score an interval (`components.metrics.grounding.span_scores`)."""
+    return span_scores(span, (sample.target.start_s, sample.target.end_s))
 
 
 def read_box(sample: Sample[Box], completion: str, *, reasoned: bool) -> Read:
@@ -151,17 +148,8 @@ def read_box(sample: Sample[Box], completion: str, *, reasoned: bool) -> Read:
 
 
 def box_score(sample: Sample[Box], box: tuple[float, float, float, float] | None) -> dict[str, float]:
-    """Score a box by its overlap with the true one, and by two readings of EgoThinker's undefined Loc-Acc.
-
-    `loc_acc` asks whether the centre lies in the true box: the paper's base has a mean overlap of 28.6 and a Loc-Acc of
-    64.5, which no overlap of at least a half allows (systems §4.3). `r1_50` is that other reading.
-    """
-    if box is None:
-        return {"miou": 0.0, "loc_acc": 0.0, "r1_50": 0.0}
-    x1, y1, x2, y2 = sample.target.box_xyxy
-    overlap = box_iou(box, sample.target.box_xyxy)
-    inside = x1 <= (box[0] + box[2]) / 2 <= x2 and y1 <= (box[1] + box[3]) / 2 <= y2
-    return {"miou": overlap, "loc_acc": float(inside), "r1_50": float(overlap >= 0.5)}
+    """Score a box (`components.metrics.grounding.box_scores`)."""
+    return box_scores(box, sample.target.box_xyxy)
 
 
 def guessed(score: Callable[[Sample, Any], dict[str, float]]) -> Callable[[Sequence[Sample]], dict[str, Reference]]:

@@ -1,11 +1,11 @@
-"""Overlaps against cells that are counted, and recall at a threshold."""
+"""Overlaps against cells that are counted, and recall at thresholds."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.metrics.grounding import box_overlaps, located, recall_at_1, temporal_overlaps
+from components.metrics.grounding import box_scores, span_scores
 
 cells = st.integers(0, 12)
 
@@ -24,35 +24,35 @@ def raster(box) -> np.ndarray:
     return painted
 
 
-@given(st.lists(st.tuples(boxes(), boxes()), min_size=1, max_size=8))
-def test_overlaps_are_the_share_of_painted_cells(pairs):
-    answers, truths = zip(*pairs, strict=True)
-    counted = [(raster(a) & raster(b)).sum() / (raster(a) | raster(b)).sum() for a, b in pairs]
-    overlaps = box_overlaps(answers, truths)
-    assert overlaps == pytest.approx(counted)
-    assert located(overlaps).mean() == np.mean([share >= 0.5 for share in counted])
-    flat = temporal_overlaps([(a[0], a[2]) for a in answers], [(b[0], b[2]) for b in truths])
-    rows = [(raster((a[0], 0, a[2], 1)), raster((b[0], 0, b[2], 1))) for a, b in pairs]
-    assert flat == pytest.approx([(a & b).sum() / (a | b).sum() for a, b in rows])
+def share(a: np.ndarray, b: np.ndarray) -> float:
+    return (a & b).sum() / (a | b).sum()
 
 
-@given(st.lists(st.floats(0, 1), min_size=1), st.randoms())
-def test_the_order_of_samples_changes_no_mean_and_a_higher_threshold_finds_less(overlaps, random):
-    found = [recall_at_1(np.array(overlaps), threshold).mean() for threshold in (0.05, 0.3, 0.5, 0.7)]
-    assert found == sorted(found, reverse=True)
-    random.shuffle(overlaps)
-    assert [recall_at_1(np.array(overlaps), threshold).mean() for threshold in (0.05, 0.3, 0.5, 0.7)] == found
+@given(boxes(), boxes())
+def test_overlaps_are_the_share_of_painted_cells(answer, truth):
+    counted = share(raster(answer), raster(truth))
+    scores = box_scores(answer, truth)
+    assert scores["miou"] == pytest.approx(counted) and scores["r1_50"] == (counted >= 0.5)
+    rows, columns = np.nonzero(raster(answer))
+    at_x, at_y = columns.mean() + 0.5, rows.mean() + 0.5
+    assert scores["loc_acc"] == (truth[0] <= at_x <= truth[2] and truth[1] <= at_y <= truth[3])
+    flat = share(*(raster((box[0], 0, box[2], 1)) for box in (answer, truth)))
+    found = span_scores((answer[0], answer[2]), (truth[0], truth[2]))
+    assert found["miou"] == pytest.approx(flat)
+    assert [found[f"r1_{name}"] for name in ("05", "10", "30", "50", "70")] == [
+        flat >= least for least in (0.05, 0.1, 0.3, 0.5, 0.7)
+    ]
 
 
 def test_by_hand():
-    overlaps = temporal_overlaps([(0, 10), None, (5, 15)], [(0, 10), (0, 10), (0, 10)])
-    assert overlaps.tolist() == pytest.approx([1, 0, 1 / 3])
-    assert recall_at_1(overlaps, 0.3).tolist() == [1, 0, 1] and recall_at_1(overlaps, 0.5).mean() == 1 / 3
-    assert located(box_overlaps([(0, 0, 4, 2), None], [(0, 0, 4, 4), (0, 0, 1, 1)])).tolist() == [1, 0]
+    assert span_scores((5, 15), (0, 10)) == {
+        "miou": pytest.approx(1 / 3), "r1_05": 1, "r1_10": 1, "r1_30": 1, "r1_50": 0, "r1_70": 0
+    }  # fmt: skip
+    assert box_scores((0, 0, 4, 2), (0, 0, 4, 4)) == {"miou": 0.5, "loc_acc": 1, "r1_50": 1}
+    assert box_scores((0, 0, 20, 20), (8, 8, 12, 12)) == {"miou": 0.04, "loc_acc": 1, "r1_50": 0}
 
 
-def test_what_cannot_be_counted_is_refused():
-    with pytest.raises(ValueError, match="threshold 0 came"):
-        recall_at_1(np.ones(2), 0)
-    with pytest.raises(ValueError):
-        temporal_overlaps([(0, 1)], [])
+def test_what_cannot_be_read_is_wrong():
+    assert set(span_scores(None, (0, 1)).values()) == {0.0} and set(box_scores(None, (0, 0, 1, 1)).values()) == {0.0}
+    assert span_scores(None, (0, 1)).keys() == span_scores((0, 1), (0, 1)).keys()
+    assert box_scores(None, (0, 0, 1, 1)).keys() == box_scores((0, 0, 1, 1), (0, 0, 1, 1)).keys()
