@@ -50,8 +50,10 @@ def benchmark(
     from components.benchmarks.runner.run import Asked, How  # loads torch
 
     settings = params.load(tasks.EVALUATION, params.Eval)
-    asked = Asked(checkpoint, params.load(tasks.DATA_PARAMS, params.Data), settings)
-    how = How(given.options, given.frames, given.limit, given.max_new_tokens or settings.max_new_tokens)
+    data = params.load(tasks.DATA_PARAMS, params.Data)
+    longest = given.max_new_tokens or settings.max_new_tokens
+    how = How(given.options, given.frames, given.limit, longest, judge=data.llm if given.judge else None)
+    asked = Asked(checkpoint, data, settings)
     found: dict[str, dict] = {}
     for name, each in benchmarks.items():
         found |= asked.run(name, each, roots, how)

@@ -104,6 +104,9 @@ def benchmark(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=int, help="of a sample; 0: text alone; default: as the benchmark prescribes")
     parser.add_argument("--limit", type=int, help="most samples of each benchmark; default: all")
     parser.add_argument("--max-new-tokens", type=int, help="longest answer; default: of params/eval.yaml")
+    parser.add_argument(
+        "--judge", action="store_true", help="let the language model of params/data.yaml (`llm`) judge open answers too"
+    )
     parser.add_argument("--record", metavar="LABEL", help="add the headline scores to results/leaderboard.json")
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from components import params, records
 from components.benchmarks.runner import asking
 from components.benchmarks.runner.films import NO_FRAMES, Films, folder_of, with_films
+from components.benchmarks.runner.judge import judged
 from components.benchmarks.runner.metrics import METRICS
 from components.benchmarks.runner.rows import OFFICIAL, ROW, TEXT_ONLY, Answered, read, rows, summary
 from components.benchmarks.shared.sample import Benchmark, Loaded, Reject, Sample
@@ -41,12 +42,14 @@ class How:
         frames: that are shown of a sample; None as the benchmark prescribes, 0 for text alone, which needs no film.
         limit: most samples of each benchmark, drawn by their ids; None asks all.
         max_new_tokens: longest answer.
+        judge: the language model that judges open answers too; None for none.
     """
 
     form: asking.Form
     frames: int | None
     limit: int | None
     max_new_tokens: int
+    judge: params.Llm | None = None
 
 
 class Asked:
@@ -84,6 +87,7 @@ class Asked:
 
         Raises:
             ValueError: no file, no sample whose films can be read, or the token budget would cut right answers.
+            components.llm.StoppedError: the judge did not judge every answer.
         """
         if METRICS[benchmark.metric].read is None:
             raise ValueError(
@@ -109,7 +113,11 @@ class Asked:
             budget.check(
                 {name: [item.sample for item in items]}, count_tokens=counted, max_new_tokens=how.max_new_tokens
             )
-        made_of = self.made_of | {"code": identity.of_code(), "frames": films.n_frames, "how": asdict(how)}
+        made_of = self.made_of | {
+            "code": identity.of_code(),
+            "frames": films.n_frames,
+            "how": asdict(replace(how, judge=None)),
+        }
         made_of |= {"samples": identity.digest({key: asdict(sample) for key, sample in samples.items()})}
         folder = self.checkpoint / "benchmarks" / name
         journal = Journal(folder / "items" / identity.digest(made_of)[:16], rank=ALONE.rank)
@@ -119,6 +127,8 @@ class Asked:
         asked = [item for item in items if item.sample["sample_id"] not in too_long]
         rejects = [*loaded.rejects, *(Reject(each, "beyond_the_models_context") for each in sorted(too_long))]
         answers = read(benchmark, samples, asked, replies, is_ranked=is_ranked)
+        if how.judge and benchmark.metric == "open":
+            answers = judged(answers, how.judge, ledger_path=folder / "judge.jsonl")
         found = summary(name, benchmark, answers, self.settings)
         _write(folder, found, name, answers, rejects, made_of)
         journal.forget_others()
