@@ -16,7 +16,7 @@ from components.evaluation.items import GUESSER, Item, Skipped
 from components.evaluation.journal import Key
 from components.evaluation.replies import Reply
 from components.evaluation.score import TASKS, parsed
-from components.params.evaluation import CUT
+from components.params.evaluation import CUT, FORMAT
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def write(
 
 
 def _rows(task: str, items: Sequence[Item], replies: Mapping[Key, tuple[Reply, float]], *, writes: bool) -> list[dict]:
-    """Return rows of `records.PREDICTION`, one for each item and score."""
+    """Return rows of `records.PREDICTION`, one for each item and score; the guesser is not scored in `format`."""
     score, _ = (TASKS | mapping.TASKS)[task]
     samples = [item.sample for item in items]
     made = [replies[item.key] for item in items]
@@ -94,5 +94,10 @@ def _rows(task: str, items: Sequence[Item], replies: Mapping[Key, tuple[Reply, f
             "completion": reply.completion, "parsed": parsed(sample, reply.completion), "tokens": reply.tokens,
             "is_cut": reply.is_cut, "seconds": seconds,
         }  # fmt: skip
-        rows += [row | {"score_name": name, "score": values[number]} for name, values in scores.items()]
+        rows += [
+            row | {"score_name": name, "score": values[number]}
+            for name, values in scores.items()
+            # it repeats answers of training, which can all be read
+            if not (name == FORMAT and item.condition == GUESSER)
+        ]
     return rows

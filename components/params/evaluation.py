@@ -24,15 +24,16 @@ MomentTask = Literal["ground_temporal_exo", "verify_ego", "verify_exo"]
 Control = Literal["other_frames", "grey", "mean_frame", "guesser"]
 
 CUT = "cut"  # share of written answers that the token budget ended: of every task whose answers may be written
+FORMAT = "format"  # share of answers that can be read at all; the guesser's always can, so it is none of its controls
 NO_SKILL = (CUT, "said_yes")  # metrics of which higher is not better
 _CAPTION = ("meteor", "verb", "colour", "type", "hand", "all", CUT)
-_INTERVAL = ("miou", "r1_30", "r1_50", "format", CUT)
+_INTERVAL = ("miou", "r1_30", "r1_50", FORMAT, CUT)
 # task -> the metrics that components/evaluation/score.py and mapping.py compute for it
 METRICS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("caption_ego", "caption_exo", "caption_fx", "caption_identity", "caption_true_exo"), _CAPTION),
     "qa": ("accuracy", CUT),
-    "reasoning": ("accuracy", "format", CUT),
-    "ground_spatial": ("miou", "r1_50", "format", CUT),
+    "reasoning": ("accuracy", FORMAT, CUT),
+    "ground_spatial": ("miou", "r1_50", FORMAT, CUT),
     **dict.fromkeys(("ground_temporal", "ground_temporal_exo"), _INTERVAL),
     **dict.fromkeys(("verify_ego", "verify_exo"), ("accuracy", "said_yes", CUT)),
     **dict.fromkeys(("retrieval_fx", "retrieval_identity", "retrieval_oracle"), ("top1",)),

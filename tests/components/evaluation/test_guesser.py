@@ -1,14 +1,21 @@
 """What training text alone tells: exact answers, and a model that sees nothing ties with them."""
 
+import itertools
+import random
+from collections import Counter
+
 import pyarrow as pa
 import pytest
 
 from components import params, prompts, records
-from components.evaluation import score
+from components.evaluation import guesser, results, score
+from components.evaluation import items as items_of
 from components.evaluation.estimates import estimates
 from components.evaluation.guesser import ENOUGH, guess, typical
+from components.evaluation.replies import Reply
 from components.metrics import box_iou
 
+SETTINGS = params.Eval.model_construct(seed=0, bootstrap_resamples=100)
 EMPTY = {"kind": None, "text": None, "choices": None, "answer_index": None, "span": None, "box_xyxy": None}
 
 
@@ -55,6 +62,33 @@ def test_a_question_that_was_asked_often_has_an_answer_of_its_own():
     assert guess(table(train), asked) == [own, whole, whole]
 
 
+def test_thoughts_and_the_order_of_rows_change_nothing_in_an_interval():
+    spans = [f"({start}, {start + 4})" for start in (0, 7, 8, 9) for _ in range(4)] + ["(40, 44)"] * 5
+    told = [prompts.think_answer(f"thought {number}", span) for number, span in enumerate(spans)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(guesser, "MOST", 6)  # values: there are more texts
+        said = {typical(random.Random(seed).sample(told, len(told)), "span") for seed in range(5)}
+    assert len(said) == 1 and "(8, 12)" in said.pop()
+    equal = ["(0, 2)", "(10, 12)", "(20, 22)"]
+    assert len({typical(each, "text") for each in itertools.permutations(equal)}) == 1
+
+
+def test_the_place_of_an_option_is_worth_nothing():
+    asked = [choice(number, "b", "a", "b", "c", split="test") for number in range(300)]
+    said = Counter(guess(table([]), asked))
+    assert min(said[option] for option in "abc") > 70
+
+
+def test_the_format_of_a_model_is_not_held_against_answers_that_training_wrote(tmp_path):
+    asked = [box(number, number, split="test") | {"reasoned": True} for number in range(8)]
+    items = [items_of.Item("ground_spatial", name, "", each) for name in ("model", "grey", "guesser") for each in asked]
+    said = {"grey": "no tags", "model": asked[0]["answer"], "guesser": asked[0]["answer"]}
+    replies = {item.key: (Reply(said[item.condition]), 0.0) for item in items}
+    how = {"settings": SETTINGS, "writes": lambda task: True, "identity": {}}
+    found = results.write(tmp_path, items, replies, [], **how)["ground_spatial/format"]
+    assert (found["strongest"], found["learned"], [*found["controls"]]) == ("grey", True, ["grey"])
+
+
 def test_an_option_is_the_one_that_was_right_most_often():
     train = [choice(number, "red" if number % 4 else "blue", "blue", "red") for number in range(40)]
     asked = choice(50, "blue", "red", "blue", split="test")
@@ -90,15 +124,13 @@ def test_a_model_that_sees_nothing_ties_with_the_guesser_and_has_learned_nothing
         for condition, values in accuracies.items()
         for one, value in zip(asked, values, strict=True)
     ]
-    gate = params.Promotion(model_name="m", primary_metric="qa/accuracy", guardrail_metrics={})
-    settings = params.Eval.model_construct(seed=0, bootstrap_resamples=100, promotion=gate)
-    found = estimates(rows, {"accuracy": 0.5}, settings)["accuracy"]
+    found = estimates(rows, {"accuracy": 0.5}, SETTINGS)["accuracy"]
     assert found["strongest"] == "guesser" and found["controls"]["guesser"]["difference"] == 0
     assert found["value"] == found["controls"]["guesser"]["value"] == pytest.approx(2 / 3)
     # it is above chance and above grey frames, but a guesser does the same
     assert found["lo"] > 0.5 and found["controls"]["grey"]["lo"] > 0 and found["learned"] is False
     seeing = [row | {"score": 1.0} if row["condition"] == "model" else row for row in rows]
-    assert estimates(seeing, {"accuracy": 0.5}, settings)["accuracy"]["learned"] is True
-    assert estimates(seeing, {"accuracy": 1.0}, settings)["accuracy"]["learned"] is False
-    alone = estimates([row for row in rows if row["condition"] == "model"], {}, settings)["accuracy"]
+    assert estimates(seeing, {"accuracy": 0.5}, SETTINGS)["accuracy"]["learned"] is True
+    assert estimates(seeing, {"accuracy": 1.0}, SETTINGS)["accuracy"]["learned"] is False
+    alone = estimates([row for row in rows if row["condition"] == "model"], {}, SETTINGS)["accuracy"]
     assert (alone["strongest"], alone["learned"]) == (None, None) and "no control" in alone["reason"]
