@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from components import records
 from components.evaluation.items import of_task, select
-from components.evaluation.paired_comparison import Place, families, read_scores
+from components.evaluation.paired_comparison import Place, families, read_scores, unknown_conditions
 from components.metrics import power, statistics
 from components.metrics.power import Spread
 from components.params.comparison import Comparison
@@ -140,7 +140,12 @@ def _measured(checkpoints: Path, place: Place) -> Spread | None:
     stage, task, metric = place
     evaluated = checkpoints.glob(f"{stage}-*/evaluation/predictions.parquet")
     # an earlier version of the project may have written others
-    readable = [path for path in evaluated if pq.read_schema(path).equals(records.PREDICTION)]
+    readable = [
+        path
+        for path in evaluated
+        if pq.read_schema(path).equals(records.PREDICTION)
+        and not unknown_conditions(pq.read_table(path, columns=["condition"]))
+    ]
     newest = sorted(readable, key=lambda path: path.stat().st_mtime)[-2:]
     if len(newest) < 2:
         return None

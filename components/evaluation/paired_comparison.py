@@ -6,16 +6,20 @@ import math
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from components import records
 from components.evaluation.estimates import by_condition, leads
 from components.evaluation.items import MODEL
 from components.metrics import statistics
 from components.metrics.statistics import Difference, Estimate, crossed, holm
+from components.params.evaluation import Control
 
+CONDITIONS = (MODEL, *get_args(Control))
 Place = tuple[str, str, str]  # stage, task, metric
 # stage -> score of each sample: columns task, metric, condition ("model", or the control), sample_id, take_id, score
 Scores = dict[str, pd.DataFrame]
@@ -53,10 +57,24 @@ class Row:
 
 
 def read_scores(predictions: Path) -> pd.DataFrame:
-    """Read the scores of a checkpoint, and of its controls, from `evaluation/predictions.parquet`."""
-    table = records.read_table(predictions, records.PREDICTION).to_pandas()
-    columns = ["task", "metric", "condition", "sample_id", "take_id", "score"]
-    return table[table["score"].notna()].rename(columns={"score_name": "metric"})[columns]
+    """Read the scores of a checkpoint, and of its controls, from `evaluation/predictions.parquet`.
+
+    Raises:
+        ValueError: there is no such file, or it is of an earlier version of the project.
+    """
+    table = records.read_table(predictions, records.PREDICTION)
+    if unknown := unknown_conditions(table):
+        raise ValueError(
+            f"{predictions} has answers under {unknown}, as an earlier version of the project wrote them; known are "
+            f"{CONDITIONS}. Evaluate it again: python -m components.evaluation --checkpoint {predictions.parents[1]}"
+        )
+    rows = table.to_pandas().rename(columns={"score_name": "metric"})
+    return rows[rows["score"].notna()][["task", "metric", "condition", "sample_id", "take_id", "score"]]
+
+
+def unknown_conditions(predictions: pa.Table) -> list[str]:
+    """Return the conditions of predictions that are neither the model's nor a control's: an earlier version's."""
+    return sorted(set(predictions["condition"].unique().to_pylist()) - set(CONDITIONS))
 
 
 def compare(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 from components import tracking
 from components.records import PREDICTION, read_table
 from components.tracking import history
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Stage:
         reused: whether an earlier pipeline run trained it.
         trained: MLflow run that trained it.
         history: metric -> [(step, value), ...] of the training.
-        metrics: content of metrics.json; None for a stage that was not evaluated.
+        metrics: content of metrics.json; None for a stage that was not evaluated, or by an earlier version alone.
         predictions: rows of `records.PREDICTION` with the right frames; empty for a stage that was not evaluated.
         skipped: content of skipped.json: task, reason, and samples that were not asked or not scored.
     """
@@ -66,14 +69,18 @@ def read_stage(name: str, checkpoint: Path, run_id: str, reused: bool) -> Stage:
         info = tracking.describe(info.tags["reused_from"])
     files = ("metrics.json", "predictions.parquet", "skipped.json")
     metrics, predictions, skipped = (checkpoint / "evaluation" / file for file in files)
-    rows = read_table(predictions, PREDICTION).to_pylist() if predictions.exists() else []
+    found = json.loads(metrics.read_text()) if metrics.exists() else None
+    if found and any("controls" not in entry for entry in found.values()):
+        logger.warning("%s is of an earlier version of the project: %s counts as not evaluated", metrics, name)
+        found = None
+    rows = read_table(predictions, PREDICTION).to_pylist() if found is not None and predictions.exists() else []
     return Stage(
         name=name,
         checkpoint=checkpoint,
         reused=reused,
         trained=info,
         history=history.curves(history.read(checkpoint / "history.jsonl")[0]),
-        metrics=json.loads(metrics.read_text()) if metrics.exists() else None,
+        metrics=found,
         predictions=[row for row in rows if row["condition"] == "model"],
         skipped=json.loads(skipped.read_text()) if skipped.exists() else [],
     )

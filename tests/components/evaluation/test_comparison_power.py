@@ -12,7 +12,7 @@ from components.metrics import power
 from components.params.comparison import Arm, Comparison
 
 EVALUATION = params.load(Path("params/eval.yaml"), params.Eval)
-LIMIT = EVALUATION.limits["qa"]  # below the 300 that there are
+LIMIT = EVALUATION.limits["qa"]  # there are more
 MEASURES = {"QA": ("qa/accuracy",), "boxes": ("ground_spatial/miou",), "both": ("qa/accuracy", "ground_spatial/miou")}
 COMPARISON = Comparison(
     name="c", recipe="r.yaml", at="last", against="full", reseed=(), measures=MEASURES, arms={"full": {}, "other": {}}
@@ -26,7 +26,8 @@ def data(tmp_path):
             "sample_id": f"{task}{n}", "take_id": f"t{n % 12}", "task": task, "view": "ego", "split": split,
             "paired": [], "question_type": "object", "target": {"kind": "choice"},
         }
-        for task, count in (("qa", 300), ("ground_spatial", 120)) for split in ("test", "train") for n in range(count)
+        for task, count in (("qa", LIMIT + 60), ("ground_spatial", 120))
+        for split in ("test", "train") for n in range(count)
     ]  # fmt: skip
     records.write_table(tmp_path / "dataset/samples.parquet", rows, records.SAMPLE)
     return tmp_path

@@ -162,6 +162,11 @@ def test_scores_are_those_that_apply(tmp_path):
     row = {"sample_id": "a", "take_id": "t", "task": "qa", "view": "ego", "completion": "", "score_name": "accuracy"}
     rows = [row | {"condition": "model", "score": 1.0}, row | {"condition": "other_frames", "score": 0.0}]
     rows += [row | {"sample_id": "b", "condition": "model", "score": None}]
+    records.write_table(
+        tmp_path / "old.parquet", [*rows, row | {"condition": "blind", "score": 0.0}], records.PREDICTION
+    )
+    with pytest.raises(ValueError, match=r"answers under \['blind'\], as an earlier .*Evaluate it again: python -m"):
+        read_scores(tmp_path / "old.parquet")
     records.write_table(tmp_path / "p.parquet", rows, records.PREDICTION)
     assert read_scores(tmp_path / "p.parquet").to_dict("records") == [
         {"task": "qa", "metric": "accuracy", "condition": condition, "sample_id": "a", "take_id": "t", "score": score}

@@ -137,6 +137,8 @@ def make_run(folder: Path) -> dict:
         checkpoint = folder / "checkpoints" / f"{name}-0123456789ab"
         (checkpoint / "evaluation").mkdir(parents=True)
         (checkpoint / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in _history(number, name)))
+        if number == 1:  # evaluated by an earlier version, before there were controls
+            (checkpoint / "evaluation" / "metrics.json").write_text('{"qa/accuracy": {"value": 0.5, "blind": 0.1}}')
         if number >= 2:
             (checkpoint / "evaluation" / "metrics.json").write_text(json.dumps(_metrics(number - 1)))
             skipped = [{"task": "qa", "reason": "an open answer <b>", "samples": 2}] if number == 8 else []
