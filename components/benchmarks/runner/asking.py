@@ -44,6 +44,22 @@ def row(sample: Sample, *, form: Form, reasoned: bool) -> dict:
     return asked | {"sample_id": sample.sample_id, "take_id": sample.video, "answer": answer, "reasoned": is_tagged}
 
 
+def asked_officially(sample: Sample, asked: dict, *, official: str) -> bool:
+    """Return whether an answer has the form that the authors' code reads: yes or no, or else a letter.
+
+    Args:
+        sample: of a benchmark.
+        asked: the question, as `row` returns it.
+        official: name in `shared.parsers.OFFICIAL`.
+    """
+    if not isinstance(sample.target, Choice):
+        return True
+    is_yes_no = set(sample.target.options) == {prompts.YES, prompts.NO}
+    if official == "yes_unless_no":
+        return is_yes_no and not asked["reasoned"]
+    return asked["reasoned"] or (asked["target"]["kind"] == "text" and not is_yes_no)
+
+
 def _asked(sample: Sample, *, form: Form, reasoned: bool) -> tuple[str, str, dict[str, Any]]:
     """Return the question, the right answer in the form that is asked, and what `one_question` must know of it."""
     match sample.target:

@@ -88,8 +88,11 @@ def _best_position(right: Sequence[int | None], most: int, words: str) -> Refere
 
 
 def read_yes_no(sample: Sample[Choice], completion: str, *, reasoned: bool) -> Read:
-    """Read yes or no strictly (`parsers.strict_yes_no`)."""
-    return parsers.strict_yes_no(completion, sample.target.options, reasoned=reasoned)
+    """Read yes or no strictly (`parsers.strict_yes_no`); a model that reasons was asked for the letter of either."""
+    read = parsers.strict_yes_no(completion, sample.target.options, reasoned=reasoned)
+    if reasoned and read[0] is None:
+        return parsers.strict(completion, sample.target.options, reasoned=True)
+    return read
 
 
 def yes_no_score(sample: Sample[Choice], index: int | None) -> dict[str, float]:

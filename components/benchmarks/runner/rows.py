@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from components import params, records
+from components.benchmarks.runner.asking import asked_officially
 from components.benchmarks.runner.groups import estimates, length_bucket, mean_of_subsets, means
 from components.benchmarks.runner.metrics import METRICS
 from components.benchmarks.shared.sample import Benchmark, Sample
@@ -64,7 +65,7 @@ def read(
     *,
     is_ranked: bool,
 ) -> list[Answered]:
-    """Read and score every answer by every parser.
+    """Read and score every answer by every parser that reads its form.
 
     Args:
         benchmark: its description.
@@ -87,7 +88,7 @@ def read(
             reads = {RANKED: (sample.target.options.index(reply.completion), RANKED)}
         else:
             reads = {STRICT: metric.read(sample, reply.completion, reasoned=item.sample["reasoned"])}
-            if metric.official is not None:
+            if metric.official and asked_officially(sample, item.sample, official=benchmark.official):
                 reads[OFFICIAL] = metric.official(sample, reply.completion, parser=benchmark.official)
         for parser, (answer, path) in reads.items():
             scores = dict(metric.score(sample, answer)) if sample.has_answer else None

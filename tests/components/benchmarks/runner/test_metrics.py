@@ -68,6 +68,31 @@ def test_each_kind_of_question_is_asked_so_that_its_answer_can_be_read(sample, f
     assert (row["question"], row["answer"], row["reasoned"]) == (question, answer, tagged)
 
 
+@pytest.mark.parametrize(
+    "options, form, reasoned, official, is_read",
+    [
+        (("a", "b"), "letter", False, "start_or_word", True),
+        (("a", "b"), "words", False, "start_or_word", False),
+        (("a", "b"), "words", True, "start_or_word", True),
+        (("yes", "no"), "letter", False, "start_or_word", False),
+        (("yes", "no"), "words", False, "yes_unless_no", True),
+        (("yes", "no"), "letter", True, "yes_unless_no", False),
+    ],
+)
+def test_the_authors_code_reads_only_the_form_that_it_asks_for(options, form, reasoned, official, is_read):
+    sample = Sample("0", "a", "what?", FILM, Choice(options, 1))
+    row = asking.row(sample, form=form, reasoned=reasoned)
+    assert asking.asked_officially(sample, row, official=official) is is_read
+
+
+def test_a_model_that_reasons_answers_yes_or_no_by_letter_or_word():
+    sample = Sample("0", "a", "Is it?", FILM, Choice(("yes", "no"), 1))
+    read = METRICS["yes_no"].read
+    for said, index in (("B", 1), ("A", 0), ("No.", 1), ("C", None)):
+        assert read(sample, f"<think>so</think><answer>{said}</answer>", reasoned=True)[0] == index
+    assert read(sample, "B", reasoned=False)[0] is None
+
+
 def test_a_mean_over_fewer_subsets_is_another_figure():
     found = {"accuracy": 0.9, "subset a/accuracy": 0.5, "subset b/accuracy": 1.0}
     assert mean_of_subsets(found, "accuracy", 2) == 0.75
