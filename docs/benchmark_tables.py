@@ -1,7 +1,8 @@
 """Tables of the public benchmarks: what they are, what their files hold, and the leaderboard.
 
 results/benchmarks.json is a dry run over the released files (`python -m flows.benchmark --dry-run --json`),
-results/leaderboard.json what `--record` of the same program added: label -> `recorded_in` and the headline scores.
+results/leaderboard.json what `--record` of the same program added: label -> `recorded_in`, how it was `asked`, and the
+headline scores.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.benchmarks.registry import BENCHMARKS
+from components.benchmarks.runner.metrics import METRICS
 from docs.tables import GLUE, NOTHING, RESULTS, markdown
 
 REFERENCES = ("constant", "random", "text_only")
@@ -49,9 +51,14 @@ def leaderboard() -> str:
         guesses = [figure(known.get(name, {}).get(kind)) for kind in REFERENCES]
         published = "; ".join(f"{system} {score:.1f}" for system, score in each.published)
         here = [figure(one["scores"].get(name)) for one in recorded.values()]
-        rows.append([each.title, each.metric, *guesses, published or NOTHING, *here])
-    commits = [f"{label} (`{one['recorded_in']}`)" for label, one in recorded.items()]
+        rows.append([each.title, METRICS[each.metric].headline, *guesses, published or NOTHING, *here])
+    commits = [f"{label} ({_asked(one['asked'])}; `{one['recorded_in']}`)" for label, one in recorded.items()]
     return markdown(["benchmark", "metric", "constant", "random", "text only", "published", *commits], rows)
+
+
+def _asked(asked: Mapping[str, Any]) -> str:
+    frames = "prescribed" if asked["frames"] is None else asked["frames"]
+    return f"{asked['form']}, {frames} frames, up to {asked['max_new_tokens']} tokens"
 
 
 def figure(entry: Mapping[str, Any] | None) -> str:

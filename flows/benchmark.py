@@ -12,12 +12,14 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from components import params, tracking
 from components.benchmarks import registry
+from components.benchmarks.runner.askable import problems as asking_problems
 from components.benchmarks.runner.dry_run import REFERENCES, dry_run
 from components.benchmarks.runner.metrics import METRICS
 from components.benchmarks.runner.videos import write_lists
@@ -30,10 +32,29 @@ WIDTH = 160  # of tables in a file or a pipe
 FILES = ("predictions.parquet", "rejects.parquet", "identity.json")
 
 
+def askable(benchmarks: Mapping[str, Benchmark], given: argparse.Namespace, console: Console) -> dict[str, Benchmark]:
+    """Return the benchmarks that a checkpoint can be asked; of `all`, the others are left out with a printed reason.
+
+    Args:
+        benchmarks: by name.
+        given: the command line.
+        console: takes the reasons.
+
+    Raises:
+        ValueError: one that was named, or every one, cannot be asked.
+    """
+    problems = asking_problems(benchmarks, given.root, shows_films=given.frames != 0)
+    if problems and (given.benchmarks != registry.ALL or len(problems) == len(benchmarks)):
+        raise ValueError("; ".join(problems.values()))
+    for problem in problems.values():
+        console.print(f"left out: {problem}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+    return {name: each for name, each in benchmarks.items() if name not in problems}
+
+
 def benchmark(
     checkpoint: Path, benchmarks: Mapping[str, Benchmark], roots: Sequence[Path], given: argparse.Namespace
 ) -> dict[str, dict]:
-    """Run benchmarks on a checkpoint, each with a run in MLflow.
+    """Run benchmarks on a checkpoint, each with a run in MLflow, and record each at once where that is wanted.
 
     Args:
         checkpoint: folder of a finished stage or of an export.
@@ -47,7 +68,7 @@ def benchmark(
     Raises:
         ValueError: as `components.benchmarks.runner.run.Asked`.
     """
-    from components.benchmarks.runner.run import Asked, How  # loads torch
+    from components.benchmarks.runner.run import SUBMISSION, Asked, How  # loads torch
 
     settings = params.load(tasks.EVALUATION, params.Eval)
     data = params.load(tasks.DATA_PARAMS, params.Data)
@@ -56,29 +77,43 @@ def benchmark(
     asked = Asked(checkpoint, data, settings)
     found: dict[str, dict] = {}
     for name, each in benchmarks.items():
-        found |= asked.run(name, each, roots, how)
-        folder = checkpoint / "benchmarks" / name
         run_id = tracking.open_benchmark_run(name, tags={"checkpoint": str(checkpoint)})
-        tracking.log_evaluation(run_id, folder / "metrics.json")
-        for file in FILES:
-            tracking.log_artifacts(run_id, folder / file, "evaluation")
-        tracking.finish(run_id, "FINISHED")
+        status = "FAILED"
+        try:
+            found |= asked.run(name, each, roots, how)
+            folder = how.folder(checkpoint, name)
+            tracking.log_evaluation(run_id, folder / "metrics.json")
+            for path in (folder / file for file in (*FILES, SUBMISSION)):
+                if path.exists():  # there is no submission where every answer is public
+                    tracking.log_artifacts(run_id, path, "evaluation")
+            status = "FINISHED"
+        finally:
+            tracking.finish(run_id, status)
+        if given.record:
+            record(given.record, found, benchmarks, how.protocol, LEADERBOARD)
     return found
 
 
-def record(label: str, found: Mapping[str, Mapping], benchmarks: Mapping[str, Benchmark], leaderboard: Path) -> None:
+def record(
+    label: str,
+    found: Mapping[str, Mapping],
+    benchmarks: Mapping[str, Benchmark],
+    protocol: Mapping[str, Any],
+    leaderboard: Path,
+) -> None:
     """Add the headline scores of a checkpoint to the leaderboard's file; docs/generate.py makes a page of it.
 
     Args:
         label: of the checkpoint; an entry of the same label is replaced.
         found: as `benchmark` returns it.
         benchmarks: that were run, by name.
+        protocol: how they were asked.
         leaderboard: the file.
     """
     entries = json.loads(leaderboard.read_text())
     keys = {name: f"{name}/{METRICS[each.metric].headline}" for name, each in benchmarks.items()}
     scores = {name: found[key] for name, key in keys.items() if key in found}
-    entries[label] = {"recorded_in": git_commit(Path.cwd())[:7], "scores": scores}
+    entries[label] = {"recorded_in": git_commit(Path.cwd())[:7], "asked": dict(protocol), "scores": scores}
     leaderboard.write_text(json.dumps(entries, indent=2) + "\n")
 
 
@@ -143,10 +178,10 @@ def main() -> int:
         elif given.checkpoint is None:
             parser.error("name a --checkpoint, or --dry-run to see the files alone")
         else:
-            found = benchmark(given.checkpoint, chosen, given.root, given)
+            if given.record and given.limit is not None:
+                parser.error("--record came with --limit; a leaderboard shows scores of all samples: leave out either")
+            found = benchmark(given.checkpoint, askable(chosen, given, console), given.root, given)
             show_scores(found, console)
-            if given.record:
-                record(given.record, found, chosen, LEADERBOARD)
     except (ValueError, OSError) as error:
         parser.error(str(error))
     return 0

@@ -83,6 +83,17 @@ def ask(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print question, answer, checkpoint and frames as JSON")
 
 
+def _count_from(least: int) -> Callable[[str], int]:
+    """Return what reads a whole number of at least `least`."""
+
+    def count(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} came, allowed are whole numbers from {least} on")
+        return int(text)
+
+    return count
+
+
 def benchmark(parser: argparse.ArgumentParser) -> None:
     """Add the options of flows/benchmark.py."""
     parser.add_argument("--checkpoint", type=Path, help="folder of a finished stage or of an export")
@@ -101,9 +112,11 @@ def benchmark(parser: argparse.ArgumentParser) -> None:
         default="letter",
         help="how closed questions are answered (default: %(default)s)",
     )
-    parser.add_argument("--frames", type=int, help="of a sample; 0: text alone; default: as the benchmark prescribes")
-    parser.add_argument("--limit", type=int, help="most samples of each benchmark; default: all")
-    parser.add_argument("--max-new-tokens", type=int, help="longest answer; default: of params/eval.yaml")
+    parser.add_argument(
+        "--frames", type=_count_from(0), help="of a sample; 0: text alone; default: as the benchmark prescribes"
+    )
+    parser.add_argument("--limit", type=_count_from(1), help="most samples of each benchmark; default: all")
+    parser.add_argument("--max-new-tokens", type=_count_from(1), help="longest answer; default: of params/eval.yaml")
     parser.add_argument(
         "--judge", action="store_true", help="let the language model of params/data.yaml (`llm`) judge open answers too"
     )

@@ -47,6 +47,9 @@ BENCHMARKS: dict[str, Benchmark] = {
 }
 
 
+ALL = "all"
+
+
 def chosen(names: str) -> dict[str, Benchmark]:
     """Return some benchmarks.
 
@@ -56,7 +59,7 @@ def chosen(names: str) -> dict[str, Benchmark]:
     Raises:
         ValueError: one is unknown.
     """
-    wanted = list(BENCHMARKS) if names == "all" else names.split(",")
+    wanted = list(BENCHMARKS) if names == ALL else names.split(",")
     if unknown := sorted(set(wanted) - set(BENCHMARKS)):
         raise ValueError(f"benchmarks {unknown} came, allowed are {sorted(BENCHMARKS)}, or `all`")
     return {name: BENCHMARKS[name] for name in wanted}

@@ -18,12 +18,14 @@ class Reply:
         tokens: how many the model wrote, with the end token; 0 where it wrote none.
         is_cut: the budget of new tokens ended before the answer did.
         is_too_long: prompt and answer do not fit the model's context, so that it was not asked.
+        unreadable: why nothing could be shown; empty where all was well.
     """
 
     completion: str
     tokens: int = 0
     is_cut: bool = False
     is_too_long: bool = False
+    unreadable: str = ""
 
 
 TOO_LONG = Reply("", is_too_long=True)

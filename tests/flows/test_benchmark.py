@@ -50,9 +50,11 @@ def test_scores_rows_and_rejects_go_to_mlflow_and_the_leaderboard(files, monkeyp
 
     class Asked:
         def __init__(self, checkpoint: Path, *settings: object):
-            self.folder = checkpoint / "benchmarks/egoschema"
+            self.folder = checkpoint / "benchmarks/egoschema/letter"
 
         def run(self, name: str, *how: object) -> dict:
+            if self.folder.exists():
+                raise ValueError("this second run fails")
             self.folder.mkdir(parents=True)
             for file in benchmark.FILES:
                 (self.folder / file).write_text("written")
@@ -60,11 +62,15 @@ def test_scores_rows_and_rejects_go_to_mlflow_and_the_leaderboard(files, monkeyp
             return {f"{name}/accuracy": ENTRY}
 
     monkeypatch.setattr(run, "Asked", Asked)
-    words = ("--root", str(files), "--benchmarks", "egoschema", "--checkpoint", str(tmp_path / "stage1-k"))
+    words = ("--root", str(files), "--frames", "0", "--checkpoint", str(tmp_path / "stage1-k"))
     assert called(monkeypatch, *words, "--record", "tiny") == 0
-    assert "egoschema/accuracy" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "egoschema/accuracy" in printed, "of `all`, what cannot be asked is left out"
+    assert "left out: epic100_mir ranks captions" in printed and "left out: vlnqa: none of ['vlnqa.json']" in printed
     recorded = json.loads(leaderboard.read_text())
     assert list(recorded) == ["older", "tiny"] and recorded["tiny"]["scores"] == {"egoschema": ENTRY}
+    asked = {"form": "letter", "frames": 0, "limit": None, "max_new_tokens": 128, "judge": None}
+    assert recorded["tiny"]["asked"] == asked
     client = tracking.runs.client()
     [logged] = client.search_runs([client.get_experiment_by_name(tracking.runs.EXPERIMENT).experiment_id])
     assert logged.data.tags["benchmark"] == "egoschema" and logged.info.status == "FINISHED"
@@ -74,6 +80,9 @@ def test_scores_rows_and_rejects_go_to_mlflow_and_the_leaderboard(files, monkeyp
     }  # fmt: skip
     kept = {Path(each.path).name for each in client.list_artifacts(logged.info.run_id, "evaluation")}
     assert kept == {*benchmark.FILES, "metrics.json"}
+    with pytest.raises(SystemExit):
+        called(monkeypatch, *words)
+    assert [run.info.status for run in client.search_runs([logged.info.experiment_id])] == ["FAILED", "FINISHED"]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +90,12 @@ def test_scores_rows_and_rejects_go_to_mlflow_and_the_leaderboard(files, monkeyp
     [
         (["--benchmarks", "egoschema,nothing"], "benchmarks ['nothing'] came, allowed are"),
         (["--benchmarks", "egoschema"], "name a --checkpoint, or --dry-run"),
-        (["--checkpoint", "nowhere"], "holds no whole model; allowed are"),
+        (["--checkpoint", "nowhere", "--frames", "0"], "holds no whole model; allowed are"),
+        (["--checkpoint", "nowhere", "--benchmarks", "egoschema"], "can be asked: {'film_missing': 10"),
+        (["--checkpoint", "nowhere", "--benchmarks", "epic100_mir"], "no answer of a checkpoint is such a ranking"),
+        (["--checkpoint", "nowhere", "--record", "a", "--limit", "5"], "a leaderboard shows scores of all samples"),
+        (["--frames", "-1"], "'-1' came, allowed are whole numbers from 0 on"),
+        (["--limit", "0"], "'0' came, allowed are whole numbers from 1 on"),
     ],
 )
 def test_what_cannot_be_run_is_refused(words, refusal, files, monkeypatch, capsys):

@@ -58,7 +58,7 @@ def _row(benchmark: Benchmark, folder: Path, settings: params.Eval) -> dict:
         "samples": len(loaded.samples),
         "rejects": loaded.reasons,
         "unscored": len(loaded.samples) - len(scored),
-        "films_missing": with_films(loaded, folder, probed=False).reasons.get("film_missing", 0),
+        "films_missing": with_films(loaded, folder, n_frames=None).reasons.get("film_missing", 0),
         "videos": len({sample.video for sample in loaded.samples}),
         "subsets": dict(sorted(Counter(name for sample in loaded.samples for name in sample.subsets).items())),
         "metric": metric.headline,

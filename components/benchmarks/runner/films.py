@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from components import video
 from components.benchmarks.shared.sample import Loaded, Medium, Reject, Sample
 
+SLACK_S = 0.5  # by which a span may pass the end of its film: annotations are rounded
 NO_FRAMES = ""  # in the place of a sample id: what is shown of a sample that is asked without any
 
 
@@ -33,35 +35,53 @@ def folder_of(roots: Sequence[Path], name: str, files: Sequence[str]) -> Path:
     )
 
 
-def with_films(loaded: Loaded, folder: Path, *, probed: bool) -> Loaded:
-    """Leave out samples of which a film is not there, or cannot be read, or ends before the span that is asked about.
+def with_films(loaded: Loaded, folder: Path, *, n_frames: int | None) -> Loaded:
+    """Leave out samples of which a film is not there, cannot be read, ends before its span or would get no frame.
 
     Args:
         loaded: samples and rejects of the annotation files.
         folder: that the paths of media lie below.
-        probed: whether films are opened; else it is only looked whether they are there.
+        n_frames: that a sample is shown; None opens no film and only looks whether they are there.
+
+    Returns:
+        The other samples; a film whose length the file does not say has that of its container.
     """
     known: dict[str, video.Probe | tuple[str, str] | None] = {}
     samples, rejects = [], list(loaded.rejects)
     for sample in loaded.samples:
-        problem = next(filter(None, (_problem(medium, folder, known, probed=probed) for medium in sample.media)), None)
+        problem = next(
+            filter(None, (_problem(medium, folder, known, n_frames=n_frames) for medium in sample.media)), None
+        )
+        if problem is None and n_frames is not None and len(sample.media) > n_frames:
+            problem = "more_media_than_frames", f"{len(sample.media)} media, {n_frames} frames"
         if problem:
             rejects.append(Reject(sample.sample_id, *problem))
         else:
-            samples.append(sample)
+            samples.append(_with_length(sample, known))
     return Loaded(samples, rejects)
 
 
+def _with_length(sample: Sample, known: Mapping[str, video.Probe | tuple[str, str] | None]) -> Sample:
+    [first, *more] = sample.media
+    found = known[first.path]
+    # an image has no times to tell
+    if more or sample.length_s is not None or not isinstance(found, video.Probe) or found.frames == 1:
+        return sample
+    end_s = found.duration_s if first.end_s is None else first.end_s
+    return replace(sample, length_s=end_s - first.start_s)
+
+
 def _problem(
-    medium: Medium, folder: Path, known: dict[str, video.Probe | tuple[str, str] | None], *, probed: bool
+    medium: Medium, folder: Path, known: dict[str, video.Probe | tuple[str, str] | None], *, n_frames: int | None
 ) -> tuple[str, str] | None:
     if medium.path not in known:
-        known[medium.path] = _opened(folder, medium.path, probed=probed)
+        known[medium.path] = _opened(folder, medium.path, probed=n_frames is not None)
     found = known[medium.path]
     if isinstance(found, video.Probe):
         spans = {"fps": found.fps, "total_frames": found.index_count}
         end_s = found.duration_s if medium.end_s is None else medium.end_s
-        if not video.span_allowed(medium.start_s, end_s, **spans):
+        # past the end the last frame would be shown again and again
+        if not video.span_allowed(medium.start_s, end_s, **spans) or end_s > found.duration_s + SLACK_S:
             return "span_outside_film", f"{medium.path}: [{medium.start_s}, {end_s}) s of {found.duration_s:g} s"
         return None
     return found
@@ -92,6 +112,7 @@ class Films:
     def __init__(self, folder: Path, samples: Mapping[str, Sample], *, n_frames: int, size_px: int):
         self._folder, self._samples = folder, samples
         self.n_frames, self.size_px = n_frames, size_px
+        self.unreadable: dict[str, str] = {}  # id -> why its film could be probed, but not decoded
 
     def frames(self, sample_id: str, *, exo_view: int | None = None) -> np.ndarray:
         """Return the frames of a sample, uint8 [T, H, W, 3], RGB: of each medium the middles of equal segments.
@@ -100,15 +121,19 @@ class Films:
             sample_id: of the sample, or NO_FRAMES for none.
             exo_view: benchmarks have none.
 
-        Raises:
-            components.video.VideoError: a film that could be probed cannot be decoded.
+        Returns:
+            No frame, [0, H, W, 3], also of a film that cannot be decoded; `unreadable` then says so.
         """
+        none = np.zeros((0, self.size_px, self.size_px, 3), np.uint8)
         if sample_id == NO_FRAMES or not self.n_frames:
-            return np.zeros((0, self.size_px, self.size_px, 3), np.uint8)
+            return none
         media = self._samples[sample_id].media
         counts = [len(part) for part in np.array_split(np.arange(self.n_frames), len(media))]
-        shown = [self._decoded(medium, count) for medium, count in zip(media, counts, strict=True) if count]
-        return np.concatenate(shown)
+        try:
+            return np.concatenate([self._decoded(*part) for part in zip(media, counts, strict=True)])
+        except video.VideoError as error:  # one damaged film must not stop the others
+            self.unreadable[sample_id] = str(error)
+            return none
 
     def _decoded(self, medium: Medium, count: int) -> np.ndarray:
         path = video.inside(self._folder, medium.path)

@@ -1,6 +1,6 @@
 """Let a checkpoint answer a benchmark: evaluation answers and keeps each item, so a killed run goes on.
 
-`<checkpoint>/benchmarks/<name>/` gets metrics.json, predictions.parquet (a row for each answer and score),
+`<checkpoint>/benchmarks/<name>/<form>/` gets metrics.json, predictions.parquet (a row for each answer and score),
 rejects.parquet, submission.json where the authors keep answers, identity.json, and items/ with finished answers.
 """
 
@@ -8,28 +8,31 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from components import params, records
+from components import params, records, video
 from components.benchmarks.runner import asking
-from components.benchmarks.runner.films import NO_FRAMES, Films, folder_of, with_films
+from components.benchmarks.runner.askable import questions
+from components.benchmarks.runner.films import NO_FRAMES, Films, with_films
 from components.benchmarks.runner.judge import judged
-from components.benchmarks.runner.metrics import METRICS
 from components.benchmarks.runner.rows import OFFICIAL, ROW, TEXT_ONLY, Answered, read, rows, summary
 from components.benchmarks.shared.sample import Benchmark, Loaded, Reject, Sample
 from components.evaluation import budget, identity
 from components.evaluation.answer import Answerer
 from components.evaluation.ask import model_of
 from components.evaluation.items import MODEL, Item
-from components.evaluation.journal import Journal
+from components.evaluation.journal import Journal, Key
 from components.evaluation.load import opened
-from components.evaluation.measure import ALONE, answer_all, count_tokens
+from components.evaluation.measure import ALONE, Answer, answer_all, count_tokens
 from components.evaluation.qwen import QwenAnswerer
+from components.evaluation.replies import Reply
 
 RANKABLE = ("accuracy", "yes_no")  # metrics of closed questions
+SUBMISSION = "submission.json"
 logger = logging.getLogger(__name__)
 
 
@@ -50,6 +53,16 @@ class How:
     limit: int | None
     max_new_tokens: int
     judge: params.Llm | None = None
+
+    def folder(self, checkpoint: Path, name: str) -> Path:
+        """Return the folder of the results of a benchmark."""
+        return checkpoint / "benchmarks" / name / self.form
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """What two scores must have in common to be compared, as JSON has it."""
+        judge = self.judge and f"{self.judge.generator} {self.judge.model}".strip()
+        return asdict(replace(self, judge=None)) | {"judge": judge}
 
 
 class Asked:
@@ -86,27 +99,23 @@ class Asked:
             The content of metrics.json (`rows.summary`); {} where no answer is public.
 
         Raises:
-            ValueError: no file, no sample whose films can be read, or the token budget would cut right answers.
+            ValueError: as `askable.questions`; no sample whose films can be read, or the token budget would cut right
+                answers.
             components.llm.StoppedError: the judge did not judge every answer.
         """
-        if METRICS[benchmark.metric].read is None:
-            raise ValueError(
-                f"{name} ranks captions by features of clips, and no answer of a checkpoint is such a ranking; allowed "
-                "are the other benchmarks; --dry-run shows what guesses score on this one"
-            )
-        root = folder_of(roots, name, benchmark.files)
+        root, whole = questions(name, benchmark, roots)
         n_frames = benchmark.frames if how.frames is None else how.frames
-        loaded = _drawn(benchmark.load(root), how.limit, self.settings.seed)
+        loaded = _drawn(whole, how.limit, self.settings.seed)
         if n_frames:
-            loaded = with_films(loaded, root, probed=True)
+            loaded = with_films(loaded, root, n_frames=n_frames)
         if not loaded.samples:
             raise ValueError(f"{name}: none of {loaded.rows} rows in {root} can be asked: {loaded.reasons}")
-        samples = {sample.sample_id: sample for sample in loaded.samples}
+        samples = {_key(sample, root if n_frames else None): sample for sample in loaded.samples}
         films = Films(root, samples, n_frames=n_frames, size_px=self.size_px)
         limits = {"max_batch_tokens": self.settings.max_batch_tokens, "max_new_tokens": how.max_new_tokens}
         answerer = self._answerer(store=films, **limits)
         conditions = (MODEL, TEXT_ONLY) if n_frames else (MODEL,)
-        items = _items(name, loaded.samples, conditions, form=how.form, reasoned=answerer.reasoned)
+        items = _items(name, samples, conditions, form=how.form, reasoned=answerer.reasoned)
         is_ranked = how.form == "ranked" and benchmark.metric in RANKABLE
         if not is_ranked:
             counted = partial(count_tokens, answerer)
@@ -116,22 +125,27 @@ class Asked:
         made_of = self.made_of | {
             "code": identity.of_code(),
             "frames": films.n_frames,
-            "how": asdict(replace(how, judge=None)),
+            "form": how.form,
+            "max_new_tokens": how.max_new_tokens,
         }
-        made_of |= {"samples": identity.digest({key: asdict(sample) for key, sample in samples.items()})}
-        folder = self.checkpoint / "benchmarks" / name
+        folder = how.folder(self.checkpoint, name)
         journal = Journal(folder / "items" / identity.digest(made_of)[:16], rank=ALONE.rank)
-        answer_all(items, {name: answerer.rank if is_ranked else answerer.complete}, journal, ALONE)
+        answer = _showing(films, answerer.rank if is_ranked else answerer.complete)
+        answer_all(items, {name: answer}, journal, ALONE)
         replies = journal.read()
-        too_long = {item.sample["sample_id"] for item in items if replies[item.key][0].is_too_long}
-        asked = [item for item in items if item.sample["sample_id"] not in too_long]
-        rejects = [*loaded.rejects, *(Reject(each, "beyond_the_models_context") for each in sorted(too_long))]
+        unasked = _unasked(items, replies)
+        asked = [item for item in items if item.sample["sample_id"] not in unasked]
+        if not asked:
+            raise ValueError(
+                f"{name}: none of {len(samples)} samples could be asked: {Loaded((), [*unasked.values()]).reasons}"
+            )
+        rejects = [*loaded.rejects, *(replace(unasked[key], row_id=samples[key].sample_id) for key in sorted(unasked))]
         answers = read(benchmark, samples, asked, replies, is_ranked=is_ranked)
         if how.judge and benchmark.metric == "open":
             answers = judged(answers, how.judge, ledger_path=folder / "judge.jsonl")
         found = summary(name, benchmark, answers, self.settings)
+        made_of |= {"limit": how.limit, "samples": identity.digest({"keys": sorted(samples)})}
         _write(folder, found, name, answers, rejects, made_of)
-        journal.forget_others()
         return found
 
 
@@ -140,10 +154,42 @@ def _drawn(loaded: Loaded, limit: int | None, seed: int) -> Loaded:
     return Loaded(order[:limit], loaded.rejects)
 
 
+def _key(sample: Sample, root: Path | None) -> str:
+    """Return what tells a sample, with the films that it shows, from every other: an answer is of these alone."""
+    films = [video.inside(root, medium.path).stat() for medium in sample.media] if root else []
+    made_of = {"sample": asdict(sample), "films": [[film.st_size, film.st_mtime_ns] for film in films]}
+    return f"{sample.sample_id} {identity.digest(made_of)[:16]}"
+
+
+def _showing(films: Films, answer: Answer) -> Answer:
+    """Return what answers as `answer` does, and says of samples without frames why there are none."""
+
+    def answering(samples: list[dict], frames_of: list[str]) -> list[Reply]:
+        replies = answer(samples, frames_of)
+        return [
+            replace(reply, unreadable=films.unreadable.get(name, ""))
+            for reply, name in zip(replies, frames_of, strict=True)
+        ]
+
+    return answering
+
+
+def _unasked(items: Sequence[Item], replies: Mapping[Key, tuple[Reply, float]]) -> dict[str, Reject]:
+    """Return the samples that could not be asked as they should: by the id in their items."""
+    found = {}
+    for item in items:
+        reply, key = replies[item.key][0], item.sample["sample_id"]
+        if reply.unreadable:
+            found[key] = Reject(key, "unreadable_film", reply.unreadable)
+        elif reply.is_too_long:
+            found[key] = Reject(key, "beyond_the_models_context")
+    return found
+
+
 def _items(
-    name: str, samples: Sequence[Sample], conditions: Sequence[str], *, form: asking.Form, reasoned: bool
+    name: str, samples: Mapping[str, Sample], conditions: Sequence[str], *, form: asking.Form, reasoned: bool
 ) -> list[Item]:
-    asked = [asking.row(sample, form=form, reasoned=reasoned) for sample in samples]
+    asked = [asking.row(sample, form=form, reasoned=reasoned) | {"sample_id": key} for key, sample in samples.items()]
     return [
         Item(name, condition, NO_FRAMES if condition == TEXT_ONLY else each["sample_id"], each)
         for condition in conditions
@@ -159,12 +205,9 @@ def _write(
     step = [{"step": "benchmark", **asdict(reject)} for reject in rejects]
     records.write_table(folder / "rejects.parquet", step, records.REJECT)
     (folder / "metrics.json").write_text(json.dumps(found, indent=2, allow_nan=False))
-    hidden = {
-        each.sample.sample_id: each.answer
-        for each in answers
-        if each.scores is None and each.item.condition == MODEL and each.parser != OFFICIAL
-    }
-    (folder / "submission.json").unlink(missing_ok=True)
-    if hidden:
-        (folder / "submission.json").write_text(json.dumps(hidden, indent=2))
+    own = [each for each in answers if each.item.condition == MODEL and each.parser != OFFICIAL]
+    (folder / SUBMISSION).unlink(missing_ok=True)
+    if not all(each.sample.has_answer for each in own):  # a server wants the answers to all
+        submission = {each.sample.sample_id: each.answer for each in own}
+        (folder / SUBMISSION).write_text(json.dumps(submission, indent=2))
     (folder / "identity.json").write_text(json.dumps(made_of, indent=2))

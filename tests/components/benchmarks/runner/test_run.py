@@ -1,7 +1,9 @@
 """A tiny model answers a benchmark with films: each item once, also when it is killed; what is missing is a reject."""
 
 import json
+import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,8 +48,8 @@ def asked(model, processor, tmp_path) -> run.Asked:
     return run.Asked(tmp_path / "stage1-k", data, params.load(ROOT / "params/eval.yaml", params.Eval))
 
 
-def result(asked: run.Asked) -> tuple[list[dict], dict]:
-    folder = asked.checkpoint / "benchmarks/egoschema"
+def result(asked: run.Asked, form: str = "letter") -> tuple[list[dict], dict]:
+    folder = asked.checkpoint / "benchmarks/egoschema" / form
     rows = records.read_table(folder / "predictions.parquet", ROW).drop_columns(["seconds"])
     return rows.to_pylist(), json.loads((folder / "metrics.json").read_text())
 
@@ -59,7 +61,9 @@ def test_every_row_is_answered_or_a_reject_and_a_killed_run_goes_on(asked, films
     assert found == metrics and metrics["egoschema/accuracy"]["n"] == ANSWERED
     conditions = Counter((row["condition"], row["parser"], row["score_name"]) for row in rows)
     assert set(conditions.values()) == {ANSWERED} and len(conditions) == 2 * 2 * 2
-    rejects = records.read_table(asked.checkpoint / "benchmarks/egoschema/rejects.parquet", records.REJECT).to_pylist()
+    rejects = records.read_table(
+        asked.checkpoint / "benchmarks/egoschema/letter/rejects.parquet", records.REJECT
+    ).to_pylist()
     assert {row["row_id"]: row["reason"] for row in rejects} == {
         "missing": "film_missing", "broken": "unreadable_film", "../outside": "path_leaves_root",
     }  # fmt: skip
@@ -69,7 +73,7 @@ def test_every_row_is_answered_or_a_reject_and_a_killed_run_goes_on(asked, films
     )]  # fmt: skip
     assert entry["value"] == np.mean(strict) and entry["chance"] == pytest.approx(0.2)
     assert entry["constant"] == 2 / ANSWERED and {"blind", "text_guess", "lo", "hi"} <= entry.keys()
-    journal = next((asked.checkpoint / "benchmarks/egoschema/items").rglob("*.jsonl"))
+    journal = next((asked.checkpoint / "benchmarks/egoschema/letter/items").rglob("*.jsonl"))
     finished = journal.read_text().splitlines(keepends=True)
     assert len(finished) == 2 * ANSWERED
     journal.write_text("".join(finished[:13]) + finished[13][:5])  # killed while it wrote
@@ -85,17 +89,48 @@ def test_every_row_is_answered_or_a_reject_and_a_killed_run_goes_on(asked, films
     monkeypatch.setattr(asked, "_answerer", listening)
     asked.run("egoschema", benchmark, [films], HOW)
     assert len(answered) == 2 * ANSWERED - 13 and result(asked) == (rows, metrics)
+    asked.run("egoschema", benchmark, [films], replace(HOW, limit=8))
+    assert len(answered) == 2 * ANSWERED - 13, "fewer samples are no other answers"
+    os.utime(films / "egoschema/a.mp4")
+    asked.run("egoschema", benchmark, [films], HOW)
+    assert len(answered) == 2 * ANSWERED - 13 + 2, "another film is asked about again, and no other sample"
+
+
+def test_a_film_that_cannot_be_decoded_is_a_reject_and_hidden_answers_make_a_submission(asked, films, monkeypatch):
+    folder = asked.checkpoint / "egoschema"
+    folder.mkdir()
+    lines = (films / "egoschema/500questions.jsonl").read_text().splitlines()[:3]
+    rows = [json.loads(line) for line in lines]
+    del rows[1]["CA"]
+    (folder / "questions.json").write_text(json.dumps(rows))
+    for name in "abc":
+        (folder / f"{name}.mp4").hardlink_to(films / f"egoschema/{name}.mp4")
+    decode = video.decode
+
+    def damaged(path, indices, **how):
+        if path.name == "c.mp4":
+            raise video.VideoError(path, "damaged")
+        return decode(path, indices, **how)
+
+    monkeypatch.setattr(video, "decode", damaged)
+    for _ in range(2):  # answered, then read back
+        asked.run("egoschema", registry.BENCHMARKS["egoschema"], [asked.checkpoint], HOW)
+        written = asked.checkpoint / "benchmarks/egoschema/letter"
+        [reject] = records.read_table(written / "rejects.parquet", records.REJECT).to_pylist()
+        assert (reject["row_id"], reject["reason"]) == ("c", "unreadable_film") and "damaged" in reject["detail"]
+        submission = json.loads((written / "submission.json").read_text())
+        assert submission.keys() == {"a", "b"}, "a server wants the answers that are public too"
 
 
 def test_ranked_options_need_no_parser_and_other_frames_are_another_run(asked, films):
     benchmark = registry.BENCHMARKS["egoschema"]
     how = run.How(form="ranked", frames=2, limit=7, max_new_tokens=8)
     asked.run("egoschema", benchmark, [films], how)
-    rows, metrics = result(asked)
+    rows, metrics = result(asked, "ranked")
     assert {(row["parser"], row["read_by"]) for row in rows} == {("ranked", "ranked")}
     n_rows = Counter(row["condition"] for row in rows)
     assert n_rows["model"] == n_rows["text_only"] == metrics["egoschema/accuracy"]["n"] <= 7
-    [folder] = (asked.checkpoint / "benchmarks/egoschema/items").iterdir()
+    [folder] = (asked.checkpoint / "benchmarks/egoschema/ranked/items").iterdir()
     asked.run("egoschema", benchmark, [films], run.How(form="ranked", frames=4, limit=7, max_new_tokens=8))
     assert [other for other in folder.parent.iterdir() if other != folder]
 
