@@ -163,10 +163,10 @@ class EgoRe(Strict):
 class Quality(Strict, strict=False):
     """What the samples are measured against (components/data/quality)."""
 
-    benchmarks: dict[str, Path] = Field(
+    benchmarks: dict[str, Path | None] = Field(
         description="benchmark -> text file with a video or take on each line (id, name or path), relative to the "
-        "project root, beside those of components/data/quality/benchmark_videos or in place of one; nothing trained on "
-        "may stand in one"
+        "project root, beside those of components/data/quality/benchmark_videos or in place of one, null for none; "
+        "nothing trained on may stand in one"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -37,6 +37,29 @@ def read_list(name: str, path: Path) -> set[str]:
 def known_lists() -> dict[str, set[str]]:
     """Read the lists of public benchmarks that come with the project: benchmark -> names of its videos."""
     return {path.stem: read_list(path.stem, path) for path in sorted(KNOWN.glob("*.txt"))}
+
+
+def lists(given: Mapping[str, Path | None], root: Path) -> dict[str, set[str]]:
+    """Read the lists of public benchmarks that come with the project, and those of the parameters.
+
+    Args:
+        given: `quality.benchmarks`, which takes the place of a list of the same name; None leaves that out.
+        root: that the paths of `given` are relative to.
+
+    Returns:
+        Benchmark -> names of its videos.
+
+    Raises:
+        ValueError: a list is missing or broken, or one that the project does not have is left out.
+    """
+    known = known_lists()
+    left_out = {name for name, path in given.items() if path is None}
+    if unknown := sorted(left_out - known.keys()):
+        raise ValueError(
+            f"quality.benchmarks: null came for {unknown}, allowed for {sorted(known)}; mend params/data.yaml"
+        )
+    own = {name: read_list(name, root / path) for name, path in given.items() if path is not None}
+    return {name: listed for name, listed in known.items() if name not in left_out} | own
 
 
 def benchmark_videos(

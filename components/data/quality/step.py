@@ -107,8 +107,7 @@ def run(params: Data, data_dir: Path) -> dict:
         ValueError: a list of `quality.benchmarks` is missing or broken.
     """
     root = data_dir.resolve().parent
-    given = {name: contamination.read_list(name, root / path) for name, path in params.quality.benchmarks.items()}
-    lists = contamination.known_lists() | given
+    lists = contamination.lists(params.quality.benchmarks, root)
     path = data_dir / "dataset/samples.parquet"
     videos = records.read_videos(data_dir).to_pandas()
     world = params.world

@@ -1,5 +1,7 @@
 """Contamination: what is found, what is not, and lists that cannot be read."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -64,3 +66,11 @@ def test_a_list_that_cannot_be_read_is_an_error_that_names_it(tmp_path, content)
         (tmp_path / "list.txt").write_bytes(content)
     with pytest.raises(ValueError, match=r"quality\.benchmarks\.egoschema.*list\.txt.*params/data\.yaml"):
         contamination.read_list("egoschema", tmp_path / "list.txt")
+
+
+def test_a_public_list_is_left_out_where_the_parameters_say_null(tmp_path):
+    (tmp_path / "mine.txt").write_text("kitchen_1\n")
+    found = contamination.lists({"egotaskqa": None, "mine": Path("mine.txt")}, tmp_path)
+    assert found.keys() == contamination.known_lists().keys() - {"egotaskqa"} | {"mine"}
+    with pytest.raises(ValueError, match=r"null came for \['mime'\], allowed for .*'egotaskqa'.*params/data.yaml"):
+        contamination.lists({"mime": None}, tmp_path)
