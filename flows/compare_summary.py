@@ -10,6 +10,7 @@ from rich.console import Console
 
 from components.evaluation import paired_comparison
 from components.evaluation.comparison_power import Foreseen
+from components.evaluation.estimates import p_text
 from components.report import comparison as page
 from components.train.dry_run.tables import table
 from flows.arms import RunPlan
@@ -75,7 +76,7 @@ def show(compared: Compared) -> None:
             page.control(row),
             "" if row.difference is None else f"{100 * row.difference.value:+.1f}",
             "" if row.difference is None else f"[{100 * row.difference.lo:+.1f}, {100 * row.difference.hi:+.1f}]",
-            "" if row.p_holm is None else f"{row.p_holm:.3f}",
+            "" if row.p_holm is None else p_text(row.p_holm),
             "" if row.published is None else f"{row.published:+.1f}",
             row.verdict,
         )

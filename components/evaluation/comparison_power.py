@@ -24,7 +24,6 @@ from components.metrics.power import Spread
 from components.params.comparison import Comparison
 from components.params.evaluation import Eval, MappingTask
 
-GAIN = 0.02  # of which it is said how often it would be found
 # between overlaps (.24) and right or wrong answers of which three in ten change (.55); two arms of .02 each for seeds
 ASSUMED = Spread(samples=0.45, takes=0.03, seeds=0.03)
 
@@ -35,11 +34,11 @@ class Foreseen:
 
     Attributes:
         measure: its name.
-        samples: that every arm answers, of all its tasks.
+        samples: that every arm answers, of all its tasks; those of a task count once, however many its metrics.
         takes: that they come from, of the task with the fewest.
         seeds: of each arm.
         is_measured: whether the spread between samples and takes is that of earlier checkpoints; else it is assumed.
-        power: how often a true difference of `GAIN` is found.
+        power: how often a true difference of `power.GAIN` is found.
         detectable: true difference that is found in `power.POWER` of all cases; infinite from too few takes.
     """
 
@@ -58,8 +57,8 @@ class Foreseen:
             return f"{counts}, too few takes to find anything (at least {statistics.MIN_TAKES})"
         spread = "spread as of earlier checkpoints" if self.is_measured else "spread assumed"
         return (
-            f"{counts}, {spread}: a true difference of {100 * GAIN:g} points is found in {100 * self.power:.0f} % of "
-            f"cases, one of {100 * self.detectable:.1f} in {100 * power.POWER:.0f} %"
+            f"{counts}, {spread}: a true difference of {100 * power.GAIN:g} points is found in {100 * self.power:.0f} "
+            f"% of cases, one of {100 * self.detectable:.1f} in {100 * power.POWER:.0f} %"
         )
 
 
@@ -95,21 +94,24 @@ def foresee(comparison: Comparison, *, seeds: int, data: Path, checkpoints: Path
                 )
                 takes_of[task] = [sample["take_id"] for sample in asked]
         measured = [_measured(checkpoints, place) for place in places]
-        counts = [len(takes_of[task]) for _, task, _ in places]
-        takes = min(len(set(takes_of[task])) for _, task, _ in places)
+        spreads: dict[str, list[Spread]] = {}
+        for (_, task, _), spread in zip(places, measured, strict=True):
+            spreads.setdefault(task, []).append(spread or ASSUMED)
+        counts = {task: len(takes_of[task]) for task in spreads}
+        takes = min(len(set(takes_of[task])) for task in spreads)
         level = 1 - (1 - statistics.LEVEL) / 2 / tests[measure]
         errors = [(math.inf, 0.0)]
         if takes >= statistics.MIN_TAKES:
-            of = _mean([each or ASSUMED for each in measured], counts)
-            errors = power.planned_errors(of, samples=sum(counts), takes=takes, seeds=seeds)
+            of = _mean(spreads, counts)
+            errors = power.planned_errors(of, samples=sum(counts.values()), takes=takes, seeds=seeds)
         found.append(
             Foreseen(
                 measure,
-                samples=sum(counts),
+                samples=sum(counts.values()),
                 takes=takes,
                 seeds=seeds,
                 is_measured=None not in measured,
-                power=min(power.power(GAIN, error, df, level=level) for error, df in errors),
+                power=min(power.power(power.GAIN, error, df, level=level) for error, df in errors),
                 detectable=max(power.detectable(error, df, level=level) for error, df in errors),
             )
         )
@@ -128,11 +130,19 @@ def _tests(comparison: Comparison) -> dict[str, int]:
     return sizes
 
 
-def _mean(spreads: list[Spread], counts: list[int]) -> Spread:
-    """Return the spread of the mean of several tasks' means, as if all their samples were of one task."""
-    variance = sum(of.samples**2 / count for of, count in zip(spreads, counts, strict=True)) / len(spreads) ** 2
-    takes = float(np.mean([of.takes for of in spreads]))  # what a take does, it does to all tasks
-    return Spread(math.sqrt(variance * sum(counts)), takes, ASSUMED.seeds)
+def _mean(spreads: dict[str, list[Spread]], counts: dict[str, int]) -> Spread:
+    """Return the spread of the mean of several metrics' means, as if all their samples were of one task.
+
+    Args:
+        spreads: task -> of each of its metrics.
+        counts: task -> its samples.
+    """
+    every = [of for of_task in spreads.values() for of in of_task]
+    # the metrics of a task are of the same samples: as if what moves one moves all, so deviations are added
+    parts = {task: sum(of.samples for of in of_task) / len(every) for task, of_task in spreads.items()}
+    variance = sum(part**2 / counts[task] for task, part in parts.items())
+    takes = float(np.mean([of.takes for of in every]))  # what a take does, it does to all tasks
+    return Spread(math.sqrt(variance * sum(counts.values())), takes, ASSUMED.seeds)
 
 
 def _measured(checkpoints: Path, place: Place) -> Spread | None:

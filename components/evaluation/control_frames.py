@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,9 +33,6 @@ class ControlFrames:
         Args:
             sample_id: of a sample, or "<control>/<view>/<frame kind>".
             exo_view: as `FrameStore.frames` takes it; the mean frame is then that of exo samples.
-
-        Raises:
-            ValueError: the mean frame of a view without a training sample.
         """
         if "/" not in sample_id:
             return self._store.frames(sample_id, exo_view=exo_view)
@@ -44,16 +43,30 @@ class ControlFrames:
             return np.full(shape, MID_GREY, np.uint8)
         return np.ascontiguousarray(np.broadcast_to(self._mean(view if exo_view is None else "exo"), shape))
 
-    def _mean(self, view: str) -> np.ndarray:
-        """Return the mean frame of training samples of a view, uint8 [H, W, 3]."""
-        if view not in self._means:
-            ids = self._train.filter(pc.equal(self._train["view"], view))["sample_id"]
-            if not len(ids):
+    def check(self, views: Iterable[str]) -> None:
+        """Check that these views have a mean frame, before anything is answered.
+
+        Raises:
+            ValueError: a view has no training sample.
+        """
+        for view in views:
+            if not len(self._ids(view)):
                 raise ValueError(
                     f"no training sample of the view {view!r} came, so there is no mean frame for the held-out ones; "
                     "take `mean_frame` out of `controls` in params/eval.yaml"
                 )
+
+    def _mean(self, view: str) -> np.ndarray:
+        """Return the mean frame of training samples of a view, uint8 [H, W, 3]."""
+        if view not in self._means:
+            ids = self._ids(view)
             drawn = np.random.default_rng(0).permutation(len(ids))[:MEAN_OF]
-            means = [self._store.frames(ids[int(place)].as_py()).mean(axis=0) for place in drawn]
-            self._means[view] = np.mean(means, axis=0).round().astype(np.uint8)
+            size_px = self._store.contract["size_px"]
+            total = np.zeros((size_px, size_px, 3))
+            for place in drawn:
+                total += self._store.frames(ids[int(place)].as_py()).mean(axis=0)
+            self._means[view] = (total / len(drawn)).round().astype(np.uint8)
         return self._means[view]
+
+    def _ids(self, view: str) -> pa.ChunkedArray:
+        return self._train.filter(pc.equal(self._train["view"], view))["sample_id"]

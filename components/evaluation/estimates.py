@@ -96,6 +96,15 @@ def strongest(leads: Mapping[str, Difference]) -> str | None:
     return min(leads, key=lambda control: leads[control].value, default=None)
 
 
+def p_text(p: float) -> str:
+    """Return a p-value as text, which is never zero.
+
+    >>> p_text(0.0123), p_text(0.0)
+    ('0.012', 'below 0.001')
+    """
+    return f"{p:.3f}" if p >= 0.001 else "below 0.001"
+
+
 def _takes(scores: pd.Series) -> np.ndarray:
     return scores.index.get_level_values("take_id").to_numpy()
 

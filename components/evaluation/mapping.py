@@ -30,6 +30,7 @@ from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import normalise
 
 BASE = "caption_ego"  # whose samples are shown
+TRUE_EXO = "caption_true_exo"  # the task that shows their exo frames
 ORACLE_PAIRS = 512  # training moments under the ridge regression, four for each of the miniature's dimensions
 _STRENGTHS = 10.0 ** np.arange(-6, 1)  # of the ridge, as shares of the greatest squared singular value
 
@@ -49,8 +50,13 @@ CAPTION = (captions.score, captions.chance)
 RETRIEVAL = ("retrieval_fx", "retrieval_identity", "retrieval_oracle")
 TASKS: dict[str, tuple[Callable, Callable]] = {
     **dict.fromkeys(RETRIEVAL, (retrieval, retrieval_chance)),
-    **dict.fromkeys(("caption_fx", "caption_identity", "caption_true_exo"), CAPTION),
+    **dict.fromkeys(("caption_fx", "caption_identity", TRUE_EXO), CAPTION),
 }
+
+
+def shown_view(task: str, sample: Sample) -> str:
+    """Return the view whose frames a task shows of a sample; of any task of an evaluation."""
+    return "exo" if task == TRUE_EXO else sample["view"]
 
 
 class Pairs:
@@ -70,7 +76,7 @@ class Pairs:
         self._answerers = {
             "caption_fx": alone(with_encoder(answerer.model, self._fx), store=self.store),
             "caption_identity": alone(with_encoder(answerer.model, self._x), store=self.store),
-            "caption_true_exo": alone(answerer.model, store=outside),
+            TRUE_EXO: alone(answerer.model, store=outside),
         }
         self._pooled: dict[tuple[str, str], Tensor] = {}
 

@@ -26,7 +26,17 @@ from components.evaluation import budget, identity, mapping, results
 from components.evaluation.answer import Answerer
 from components.evaluation.control_frames import ControlFrames
 from components.evaluation.guesser import guess
-from components.evaluation.items import GUESSER, MODEL, Item, Skipped, of_task, select, told_in_time, with_controls
+from components.evaluation.items import (
+    GUESSER,
+    MEAN_FRAME,
+    MODEL,
+    Item,
+    Skipped,
+    of_task,
+    select,
+    told_in_time,
+    with_controls,
+)
 from components.evaluation.journal import Journal, Key
 from components.evaluation.load import answerer_of
 from components.evaluation.qwen import QwenAnswerer
@@ -85,7 +95,7 @@ def evaluate(
 
     Raises:
         ValueError: a task is unknown or asks for a mapping that the model does not have, no task has a held-out sample,
-            or the token budget would cut perfect answers.
+            a view has no mean frame, or the token budget would cut perfect answers.
     """
     if unknown := sorted(set(how.tasks) - set(settings.limits)):
         raise ValueError(f"tasks {unknown} came, allowed are {sorted(settings.limits)} of params/eval.yaml")
@@ -108,6 +118,7 @@ def evaluate(
             f"{'; '.join(f'{each.task}: {each.reason}' for each in skipped)}. Run `dvc repro`, or mend `evaluate` of "
             "the stage in the recipe"
         )
+    frames.check({mapping.shown_view(item.task, item.sample) for item in items if item.condition == MEAN_FRAME})
     written: dict[str, list[dict]] = {}
     for item in items:
         if item.condition == MODEL and how.writes(item.task):

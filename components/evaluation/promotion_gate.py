@@ -6,18 +6,19 @@ count. A guardrail is a test of non-inferiority: not "no fall was seen" but "a f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
 
-from components.evaluation.estimates import leads, strongest
+from components.evaluation.estimates import leads, p_text, strongest
 from components.evaluation.items import MODEL
 from components.metrics import power, statistics
 from components.metrics.statistics import Difference
 
 ALPHA = 1 - statistics.LEVEL
-GAIN = 0.02  # of which the gate says how often it would find it
+TOO_FEW = f"from too few takes to say (at least {statistics.MIN_TAKES})"
 
 
 @dataclass(frozen=True)
@@ -79,13 +80,12 @@ def decide(
     numbers[f"{primary_metric}.detectable"] = round(_detectable(gaps[primary_metric]), 6)
     fallen = [metric for metric, margin in margins.items() if gaps[metric].lower() <= -margin]
     guards = "; ".join(
-        f"{metric} {100 * gaps[metric].value:+.1f}, at worst {100 * gaps[metric].lower():+.1f} (margin "
-        f"{100 * margins[metric]:g})"
+        f"{metric} {100 * gaps[metric].value:+.1f}, {_worst(gaps[metric])} (margin {100 * margins[metric]:g})"
         for metric in fallen or margins
     )
     better = _is_above(gaps[primary_metric])
     relation = "better" if better else "not better"
-    adjusted = _p_value(numbers[f"{primary_metric}.p_holm"])
+    adjusted = p_text(numbers[f"{primary_metric}.p_holm"])
     told = f"{_told(gaps[primary_metric])}, {adjusted} adjusted for {len(gaps)} metrics (Holm)"
     reason = f"{primary_metric} is {relation} than the champion's: {told}"
     if fallen:
@@ -109,9 +109,11 @@ def foresee(
     """
     gaps = {metric: _above_champion(candidate, champion, metric) for metric in (primary_metric, *margins)}
     primary = gaps[primary_metric]
+    if not math.isfinite(primary.standard_error):
+        return f"{primary_metric}: too few takes to find anything (at least {statistics.MIN_TAKES})"
     told = [
-        f"on {primary.n} samples a true gain of {100 * GAIN:g} points in {primary_metric} is found in "
-        f"{_power(primary, GAIN)}, one of {100 * _detectable(primary):.1f} in {100 * power.POWER:.0f} %"
+        f"on {primary.n} samples a true gain of {100 * power.GAIN:g} points in {primary_metric} is found in "
+        f"{_power(primary, power.GAIN)}, one of {100 * _detectable(primary):.1f} in {100 * power.POWER:.0f} %"
     ]
     told += [
         f"where nothing falls, {metric} passes in {_power(gaps[metric], margin)} (margin {100 * margin:g})"
@@ -134,14 +136,14 @@ def _is_above(found: Difference) -> bool:
 
 
 def _told(found: Difference) -> str:
-    if found.standard_error == float("inf"):
-        return f"{100 * found.value:+.1f} points, from too few takes to say (at least {statistics.MIN_TAKES})"
+    if not math.isfinite(found.standard_error):
+        return f"{100 * found.value:+.1f} points, {TOO_FEW}"
     interval = f"[{100 * found.lo:+.1f}, {100 * found.hi:+.1f}]"
-    return f"{100 * found.value:+.1f} points {interval}, one-sided p {_p_value(found.p_above)}"
+    return f"{100 * found.value:+.1f} points {interval}, one-sided p {p_text(found.p_above)}"
 
 
-def _p_value(p: float) -> str:
-    return f"{p:.3f}" if p >= 0.001 else "below 0.001"
+def _worst(found: Difference) -> str:
+    return f"at worst {100 * found.lower():+.1f}" if math.isfinite(found.standard_error) else TOO_FEW
 
 
 def _numbers(gaps: Mapping[str, Difference]) -> dict[str, float]:

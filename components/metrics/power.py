@@ -14,6 +14,7 @@ from scipy import special
 
 from components.metrics import statistics
 
+GAIN = 0.02  # the true difference of which it is said how often it would be found
 POWER = 0.8  # a difference that is found as often as this counts as detectable (Cohen 1988)
 
 
@@ -62,8 +63,10 @@ def planned_errors(of: Spread, *, samples: int, takes: int, seeds: int = 1) -> l
     """Return the standard errors that a mean difference will have, each with its degrees of freedom.
 
     The first is for other takes and seeds at once, with Satterthwaite's degrees of freedom. From two seeds on there is
-    a second, for seeds alone, since `statistics.crossed` asks for both. That samples differ is not averaged out by more
-    seeds, which all answer the same samples; so the first errs, if at all, on the side of too large.
+    a second, for seeds alone, since `statistics.crossed` asks for both: the means of the seeds differ by what a seed
+    does and by how its answers to single samples fall. How much of that is the same in every seed, which all answer the
+    same samples, is not known: the first error counts all of it as the same, the second none. What both foresee to be
+    found in `POWER` of cases was found in 75 % or more in simulations of two to five seeds.
 
     Args:
         of: how the differences vary.
@@ -83,8 +86,9 @@ def planned_errors(of: Spread, *, samples: int, takes: int, seeds: int = 1) -> l
     if seeds == 1:
         return [(math.sqrt(by_take), takes - 1.0)]
     by_seed = of.seeds**2 / seeds
+    by_seed_alone = (of.seeds**2 + of.samples**2 / samples) / seeds
     df = (by_take + by_seed) ** 2 / (by_take**2 / (takes - 1) + by_seed**2 / (seeds - 1))
-    return [(math.sqrt(by_take + by_seed), df), (math.sqrt(by_seed), seeds - 1.0)]
+    return [(math.sqrt(by_take + by_seed), df), (math.sqrt(by_seed_alone), seeds - 1.0)]
 
 
 def power(gain: float, error: float, df: float, *, level: float) -> float:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from components.evaluation.estimates import p_text
 from components.evaluation.paired_comparison import Row
 from components.report import frontier
 from components.report.table import words
@@ -61,6 +62,7 @@ def write(
         percent=percent,
         control=control,
         signed=signed,
+        p_text=p_text,
         frontier=drawn,
         finished=finished,
         failed=failed,
@@ -104,11 +106,11 @@ def only(table: Mapping[str, Mapping[str, Row]]) -> dict[str, str]:
 
 def _cell(row: Row) -> str:
     scored = f"{percent(row.value.value)} / {control(row)}"
-    if row.difference is None:
+    if row.difference is None or row.p_holm is None:
         return f"{scored} [{percent(row.value.lo)}, {percent(row.value.hi)}]"
     note = f" *published {row.published:+.1f}: {row.verdict}*" if row.verdict else ""
     lo, hi = signed(row.difference.lo), signed(row.difference.hi)
-    return f"{scored}, {signed(row.difference.value)} [{lo}, {hi}] p {row.p_holm:.3f}{note}"
+    return f"{scored}, {signed(row.difference.value)} [{lo}, {hi}] p {p_text(row.p_holm)}{note}"
 
 
 def control(row: Row) -> str:

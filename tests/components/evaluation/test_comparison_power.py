@@ -83,6 +83,13 @@ def test_the_spread_is_that_of_the_two_newest_checkpoints_of_the_stage(data):
     assert "seeds: 1, spread as of earlier checkpoints: a true difference of 2 points is found in" in str(narrow)
 
 
+def test_the_samples_of_a_task_count_once_however_many_its_metrics(data):
+    measures = {"one": ("ground_spatial/miou",), "two": ("ground_spatial/miou", "ground_spatial/r1_50")}
+    both = COMPARISON.model_copy(update={"measures": measures})
+    one, two = foresee(both, seeds=3, data=data, checkpoints=data / "c", evaluation=EVALUATION)
+    assert (two.samples, two.detectable) == (one.samples, pytest.approx(one.detectable))
+
+
 def test_few_takes_and_no_data(data, tmp_path):
     rows = records.read_table(data / "dataset/samples.parquet", records.SAMPLE).to_pylist()
     few = [row | {"take_id": f"t{n % 5}"} for n, row in enumerate(rows)]

@@ -47,5 +47,6 @@ def test_a_sample_has_its_own_frames_and_a_view_without_training_no_mean(store, 
     name = train["sample_id"][0].as_py()
     frames = ControlFrames(store, train.filter(pc.equal(train["view"], "ego")))
     assert np.array_equal(frames.frames(name), store.frames(name))
+    frames.check({"ego"})
     with pytest.raises(ValueError, match="no training sample of the view 'exo' came.*`mean_frame` out of `controls`"):
-        frames.frames("mean_frame/exo/clip")
+        frames.check({"ego", "exo"})

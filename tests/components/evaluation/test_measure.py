@@ -10,7 +10,7 @@ import pytest
 
 from components import params, records
 from components.data.frames.store import SamplingContractError
-from components.evaluation import identity, measure
+from components.evaluation import identity, mapping, measure
 from components.evaluation.answer import Answerer
 from components.evaluation.journal import Journal
 from components.evaluation.measure import Asked, evaluate
@@ -234,6 +234,15 @@ def test_a_prompt_beyond_the_context_is_counted_and_not_scored(checkpoint, tiny_
 def test_a_budget_that_cuts_perfect_answers_is_refused(checkpoint, tiny_data, settings):
     with pytest.raises(ValueError, match=r"max_new_tokens 9 came.* ground_spatial: 100.0% of answers are longer"):
         evaluate(checkpoint, tiny_data, settings, asked("qa", "ground_spatial", max_new_tokens=9))
+
+
+def test_a_view_without_a_mean_frame_is_refused_before_anything_is_answered(
+    checkpoint, tiny_data, settings, counted, monkeypatch
+):
+    monkeypatch.setattr(mapping, "shown_view", lambda task, sample: "above")
+    with pytest.raises(ValueError, match="no training sample of the view 'above' came"):
+        evaluate(checkpoint, tiny_data, settings, asked("qa"))
+    assert counted.asked == 0
 
 
 def test_any_change_of_the_code_or_the_data_is_another_identity(checkpoint, tiny_data, tmp_path, monkeypatch):

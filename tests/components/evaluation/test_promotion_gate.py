@@ -58,7 +58,7 @@ def decided(candidate, champion, margin: float = 0.1):
         (evaluation(0.0), evaluation(0.0), False, "not better than the champion's: +0.0 points [+0.0, +0.0]"),
         (evaluation(-0.04), evaluation(0.0), False, "not better"),
         (evaluation(0.04, guard=0.55), evaluation(0.0), False, "cannot be ruled out: qa/accuracy -2"),
-        (evaluation(0.04, takes=4), evaluation(0.0, takes=4), False, "cannot be ruled out"),
+        (evaluation(0.04, takes=4), evaluation(0.0, takes=4), False, "qa/accuracy +0.0, from too few takes to say"),
         (evaluation(0.04, takes=4), None, False, "too few takes to say (at least 6)"),
     ],
 )
@@ -97,8 +97,8 @@ def test_what_the_gate_can_find_is_said_without_looking_at_who_is_better():
     assert foresee(shifted, champion, primary_metric=PRIMARY, margins={}) == foresee(
         better, champion, primary_metric=PRIMARY, margins={}
     )
-    few = foresee(evaluation(0.04, takes=4), evaluation(0.0, takes=4), primary_metric=PRIMARY, margins={})
-    assert "found in 0 %, one of inf in 80 %" in few
+    few = foresee(evaluation(0.04, takes=4), evaluation(0.0, takes=4), primary_metric=PRIMARY, margins={GUARD: 0.1})
+    assert few == "ground_spatial/miou: too few takes to find anything (at least 6)"
 
 
 def test_equal_models_are_seldom_promoted_and_what_gains_mostly_unless_a_guardrail_falls():

@@ -45,6 +45,19 @@ def test_more_of_anything_finds_smaller_differences(takes, each):
     assert least(takes, each, 20) < least(takes, each, 5) < least(takes, each, 3) < least(takes, each, 2)
 
 
+@pytest.mark.parametrize("same_in_every_seed", [True, False])
+def test_seeds_find_what_was_foreseen_at_least(same_in_every_seed):
+    rng, of = np.random.default_rng(0), Spread(samples=0.45, takes=0.01, seeds=0.0)
+    errors = planned_errors(of, samples=400, takes=72, seeds=2)
+    gain = max(detectable(*each, level=0.975) for each in errors)
+    ids, found = np.arange(400) % 72, 0
+    for _ in range(300):
+        noise = rng.normal(0, of.samples, (1 if same_in_every_seed else 2, 400))
+        levels = gain + rng.normal(0, of.takes, 72)[ids]
+        found += statistics.crossed([(levels + noise, ids)]).p <= 0.05
+    assert found / 300 >= POWER - 0.05
+
+
 def test_three_seeds_that_differ_decide_by_the_t_of_three():
     both, of_seeds = planned_errors(Spread(0.0, 0.0, 0.03), samples=100, takes=10, seeds=3)
     assert both == of_seeds == (pytest.approx(0.03 / 3**0.5), pytest.approx(2))

@@ -33,7 +33,7 @@ def row(arm: str, measure: str, mean: float, *, spread: float = 0.05) -> Row:
     difference = None if arm == "start" else Difference(mean - 0.3, mean - 0.35, mean - 0.25, 40, 0.02, 7, 0.01, 0.02)
     told = "holds" if (arm, measure) == ("low", "boxes") else ""
     value = Estimate(mean, mean - spread, mean + spread, 40)
-    seeds, p_holm = (mean - 0.01, mean + 0.01), 0.0123 if difference else None
+    seeds, p_holm = (mean - 0.01, mean + 0.01), (0.0 if arm == "poor" else 0.0123) if difference else None
     return Row(arm, measure, (0, 1), seeds, value, "mean_frame", 0.125, difference, p_holm, 2.5 if told else None, told)
 
 
@@ -53,7 +53,7 @@ def test_the_page_shows_every_arm_and_escapes_words(written):
     for words in (
         "boxes &lt;and&gt; questions", "1 of 8, 1 failed", "no &lt;b&gt;luck&lt;/b&gt;", "sft.lora left out",
         "sft.steps: 3", "+10.0 [+5.0, +15.0], p 0.012", "published +2.5: holds", "sft-012, init-3 (reused)",
-        "by seed: 29.0 31.0", "mean frame 12.5",
+        "by seed: 29.0 31.0", "p below 0.001", "mean frame 12.5",
     ):  # fmt: skip
         assert words in text, words
     assert "<script" not in text and not re.search(r'(src|href)="http', text)
@@ -67,6 +67,7 @@ def test_the_table_of_a_note_has_a_line_for_each_arm(written):
     assert (
         lines[3].startswith("| low | 40.0 / mean frame 12.5, +10.0 [+5.0, +15.0] p 0.012 *published +2.5: holds* |")
         and len(lines) == 6
+        and "p below 0.001" in lines[5]
     )
 
 
