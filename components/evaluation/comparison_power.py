@@ -120,13 +120,14 @@ def foresee(comparison: Comparison, *, seeds: int, data: Path, checkpoints: Path
 
 def _tests(comparison: Comparison) -> dict[str, int]:
     """Return measure -> size of the largest family in which it is tested; of a published one, where it is published."""
-    sizes = {}
-    for measure in comparison.measures:
-        arms = [arm for arm in comparison.arms.values() if measure in arm.published] or [*comparison.arms.values()]
-        of_measure = [
-            family for arm in arms for family in families(comparison.measures, arm.published) if measure in family
-        ]
-        sizes[measure] = max(map(len, of_measure))
+    tests = [(arm, measure) for arm in comparison.arms for measure in comparison.measures if arm != comparison.against]
+    published = {name: arm.published for name, arm in comparison.arms.items()}
+    claimed = {measure for of_arm in published.values() for measure in of_arm}
+    sizes = dict.fromkeys(comparison.measures, 1)
+    for family in families(tests, published):
+        for arm, measure in family:
+            if measure in published[arm] or measure not in claimed:
+                sizes[measure] = max(sizes[measure], len(family))
     return sizes
 
 

@@ -21,6 +21,7 @@ from components.params.evaluation import Control
 
 CONDITIONS = (MODEL, *get_args(Control))
 Place = tuple[str, str, str]  # stage, task, metric
+Test = tuple[str, str]  # arm, measure
 # stage -> score of each sample: columns task, metric, condition ("model", or the control), sample_id, take_id, score
 Scores = dict[str, pd.DataFrame]
 
@@ -95,27 +96,25 @@ def compare(
     Raises:
         ValueError: a measure was not scored, or two arms were asked different samples.
     """
+    seeds_of = {arm: tuple(sorted(number for name, number in found if name == arm)) for arm in places}
+    differences: dict[Test, Difference] = {}
+    for arm, seeds in seeds_of.items():
+        if arm != against and (common := [number for number in seeds if (against, number) in found]):
+            for measure, parts in places[arm].items():
+                theirs = against, places[against][measure]
+                differences[arm, measure] = _difference(found, (arm, parts), theirs, common)
+    adjusted: dict[Test, float] = {}
+    for family in families(differences, published):
+        adjusted |= zip(family, holm([differences[test].p for test in family]), strict=True)
     rows = []
     for arm, measures in places.items():
-        seeds = tuple(sorted(number for name, number in found if name == arm))
-        if not seeds:
-            continue
-        common = tuple(number for number in seeds if (against, number) in found)
-        differences = {}
-        if arm != against and common:
-            differences = {
-                measure: _difference(found, (arm, parts), (against, places[against][measure]), common)
-                for measure, parts in measures.items()
-            }
-        adjusted: dict[str, float] = {}
-        for family in families(differences, published.get(arm, {})):
-            adjusted |= zip(family, holm([differences[measure].p for measure in family]), strict=True)
-        for measure, parts in measures.items():
+        seeds = seeds_of[arm]
+        for measure, parts in measures.items() if seeds else ():
             tables = [_table(found, arm, seeds, place) for place in parts]
             by_seed = np.mean([table.to_numpy().mean(1) for table in tables], axis=0)
             value = crossed([_part(table) for table in tables])
             control = _strongest(found, arm, seeds, parts)
-            difference, p_holm = differences.get(measure), adjusted.get(measure)
+            difference, p_holm = differences.get((arm, measure)), adjusted.get((arm, measure))
             sign = published.get(arm, {}).get(measure)
             held = verdict(difference, sign, p_holm) if difference and p_holm is not None and sign else ""
             rows.append(
@@ -124,18 +123,24 @@ def compare(
     return rows
 
 
-def families(measures: Iterable[str], claimed: Container[str]) -> list[list[str]]:
-    """Return the measures of an arm in the families within which Holm adjusts their p-values.
+def families(tests: Iterable[Test], published: Mapping[str, Container[str]]) -> list[list[Test]]:
+    """Return the tests of a comparison in the families within which Holm adjusts their p-values.
 
-    What a paper claims was fixed before anything was seen, so it is not paid for with p-values of all that is measured
-    beside it; the rest is a family of its own.
+    All signs that the paper prints are one family, whichever arms they are of: a page of seven is wrong in any of them
+    in 5 % of cases at most. They were fixed before anything was seen, so they are not paid for with p-values of all
+    that is measured beside them; of that, each arm is a family of its own.
 
-    >>> families(["average", "verb", "colour"], {"average"})
-    [['average'], ['verb', 'colour']]
+    Args:
+        tests: (arm, measure)s.
+        published: arm -> its measures of which the paper prints a difference.
+
+    >>> families([("a", "average"), ("a", "verb"), ("b", "average")], {"a": {"average"}, "b": {"average"}})
+    [[('a', 'average'), ('b', 'average')], [('a', 'verb')]]
     """
-    first = [measure for measure in measures if measure in claimed]
-    rest = [measure for measure in measures if measure not in claimed]
-    return [family for family in (first, rest) if family]
+    found: dict[str, list[Test]] = {}
+    for arm, measure in tests:
+        found.setdefault("" if measure in published.get(arm, ()) else f"arm {arm}", []).append((arm, measure))
+    return [*found.values()]
 
 
 def verdict(difference: Estimate, published: float, p_holm: float) -> str:
@@ -144,7 +149,7 @@ def verdict(difference: Estimate, published: float, p_holm: float) -> str:
     Args:
         difference: as found here.
         published: as printed, points.
-        p_holm: p-value of the difference, adjusted for the other published ones of the arm.
+        p_holm: p-value of the difference, adjusted for the other published ones of the comparison.
 
     >>> verdict(Estimate(-0.02, -0.05, 0.01, 100), -4.2, 0.2)
     'same sign, within noise'

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from components import records
 from components.evaluation.paired_comparison import compare, dominated, read_scores, verdict
-from components.metrics.statistics import Estimate
+from components.metrics.statistics import Estimate, holm
 
 QA = ("stage3", "qa", "accuracy")
 
@@ -147,6 +147,17 @@ def test_of_several_measures_each_must_be_surer_than_alone():
     among = compared(both, four, {"other": dict.fromkeys(four, 1.0)})["other", "QA"]
     assert among.p_holm == pytest.approx(4 * alone.p_holm) and among.verdict == "same sign, within noise"
     assert (among.difference.lo, among.difference.hi) == (alone.difference.lo, alone.difference.hi)
+
+
+def test_the_published_signs_of_all_arms_are_one_family():
+    found = {("full", 0): scores(made(0))} | {
+        (arm, 0): scores({name: value + 0.1 * number for name, value in made(number).items()})
+        for number, arm in enumerate("abc", 1)
+    }
+    alone = [compared(found, published={arm: {"QA": 1.0}})[arm, "QA"].p_holm for arm in "abc"]
+    assert alone == [compared(found)[arm, "QA"].difference.p for arm in "abc"]
+    together = compared(found, published=dict.fromkeys("abc", {"QA": 1.0}))
+    assert [together[arm, "QA"].p_holm for arm in "abc"] == pytest.approx(holm(alone)) != pytest.approx(alone)
 
 
 @settings(max_examples=40, deadline=None)
