@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
+from components import params
 from components.evaluation.paired_comparison import verdict
 from components.evaluation.promotion_gate import decide
 from components.metrics import power, statistics
@@ -43,9 +44,16 @@ GATES = {  # takes of 400 samples, spread of the paired differences; 72 takes ar
     "8 takes that vary by .1": (8, power.Spread(0.24, 0.1)),
 }
 SAMPLES = 400
-PRIMARY, MARGINS = "ground_spatial/miou", {"ground_temporal/miou": 0.06, "qa/accuracy": 0.1, "caption_ego/verb": 0.1}
-# of params/eval.yaml; the default recipe's data have 316 moments
-COUNTS = {PRIMARY: 400, "ground_temporal/miou": 316, "qa/accuracy": 400, "caption_ego/verb": 400}
+EVALUATION = params.load(RESULTS.parents[1] / "params/eval.yaml", params.Eval)
+PRIMARY, MARGINS = EVALUATION.promotion.primary_metric, EVALUATION.promotion.guardrail_metrics
+# the default recipe's data have 316 moments, fewer than the limit
+LIMITS = {**EVALUATION.limits, "ground_temporal": min(316, EVALUATION.limits["ground_temporal"])}
+COUNTS = {metric: LIMITS[metric.split("/")[0]] for metric in (PRIMARY, *MARGINS)}
+GATE = {
+    "primary_metric": PRIMARY,
+    "margins": MARGINS,
+    "samples": COUNTS,
+}  # a test compares the written with the present
 FEWER = {PRIMARY: 400, "ground_temporal/miou": 140, "qa/accuracy": 200, "caption_ego/verb": 200}
 
 
@@ -200,6 +208,7 @@ def main() -> None:
             gate: {gain: round(promotions(gain, draws=40_000, gate=gate), 3) for gain in GAINS} for gate in GATES
         },
         "most_that_any_test_finds_of_a_gain_of_two_points": {gate: round(most_power(0.02, gate), 3) for gate in GATES},
+        "whole_gate": GATE,
         "share_promoted_by_the_whole_gate": {
             "nothing changes": round(decisions(0.0, {}, draws=600), 3),
             "primary gains 2 points": round(decisions(0.02, {}, draws=600), 3),

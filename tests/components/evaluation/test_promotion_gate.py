@@ -1,5 +1,7 @@
 """The gate finds true gains, blocks falls, and says in numbers why."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -106,6 +108,11 @@ def test_equal_models_are_seldom_promoted_and_what_gains_mostly_unless_a_guardra
     assert simulation.decisions(0.0, {}, draws=20) <= 0.1
     assert simulation.decisions(0.05, {}, draws=20) >= 0.4
     assert simulation.decisions(0.05, {"qa/accuracy": 0.1}, draws=20) <= 0.15
+
+
+def test_the_gate_was_simulated_as_it_is():
+    # else: python -m tests.simulate_statistics, then python -m docs.generate
+    assert json.loads(simulation.RESULTS.read_text())["whole_gate"] == simulation.GATE
 
 
 def test_samples_without_another_take_have_no_control_and_do_not_count():
