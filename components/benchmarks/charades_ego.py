@@ -44,7 +44,7 @@ def load(folder: Path) -> Loaded:
         return Sample(sample_id, video.removesuffix("EGO"), QUESTION, (medium,), target, (view,), end_s - start_s)
 
     rows = []
-    with find(folder, FILES).open(newline="", encoding="utf-8") as file:
+    with find(folder, FILES).open(newline="", encoding="utf-8-sig") as file:
         for row in csv.DictReader(file):
             actions = list(filter(None, (row["actions"] or "").split(";")))
             rows += [(row["id"], action, [one.split(" ")[0] for one in actions]) for action in actions]

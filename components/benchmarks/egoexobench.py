@@ -6,7 +6,7 @@ import ast
 import csv
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from components.benchmarks.shared.choices import choice
@@ -14,6 +14,7 @@ from components.benchmarks.shared.files import RowError, find, loaded
 from components.benchmarks.shared.sample import Benchmark, Loaded, Medium, Sample
 
 FILES = ("EgoExoBench_MCQ.tsv",)
+_TAKE = re.compile(r"(?:^|/)takes/([^/]+)/")  # other folders hold many recordings
 _LETTER = re.compile(r"^\(?[A-Z][.):]\s*")
 
 
@@ -33,11 +34,12 @@ def load(folder: Path) -> Loaded:
             raise RowError("no_media")
         options = [_LETTER.sub("", option) for option in ast.literal_eval(row["options"])]
         target = choice(options, row["answer"].strip())
-        video = media[0].path.rsplit("/", 1)[0]
+        take = _TAKE.search(media[0].path)
+        video = take[1] if take else PurePosixPath(media[0].path).stem
         return Sample(row["index"], video, row["question"].strip(), media, target, (row["subtask_type"],))
 
     csv.field_size_limit(10_000_000)  # lists of frames are longer than the default of a cell
-    with find(folder, FILES).open(newline="", encoding="utf-8") as file:
+    with find(folder, FILES).open(newline="", encoding="utf-8-sig") as file:
         return loaded(csv.DictReader(file, delimiter="\t"), sample_of, row_id=lambda row, place: str(row["index"]))
 
 

@@ -32,7 +32,7 @@ def load(folder: Path) -> Loaded:
         question = prompts.temporal_question(found["question"].rstrip("?. "))
         return Sample(str(place), video, question, (Medium(f"{video}.mp4"),), Span(start_s, end_s))
 
-    rows = list(enumerate(read_json(find(folder, FILES))))
+    rows = list(enumerate(read_json(find(folder, FILES), list)))
     return loaded(rows, sample_of, row_id=lambda row, place: str(place))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from components.benchmarks.shared.choices import choice, shuffled
-from components.benchmarks.shared.files import RowError, find, loaded, read_json
+from components.benchmarks.shared.files import OTHER_FORM, RowError, find, loaded, read_json
 from components.benchmarks.shared.sample import Benchmark, Loaded, Medium, Sample
 
 FILES = ("egoexomem_egoexo4d.json", "qa_merged_v6.json")
@@ -26,12 +26,11 @@ def load(folder: Path) -> Loaded:
     Raises:
         ValueError: no file, or none that is JSON.
     """
-    rows = read_json(find(folder, FILES))
+    rows = read_json(find(folder, FILES), list)
     cameras: dict[str, dict[str, str]] = {}  # of each take, as the key frames of any of its questions name them
     for row in rows:
-        for path in row.get("verification", {}).get("keyframes", []) if isinstance(row, dict) else []:
-            if match := _KEY_FRAME.search(path):
-                cameras.setdefault(row["take_name"], {}).setdefault(match[1], match[2])
+        for take, view, camera in _cameras(row):
+            cameras.setdefault(take, {}).setdefault(view, camera)
 
     def sample_of(row: Mapping[str, Any]) -> Sample:
         take = row["take_name"]
@@ -46,6 +45,15 @@ def load(folder: Path) -> Loaded:
         return Sample(row["qa_id"], take, row["question"], media, target, subsets)
 
     return loaded(rows, sample_of, row_id=lambda row, place: str(row["qa_id"]))
+
+
+def _cameras(row: Any) -> list[tuple[str, str, str]]:
+    """Return take, view and camera of each key frame of a question; none where the row has another form."""
+    try:
+        found = map(_KEY_FRAME.search, row["verification"]["keyframes"])
+        return [(row["take_name"], match[1], match[2]) for match in found if match]
+    except OTHER_FORM:
+        return []
 
 
 def load_lemma(folder: Path) -> Loaded:
@@ -66,7 +74,7 @@ def load_lemma(folder: Path) -> Loaded:
         target = shuffled(choice(found["options"], found["correct_answer"]), name)
         return Sample(name, match[1], found["question"], (Medium(f"{match[1]}.mp4"),), target, (match[2],))
 
-    rows = read_json(find(folder, FILES_LEMMA))
+    rows = read_json(find(folder, FILES_LEMMA), dict)
     return loaded(rows.items(), sample_of, row_id=lambda row, place: row[0])
 
 
@@ -94,4 +102,5 @@ BENCHMARK_LEMMA = Benchmark(
     frames=32,
     official="first_letter",
     note=f"{_SHUFFLED}the first position is right in 1,193 of 1,824",
+    listed_as=lambda video: video.replace("_", "-"),  # as LEMMA and EgoTaskQA write it
 )

@@ -42,7 +42,7 @@ def load(folder: Path) -> Loaded:
         medium = Medium(f"{right['video_uid']}.mp4", "ego", start_s, end_s)
         return Sample(name, right["video_uid"], QUESTION, (medium,), target, (subset,), end_s - start_s)
 
-    return loaded(read_json(find(folder, FILES)).items(), sample_of, row_id=lambda row, place: row[0])
+    return loaded(read_json(find(folder, FILES), dict).items(), sample_of, row_id=lambda row, place: row[0])
 
 
 BENCHMARK = Benchmark(

@@ -40,7 +40,7 @@ def load(folder: Path) -> Loaded:
     """
     rates = {}
     if (folder / EPIC_RATES).is_file():
-        with (folder / EPIC_RATES).open(newline="", encoding="utf-8") as file:
+        with (folder / EPIC_RATES).open(newline="", encoding="utf-8-sig") as file:
             rates = {row["video_id"]: float(row["fps"]) for row in csv.DictReader(file)}
 
     def sample_of(row: Mapping[str, Any]) -> Sample:
@@ -55,7 +55,7 @@ def load(folder: Path) -> Loaded:
         start = progress[0]["start_frame"] if progress else max(0, now - round(60 * fps))
         return _sample(row, video, path, fps, row["question"], start=start, now=now)
 
-    return loaded(read_json(find(folder, FILES)), sample_of, row_id=lambda row, place: str(row["sample_id"]))
+    return loaded(read_json(find(folder, FILES), list), sample_of, row_id=lambda row, place: str(row["sample_id"]))
 
 
 def load_2(folder: Path) -> Loaded:
@@ -78,7 +78,7 @@ def load_2(folder: Path) -> Loaded:
         frames = {"start": row["task_start_frame"], "now": row["current_observation_frame"]}
         return _sample(row, video, f"{video}.mp4", EGO4D_FPS, question, **frames)
 
-    return loaded(read_json(find(folder, FILES_2)), sample_of, row_id=lambda row, place: row["sample_id"])
+    return loaded(read_json(find(folder, FILES_2), list), sample_of, row_id=lambda row, place: row["sample_id"])
 
 
 BENCHMARK = Benchmark(

@@ -11,6 +11,7 @@ from components.benchmarks.shared.files import find, loaded, read_json
 from components.benchmarks.shared.sample import Benchmark, Loaded, Medium, Sample
 
 FILES = ("egoschema_subset_questions.jsonl", "500questions.jsonl", "questions.json")
+OTHERS = "4531questions.json"  # of LVNet, beside its 500: the questions whose answers are hidden
 TAKES = "uid_to_ego4d.json"  # of the authors: q_uid -> the Ego4D video; two questions may be of one
 ANSWERS = "subset_answers.json"  # of the authors: q_uid -> index; LVNet's copy has them in its rows
 LENGTH_S = 180.0  # of every film
@@ -20,7 +21,7 @@ def load(folder: Path) -> Loaded:
     """Read the questions; public answers and the names of Ego4D's videos too, where they are in files of their own.
 
     Args:
-        folder: with one of FILES; films are `<q_uid>.mp4`.
+        folder: with one of FILES, and OTHERS beside a file of the subset; films are `<q_uid>.mp4`.
 
     Returns:
         Samples; of a question without a public answer the index is None.
@@ -28,8 +29,11 @@ def load(folder: Path) -> Loaded:
     Raises:
         ValueError: no file, or none that is JSON.
     """
-    rows = read_json(find(folder, FILES))
-    answers, takes = ((read_json(path) if path.is_file() else {}) for path in (folder / ANSWERS, folder / TAKES))
+    path = find(folder, FILES)
+    rows = read_json(path, list)
+    if path.name != FILES[-1] and (folder / OTHERS).is_file():
+        rows += read_json(folder / OTHERS, list)
+    answers, takes = ((read_json(path, dict) if path.is_file() else {}) for path in (folder / ANSWERS, folder / TAKES))
 
     def sample_of(row: Mapping[str, Any]) -> Sample:
         uid = row["q_uid"]
@@ -50,6 +54,7 @@ BENCHMARK = Benchmark(
     licence="Ego4D licence agreement for films; questions: none stated",
     origin="`egoschema/EgoSchema`; the subset with questions and answers in one file: `jongwoopark7978/LVNet`",
     frames=32,
-    published=(("Exo2Ego", 61.3), ("EgoThinker", 67.6)),
+    published=(("Exo2Ego", 61.3), ("EgoThinker, main table", 67.6), ("EgoThinker, ablation", 71.8)),
+    listed_with=TAKES,
     note="keys have a space (`option 0`); the papers do not say of each figure whether it is of the subset or of all",
 )

@@ -44,7 +44,7 @@ def load(folder: Path) -> Loaded:
     for file in FILES:
         split = file.removesuffix(".json").removeprefix("egotaskqa_")
         if (folder / file).is_file():
-            rows += [(split, place, row) for place, row in enumerate(read_json(folder / file))]
+            rows += [(split, place, row) for place, row in enumerate(read_json(folder / file, list))]
     return loaded(rows, sample_of, row_id=lambda row, place: f"{row[0]} {row[1]}")
 
 

@@ -37,7 +37,10 @@ def load(folder: Path) -> Loaded:
             end_s - start_s,
         )
 
-    rows = read_json(find(folder, FILES))["annotations"]
+    path = find(folder, FILES)
+    rows = read_json(path, dict).get("annotations")
+    if not isinstance(rows, list):
+        raise ValueError(f"{path}: {type(rows).__name__} came under `annotations`, allowed is list")
     return loaded(rows, sample_of, row_id=lambda row, place: str(row["question_id"]))
 
 

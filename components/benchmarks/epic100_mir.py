@@ -26,7 +26,7 @@ def load(folder: Path) -> Loaded:
     Raises:
         ValueError: a file is missing, or a caption names no clip.
     """
-    with find(folder, CAPTIONS).open(newline="", encoding="utf-8") as file:
+    with find(folder, CAPTIONS).open(newline="", encoding="utf-8-sig") as file:
         captions = {row["narration_id"] for row in csv.DictReader(file)}
 
     def sample_of(row: Mapping[str, str]) -> Sample:
@@ -38,7 +38,7 @@ def load(folder: Path) -> Loaded:
         medium = Medium(f"{row['participant_id']}/videos/{row['video_id']}.MP4", "ego", start_s, end_s)
         return Sample(row["narration_id"], row["video_id"], row["narration"], (medium,), target, (), end_s - start_s)
 
-    with find(folder, FILES).open(newline="", encoding="utf-8") as file:
+    with find(folder, FILES).open(newline="", encoding="utf-8-sig") as file:
         found = loaded(csv.DictReader(file), sample_of, row_id=lambda row, place: row["narration_id"])
     if unknown := captions - {sample.sample_id for sample in found.samples}:
         raise ValueError(f"{folder}: {len(unknown)} captions, as {min(unknown)}, are of no clip in {FILES[1]}")

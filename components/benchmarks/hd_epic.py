@@ -50,7 +50,7 @@ def load(folder: Path) -> Loaded:
     files = sorted((folder / FOLDER).glob("*.json"))
     if not files:
         raise ValueError(f"{folder} holds none of {list(FILES)}; docs/benchmarks.md says where to get it")
-    rows = [(path.stem, name, row) for path in files for name, row in read_json(path).items()]
+    rows = [(path.stem, name, row) for path in files for name, row in read_json(path, dict).items()]
     return loaded(rows, sample_of, row_id=lambda row, place: row[1])
 
 

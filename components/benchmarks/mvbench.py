@@ -80,7 +80,7 @@ def load(folder: Path) -> Loaded:
         length_s = None if medium.end_s is None else medium.end_s - medium.start_s
         return Sample(str(row["problem_id"]), path.stem, row["question"], (medium,), target, (task,), length_s)
 
-    return loaded(read_json(find(folder, FILES)), sample_of, row_id=lambda row, place: str(row["problem_id"]))
+    return loaded(read_json(find(folder, FILES), list), sample_of, row_id=lambda row, place: str(row["problem_id"]))
 
 
 BENCHMARK = Benchmark(

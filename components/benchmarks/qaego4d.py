@@ -29,7 +29,7 @@ def load(folder: Path) -> Loaded:
             raise RowError("no_answer")
         return _sample(row, Text((row["answer"].strip(),)))
 
-    return loaded(read_json(find(folder, FILES)), sample_of, row_id=lambda row, place: str(row["sample_id"]))
+    return loaded(read_json(find(folder, FILES), list), sample_of, row_id=lambda row, place: str(row["sample_id"]))
 
 
 def load_closed(folder: Path) -> Loaded:
@@ -46,7 +46,9 @@ def load_closed(folder: Path) -> Loaded:
         target = choice([row["answer"], *row["wrong_answers"]], 0)
         return _sample(row, shuffled(target, row["sample_id"]))
 
-    return loaded(read_json(find(folder, FILES_CLOSED)), sample_of, row_id=lambda row, place: str(row["sample_id"]))
+    return loaded(
+        read_json(find(folder, FILES_CLOSED), list), sample_of, row_id=lambda row, place: str(row["sample_id"])
+    )
 
 
 def _sample(row: Mapping[str, Any], target: Any) -> Sample:

@@ -38,6 +38,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "visor": visor.BENCHMARK,
     "egoexolearn": egoexolearn.BENCHMARK,
     "pope": pope.BENCHMARK,
+    "pope_2": pope.BENCHMARK_2,
     "mvbench": mvbench.BENCHMARK,
     "egoexomem": egoexomem.BENCHMARK,
     "egoexomem_lemma": egoexomem.BENCHMARK_LEMMA,

@@ -23,8 +23,9 @@ def load(folder: Path) -> Loaded:
     Raises:
         ValueError: no file, or none that is JSON.
     """
-    rows = read_json(find(folder, FILES))
-    numbers = [number for row in rows if isinstance(row, dict) for number in row.get("gt", ())]
+    rows = read_json(find(folder, FILES), list)
+    boxes = [row["gt"] for row in rows if isinstance(row, dict) and isinstance(row.get("gt"), list)]
+    numbers = [number for box in boxes for number in box if isinstance(number, int | float)]
     is_fraction = bool(numbers) and max(numbers) <= 1
     width, height = (1, 1) if is_fraction else SIZE_PX
     unit = "fractions" if is_fraction else "pixels"

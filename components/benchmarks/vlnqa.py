@@ -38,7 +38,7 @@ def load(folder: Path) -> Loaded:
         target = choice([text for _, text in options], row["gt"])
         return Sample(path.stem, path.stem, asked["question"], (Medium(str(path)),), target)
 
-    return loaded(read_json(find(folder, FILES)), sample_of, row_id=lambda row, place: f"row {place}")
+    return loaded(read_json(find(folder, FILES), list), sample_of, row_id=lambda row, place: f"row {place}")
 
 
 BENCHMARK = Benchmark(

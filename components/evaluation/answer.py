@@ -19,6 +19,7 @@ from components.prompts import asked_question
 
 Sample = dict
 Context = tuple[str, bytes]  # view and digest of the frames, which determine the embeddings before a question
+KEPT_BYTES = 4 * 2**30  # of embedded frames; beyond it all are forgotten, so that benchmarks of any length fit
 CONTEXTS_AT_ONCE = 8  # 64 windows of frames are no faster on a CPU core and take 600 MB more (measured)
 
 
@@ -33,7 +34,7 @@ class FrameSource(Protocol):
 class Answerer:
     """A model in evaluation mode with its processor and the frame store.
 
-    Frames are embedded once, however many samples, conditions and tasks show them.
+    Frames are embedded once, however many samples, conditions and tasks show them, as far as KEPT_BYTES hold them.
 
     Args:
         model: put into evaluation mode.
@@ -111,6 +112,9 @@ class Answerer:
 
     def _contexts(self, samples: list[Sample], frames_of: list[str]) -> list[torch.Tensor]:
         """Return the embeddings [C, W] before each question; frames that were not shown before are encoded."""
+        if sum(embeds.nbytes for embeds in self._embedded.values()) > KEPT_BYTES:
+            self._shown.clear()
+            self._embedded.clear()
         shown = [(sample["view"], sample_id) for sample, sample_id in zip(samples, frames_of, strict=True)]
         new: dict[Context, np.ndarray] = {}
         for view, sample_id in shown:

@@ -36,7 +36,8 @@ def by_rule(request: llm.Request) -> dict:
 def judged(answers: Sequence[Answered], judge: params.Llm, *, ledger_path: Path) -> list[Answered]:
     """Return the answers with two more scores: `judge`, whether each is correct, and `judge_score`, 0 to 1.
 
-    What cannot be read is wrong, and not asked about.
+    Rules are no model: their scores are `rule_judge` and `rule_judge_score`. What cannot be read is wrong, and not
+    asked about.
 
     Args:
         answers: to open questions.
@@ -46,6 +47,7 @@ def judged(answers: Sequence[Answered], judge: params.Llm, *, ledger_path: Path)
     Raises:
         llm.StoppedError: as `llm.generate`; or an answer could not be judged: run again to judge the rest.
     """
+    name = "rule_judge" if judge.generator == "rules" else "judge"
     readable = [each for each in answers if each.answer is not None]
     settings = llm.settings_of(judge.model_dump())
     verdicts = llm.generate(map(_request, readable), settings, rules={KIND: by_rule}, ledger_path=ledger_path)
@@ -57,10 +59,10 @@ def judged(answers: Sequence[Answered], judge: params.Llm, *, ledger_path: Path)
                 f"judged is in {ledger_path}, run again to ask for the rest"
             )
         of_items[each.item.key] = {
-            "judge": float(verdict.value["correct"]),
-            "judge_score": verdict.value["score"] / MOST,
+            name: float(verdict.value["correct"]),
+            f"{name}_score": verdict.value["score"] / MOST,
         }
-    wrong = {"judge": 0.0, "judge_score": 0.0}
+    wrong = {name: 0.0, f"{name}_score": 0.0}
     return [replace(each, scores={**(each.scores or {}), **of_items.get(each.item.key, wrong)}) for each in answers]
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from components.benchmarks.runner.films import folder_of
 from components.benchmarks.shared.sample import Benchmark
 
+logger = logging.getLogger(__name__)
+
 
 def write_lists(benchmarks: Mapping[str, Benchmark], roots: Sequence[Path], folder: Path) -> dict[str, int]:
-    """Write a file with a video on each line for every benchmark whose files are there.
+    """Write a file with a video on each line for every benchmark whose files are there and name its recordings.
 
     Args:
         benchmarks: by name.
@@ -23,10 +26,14 @@ def write_lists(benchmarks: Mapping[str, Benchmark], roots: Sequence[Path], fold
     written = {}
     for name, benchmark in benchmarks.items():
         try:
-            loaded = benchmark.load(folder_of(roots, name, benchmark.files))
+            root = folder_of(roots, name, benchmark.files)
+            loaded = benchmark.load(root)
         except ValueError:  # its files are not there
             continue
-        videos = sorted({sample.video for sample in loaded.samples})
+        if benchmark.listed_with and not (root / benchmark.listed_with).is_file():
+            logger.warning("%s is not listed: only %s names its recordings", name, root / benchmark.listed_with)
+            continue
+        videos = sorted({benchmark.listed_as(sample.video) for sample in loaded.samples})
         lines = [f"# videos of {benchmark.title}: {benchmark.origin}", *videos]
         (folder / f"{name}.txt").write_text("\n".join(lines) + "\n")
         written[name] = len(videos)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from components.benchmarks.shared.sample import Loaded, Reject, Sample
+
+Kind = TypeVar("Kind", list, dict)
+OTHER_FORM = (KeyError, TypeError, IndexError, AttributeError)  # what reading a row of another form raises
 
 
 class RowError(ValueError):
@@ -36,20 +39,35 @@ def find(folder: Path, names: Iterable[str]) -> Path:
     raise ValueError(f"{folder} holds none of {[path.name for path in tried]}; docs/benchmarks.md says where to get it")
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, kind: type[Kind]) -> Kind:
     """Read a JSON file, or JSON Lines as a list: several benchmarks publish these as `.json`.
 
+    Args:
+        path: of the file.
+        kind: list or dict, what the file must hold.
+
     Raises:
-        ValueError: it is neither; names the file and the line.
+        ValueError: it is neither, or holds another kind; names the file and the line.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: {error}; allowed is a JSON file in UTF-8") from error
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     try:
-        return json.loads(text)
+        found = json.loads(text)
     except json.JSONDecodeError:
-        lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+        found = _read_lines(path, lines)
+    if kind is list and isinstance(found, dict) and len(lines) == 1:
+        found = [found]  # JSON Lines with one line
+    if not isinstance(found, kind):
+        raise ValueError(
+            f"{path}: {type(found).__name__} came, allowed is {kind.__name__}; is it the file of its name?"
+        )
+    return found
+
+
+def _read_lines(path: Path, lines: Iterable[tuple[int, str]]) -> list:
     found = []
     for number, line in lines:
         try:
@@ -66,7 +84,7 @@ def loaded(rows: Iterable[Any], sample_of: Callable[[Any], Sample], *, row_id: C
         rows: of an annotation file.
         sample_of: makes a sample of a row; raises `RowError`, or KeyError, TypeError, IndexError or ValueError where
             the row has another form than the documented one.
-        row_id: names a row by its content and its place.
+        row_id: names a row by its content and its place; where it cannot, the place names it.
 
     Returns:
         Samples and rejects; of two rows of one id the second is a reject.
@@ -79,9 +97,16 @@ def loaded(rows: Iterable[Any], sample_of: Callable[[Any], Sample], *, row_id: C
             if sample.sample_id in samples:
                 raise RowError("repeated_id")
         except RowError as error:
-            rejects.append(Reject(row_id(row, place), error.reason, error.detail))
-        except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
+            rejects.append(Reject(_named(row, place, row_id), error.reason, error.detail))
+        except (*OTHER_FORM, ValueError, SyntaxError) as error:  # literal_eval raises the last
             rejects.append(Reject(f"row {place}", "malformed_row", f"{type(error).__name__}: {error}"))
         else:
             samples[sample.sample_id] = sample
     return Loaded([*samples.values()], rejects)
+
+
+def _named(row: Any, place: int, row_id: Callable[[Any, int], str]) -> str:
+    try:
+        return row_id(row, place)
+    except OTHER_FORM:
+        return f"row {place}"

@@ -151,8 +151,10 @@ class Benchmark:
         origin: who publishes them, and where.
         frames: that are shown of a sample, as the authors or the papers do.
         official: name in `shared.parsers.OFFICIAL` of how the authors' code reads an option.
-        published: system -> its headline score in percent, from the paper that `runner.leaderboard.PAPERS` names.
+        published: system, and which of its tables where they differ -> its headline score in percent.
         note: what has to be known about the file or the metric.
+        listed_as: a sample's `video` -> the name by which other data sets know it, without extension.
+        listed_with: file without which `video` is no such name, so that no list of videos can be written; "" for none.
     """
 
     title: str
@@ -167,3 +169,5 @@ class Benchmark:
     official: str = "start_or_word"
     published: tuple[tuple[str, float], ...] = ()
     note: str = ""
+    listed_as: Callable[[str], str] = str
+    listed_with: str = ""

@@ -149,15 +149,17 @@ def test_egoexo_fitness_pairs_lose_the_authors_disk_and_show_both_films(tmp_path
 
 def test_egoexobench_lists_are_literals_and_nothing_is_run(tmp_path):
     medias = [
-        {"type": "video", "video_path": "take/cam01.mp4", "video_start": 1, "video_end": 3},
+        {"type": "video", "video_path": "EgoExo4D/takes/cmu_1/cam01.mp4", "video_start": 1, "video_end": 3},
         {"type": "image", "image_paths": ["take/aria.jpg"]},
     ]
     head = "index\tquestion\toptions\tresponse_format\tmedias\tanswer\tsubtask_type\n"
     good = f"0\twhich <video>?\t['A. left', 'B. right']\tletter\t{medias}\tB\tego-exo\n"
     bad = "1\twhich?\t['left', 'right']\tletter\t__import__('os').getcwd()\tB\tego-exo\n"
     none = "2\twhich?\t['left', 'right']\tletter\t[]\tB\tego-exo\n"
-    found = egoexobench.load(written(tmp_path, "EgoExoBench_MCQ.tsv", head + good + bad + none))
-    [sample] = found.samples
+    other = good.replace("0\t", "3\t", 1).replace("EgoExo4D/takes/cmu_1/cam01", "LEMMA/videos/27k-1-1")
+    found = egoexobench.load(written(tmp_path, "EgoExoBench_MCQ.tsv", head + good + bad + none + other))
+    sample, of_lemma = found.samples
+    assert (sample.video, of_lemma.video) == ("cmu_1", "27k-1-1"), "a folder that is no take holds many recordings"
     assert sample.target.options == ("left", "right") and sample.target.index == 1
     assert [(medium.view, medium.start_s, medium.end_s) for medium in sample.media] == [("exo", 1, 3), ("ego", 0, None)]
     assert found.reasons == {"malformed_row": 1, "no_media": 1}

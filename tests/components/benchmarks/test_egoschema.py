@@ -23,6 +23,8 @@ def test_answers_stand_in_the_rows_or_in_a_file_of_their_own(tmp_path):
     (tmp_path / "500questions.jsonl").write_text(lines + "\n")
     c, d = egoschema.load(tmp_path).samples
     assert (c.target.index, d.target.index) == (0, 1) and c.media[0].path == "c.mp4"
+    (tmp_path / "4531questions.json").write_text(json.dumps(question("e")) + "\n")
+    assert [sample.has_answer for sample in egoschema.load(tmp_path).samples] == [True, True, False]
 
 
 def test_a_row_of_another_form_is_a_reject_with_its_reason(tmp_path):

@@ -39,7 +39,23 @@ def test_the_released_open_questions_cannot_be_guessed_by_their_letters():
     assert row["constant"]["value"] < 0.08 and row["text_only"]["value"] < 0.08
 
 
-def test_both_versions_of_the_yes_no_files_are_read(tmp_path):
+def test_version_2_asks_of_each_image_as_it_is_and_painted_over(tmp_path):
+    row = {"image_id": 46207, "target_object": "remote", "query": "Is there a remote in the image?"}
+    rows = [
+        row | {"image_name": "/images/000000046207.jpg", "label": "No"},
+        row | {"image_name": "/coco/train2017/000000046207.jpg", "label": "Yes"},
+        row | {"image_name": "/coco/train2017/000000046207.jpg", "label": "Maybe"},
+    ]
+    (tmp_path / "POPEv2/dataset").mkdir(parents=True)
+    (tmp_path / "POPEv2/dataset/annotations.json").write_text(json.dumps(rows))
+    found = pope.load_2(tmp_path)
+    no, yes = found.samples
+    assert (no.target.index, no.media[0].path) == (1, "images/000000046207.jpg")
+    assert (yes.target.index, yes.media[0].path) == (0, "coco/train2017/000000046207.jpg")
+    assert no.video == yes.video == "000000046207" and found.reasons == {"no_such_answer": 1}
+
+
+def test_the_yes_no_files_of_all_ways_to_draw_objects_are_read(tmp_path):
     row = {"question_id": 1, "image": "COCO_1.jpg", "text": "Is there a cup in the image?", "label": "yes"}
     lines = [row, row | {"question_id": 2, "label": "no"}, row | {"question_id": 3, "label": "maybe"}]
     (tmp_path / "coco_pope_popular.json").write_text("\n".join(map(json.dumps, lines)))

@@ -1,7 +1,10 @@
 """What benchmarks share: options, and answers read in two ways, each of which says how."""
 
+import json
+
 import pytest
 
+from components.benchmarks import egoexobench, egoexomem, egomcq, egoschema, egotempo, mvbench, visor
 from components.benchmarks.shared import parsers
 from components.benchmarks.shared.choices import shuffled
 from components.benchmarks.shared.sample import Choice
@@ -37,3 +40,38 @@ def test_options_are_shuffled_by_the_id_alone_and_the_right_one_stays_right():
     assert len({choice.options for choice in orders}) == 6
     assert {choice.options[choice.index] for choice in orders} == {OPTIONS[1]}
     assert shuffled(Choice(OPTIONS, None), "7").index is None
+
+
+HEAD = "index\tquestion\toptions\tmedias\tanswer\tsubtask_type\n"
+
+
+@pytest.mark.parametrize(
+    "load, name, text",
+    [
+        (egoexobench.load, "EgoExoBench_MCQ.tsv", f"\ufeff{HEAD}0\twhich?\t['a', 'b']\t\tB\tx\n"),
+        (egoexomem.load, "qa_merged_v6.json", '[{"qa_id": "a", "take_name": "t", "verification": null}]'),
+        (egoexomem.load, "qa_merged_v6.json", '[{"take_name": "t", "verification": {"keyframes": []}}]'),
+        (egoschema.load, "500questions.jsonl", '{"q_uid": "one line"}\n'),
+        (mvbench.load, "mvbench.json", '[{"path": "a", "options": ["A. b"], "solution": "A"}]'),
+        (visor.load, "visor_test.json", '[{"path": "a", "object": "cup", "gt": null}]'),
+    ],
+)
+def test_a_row_of_another_form_is_a_reject_whatever_it_lacks(load, name, text, tmp_path):
+    (tmp_path / name).write_text(text)
+    found = load(tmp_path)
+    assert not found.samples and len(found.rejects) == 1
+
+
+@pytest.mark.parametrize(
+    "load, name, content, said",
+    [
+        (egotempo.load, "egotempo_openQA.json", [], "list came, allowed is dict"),
+        (egotempo.load, "egotempo_openQA.json", {}, "NoneType came under `annotations`, allowed is list"),
+        (egomcq.load, "egomcq.json", [], "list came, allowed is dict"),
+        (visor.load, "visor_test.json", "text", "str came, allowed is list"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused_with_what_came(load, name, content, said, tmp_path):
+    (tmp_path / name).write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=f"{name}: {said}"):
+        load(tmp_path)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from components.evaluation import answer
 from components.evaluation.answer import Answerer
 from components.evaluation.replies import TOO_LONG, Reply
 from components.models.processing import layout, normalise
@@ -153,6 +154,16 @@ def test_frames_are_read_and_encoded_once(sharp, processor, samples, monkeypatch
     assert store.asked == seen
     one_pass = sum(int(name.split("-")[1]) for name in seen) // sharp.config.tubelet_frames
     assert sum(steps) == 2 * one_pass  # the shared one, and the one that ranked alone
+
+
+def test_what_does_not_fit_is_forgotten_and_answers_stay_the_same(sharp, processor, samples, monkeypatch):
+    store = Frames()
+    answers = answerer(sharp, processor, store=store)
+    kept = answers.complete(samples[:4], ids_of(samples[:4]))
+    monkeypatch.setattr(answer, "KEPT_BYTES", 0)
+    answers.complete(samples[4:], ids_of(samples[4:]))
+    assert len(answers._embedded) == 4
+    assert answers.complete(samples[:4], ids_of(samples[:4])) == kept and len(store.asked) == 12
 
 
 def test_the_same_frames_under_another_view_are_another_context(sharp, processor, samples):

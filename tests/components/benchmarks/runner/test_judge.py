@@ -26,9 +26,9 @@ def answered(name: str, answer: str | None) -> Answered:
 def test_rules_judge_by_equal_words(tmp_path):
     given = [answered("0", "an ONION."), answered("1", "a leek"), answered("2", None)]
     found = judged(given, RULES, ledger_path=tmp_path / "judge.jsonl")
-    assert [each.scores["judge"] for each in found] == [1.0, 0.0, 0.0]
-    assert [each.scores["judge_score"] for each in found] == [1.0, 0.0, 0.0]
-    assert all(each.scores["anls"] == 0.5 for each in found)
+    assert [each.scores for each in found] == [
+        {"anls": 0.5, "rule_judge": right, "rule_judge_score": right} for right in (1.0, 0.0, 0.0)
+    ], "what rules say is not published as a model's judgement"
 
 
 def test_an_endpoint_judges_each_answer_once(server, tmp_path):
