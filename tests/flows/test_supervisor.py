@@ -157,8 +157,10 @@ def test_death_of_the_watchdog_is_noticed(tmp_path: Path):
 @pytest.mark.slow
 def test_the_deepspeed_launcher_takes_the_command(tmp_path: Path):
     """The real launcher, two ranks, with a module of our own in the place of the training."""
+    # one write a line: both ranks write to one pipe, and print writes each of its words by itself
     module = (
-        "import json, os, sys; e = os.environ; print('RANK', e['RANK'], e['OMP_NUM_THREADS'], json.dumps(sys.argv[1:]))"
+        "import json, os, sys; e = os.environ; "
+        "os.write(1, f\"RANK {e['RANK']} {e['OMP_NUM_THREADS']} {json.dumps(sys.argv[1:])}\\n\".encode())"
     )
     (tmp_path / "stand_in.py").write_text(module)
     command = launch_command.command(

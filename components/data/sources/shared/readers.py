@@ -64,7 +64,8 @@ def header_of(path: Path, *, delimiter: str = ",") -> list[str]:
 
 def _header(file: BinaryIO, delimiter: str) -> list[str]:
     _skip_byte_order_mark(file)
-    line = file.readline(_HEADER).decode(errors="replace").rstrip("\r\n")
+    # a lone carriage return, of a file that is no text, would be a csv.Error; so its columns are missing
+    line = file.readline(_HEADER).decode(errors="replace").rstrip("\r\n").replace("\r", " ")
     return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
 
 

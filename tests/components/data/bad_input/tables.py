@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tests.components.data.bad_input.case import Case, Spoil, edited, narrated, put, recoded, replaced_by_folder
@@ -128,7 +129,12 @@ CASES = [
         rows=1,
     ),
     Case("intervals of zero bytes", put(LEARN, b""), error=mend("trainval_en.csv", "columns are", "egoexolearn")),
-    Case("intervals gzipped", recoded(LEARN, gzip.compress), error=mend("trainval_en.csv", "missing", "egoexolearn")),
+    Case(
+        "intervals gzipped",
+        recoded(LEARN, partial(gzip.compress, mtime=0)),
+        error=mend("trainval_en.csv", "missing", "egoexolearn"),
+    ),
+    Case("header with a lone return", put(LEARN, b"a\rb,c\n"), error=mend("en.csv", "missing", "egoexolearn")),
     Case("header of 200,000 characters", put(LEARN, b"a" * 200_000), error=mend("en.csv", "missing", "egoexolearn")),
     Case("intervals are a folder", replaced_by_folder(LEARN), error="trainval_en.csv is missing.*params/data.yaml"),
     Case("intervals with CRLF", recoded(LEARN, lambda came: came.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))),
