@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 from components.benchmarks.shared.choices import choice, shuffled
 from components.benchmarks.shared.distractors import nearest
-from components.benchmarks.shared.files import RowError, find, loaded
+from components.benchmarks.shared.files import RowError, find, loaded, read_csv
 from components.benchmarks.shared.sample import Benchmark, Loaded, Medium, Sample
 
 FILES = ("CharadesEgo_v1_test.csv", "CharadesEgo_v0_test.csv")
@@ -44,10 +43,9 @@ def load(folder: Path) -> Loaded:
         return Sample(sample_id, video.removesuffix("EGO"), QUESTION, (medium,), target, (view,), end_s - start_s)
 
     rows = []
-    with find(folder, FILES).open(newline="", encoding="utf-8-sig") as file:
-        for row in csv.DictReader(file):
-            actions = list(filter(None, (row["actions"] or "").split(";")))
-            rows += [(row["id"], action, [one.split(" ")[0] for one in actions]) for action in actions]
+    for row in read_csv(find(folder, FILES), ("id", "actions")):
+        actions = list(filter(None, (row["actions"] or "").split(";")))
+        rows += [(row["id"], action, [one.split(" ")[0] for one in actions]) for action in actions]
     return loaded(rows, sample_of, row_id=lambda row, place: f"{row[0]} {row[1]}")
 
 

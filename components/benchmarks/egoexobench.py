@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ast
-import csv
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from components.benchmarks.shared.choices import choice
-from components.benchmarks.shared.files import RowError, find, loaded
+from components.benchmarks.shared.files import RowError, find, loaded, read_csv
 from components.benchmarks.shared.sample import Benchmark, Loaded, Medium, Sample
 
 FILES = ("EgoExoBench_MCQ.tsv",)
@@ -38,9 +37,8 @@ def load(folder: Path) -> Loaded:
         video = take[1] if take else PurePosixPath(media[0].path).stem
         return Sample(row["index"], video, row["question"].strip(), media, target, (row["subtask_type"],))
 
-    csv.field_size_limit(10_000_000)  # lists of frames are longer than the default of a cell
-    with find(folder, FILES).open(newline="", encoding="utf-8-sig") as file:
-        return loaded(csv.DictReader(file, delimiter="\t"), sample_of, row_id=lambda row, place: str(row["index"]))
+    rows = read_csv(find(folder, FILES), ("index",), delimiter="\t")
+    return loaded(rows, sample_of, row_id=lambda row, place: str(row["index"]))
 
 
 def _media(one: Mapping[str, Any]) -> Iterator[Medium]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from components.benchmarks.shared.choices import choice
-from components.benchmarks.shared.files import RowError, find, loaded, read_json
+from components.benchmarks.shared.files import RowError, find, loaded, read_csv, read_json
 from components.benchmarks.shared.sample import Benchmark, Loaded, Medium, Sample
 
 FILES = ("EgoPlan_validation.json",)
@@ -40,8 +39,8 @@ def load(folder: Path) -> Loaded:
     """
     rates = {}
     if (folder / EPIC_RATES).is_file():
-        with (folder / EPIC_RATES).open(newline="", encoding="utf-8-sig") as file:
-            rates = {row["video_id"]: float(row["fps"]) for row in csv.DictReader(file)}
+        table = read_csv(folder / EPIC_RATES, ("video_id", "fps"))
+        rates = {row["video_id"]: float(row["fps"]) for row in table}
 
     def sample_of(row: Mapping[str, Any]) -> Sample:
         video = row["video_id"]

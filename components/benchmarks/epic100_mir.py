@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ast
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from components.benchmarks.shared.files import RowError, find, loaded
+from components.benchmarks.shared.files import RowError, find, loaded, read_csv
 from components.benchmarks.shared.sample import Action, Benchmark, Loaded, Medium, Sample
 from components.benchmarks.shared.times import seconds
 
@@ -26,8 +25,7 @@ def load(folder: Path) -> Loaded:
     Raises:
         ValueError: a file is missing, or a caption names no clip.
     """
-    with find(folder, CAPTIONS).open(newline="", encoding="utf-8-sig") as file:
-        captions = {row["narration_id"] for row in csv.DictReader(file)}
+    captions = {row["narration_id"] for row in read_csv(find(folder, CAPTIONS), ("narration_id",))}
 
     def sample_of(row: Mapping[str, str]) -> Sample:
         start_s, end_s = seconds(row["start_timestamp"]), seconds(row["stop_timestamp"])
@@ -38,8 +36,8 @@ def load(folder: Path) -> Loaded:
         medium = Medium(f"{row['participant_id']}/videos/{row['video_id']}.MP4", "ego", start_s, end_s)
         return Sample(row["narration_id"], row["video_id"], row["narration"], (medium,), target, (), end_s - start_s)
 
-    with find(folder, FILES).open(newline="", encoding="utf-8-sig") as file:
-        found = loaded(csv.DictReader(file), sample_of, row_id=lambda row, place: row["narration_id"])
+    rows = read_csv(find(folder, FILES), ("narration_id",))
+    found = loaded(rows, sample_of, row_id=lambda row, place: row["narration_id"])
     if unknown := captions - {sample.sample_id for sample in found.samples}:
         raise ValueError(f"{folder}: {len(unknown)} captions, as {min(unknown)}, are of no clip in {FILES[1]}")
     return found

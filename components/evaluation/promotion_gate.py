@@ -77,7 +77,7 @@ def decide(
         return Decision(version, decided, reason, _numbers({primary_metric: found}))
     gaps = {metric: _above_champion(candidate, champion, metric) for metric in (primary_metric, *margins)}
     numbers = _numbers(gaps) | {f"{metric}.margin": margin for metric, margin in margins.items()}
-    numbers[f"{primary_metric}.detectable"] = round(_detectable(gaps[primary_metric]), 6)
+    numbers |= _known({f"{primary_metric}.detectable": _detectable(gaps[primary_metric])})
     fallen = [metric for metric, margin in margins.items() if gaps[metric].lower() <= -margin]
     guards = "; ".join(
         f"{metric} {100 * gaps[metric].value:+.1f}, {_worst(gaps[metric])} (margin {100 * margins[metric]:g})"
@@ -149,8 +149,13 @@ def _worst(found: Difference) -> str:
 def _numbers(gaps: Mapping[str, Difference]) -> dict[str, float]:
     parts = ("value", "lo", "hi", "p_above")
     adjusted = dict(zip(gaps, statistics.holm([gap.p_above for gap in gaps.values()]), strict=True))
-    numbers = {f"{metric}.{part}": round(getattr(gap, part), 6) for metric, gap in gaps.items() for part in parts}
-    return numbers | {f"{metric}.p_holm": round(p, 6) for metric, p in adjusted.items()}
+    numbers = {f"{metric}.{part}": getattr(gap, part) for metric, gap in gaps.items() for part in parts}
+    return _known(numbers | {f"{metric}.p_holm": p for metric, p in adjusted.items()})
+
+
+def _known(numbers: Mapping[str, float]) -> dict[str, float]:
+    """Return the numbers that are finite: from too few takes an interval has no ends."""
+    return {name: round(value, 6) for name, value in numbers.items() if math.isfinite(value)}
 
 
 def _with_controls(of: pd.DataFrame, metric: str) -> tuple[pd.Series, dict[str, pd.Series]]:

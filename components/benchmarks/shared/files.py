@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from components.benchmarks.shared.sample import Loaded, Reject, Sample
 
 Kind = TypeVar("Kind", list, dict)
+LONGEST_CELL = 10_000_000  # characters: EgoExoBench lists the frames of a question in one cell
 OTHER_FORM = (KeyError, TypeError, IndexError, AttributeError)  # what reading a row of another form raises
 
 
@@ -75,6 +77,31 @@ def _read_lines(path: Path, lines: Iterable[tuple[int, str]]) -> list:
         except json.JSONDecodeError as error:
             raise ValueError(f"{path}, line {number}: {error}; allowed are JSON and JSON Lines") from error
     return found
+
+
+def read_csv(path: Path, columns: Sequence[str], *, delimiter: str = ",") -> list[dict[str, Any]]:
+    """Read the rows of a delimited text file with a header, by its columns; a cell that a row lacks is None.
+
+    Args:
+        path: of the file.
+        columns: that it must have.
+        delimiter: the character between two cells.
+
+    Raises:
+        ValueError: it cannot be read as that, or a column is missing; names the file.
+    """
+    limit = csv.field_size_limit(LONGEST_CELL)  # one for the whole process, so it is put back
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            table = csv.DictReader(file, delimiter=delimiter)
+            rows, found = list(table), list(table.fieldnames or ())
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: {error}; allowed is a table in UTF-8 with {delimiter!r} between cells") from error
+    finally:
+        csv.field_size_limit(limit)
+    if missing := [name for name in columns if name not in found]:
+        raise ValueError(f"{path} has the columns {found[:20]}, but {missing} are needed; is it the file of its name?")
+    return rows
 
 
 def loaded(rows: Iterable[Any], sample_of: Callable[[Any], Sample], *, row_id: Callable[[Any, int], str]) -> Loaded:

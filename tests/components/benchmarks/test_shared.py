@@ -1,5 +1,6 @@
 """What benchmarks share: options, and answers read in two ways, each of which says how."""
 
+import csv
 import json
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from components.benchmarks import egoexobench, egoexomem, egomcq, egoschema, egotempo, mvbench, visor
 from components.benchmarks.shared import parsers
 from components.benchmarks.shared.choices import shuffled
+from components.benchmarks.shared.files import read_csv
 from components.benchmarks.shared.sample import Choice
 
 OPTIONS = ("a left turn", "a right turn", "stop")
@@ -75,3 +77,18 @@ def test_a_file_of_another_kind_is_refused_with_what_came(load, name, content, s
     (tmp_path / name).write_text(json.dumps(content))
     with pytest.raises(ValueError, match=f"{name}: {said}"):
         load(tmp_path)
+
+
+def test_a_table_says_what_it_lacks_and_may_have_long_cells(tmp_path):
+    limit, path = csv.field_size_limit(), tmp_path / "table.tsv"
+    path.write_text(f"\ufeffindex\tframes\n0\t{'x' * 200_000}\n1\n", encoding="utf-8")
+    rows = read_csv(path, ("index",), delimiter="\t")
+    assert len(rows[0]["frames"]) == 200_000 and rows[1] == {"index": "1", "frames": None}
+    assert csv.field_size_limit() == limit
+    with pytest.raises(
+        ValueError, match=r"table.tsv has the columns \['index', 'frames'\], but \['answer'\] are needed"
+    ):
+        read_csv(path, ("index", "answer"), delimiter="\t")
+    path.write_bytes(b"index\tframes\n0\tcaf\xe9\n")
+    with pytest.raises(ValueError, match="table.tsv: .*allowed is a table in UTF-8"):
+        read_csv(path, ("index",), delimiter="\t")

@@ -70,6 +70,11 @@ def test_truth_table(candidate, champion, promoted, words):
     assert words in decision.reason
 
 
+def test_from_too_few_takes_only_what_is_known_is_logged():
+    numbers = decided(evaluation(0.04, takes=4), evaluation(0.0, takes=4)).numbers
+    assert f"{PRIMARY}.value" in numbers and f"{PRIMARY}.lo" not in numbers and f"{PRIMARY}.detectable" not in numbers
+
+
 def test_the_reason_and_the_numbers_tell_the_same():
     decision = decided(evaluation(0.04), evaluation(0.0))
     assert decision.reason.endswith("guardrails hold: qa/accuracy +0.0, at worst +0.0 (margin 10)")
