@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components import records
-from components.evaluation.items import of_task, select
+from components.evaluation.items import of_task, select, units
 from components.evaluation.paired_comparison import Place, families, read_scores, unknown_conditions
 from components.metrics import power, statistics
 from components.metrics.power import Spread
@@ -81,7 +81,7 @@ def foresee(comparison: Comparison, *, seeds: int, data: Path, checkpoints: Path
     samples = records.read_table(path, records.SAMPLE)
     held_out = samples.filter(pc.equal(samples["split"], "test"))
     limits: dict[str, int] = {**evaluation.limits}
-    takes_of: dict[str, list[str]] = {}  # task -> the take of each sample that is asked
+    takes_of: dict[str, list[str]] = {}  # task -> the take of each sample or pair that is asked
     tests = _tests(comparison)
     found = []
     for measure, places in comparison.places(comparison.against).items():
@@ -92,7 +92,7 @@ def foresee(comparison: Comparison, *, seeds: int, data: Path, checkpoints: Path
                 asked, _ = select(
                     of_task(held_out, kind, paired=of_mapping), kind, limit=limits[task], seed=evaluation.seed
                 )
-                takes_of[task] = [sample["take_id"] for sample in asked]
+                takes_of[task] = [unit[0]["take_id"] for unit in units(task, asked)]
         measured = [_measured(checkpoints, place) for place in places]
         spreads: dict[str, list[Spread]] = {}
         for (_, task, _), spread in zip(places, measured, strict=True):

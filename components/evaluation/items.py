@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -14,13 +14,17 @@ from components import records
 from components.data.time_resolution import is_resolvable
 from components.evaluation.score import SCORABLE
 from components.models.frame_choice import evenly
-from components.params.evaluation import Control
+from components.params.evaluation import PAIRS, Control
+from components.records.view_pairs import view_pairs
 
 MODEL = "model"
 OTHER_FRAMES: Control = "other_frames"
 GREY: Control = "grey"
 MEAN_FRAME: Control = "mean_frame"
 GUESSER: Control = "guesser"
+
+
+Sampled = TypeVar("Sampled")
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Item:
 
 
 def of_task(samples: pa.Table, task: str, *, paired: bool = False) -> pa.Table:
-    """Return the samples of a task and its view.
+    """Return the samples of a task and its view, or of both where it asks pairs.
 
     Args:
         samples: rows of `records.SAMPLE`.
@@ -70,9 +74,10 @@ def of_task(samples: pa.Table, task: str, *, paired: bool = False) -> pa.Table:
         paired: only those whose moment was filmed from outside too.
     """
     of_thoughts = task == "reasoning"
-    name = "qa" if of_thoughts else task.removesuffix("_ego").removesuffix("_exo")
+    name = "qa" if of_thoughts else PAIRS.get(task, task.removesuffix("_ego").removesuffix("_exo"))
+    views = ["ego", "exo"] if task in PAIRS else ["exo" if task.endswith("_exo") else "ego"]
     wanted = pc.and_(
-        pc.and_(pc.equal(samples["task"], name), pc.equal(samples["view"], "exo" if task.endswith("_exo") else "ego")),
+        pc.and_(pc.equal(samples["task"], name), pc.is_in(samples["view"], pa.array(views))),
         pc.equal(pc.equal(samples["question_type"], "cot"), of_thoughts),
     )
     if paired:
@@ -101,17 +106,19 @@ def told_in_time(
 
 
 def select(samples: pa.Table, task: str, *, limit: int, seed: int) -> tuple[list[dict], list[Skipped]]:
-    """Return at most `limit` samples of a task, drawn by content so that every checkpoint is asked the same.
+    """Return at most `limit` samples or pairs of a task, drawn by content so that every checkpoint is asked the same.
 
     Args:
         samples: of the task (`of_task`); those that it cannot score (`score.SCORABLE`) are left out.
         task: as in params/eval.yaml.
-        limit: most samples; a larger one only adds to them.
+        limit: most samples, or pairs; a larger one only adds to them.
         seed: of the draw.
 
     Returns:
-        The samples, and what was left out of the draw as far as it went.
+        The samples, those of pairs as ego, exo, ego, exo, …; and what was left out of the draw as far as it went.
     """
+    if task in PAIRS:
+        return _select_pairs(samples, task, limit=limit, seed=seed)
     ids = samples["sample_id"].to_pylist()
     order = sorted(range(len(ids)), key=lambda place: records.content_id(seed, ids[place]))
     is_scorable, why_not = SCORABLE.get(task, (lambda sample: True, ""))
@@ -128,6 +135,28 @@ def select(samples: pa.Table, task: str, *, limit: int, seed: int) -> tuple[list
     if not chosen and not unscorable:
         skipped.append(Skipped(task, "the data has no held-out sample of it", 0))
     return chosen, skipped
+
+
+def _select_pairs(samples: pa.Table, task: str, *, limit: int, seed: int) -> tuple[list[dict], list[Skipped]]:
+    rows = samples.select(["sample_id", "take_id", "task", "view", "question", "parents", "media"]).to_pylist()
+    pairs, alone = view_pairs(rows)
+    pairs.sort(key=lambda pair: records.content_id(seed, *(rows[place]["sample_id"] for place in pair)))
+    drawn = [place for pair in pairs[:limit] for place in pair]
+    skipped = [Skipped(task, "it is asked of one view alone", len(alone))] if alone else []
+    if not pairs:
+        skipped.append(Skipped(task, "the data has no held-out pair of it", 0))
+    return [*records.rows(samples.combine_chunks(), drawn)], skipped
+
+
+def units(task: str, samples: Sequence[Sampled]) -> list[Sequence[Sampled]]:
+    """Return what is drawn, shown and left out as a whole: pairs of a task that asks pairs, else single samples.
+
+    Args:
+        task: as in params/eval.yaml.
+        samples: as `select` returns them, or items of them.
+    """
+    size = 2 if task in PAIRS else 1
+    return [samples[start : start + size] for start in range(0, len(samples), size)]
 
 
 def other_takes(samples: list[dict], *, seed: int) -> list[str | None]:
@@ -152,10 +181,12 @@ def with_controls(
 ) -> tuple[list[Item], list[Skipped]]:
     """Return the items of a task: each sample with its own frames, and the first of them under each control.
 
+    A pair is shown both views of one other pair.
+
     Args:
         task: as in params/eval.yaml.
-        samples: of the task.
-        controls: control -> most samples of it.
+        samples: of the task, as `select` returns them.
+        controls: control -> most samples of it, or pairs.
         seed: of the choice of other takes.
 
     Returns:
@@ -163,11 +194,18 @@ def with_controls(
     """
     items = [Item(task, MODEL, sample["sample_id"], sample) for sample in samples]
     skipped = []
+    whole = units(task, samples)
     for control, limit in controls.items():
-        first = samples[:limit]
+        first = [sample for unit in whole[:limit] for sample in unit]
         shown: list[str | None] = [f"{control}/{sample['view']}/{sample['frame_kind']}" for sample in first]
         if control == OTHER_FRAMES:
-            shown = other_takes(samples, seed=seed)[:limit]
+            of_unit = {unit[0]["sample_id"]: [sample["sample_id"] for sample in unit] for unit in whole}
+            others = other_takes([unit[0] for unit in whole], seed=seed)[:limit]
+            shown = [
+                name
+                for unit, other in zip(whole, others, strict=False)
+                for name in (of_unit[other] if other else [None] * len(unit))
+            ]
         items += [Item(task, control, name, sample) for sample, name in zip(first, shown, strict=True) if name]
         if alone := shown.count(None):
             reason = "no other take with frames of the same kind: no control by other frames (world.val_fraction)"

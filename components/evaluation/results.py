@@ -10,15 +10,17 @@ from itertools import groupby
 from pathlib import Path
 
 from components import params, records
-from components.evaluation import mapping
+from components.evaluation import mapping, pairs
 from components.evaluation.estimates import estimates
-from components.evaluation.items import GUESSER, Item, Skipped
+from components.evaluation.items import GUESSER, Item, Skipped, units
 from components.evaluation.journal import Key
 from components.evaluation.replies import Reply
 from components.evaluation.score import TASKS, parsed
 from components.params.evaluation import CUT, FORMAT
 
 logger = logging.getLogger(__name__)
+
+KNOWN = TASKS | mapping.TASKS | pairs.TASKS  # task -> its scores and its chance
 
 
 def write(
@@ -45,23 +47,36 @@ def write(
     Returns:
         The content of metrics.json: "<task>/<metric>" -> value, lo, hi, n, chance, controls (name -> value, n, and the
         paired difference to it with lo and hi), strongest (the name of one), learned, and `reason`, which says why some
-        of them are None.
+        of them are None; of pairs of views `constant` and `coin` too, what these references score.
     """
     found: dict[str, dict] = {}
     rows: list[dict] = []
     left_out = list(skipped)
     for task, group in groupby(items, lambda item: item.task):
         of_task = list(group)
-        asked = [item for item in of_task if not replies[item.key][0].is_too_long]
-        if too_long := {item.sample["sample_id"] for item in of_task if replies[item.key][0].is_too_long}:
+        asked: list[Item] = []
+        too_long: set[str] = set()
+        for unit in units(task, of_task):
+            if any(replies[item.key][0].is_too_long for item in unit):
+                too_long |= {item.sample["sample_id"] for item in unit}
+            else:
+                asked += unit
+        if too_long:
             reason = "the prompt and its answer do not fit the model's context (`max_position_embeddings`)"
             left_out.append(Skipped(task, reason, len(too_long)))
         if all(item.condition == GUESSER for item in asked):  # whose answers are never too long
             continue
-        scored = _rows(task, asked, replies, writes=writes(task))
-        _, chance = (TASKS | mapping.TASKS)[task]
-        samples = {item.sample["sample_id"]: item.sample for item in asked}
-        of_metrics = estimates(scored, chance([*samples.values()]), settings)
+        scored = [
+            row
+            for _, group in groupby(asked, lambda item: item.condition)
+            for row in _rows(task, [*group], replies, writes=writes(task))
+        ]
+        _, chance = KNOWN[task]
+        samples = [*{item.sample["sample_id"]: item.sample for item in asked}.values()]
+        of_metrics = estimates(scored, chance(samples), settings)
+        for reference, values in pairs.references(task, samples).items():
+            for name in values.keys() & of_metrics.keys():
+                of_metrics[name][reference] = values[name]
         logger.info("%s: %s", task, {name: round(entry["value"], 3) for name, entry in of_metrics.items()})
         found |= {f"{task}/{name}": entry for name, entry in of_metrics.items()}
         rows += scored
@@ -78,8 +93,11 @@ def write(
 
 
 def _rows(task: str, items: Sequence[Item], replies: Mapping[Key, tuple[Reply, float]], *, writes: bool) -> list[dict]:
-    """Return rows of `records.PREDICTION`, one for each item and score; the guesser is not scored in `format`."""
-    score, _ = (TASKS | mapping.TASKS)[task]
+    """Return rows of `records.PREDICTION` for items of one condition, one for each item and score.
+
+    The guesser is not scored in `format`.
+    """
+    score, _ = KNOWN[task]
     samples = [item.sample for item in items]
     made = [replies[item.key] for item in items]
     scores = score(samples, [reply.completion for reply, _ in made])

@@ -137,7 +137,7 @@ _TEMPORAL = (
     _grounding_chance(temporal_iou, _span, _SPAN_THRESHOLDS),
 )
 
-CHOICES = ("qa", "verify_ego", "verify_exo")  # closed questions, whose options can be ranked
+CHOICES = ("qa", "verify_ego", "verify_exo", "con_verify")  # closed questions, whose options can be ranked
 # task -> (function of samples and completions to scores, function of samples to the scores of chance)
 TASKS: dict[str, tuple[Callable, Callable]] = {
     **dict.fromkeys(("caption_ego", "caption_exo"), (captions.score, captions.chance)),

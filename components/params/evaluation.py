@@ -18,6 +18,9 @@ MappingTask = Literal[
 
 # of moments in both views (EgoExo-Con, systems §5.1); measured where a recipe asks for them
 MomentTask = Literal["ground_temporal_exo", "verify_ego", "verify_exo"]
+# the same, by pairs of views (components/evaluation/pairs.py) -> `task` of the samples; limits and controls count pairs
+PairTask = Literal["con_verify", "con_ground"]
+PAIRS: dict[str, str] = {"con_verify": "verify", "con_ground": "ground_temporal"}
 
 # what every score stands beside: the model's answers with the frames of another take, with mid-grey pictures, with the
 # mean training frame; and those of a guesser that has read the training text alone (components/evaluation/guesser.py)
@@ -25,8 +28,10 @@ Control = Literal["other_frames", "grey", "mean_frame", "guesser"]
 
 CUT = "cut"  # share of written answers that the token budget ended: of every task whose answers may be written
 FORMAT = "format"  # share of answers that can be read at all; the guesser's always can, so it is none of its controls
-NO_SKILL = (CUT, "said_yes")  # metrics of which higher is not better
+# metrics of which higher is not better: a model that always says the same agrees in both views
+NO_SKILL = (CUT, "said_yes", "agreement", "excess", "mutual_tiou")
 _CAPTION = ("meteor", "verb", "colour", "type", "hand", "all", CUT)
+_PAIR = ("ego", "exo", "consistent", "agreement", "excess")
 _INTERVAL = ("miou", "r1_30", "r1_50", FORMAT, CUT)
 # task -> the metrics that components/evaluation/score.py and mapping.py compute for it
 METRICS: dict[str, tuple[str, ...]] = {
@@ -36,6 +41,8 @@ METRICS: dict[str, tuple[str, ...]] = {
     "ground_spatial": ("miou", "r1_50", FORMAT, CUT),
     **dict.fromkeys(("ground_temporal", "ground_temporal_exo"), _INTERVAL),
     **dict.fromkeys(("verify_ego", "verify_exo"), ("accuracy", "said_yes", CUT)),
+    "con_verify": (*_PAIR, "said_yes", CUT),
+    "con_ground": (*_PAIR, "mutual_tiou", FORMAT, CUT),
     **dict.fromkeys(("retrieval_fx", "retrieval_identity", "retrieval_oracle"), ("top1",)),
 }
 
@@ -69,10 +76,11 @@ class Eval(Strict):
         gt=0, description="tokens answered at once on each device: prompts, padding and answers"
     )
     max_new_tokens: int = Field(gt=0, description="longest answer, tokens, where the recipe's stage says nothing")
-    limits: dict[Task | MappingTask | MomentTask, PositiveInt] = Field(
-        description="task -> most held-out samples; a task not named is not measured"
+    limits: dict[Task | MappingTask | MomentTask | PairTask, PositiveInt] = Field(
+        description="task -> most held-out samples, or pairs of views; a task not named is not measured"
     )
     controls: dict[Control, PositiveInt] = Field(
-        min_length=1, description="control -> most samples of each task that it answers; one not named is not measured"
+        min_length=1,
+        description="control -> most samples of each task, or pairs, that it answers; one not named is not measured",
     )
     promotion: Promotion

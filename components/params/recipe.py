@@ -6,7 +6,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
-from components.params.evaluation import MappingTask, MomentTask, Task
+from components.params.evaluation import MappingTask, MomentTask, PairTask, Task
 from components.params.grpo import Grpo
 from components.params.mistakes import meant
 from components.params.model import AnyModel
@@ -129,7 +129,7 @@ class Stage(Strict):
     published_hours: float | None = Field(
         default=None, gt=0, description="what the paper says that the stage took on `ranks` GPUs; read by the dry run"
     )
-    evaluate: tuple[Literal[Task, MappingTask, MomentTask], ...] = Field(
+    evaluate: tuple[Literal[Task, MappingTask, MomentTask, PairTask], ...] = Field(
         strict=False,
         default=get_args(Task),
         description="what the checkpoint is measured in; all by default, [] for nothing",
