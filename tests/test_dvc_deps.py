@@ -2,10 +2,11 @@
 
 The code of a stage is its entry module with all that it imports inside `components`, directly or not, in functions too.
 `python -m components.data STEP` enters at `components.data.STEP`, or at `components.data.STEP.step` where the step is a
-package; `python -m components.PACKAGE` enters at `components.PACKAGE.__main__`. Three rules go with it:
+package; `python -m components.PACKAGE` enters at `components.PACKAGE.__main__`. Four rules go with it:
 
 - `components/params` is left out: the values that a stage reads stand below its `params`.
 - `components/data/__main__.py` is left out, and with it the other steps: it loads one step by name and makes no table.
+- `components/records/step_guard.py` is left out, which watches over the run of a stage and makes no table.
 - The contracts check the tables of every step of `components.data`, so the files of `components/data/contracts` belong
   to each. What those import for a name or a limit does not, or a change in any step would rerun all of them.
 
@@ -23,6 +24,7 @@ from tests import structure
 from tests.checkout import write_checkout
 
 PARAMS = "components.params"
+GUARD = {"components.records.step_guard", "components.records.single_writer"}
 CONTRACTS = "components.data.contracts"
 
 
@@ -59,7 +61,7 @@ def code_of(command: str, graph: structure.Imports, root: Path) -> set[str]:
     """Return the files that make the outputs of a stage, and those that judge them, as paths below `root`."""
     entry = entry_of(command, graph)
     assert entry in graph, f"{command!r} in dvc.yaml runs {entry}, which is no module of components"
-    modules = {entry} | structure.reached(graph, entry)
+    modules = {entry} | structure.reached({name: found - GUARD for name, found in graph.items()}, entry)
     if is_below(entry, "components.data", "."):
         modules |= {module for module in graph if is_below(module, CONTRACTS, ".")}
     paths = {file_of(module, root) for module in modules if not is_below(module, PARAMS, ".")}

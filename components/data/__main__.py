@@ -169,6 +169,8 @@ def main() -> None:
     parser.add_argument("--params", type=Path, required=True, help="params/data.yaml")
     parser.add_argument("--dry-run", action="store_true", help="only say what the step would ask of a language model")
     arguments = parser.parse_args()
+    from components.records.step_guard import guarded  # pyarrow comes with it, which --help need not load
+
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     started = time.monotonic()
     # by default, a sixth of a small step goes into looking for garbage among modules and rows, which make none
@@ -181,7 +183,8 @@ def main() -> None:
         if arguments.dry_run:
             log.info("%s", dry_run(arguments.step, parameters, Path("data")))
             return
-        counts = run(arguments.step, parameters, Path("data"))
+        with guarded(arguments.step, Path.cwd()):
+            counts = run(arguments.step, parameters, Path("data"))
     except ValueError as error:
         # for people: the message says where to mend it, a traceback would bury it
         log.error("%s", error)

@@ -22,17 +22,19 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     from components.data.statistics import corpus as statistics
+    from components.records.step_guard import guarded
     from components.report import corpus, funnel, mixture
 
     try:
         settings, data_dir = params.load(arguments.params, params.Data), Path("data")
-        found = statistics.read(settings, data_dir)
-        found |= {"egoit": mixture.read(data_dir), "funnel": funnel.read(settings, data_dir)}
+        with guarded("statistics", Path.cwd()):
+            found = statistics.read(settings, data_dir)
+            found |= {"egoit": mixture.read(data_dir), "funnel": funnel.read(settings, data_dir)}
+            page = corpus.build(found, data_dir / "statistics")
     except ValueError as error:
         # for people: the message says where to mend it, a traceback would bury it
         log.error("%s", error)
         sys.exit(1)
-    page = corpus.build(found, Path("data/statistics"))
     agrees = [row["agrees"] for row in statistics.comparison(found)]
     log.info("%d of %d published figures are met; %s", agrees.count(True), len(agrees), page)
 

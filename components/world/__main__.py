@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -80,9 +81,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m components.world", description=__doc__.splitlines()[0])
     parser.add_argument("--params", type=Path, required=True, help="params/data.yaml")
     arguments = parser.parse_args()
+    from components.records.step_guard import guarded  # pyarrow comes with it, which --help need not load
+
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     started = time.monotonic()
-    counts = build(params.load(arguments.params, params.Data), Path.cwd())
+    try:
+        with guarded("world", Path.cwd()):
+            counts = build(params.load(arguments.params, params.Data), Path.cwd())
+    except ValueError as error:
+        # for people: the message says where to mend it, a traceback would bury it
+        log.error("%s", error)
+        sys.exit(1)
     log.info("world: %s in %.1f s", counts, time.monotonic() - started)
 
 
