@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
@@ -13,6 +14,7 @@ from prefect.logging import get_run_logger
 
 from components import storage, tracking
 from components.params import Stage
+from components.records.single_writer import LOCKS, BusyError, single_writer
 from components.tracking import history
 from components.train import interpreter, launch_command, plan
 from components.train.judge import verdict
@@ -20,6 +22,7 @@ from flows import data, gpus, levels, supervisor, tasks
 from flows.tasks import Job, NestedStage, Stop, TrainedStage
 
 PROGRESS_S = 15.0
+WAIT_S = 0.5  # between two looks whether another flow has ended the same stage
 GRACE_S = 60.0  # from SIGTERM to SIGKILL: a stage ends its step and saves a checkpoint
 
 
@@ -96,7 +99,8 @@ def _start(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> PrefectF
 def train_stage(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> TrainedStage:
     """Reuse the finished run of this stage's key, or train it in processes of its own, on GPUs of its own.
 
-    A retry, or a later run of the same key, goes on from the last resumable checkpoint in the folder.
+    A retry, or a later run of the same key, goes on from the last resumable checkpoint in the folder. While another
+    flow trains this very stage in this checkout, it waits, and then reuses what that has made.
 
     Args:
         job: recipe and keys.
@@ -108,6 +112,30 @@ def train_stage(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> Tra
         StageFailed, StagePaused, StageStopped: as `supervisor.supervise`.
         ChangedMeanwhile: code or parameters are no longer those of the key.
     """
+    with _alone(job.root / LOCKS / f"{job.checkpoint(stage.name).name}.lock", stage.name, stop):
+        return _reuse_or_train(job, stage, pipeline_run_id, stop)
+
+
+@contextmanager
+def _alone(lock: Path, stage: str, stop: Stop) -> Generator[None]:
+    """Hold the lock of a checkpoint folder; wait for it, and say for whom."""
+    logger, told = get_run_logger(), False
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(single_writer(lock, f"the checkpoint of stage {stage!r}"))
+                break
+            except BusyError as busy:
+                if reason := stop():
+                    raise supervisor.StageStopped(f"{stage!r} waited for its turn and was stopped: {reason}") from busy
+                if not told:
+                    logger.info("%s waits: %s", stage, busy)
+                told = True
+                time.sleep(WAIT_S)
+        yield
+
+
+def _reuse_or_train(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> TrainedStage:
     logger, started_s = get_run_logger(), time.monotonic()
     key, checkpoint = job.keys[stage.name], job.checkpoint(stage.name)
     known = tracking.finished_stage(key)

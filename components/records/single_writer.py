@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+LOCKS = Path(".cache/locks")  # below the project's folder
+
 
 class BusyError(ValueError):
     """Another process writes there."""
@@ -32,9 +34,7 @@ def single_writer(lock: Path, what: str) -> Generator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BusyError(
-                f"{what} is written by {_owner(lock)}; wait until that has ended, or end it, and run this again"
-            ) from None
+            raise BusyError(f"{what} is written by {_owner(lock)}; wait until that has ended, or end it") from None
         file.truncate(0)
         since = datetime.now(UTC).isoformat(timespec="seconds")
         file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))

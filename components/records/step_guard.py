@@ -21,10 +21,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from components.records.single_writer import single_writer
+from components.records.single_writer import LOCKS, single_writer
 
 GRAPH = "dvc.yaml"
-LOCKS = Path(".cache/locks")
 _CODE = "components"
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from prefect.logging import disable_run_logger
 
 from components import params, tracking
+from components.records.single_writer import LOCKS, single_writer
 from components.tracking.runs import client
 from flows import evaluate, supervisor, tasks, train
 from flows.tasks import Job, TrainedStage
@@ -58,6 +60,20 @@ def test_a_stage_trains_once_per_key(job: Job):
     (first.checkpoint / "stage.json").unlink()
     third = go(job, "first", parent)
     assert third.how == "ran" and third.run_id != first.run_id
+
+
+def test_two_runs_of_one_stage_train_it_once(job: Job):
+    parents = [tracking.open_pipeline_run("p", tags={}) for _ in range(2)]
+    with disable_run_logger(), ThreadPoolExecutor() as pool:  # of the whole process, so around both
+        both = list(pool.map(lambda parent: go(job, "text", parent), parents))
+    assert sorted(stage.how for stage in both) == ["ran", "reused"]
+    assert both[0].run_id == both[1].run_id
+
+
+def test_who_waits_for_a_stage_can_be_stopped(job: Job):
+    lock = job.root / LOCKS / f"{job.checkpoint('text').name}.lock"
+    with single_writer(lock, "it"), pytest.raises(supervisor.StageStopped, match="waited .* the user said so"):
+        go(job, "text", tracking.open_pipeline_run("p", tags={}), lambda: "the user said so")
 
 
 def test_a_checkpoint_that_is_gone_here_is_fetched_from_where_it_is_kept(
