@@ -140,7 +140,8 @@ def select(samples: pa.Table, task: str, *, limit: int, seed: int) -> tuple[list
 def _select_pairs(samples: pa.Table, task: str, *, limit: int, seed: int) -> tuple[list[dict], list[Skipped]]:
     rows = samples.select(["sample_id", "take_id", "task", "view", "question", "parents", "media"]).to_pylist()
     pairs, alone = view_pairs(rows)
-    pairs.sort(key=lambda pair: records.content_id(seed, *(rows[place]["sample_id"] for place in pair)))
+    # what is asked of one event stands together: its true and its false question balance yes and no in any draw
+    pairs.sort(key=lambda pair: (records.content_id(seed, *rows[pair[0]]["parents"]), rows[pair[0]]["sample_id"]))
     drawn = [place for pair in pairs[:limit] for place in pair]
     skipped = [Skipped(task, "it is asked of one view alone", len(alone))] if alone else []
     if not pairs:

@@ -16,7 +16,7 @@ from components.evaluation import score
 from components.evaluation.caption_slots import Sample, Scores
 from components.metrics import consistency, temporal_iou
 from components.metrics.consistency import THRESHOLD
-from components.params.evaluation import FORMAT
+from components.params.evaluation import FORMAT, NO_SKILL
 
 
 def verification(samples: list[Sample], completions: list[str]) -> Scores:
@@ -70,17 +70,18 @@ def references(task: str, samples: list[Sample]) -> dict[str, dict[str, float]]:
 
 
 def verification_chance(samples: list[Sample]) -> dict[str, float]:
-    """Return the best that a constant answer or a coin scores, and how often a coin says yes."""
-    return _best(verification_references(samples)) | {"said_yes": 0.5}
+    """Return what a coin scores, of skills the better of it and of a constant answer; and how often it says yes."""
+    return _chance(verification_references(samples)) | {"said_yes": 0.5}
 
 
 def grounding_chance(samples: list[Sample]) -> dict[str, float]:
-    """Return the best that a constant interval or a draw of intervals scores; neither writes tags."""
-    return _best(grounding_references(samples)) | {FORMAT: 0.0}
+    """Return what a draw for each view scores, of skills the better of it and of a constant one; neither has tags."""
+    return _chance(grounding_references(samples)) | {FORMAT: 0.0}
 
 
-def _best(found: dict[str, dict[str, float]]) -> dict[str, float]:
-    return {name: max(of_one[name] for of_one in found.values()) for name in found["coin"]}
+def _chance(found: dict[str, dict[str, float]]) -> dict[str, float]:
+    coin, constant = found["coin"], found["constant"]
+    return {name: value if name in NO_SKILL else max(value, constant[name]) for name, value in coin.items()}
 
 
 def _by_pair(right: np.ndarray, same: np.ndarray) -> Scores:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from components import tracking
-from components.report import controls, counts, curves, gallery, quality, table
+from components.report import controls, counts, curves, gallery, pairs, quality, table
 from components.report.stage import Stage, read_stage
 from components.report.templates import render
 
@@ -46,6 +46,7 @@ def build(pipeline_run_id: str, stages: Sequence[tuple[str, Path, str, bool]], *
         grpo=table.grpo_blocks(read),
         curves=[(stage, curves.charts(stage.history)) for stage in read if stage.history],
         gallery=gallery.gallery(read, samples=data / "dataset" / "samples.parquet", frames=store.frames),
+        pair_tasks=pairs.pair_tasks(read, samples=data / "dataset" / "samples.parquet", frames=store.frames),
         counts=counts.read_counts(data),
         rejects=counts.read_rejects(data),
         quality=quality.read_quality(data),

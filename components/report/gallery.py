@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from components.params.evaluation import PAIRS
 from components.prompts import parse_box, parse_span, split_think_answer
 from components.records import SAMPLE, read_table, rows
 from components.report.stage import Stage
@@ -15,7 +16,7 @@ from components.report.table import TASKS
 from components.video.data_uri import data_uri
 
 _PER_TASK = 3
-_STAGES = 3
+STAGES = 3  # whose answers are shown, the last ones
 _FRAMES = 8
 
 
@@ -56,7 +57,7 @@ class Item:
 
 
 def gallery(stages: list[Stage], *, samples: Path, frames: Callable[[str], np.ndarray]) -> list[tuple[str, list[Item]]]:
-    """Pick samples for each task and lay them out.
+    """Pick samples for each task and lay them out; pairs of views have a part of the page of their own (`pairs`).
 
     They are the first by id of those that the last evaluated stage answered. Ids are content hashes, so nobody chose
     the samples, and the same ones appear in every report of one dataset.
@@ -74,13 +75,18 @@ def gallery(stages: list[Stage], *, samples: Path, frames: Callable[[str], np.nd
         return []
     ids: dict[str, set[str]] = {}
     for row in last.predictions:
+        if row["task"] in PAIRS:
+            continue
         ids.setdefault(_task(row), set()).add(row["sample_id"])
     chosen = {task: sorted(ids[task])[:_PER_TASK] for task in sorted(ids, key=_order)}
     wanted = {sample_id for some in chosen.values() for sample_id in some}
     table = read_table(samples, SAMPLE)
     keep = [index for index, sample_id in enumerate(table["sample_id"].to_pylist()) if sample_id in wanted]
     of_id = {row["sample_id"]: row for row in rows(table, keep)}
-    return [(task, [_item(of_id[name], task, stages, frames(name)) for name in some]) for task, some in chosen.items()]
+    return [
+        (task, [item(of_id[name], task, _answers(name, task, stages), frames(name)) for name in some])
+        for task, some in chosen.items()
+    ]
 
 
 def _task(row: dict) -> str:
@@ -91,8 +97,15 @@ def _order(task: str) -> tuple[int, str]:
     return (TASKS.index(task) if task in TASKS else len(TASKS), task)
 
 
-def _item(sample: dict, task: str, stages: list[Stage], frames_THWC: np.ndarray) -> Item:
-    answers = _answers(sample["sample_id"], stages)
+def item(sample: dict, task: str, answers: list[Answer], frames_THWC: np.ndarray) -> Item:
+    """Lay a sample out.
+
+    Args:
+        sample: a row of `records.SAMPLE`.
+        task: as in params/eval.yaml.
+        answers: to it, of stages in training order.
+        frames_THWC: its frames, uint8 RGB.
+    """
     target, last = sample["target"], split_think_answer(answers[-1].completion)
     window_s = sum(media["end_s"] - media["start_s"] for media in sample["media"])
     times_s = (np.arange(len(frames_THWC)) + 0.5) / len(frames_THWC) * window_s
@@ -112,15 +125,19 @@ def _item(sample: dict, task: str, stages: list[Stage], frames_THWC: np.ndarray)
     )
 
 
-def _answers(sample_id: str, stages: list[Stage]) -> list[Answer]:
+def _answers(sample_id: str, task: str, stages: list[Stage]) -> list[Answer]:
     found = []
     for stage in stages:
         # a metric without a score does not apply, such as the hand where the annotator did not name it
-        rows = [row for row in stage.predictions if row["sample_id"] == sample_id and row["score"] is not None]
+        rows = [
+            row
+            for row in stage.predictions
+            if (row["sample_id"], _task(row)) == (sample_id, task) and row["score"] is not None
+        ]
         if rows:
             scores = [(row["score_name"], f"{row['score']:.2f}") for row in rows]
             found.append(Answer(stage.name, rows[0]["completion"], scores, all(row["score"] >= 0.5 for row in rows)))
-    return found[-_STAGES:]
+    return found[-STAGES:]
 
 
 def _truth(target: dict) -> str:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import fmean
 
+from components.params.evaluation import PAIRS
 from components.report.stage import Stage
 
-TASKS = ("caption_ego", "caption_exo", "qa", "reasoning", "ground_spatial", "ground_temporal")
-METRICS = ("meteor", "verb", "colour", "type", "hand", "all", "accuracy", "miou", "r1_30", "r1_50", "format", "cut")
+TASKS = ("caption_ego", "caption_exo", "qa", "reasoning", "ground_spatial", "ground_temporal", *PAIRS)
+METRICS = (
+    *("meteor", "verb", "colour", "type", "hand", "all", "accuracy", "miou", "r1_30", "r1_50"),
+    *("ego", "exo", "consistent", "agreement", "excess", "mutual_tiou", "said_yes", "format", "cut"),
+)
 _ENDS = 5  # logged steps that the first and the last sampled reward are means of: a single one is mostly noise
 
 

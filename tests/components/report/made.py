@@ -63,6 +63,65 @@ def samples() -> list[dict]:
     return rows
 
 
+def pairs() -> list[dict]:
+    """Four pairs of views of each kind, ego before exo."""
+    rows = []
+    for number in range(4):
+        for view in ("ego", "exo"):
+            choice = {"kind": "choice", "choices": ["yes", "no"], "answer_index": number % 2}
+            span = {"kind": "span", "span": {"start_s": 2.0 + number, "end_s": 6.0 + number}}
+            for task, target, length_s in (("verify", choice, 4.0), ("ground_temporal", span, 16.0)):
+                question = f"{task} {number}? {HOSTILE}"
+                row = _sample(3 * number + 1000 * (view == "exo"), task, view, question, target, length_s)
+                rows.append(row | {"take_id": f"take{number}", "parents": [f"event{number}"]})
+    return rows
+
+
+def _pair_predictions(rows: list[dict]) -> list[dict]:
+    """Right in both, in ego alone, in exo alone, and in none."""
+    found = []
+    for place, row in enumerate(rows):
+        number, view = place // 4, row["view"]
+        right = {"ego": (1.0, 1.0, 0.0, 0.0), "exo": (1.0, 0.0, 1.0, 0.0)}[view][number]
+        task, truth = ("con_verify", row["target"]) if row["task"] == "verify" else ("con_ground", row["target"])
+        if task == "con_verify":
+            said = truth["choices"][truth["answer_index"] if right else 1 - truth["answer_index"]]
+        else:
+            start_s = truth["span"]["start_s"] + (0 if right else 7)
+            said = think_answer("C cuts the cup", f"({start_s:g}, {start_s + 4:g})")
+        scores = {view: right}
+        if view == "ego":
+            scores |= {"consistent": float(number == 0), "agreement": float(number in (0, 3)), "excess": 0.0}
+        found += [
+            {"sample_id": row["sample_id"], "take_id": row["take_id"], "task": task, "view": view,
+             "condition": "model", "completion": said, "question": row["question"], "answer": "a", "parsed": said,
+             "tokens": 9, "is_cut": False, "seconds": 0.1, "score_name": name, "score": score}
+            for name, score in scores.items()
+        ]  # fmt: skip
+    return found
+
+
+def _pair_metrics() -> dict:
+    """What `_pair_predictions` add up to; with chance above the score, nothing is learned."""
+    found = {}
+    for task, last in (("con_verify", "said_yes"), ("con_ground", "mutual_tiou")):
+        for name, value in {
+            "ego": 0.5,
+            "exo": 0.5,
+            "consistent": 0.25,
+            "agreement": 0.5,
+            "excess": 0.0,
+            last: 0.6,
+        }.items():
+            lead = {"difference": value - 0.5, "lo": value - 0.7, "hi": value - 0.3}
+            found[f"{task}/{name}"] = {
+                "value": value, "lo": max(0.0, value - 0.2), "hi": value + 0.2, "n": 4, "chance": 0.5,
+                "controls": {"guesser": {"value": 0.5, "n": 4} | lead}, "strongest": "guesser",
+                "learned": None, "reason": None, "constant": 0.5, "coin": 0.25,
+            }  # fmt: skip
+    return found
+
+
 def _predictions(rows: list[dict], stage: int) -> list[dict]:
     found = []
     for row in rows:
@@ -117,8 +176,8 @@ def _history(stage: int, name: str) -> list[dict]:
 
 def make_run(folder: Path) -> dict:
     """Write everything and give the arguments of `report.build`."""
-    data, rows = folder / "data", samples()
-    write_table(data / "dataset" / "samples.parquet", rows, SAMPLE)
+    data, rows, both = folder / "data", samples(), pairs()
+    write_table(data / "dataset" / "samples.parquet", rows + both, SAMPLE)
     tally = [{"corpus": "egore", "task": "qa", "split": split, "samples": 2301} for split in ("train", "test")]
     counts = {"samples": tally, "splits": {"train": {"takes": 384}}, "rejects": [{"step": "x", "rows": 77777}]}
     (data / "dataset" / "counts.json").write_text(json.dumps(counts))
@@ -140,10 +199,12 @@ def make_run(folder: Path) -> dict:
         if number == 1:  # evaluated by an earlier version, before there were controls
             (checkpoint / "evaluation" / "metrics.json").write_text('{"qa/accuracy": {"value": 0.5, "blind": 0.1}}')
         if number >= 2:
-            (checkpoint / "evaluation" / "metrics.json").write_text(json.dumps(_metrics(number - 1)))
+            of_pairs = _pair_metrics() if number >= 7 else {}
+            (checkpoint / "evaluation" / "metrics.json").write_text(json.dumps(_metrics(number - 1) | of_pairs))
             skipped = [{"task": "qa", "reason": "an open answer <b>", "samples": 2}] if number == 8 else []
             (checkpoint / "evaluation" / "skipped.json").write_text(json.dumps(skipped))
-            write_table(checkpoint / "evaluation" / "predictions.parquet", _predictions(rows, number), PREDICTION)
+            answered = _predictions(rows, number) + (_pair_predictions(both) if of_pairs else [])
+            write_table(checkpoint / "evaluation" / "predictions.parquet", answered, PREDICTION)
         parents = {"parents": {"all": STAGES[number - 1]}} if number else {}
         run_id = tracking.open_stage_run(pipeline, name, params=parents, tags={"stage_key": name}, dataset_digest=None)
         tracking.finish(run_id, "FINISHED")

@@ -130,7 +130,10 @@ def test_the_made_svg_is_well_formed(page):
 def test_a_metric_that_does_not_apply_is_not_shown():
     """A caption has no hand score where the annotator did not name the hand."""
     scored = {"verb": 1.0, "hand": None}
-    rows = [{"sample_id": "a", "score_name": k, "score": v, "completion": "C cuts"} for k, v in scored.items()]
+    rows = [
+        {"sample_id": "a", "task": "caption_ego", "score_name": k, "score": v, "completion": "C cuts"}
+        for k, v in scored.items()
+    ]
     stage = Stage("sft", Path(), False, None, {}, None, rows, [])
-    (answer,) = gallery._answers("a", [stage])
+    (answer,) = gallery._answers("a", "caption_ego", [stage])
     assert answer.scores == [("verb", "1.00")] and answer.good
