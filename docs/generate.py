@@ -12,11 +12,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from docs import benchmark_tables, parameters, simulated, tables
+from docs import benchmark_tables, claim_tables, parameters, simulated, tables
 
 ROOT = Path(__file__).parents[1]
 PAGES = (
     "README.md",
+    "docs/claims.md",
     "docs/results.md",
     "docs/params.md",
     "docs/statistics.md",
@@ -25,7 +26,8 @@ PAGES = (
 )
 REGION = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 REGIONS: dict[str, Callable[[], str]] = {
-    "last-stage": partial(tables.last_row, "stages"),
+    "claims": claim_tables.whole,
+    "claims-short": claim_tables.short,
     "stages": partial(tables.results_table, "stages"),
     "ablations": partial(tables.results_table, "ablations_exo2ego"),
     "grpo-sft": partial(tables.results_table, "grpo_sft"),

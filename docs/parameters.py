@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from components.params import Data, Eval, Recipe
+from components.params.claims import Claims
 from components.params.comparison import Comparison
 from components.params.mistakes import blocks_of
 from docs.tables import NOTHING, markdown
@@ -24,6 +25,7 @@ FILES = {
     "params/eval.yaml": Eval,
     "params/recipes/*.yaml": Recipe,
     "params/ablations/*.yaml": Comparison,
+    "params/claims.yaml": Claims,
 }
 NAMES = {int: "integer", float: "number", str: "text", bool: "true or false", Path: "path", Any: "any value"}
 BOUNDS = ((Gt, "gt", ">"), (Ge, "ge", "≥"), (Lt, "lt", "<"), (Le, "le", "≤"))

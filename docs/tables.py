@@ -31,13 +31,6 @@ def results_table(name: str) -> str:
     return f"{markdown(['', *result['columns']], rows)}\n\n{_origin(result)}"
 
 
-def last_row(name: str) -> str:
-    """Return the last row of a file of results as a table of its own."""
-    result = json.loads((RESULTS / f"{name}.json").read_text())
-    row = result["rows"][-1]
-    return markdown(["", *result["columns"]], [[row["label"], *map(cell, row["cells"])]])
-
-
 def bench_table(name: str) -> str:
     """Return the measurements of a benchmark: what a step costs here, in a plain implementation, and the ratio."""
     measured = json.loads((RESULTS / f"{name}.json").read_text())
@@ -59,7 +52,7 @@ def dry_run_table() -> str:
 
 def off(row: dict[str, Any]) -> str:
     """Return by how many percent the formula of a row differs from what was measured, with its sign."""
-    return f"{_signed(100 * (row['formula'] / row['measured'] - 1))} %"
+    return f"{signed(100 * (row['formula'] / row['measured'] - 1))} %"
 
 
 def cell(value: Cell) -> str:
@@ -72,11 +65,11 @@ def cell(value: Cell) -> str:
         return value or NOTHING
     text = f"{value['score']:.1f}"
     if "interval" in value:
-        text += " " + _interval([f"{end:.1f}" for end in value["interval"]])
+        text += " " + interval([f"{end:.1f}" for end in value["interval"]])
     if "blind" in value:
         text += f" / {value['blind']:.1f}"
     if "difference" in value:
-        text += f", {_signed(value['difference'])} {_interval(map(_signed, value['difference_interval']))}"
+        text += f", {signed(value['difference'])} {interval(map(signed, value['difference_interval']))}"
     return text + ("" if value.get("learned", True) else " *not learned*")
 
 
@@ -92,11 +85,13 @@ def _origin(result: dict[str, Any]) -> str:
     return f"*Command: `{result['command']}`. Seeds: {result['seeds']}. Recorded in {commits}. {result['predictions']}*"
 
 
-def _interval(ends: Iterable[str]) -> str:
+def interval(ends: Iterable[str]) -> str:
+    """Return the text of an interval that no narrow column breaks."""
     return f"[{f',{GLUE}'.join(ends)}]"
 
 
-def _signed(value: float) -> str:
+def signed(value: float) -> str:
+    """Return a difference in points with its sign."""
     return f"{value:+.1f}".replace("-", MINUS) if round(value, 1) else "0.0"
 
 

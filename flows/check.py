@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from components import params
+from components.params import claims
 from components.params.comparison import Comparison
 from flows import arms, options, tasks
 
@@ -49,10 +50,12 @@ def _check(file: Path) -> None:
         params.load(file, params.Data)
     elif file.name == tasks.EVALUATION.name:
         params.load(file, params.Eval)
+    elif file.name == claims.FILE.name:
+        claims.load(file.parents[1])
     else:
         raise ValueError(
-            f"{file} came, allowed are data.yaml, eval.yaml and the YAML files of folders {params.RECIPES.name} and "
-            f"{params.COMPARISONS.name}"
+            f"{file} came, allowed are data.yaml, eval.yaml, claims.yaml and the YAML files of folders "
+            f"{params.RECIPES.name} and {params.COMPARISONS.name}"
         )
 
 

@@ -20,6 +20,7 @@ from flows import options
 PROGRAMS: dict[str, tuple[str, list[str]]] = {
     "run": ("flows.pipeline", []),
     "compare": ("flows.compare", []),
+    "claims": ("flows.claims", []),
     "check": ("flows.check", []),
     "dry-run": ("components.train", ["--dry-run"]),
     "export": ("components.models.export", []),

@@ -19,9 +19,10 @@ from prefect import flow
 from prefect.logging import get_run_logger
 
 from components import params, tracking
-from components.evaluation import comparison_power, paired_comparison
+from components.evaluation import comparison_power, comparison_scores, paired_comparison
 from components.params.comparison import Comparison
 from components.report import comparison as page
+from components.train.provenance import git_commit
 from flows import arms, compare_summary, data, evaluate, options, summary, supervisor, tasks, train
 from flows.arms import Run
 from flows.compare_summary import Compared
@@ -72,7 +73,7 @@ def compare_runs(
     Args:
         comparison: has the arms.
         runs: in this order.
-        folder: takes the page and the table.
+        folder: takes the page, the table and the scores.
         run_id: MLflow run of the comparison.
         run_arm: trains and evaluates a run, whose MLflow run gets these tags; returns its stages.
 
@@ -111,8 +112,18 @@ def compare_runs(
             against=comparison.against,
             published={arm: values.published for arm, values in comparison.arms.items()},
         )
-        page.write(folder, comparison.model_dump(mode="json"), rows, finished, failed, of=len(runs), run_id=run_id)
-    for path in page.files(folder):
+        page.write(
+            folder,
+            comparison.model_dump(mode="json"),
+            rows,
+            finished,
+            failed,
+            of=len(runs),
+            run_id=run_id,
+            recorded_in=git_commit(Path.cwd()),
+        )
+        comparison_scores.write(folder / comparison_scores.FILE, scores, places)
+    for path in [*page.files(folder), folder / comparison_scores.FILE]:
         tracking.log_artifacts(run_id, path, "comparison")
     return Compared(rows, failed, folder / "index.html", run_id)
 

@@ -51,6 +51,14 @@ def compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only print what would be trained, and about how long")
 
 
+def claims(parser: argparse.ArgumentParser) -> None:
+    """Add the options of flows/claims.py."""
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--dry-run", action="store_true", help="only print which comparisons are missing, and their cost")
+    what.add_argument("--run", action="store_true", help="first run the comparisons that are missing")
+    parser.add_argument("--comparisons", nargs="+", default=(), help="run only these (default: all that are missing)")
+
+
 def check(parser: argparse.ArgumentParser) -> None:
     """Add the options of flows/check.py."""
     parser.add_argument("files", nargs="*", help="YAML files of params/; all of them by default")
@@ -129,6 +137,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None] | None]
     "train": ("train the stages of a recipe on the data as it is", recipe),
     "evaluate": ("evaluate the finished checkpoints of a recipe", recipe),
     "compare": ("train and evaluate the arms of a comparison over seeds", compare),
+    "claims": ("judge every published sign by what comparisons found", claims),
     "check": ("check every file of params/ without running anything", check),
     "dry-run": ("print parameters, memory, disk and hours of a recipe", dry_run),
     "export": ("write a checkpoint as a transformers folder", export),

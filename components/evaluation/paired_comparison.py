@@ -102,7 +102,7 @@ def compare(
         if arm != against and (common := [number for number in seeds if (against, number) in found]):
             for measure, parts in places[arm].items():
                 theirs = against, places[against][measure]
-                differences[arm, measure] = _difference(found, (arm, parts), theirs, common)
+                differences[arm, measure] = crossed(paired(found, (arm, parts), theirs, common))
     adjusted: dict[Test, float] = {}
     for family in families(differences, published):
         adjusted |= zip(family, holm([differences[test].p for test in family]), strict=True)
@@ -121,6 +121,32 @@ def compare(
                 Row(arm, measure, seeds, tuple(by_seed.tolist()), value, *control, difference, p_holm, sign, held)
             )
     return rows
+
+
+def paired(
+    found: Mapping[tuple[str, int], Scores],
+    mine: tuple[str, Sequence[Place]],
+    theirs: tuple[str, Sequence[Place]],
+    seeds: Sequence[int],
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return how far one arm lies above another in each part of a measure, as `statistics.crossed` takes it.
+
+    Args:
+        found: (arm, seed) -> scores.
+        mine: the arm, and the places that the measure is the mean of.
+        theirs: the other arm and its places, in the same order.
+        seeds: that both have.
+
+    Returns:
+        Differences [seeds, samples] and the take of each sample, for each place.
+
+    Raises:
+        ValueError: a measure was not scored, or the two arms were asked different samples.
+    """
+    return [
+        _part(_paired(_table(found, mine[0], seeds, place), _table(found, theirs[0], seeds, other), place))
+        for place, other in zip(mine[1], theirs[1], strict=True)
+    ]
 
 
 def families(tests: Iterable[Test], published: Mapping[str, Container[str]]) -> list[list[Test]]:
@@ -191,20 +217,6 @@ def _table(found: Mapping[tuple[str, int], Scores], arm: str, seeds: Sequence[in
     if table.isna().to_numpy().any():
         raise ValueError(f"arm {arm!r}: its seeds were asked different samples of {task}/{metric}; run it again")
     return table
-
-
-def _difference(
-    found: Mapping[tuple[str, int], Scores],
-    mine: tuple[str, Sequence[Place]],
-    theirs: tuple[str, Sequence[Place]],
-    seeds: Sequence[int],
-) -> Difference:
-    """Return how far one arm lies above another in a measure, both given as (arm, places)."""
-    parts = [
-        _part(_paired(_table(found, mine[0], seeds, place), _table(found, theirs[0], seeds, other), place))
-        for place, other in zip(mine[1], theirs[1], strict=True)
-    ]
-    return crossed(parts)
 
 
 def _strongest(

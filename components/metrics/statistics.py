@@ -128,6 +128,23 @@ def crossed(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> Difference:
         The estimate; `n` counts seeds times samples. From one seed the interval is for other takes alone.
 
     Raises:
+        ValueError: as `crossed_tests`.
+    """
+    tests = crossed_tests(parts)
+    wider = max(tests, key=lambda each: each.hi)
+    return replace(wider, p_above=max(each.p_above for each in tests), p=max(each.p for each in tests))
+
+
+def crossed_tests(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[Difference]:
+    """Return the tests that `crossed` takes the wider of: for other seeds and takes at once, and for other seeds alone.
+
+    Args:
+        parts: as in `crossed`.
+
+    Returns:
+        Of one seed the test for other takes; with too few takes one that knows no error.
+
+    Raises:
         ValueError: no part, parts of different numbers of seeds, lengths that differ, or a score that is not finite.
     """
     tables = [(np.asarray(scores, dtype=np.float64), np.asarray(takes)) for scores, takes in parts]
@@ -143,7 +160,7 @@ def crossed(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> Difference:
     names = np.unique(np.concatenate([takes for _, takes in tables]))
     seeds = shapes[0][0]
     if len(names) < MIN_TAKES:
-        return _unknown(value, n)
+        return [_unknown(value, n)]
     # what each seed and take moves the mean by: [S, G], its mean is the value
     moved = np.zeros((seeds, len(names)))
     for scores, takes in tables:
@@ -153,7 +170,7 @@ def crossed(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> Difference:
         moved += (sums - scores.mean() * counts) * len(names) / counts.sum() / len(tables)
     by_take = moved.mean(0).var(ddof=1) / len(names)
     if seeds == 1:
-        return _t_difference(value, n, math.sqrt(by_take), len(names) - 1)
+        return [_t_difference(value, n, math.sqrt(by_take), len(names) - 1)]
     by_seed = moved.mean(1).var(ddof=1) / seeds
     alone = moved - moved.mean(0) - moved.mean(1, keepdims=True) + moved.mean()
     cells = (seeds - 1) * (len(names) - 1)
@@ -162,9 +179,7 @@ def crossed(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> Difference:
     parts_of_df = by_seed**2 / (seeds - 1) + by_take**2 / (len(names) - 1) + by_cell**2 / cells
     df = variance**2 / parts_of_df if parts_of_df else float(cells)
     both = _t_difference(value, n, math.sqrt(variance), max(1.0, df))
-    of_seeds = _t_difference(value, n, math.sqrt(by_seed), seeds - 1)
-    wider = max(both, of_seeds, key=lambda each: each.hi)
-    return replace(wider, p_above=max(both.p_above, of_seeds.p_above), p=max(both.p, of_seeds.p))
+    return [both, _t_difference(value, n, math.sqrt(by_seed), seeds - 1)]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -37,6 +37,7 @@ def write(
     *,
     of: int,
     run_id: str,
+    recorded_in: str,
 ) -> None:
     """Write `index.html`, `table.md` and `table.json`; called after every run, so that a long comparison can be read.
 
@@ -48,6 +49,7 @@ def write(
         failed: (arm, seed) -> the reason.
         of: number of all runs.
         run_id: MLflow run of the comparison.
+        recorded_in: commit of the code.
     """
     names = list(comparison["measures"])
     table = {arm: {row.measure: row for row in rows if row.arm == arm} for arm in dict.fromkeys(r.arm for r in rows)}
@@ -75,7 +77,9 @@ def write(
     numbers = {
         "comparison": comparison,
         "run_id": run_id,
+        "recorded_in": recorded_in,
         "runs": {"finished": len(finished), "failed": len(failed), "of": of},
+        "seconds": sum(run.seconds for run in finished),
         "rows": [asdict(row) for row in rows],
         "failed": [{"arm": arm, "seed": seed, "why": why} for (arm, seed), why in failed.items()],
         "frontier": asdict(drawn) if drawn else None,

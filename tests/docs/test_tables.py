@@ -12,9 +12,9 @@ from pydantic import Field
 from ruamel.yaml import YAML
 
 from components import params
-from components.evaluation import promotion_gate
+from components.evaluation import claims, promotion_gate
 from components.params.strict import Strict
-from docs import parameters, simulated, tables
+from docs import claim_tables, parameters, simulated, tables
 
 ROOT = Path(__file__).parents[2]
 
@@ -101,6 +101,33 @@ def test_every_key_of_the_schema_is_in_the_reference():
         for name in block.model_fields
     }
     assert keys == set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/params.md").read_text(), re.MULTILINE))
+
+
+EARLIER = {"exo2ego": "ablations_exo2ego", "grpo_sft": "grpo_sft"}  # comparison -> file of results
+
+
+def test_what_was_recorded_under_the_old_rule_is_what_the_result_tables_say():
+    records = claims.read(tables.RESULTS / "claims.json")
+    for record in (record for record in records.values() if record.p_holds is None):
+        result = json.loads((tables.RESULTS / f"{EARLIER[record.tested['comparison']]}.json").read_text())
+        arm = {"GRPO": "GRPO, 60 steps"}.get(record.tested["arm"], record.tested["arm"])
+        [row] = [row for row in result["rows"] if row["label"] == arm]
+        cell = row["cells"][result["columns"].index(record.tested["measure"])]
+        assert [100 * end for end in record.interval] == pytest.approx(cell["difference_interval"])
+        assert 100 * record.difference == pytest.approx(cell["difference"])
+        assert (record.recorded_in, str(record.seeds)) == (row["recorded_in"], result["seeds"])
+
+
+def test_a_sign_is_decided_on_the_page_only_where_it_was_measured_by_the_rule():
+    rows = [line for line in claim_tables.whole().splitlines() if line.startswith("| **")]
+    assert len(rows) > 45
+    for row in rows:
+        seeds, here, verdict = (row.split(" | ")[place] for place in (4, 5, 8))
+        assert ("holds" in verdict or "contradicted" in verdict) <= (
+            int(seeds.replace("–", "0")) >= 5 and ", p " in here
+        )
+    by_row = [line.strip("| ").split(" | ") for line in claim_tables.short().splitlines()[2:]]
+    assert sum(int(cells[2]) for cells in by_row) == len(rows)
 
 
 def test_the_newest_release_is_the_cited_one_and_has_its_notes():

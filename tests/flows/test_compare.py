@@ -9,6 +9,7 @@ import pytest
 from prefect.logging import disable_run_logger
 
 from components import records, tracking
+from components.evaluation import comparison_scores
 from components.params.comparison import Comparison
 from components.tracking.runs import client
 from flows import arms, compare, data, supervisor, tasks
@@ -188,7 +189,10 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(project: Path, tmp_path: 
     assert table["runs"] == {"finished": 5, "failed": 1, "of": 6} and table["failed"][0]["arm"] == "early"
     assert "a KL of 2" in compared.page.read_text() and "+50.0 [" in (tmp_path / "table.md").read_text()
     logged = {artifact.path for artifact in client().list_artifacts(run_id, "comparison")}
-    assert logged == {"comparison/index.html", "comparison/table.md", "comparison/table.json"}
+    names = ("index.html", "table.md", "table.json", "scores.parquet")
+    assert logged == {f"comparison/{name}" for name in names}
+    kept = comparison_scores.read(tmp_path / "scores.parquet")
+    assert set(kept) == set(tags_of) - {("early", 1)}
 
 
 def test_a_stopped_comparison_stops(project: Path, tmp_path: Path):

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from components import params
+from components.params.claims import Claims
 from components.params.comparison import Comparison
 from components.params.strict import Strict
 
@@ -32,6 +33,7 @@ def shipped() -> Iterator[Strict]:
         yield params.load(path, params.Recipe)
     for path in (ROOT / "params/ablations").glob("*.yaml"):
         yield params.load(path, Comparison)
+    yield params.load(ROOT / "params/claims.yaml", Claims)
     yield params.Vllm(mode="colocate")
 
 
@@ -72,7 +74,7 @@ BOUNDS = {
         "Model": "image_px patch_px tubelet_frames vision_width vision_layers vision_heads image_tokens video_tokens "
         "mapping_blocks text_width text_layers text_heads",
         "Egoflow": "tubelet_frames image_tokens video_tokens mapping_blocks", "Lora": "r lora_alpha",
-        "Grpo": "max_completion_length", "PauseRules": "max_unapplied_records",
+        "Grpo": "max_completion_length", "PauseRules": "max_unapplied_records", "Claims": "seeds",
         "Stage": "max_steps dataset_samples train_batch_size per_device_train_batch_size max_frames max_pixels "
         "max_new_tokens questions_per_context save_steps ranks threads_per_rank",
     },

@@ -1,0 +1,109 @@
+"""The command that judges published signs: from kept scores to a file, and what it would run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.evaluation import claims as judging
+from components.evaluation import comparison_scores
+from components.params import claims as registry
+from components.params.comparison import Comparison
+from flows import claims, compare, data
+from tests.components.evaluation.test_claims import scores
+from tests.flows import stand_in
+
+COMPARISON = {
+    "name": "tiny",
+    "recipe": stand_in.RECIPE,
+    "at": "last",
+    "against": "full",
+    "reseed": [],
+    "measures": {"QA": ["qa/accuracy"]},
+    "arms": {"full": {}, "late": {"published": {"QA": 1.5}}, "early": {}},
+}
+CLAIM = {"says": "s", "source": "Paper, §1.5", "expected": "higher"}
+CLAIMS = {
+    "X1 late": CLAIM | {"experiment": {"comparison": "tiny", "arm": "late", "measure": "QA"}},
+    "X1 later": CLAIM | {"experiment": {"comparison": "tiny", "arm": "late", "against": "early", "measure": "QA"}},
+    "X2 other": CLAIM,
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with three claims and a comparison that was run with five seeds of two of its arms."""
+    stand_in.write_yaml(tmp_path / "params/claims.yaml", {"seeds": 5, "claims": CLAIMS})
+    stand_in.write_yaml(tmp_path / "params/ablations/tiny.yaml", COMPARISON)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/claims.json").write_text("{}\n")
+    monkeypatch.chdir(tmp_path)
+    ran(COMPARISON)
+    return tmp_path
+
+
+def ran(comparison: dict) -> None:
+    """Write what `flows.compare` leaves."""
+    of = Comparison.model_validate(comparison)
+    rng = np.random.default_rng(0)
+    found = {(arm, seed): scores(rng.random(40) + (arm == "late")) for arm in ("full", "late") for seed in range(5)}
+    folder = compare.folder_of(of)
+    folder.mkdir(parents=True, exist_ok=True)
+    comparison_scores.write(folder / comparison_scores.FILE, found, {arm: of.places(arm) for arm in of.arms})
+    table = {"comparison": of.model_dump(mode="json"), "recorded_in": "c0ffee0"}
+    (folder / "table.json").write_text(json.dumps(table))
+
+
+def command(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr("sys.argv", ["claims", *words])
+    return claims.main()
+
+
+def test_kept_scores_decide_a_sign_and_nothing_is_trained(project: Path, monkeypatch, capsys):
+    assert command(monkeypatch) == 0
+    [(name, record)] = judging.read(Path("results/claims.json")).items()
+    assert (name, record.seeds, record.recorded_in) == ("X1 late", 5, "c0ffee0")
+    assert record.difference == pytest.approx(1.0, abs=0.1) and record.tested["against"] == "full"
+    printed = capsys.readouterr().out
+    assert [line.split()[-2] for line in printed.splitlines() if line.startswith("│ X")] == ["holds", "run", "run"]
+
+
+def test_a_comparison_that_changed_since_it_ran_is_no_answer(project: Path, monkeypatch):
+    arms = COMPARISON["arms"] | {"late": {"published": {"QA": 1.5}, "changes": {"last.seed": 3}}}
+    stand_in.write_yaml(project / "params/ablations/tiny.yaml", COMPARISON | {"arms": arms})
+    assert command(monkeypatch) == 0 and judging.read(Path("results/claims.json")) == {}
+    # what a claim is not about may change
+    arms = COMPARISON["arms"] | {"early": {"changes": {"last.seed": 3}}, "new": {}}
+    stand_in.write_yaml(project / "params/ablations/tiny.yaml", COMPARISON | {"arms": arms})
+    assert command(monkeypatch) == 0 and list(judging.read(Path("results/claims.json"))) == ["X1 late"]
+
+
+def test_what_is_missing_is_run_and_judged(project: Path, monkeypatch):
+    asked = []
+
+    def compared(comparison: str, seeds: int, only: list[str]) -> None:
+        asked.append((comparison, seeds, only))
+
+    monkeypatch.setattr(compare, "compare", compared)
+    assert command(monkeypatch, "--run", "--comparisons", "tiny") == 0
+    assert asked == [("params/ablations/tiny.yaml", 5, ["late", "early"])]
+    assert command(monkeypatch, "--run", "--comparisons", "tyni") == 1 and len(asked) == 1
+
+
+def test_a_plan_says_what_is_missing_and_writes_nothing(tmp_path: Path, monkeypatch, capsys):
+    for name in ("params", "results"):
+        shutil.copytree(stand_in.ROOT / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(data, "stale", lambda: ["world"])
+    before = (tmp_path / "results/claims.json").read_text()
+    found, comparisons = registry.load()
+    wanted = claims.missing(found, comparisons, judging.judge(found.claims, {}, seeds=5))
+    assert {"full", "no KL", "no LoRA"} <= set(wanted["exo2ego"])
+    assert command(monkeypatch, "--dry-run", "--comparisons", "grpo_sft") == 0
+    printed = capsys.readouterr().out
+    assert "grpo_sft" in printed and "not known" in printed and "have no experiment: X3 two encoders" in printed
+    assert (tmp_path / "results/claims.json").read_text() == before
