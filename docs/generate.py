@@ -43,6 +43,7 @@ REGIONS: dict[str, Callable[[], str]] = {
     "signs": simulated.signs,
     "gains": simulated.gains,
     "promoted": simulated.promoted,
+    "rationale-judge": simulated.rationale_judge,
     "params": parameters.reference,
 }
 

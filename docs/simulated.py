@@ -1,4 +1,4 @@
-"""The tables of docs/statistics.md from results/statistics.json, and the gate in one sentence."""
+"""The tables of docs/statistics.md from results/*.json, and the gate in one sentence."""
 
 from __future__ import annotations
 
@@ -74,6 +74,13 @@ def promoted() -> str:
     """Return how often the whole gate promotes."""
     shares = _simulated()["share_promoted_by_the_whole_gate"]
     return markdown(["truth", "promoted"], [[truth, _percent(share)] for truth, share in shares.items()])
+
+
+def rationale_judge() -> str:
+    """Return how surely the offline judge of rationales tells a corrupted one from a true one."""
+    recorded = json.loads((RESULTS / "rationale_judge.json").read_text())["auc"]
+    rows = [[name, f"{found['by_facts']:.3f}", f"{found['by_words']:.3f}"] for name, found in recorded.items()]
+    return markdown(["corruption", "AUC by facts", "AUC by words"], rows)
 
 
 def _simulated() -> dict[str, Any]:

@@ -8,18 +8,28 @@ from collections.abc import Callable
 
 from components.rewards.box_iou import box_iou_reward
 from components.rewards.choice import choice_reward
+from components.rewards.cross_view_answers import cross_view_answers_reward
+from components.rewards.cross_view_structure import cross_view_structure_reward
 from components.rewards.format import format_reward
 from components.rewards.key_frames_cite import key_frames_cite_reward
 from components.rewards.key_frames_contrast import key_frames_contrast_reward
+from components.rewards.rationale import rationale_reward
 from components.rewards.temporal_iou import temporal_iou_reward
+from components.rewards.temporal_iou_shaped import temporal_iou_shaped_reward
 
 REWARDS: dict[str, Callable[[str, dict], float | None]] = {
     "format": format_reward,
     "box_iou": box_iou_reward,
     "temporal_iou": temporal_iou_reward,
+    "temporal_iou_shaped": temporal_iou_shaped_reward,
     "choice": choice_reward,
     "key_frames_cite": key_frames_cite_reward,
     "key_frames_contrast": key_frames_contrast_reward,
+    "rationale": rationale_reward,
+    "cross_view_structure": cross_view_structure_reward,
+    "cross_view_answers": cross_view_answers_reward,
 }
 # those that say whether the answer is right: none of them may fall while the form gets better
-ACCURACY = frozenset({"box_iou", "temporal_iou", "choice"})
+ACCURACY = frozenset({"box_iou", "temporal_iou", "temporal_iou_shaped", "choice"})
+# those that read what the other view of a query was answered in the same step
+CROSS_VIEW = frozenset({"cross_view_structure", "cross_view_answers"})

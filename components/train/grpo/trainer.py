@@ -71,13 +71,14 @@ def rewarded_part(item: dict) -> dict:
         item: of `SampleDataset`.
 
     Returns:
-        `target`, `question_type`, `reasoned` (whether a thought is asked for), and `salient_frames`: which frames lie
-        inside the event of a temporal grounding question; None for any other question, whose target has no interval.
+        `target`, `question_type`, `answer`, `media`, `reasoned` (whether a thought is asked for), and `salient_frames`:
+        which frames lie inside the event of a temporal grounding question; None for any other question, whose target
+        has no interval.
     """
     target, salient = item["target"], None
     if target["kind"] == "span" and item["times_s"] is not None:
         salient = frames_within(target["span"]["start_s"], target["span"]["end_s"], item["times_s"])
-    row = {name: item[name] for name in ("target", "question_type", "reasoned")}
+    row = {name: item[name] for name in ("target", "question_type", "answer", "media", "reasoned")}
     return row | {"salient_frames": salient}
 
 

@@ -177,7 +177,12 @@ def _share(name: str, stage: Stage, key: str, kinds: Kinds | None) -> float:
 
 
 def _applies(name: str, stage: Stage, target: str, question_type: str) -> bool:
-    sample = {"target": {"kind": target} | _TARGETS[target], "question_type": question_type}
+    sample = {
+        "target": {"kind": target} | _TARGETS[target],
+        "question_type": question_type,
+        "answer": _ANSWER,
+        "media": [{"start_s": 0.0, "end_s": 1.0}],
+    }
     sample["reasoned"] = reasons(sample, reasoned=stage.reasoned)
     if target == "span":  # the key frames are known, so that there may be a second group without them
         sample |= {"salient_frames": [0], "key_accuracy": 1.0, "rest_accuracy": 1.0}

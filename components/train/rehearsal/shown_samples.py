@@ -92,7 +92,7 @@ def _turns(samples: SampleDataset, items: int) -> Iterator[tuple[dict, tuple[str
         item = samples[index]
         # a Qwen model is asked the first question alone
         for sample, turn in zip(samples.asked(index), item["turns"], strict=False):
-            row = {name: sample[name] for name in ("target", "question_type")}
+            row = {name: sample[name] for name in ("target", "question_type", "answer")}
             yield item | row | {"reasoned": reasons(sample, reasoned=samples.reasoned)}, turn
 
 

@@ -1,3 +1,5 @@
+from statistics import fmean
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -5,7 +7,7 @@ from hypothesis import strategies as st
 from components.metrics import box_iou, temporal_iou
 from components.prompts import MOST_CITED, cite_frames, spatial_answer, temporal_answer, think_answer
 from components.prompts.kitchen_grammar import Facts
-from components.rewards import ACCURACY, REWARDS
+from components.rewards import ACCURACY, CROSS_VIEW, REWARDS
 from components.rewards.correctness import is_correct
 
 
@@ -19,6 +21,10 @@ REASONED = sample("choice", reasoned=True, choices=["the red cup", "the blue pan
 BOX = sample("box", reasoned=True, box_xyxy=[12.0, 20.0, 40.0, 60.0])
 SPAN = sample("span", reasoned=True, span={"start_s": 2.0, "end_s": 6.0})
 KEYED = {**SPAN, "salient_frames": [4, 5, 6, 7, 8, 9, 10, 11]}
+RATIONALE = "C picks up the red cup from 1 to 2 s. C washes the red cup with the left hand from 2 to 6 s."
+HALF_OF_ONE = {**SPAN, "other_view": [think_answer("so", "(2, 4)"), "(2, 6)"]}
+SEEN = think_answer("C washes the red cup", "yes")
+TOLD = {**SPAN, "media": [{"start_s": 20.0, "end_s": 28.0}], "answer": think_answer(RATIONALE, "(2, 6)")}
 
 
 def cited(frames: str, answer: str) -> str:
@@ -94,6 +100,31 @@ TRUTH_TABLE = [
     ("key_frames_contrast", think_answer("C cuts", "(8, 9)"), {**SPAN, "key_accuracy": 0.8, "rest_accuracy": 0.0}, 0.0),
     ("key_frames_contrast", think_answer("C cuts", "(2, 6)"), SPAN, None),
     ("key_frames_cite", "C washes the red cup.", {**CAPTION, "salient_frames": [5]}, None),
+    ("temporal_iou_shaped", think_answer("C cuts", "(2, 6)"), TOLD, 1.0),
+    ("temporal_iou_shaped", think_answer("C cuts", "(4, 8)"), TOLD, 1 / 3 * (1 - 2 / 8) ** 2),
+    ("temporal_iou_shaped", think_answer("C cuts", "(1, 90)"), TOLD, 0.0),  # further off than the window is long
+    ("temporal_iou_shaped", think_answer("C cuts", "2 to 6"), TOLD, 0.0),
+    ("temporal_iou_shaped", think_answer("C cuts", "(2, 6)"), {**BOX, "media": TOLD["media"]}, None),
+    ("rationale", think_answer(RATIONALE, "no"), TOLD, 1.0),  # the answer is for other rewards
+    ("rationale", think_answer("then C is washing a red cup", "no"), TOLD, fmean([2 / 3, 1, 1, 0, 0, 0])),
+    ("rationale", think_answer("", "(2, 6)"), TOLD, 0.0),
+    ("rationale", RATIONALE, TOLD, 0.0),  # no thought
+    ("rationale", think_answer("so", "(2, 6)"), {**TOLD, "judged": 0.75}, 0.75),
+    ("rationale", think_answer(RATIONALE, "(2, 6)"), {**TOLD, "answer": "(2, 6)"}, None),
+    ("cross_view_structure", SEEN, {"other_view": [SEEN]}, 1.0),
+    ("cross_view_structure", SEEN, {"other_view": [think_answer("C cuts the red fish", "yes")]}, (0 + 1 / 3) / 2),
+    ("cross_view_structure", SEEN, {"other_view": [SEEN, "yes", think_answer("", "yes")]}, 1 / 3),
+    ("cross_view_structure", think_answer("", "yes"), {"other_view": [think_answer("", "yes")]}, 0.0),
+    ("cross_view_structure", "C washes the red cup", {"other_view": [SEEN]}, 0.0),  # outside of think
+    ("cross_view_structure", SEEN, {}, None),
+    ("cross_view_answers", think_answer("", "(2, 6)"), {**SPAN, "other_view": [think_answer("", "(2, 6)")]}, 1.0),
+    ("cross_view_answers", think_answer("", "(2, 6)"), HALF_OF_ONE, 0.1875),
+    ("cross_view_answers", think_answer("", "(8, 9)"), {**SPAN, "other_view": [think_answer("", "(8, 9)")]}, 0.0),
+    ("cross_view_answers", think_answer("", "A"), {**REASONED, "other_view": [think_answer("", "A"), "A"]}, 0.5),
+    ("cross_view_answers", think_answer("", "B"), {**REASONED, "other_view": [think_answer("", "B")]}, 0.0),
+    ("cross_view_answers", "the red cup", {**PLAIN, "other_view": ["the red cup", "the blue pan"]}, 0.5),
+    ("cross_view_answers", think_answer("", "[12, 20, 40, 60]"), {**BOX, "other_view": ["a"]}, None),
+    ("cross_view_answers", think_answer("", "(2, 6)"), SPAN, None),
 ]
 
 
@@ -137,7 +168,7 @@ def test_a_place_is_right_from_half_of_the_overlap_on(answer, row, right):
 
 
 def test_every_reward_of_accuracy_is_a_reward():
-    assert set(REWARDS) > ACCURACY
+    assert set(REWARDS) > ACCURACY | CROSS_VIEW
 
 
 numbers = st.integers(0, 100)
@@ -151,7 +182,12 @@ def cite(pred: set[int], salient: set[int], answer: str = "(2, 6)") -> float:
 
 @given(st.text(max_size=80) | st.builds(cited, st.text(max_size=20), st.text(max_size=20)), st.integers(0, 4))
 def test_whatever_is_said_a_reward_is_in_its_range_or_does_not_apply(completion, number):
-    row = {**(CAPTION, PLAIN, REASONED, BOX, SPAN)[number], "salient_frames": [1, 2]}
+    row = {
+        **TOLD,
+        **(CAPTION, PLAIN, REASONED, BOX, SPAN)[number],
+        "salient_frames": [1, 2],
+        "other_view": [completion],
+    }
     for name, reward in REWARDS.items():
         value = reward(completion, row)
         assert value is None or 0.0 <= value <= 1.0, name

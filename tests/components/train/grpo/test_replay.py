@@ -32,7 +32,7 @@ class Samples:
         question = f"what does C do with the {('cup', 'hand')[index % 2]}?"
         return {
             "sample_id": f"sample {index}", "question": question, "question_type": "background", "reasoned": False,
-            "target": CHOICE,
+            "target": CHOICE, "answer": "the red cup",
             "view": "ego", "turns": [(question, "")], "frames": frames, "times_s": frame_times(media, 2),
             "media": media,
         }  # fmt: skip

@@ -41,6 +41,7 @@ class Samples:
             "sample_id": f"s{index}",
             "question": f"question {index}",
             "question_type": TYPES[index],
+            "answer": "",
             "target": (BOX, SPAN, CHOICE)[index],
         }
         turns = [(asked["question"], "")]
@@ -118,11 +119,13 @@ def test_prompts_are_read_when_asked_for_and_not_before():
     assert row["prompt"] == conversation("question 1", "ego", 8)
     # 2 s a frame: the second and the third lie in the event from 2 s to 6 s
     assert row["sample"] == {
-        "target": SPAN, "question_type": "temporal", "reasoned": True, "salient_frames": [1, 2],
+        "target": SPAN, "question_type": "temporal", "answer": "", "media": samples[1]["media"], "reasoned": True,
+        "salient_frames": [1, 2],
     }  # fmt: skip
     assert np.array_equal(np.stack(row["images"]), samples[1]["frames"])
     assert prompts[0]["sample"] == {
-        "target": BOX, "question_type": "spatial_object", "reasoned": True, "salient_frames": None,
+        "target": BOX, "question_type": "spatial_object", "answer": "", "media": samples[0]["media"], "reasoned": True,
+        "salient_frames": None,
     }  # fmt: skip
 
 

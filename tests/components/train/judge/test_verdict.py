@@ -12,7 +12,7 @@ from components.models.hub_configs import QWEN_PARTS
 from components.params import model
 from components.params.comparison import Comparison, recipe_of
 from components.params.recipe import Loss
-from components.rewards import REWARDS
+from components.rewards import CROSS_VIEW, REWARDS
 from components.train import interpreter
 from components.train.judge import mixture, samples, verdict
 from components.train.judge.samples import Kind
@@ -62,8 +62,9 @@ def test_every_reward_applies_to_some_kind_of_sample():
         changed(RECIPES["miniature"], {"grpo.mixture": keys, "grpo.grpo.reward_weights": every})
     ).stages[-1]
     shares = {name: mixture.of_mixture(stage, of_keys) for name, of_keys in mixture.shares(stage, None).items()}
-    key_frames = dict.fromkeys(("temporal_iou", "key_frames_cite", "key_frames_contrast"), 0.25)
-    assert shares == {"format": 1.0, "box_iou": 0.25, "choice": 0.5} | key_frames
+    of_time = ("temporal_iou", "temporal_iou_shaped", "key_frames_cite", "key_frames_contrast")
+    found = {"format": 1.0, "rationale": 1.0, "box_iou": 0.25, "choice": 0.5} | dict.fromkeys(of_time, 0.25)
+    assert shares == found | dict.fromkeys(CROSS_VIEW, 0.0)  # no query is asked of both views
 
 
 def sample(**changes) -> dict:
