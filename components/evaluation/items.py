@@ -15,13 +15,15 @@ from components.data.time_resolution import is_resolvable
 from components.evaluation.score import SCORABLE
 from components.models.frame_choice import evenly
 from components.params.evaluation import PAIRS, Control
-from components.records.view_pairs import view_pairs
+from components.records.view_pairs import COLUMNS, view_pairs
 
 MODEL = "model"
 OTHER_FRAMES: Control = "other_frames"
 GREY: Control = "grey"
 MEAN_FRAME: Control = "mean_frame"
 GUESSER: Control = "guesser"
+# task of the data -> question type of those that are asked: with a rationale the same is asked again, to teach it
+PLAIN = {"verify": "verification", "ground_temporal": "temporal"}
 
 
 Sampled = TypeVar("Sampled")
@@ -76,9 +78,11 @@ def of_task(samples: pa.Table, task: str, *, paired: bool = False) -> pa.Table:
     of_thoughts = task == "reasoning"
     name = "qa" if of_thoughts else PAIRS.get(task, task.removesuffix("_ego").removesuffix("_exo"))
     views = ["ego", "exo"] if task in PAIRS else ["exo" if task.endswith("_exo") else "ego"]
+    kinds = samples["question_type"]
+    of_kind = pc.equal(kinds, PLAIN[name]) if name in PLAIN else pc.equal(pc.equal(kinds, "cot"), of_thoughts)
     wanted = pc.and_(
         pc.and_(pc.equal(samples["task"], name), pc.is_in(samples["view"], pa.array(views))),
-        pc.equal(pc.equal(samples["question_type"], "cot"), of_thoughts),
+        of_kind,
     )
     if paired:
         wanted = pc.and_(wanted, pc.greater(pc.list_value_length(samples["paired"]), 0))
@@ -138,7 +142,7 @@ def select(samples: pa.Table, task: str, *, limit: int, seed: int) -> tuple[list
 
 
 def _select_pairs(samples: pa.Table, task: str, *, limit: int, seed: int) -> tuple[list[dict], list[Skipped]]:
-    rows = samples.select(["sample_id", "take_id", "task", "view", "question", "parents", "media"]).to_pylist()
+    rows = samples.select(COLUMNS).to_pylist()
     pairs, alone = view_pairs(rows)
     # what is asked of one event stands together: its true and its false question balance yes and no in any draw
     pairs.sort(key=lambda pair: (records.content_id(seed, *rows[pair[0]]["parents"]), rows[pair[0]]["sample_id"]))

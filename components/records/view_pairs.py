@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 Key = tuple[object, ...]
+COLUMNS = ("sample_id", "take_id", "task", "question_type", "view", "question", "parents", "media")  # that are read
 
 
 def pair_key(sample: Mapping[str, Any]) -> Key:
@@ -14,17 +15,17 @@ def pair_key(sample: Mapping[str, Any]) -> Key:
     Only the start of what is shown counts: cameras of one take stop at slightly different times.
 
     Args:
-        sample: `take_id`, `task`, `question`, `parents` and `media` of `records.SAMPLE`.
+        sample: of `records.SAMPLE` the columns `COLUMNS` without `sample_id` and `view`.
     """
-    start_s = sample["media"][0]["start_s"]
-    return sample["take_id"], sample["task"], sample["question"], *sample["parents"], start_s
+    asked = (sample[name] for name in ("take_id", "task", "question_type", "question"))
+    return *asked, *sample["parents"], sample["media"][0]["start_s"]
 
 
 def view_pairs(samples: Sequence[Mapping[str, Any]]) -> tuple[list[tuple[int, int]], list[int]]:
     """Return the places (ego, exo) of each pair, and those of samples that have no partner in the other view.
 
     Args:
-        samples: `sample_id`, `view` and what `pair_key` reads. Of several exo views the first by its id is the partner.
+        samples: `COLUMNS` of `records.SAMPLE`. Of several exo views the first by its id is the partner.
     """
     found: dict[Key, dict[str, list[int]]] = {}
     for place in sorted(range(len(samples)), key=lambda place: samples[place]["sample_id"]):

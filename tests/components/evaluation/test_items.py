@@ -26,7 +26,9 @@ def held_out() -> pa.Table:
     made += [sample(n, task="caption", view=views[n % 2], answer="O looks at C.") for n in range(70, 80)]
     made += [sample(n, task="ground_spatial", frame_kind="image") for n in range(80, 90)]
     made += [sample(n, target={"kind": "text"}) for n in range(90, 95)]
-    made += [sample(n, task="verify", view=("ego", "exo")[n % 2]) for n in range(100, 110)]
+    verify = {"task": "verify", "question_type": "verification"}
+    made += [sample(n, view=("ego", "exo")[n % 2], **verify) for n in range(100, 110)]
+    made += [sample(n, view="ego", **verify | {"question_type": "verification_rationale"}) for n in range(110, 115)]
     return pa.Table.from_pylist(made)
 
 
@@ -106,7 +108,9 @@ def test_questions_that_the_frames_shown_cannot_answer_are_left_out_as_in_traini
     def asking(number: int, start_s: float, end_s: float) -> dict:
         media = [{"video_id": "v", "view": "ego", "start_s": 10.0, "end_s": 26.0}]
         target = {"kind": "span", "span": {"start_s": start_s, "end_s": end_s}}
-        return sample(number, task="ground_temporal", frame_kind="window", media=media, target=target)
+        return sample(
+            number, task="ground_temporal", question_type="temporal", frame_kind="window", media=media, target=target
+        )
 
     table = pa.Table.from_pylist([asking(0, 2.0, 5.0), asking(1, 2.5, 13.0), asking(2, 6.0, 6.9)])
     shown = {"contract": {"clip_frames": 4, "window_frames": 32}, "time_step_s": 0.25}

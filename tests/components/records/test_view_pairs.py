@@ -7,8 +7,8 @@ from components.records.view_pairs import pair_key, view_pairs
 
 def sample(name: str, view: str, *, question="does it happen?", take="t", parent="p", start_s=0.0, end_s=16.0) -> dict:
     media = [{"video_id": view, "view": view, "start_s": start_s, "end_s": end_s}]
-    base = {"sample_id": name, "take_id": take, "task": "verify", "view": view, "question": question}
-    return base | {"parents": [parent], "media": media}
+    base = {"sample_id": name, "take_id": take, "task": "verify", "question_type": "verification", "view": view}
+    return base | {"question": question, "parents": [parent], "media": media}
 
 
 def test_a_pair_is_the_same_query_about_the_same_seconds_of_a_take():
