@@ -150,9 +150,11 @@ def _seconds(job: Job, trains: Sequence[str]) -> float | None:
 def _stage_seconds(root: Path, stage: params.Stage) -> float | None:
     """Scale the seconds of the newest stage of this name to the steps of this one, and add those of its evaluation."""
     finished = sorted((root / "checkpoints").glob(f"{stage.name}-*/stage.json"), key=lambda path: path.stat().st_mtime)
-    if not finished or stage.max_steps is None:
+    if not finished or (stage.max_steps is None and stage.distill is None):
         return None
     newest = json.loads(finished[-1].read_text())
+    if stage.max_steps is None:
+        return newest["seconds"]
     evaluation = finished[-1].parent / "evaluation" / "seconds.txt"
     evaluation_s = float(evaluation.read_text()) if stage.evaluate and evaluation.is_file() else 0.0
     return newest["seconds"] * stage.max_steps / newest["steps"] + evaluation_s

@@ -14,6 +14,7 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
 
 from components.params.data import Clips, Data, EgoRe, Frames, Funnel, Llm, LlmBudget, Sources, World
+from components.params.distill import Distill
 from components.params.evaluation import Eval, MappingTask, Promotion, Task
 from components.params.grpo import Grpo, PauseRules, Vllm
 from components.params.mistakes import told
@@ -26,6 +27,7 @@ __all__ = [
     "AnyModel",
     "Clips",
     "Data",
+    "Distill",
     "EgoRe",
     "Egoflow",
     "Eval",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
+from components.params.distill import Distill
 from components.params.evaluation import MappingTask, MomentTask, PairTask, Task
 from components.params.grpo import Grpo
 from components.params.mistakes import meant
@@ -15,6 +16,9 @@ from components.params.strict import Strict
 LearningRate = Annotated[float, Field(gt=0, lt=1)]
 # vtg is the token loss over answers; the others are the functions of components/train/losses.py
 Loss = Literal["vtg", "ccl", "ccl_forward", "kl", "kl_pooled", "kl_reverse", "kl_pooled_reverse"]
+
+# what a stage needs that takes optimiser steps, for one that asks each question once and is no checkpoint to evaluate
+_ASKED_ONCE = {"num_train_epochs": 1.0, "warmup_ratio": 0.0, "weight_decay": 0.0, "save_steps": 1, "evaluate": ()}
 
 
 def _token_loss() -> dict[Loss, float]:
@@ -45,12 +49,14 @@ class Stage(Strict):
         max_length=64,
         description="of the stage in its recipe, of letters, digits, `_` and `-`; its checkpoint folder begins with it",
     )
-    algorithm: Literal["text", "contrastive", "supervised", "grpo"] = Field(
-        description="text and contrastive pre-train the miniature's parts; supervised learns answers; grpo from rewards"
+    algorithm: Literal["text", "contrastive", "supervised", "grpo", "distill"] = Field(
+        description="text and contrastive pre-train the miniature's parts; supervised learns answers; grpo from "
+        "rewards; distill learns nothing: its model answers, and the answers are samples"
     )
     parents: dict[str, str] = Field(
         default_factory=dict,
-        description="part of the model -> the stage whose checkpoint gives it; `all` for every part",
+        description="part of the model -> the stage whose checkpoint gives it; `all` for every part; `samples` -> the "
+        "stage of algorithm distill whose answers the mixture names `distilled` and `captioned`",
     )
     learning_rates: dict[str, LearningRate] = Field(
         default_factory=dict, description="part -> learning rate; every other part is frozen"
@@ -90,7 +96,7 @@ class Stage(Strict):
     train_batch_size: int = Field(
         gt=0,
         description="samples per optimiser step over all ranks (prompts for grpo; contexts where "
-        "`questions_per_context` is more than 1)",
+        "`questions_per_context` is more than 1); for distill questions that are answered at once",
     )
     per_device_train_batch_size: int | None = Field(
         default=None, ge=1, description="samples of a rank at once, the rest of its share by accumulation; null: all"
@@ -122,6 +128,7 @@ class Stage(Strict):
         default=None, gt=0, le=1, description="text: held-out score at which the stage may stop early"
     )
     grpo: Grpo | None = Field(default=None, description="settings of algorithm grpo, and of no other")
+    distill: Distill | None = Field(default=None, description="settings of algorithm distill, and of no other")
     ranks: int = Field(default=1, ge=1, description="training processes: GPUs, or CPU processes")
     threads_per_rank: int = Field(default=2, ge=1, description="threads of each rank")
     zero_stage: Literal[0, 1, 2, 3] = Field(default=2, description="DeepSpeed ZeRO stage")
@@ -154,6 +161,13 @@ class Stage(Strict):
         """Whether a loss needs the exo view of the same moment: any but that over answers."""
         return bool(set(self.loss_weights) - {"vtg"})
 
+    @model_validator(mode="before")
+    @classmethod
+    def _an_asking_stage_has_no_optimiser(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("algorithm") == "distill":
+            return _ASKED_ONCE | {"distill": {}} | given
+        return given
+
     @model_validator(mode="after")
     def _one_length(self) -> Stage:
         if (self.max_steps is None) == (self.num_train_epochs is None):
@@ -169,8 +183,9 @@ class Stage(Strict):
 
     @model_validator(mode="after")
     def _block_belongs_to_algorithm(self) -> Stage:
-        if (self.algorithm == "grpo") != (self.grpo is not None):
-            raise ValueError(f"stage {self.name!r}: the `grpo` block belongs to algorithm grpo and to no other")
+        for name, block in (("grpo", self.grpo), ("distill", self.distill)):
+            if (self.algorithm == name) != (block is not None):
+                raise ValueError(f"stage {self.name!r}: the `{name}` block belongs to algorithm {name} and to no other")
         return self
 
     @model_validator(mode="after")

@@ -60,6 +60,7 @@ def main() -> int:
         parser.error(f"--gpus {options.gpus} came, allowed is 1 and more")
 
     from components import params
+    from components.train import plan
     from components.train.judge import samples, verdict
     from components.train.judge.problem import refuse
 
@@ -86,7 +87,7 @@ def main() -> int:
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    parents = {part: Path(folder) / "model" for part, folder in options.parents.items()}
+    parents = {part: Path(folder) / "model" for part, folder in options.parents.items() if part != plan.SAMPLES}
     return train(recipe, stage, data_params, parents, options)
 
 
@@ -149,14 +150,19 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     """
     if finished_before(options):
         return 0
+    if stage.algorithm == "distill":
+        from components.models import build
+        from components.train.distill import run
+
+        build.register()
+        return run.run(recipe, stage, stage.distill, data_params, parents, options)
     import torch
     from transformers import set_seed
 
-    from components import params
     from components.models import build, hub_configs
     from components.models.modeling import EgoflowForConditionalGeneration
     from components.tracking import MetricLog
-    from components.train import algorithms, checkpoints, private_api, trainer_factory
+    from components.train import algorithms, checkpoints, plan, private_api, starting_point, trainer_factory
     from components.train.grpo import pause_callback
     from components.train.grpo.rollout_files import RolloutsWrittenError
     from components.train.pretraining import contrastive
@@ -170,16 +176,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     set_seed(stage.seed)
     output = options.output
     output.mkdir(parents=True, exist_ok=True)
-    if recipe.model.architecture in params.QWEN:
-        model, processor = algorithms.qwen_model(recipe.model, stage, parents)
-    else:
-        processor = algorithms.processor_of(recipe.model, data_params, parents)
-        processor.layout_config["guidance"] = stage.guidance  # and with it, of the model's configuration
-        algorithms.check_frames(stage, build.config_of(processor), data_params)
-        model = build.assemble(build.config_of(processor), parents, seed=stage.seed)
-        algorithms.fill(model, recipe.model, parents)
-        if stage.mapping:
-            build.renew_mapping(model, processor, stage.mapping, seed=stage.seed)
+    model, processor = starting_point.load(recipe, stage, data_params, parents)
     parts = hub_configs.parts_of(model.config)
     checkpoints.prepare(model, stage.learning_rates, stage.lora, parts)
     trained = checkpoints.count_trained(model, parts)
@@ -189,9 +186,11 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
         (output / "paused.json").unlink(missing_ok=True)
         from_step = int(resume.name.split("-")[1]) if resume else None
         log = MetricLog(options.run_id, output / "history.jsonl", from_step=from_step)
+    asked = options.parents.get(plan.SAMPLES)
+    distilled = Path(asked) / plan.SAMPLES_FILE if asked else None
     made = trainer_factory.make(
         recipe, stage, data_params, model, processor,
-        parents=parents, folder=options.data, output=output, log=log, half=options.half,
+        parents=parents, folder=options.data, distilled=distilled, output=output, log=log, half=options.half,
     )  # fmt: skip
     stop = sigterm.StopOnSignal()
     made.trainer.add_callback(stop)

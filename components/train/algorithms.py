@@ -125,7 +125,11 @@ def contract(data: params.Data) -> str:
 
 
 def samples(
-    stage: params.Stage, data: params.Data, folder: Path, architecture: params.AnyModel | None = None
+    stage: params.Stage,
+    data: params.Data,
+    folder: Path,
+    architecture: params.AnyModel | None = None,
+    distilled: Path | None = None,
 ) -> SampleDataset:
     """Open the samples of a stage that trains on the dataset, as the recipe's architecture is shown them.
 
@@ -134,6 +138,7 @@ def samples(
         data: parameters of the data.
         folder: outputs of the data graph.
         architecture: model block of the recipe; None for the miniature's.
+        distilled: table of the samples that the stage's parent `samples` wrote.
 
     Raises:
         ValueError: the stage asks for more frames than the sampling contract gives, or shows too few of them to tell
@@ -169,6 +174,7 @@ def samples(
         contract=contract(data),
         shown=shown,
         leave_out=leave_out,
+        distilled=distilled,
     )
     if stage.reasoned and stage.algorithm == "supervised":
         closed = pc.equal(pc.struct_field(dataset.samples["target"], "kind"), "choice")
@@ -206,7 +212,7 @@ def groups(model: nn.Module, stage: params.Stage, parts: dict[str, tuple[str, ..
     )
 
 
-def _text(model, processor, stage, architecture, data, folder, output, log) -> Parts:
+def _text(model, processor, stage, architecture, data, folder, output, log, distilled) -> Parts:
     config: EgoflowConfig = model.config
     dataset = language.TextDataset(config, data, steps=stage.max_steps, batch=stage.train_batch_size, seed=stage.seed)
     held_out = language.held_out(config, data, language.HELD_OUT_SAMPLES, seed=language.HELD_OUT_SEED)
@@ -216,7 +222,7 @@ def _text(model, processor, stage, architecture, data, folder, output, log) -> P
     return model, dataset, language.CollateText(processor), language.losses(config), callbacks
 
 
-def _contrastive(model, processor, stage, architecture, data, folder, output, log) -> Parts:
+def _contrastive(model, processor, stage, architecture, data, folder, output, log, distilled) -> Parts:
     dataset = contrastive.ImageDataset(
         stage.rendered_images,
         steps=stage.max_steps,
@@ -231,9 +237,9 @@ def _contrastive(model, processor, stage, architecture, data, folder, output, lo
 
 
 def _supervised(
-    model: EgoflowForConditionalGeneration, processor, stage, architecture, data, folder, output, log
+    model: EgoflowForConditionalGeneration, processor, stage, architecture, data, folder, output, log, distilled
 ) -> Parts:
-    dataset = samples(stage, data, folder, architecture)
+    dataset = samples(stage, data, folder, architecture, distilled)
     if isinstance(architecture, params.Qwen):
         from components.train import qwen
 

@@ -22,6 +22,7 @@ from components.models.configuration import EgoflowConfig
 from components.models.processing import EgoflowProcessor, layout, normalise
 from components.prompts import asked_question, reasons, taught_answer
 from components.train import feature_cache
+from components.train.borrowed_frames import BorrowedFrames, places
 from components.train.packing import pad, row
 from components.train.sample_order import Part, count_parts, count_steps, draw_order, epoch_visits, usable
 
@@ -44,6 +45,7 @@ class SampleDataset(Dataset):
         contract: str,
         shown: Callable[[dict], dict] | None = None,
         leave_out: Callable[[pa.Table, dict[str, float]], pa.Table] | None = None,
+        distilled: Path | None = None,
     ):
         """Open the samples and the frame store.
 
@@ -62,14 +64,21 @@ class SampleDataset(Dataset):
             contract: digest of the sampling contract that the recipe's data parameters ask for.
             shown: makes of an item what a model is shown that takes it otherwise; can be pickled.
             leave_out: takes the samples and the mixture, returns the samples that may be used; can be pickled.
+            distilled: table of more samples, which a teacher answered; their frames are those of the samples that they
+                were made from.
 
         Raises:
             ValueError: a key of the mixture has no sample, the shards were sampled by another contract, or neither
                 `steps` nor `epochs` came.
         """
-        self.store = FrameStore(data / "frames")
-        self.store.check(contract)
         table = records.read_table(data / "dataset" / "samples.parquet", records.SAMPLE)
+        if distilled is None:
+            self.store = FrameStore(data / "frames")
+        else:
+            made = records.read_table(distilled, records.SAMPLE)
+            self.store = BorrowedFrames(data / "frames", places(table, made))
+            table = pa.concat_tables([table, made])
+        self.store.check(contract)
         table = leave_out(table, mixture) if leave_out else table
         self.samples = usable(table, self.store, mixture, seed=seed, paired=exo_views is not None)
         table = self.samples.select(["corpus", "task", "view", "frame_kind", "answer"]).to_pandas()
@@ -106,7 +115,8 @@ class SampleDataset(Dataset):
         self.features: feature_cache.FeatureCache | None = None  # of a stage whose exo tower is frozen
         schedule = {"steps": steps, "epochs": epochs, "batch": batch, "turns": turns, "seed": seed}
         seen = {"reasoned": reasoned, "exo_views": exo_views, "contract": contract}
-        self._made_of = (data, mixture), schedule | seen | {"shown": shown, "leave_out": leave_out}
+        made_of = {"shown": shown, "leave_out": leave_out, "distilled": distilled}
+        self._made_of = (data, mixture), schedule | seen | made_of
 
     def __reduce__(self) -> tuple:
         # `datasets` pickles what it transforms, to name its cache: rows would take seconds, and minutes at scale

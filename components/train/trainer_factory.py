@@ -50,6 +50,7 @@ def make(
     *,
     parents: dict[str, Path],
     folder: Path,
+    distilled: Path | None = None,
     output: Path,
     log: MetricLog | None,
     half: Half | None = None,
@@ -64,6 +65,7 @@ def make(
         processor: of the model.
         parents: part of the model -> folder of the weights that it came from.
         folder: the data folder of the pipeline.
+        distilled: table of the samples that a stage of algorithm distill wrote for this one.
         output: checkpoint folder; the trainer's own files go into `trainer` below it.
         log: takes the curves; None on all ranks but the first.
         half: of a GRPO step, which alone is done (components/train/grpo/replay.py); None: both.
@@ -76,7 +78,7 @@ def make(
         policy = parents.get("all", private_api.loaded_from(model.config))  # a downloaded model has no parent
         return _grpo(recipe, stage, stage.grpo, data, model, processor, policy, folder, output, log, callbacks, half)
     wrapped, dataset, collate, losses, more = algorithms.ALGORITHMS[stage.algorithm](
-        model, processor, stage, recipe.model, data, folder, output / "trainer", log
+        model, processor, stage, recipe.model, data, folder, output / "trainer", log, distilled
     )
     stage = algorithms.counted(stage, dataset)
     made = CheckedStageTrainer(

@@ -56,6 +56,7 @@ def demand(stage: params.Stage, config: PretrainedConfig, frames: params.Frames)
     """
     sequences = stage.grpo.num_generations if stage.grpo else 1
     completion = stage.grpo.max_completion_length if stage.grpo else 0
+    completion = stage.distill.max_new_tokens if stage.distill else completion
     text = stage.questions_per_context * stage.max_text_tokens + completion
     if not isinstance(config, EgoflowConfig):
         shown, patches = _qwen_frames(stage, config, frames)
@@ -78,7 +79,8 @@ def demand(stage: params.Stage, config: PretrainedConfig, frames: params.Frames)
         guided = stage.guidance and view == "ego"
         paired = stage.compares_views
         tower = (steps, config.vision_grid**2 + 1)
-        for part in {f"{config.branch(each)}_encoder" for each in ((view, "exo") if paired else (view,))}:
+        shown_views = {view, *(("exo",) if paired else ()), *(stage.distill.views if stage.distill else ())}
+        for part in {f"{config.branch(each)}_encoder" for each in shown_views}:
             towers[part] = max(towers.get(part, tower), tower)
         visual = max(visual, layout(config, view, shown, guidance=guided).count("<"))
         # F(x) once; the cycles are G(F(x)), G(y), F(G(y)), and F(x) where it is no guidance

@@ -13,7 +13,8 @@ PEAK_FLOPS = 312e12  # bfloat16 of an A100 or A800, as the papers used
 # Share of the peak that training reaches where no throughput is given. Supervised: lmms-engine's 25-35 % for video SFT
 # of Qwen2.5-VL-7B on A800. Grpo, rollouts included: EasyR1's 2000 tokens/s on an H100 for a 7B, which is 18 % by our
 # count of operations; it has vLLM, and plain generation is several times slower.
-MFU = {"supervised": 0.30, "grpo": 0.18, "text": 0.30, "contrastive": 0.30}
+# Distill is that plain generation: a quarter of grpo's (a default of ours).
+MFU = {"supervised": 0.30, "grpo": 0.18, "text": 0.30, "contrastive": 0.30, "distill": 0.045}
 DOUBTED_RATIO = 2.0  # of formula and paper, either way
 MONTH_H = 30 * 24
 COMPARED = Path(__file__).resolve().parents[3] / "results/dry_run.json"  # tests/benchmarks/dry_run.py writes it

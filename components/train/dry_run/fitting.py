@@ -51,7 +51,8 @@ def setting(stage: params.Stage, machine: Machine) -> Setting:
     return Setting(
         stage.zero_stage,
         gpus,
-        stage.per_device_train_batch_size or max(1, stage.train_batch_size // gpus),
+        # each rank of a stage that asks answers whole batches
+        stage.per_device_train_batch_size or max(1, stage.train_batch_size // (1 if stage.distill else gpus)),
         stage.gradient_checkpointing,
     )
 
@@ -69,7 +70,7 @@ def _vllm_share(stage: params.Stage) -> float:
 def refusal(needs: Budget, machine: Machine) -> str | None:
     """Return why a stage cannot run on the machine and what would fit, in words; None if it can run."""
     name, batch, current = needs.stage.name, needs.stage.train_batch_size, setting(needs.stage, machine)
-    if batch % (current.gpus * current.micro_batch):
+    if batch % (current.gpus * current.micro_batch) and not needs.stage.distill:
         return (
             f"stage {name!r}: train_batch_size {batch} came for {current.gpus} GPUs times "
             f"per_device_train_batch_size {current.micro_batch}, allowed "

@@ -8,6 +8,7 @@ and steps are counted by the dataset that training opens; else by the recipe's `
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from transformers import PretrainedConfig
 from components import params
 from components.models import build, hub_configs
 from components.train import algorithms
-from components.train.dry_run import mixture_table
+from components.train.dry_run import answers, mixture_table
 from components.train.dry_run.duration import MFU, PEAK_FLOPS, comparisons, doubt, hours
 from components.train.dry_run.fitting import GIB, USABLE, Machine, refusal, setting, usable
 from components.train.dry_run.stage_budget import Budget, budget
@@ -80,19 +81,22 @@ def counted(
         The stages with their steps; stage name -> parts of its mixture; and why stages cannot train on the data.
     """
     stages, parts, problems = [], {}, []
-    for stage in recipe.stages:
-        if stage.algorithm not in WITHOUT_DATASET:
+    with tempfile.TemporaryDirectory() as planned:
+        for stage in recipe.stages:
             try:
-                dataset = algorithms.samples(stage, data, folder, recipe.model)
+                if stage.distill:
+                    stage = answers.counted(stage, stage.distill, folder, Path(planned))
+                elif stage.algorithm not in WITHOUT_DATASET:
+                    distilled = answers.planned_for(stage, Path(planned))
+                    dataset = algorithms.samples(stage, data, folder, recipe.model, distilled)
+                    parts[stage.name] = dataset.mixture_parts()
+                    stage = algorithms.counted(stage, dataset)
+                    rules = stage.grpo.pause_rules if stage.grpo else None
+                    if rules and (why := repetition(parts[stage.name], max_repeated_share=rules.max_repeated_share)):
+                        problems.append(f"stage {stage.name!r}: {why}")
             except ValueError as error:
                 problems.append(f"stage {stage.name!r}: {error}")
-            else:
-                parts[stage.name] = dataset.mixture_parts()
-                stage = algorithms.counted(stage, dataset)
-                rules = stage.grpo.pause_rules if stage.grpo else None
-                if rules and (why := repetition(parts[stage.name], max_repeated_share=rules.max_repeated_share)):
-                    problems.append(f"stage {stage.name!r}: {why}")
-        stages.append(stage)
+            stages.append(stage)
     return stages, parts, problems
 
 
@@ -198,6 +202,7 @@ def _notes(budgets: Sequence[Budget], machine: Machine) -> list[str]:
         "resumable pair (the old one goes when the new one is whole)",
         f"memory    bfloat16 with AdamW in float32; peak must stay below {USABLE:.0%} of {machine.memory_gib:g} GiB",
         "tokens    the most a sample may have; frames are single images. Memory and hours are formulas, not measured",
+        *(f"answers   {line}" for needs in budgets if (line := answers.told(needs)) is not None),
         *(f"doubted   {why}" for needs in budgets if (why := doubt(needs, machine)) is not None),
         *(f"compared  {line}" for line in comparisons()),
     ]

@@ -5,6 +5,7 @@ No weight is allocated and no data read.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,7 @@ from components.models import hub_configs
 from components.models.backbone import part_of
 from components.models.configuration import EgoflowConfig
 from components.train import checkpoints
+from components.train.distill import queries
 from components.train.dry_run import connector_profile, memory_formulas
 from components.train.dry_run.connector_profile import Profile
 from components.train.dry_run.demand import Demand, demand
@@ -74,6 +76,9 @@ class Budget:
         """Return the bytes of a micro-batch's activations and logits, or of its key-value cache where that is more."""
         need, stage = self.demand, self.stage
         sequences = micro_batch * need.sequences
+        if stage.distill:  # nothing is kept for a gradient
+            cache = memory_formulas.cache(self.shapes["language_model"], micro_batch * need.tokens)
+            return cache + memory_formulas.logits(self.vocabulary, sequences)
         connector = self.connector.checkpointed if checkpointing else self.connector.activations
         kept = (need.mapped * self.mapping.activations + need.connected * connector) * sequences
         for part, (frames, tokens) in need.towers.items():
@@ -114,7 +119,8 @@ class Budget:
         """Return the FLOPs of an optimiser step, without what gradient checkpointing computes again (as MFU counts).
 
         A step is a forward pass, as much work again for the gradients of activations, and as much again for those of
-        trained weights. Grpo adds a forward pass for the rollouts and one for the reference model.
+        trained weights. Grpo adds a forward pass for the rollouts and one for the reference model; distill has no
+        other than its forward pass.
         """
         need, language = self.demand, self.shapes["language_model"]
         forwards = (1 + bool(self.stage.grpo.beta)) if self.stage.grpo else 0
@@ -124,14 +130,16 @@ class Budget:
         forward = memory_formulas.linear_flops(matrices, need.tokens)
         forward += memory_formulas.attention_flops(language, need.tokens, length)
         moving = self.trained.get("language_model", 0) / self.parameters["language_model"]
-        work = forward * (forwards + 2 + moving) + 3 * memory_formulas.linear_flops(self.adapters, need.tokens)
+        passes = forwards + (1 if self.stage.distill else 2) + moving
+        work = forward * passes + 3 * memory_formulas.linear_flops(self.adapters, need.tokens)
         for part, (frames, tokens) in need.towers.items():
             seen = need.sequences * frames * tokens
             forward = memory_formulas.linear_flops(self.parameters[part], seen)
             forward += memory_formulas.attention_flops(self.shapes[part], seen, tokens)
             work += forward * (forwards + 1 + 2 * bool(self.trained.get(part)))
-        work += 3 * need.mapped * self.mapping.flops * need.sequences
-        work += 3 * need.connected * self.connector.flops * need.sequences
+        both_ways = 1 if self.stage.distill else 3
+        work += both_ways * need.mapped * self.mapping.flops * need.sequences
+        work += both_ways * need.connected * self.connector.flops * need.sequences
         return float(work * self.stage.train_batch_size)
 
     def disk(self) -> tuple[int, int]:
@@ -139,6 +147,8 @@ class Budget:
 
         Those are two, for the old one is removed after the new one is whole.
         """
+        if self.stage.distill:
+            return 0, 0  # a table of text
         model = memory_formulas.WEIGHT * sum(self.parameters.values())
         return model, 2 * (memory_formulas.WEIGHT * self.total + memory_formulas.ADAM * self.total_trained)
 
@@ -200,6 +210,9 @@ def steps_of(stage: params.Stage) -> int:
         )
     # how many questions a context has, only the data says: as many as may be asked of it
     contexts = (stage.dataset_samples or 0) / stage.questions_per_context
+    if stage.distill:
+        segments = min(stage.dataset_samples or 0, stage.distill.segments or math.inf)
+        contexts = queries.count(int(segments), wording=stage.distill.queries, views=len(stage.distill.views))
     return count_steps(stage.max_steps, stage.num_train_epochs, contexts=contexts, batch=stage.train_batch_size)
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from components.params import QWEN, Data, Recipe, Stage
+from components.params import QWEN, Data, Distill, Recipe, Stage
 from components.params.mistakes import meant
 from components.prompts import reasons
 from components.rewards import REWARDS
 from components.train.judge.problem import Problem, at, listed
 from components.train.judge.samples import Kind
-from components.train.plan import WITHOUT_DATASET, frames_of
+from components.train.plan import SAMPLES, WITHOUT_DATASET, frames_of
 
 # the words of a mixture's keys (components/data/contracts/sample.py, which is slow to import); data may have more
 CORPORA = ("egoexoclip", "egoit", "egore", "web", "egoclip", "general")
+# of samples that a stage of algorithm distill writes (components/train/distill/questions.py)
+WRITTEN = ("distilled", "captioned")
 VIEWS = ("ego", "exo")
 # task -> (kind of target, question type) of samples that it may have
 TASKS = {
@@ -55,8 +57,9 @@ def problems(recipe: Recipe, data: Data, kinds: Kinds | None) -> Iterator[Proble
         yield from wrong.values()
         good = [key for key in stage.mixture if key not in wrong]
         yield from _views(stage, good)
+        yield from _written(recipe, stage, good)
         if kinds is not None:
-            yield from _present(stage, good, kinds)
+            yield from _present(stage, [key for key in good if key.split("/")[0] not in WRITTEN], kinds)
         yield from _frames(recipe, stage, good, data, present=kinds is not None)
         if stage.mixture and not wrong:
             yield from _rewarded(stage, kinds)
@@ -66,9 +69,10 @@ def _word(stage: Stage, key: str, kinds: Kinds | None) -> Problem | None:
     """Return what is wrong with a key by itself."""
     there = {kind.key for kind in kinds or ()}
     words = key.split("/")
+    known_words = ((*CORPORA, *WRITTEN), TASKS, VIEWS)
     if len(words) != 3:
         return at(stage, f"mixture.{key}", "it has another form", "`corpus/task/view`")
-    for place, word, known in zip(("corpus", "task", "view"), words, (CORPORA, TASKS, VIEWS), strict=True):
+    for place, word, known in zip(("corpus", "task", "view"), words, known_words, strict=True):
         if key not in there and word not in known:
             return at(stage, f"mixture.{key}", f"{word!r} is no {place}{meant(word, known)}", listed(known))
     return None
@@ -76,23 +80,48 @@ def _word(stage: Stage, key: str, kinds: Kinds | None) -> Problem | None:
 
 def _views(stage: Stage, keys: list[str]) -> Iterator[Problem]:
     outside = [key for key in keys if key.endswith("/exo")]
-    if stage.compares_views:
+    if stage.compares_views or stage.distill:
+        compared = f"{listed(stage.loss_weights)} of `loss_weights` compare ego samples with exo"
+        came = "a segment is an ego clip with an exo view" if stage.distill else compared
         for key in outside:
-            yield at(
-                stage, f"mixture.{key}", f"{listed(stage.loss_weights)} of `loss_weights` compare ego samples with exo",
-                "keys of view ego",
-            )  # fmt: skip
+            yield at(stage, f"mixture.{key}", came, "keys of view ego")
     if stage.guidance and keys and len(outside) == len(keys):
         yield at(
             stage, "guidance", "F(x) is of ego samples, and the mixture has none", "a key of view ego, or no guidance"
         )
 
 
+def _written(recipe: Recipe, stage: Stage, keys: list[str]) -> Iterator[Problem]:
+    """Yield what a mixture names of a teacher's answers that the parent `samples` does not write."""
+    parent = next((each for each in recipe.stages if each.name == stage.parents.get(SAMPLES)), None)
+    wanted = [key for key in keys if key.split("/")[0] in WRITTEN]
+    written = written_by(parent.distill) if parent and parent.distill else ()
+    for key in wanted:
+        if key not in written:
+            giver = f"the parent `{SAMPLES}` writes {listed(written)}" if parent else f"there is no parent `{SAMPLES}`"
+            yield at(
+                stage, f"mixture.{key}", f"only a stage of algorithm distill writes it, and {giver}",
+                f"`parents.{SAMPLES}` with such a stage, which asks about the views it needs",
+            )  # fmt: skip
+    if parent and not wanted:
+        yield at(
+            stage, f"parents.{SAMPLES}", f"{parent.name!r} came, and the mixture has none of its samples",
+            f"a key of {listed(WRITTEN)} in `mixture`, or no such parent",
+        )  # fmt: skip
+
+
+def written_by(settings: Distill) -> tuple[str, ...]:
+    """Return the keys of a mixture that the answers of a stage of algorithm distill have."""
+    keys = [f"captioned/caption/{view}" for view in settings.views]
+    return (*(["distilled/caption/exo"] if "ego" in settings.views else []), *keys)
+
+
 def _present(stage: Stage, keys: list[str], kinds: Kinds) -> Iterator[Problem]:
-    there = {kind.key for kind in kinds if kind.paired or not stage.compares_views}
+    paired = stage.compares_views or stage.distill is not None
+    there = {kind.key for kind in kinds if kind.paired or not paired}
     for key in keys:
         if key not in there:
-            came = f"data/dataset has no training sample of it{' with an exo view' * stage.compares_views}"
+            came = f"data/dataset has no training sample of it{' with an exo view' * paired}"
             yield at(stage, f"mixture.{key}", f"{came}{meant(key, there)}", listed(sorted(there)))
 
 

@@ -8,7 +8,7 @@ from components.params import QWEN, Egoflow, Model, Qwen, Recipe, Stage
 from components.params.mistakes import meant
 from components.rewards import REWARDS
 from components.train.judge.problem import Problem, at, listed
-from components.train.plan import WITHOUT_DATASET
+from components.train.plan import SAMPLES, WITHOUT_DATASET
 
 # keys of a stage -> the only algorithms that read them
 READ_BY = {"stop_at_score": ("text",), "rendered_images": ("contrastive",)}
@@ -20,6 +20,11 @@ NOT_READ_BY = {
     "contrastive": (*_NEED_SAMPLES, "per_device_train_batch_size", "gradient_checkpointing"),
     # AdamW alone is implemented, and of the questions about a frame one is a prompt
     "grpo": ("loss_weights", "muon_learning_rate", "questions_per_context"),
+    # it asks each question once and changes no weight
+    "distill": (
+        *("learning_rates", "muon_learning_rate", "lora", "loss_weights", "mapping", "reasoned", "max_steps"),
+        *("questions_per_context", "per_device_train_batch_size", "gradient_checkpointing", "max_new_tokens"),
+    ),
 }
 # architecture -> keys that its models have no use for; the frames of `egoflow` are judged against the data
 NOT_OF_MODEL = {
@@ -36,8 +41,8 @@ def problems(recipe: Recipe) -> Iterator[Problem]:
     for stage in recipe.stages:
         yield from _keys(stage, recipe.model)
         yield from _parts(stage, recipe.model)
-        yield from _parents(stage, recipe.model, learned)
-        yield from _objective(stage)
+        yield from _parents(stage, recipe, learned)
+        yield from _objective(stage, last=stage is recipe.stages[-1])
         yield from _batch(stage)
 
 
@@ -49,7 +54,7 @@ def _keys(stage: Stage, model: Model | Egoflow | Qwen) -> Iterator[Problem]:
     if model.architecture != "miniature" and stage.algorithm in WITHOUT_DATASET:
         yield at(
             stage, "algorithm", f"{stage.algorithm!r} came, and base models of {model.architecture} are downloaded",
-            "supervised, grpo",
+            "supervised, grpo, distill",
         )  # fmt: skip
     for key, algorithms in READ_BY.items():
         if _is_set(stage, key) and stage.algorithm not in algorithms:
@@ -76,7 +81,7 @@ def _keys(stage: Stage, model: Model | Egoflow | Qwen) -> Iterator[Problem]:
 
 def _parts(stage: Stage, model: Model | Egoflow | Qwen) -> Iterator[Problem]:
     adapted = stage.lora.learning_rates if stage.lora else {}
-    of_parents = ("all",) if model.architecture in QWEN else ("all", *model.parts)
+    of_parents = ("all", SAMPLES) if model.architecture in QWEN else ("all", *model.parts, SAMPLES)
     for key, named, known in (
         ("parents", stage.parents, of_parents),
         ("learning_rates", stage.learning_rates, model.parts),
@@ -88,7 +93,7 @@ def _parts(stage: Stage, model: Model | Egoflow | Qwen) -> Iterator[Problem]:
         yield at(
             stage, f"lora.learning_rate.{part}", "the part is trained whole too", "one of `lora` and `learning_rates`"
         )
-    if not stage.learning_rates and not adapted:
+    if not stage.learning_rates and not adapted and not stage.distill:
         yield at(
             stage, "learning_rates", "nothing came, so nothing is trained", f"learning rates of {listed(model.parts)}"
         )
@@ -111,9 +116,16 @@ def _learned(recipe: Recipe) -> dict[str, set[str]]:
     return learned
 
 
-def _parents(stage: Stage, model: Model | Egoflow | Qwen, learned: dict[str, set[str]]) -> Iterator[Problem]:
+def _parents(stage: Stage, recipe: Recipe, learned: dict[str, set[str]]) -> Iterator[Problem]:
+    model = recipe.model
+    asking = {each.name for each in recipe.stages if each.distill}
     for part, parent in stage.parents.items():
-        if part in model.parts and part not in learned[parent]:
+        if (part == SAMPLES) != (parent in asking):
+            yield at(
+                stage, f"parents.{part}", f"stage {parent!r} writes {'samples' if parent in asking else 'weights'}",
+                f"`{SAMPLES}` with a stage of algorithm distill, parts of the model with others",
+            )  # fmt: skip
+        elif part in model.parts and part not in learned[parent]:
             givers = [name for name in stage_names_before(stage, learned) if part in learned[name]]
             yield at(stage, f"parents.{part}", f"stage {parent!r} has never learned {part}", f"stages {listed(givers)}")
     speaks = {"all", "language_model"} & stage.parents.keys()
@@ -135,9 +147,15 @@ def stage_names_before(stage: Stage, learned: dict[str, set[str]]) -> list[str]:
     return names[: names.index(stage.name)]
 
 
-def _objective(stage: Stage) -> Iterator[Problem]:
+def _objective(stage: Stage, *, last: bool) -> Iterator[Problem]:
     if not any(stage.loss_weights.values()):
         yield at(stage, "loss_weights", f"{stage.loss_weights} came, so nothing is learned", "a weight above 0")
+    if stage.distill and stage.evaluate:
+        yield at(stage, "evaluate", f"{listed(stage.evaluate)} came, and the stage leaves no weights", "[]")
+    if stage.distill and last:
+        yield at(stage, "algorithm", "the recipe ends with it, and it leaves no weights", "a stage that learns from it")
+    if SAMPLES in stage.parents and stage.algorithm != "supervised":
+        yield at(stage, f"parents.{SAMPLES}", f"it came in a stage of {stage.algorithm}", "only supervised")
     if stage.algorithm == "contrastive" and not stage.rendered_images:
         yield at(stage, "rendered_images", "0 came, so there is nothing to compare", "1 and more")
     if stage.grpo is None:

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from components import params
 from components.tracking import history
-from components.train import algorithms
+from components.train import algorithms, plan
 from components.train.plan import WITHOUT_DATASET
 from components.train.rehearsal import shown_samples
 from components.train.rehearsal.outcome import Measured
@@ -47,12 +47,14 @@ def measure(
     took = checkpoint / "evaluation" / "seconds.txt"
     answer_tokens = whole.answer_tokens or evaluation.max_new_tokens
     mixture = []
-    if small.algorithm not in WITHOUT_DATASET:
-        shown = algorithms.samples(small, data, folder, model)
+    if small.algorithm not in WITHOUT_DATASET and small.distill is None:
+        teacher = made["parents"].get(plan.SAMPLES)
+        distilled = Path(teacher) / plan.SAMPLES_FILE if teacher else None
+        shown = algorithms.samples(small, data, folder, model, distilled)
         if shown.samples_digest(made["steps"]) != made["samples_digest"]:
             raise ValueError(f"stage {small.name!r} saw other samples than {folder} has now; rehearse it again")
         longer = small.model_copy(update={"max_steps": math.ceil(DRAWN / small.train_batch_size)})
-        drawn = algorithms.samples(longer, data, folder, model)
+        drawn = algorithms.samples(longer, data, folder, model, distilled)
         mixture = shown_samples.read(whole, shown, drawn, model, checkpoint / "model", limit=answer_tokens)
     return Measured(
         stage=small.name,

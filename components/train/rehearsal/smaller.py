@@ -21,6 +21,7 @@ SAVE_STEPS = 2  # one resumable checkpoint is written before the stage ends
 SAMPLES_AT_ONCE = 2  # losses between the samples of a batch need two
 GENERATIONS = 2
 COMPLETION_TOKENS = 16
+SEGMENTS = 4  # that a teacher is asked about
 ANSWER_TOKENS = 128  # of evaluation, which refuses a budget that right answers do not fit
 LORA_RANK = 4
 WIDTH, LAYERS, HEADS, MAPPING_BLOCKS = 32, 2, 2, 2
@@ -72,9 +73,9 @@ def _stage(
     share = max(1, stage.train_batch_size // stage.ranks)
     micro = min(SAMPLES_AT_ONCE, stage.per_device_train_batch_size or share)
     accumulated = min(2, max(1, share // (stage.per_device_train_batch_size or share)))
+    length = {} if stage.distill else {"max_steps": STEPS, "num_train_epochs": None}
     values: dict[str, Any] = stage.model_dump() | {
-        "max_steps": STEPS,
-        "num_train_epochs": None,
+        **length,
         "save_steps": SAVE_STEPS,
         "train_batch_size": ranks * micro * accumulated,
         "per_device_train_batch_size": micro if stage.per_device_train_batch_size else None,
@@ -93,6 +94,13 @@ def _stage(
         rank = min(stage.lora.r, LORA_RANK)
         alpha = max(1, round(stage.lora.lora_alpha * rank / stage.lora.r))
         values["lora"] = stage.lora.model_dump() | {"r": rank, "lora_alpha": alpha}
+    if stage.distill is not None:
+        # what random weights say hardly ever ends
+        values["distill"] = stage.distill.model_dump() | {
+            "segments": min(stage.distill.segments or SEGMENTS, SEGMENTS),
+            "max_new_tokens": min(stage.distill.max_new_tokens, COMPLETION_TOKENS),
+            "keep_cut": True,
+        }
     if stage.grpo is not None:
         values["grpo"] = (
             stage.grpo.model_dump()

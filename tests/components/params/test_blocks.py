@@ -35,6 +35,7 @@ def shipped() -> Iterator[Strict]:
         yield params.load(path, Comparison)
     yield params.load(ROOT / "params/claims.yaml", Claims)
     yield params.Vllm(mode="colocate")
+    yield params.Distill()
 
 
 EXAMPLES = {type(block).__name__: block for whole in shipped() for block in blocks(whole)}
@@ -75,6 +76,7 @@ BOUNDS = {
         "mapping_blocks text_width text_layers text_heads",
         "Egoflow": "tubelet_frames image_tokens video_tokens mapping_blocks", "Lora": "r lora_alpha",
         "Grpo": "max_completion_length", "PauseRules": "max_unapplied_records", "Claims": "seeds",
+        "Distill": "segments max_new_tokens",
         "Stage": "max_steps dataset_samples train_batch_size per_device_train_batch_size max_frames max_pixels "
         "max_new_tokens questions_per_context save_steps ranks threads_per_rank",
     },
@@ -148,6 +150,10 @@ DEFAULTS = {
         "max_truncated_share": 0.9, "max_equal_groups_share": 0.98, "max_unapplied_records": 5,
         "max_repeated_share": 0.25,
     },
+    params.Distill: {
+        "queries": "open", "views": ("ego",), "segments": None, "generation": "greedy", "max_new_tokens": 1024,
+        "keep_cut": False,
+    },
     params.Vllm: {"server_base_url": "http://127.0.0.1:8000", "gpu_memory_utilization": 0.3},
     params.Grpo: {
         "scale_rewards": "group", "rollout_page_steps": 0, "vllm": None, "pause_rules": params.PauseRules(),
@@ -159,8 +165,8 @@ DEFAULTS = {
         "num_train_epochs": None, "dataset_samples": None, "per_device_train_batch_size": None,
         "gradient_checkpointing": False, "max_frames": None, "feature_cache_gib": 16, "max_pixels": None,
         "max_text_tokens": 64, "questions_per_context": 1, "rendered_images": 0, "stop_at_score": None, "grpo": None,
-        "published_hours": None, "ranks": 1, "threads_per_rank": 2, "zero_stage": 2, "timeout_minutes": 60, "seed": 0,
-        "reasoned": False, "rank_options": False, "max_new_tokens": None,
+        "published_hours": None, "distill": None, "ranks": 1, "threads_per_rank": 2, "zero_stage": 2,
+        "timeout_minutes": 60, "seed": 0, "reasoned": False, "rank_options": False, "max_new_tokens": None,
         "evaluate": ("caption_ego", "caption_exo", "qa", "reasoning", "ground_spatial", "ground_temporal"),
     },
 }  # fmt: skip

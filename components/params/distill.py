@@ -1,0 +1,34 @@
+"""The block `distill` of a stage: how a frozen teacher is asked for what students learn."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from components.params.strict import Strict
+
+
+class Distill(Strict):
+    """Sequence distillation (Ego2ExoVLM, systems §2.1): answers about ego clips become samples of exo clips."""
+
+    queries: Literal["open", "kitchen"] = Field(
+        default="open",
+        description="wording of components/train/distill/queries.py; kitchen: in the words that the miniature knows",
+    )
+    views: tuple[Literal["ego", "exo"], ...] = Field(
+        strict=False,
+        default=("ego",),
+        min_length=1,
+        description="what the teacher is shown of a segment; answers about exo clips are for students without ego",
+    )
+    segments: int | None = Field(
+        default=None, gt=0, description="most ego clips with an exo view that are asked about; null: all"
+    )
+    generation: Literal["greedy", "model"] = Field(
+        default="greedy", description="greedy, or as the teacher's own generation_config.json says"
+    )
+    max_new_tokens: int = Field(default=1024, gt=0, description="longest answer, tokens")
+    keep_cut: bool = Field(
+        default=False, description="an answer that `max_new_tokens` ends is a sample too, as published; else a reject"
+    )

@@ -1,0 +1,50 @@
+"""How many answers a stage of algorithm distill will write, and what the stages that learn from them will have."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from components import params, records
+from components.train import plan
+from components.train.distill import questions
+from components.train.dry_run.stage_budget import Budget
+
+NOT_YET = "?"  # the answer of every planned sample
+
+
+def counted(stage: params.Stage, settings: params.Distill, data: Path, planned: Path) -> params.Stage:
+    """Return a stage with the batches that its questions make, and write the samples that it will have.
+
+    Args:
+        stage: of algorithm distill.
+        settings: its block `distill`.
+        data: folder of the data graph's outputs.
+        planned: folder that takes a table of the stage's name.
+
+    Raises:
+        ValueError: as `questions.asked`.
+    """
+    asked = questions.asked(stage, settings, data)
+    rows = [row for question in asked for row in questions.samples(question, NOT_YET)]
+    records.write_table(planned / f"{stage.name}.parquet", rows, records.SAMPLE)
+    batches = math.ceil(len(asked) / stage.train_batch_size)
+    return stage.model_copy(update={"max_steps": batches, "num_train_epochs": None, "dataset_samples": len(asked)})
+
+
+def planned_for(stage: params.Stage, planned: Path) -> Path | None:
+    """Return the table of the samples that another stage will write for this one; None where there is none."""
+    return planned / f"{stage.parents[plan.SAMPLES]}.parquet" if plan.SAMPLES in stage.parents else None
+
+
+def told(needs: Budget) -> str | None:
+    """Return in words what a stage of algorithm distill will write; None for any other."""
+    stage, settings = needs.stage, needs.stage.distill
+    if settings is None:
+        return None
+    most = needs.steps * stage.train_batch_size
+    count = f"{stage.dataset_samples:,}" if stage.max_steps else f"about {most:,}"
+    return (
+        f"stage {stage.name!r} writes {count} answers of {settings.max_new_tokens} tokens at most, "
+        f"{settings.generation}, about {' and '.join(settings.views)} clips"
+    )
