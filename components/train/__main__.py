@@ -162,7 +162,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     from components.models import build, hub_configs
     from components.models.modeling import EgoflowForConditionalGeneration
     from components.tracking import MetricLog
-    from components.train import algorithms, checkpoints, plan, private_api, starting_point, trainer_factory
+    from components.train import algorithms, checkpoints, plan, private_api, rendezvous, starting_point, trainer_factory
     from components.train.grpo import pause_callback
     from components.train.grpo.rollout_files import RolloutsWrittenError
     from components.train.pretraining import contrastive
@@ -176,6 +176,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     set_seed(stage.seed)
     output = options.output
     output.mkdir(parents=True, exist_ok=True)
+    rendezvous.on_loopback(output / "trainer")
     model, processor = starting_point.load(recipe, stage, data_params, parents)
     parts = hub_configs.parts_of(model.config)
     checkpoints.prepare(model, stage.learning_rates, stage.lora, parts)
