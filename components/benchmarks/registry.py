@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from components.benchmarks import (
+    adl_x,
     charades_ego,
+    ego_in_exo,
     egoexo_fitness,
     egoexobench,
     egoexolearn,
@@ -45,6 +47,10 @@ BENCHMARKS: dict[str, Benchmark] = {
     "egotempo": egotempo.BENCHMARK,
     "hd_epic": hd_epic.BENCHMARK,
     "egoexo_fitness": egoexo_fitness.BENCHMARK,
+    "ego_in_exo": ego_in_exo.BENCHMARK,
+    "ego_in_exo_ego": ego_in_exo.BENCHMARK_EGO,
+    "adl_x": adl_x.BENCHMARK,
+    "adl_x_descriptions": adl_x.BENCHMARK_DESCRIPTIONS,
 }
 
 

@@ -34,37 +34,45 @@ def groups(samples: Sequence[Sample]) -> Iterator[tuple[str, list[int]]]:
             yield f"{kind} {name}", [place for place, names in enumerate(of_samples) if name in names]
 
 
-def means(samples: Sequence[Sample], scores: Mapping[str, Sequence[float]]) -> dict[str, float]:
+def means(samples: Sequence[Sample], scores: Mapping[str, Sequence[float | None]]) -> dict[str, float]:
     """Return "<group>/<metric>" (of all samples "<metric>") -> the mean score.
 
     Args:
         samples: that were scored.
-        scores: metric -> a score of each sample.
+        scores: metric -> a score of each sample; None of one that it is no score of.
     """
     found = {}
     for group, places in groups(samples):
         for name, values in scores.items():
-            found[f"{group}/{name}" if group else name] = float(np.mean([values[place] for place in places]))
+            if known := [value for place in places if (value := values[place]) is not None]:
+                found[f"{group}/{name}" if group else name] = float(np.mean(known))
     return found
 
 
 def estimates(
-    samples: Sequence[Sample], scores: Mapping[str, Sequence[float]], settings: params.Eval, *, grouped: bool = True
+    samples: Sequence[Sample],
+    scores: Mapping[str, Sequence[float | None]],
+    settings: params.Eval,
+    *,
+    grouped: bool = True,
 ) -> dict[str, dict]:
     """Return "<group>/<metric>" (of all samples "<metric>") -> value, lo, hi, n and videos.
 
     Args:
         samples: that were scored.
-        scores: metric -> a score of each sample.
+        scores: metric -> a score of each sample; None of one that it is no score of.
         settings: seed and draws of the bootstrap.
         grouped: whether subsets and lengths are estimated too.
     """
     found = {}
     for group, places in groups(samples) if grouped else [("", range(len(samples)))]:
-        videos = np.array([samples[place].video for place in places])
         for name, values in scores.items():
+            known = [(value, samples[place].video) for place in places if (value := values[place]) is not None]
+            if not known:
+                continue
+            numbers, videos = (np.array(column) for column in zip(*known, strict=True))
             drawn = {"seed": settings.seed, "resamples": settings.bootstrap_resamples}
-            estimate = statistics.score(np.array([values[place] for place in places]), videos, **drawn)
+            estimate = statistics.score(numbers, videos, **drawn)
             lo, hi = (end if math.isfinite(end) else None for end in (estimate.lo, estimate.hi))
             entry = {"value": estimate.value, "lo": lo, "hi": hi, "n": estimate.n, "videos": len(set(videos.tolist()))}
             found[f"{group}/{name}" if group else name] = entry

@@ -11,6 +11,7 @@ from components import prompts
 from components.benchmarks.runner import guesses, rankings, text_guess
 from components.benchmarks.shared import parsers
 from components.benchmarks.shared.sample import Action, Box, Choice, Sample, Span, Text
+from components.evaluation import captions
 from components.metrics.anls import anls
 from components.metrics.binary import yes_no
 from components.metrics.grounding import box_scores, span_scores
@@ -131,6 +132,11 @@ def text_score(sample: Sample[Text], answer: str | None) -> dict[str, float]:
     return {"anls": 0.0 if answer is None else anls(answer, right), "exact": float(same)}
 
 
+def description_score(sample: Sample[Text], answer: str | None) -> dict[str, float]:
+    """Score a description by METEOR against the right one; a judge says more (`judge_descriptions`)."""
+    return {"meteor": 0.0 if answer is None else max(captions.meteor(text, answer) for text in sample.target.answers)}
+
+
 def read_span(sample: Sample[Span], completion: str, *, reasoned: bool) -> Read:
     """Read `(start, end)` in seconds, in the answer tags behind a thought."""
     answer = parsers.inside_tags(completion, reasoned=True)
@@ -185,6 +191,7 @@ METRICS: dict[str, Metric] = {
     "accuracy": Metric("accuracy", choice_references, read_choice, read_officially, accuracy),
     "yes_no": Metric("accuracy", yes_no_references, read_yes_no, read_officially, yes_no_score, yes_no_whole),
     "open": Metric("anls", guessed(text_score), read_text, None, text_score),
+    "description": Metric("meteor", guessed(description_score), read_text, None, description_score),
     "temporal": Metric(
         "r1_05", guessed(span_score), read_span, lambda sample, text, *, parser: parsers.official_span(text), span_score
     ),

@@ -163,9 +163,7 @@ def summary(name: str, benchmark: Benchmark, answers: Sequence[Answered], settin
     return found
 
 
-def _scores(answers: Sequence[Answered]) -> dict[str, list[float]]:
-    scores: dict[str, list[float]] = {}
-    for each in answers:
-        for score, value in (each.scores or {}).items():
-            scores.setdefault(score, []).append(value)
-    return scores
+def _scores(answers: Sequence[Answered]) -> dict[str, list[float | None]]:
+    """Return metric -> a score of each answer; None of one that it is no score of."""
+    names = dict.fromkeys(name for each in answers for name in each.scores or {})
+    return {name: [(each.scores or {}).get(name) for each in answers] for name in names}

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from components import params, records, video
-from components.benchmarks.runner import asking
+from components.benchmarks.runner import asking, judge, judge_descriptions
 from components.benchmarks.runner.askable import questions
 from components.benchmarks.runner.films import NO_FRAMES, Films, with_films
-from components.benchmarks.runner.judge import judged
 from components.benchmarks.runner.rows import OFFICIAL, ROW, TEXT_ONLY, Answered, read, rows, summary
 from components.benchmarks.shared.sample import Benchmark, Loaded, Reject, Sample
 from components.evaluation import budget, identity
@@ -32,6 +31,7 @@ from components.evaluation.qwen import QwenAnswerer
 from components.evaluation.replies import Reply
 
 RANKABLE = ("accuracy", "yes_no")  # metrics of closed questions
+JUDGES = {"open": judge.judged, "description": judge_descriptions.judged}  # metric of open answers -> its judge
 SUBMISSION = "submission.json"
 logger = logging.getLogger(__name__)
 
@@ -141,9 +141,9 @@ class Asked:
             )
         rejects = [*loaded.rejects, *(replace(unasked[key], row_id=samples[key].sample_id) for key in sorted(unasked))]
         answers = read(benchmark, samples, asked, replies, is_ranked=is_ranked)
-        if how.judge and benchmark.metric == "open":
-            answers = judged(answers, how.judge, ledger_path=folder / "judge.jsonl")
-        found = summary(name, benchmark, answers, self.settings)
+        if how.judge and benchmark.metric in JUDGES:
+            answers = JUDGES[benchmark.metric](answers, how.judge, ledger_path=folder / "judge.jsonl")
+        found = judge_descriptions.with_mean(summary(name, benchmark, answers, self.settings))
         made_of |= {"limit": how.limit, "samples": identity.digest({"keys": sorted(samples)})}
         _write(folder, found, name, answers, rejects, made_of)
         return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from string import ascii_uppercase
 
 from components.benchmarks.shared.files import RowError
@@ -30,6 +30,22 @@ def choice(options: Sequence[str], right: int | str | None) -> Choice:
     if index is not None and texts.count(texts[index]) > 1:  # two wrong ones may be equal: EgoSchema has such a row
         raise RowError("two_right_options", texts[index])
     return Choice(texts, index)
+
+
+def letters(options: Mapping[str, str], right: str) -> tuple[list[str], int]:
+    """Return the options of a row that names them by letters, in that order, and the index of the right one.
+
+    Raises:
+        RowError: they are not the first letters, or the right one is none of them.
+
+    >>> letters({"A": "left", "B": "right"}, "B")
+    (['left', 'right'], 1)
+    """
+    if list(options) != list(ascii_uppercase[: len(options)]):
+        raise RowError("malformed_row", f"options {list(options)}")
+    if right not in options:
+        raise RowError("no_such_answer", f"{right!r} of {list(options)}")
+    return list(options.values()), list(options).index(right)
 
 
 def shuffled(target: Choice, sample_id: str) -> Choice:

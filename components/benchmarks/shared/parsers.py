@@ -42,13 +42,22 @@ def strict(completion: str, options: Sequence[str], *, reasoned: bool) -> Read:
 
 
 def first_letter(completion: str, options: Sequence[str]) -> Read:
-    """Read the first capital letter of an option anywhere, as Ego-in-Exo's code does: "After that" is option A.
+    """Read the first capital letter of an option anywhere: "After that" is option A.
 
     >>> first_letter("Because of it: B", ["left", "right"])
     (1, 'first letter anywhere')
     """
     match = re.search(f"[{ascii_uppercase[: len(options)]}]", completion)
     return (None, UNREAD) if match is None else (ascii_uppercase.index(match[0]), "first letter anywhere")
+
+
+def letter_after_answer(completion: str, options: Sequence[str]) -> Read:
+    """Read as `first_letter`, without the word "answer", whose first letter is one (Ego-in-Exo's code).
+
+    >>> letter_after_answer("Answer: B", ["left", "right"]), letter_after_answer("A cup, so B", ["left", "right"])
+    ((1, 'first letter anywhere'), (0, 'first letter anywhere'))
+    """
+    return first_letter(completion.replace("answer", "").replace("Answer", ""), options)
 
 
 def start_or_word(completion: str, options: Sequence[str]) -> Read:
@@ -127,6 +136,7 @@ def official_box(completion: str) -> tuple[tuple[float, float, float, float] | N
 
 OFFICIAL: dict[str, Callable[[str, Sequence[str]], Read]] = {
     "first_letter": first_letter,
+    "letter_after_answer": letter_after_answer,
     "start_or_word": start_or_word,
     "yes_unless_no": yes_unless_no,
 }

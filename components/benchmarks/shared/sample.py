@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+CONSISTENCY = "consistency"  # subset of pairs of questions that ask the same thing; a judge compares their answers
+
 
 @dataclass(frozen=True)
 class Medium:
