@@ -132,6 +132,7 @@ def with_encoder(
     """
     # each part stands for its own copy; a shallow copy of the model would share its backbone, and so change it
     twin = deepcopy(model, {id(part): part for part in (*model.model.children(), model.lm_head)})
+    twin.config.ego_tokens = 0  # they read the layers below a grid, and what is encoded here has none
     twin.model.encode = lambda frames_NCHW, view: encode(frames_NCHW)
     return twin
 

@@ -13,11 +13,14 @@ from transformers import AutoModel, PreTrainedModel
 from transformers.cache_utils import Cache
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
-from components.models import zero3_dummies
+from components.models import towers, zero3_dummies
 from components.models.configuration import EgoflowConfig
+from components.models.ego_tokens import EgoTokens
 from components.models.mappings import Guide, mapping_of
-from components.models.parts import connector_of
+from components.models.parts import connector_of, projector_of
+from components.models.places import time_and_place
 from components.models.private_api import attention_of
+from components.models.processing import EGO_TOKEN
 
 # part -> prefixes of its parameters: the words of the recipes' freeze tables
 PARTS = {
@@ -28,6 +31,7 @@ PARTS = {
     "exo_connector": ("model.exo_connector.",),
     "mapping_f": ("model.mapping_f.",),
     "mapping_g": ("model.mapping_g.",),
+    "ego_tokens": ("model.ego_tokens.",),
 }
 
 
@@ -61,8 +65,20 @@ class EgoflowPreTrainedModel(PreTrainedModel):
             nn.init.normal_(module.weight, std=0.02)
 
 
+def ego_tokens_of(config: EgoflowConfig) -> EgoTokens:
+    """Make fresh ego-adaptive tokens, `config.ego_tokens` of them, for the layers of the tower that are read."""
+    vision, text = config.vision_config, config.text_config
+    return EgoTokens(
+        config.ego_tokens,
+        width=vision.hidden_size,
+        heads=vision.num_attention_heads,
+        layers=vision.num_hidden_layers + 1 + config.vision_feature_layer,
+        projector=projector_of(config.connector, vision.hidden_size, text.hidden_size),
+    )
+
+
 class EgoflowModel(EgoflowPreTrainedModel):
-    """Backbone: vision towers, connectors, mappings and the headless language model."""
+    """Backbone: vision towers, connectors, mappings, ego-adaptive tokens and the headless language model."""
 
     def __init__(self, config: EgoflowConfig):
         super().__init__(config)
@@ -82,6 +98,8 @@ class EgoflowModel(EgoflowPreTrainedModel):
         self.grid_rows = nn.Linear(text.hidden_size, text.hidden_size, bias=False)
         self.grid_cols = nn.Linear(text.hidden_size, text.hidden_size, bias=False)
         self.language_model = AutoModel.from_config(text, **attention)
+        if config.ego_tokens:
+            self.ego_tokens = ego_tokens_of(config)
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
@@ -102,19 +120,11 @@ class EgoflowModel(EgoflowPreTrainedModel):
         Returns:
             Feature grids [steps, D, grid, grid].
         """
+        return self._read(frames_NCHW, view, below=False)[0]
+
+    def _read(self, frames_NCHW: Tensor, view: str, *, below: bool) -> list[Tensor]:
         tower = getattr(self, f"{self.config.branch(view)}_encoder")
-        if self.config.image_mean:  # what the downloaded tower was trained on
-            mean, std = (
-                frames_NCHW.new_tensor(each).view(3, 1, 1) for each in (self.config.image_mean, self.config.image_std)
-            )
-            frames_NCHW = ((frames_NCHW + 1) / 2 - mean) / std
-        tubelets = frames_NCHW.unflatten(0, (-1, self.config.tubelet_frames)).flatten(1, 2)
-        layer = self.config.vision_feature_layer
-        if layer == -1:
-            hidden = tower(tubelets).last_hidden_state
-        else:
-            hidden = tower(tubelets, output_hidden_states=True).hidden_states[layer]
-        return hidden[:, 1:].transpose(1, 2).unflatten(2, (self.config.vision_grid, -1))
+        return towers.read(tower, frames_NCHW, self.config, below=below)
 
     def embed(
         self, input_ids: Tensor | None, pixel_values: Tensor | None = None, facts: tuple[Tensor, Tensor] | None = None
@@ -145,7 +155,7 @@ class EgoflowModel(EgoflowPreTrainedModel):
             return []
         parts = {
             "ego": ("ego_encoder", "ego_connector"),
-            "exo": ("exo_encoder", "exo_connector"),
+            "exo": ("exo_encoder", "exo_connector", "ego_tokens"),  # any view serves the tokens, and exo is theirs
             "guide": ("mapping_f",),
         }
         modules = dict(self.named_children())
@@ -177,8 +187,9 @@ class EgoflowModel(EgoflowPreTrainedModel):
             step_views[view] = torch.where(marked.any(1, keepdim=True), marked, is_patch[view])
         if pixel_values is None and facts is None:
             return embeds, {}
+        is_token = (input_ids == ids[EGO_TOKEN]) & bool(self.config.ego_tokens)
         # only the placeholders are worked on, [P, W]: a fifth of the tokens of a text about a window
-        is_visual = torch.stack([*step_views.values(), *is_patch.values()]).any(0)
+        is_visual = torch.stack([*step_views.values(), *is_patch.values(), is_token]).any(0)
         visual, grids = embeds.new_zeros(int(is_visual.sum()), embeds.shape[-1]), {}
         if facts is not None:
             words, weights = facts
@@ -186,7 +197,10 @@ class EgoflowModel(EgoflowPreTrainedModel):
             any_patch = is_patch["ego"] | is_patch["exo"] | is_patch["guide"]
             visual = visual.masked_scatter(any_patch[is_visual].unsqueeze(-1), bags.to(visual.dtype))
         elif pixel_values is not None:
-            grids = self._grids(step_views, pixel_values)
+            grids, layers = self._grids(step_views, pixel_values)
+            if layers:
+                tokens = self._clip_tokens(layers, step_views["ego"] | step_views["exo"], is_token)
+                visual = visual.masked_scatter(is_token[is_visual].unsqueeze(-1), tokens.to(visual.dtype))
             for view, grid_NDHW in grids.items():
                 tokens = self._tokens(view, grid_NDHW, step_views[view])
                 visual = visual.masked_scatter(is_patch[view][is_visual].unsqueeze(-1), tokens.to(visual.dtype))
@@ -202,8 +216,13 @@ class EgoflowModel(EgoflowPreTrainedModel):
         places = is_visual.flatten().nonzero()[:, 0]
         return embeds.flatten(0, 1).index_copy(0, places, visual).view_as(embeds), grids
 
-    def _grids(self, step_views: dict[str, Tensor], pixel_values: Tensor) -> dict[str, Tensor]:
-        """Encode the steps of each view, and map ego steps to guidance where the layout asks for it."""
+    def _grids(self, step_views: dict[str, Tensor], pixel_values: Tensor) -> tuple[dict[str, Tensor], list[Tensor]]:
+        """Encode the steps of each view, and map ego steps to guidance where the layout asks for it.
+
+        Returns:
+            The grids of the views; and for ego-adaptive tokens the layers' outputs [steps, patches, D], in the order of
+            the steps whatever their view.
+        """
         is_step = step_views["ego"] | step_views["exo"]
         wanted = int(is_step.sum()) * self.config.tubelet_frames
         if pixel_values.shape[0] != wanted:
@@ -212,23 +231,43 @@ class EgoflowModel(EgoflowPreTrainedModel):
             )
         order = step_views["exo"][is_step]  # in the order of the steps: is it exo?
         frames = pixel_values.unflatten(0, (-1, self.config.tubelet_frames))
-        grids = {}
+        grids, below, layers = {}, [], []
         for view, chosen in (("ego", ~order), ("exo", order)):
             if chosen.any():
-                grids[view] = self._encode_once(frames[chosen], view)
+                grids[view], *layers = self._encode_once(frames[chosen], view)
+                below.append(layers)
+        if len(below) == 2:
+            place = torch.cat([(~order).nonzero(), order.nonzero()])[:, 0].argsort()
+            layers = [torch.cat(both)[place] for both in zip(*below, strict=True)]
         guided = step_views["guide"].any(1)
         if guided.any():
             rows = step_views["ego"].nonzero()[:, 0]  # the sample of each ego step
             grids["guide"] = self.mapping_f(grids["ego"][guided[rows]])
-        return grids
+        return grids, layers
 
-    def _encode_once(self, tubelets: Tensor, view: str) -> Tensor:
-        """Encode tubelets [N, T, 3, H, W], those that stand there twice once: GRPO shows a group the same frames."""
+    def _encode_once(self, tubelets: Tensor, view: str) -> list[Tensor]:
+        """Encode tubelets [N, T, 3, H, W], those that stand there twice once: GRPO shows a group the same frames.
+
+        Returns:
+            Their grids, and with ego-adaptive tokens the layers' outputs.
+        """
         sums = tubelets.flatten(1).sum(1)
-        if len(sums.unique()) == len(sums):  # comparing all pixels costs more, and is needed only here
-            return self.encode(tubelets.flatten(0, 1), view)
-        unlike, places = tubelets.unique(dim=0, return_inverse=True)
-        return self.encode(unlike.flatten(0, 1), view)[places]
+        places = None
+        if len(sums.unique()) < len(sums):  # comparing all pixels costs more, and is needed only here
+            tubelets, places = tubelets.unique(dim=0, return_inverse=True)
+        frames = tubelets.flatten(0, 1)
+        read = self._read(frames, view, below=True) if self.config.ego_tokens else [self.encode(frames, view)]
+        return read if places is None else [each[places] for each in read]
+
+    def _clip_tokens(self, layers: list[Tensor], is_step: Tensor, is_token: Tensor) -> Tensor:
+        """Return the ego-adaptive tokens of the samples that show frames, in order [placeholders, W]."""
+        asked = torch.where(is_step.any(1), self.config.ego_tokens, 0)
+        if not torch.equal(is_token.sum(1), asked):
+            raise ValueError(
+                f"{is_token.sum(1).tolist()} places for ego-adaptive tokens came, allowed are {asked.tolist()}; lay "
+                "prompts out by processing.layout with the model's configuration"
+            )
+        return self.ego_tokens(layers, [steps for steps in is_step.sum(1).tolist() if steps])
 
     def _tokens(self, view: str, grid_NDHW: Tensor, is_step: Tensor) -> Tensor:
         """Connect the grids of one view; give the tokens of its placeholders, in order [placeholders, W]."""
@@ -239,30 +278,8 @@ class EgoflowModel(EgoflowPreTrainedModel):
         return connector(grid_NDHW, [self.config.grid(n) for n in steps for _ in range(n)])
 
     def _positions(self, is_step: Tensor, is_patch: Tensor) -> Tensor:
-        """Time word and grid place of each position that is a step or a patch [of these, W]; a step has no place."""
-        words = self.config.time_token_ids
-        if not words:
-            return torch.zeros(1, device=is_step.device)
-        counted = is_step.cumsum(1)
-        step = (counted - 1).clamp(min=0)
-        seen = is_patch.cumsum(1)
-        # patches already seen when the current step began
-        before = torch.where(is_step, seen, 0).cummax(1).values
-        place = (seen - before - 1).clamp(min=0)
-        steps = is_step.sum(1, keepdim=True).clamp(min=1)
-        per_step = torch.div(is_patch.sum(1, keepdim=True), steps, rounding_mode="floor").clamp(min=1)
-        side = per_step.float().sqrt().round().long()
-        stride = torch.div(self.config.vision_grid, side, rounding_mode="floor")
-        row = torch.div(place, side, rounding_mode="floor") * stride + stride // 2
-        col = place % side * stride + stride // 2
-        visual = is_step | is_patch
-        number = self.get_input_embeddings()
-        words = torch.tensor(words, device=step.device)
-        percent = lambda cell: (cell * 100 + 50) // self.config.vision_grid  # noqa: E731  (the middle of a patch)
-        row_words, col_words = (number(words[percent(cell[visual]).clamp(max=100)]) for cell in (row, col))
-        grid = self.grid_rows(row_words) + self.grid_cols(col_words)
-        time = number(words[step[visual].clamp(max=len(words) - 1)])
-        return torch.where(is_patch[visual].unsqueeze(-1), grid, 0) + time
+        axes = (self.grid_rows, self.grid_cols)
+        return time_and_place(self.config, self.get_input_embeddings(), axes, is_step, is_patch)
 
     def forward(
         self,

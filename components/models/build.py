@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from components import params
-from components.models.backbone import PARTS, part_of
+from components.models.backbone import PARTS, ego_tokens_of, part_of
 from components.models.configuration import EgoflowConfig
 from components.models.mappings import Guide, mapping_of
 from components.models.modeling import EgoflowForConditionalGeneration
@@ -93,7 +93,7 @@ def processor_for(config: EgoflowConfig, tokenizer: PreTrainedTokenizerFast) -> 
 
 
 def load_processor(parents: dict[str, Path]) -> EgoflowProcessor:
-    """Load the processor of the checkpoint that gives the language model.
+    """Load the processor of the checkpoint that gives the language model; others may give ego-adaptive tokens.
 
     Raises:
         ValueError: no parent gives it.
@@ -102,7 +102,10 @@ def load_processor(parents: dict[str, Path]) -> EgoflowProcessor:
     if folder is None:
         raise ValueError(f"parents {sorted(parents)} give no language model, so no tokenizer; mend the recipe")
     # not EgoflowProcessor.from_pretrained: transformers 5.23 looks for its image processor among its own modules
-    return processor_for(EgoflowConfig.from_pretrained(folder), PreTrainedTokenizerFast.from_pretrained(folder))
+    config = EgoflowConfig.from_pretrained(folder)
+    giver = parents.get("ego_tokens", parents.get("all"))
+    config.ego_tokens = EgoflowConfig.from_pretrained(giver).ego_tokens if giver else 0
+    return processor_for(config, PreTrainedTokenizerFast.from_pretrained(folder))
 
 
 def config_of(processor: EgoflowProcessor) -> EgoflowConfig:
@@ -181,6 +184,29 @@ def renew_mapping(model: EgoflowForConditionalGeneration, processor: EgoflowProc
     model.model.mapping_g = mapping_of(kind, vision.hidden_size, blocks)
     model.config.mapping = kind
     processor.layout_config |= {"mapping": kind}
+
+
+def renew_ego_tokens(
+    model: EgoflowForConditionalGeneration, processor: EgoflowProcessor, count: int, *, seed: int
+) -> None:
+    """Put fresh ego-adaptive tokens into a model, and say so in its configuration and its processor's.
+
+    Their attention begins as the self-attention of the tower of exo frames, which they are for, and their projector as
+    the last layers of its connector where the shapes allow.
+
+    Args:
+        model: changed in place.
+        processor: changed in place.
+        count: N, how many a clip gets.
+        seed: of their queries.
+    """
+    torch.manual_seed(seed)
+    model.config.ego_tokens = count
+    processor.layout_config |= {"ego_tokens": count}
+    branch = model.config.branch("exo")
+    tower, connector = (getattr(model.model, f"{branch}_{part}") for part in ("encoder", "connector"))
+    model.model.ego_tokens = ego_tokens_of(model.config)
+    model.model.ego_tokens.begin_as(tower, connector.projector)
 
 
 @torch.no_grad()

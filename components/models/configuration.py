@@ -24,6 +24,7 @@ class EgoflowConfig(PretrainedConfig):
         guidance: put F(x) beside x in front of the language model, as the stage that trained the model did.
         mapping: what F and G are: "resnet", or "fc" for patches by themselves (an ablation).
         mapping_blocks: residual blocks of F and G.
+        ego_tokens: learned tokens that stand behind the frames of a clip (ego_tokens.EgoTokens); 0: none.
         token_ids: ids of the special tokens by name, see processing.SPECIAL_TOKENS.
         image_mean, image_std: by which the towers were trained to see colours in 0..1; None: frames stay in -1..1.
         turn_words: what stands before a question, and between it and its answer.
@@ -48,6 +49,7 @@ class EgoflowConfig(PretrainedConfig):
         guidance: bool = False,
         mapping: str = "resnet",
         mapping_blocks: int = 9,
+        ego_tokens: int = 0,
         token_ids: dict[str, int] | None = None,
         image_mean: list[float] | None = None,
         image_std: list[float] | None = None,
@@ -71,6 +73,7 @@ class EgoflowConfig(PretrainedConfig):
         self.guidance = guidance
         self.mapping = mapping
         self.mapping_blocks = mapping_blocks
+        self.ego_tokens = ego_tokens
         self.token_ids = token_ids or {}
         self.image_mean = image_mean
         self.image_std = image_std

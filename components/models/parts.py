@@ -60,6 +60,11 @@ class Connector(nn.Module):
             tokens = torch.cat([self._pooled(each).flatten(0, 1) for each in windows])
         return tokens[torch.tensor(places, device=grid_NDHW.device).argsort()]
 
+    @property
+    def projector(self) -> nn.Sequential:
+        """The layers that turn a pooled feature into a token."""
+        return nn.Sequential(*self.project, self.norm_out)
+
     def _pooled(self, windows: Tensor) -> Tensor:
         """Return tokens [N, side * side, text_width] of one kind of windows."""
         patches = self.norm_in(windows)
@@ -113,3 +118,16 @@ def connector_of(kind: str, vision_width: int, text_width: int) -> nn.Module:
     if kind == "stc":
         return STCConnector(vision_width, text_width)
     raise ValueError(f"connector {kind!r} came, allowed are 'pool' and 'stc'; mend the recipe's model block")
+
+
+def projector_of(kind: str, vision_width: int, text_width: int) -> nn.Sequential:
+    """Make the layers that turn a feature of the tower into a token, shaped as the last ones of a connector.
+
+    Args:
+        kind: of the connector.
+        vision_width: channels of the tower.
+        text_width: width of the language model.
+    """
+    if kind == "pool":
+        return Connector(vision_width, text_width).projector
+    return nn.Sequential(nn.Linear(vision_width, text_width), nn.GELU(), nn.Linear(text_width, text_width))

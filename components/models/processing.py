@@ -18,6 +18,9 @@ SPECIAL_TOKENS = (
     "<pad>", "<unk>", "<bos>", "<eos>", "<user>", "<assistant>", "<frame>",
     "<ego>", "<exo>", "<guide>", "<ego_patch>", "<exo_patch>", "<guide_patch>",
 )  # fmt: skip
+# Place of an ego-adaptive token. Chat templates write this word for a frame, so in a prompt whose frames have become
+# their tokens it is free; a word of its own would be a row more in the vocabulary of models without such tokens.
+EGO_TOKEN = "<frame>"
 # not "special": a decoder that skips special tokens must keep them, the rewards read them
 ANSWER_TAGS = ("<think>", "</think>", "<answer>", "</answer>", "<frames>", "</frames>")
 NUMBERS = tuple(str(number) for number in range(101))
@@ -112,6 +115,8 @@ def _plain(text: str) -> str:
 def layout(config: EgoflowConfig, view: str, n_frames: int, *, guidance: bool | None = None) -> str:
     """Write the visual tokens of one sample: for each group of steps their markers and patches; then F(x) likewise.
 
+    Behind them stand the places of the model's ego-adaptive tokens, if it has any.
+
     Whatever shows frames to the model has their tokens from here: training, rollouts, evaluation and serving.
 
     Args:
@@ -143,11 +148,12 @@ def layout(config: EgoflowConfig, view: str, n_frames: int, *, guidance: bool | 
     segments = (view, "guide") if guidance else (view,)
     # with one patch a step the patch is its own marker: half the tokens of a long window
     marked = patches > 1 or config.connector == "stc"
-    return "".join(
+    steps_of_views = "".join(
         f"<{name}>" * marked * group + f"<{name}_patch>" * patches
         for name in segments
         for group in config.markers(steps)
     )
+    return steps_of_views + EGO_TOKEN * config.ego_tokens
 
 
 def normalise(frames_THWC: np.ndarray) -> torch.Tensor:

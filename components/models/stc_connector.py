@@ -87,6 +87,11 @@ class STCConnector(nn.Module):
         # the scale of word embeddings as language models begin with them
         self.marker = nn.Parameter(torch.randn(text_width) * 0.02)
 
+    @property
+    def projector(self) -> nn.Sequential:
+        """The layers that turn a feature, already of the language model's width, into a token."""
+        return self.project
+
     def forward(self, grid_NDHW: Tensor, steps: Sequence[int]) -> Tensor:
         """Return the tokens of all videos, one after another.
 

@@ -11,6 +11,7 @@ from components.params.strict import Strict
 # the parts of an Egoflow model and of a Qwen model: the words of `parents`, `learning_rates` and `lora` in a stage
 EGOFLOW_PARTS = (
     "language_model", "ego_encoder", "exo_encoder", "ego_connector", "exo_connector", "mapping_f", "mapping_g",
+    "ego_tokens",
 )  # fmt: skip
 QWEN_PARTS = ("merger", "vision_encoder", "language_model")
 

@@ -75,6 +75,15 @@ class Stage(Strict):
         default=None, description="begin here with fresh F and G of this kind; null: those of the parents"
     )
     guidance: bool = Field(default=False, description="put F(x) beside x in front of the language model")
+    ego_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        description="begin here with so many fresh ego-adaptive tokens for each clip, behind its frames; null: those "
+        "of the parents, if any",
+    )
+    freeze_ego_queries: bool = Field(
+        default=False, description="an ablation: ego_tokens trains its attention and projector, and not its queries"
+    )
     exo_views: Literal["draw", "each"] = Field(
         default="draw",
         description="where a loss compares views. draw: an ego clip comes with another of its exo views each time; "
@@ -204,6 +213,15 @@ class Recipe(Strict):
     name: str = Field(pattern=r"^\w[^/\\]*$", max_length=128, description="of the training run")
     model: AnyModel = Field(description="the model that all stages train; `architecture` says which block it is")
     stages: tuple[Stage, ...] = Field(strict=False, min_length=1, description="in the order in which they are trained")
+
+    @property
+    def ego_tokens(self) -> dict[str, int]:
+        """Stage -> how many ego-adaptive tokens its model has: those that it begins with, or those of its parents."""
+        counts: dict[str, int] = {}
+        for stage in self.stages:
+            giver = stage.parents.get("ego_tokens", stage.parents.get("all"))
+            counts[stage.name] = stage.ego_tokens or (counts[giver] if giver else 0)
+        return counts
 
     @model_validator(mode="after")
     def _parents_come_before(self) -> Recipe:

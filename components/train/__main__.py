@@ -162,7 +162,16 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     from components.models import build, hub_configs
     from components.models.modeling import EgoflowForConditionalGeneration
     from components.tracking import MetricLog
-    from components.train import algorithms, checkpoints, plan, private_api, rendezvous, starting_point, trainer_factory
+    from components.train import (
+        algorithms,
+        checkpoints,
+        ego_queries,
+        plan,
+        private_api,
+        rendezvous,
+        starting_point,
+        trainer_factory,
+    )
     from components.train.grpo import pause_callback
     from components.train.grpo.rollout_files import RolloutsWrittenError
     from components.train.pretraining import contrastive
@@ -180,6 +189,8 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     model, processor = starting_point.load(recipe, stage, data_params, parents)
     parts = hub_configs.parts_of(model.config)
     checkpoints.prepare(model, stage.learning_rates, stage.lora, parts)
+    if stage.freeze_ego_queries:
+        model.get_parameter(ego_queries.NAME).requires_grad_(False)
     trained = checkpoints.count_trained(model, parts)
     resume = checkpoints.last_resumable(output / "trainer")
     log = None

@@ -23,7 +23,7 @@ from components.train.dataset import Collate, SampleDataset
 from components.train.ordered_dataset import OrderedDataset
 from components.train.plan import WITHOUT_DATASET, frames_of
 from components.train.pretraining import contrastive, language
-from components.train.trainer import Losses, optimiser_groups
+from components.train.trainer import Losses, check_groups, optimiser_groups
 
 logger = logging.getLogger(__name__)
 
@@ -202,7 +202,7 @@ def groups(model: nn.Module, stage: params.Stage, parts: dict[str, tuple[str, ..
         parts: of the model: name -> beginnings of its parameters' names.
     """
     lora_rate = stage.lora.learning_rates if stage.lora else None
-    return optimiser_groups(
+    made = optimiser_groups(
         model,
         stage.learning_rates,
         lora_rate=lora_rate,
@@ -210,6 +210,8 @@ def groups(model: nn.Module, stage: params.Stage, parts: dict[str, tuple[str, ..
         muon_rate=stage.muon_learning_rate,
         parts=parts,
     )
+    check_groups(model, made)
+    return made
 
 
 def _text(model, processor, stage, architecture, data, folder, output, log, distilled) -> Parts:

@@ -34,4 +34,6 @@ def load(
     algorithms.fill(model, recipe.model, parents)
     if stage.mapping:
         build.renew_mapping(model, processor, stage.mapping, seed=stage.seed)
+    if stage.ego_tokens:
+        build.renew_ego_tokens(model, processor, stage.ego_tokens, seed=stage.seed)
     return model, processor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sized
 from pathlib import Path
 from typing import cast
@@ -112,6 +113,31 @@ def optimiser_groups(
         {"params": members, "lr": rate, "weight_decay": decay} | ({"use_muon": muon} if muon_rate else {})
         for (rate, decay, muon), members in groups.items()
     ]
+
+
+def check_groups(model: nn.Module, groups: list[dict]) -> None:
+    """Make sure that every trainable parameter lies in exactly one group, and no frozen one in any.
+
+    A parameter in none would never move, silently: the queries of Ego2ExoVLM's published trainer are such a one.
+
+    Args:
+        model: with its frozen parts marked.
+        groups: of the optimiser.
+
+    Raises:
+        ValueError: it does not hold; names the parameters.
+    """
+    counts = Counter(id(parameter) for group in groups for parameter in group["params"])
+    wrong = {
+        name: counts[id(parameter)]
+        for name, parameter in model.named_parameters()
+        if counts[id(parameter)] != int(parameter.requires_grad)
+    }
+    if wrong:
+        raise ValueError(
+            f"parameters lie in so many optimiser groups: {wrong}; allowed is one for each that is trained and none "
+            "for the others, mend trainer.optimiser_groups"
+        )
 
 
 def _adapter_rate(name: str, rate: dict[str, float] | float | None, parts: dict[str, tuple[str, ...]]) -> float:

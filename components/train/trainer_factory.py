@@ -11,7 +11,7 @@ from components import params
 from components.models import hub_configs
 from components.rewards import ACCURACY
 from components.tracking import MetricLog
-from components.train import algorithms, gradient_norms, private_api, trainer
+from components.train import algorithms, ego_queries, gradient_norms, private_api, trainer
 from components.train.grpo.pause_callback import PauseCallback
 from components.train.grpo.pause_rules import COMMON, repetition
 from components.train.grpo.rollout_files import Half
@@ -71,9 +71,11 @@ def make(
         half: of a GRPO step, which alone is done (components/train/grpo/replay.py); None: both.
     """
     callbacks: list[TrainerCallback] = []
+    if "ego_tokens" in stage.learning_rates:
+        callbacks.append(ego_queries.QueryChange(model, frozen=stage.freeze_ego_queries))
     if log:
-        # in this order: the norms are added to the log before it is sent
-        callbacks = [gradient_norms.GradientNorms(hub_configs.parts_of(model.config)), trainer.LogToTracking(log)]
+        # in this order: what is added to the log is there before it is sent
+        callbacks += [gradient_norms.GradientNorms(hub_configs.parts_of(model.config)), trainer.LogToTracking(log)]
     if stage.grpo is not None:
         policy = parents.get("all", private_api.loaded_from(model.config))  # a downloaded model has no parent
         return _grpo(recipe, stage, stage.grpo, data, model, processor, policy, folder, output, log, callbacks, half)

@@ -18,6 +18,7 @@ from transformers import PretrainedConfig
 
 from components import params
 from components.models import build, hub_configs
+from components.models.configuration import EgoflowConfig
 from components.train import algorithms
 from components.train.dry_run import answers, mixture_table
 from components.train.dry_run.duration import MFU, PEAK_FLOPS, comparisons, doubt, hours
@@ -53,7 +54,11 @@ def run(
         stages, parts, problems = counted(recipe, data, folder)
         if any(stage.max_steps is None and stage.dataset_samples is None for stage in stages):
             raise ValueError("\n".join(problems))  # a stage without steps has no plan
-    budgets = [budget(stage, config, data.frames) for stage in stages]
+    budgets = []
+    for stage in stages:
+        if isinstance(config, EgoflowConfig):
+            config.ego_tokens = recipe.ego_tokens[stage.name]
+        budgets.append(budget(stage, config, data.frames))
     console.print(_stages(recipe, budgets, machine))
     if parts:
         console.print(mixture_table.lay_out(recipe.stages, parts))

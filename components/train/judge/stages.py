@@ -13,24 +13,36 @@ from components.train.plan import SAMPLES, WITHOUT_DATASET
 # keys of a stage -> the only algorithms that read them
 READ_BY = {"stop_at_score": ("text",), "rendered_images": ("contrastive",)}
 # algorithm -> keys that it does not read, or that would change what it learns
-_NEED_SAMPLES = ("mixture", "guidance", "reasoned", "mapping", "loss_weights")
+_NEED_SAMPLES = ("mixture", "guidance", "reasoned", "mapping", "ego_tokens", "loss_weights")
 NOT_READ_BY = {
     "text": _NEED_SAMPLES,
     # its loss compares the samples of a batch with one another
     "contrastive": (*_NEED_SAMPLES, "per_device_train_batch_size", "gradient_checkpointing"),
-    # AdamW alone is implemented, and of the questions about a frame one is a prompt
-    "grpo": ("loss_weights", "muon_learning_rate", "questions_per_context"),
+    # AdamW alone is implemented, of the questions about a frame one is a prompt, and the reference is the parent
+    "grpo": ("loss_weights", "muon_learning_rate", "questions_per_context", "ego_tokens"),
     # it asks each question once and changes no weight
     "distill": (
-        *("learning_rates", "muon_learning_rate", "lora", "loss_weights", "mapping", "reasoned", "max_steps"),
-        *("questions_per_context", "per_device_train_batch_size", "gradient_checkpointing", "max_new_tokens"),
+        *("learning_rates", "muon_learning_rate", "lora", "loss_weights", "mapping", "ego_tokens", "reasoned"),
+        *("max_steps", "questions_per_context", "per_device_train_batch_size", "gradient_checkpointing"),
+        "max_new_tokens",
     ),
 }
 # architecture -> keys that its models have no use for; the frames of `egoflow` are judged against the data
 NOT_OF_MODEL = {
     "miniature": ("max_frames", "max_pixels"),
     "egoflow": ("max_pixels",),
-    **dict.fromkeys(QWEN, ("guidance", "mapping", "muon_learning_rate", "questions_per_context", "loss_weights")),
+    **dict.fromkeys(
+        QWEN,
+        (
+            "guidance",
+            "mapping",
+            "ego_tokens",
+            "freeze_ego_queries",
+            "muon_learning_rate",
+            "questions_per_context",
+            "loss_weights",
+        ),
+    ),  # fmt: skip
 }
 MUON_ZERO_STAGE = 2  # the highest: DeepSpeed 0.19.8 refuses Muon where it scatters gradients, as zero3.json has it do
 
@@ -42,6 +54,7 @@ def problems(recipe: Recipe) -> Iterator[Problem]:
         yield from _keys(stage, recipe.model)
         yield from _parts(stage, recipe.model)
         yield from _parents(stage, recipe, learned)
+        yield from _ego_tokens(stage, recipe.ego_tokens[stage.name])
         yield from _objective(stage, last=stage is recipe.stages[-1])
         yield from _batch(stage)
 
@@ -139,6 +152,19 @@ def _parents(stage: Stage, recipe: Recipe, learned: dict[str, set[str]]) -> Iter
             stage, "guidance", "F(x) is asked for, but neither this stage nor its parents train `mapping_f`",
             "a learning rate of mapping_f, or parents that have learned it",
         )  # fmt: skip
+
+
+def _ego_tokens(stage: Stage, count: int) -> Iterator[Problem]:
+    trained = "ego_tokens" in stage.learning_rates
+    if trained and not count:
+        yield at(
+            stage, "learning_rates.ego_tokens", "neither this stage nor its parents begin with ego-adaptive tokens",
+            "`ego_tokens` of this stage or of one that gives them",
+        )  # fmt: skip
+    if stage.ego_tokens and not trained:
+        yield at(stage, "ego_tokens", f"{stage.ego_tokens} came, and they are not trained", "with a learning rate")
+    if stage.freeze_ego_queries and not trained:
+        yield at(stage, "freeze_ego_queries", "True came, and no ego_tokens are trained", "False")
 
 
 def stage_names_before(stage: Stage, learned: dict[str, set[str]]) -> list[str]:

@@ -25,7 +25,7 @@ def frames(count, seed=0):
 
 def test_every_parameter_is_in_exactly_one_part(model):
     names = [name for name, _ in model.named_parameters()]
-    assert {part_of(name) for name in names} == set(PARTS)
+    assert {part_of(name) for name in names} == set(PARTS) - {"ego_tokens"}, "those are begun by a stage"
     assert all(sum(name.startswith(prefixes) for prefixes in PARTS.values()) == 1 for name in names)
 
 

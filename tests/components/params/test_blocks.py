@@ -78,7 +78,7 @@ BOUNDS = {
         "Grpo": "max_completion_length", "PauseRules": "max_unapplied_records", "Claims": "seeds",
         "Distill": "segments max_new_tokens",
         "Stage": "max_steps dataset_samples train_batch_size per_device_train_batch_size max_frames max_pixels "
-        "max_new_tokens questions_per_context save_steps ranks threads_per_rank",
+        "max_new_tokens questions_per_context save_steps ranks threads_per_rank ego_tokens",
     },
     (0, -1): {
         "World": "web_videos test_fraction", "LlmBudget": "calls tokens", "Llm": "temperature backoff_s",
@@ -161,7 +161,8 @@ DEFAULTS = {
     },
     params.Stage: {
         "parents": {}, "learning_rates": {}, "muon_learning_rate": None, "lora": None, "loss_weights": {"vtg": 1.0},
-        "mapping": None, "guidance": False, "exo_views": "draw", "mixture": {}, "max_steps": None,
+        "mapping": None, "guidance": False, "ego_tokens": None, "freeze_ego_queries": False,
+        "exo_views": "draw", "mixture": {}, "max_steps": None,
         "num_train_epochs": None, "dataset_samples": None, "per_device_train_batch_size": None,
         "gradient_checkpointing": False, "max_frames": None, "feature_cache_gib": 16, "max_pixels": None,
         "max_text_tokens": 64, "questions_per_context": 1, "rendered_images": 0, "stop_at_score": None, "grpo": None,
