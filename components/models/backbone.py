@@ -15,12 +15,11 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from components.models import towers, zero3_dummies
 from components.models.configuration import EgoflowConfig
-from components.models.ego_tokens import EgoTokens
+from components.models.ego_tokens import check_places, ego_tokens_of, places_of
 from components.models.mappings import Guide, mapping_of
-from components.models.parts import connector_of, projector_of
+from components.models.parts import connector_of
 from components.models.places import time_and_place
 from components.models.private_api import attention_of
-from components.models.processing import EGO_TOKEN
 
 # part -> prefixes of its parameters: the words of the recipes' freeze tables
 PARTS = {
@@ -57,24 +56,12 @@ class EgoflowPreTrainedModel(PreTrainedModel):
     base_model_prefix = "model"
     _supports_sdpa = True
     supports_gradient_checkpointing = True  # of the towers and the language model
-    _no_split_modules = ["Connector", "STCConnector", "Mapping", "PatchMapping"]
+    _no_split_modules = ["Connector", "STCConnector", "MergeConnector", "Mapping", "PatchMapping", "EgoTokens"]
 
     def _init_weights(self, module: nn.Module) -> None:
         # connectors and mappings keep torch's own initialisation; the towers initialise themselves
         if isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=0.02)
-
-
-def ego_tokens_of(config: EgoflowConfig) -> EgoTokens:
-    """Make fresh ego-adaptive tokens, `config.ego_tokens` of them, for the layers of the tower that are read."""
-    vision, text = config.vision_config, config.text_config
-    return EgoTokens(
-        config.ego_tokens,
-        width=vision.hidden_size,
-        heads=vision.num_attention_heads,
-        layers=vision.num_hidden_layers + 1 + config.vision_feature_layer,
-        projector=projector_of(config.connector, vision.hidden_size, text.hidden_size),
-    )
 
 
 class EgoflowModel(EgoflowPreTrainedModel):
@@ -187,7 +174,7 @@ class EgoflowModel(EgoflowPreTrainedModel):
             step_views[view] = torch.where(marked.any(1, keepdim=True), marked, is_patch[view])
         if pixel_values is None and facts is None:
             return embeds, {}
-        is_token = (input_ids == ids[EGO_TOKEN]) & bool(self.config.ego_tokens)
+        is_token = places_of(self.config, input_ids)
         # only the placeholders are worked on, [P, W]: a fifth of the tokens of a text about a window
         is_visual = torch.stack([*step_views.values(), *is_patch.values(), is_token]).any(0)
         visual, grids = embeds.new_zeros(int(is_visual.sum()), embeds.shape[-1]), {}
@@ -198,8 +185,10 @@ class EgoflowModel(EgoflowPreTrainedModel):
             visual = visual.masked_scatter(any_patch[is_visual].unsqueeze(-1), bags.to(visual.dtype))
         elif pixel_values is not None:
             grids, layers = self._grids(step_views, pixel_values)
-            if layers:
-                tokens = self._clip_tokens(layers, step_views["ego"] | step_views["exo"], is_token)
+            if self.config.ego_tokens:
+                steps = (step_views["ego"] | step_views["exo"]).sum(1)
+                check_places(self.config, is_token, steps)
+                tokens = self.ego_tokens(layers, steps[steps > 0].tolist())
                 visual = visual.masked_scatter(is_token[is_visual].unsqueeze(-1), tokens.to(visual.dtype))
             for view, grid_NDHW in grids.items():
                 tokens = self._tokens(view, grid_NDHW, step_views[view])
@@ -258,16 +247,6 @@ class EgoflowModel(EgoflowPreTrainedModel):
         frames = tubelets.flatten(0, 1)
         read = self._read(frames, view, below=True) if self.config.ego_tokens else [self.encode(frames, view)]
         return read if places is None else [each[places] for each in read]
-
-    def _clip_tokens(self, layers: list[Tensor], is_step: Tensor, is_token: Tensor) -> Tensor:
-        """Return the ego-adaptive tokens of the samples that show frames, in order [placeholders, W]."""
-        asked = torch.where(is_step.any(1), self.config.ego_tokens, 0)
-        if not torch.equal(is_token.sum(1), asked):
-            raise ValueError(
-                f"{is_token.sum(1).tolist()} places for ego-adaptive tokens came, allowed are {asked.tolist()}; lay "
-                "prompts out by processing.layout with the model's configuration"
-            )
-        return self.ego_tokens(layers, [steps for steps in is_step.sum(1).tolist() if steps])
 
     def _tokens(self, view: str, grid_NDHW: Tensor, is_step: Tensor) -> Tensor:
         """Connect the grids of one view; give the tokens of its placeholders, in order [placeholders, W]."""

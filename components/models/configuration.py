@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import CONFIG_MAPPING, CLIPVisionConfig, PretrainedConfig
+from transformers import CONFIG_MAPPING, AutoConfig, CLIPVisionConfig, PretrainedConfig, SiglipVisionConfig
+
+TowerConfig = CLIPVisionConfig | SiglipVisionConfig
+TOWERS = {kind.model_type: kind for kind in (CLIPVisionConfig, SiglipVisionConfig)}
 
 
 class EgoflowConfig(PretrainedConfig):
     """Everything that fixes the architecture (Exo2Ego §3; systems §1.3).
 
-    The same class describes the tiny default and the paper scale (CLIP-L/14-336 twice, Mistral-7B).
+    The same class describes the tiny default and the paper scale (CLIP-L/14-336 twice, Mistral-7B; or SigLIP once).
 
     Args:
-        vision_config: `CLIPVisionConfig` values of both towers; `num_channels` is 3 * `tubelet_frames`.
+        vision_config: values of both towers' config, CLIP's where `model_type` does not say SigLIP's; `num_channels`
+            is 3 * `tubelet_frames`.
         text_config: values of a causal language model's config, with its `model_type`.
         tubelet_frames: frames stacked into the channels of one encoder input; one frame cannot tell "picks up" from
             "puts down". 1 at paper scale.
-        vision_feature_layer: hidden layer of the tower that is read, CLS dropped (-2 at paper scale).
-        image_tokens, video_tokens: most visual tokens of an image (one step) and of a video (more); None for "stc".
-        connector: how grids become tokens: "pool" (parts.Connector) or "stc" (stc.STCConnector, VideoLLaMA2's).
+        vision_feature_layer: hidden layer of the tower that is read, CLS dropped (-2 at paper scale); of SigLIP -1 is
+            behind its last norm.
+        image_tokens, video_tokens: most visual tokens of an image (one step) and of a video (more), for "pool" alone.
+        connector: how grids become tokens: "pool" (parts.Connector), "stc" (stc_connector.STCConnector, VideoLLaMA2's)
+            or "mlp" (parts.MergeConnector, VideoLLaMA3's).
         shared_encoder: one tower and one connector, those of ego, take both views.
         guidance: put F(x) beside x in front of the language model, as the stage that trained the model did.
         mapping: what F and G are: "resnet", or "fc" for patches by themselves (an ablation).
@@ -33,12 +39,12 @@ class EgoflowConfig(PretrainedConfig):
     """
 
     model_type = "egoflow"
-    sub_configs = {"vision_config": CLIPVisionConfig}
+    sub_configs = {"vision_config": AutoConfig}
     keys_to_ignore_at_inference = ["past_key_values"]
 
     def __init__(
         self,
-        vision_config: dict[str, Any] | CLIPVisionConfig | None = None,
+        vision_config: dict[str, Any] | TowerConfig | None = None,
         text_config: dict[str, Any] | PretrainedConfig | None = None,
         tubelet_frames: int = 1,
         vision_feature_layer: int = -2,
@@ -57,8 +63,9 @@ class EgoflowConfig(PretrainedConfig):
         time_token_ids: list[int] | None = None,
         **kwargs,
     ):
-        if not isinstance(vision_config, CLIPVisionConfig):
-            vision_config = CLIPVisionConfig(**(vision_config or {}))
+        if not isinstance(vision_config, TowerConfig):
+            own: dict[str, Any] = dict(vision_config or {})
+            vision_config = TOWERS[own.pop("model_type", CLIPVisionConfig.model_type)](**own)
         if not isinstance(text_config, PretrainedConfig):
             values: dict[str, Any] = dict(text_config or {"model_type": "qwen2"})
             text_config = CONFIG_MAPPING[values.pop("model_type")](**values)
@@ -102,6 +109,11 @@ class EgoflowConfig(PretrainedConfig):
         return self.image_px // _side(self.vision_config.patch_size)
 
     @property
+    def tower_tokens(self) -> int:
+        """Tokens of one encoder input: its patches, and of CLIP the class token."""
+        return self.vision_grid**2 + isinstance(self.vision_config, CLIPVisionConfig)
+
+    @property
     def image_px(self) -> int:
         """Side of the square frames that the towers read."""
         return _side(self.vision_config.image_size)
@@ -109,13 +121,16 @@ class EgoflowConfig(PretrainedConfig):
     def grid(self, steps: int) -> int:
         """Side of the token grid of a marked group (`markers`).
 
-        For "pool" the largest halving of the encoder's grid that fits the token limit; for "stc" side // 2 + 1.
+        For "pool" the largest halving of the encoder's grid that fits the token limit; for "stc" side // 2 + 1; for
+        "mlp" side // 2.
 
         Raises:
             ValueError: "pool" without a limit.
         """
         if self.connector == "stc":
             return self.vision_grid // 2 + 1
+        if self.connector == "mlp":
+            return self.vision_grid // 2
         limit = self.image_tokens if steps == 1 else self.video_tokens
         if limit is None:
             raise ValueError(
@@ -129,8 +144,8 @@ class EgoflowConfig(PretrainedConfig):
     def markers(self, steps: int) -> list[int]:
         """Say how many steps each group of tokens stands for, each of them marked: all steps, in order.
 
-        For "pool" one; for "stc" the steps that a place of its convolution sees: the first, then two, the last alone
-        where one is left (`stc.STCConnector`).
+        For "pool" and "mlp" one; for "stc" the steps that a place of its convolution sees: the first, then two, the
+        last alone where one is left (`stc.STCConnector`).
 
         >>> EgoflowConfig(connector="stc").markers(16)
         [1, 2, 2, 2, 2, 2, 2, 2, 1]

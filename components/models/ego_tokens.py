@@ -13,6 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from components.models.configuration import EgoflowConfig
+from components.models.parts import projector_of
+from components.models.processing import EGO_TOKEN
+
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj")  # as transformers' CLIP and SigLIP name them
 
 
@@ -92,3 +96,41 @@ class EgoTokens(nn.Module):
         theirs, mine = projector.state_dict(), self.project.state_dict()
         if {name: value.shape for name, value in theirs.items()} == {name: value.shape for name, value in mine.items()}:
             self.project.load_state_dict(theirs)
+
+
+def ego_tokens_of(config: EgoflowConfig) -> EgoTokens:
+    """Make fresh tokens, `config.ego_tokens` of them, for the layers of the tower that are read."""
+    vision, text = config.vision_config, config.text_config
+    return EgoTokens(
+        config.ego_tokens,
+        width=vision.hidden_size,
+        heads=vision.num_attention_heads,
+        layers=vision.num_hidden_layers + 1 + config.vision_feature_layer,
+        projector=projector_of(config.connector, vision.hidden_size, text.hidden_size),
+    )
+
+
+def places_of(config: EgoflowConfig, input_ids: Tensor) -> Tensor:
+    """Return which of the tokens [B, L] are places of ego-adaptive tokens, bool [B, L]; none where a model has none."""
+    if not config.ego_tokens:
+        return torch.zeros_like(input_ids, dtype=torch.bool)
+    return input_ids == config.token_ids[EGO_TOKEN]
+
+
+def check_places(config: EgoflowConfig, is_token: Tensor, steps: Tensor) -> None:
+    """Make sure that every sample that shows frames has the places of its tokens, and no other has any.
+
+    Args:
+        config: of the model.
+        is_token: bool [B, L], see `places_of`.
+        steps: int64 [B], steps of the tower that each sample shows.
+
+    Raises:
+        ValueError: it does not hold.
+    """
+    asked = torch.where(steps > 0, config.ego_tokens, 0)
+    if not torch.equal(is_token.sum(1), asked):
+        raise ValueError(
+            f"{is_token.sum(1).tolist()} places for ego-adaptive tokens came, allowed are {asked.tolist()}; lay "
+            "prompts out by processing.layout with the model's configuration"
+        )

@@ -11,7 +11,6 @@ import torch
 from transformers import (
     CONFIG_MAPPING,
     AutoModelForImageTextToText,
-    CLIPVisionConfig,
     PretrainedConfig,
     PreTrainedModel,
 )
@@ -19,7 +18,7 @@ from transformers import (
 from components import params
 from components.models import build
 from components.models.backbone import PARTS
-from components.models.configuration import EgoflowConfig
+from components.models.configuration import TOWERS, EgoflowConfig, TowerConfig
 from components.models.processing import SPECIAL_TOKENS
 
 # What the `config.json` of each repository on the Hugging Face Hub says, as far as sizes go. Qwen writes its vision
@@ -44,6 +43,14 @@ SIZES: dict[str, dict[str, Any]] = {
     "openai/clip-vit-large-patch14-336": {
         "model_type": "clip_vision_model", "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24,
         "num_attention_heads": 16, "image_size": 336, "patch_size": 14,
+    },
+    "google/siglip-so400m-patch14-224": {
+        "model_type": "siglip_vision_model", "hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27,
+        "num_attention_heads": 16, "image_size": 224, "patch_size": 14,
+    },
+    "Qwen/Qwen2.5-7B-Instruct": {
+        **_QWEN_7B, "model_type": "qwen2", "max_position_embeddings": 32768, "tie_word_embeddings": False,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e6},
     },
     "mistralai/Mistral-7B-Instruct-v0.2": {
         "model_type": "mistral", "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
@@ -118,7 +125,8 @@ def egoflow_config(model: params.Egoflow) -> EgoflowConfig:
     Raises:
         ValueError: two towers of unlike sizes.
     """
-    ego, exo = (_vision(model.base[part], model.tubelet_frames) for part in ("ego_encoder", "exo_encoder"))
+    channels = 3 * model.tubelet_frames
+    ego, exo = (vision_config(model.base[part], num_channels=channels) for part in ("ego_encoder", "exo_encoder"))
     if ego.to_dict() != exo.to_dict():
         raise ValueError(f"ego_encoder {ego} and exo_encoder {exo} must have the same sizes; mend `base`")
     text = sizes(model.base["language_model"])
@@ -139,12 +147,30 @@ def egoflow_config(model: params.Egoflow) -> EgoflowConfig:
     )
 
 
-def _vision(base: str, tubelet_frames: int) -> CLIPVisionConfig:
+def vision_config(base: str, **changes: int) -> TowerConfig:
+    """Return the configuration of a downloaded vision tower.
+
+    Args:
+        base: as `sizes` takes it; a folder of CLIP or SigLIP holds the text tower's sizes too.
+        changes: other values than its own.
+
+    Raises:
+        ValueError: another architecture.
+    """
     values = sizes(base)
-    values = values.get("vision_config", values)  # a folder of CLIP holds the text tower's sizes too
-    values = {name: value for name, value in values.items() if name not in ("model_type", "dtype", "torch_dtype")}
-    values["num_channels"] = 3 * tubelet_frames
-    return CLIPVisionConfig(**values)
+    kind = values["model_type"].removesuffix("_vision_model") + "_vision_model"
+    if kind not in TOWERS:
+        raise ValueError(
+            f"base {base!r} is a {values['model_type']!r}, vision towers are {sorted(TOWERS)}; mend the recipe's `base`"
+        )
+    values = values.get("vision_config", values)
+    own: dict[str, Any] = {
+        name: value for name, value in values.items() if name not in ("model_type", "dtype", "torch_dtype")
+    }
+    if kind == "siglip_vision_model":
+        own["vision_use_head"] = False  # it pools an image to one vector, which nothing here reads
+    own |= changes
+    return TOWERS[kind](**own)
 
 
 def skeleton(config: PretrainedConfig) -> PreTrainedModel:

@@ -8,6 +8,7 @@ from itertools import accumulate
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.nn import functional
 
 from components.models.stc_connector import STCConnector
 
@@ -86,6 +87,28 @@ class Connector(nn.Module):
         return self.norm_out(self.project(torch.cat(pooled)))
 
 
+class MergeConnector(nn.Module):
+    """VideoLLaMA3's connector (arXiv 2501.13106; systems §2.2): a bilinear merge of 2 x 2 patches, then two layers."""
+
+    def __init__(self, vision_width: int, text_width: int):
+        super().__init__()
+        self.projector = nn.Sequential(
+            nn.Linear(vision_width, text_width), nn.GELU(), nn.Linear(text_width, text_width)
+        )
+        # the scale of word embeddings as language models begin with them
+        self.marker = nn.Parameter(torch.randn(text_width) * 0.02)
+
+    def forward(self, grid_NDHW: Tensor, sides: Sequence[int]) -> Tensor:
+        """Return the tokens of all grids, one after another [N * side * side, text_width].
+
+        Args:
+            grid_NDHW: encoder grids [N, D, H, W].
+            sides: for each, the side of its tokens' grid: half of H and W, whatever the grid.
+        """
+        merged = functional.interpolate(grid_NDHW, size=(sides[0], sides[0]), mode="bilinear")
+        return self.projector(merged.flatten(2).mT.flatten(0, 1))
+
+
 def _windows(grid_NDHW: Tensor, side: int) -> Tensor:
     """Cut grids into windows of patches [N, side * side, window * window, D]; H and W are multiples of `side`."""
     n, width, height, _ = grid_NDHW.shape
@@ -106,7 +129,7 @@ def connector_of(kind: str, vision_width: int, text_width: int) -> nn.Module:
     """Make a connector.
 
     Args:
-        kind: the word of the recipe's model block: "pool", or "stc" (stc_connector.py).
+        kind: the word of the recipe's model block: "pool", "stc" (stc_connector.py) or "mlp".
         vision_width: channels of the encoder's grids.
         text_width: width of the language model.
 
@@ -117,7 +140,9 @@ def connector_of(kind: str, vision_width: int, text_width: int) -> nn.Module:
         return Connector(vision_width, text_width)
     if kind == "stc":
         return STCConnector(vision_width, text_width)
-    raise ValueError(f"connector {kind!r} came, allowed are 'pool' and 'stc'; mend the recipe's model block")
+    if kind == "mlp":
+        return MergeConnector(vision_width, text_width)
+    raise ValueError(f"connector {kind!r} came, allowed are 'pool', 'stc' and 'mlp'; mend the recipe's model block")
 
 
 def projector_of(kind: str, vision_width: int, text_width: int) -> nn.Sequential:
@@ -130,4 +155,4 @@ def projector_of(kind: str, vision_width: int, text_width: int) -> nn.Sequential
     """
     if kind == "pool":
         return Connector(vision_width, text_width).projector
-    return nn.Sequential(nn.Linear(vision_width, text_width), nn.GELU(), nn.Linear(text_width, text_width))
+    return MergeConnector(vision_width, text_width).projector

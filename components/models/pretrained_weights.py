@@ -1,4 +1,4 @@
-"""Downloaded weights in the place of the miniature base stages: CLIP towers and a causal language model.
+"""Downloaded weights in the place of the miniature base stages: CLIP or SigLIP towers and a causal language model.
 
 A base is a folder in transformers' layout (config.json, *.safetensors, tokenizer.json, preprocessor_config.json), or
 the name of one on the Hugging Face Hub; with HF_HUB_OFFLINE, as training runs, it must have been downloaded before.
@@ -16,7 +16,7 @@ from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from tokenizers import AddedToken, Tokenizer
 from torch import nn
-from transformers import AutoModelForCausalLM, CLIPVisionModel, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from components import params
 from components.models import build, hub_configs
@@ -172,8 +172,9 @@ def fill(model: EgoflowForConditionalGeneration, base: Mapping[str, str], parts:
             ):
                 table[: len(known)], table[len(known) :] = known, known.mean(0)
         elif not (part == "exo_encoder" and model.config.shared_encoder):
-            theirs, found = load_with_info(CLIPVisionModel, folder, dtype=torch.float32)
-            _take(getattr(model.model, part), theirs, folder, found)
+            own = getattr(model.model, part)
+            theirs, found = load_with_info(type(own), folder, dtype=torch.float32)
+            _take(own, theirs, folder, found)
 
 
 def _take(own: nn.Module, their: nn.Module, folder: Path, found: LoadingInfo, *, leave: Collection[str] = ()) -> None:

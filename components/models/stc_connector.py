@@ -89,7 +89,7 @@ class STCConnector(nn.Module):
 
     @property
     def projector(self) -> nn.Sequential:
-        """The layers that turn a feature, already of the language model's width, into a token."""
+        """The layers that turn a pooled feature, of the language model's width already, into a token."""
         return self.project
 
     def forward(self, grid_NDHW: Tensor, steps: Sequence[int]) -> Tensor:

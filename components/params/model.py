@@ -63,8 +63,10 @@ class Egoflow(Strict):
     )
     tubelet_frames: int = Field(ge=1, description="frames stacked into the channels of one encoder input")
     vision_layer: int = Field(lt=0, description="hidden layer of the towers that is read")
-    connector: Literal["pool", "stc"] = Field(
-        default="pool", description="pool: within token limits; stc: VideoLLaMA2's, whose tokens follow from the frames"
+    connector: Literal["pool", "stc", "mlp"] = Field(
+        default="pool",
+        description="pool: within token limits; stc: VideoLLaMA2's and mlp: VideoLLaMA3's, whose tokens follow from "
+        "the frames",
     )
     image_tokens: int | None = Field(default=None, gt=0, description="pool: most visual tokens of a still image")
     video_tokens: int | None = Field(default=None, gt=0, description="pool: most of a video; the grid shrinks to fit")
@@ -82,7 +84,7 @@ class Egoflow(Strict):
         limits = {"image_tokens": self.image_tokens, "video_tokens": self.video_tokens}
         wrong = [name for name, limit in limits.items() if (limit is None) == (self.connector == "pool")]
         if wrong:
-            raise ValueError(f"connector {self.connector!r} with {limits}; `pool` needs both limits, `stc` takes none")
+            raise ValueError(f"connector {self.connector!r} with {limits}; `pool` needs both limits, others take none")
         return self
 
 

@@ -65,7 +65,7 @@ def demand(stage: params.Stage, config: PretrainedConfig, frames: params.Frames)
         towers = {"vision_encoder": (shown, patches)}
         return Demand(towers, visual, text, sequences, completion or visual + text, mapped=0)
     if stage.algorithm == "contrastive":
-        tower = (1, config.vision_grid**2 + 1)
+        tower = (1, config.tower_tokens)
         return Demand({"ego_encoder": tower}, 0, 0, sequences=1, scored_tokens=0, mapped=0)
     if stage.algorithm == "text":
         visual = layout(config, "ego", frames.window_frames).count("<")
@@ -78,7 +78,7 @@ def demand(stage: params.Stage, config: PretrainedConfig, frames: params.Frames)
         steps = shown // config.tubelet_frames
         guided = stage.guidance and view == "ego"
         paired = stage.compares_views
-        tower = (steps, config.vision_grid**2 + 1)
+        tower = (steps, config.tower_tokens)
         shown_views = {view, *(("exo",) if paired else ()), *(stage.distill.views if stage.distill else ())}
         for part in {f"{config.branch(each)}_encoder" for each in shown_views}:
             towers[part] = max(towers.get(part, tower), tower)

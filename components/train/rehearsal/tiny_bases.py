@@ -6,18 +6,18 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from transformers import (
     CONFIG_MAPPING,
+    AutoModel,
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
     AutoTokenizer,
     CLIPVisionConfig,
-    CLIPVisionModel,
     PretrainedConfig,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
@@ -25,17 +25,19 @@ from transformers import (
 
 from components import params
 from components.models import hub_configs
+from components.models.configuration import TowerConfig
 from components.train import plan
 from components.train.rehearsal.outcome import TinyBase
 from components.train.rehearsal.smaller import HEADS, LAYERS, WIDTH
 from components.train.rehearsal.twin_tokenizers import TWINS, world_texts
 
 # published with CLIP, whose towers Exo2Ego takes, and with Qwen's vision-language models
-COLOURS = {
+CLIP_COLOURS = {
     "image_mean": [0.48145466, 0.4578275, 0.40821073],
     "image_std": [0.26862954, 0.26130258, 0.27577711],
 }
-QWEN_IMAGES = COLOURS | {
+SIGLIP_COLOURS = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
+QWEN_IMAGES = CLIP_COLOURS | {
     "image_processor_type": "Qwen2VLImageProcessor", "processor_class": "Qwen2VLProcessor", "min_pixels": 3136,
     "max_pixels": 12845056, "patch_size": 14, "temporal_patch_size": 2, "merge_size": 2,
 }  # fmt: skip
@@ -69,7 +71,8 @@ def write(model: params.AnyModel, folder: Path, data: params.Data) -> list[TinyB
 
 def _written(base: str, folder: Path, kind: str, data: params.Data) -> TinyBase:
     local = local_folder(base)
-    sizes = hub_configs.sizes(str(local) if local and (local / "config.json").is_file() else base)
+    known = str(local) if local and (local / "config.json").is_file() else base
+    sizes = hub_configs.sizes(known)
     reading = _reading(local, kind) if local else []
     files = {path.name: path.read_bytes() for path in reading}
     size_px = data.frames.size_px
@@ -85,7 +88,7 @@ def _written(base: str, folder: Path, kind: str, data: params.Data) -> TinyBase:
             (partial / name).write_bytes(content)
         torch.manual_seed(0)
         if kind == "tower":
-            _write_tower(partial, sizes, size_px)
+            _write_tower(partial, hub_configs.vision_config(known), size_px)
         else:
             _write_speaking(partial, sizes, kind, data)
         partial.rename(made)
@@ -115,17 +118,16 @@ def _reading(folder: Path, kind: str) -> list[Path]:
     return found if whole[kind] else []
 
 
-def _write_tower(folder: Path, sizes: dict, size_px: int) -> None:
-    vision = sizes.get("vision_config", sizes)  # a folder of CLIP holds the text tower's sizes too
-    small = {"hidden_size": WIDTH, "intermediate_size": 2 * WIDTH, "num_attention_heads": HEADS, "image_size": size_px}
+def _write_tower(folder: Path, config: TowerConfig, size_px: int) -> None:
+    patch_px = cast("int", config.patch_size)  # patches are square in every published tower
     # F and G halve the grid twice, and their convolutions look beyond the edge of what is left
-    small["patch_size"] = min(vision["patch_size"], size_px // GRID)
-    # a recipe may read the last layer but one
-    values: dict[str, Any] = _without_type(vision) | small | {"num_hidden_layers": LAYERS + 1}
-    config = CLIPVisionConfig(**values)
-    CLIPVisionModel(config).save_pretrained(folder)
+    config.patch_size, config.image_size = min(patch_px, size_px // GRID), size_px
+    config.hidden_size, config.intermediate_size, config.num_attention_heads = WIDTH, 2 * WIDTH, HEADS
+    config.num_hidden_layers = LAYERS + 1  # a recipe may read the last layer but one
+    AutoModel.from_config(config).save_pretrained(folder)
     if not (folder / "preprocessor_config.json").is_file():
-        (folder / "preprocessor_config.json").write_text(json.dumps(COLOURS))
+        colours = CLIP_COLOURS if isinstance(config, CLIPVisionConfig) else SIGLIP_COLOURS
+        (folder / "preprocessor_config.json").write_text(json.dumps(colours))
 
 
 def _write_speaking(folder: Path, sizes: dict, kind: str, data: params.Data) -> None:

@@ -142,9 +142,9 @@ def test_checkpointing_changes_no_gradient(stc_model, processor):
 
 def test_the_recipe_says_which_connector_and_its_limits():
     assert isinstance(connector_of("stc", 4, 4), STCConnector)
-    with pytest.raises(ValueError, match="connector 'mlp' came, allowed are 'pool' and 'stc'"):
-        connector_of("mlp", 4, 4)
-    with pytest.raises(ValidationError, match="`pool` needs both limits, `stc` takes none"):
+    with pytest.raises(ValueError, match="connector 'linear' came, allowed are 'pool', 'stc' and 'mlp'"):
+        connector_of("linear", 4, 4)
+    with pytest.raises(ValidationError, match="`pool` needs both limits, others take none"):
         egoflow(connector="stc")
     with pytest.raises(ValidationError, match="`pool` needs both limits"):
         params.Egoflow.model_validate(egoflow().model_dump() | {"image_tokens": None})

@@ -62,7 +62,7 @@ def test_a_pool_has_both_limits_and_a_convolution_none():
         "stc": [{"image_tokens": 16}],
     }.items():
         for each in limits:
-            with pytest.raises(ValidationError, match="`pool` needs both limits, `stc` takes none"):
+            with pytest.raises(ValidationError, match="`pool` needs both limits, others take none"):
                 egoflow(connector=connector, **each)
 
 
