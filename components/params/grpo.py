@@ -74,6 +74,16 @@ class Grpo(Strict):
         default="group",
         description="whose standard deviation divides the advantages; that of a group blows small differences up",
     )
+    multi_objective_aggregation: Literal["sum_then_normalize", "normalize_then_sum"] = Field(
+        default="sum_then_normalize",
+        description="normalize_then_sum: each reward is normalised within its group before the weighted sum, and that "
+        "over the batch (GDPO); `scale_rewards` is then not read",
+    )
+    paired_views: bool = Field(
+        default=False,
+        description="show the ego and the exo prompt of a query next to each other, on one rank; samples that only one "
+        "view is asked are left out. Rewards that compare views need it",
+    )
     reward_weights: dict[str, NonNegativeFloat] = Field(description="reward function of components/rewards -> weight")
     adam_beta2: float = Field(default=0.999, gt=0, lt=1, description="AdamW's second beta; TRL's where left out")
     lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = Field(

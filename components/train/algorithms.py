@@ -20,6 +20,7 @@ from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import EgoflowProcessor
 from components.train import feature_cache, supervised, time_resolution
 from components.train.dataset import Collate, SampleDataset
+from components.train.grpo.paired_samples import PairedSamples
 from components.train.ordered_dataset import OrderedDataset
 from components.train.plan import WITHOUT_DATASET, frames_of
 from components.train.pretraining import contrastive, language
@@ -160,7 +161,8 @@ def samples(
             most_frames=stage.max_frames,
             time_step_s=data.egore.time_step_s,
         )
-    dataset = SampleDataset(
+    kind = PairedSamples if stage.grpo and stage.grpo.paired_views else SampleDataset
+    dataset = kind(
         folder,
         stage.mixture,
         steps=stage.max_steps,

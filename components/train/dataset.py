@@ -121,7 +121,7 @@ class SampleDataset(Dataset):
     def __reduce__(self) -> tuple:
         # `datasets` pickles what it transforms, to name its cache: rows would take seconds, and minutes at scale
         given, named = self._made_of
-        return partial(SampleDataset, **named), given
+        return partial(type(self), **named), given
 
     def __len__(self) -> int:
         return len(self.order)

@@ -19,6 +19,7 @@ from components.prompts import cite_frames
 from components.rewards import REWARDS
 from components.train.dataset import SampleDataset
 from components.train.grpo.contrast import ContrastTrainer
+from components.train.grpo.cross_view import CrossViewTrainer
 from components.train.grpo.replay import EndOfRollouts, ReplayTrainer
 from components.train.grpo.rollout_files import Half
 from components.train.grpo.shared_prompt import SharedPromptTrainer
@@ -73,12 +74,13 @@ def rewarded_part(item: dict) -> dict:
     Returns:
         `target`, `question_type`, `answer`, `media`, `reasoned` (whether a thought is asked for), and `salient_frames`:
         which frames lie inside the event of a temporal grounding question; None for any other question, whose target
-        has no interval.
+        has no interval. Of paired samples also `query` and `view`.
     """
     target, salient = item["target"], None
     if target["kind"] == "span" and item["times_s"] is not None:
         salient = frames_within(target["span"]["start_s"], target["span"]["end_s"], item["times_s"])
     row = {name: item[name] for name in ("target", "question_type", "answer", "media", "reasoned")}
+    row |= {name: item[name] for name in ("query", "view") if "query" in item}
     return row | {"salient_frames": salient}
 
 
@@ -102,7 +104,7 @@ def reward_function(name: str) -> Callable[..., list[float | None]]:
     return reward
 
 
-class OrderedGRPOTrainer(FiniteChecks, ReplayTrainer, ContrastTrainer, SharedPromptTrainer):
+class OrderedGRPOTrainer(FiniteChecks, ReplayTrainer, CrossViewTrainer, ContrastTrainer, SharedPromptTrainer):
     """TRL's trainer with the recipe's optimiser groups; the order of the prompts is drawn beforehand.
 
     Args:
@@ -185,6 +187,7 @@ def trainer(
         max_completion_length=grpo.max_completion_length,
         reward_weights=list(grpo.reward_weights.values()),
         scale_rewards=grpo.scale_rewards,
+        multi_objective_aggregation=grpo.multi_objective_aggregation,
         loss_type="grpo",
         shuffle_dataset=False,
         log_completions=False,

@@ -85,6 +85,15 @@ def _views(stage: Stage, keys: list[str]) -> Iterator[Problem]:
         came = "a segment is an ego clip with an exo view" if stage.distill else compared
         for key in outside:
             yield at(stage, f"mixture.{key}", came, "keys of view ego")
+    if stage.grpo and stage.grpo.paired_views:
+        for key in keys:
+            task, _, view = key.rpartition("/")
+            other = f"{task}/{'ego' if view == 'exo' else 'exo'}"
+            if stage.mixture[key] != stage.mixture.get(other):
+                yield at(
+                    stage, f"mixture.{key}", f"{stage.mixture[key]:g} came, and {other} has {stage.mixture.get(other)}",
+                    "equal shares of both views, for `grpo.paired_views` shows them in pairs",
+                )  # fmt: skip
     if stage.guidance and keys and len(outside) == len(keys):
         yield at(
             stage, "guidance", "F(x) is of ego samples, and the mixture has none", "a key of view ego, or no guidance"
@@ -215,6 +224,8 @@ def _applies(name: str, stage: Stage, target: str, question_type: str) -> bool:
     sample["reasoned"] = reasons(sample, reasoned=stage.reasoned)
     if target == "span":  # the key frames are known, so that there may be a second group without them
         sample |= {"salient_frames": [0], "key_accuracy": 1.0, "rest_accuracy": 1.0}
+    if stage.grpo and stage.grpo.paired_views:
+        sample["other_view"] = [_ANSWER]
     return REWARDS[name](_ANSWER, sample) is not None
 
 

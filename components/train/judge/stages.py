@@ -186,6 +186,11 @@ def _objective(stage: Stage, *, last: bool) -> Iterator[Problem]:
         yield at(stage, "rendered_images", "0 came, so there is nothing to compare", "1 and more")
     if stage.grpo is None:
         return
+    if stage.grpo.multi_objective_aggregation == "normalize_then_sum" and stage.grpo.scale_rewards != "group":
+        yield at(
+            stage, "grpo.scale_rewards", f"{stage.grpo.scale_rewards!r} came, which `normalize_then_sum` does not read",
+            "leave it out",
+        )  # fmt: skip
     for name in sorted(set(stage.grpo.reward_weights) - set(REWARDS)):
         yield at(stage, f"grpo.reward_weights.{name}", f"no such reward{meant(name, REWARDS)}", listed(REWARDS))
     if not any(stage.grpo.reward_weights.values()):
@@ -202,4 +207,10 @@ def _batch(stage: Stage) -> Iterator[Problem]:
             stage, "train_batch_size",
             f"{stage.train_batch_size} came for {stage.ranks} ranks{micro * bool(stage.per_device_train_batch_size)}",
             f"multiples of {at_once}",
+        )  # fmt: skip
+    elif stage.grpo and stage.grpo.paired_views and stage.train_batch_size // stage.ranks % 2:
+        yield at(
+            stage, "train_batch_size",
+            f"{stage.train_batch_size} came for {stage.ranks} ranks, and `grpo.paired_views` shows prompts in twos",
+            f"multiples of {2 * at_once}",
         )  # fmt: skip
