@@ -14,6 +14,7 @@ export VIRTUAL_ENV := $(CURDIR)/.venv
 export HF_HUB_OFFLINE := 1
 
 demo: .venv/installed
+	python -m flows.doctor
 	python -m flows.pipeline
 
 # a worker for each core; a file stays with one worker, which builds its shared fixtures once; tests/conftest.py orders

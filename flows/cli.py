@@ -22,6 +22,7 @@ PROGRAMS: dict[str, tuple[str, list[str]]] = {
     "compare": ("flows.compare", []),
     "claims": ("flows.claims", []),
     "check": ("flows.check", []),
+    "doctor": ("flows.doctor", []),
     "dry-run": ("components.train", ["--dry-run"]),
     "export": ("components.models.export", []),
     "ask": ("flows.ask", []),

@@ -139,6 +139,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None] | None]
     "compare": ("train and evaluate the arms of a comparison over seeds", compare),
     "claims": ("judge every published sign by what comparisons found", claims),
     "check": ("check every file of params/ without running anything", check),
+    "doctor": ("look at this machine: what is missing, why it matters, what mends it", None),
     "dry-run": ("print parameters, memory, disk and hours of a recipe", dry_run),
     "export": ("write a checkpoint as a transformers folder", export),
     "ask": ("answer a question about a video by a checkpoint", ask),
