@@ -37,10 +37,17 @@ def load(folder: Path) -> Loaded:
         is_same = words[1] == words[5]
         kinds = "cross-view" if first.view != second.view else f"{first.view} alone"
         target = choice(OPTIONS, OPTIONS.index(prompts.YES if is_same else prompts.NO))
-        return Sample(str(place), PurePosixPath(first.path).parts[0], QUESTION, (first, second), target, (kinds,))
+        record = PurePosixPath(first.path).parts[0]
+        # the same parts of the same records, filmed from inside both times or from outside both times
+        pair = " ".join([*_part(words[:4]), *_part(words[4:])]) if first.view == second.view else ""
+        return Sample(str(place), record, QUESTION, (first, second), target, (kinds,), pair=pair)
 
     lines = find(folder, FILES).read_text(encoding="utf-8").splitlines()
     return loaded(list(enumerate(lines)), sample_of, row_id=lambda row, place: str(place))
+
+
+def _part(words: list[str]) -> list[str]:
+    return [PurePosixPath(words[0]).parts[-3], *words[1:]]
 
 
 def _medium(path: str, labels: str, first: str, last: str) -> Medium:
@@ -62,5 +69,6 @@ BENCHMARK = Benchmark(
     origin="`iSEE-Laboratory/EgoExo-Fitness`, `CVSV_benchmark/annotations/`",
     frames=32,
     official="yes_unless_no",
-    note="the authors report the area under the curve of a distance; yes and no have an accuracy and an F1",
+    note="the authors report the area under the curve of a distance; yes and no have an accuracy and an F1; what was "
+    "filmed from inside both times and from outside both times is a pair of views",
 )

@@ -6,6 +6,7 @@ from components.benchmarks import (
     adl_x,
     charades_ego,
     ego_in_exo,
+    egoexo_con,
     egoexo_fitness,
     egoexobench,
     egoexolearn,
@@ -20,6 +21,7 @@ from components.benchmarks import (
     mvbench,
     pope,
     qaego4d,
+    video_consistency,
     visor,
     vlnqa,
 )
@@ -51,6 +53,10 @@ BENCHMARKS: dict[str, Benchmark] = {
     "ego_in_exo_ego": ego_in_exo.BENCHMARK_EGO,
     "adl_x": adl_x.BENCHMARK,
     "adl_x_descriptions": adl_x.BENCHMARK_DESCRIPTIONS,
+    "egoexo_con_verify": egoexo_con.BENCHMARK_VERIFY,
+    "egoexo_con_ground": egoexo_con.BENCHMARK_GROUND,
+    "video_consistency_verify": video_consistency.BENCHMARK_VERIFY,
+    "video_consistency_ground": video_consistency.BENCHMARK_GROUND,
 }
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from string import ascii_uppercase
 from typing import Any
 
 from components import prompts
-from components.benchmarks.runner import guesses, rankings, text_guess
+from components.benchmarks.runner import guesses, pairs, rankings, text_guess
 from components.benchmarks.shared import parsers
 from components.benchmarks.shared.sample import Action, Box, Choice, Sample, Span, Text
 from components.evaluation import captions
@@ -183,6 +183,24 @@ def ranking_references(samples: Sequence[Sample[Action]]) -> dict[str, Reference
     return {kind: Reference(label, scores, whole) for kind, (label, scores, whole) in rankings.blind(samples).items()}
 
 
+def in_both_views(metric: Metric) -> Metric:
+    """Return the metric of a benchmark that asks the same of both views: its headline is what is right in both.
+
+    Its references raise ValueError where no two samples are a pair.
+    """
+
+    def references(samples: Sequence[Sample]) -> dict[str, Reference]:
+        of_pairs = pairs.pairs_of(samples)
+        if not of_pairs:
+            raise ValueError(f"none of {len(samples)} samples was asked of both views, so nothing can be right in both")
+        found = metric.references(samples)
+        guessed = {kind: pairs.guessed(samples, of_pairs, each.scores) for kind, each in found.items()}
+        means = {kind: {name: sum(values) / len(of_pairs) for name, values in guessed[kind].items()} for kind in found}
+        return {kind: replace(each, whole={**each.whole, **means[kind]}) for kind, each in found.items()}
+
+    return replace(metric, headline="consistent", references=references)
+
+
 def _zip(samples: Sequence[Sample], answers: Sequence[Any]) -> zip[tuple[Sample, Any]]:
     return zip(samples, answers, strict=True)
 
@@ -200,3 +218,4 @@ METRICS: dict[str, Metric] = {
     ),
     "retrieval": Metric("map", ranking_references),
 }
+METRICS |= {f"{name}_in_both_views": in_both_views(METRICS[name]) for name in ("yes_no", "temporal")}

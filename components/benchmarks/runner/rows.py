@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from components import params, records
+from components.benchmarks.runner import pairs
 from components.benchmarks.runner.asking import asked_officially
 from components.benchmarks.runner.groups import estimates, length_bucket, mean_of_subsets, means
 from components.benchmarks.runner.metrics import METRICS
@@ -130,7 +131,8 @@ def summary(name: str, benchmark: Benchmark, answers: Sequence[Answered], settin
     Returns:
         `value`, `lo`, `hi`, `n`, `videos`; `blind`, the same checkpoint without frames; `chance`, `constant` and
         `text_guess`, the references. Scores read by the authors' parser are named "<metric>_official". What only all
-        answers together have, and the mean of all subsets, has no interval.
+        answers together have, and the mean of all subsets, has no interval. Samples that ask the same of both views
+        have the scores of pairs too (`pairs.scores`).
     """
     metric = METRICS[benchmark.metric]
     scored = [each for each in answers if each.scores is not None]
@@ -141,16 +143,20 @@ def summary(name: str, benchmark: Benchmark, answers: Sequence[Answered], settin
     references = metric.references(asked)
     kinds = {"chance": "random", "constant": "constant", "text_guess": "text_only"}
     of_references = {beside: means(asked, references[kind].scores) for beside, kind in kinds.items()}
+    if asked_of_both := pairs.pairs_of(asked):
+        standing = pairs.as_samples(asked, asked_of_both)
+        for beside, kind in kinds.items():
+            of_references[beside] |= means(standing, pairs.guessed(asked, asked_of_both, references[kind].scores))
     for parser in dict.fromkeys(each.parser for each in scored):
         own, blind = (
             [each for each in scored if (each.item.condition, each.parser) == (condition, parser)]
             for condition in (MODEL, TEXT_ONLY)
         )
         suffix = "_official" if parser == OFFICIAL else ""
-        blinded = means([each.sample for each in blind], _scores(blind))
+        blinded = means([each.sample for each in blind], _scores(blind)) | means(*_of_pairs(blind))
         scores = _scores(own)
         samples = [each.sample for each in own]
-        for key, entry in estimates(samples, scores, settings).items():
+        for key, entry in (estimates(samples, scores, settings) | estimates(*_of_pairs(own), settings)).items():
             besides = {beside: known.get(key) for beside, known in of_references.items()}
             found[f"{name}/{key}{suffix}"] = entry | besides | {"blind": blinded.get(key)}
         whole = metric.whole(samples, [each.answer for each in own]) if metric.whole else {}
@@ -167,3 +173,13 @@ def _scores(answers: Sequence[Answered]) -> dict[str, list[float | None]]:
     """Return metric -> a score of each answer; None of one that it is no score of."""
     names = dict.fromkeys(name for each in answers for name in each.scores or {})
     return {name: [(each.scores or {}).get(name) for each in answers] for name in names}
+
+
+def _of_pairs(answers: Sequence[Answered]) -> tuple[list[Sample], dict[str, list[float]]]:
+    """Return a sample for each pair of views with the scores of the pairs; of answers without pairs none."""
+    samples = [each.sample for each in answers]
+    of_both = pairs.pairs_of(samples)
+    if not of_both:
+        return [], {}
+    read_as = [each.answer for each in answers]
+    return pairs.as_samples(samples, of_both), pairs.scores(samples, of_both, _scores(answers), read_as)

@@ -30,7 +30,7 @@ from components.evaluation.measure import ALONE, Answer, answer_all, count_token
 from components.evaluation.qwen import QwenAnswerer
 from components.evaluation.replies import Reply
 
-RANKABLE = ("accuracy", "yes_no")  # metrics of closed questions
+RANKABLE = ("accuracy", "yes_no", "yes_no_in_both_views")  # metrics of closed questions
 JUDGES = {"open": judge.judged, "description": judge_descriptions.judged}  # metric of open answers -> its judge
 SUBMISSION = "submission.json"
 logger = logging.getLogger(__name__)
@@ -150,7 +150,11 @@ class Asked:
 
 
 def _drawn(loaded: Loaded, limit: int | None, seed: int) -> Loaded:
-    order = sorted(loaded.samples, key=lambda sample: records.content_id(seed, sample.sample_id))
+    # pairs of views stand together; of a pair that the limit tears, each view is still a sample
+    order = sorted(
+        loaded.samples,
+        key=lambda sample: (records.content_id(seed, sample.pair or sample.sample_id), sample.sample_id),
+    )
     return Loaded(order[:limit], loaded.rejects)
 
 

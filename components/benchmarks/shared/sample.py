@@ -95,6 +95,7 @@ class Sample(Generic[Target]):
         target: what a right answer is.
         subsets: that it belongs to and that scores are given for.
         length_s: of what is shown, where the file says it.
+        pair: what samples share that ask the same of an ego and of an exo view; "" of any other.
     """
 
     sample_id: str
@@ -104,6 +105,7 @@ class Sample(Generic[Target]):
     target: Target
     subsets: tuple[str, ...] = ()
     length_s: float | None = None
+    pair: str = ""
 
     @property
     def has_answer(self) -> bool:
