@@ -22,7 +22,7 @@ from components.evaluation.paired_comparison import Place, families, read_scores
 from components.metrics import power, statistics
 from components.metrics.power import Spread
 from components.params.comparison import Comparison
-from components.params.evaluation import Eval, MappingTask
+from components.params.evaluation import Eval, MappingTask, PerceptionTask
 
 # between overlaps (.24) and right or wrong answers of which three in ten change (.55); two arms of .02 each for seeds
 ASSUMED = Spread(samples=0.45, takes=0.03, seeds=0.03)
@@ -87,10 +87,10 @@ def foresee(comparison: Comparison, *, seeds: int, data: Path, checkpoints: Path
     for measure, places in comparison.places(comparison.against).items():
         for _, task, _ in places:
             if task not in takes_of:
-                of_mapping = task in get_args(MappingTask)
-                kind = "caption_ego" if of_mapping else task
+                of_captions = task in (*get_args(MappingTask), *get_args(PerceptionTask))
+                kind = "caption_ego" if of_captions else task
                 asked, _ = select(
-                    of_task(held_out, kind, paired=of_mapping), kind, limit=limits[task], seed=evaluation.seed
+                    of_task(held_out, kind, paired=of_captions), kind, limit=limits[task], seed=evaluation.seed
                 )
                 takes_of[task] = [unit[0]["take_id"] for unit in units(task, asked)]
         measured = [_measured(checkpoints, place) for place in places]

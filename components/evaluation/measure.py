@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from components import params, records
 from components.data.frames.store import FrameStore
-from components.evaluation import budget, identity, mapping, results
+from components.evaluation import budget, identity, mapping, perception, results
 from components.evaluation.answer import Answerer
 from components.evaluation.control_frames import ControlFrames
 from components.evaluation.guesser import guess
@@ -49,6 +49,7 @@ logger = logging.getLogger(__name__)
 
 ITEMS_AT_ONCE = 32  # that a rank answers and keeps together; a killed evaluation loses at most these
 ALONE = Ranks()
+OF_BOTH_VIEWS = mapping.TASKS | perception.TASKS  # they ask ego captions whose moment was filmed from outside too
 
 Answer = Callable[[list[dict], list[str]], list[Reply]]  # samples and whose frames they are shown
 
@@ -71,7 +72,7 @@ class Asked:
 
     def ranks(self, task: str) -> bool:
         """Return whether the options of a task are ranked."""
-        return self.rank_options and task in CHOICES
+        return task in perception.TASKS or (self.rank_options and task in CHOICES)
 
     def writes(self, task: str) -> bool:
         """Return whether the model writes the answers of a task."""
@@ -147,6 +148,8 @@ def _answers(
 ) -> dict[str, Answer]:
     """Return what answers each task."""
     answers: dict[str, Answer] = {task: answerer.rank if how.ranks(task) else answerer.complete for task in how.tasks}
+    of_perception = perception.TASKS.keys() & set(how.tasks)
+    answers |= {task: perception.answerer_of(answerer, task).rank for task in of_perception}
     of_mapping = sorted(mapping.TASKS.keys() & set(how.tasks))
     if not of_mapping:
         return answers
@@ -176,12 +179,16 @@ def _items(
     skipped: list[Skipped] = []
     for task in how.tasks:
         kind = _kind(task)
-        usable = of_task(held_out, kind, paired=task in mapping.TASKS)
+        usable = of_task(held_out, kind, paired=task in OF_BOTH_VIEWS)
         if isinstance(answerer, QwenAnswerer):
             shown = {"contract": store.contract, "most_frames": answerer.most_frames, "time_step_s": how.time_step_s}
             usable, untold = told_in_time(usable, task, **shown)
             skipped += untold
         chosen, unscorable = select(usable, kind, limit=limits[task], seed=settings.seed)
+        if task in perception.TASKS:
+            captions, chosen = chosen, perception.questions(chosen, task)
+            if lost := len(captions) - len(chosen):
+                skipped.append(Skipped(task, "a caption that is no sentence of the miniature's grammar", lost))
         for sample in chosen:
             sample["reasoned"] = how.writes(task) and reasons(sample, reasoned=answerer.reasoned)
         controls = settings.controls
@@ -195,7 +202,7 @@ def _items(
 
 def _kind(task: str) -> str:
     """Return the task of the data whose samples a task asks."""
-    return mapping.BASE if task in mapping.TASKS else task
+    return mapping.BASE if task in OF_BOTH_VIEWS else task
 
 
 def _guessed(items: Sequence[Item], train: pa.Table) -> dict[Key, tuple[Reply, float]]:
@@ -204,7 +211,9 @@ def _guessed(items: Sequence[Item], train: pa.Table) -> dict[Key, tuple[Reply, f
     of_guesser = [item for item in items if item.condition == GUESSER]
     for task, group in groupby(of_guesser, lambda item: item.task):
         asked = list(group)
-        answers = guess(of_task(train, _kind(task)), [item.sample for item in asked])
+        known = of_task(train, _kind(task))
+        known = perception.known(known, task) if task in perception.TASKS else known
+        answers = guess(known, [item.sample for item in asked])
         found |= {item.key: (Reply(answer), 0.0) for item, answer in zip(asked, answers, strict=True)}
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -21,6 +21,9 @@ MomentTask = Literal["ground_temporal_exo", "verify_ego", "verify_exo"]
 # the same, by pairs of views (components/evaluation/pairs.py) -> `task` of the samples; limits and controls count pairs
 PairTask = Literal["con_verify", "con_ground"]
 PAIRS: dict[str, str] = {"con_verify": "verify", "con_ground": "ground_temporal"}
+
+# of Ego-in-Exo Perception (components/evaluation/perception.py): what ego captions say, asked of each view; likewise
+PerceptionTask = Literal["perception_exo", "perception_ego"]
 
 # what every score stands beside: the model's answers with the frames of another take, with mid-grey pictures, with the
 # mean training frame; and those of a guesser that has read the training text alone (components/evaluation/guesser.py)
@@ -43,6 +46,7 @@ METRICS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("verify_ego", "verify_exo"), ("accuracy", "said_yes", CUT)),
     "con_verify": (*_PAIR, "said_yes", CUT),
     "con_ground": (*_PAIR, "mutual_tiou", FORMAT, CUT),
+    **dict.fromkeys(get_args(PerceptionTask), ("accuracy", "action", "region", "interaction", "hand")),
     **dict.fromkeys(("retrieval_fx", "retrieval_identity", "retrieval_oracle"), ("top1",)),
 }
 
@@ -76,7 +80,7 @@ class Eval(Strict):
         gt=0, description="tokens answered at once on each device: prompts, padding and answers"
     )
     max_new_tokens: int = Field(gt=0, description="longest answer, tokens, where the recipe's stage says nothing")
-    limits: dict[Task | MappingTask | MomentTask | PairTask, PositiveInt] = Field(
+    limits: dict[Task | MappingTask | MomentTask | PairTask | PerceptionTask, PositiveInt] = Field(
         description="task -> most held-out samples, or pairs of views; a task not named is not measured"
     )
     controls: dict[Control, PositiveInt] = Field(
