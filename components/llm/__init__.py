@@ -3,7 +3,7 @@
 `generate` answers requests; `plan` says what that would cost and calls nobody. No model, no video, no table.
 """
 
-from components.llm.generate import generate, plan
+from components.llm.generate import all_settled, generate, plan
 from components.llm.request import Answer, Budget, Plan, Reject, Request, Rule, Settings, StoppedError, settings_of
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Rule",
     "Settings",
     "StoppedError",
+    "all_settled",
     "generate",
     "plan",
     "settings_of",

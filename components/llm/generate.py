@@ -56,6 +56,28 @@ def generate(
     return _results(named, rejects, replies)
 
 
+def all_settled(results: Iterable[Answer | Reject], *, what: str, ledger_path: Path) -> list[Answer | Reject]:
+    """Return the results where no other run could change them: data must not depend on the state of a network.
+
+    Args:
+        results: as `generate` returns them.
+        what: was asked for, for the message.
+        ledger_path: of the ledger, likewise.
+
+    Raises:
+        StoppedError: a request failed in a way that another run may mend.
+    """
+    listed = list(results)
+    if passing := [result for result in listed if isinstance(result, Reject) and not result.final]:
+        first = passing[0]
+        raise StoppedError(
+            f"{len(passing)} of {len(listed)} requests for {what} got no answer, among them {first.request_id} "
+            f"({first.reason}: {first.detail}); the answers to the others are in {ledger_path}, run again to ask for "
+            "the rest"
+        )
+    return listed
+
+
 def plan(requests: Iterable[Request], settings: Settings, *, ledger_path: Path) -> Plan:
     """Count what `generate` would ask, without a call and without writing; rules make no calls.
 

@@ -157,6 +157,12 @@ class EgoRe(Strict):
     time_step_s: float = Field(gt=0, description="interval answers are multiples of this, seconds")
     window_max_s: float = Field(gt=0, description="longest window that is shown when it is asked when an event happens")
     windows_per_event: int = Field(ge=1, description="windows that are cut for each event of a longer video")
+    rationale_share: float = Field(
+        ge=0,
+        le=1,
+        description="share of the events whose questions in both views get rationales too (View30K)",
+    )
+    rationale_words: int = Field(ge=1, description="most words of a rationale")
     box_min_percent: float = Field(ge=0, description="boxes whose shorter side is below this are rejected")
 
 

@@ -8,19 +8,23 @@ from string import ascii_uppercase
 from typing import Any
 
 from components.prompts.formats import same_words, split_think_answer, think_answer
+from components.prompts.rationales import TYPES
+
+THOUGHT_OF = ("cot", *TYPES.values())  # question types whose answers hold a thought in any stage
 
 
 def reasons(sample: Mapping[str, Any], *, reasoned: bool) -> bool:
     """Return whether a sample is asked for `<think>…</think><answer>…</answer>`.
 
-    Boxes, intervals and chains of thought are in any case; a text never is, for no reward could check what comes of it.
+    Boxes, intervals, chains of thought and rationales are in any case; a text never is, for no reward could check what
+    comes of it.
 
     Args:
         sample: `target` and `question_type` of `records.SAMPLE`.
         reasoned: `reasoned` of the stage, which asks it of every closed question.
     """
     kind = sample["target"]["kind"]
-    return kind in ("box", "span") or sample["question_type"] == "cot" or (reasoned and kind == "choice")
+    return kind in ("box", "span") or sample["question_type"] in THOUGHT_OF or (reasoned and kind == "choice")
 
 
 def with_letters(question: str, choices: Sequence[str]) -> str:

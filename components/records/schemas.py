@@ -42,6 +42,7 @@ NARRATION = pa.schema(
         ("text", pa.string()),
         ("subject", pa.string()),  # who acts: "C" the camera wearer | "O" another person; null: the source does not say
         ("ego_visible", pa.bool_()),
+        ("best_exo", pa.string()),  # camera_id of the exo view that shows it best; null: none does, or nobody says
         ("unsure", pa.bool_()),
         ("split", pa.string()),
     ]
@@ -160,7 +161,7 @@ MEDIA = pa.struct(
 SAMPLE = pa.schema(
     [
         ("sample_id", pa.string()),
-        ("corpus", pa.string()),  # "egoexoclip" | "egoit" | "egore" | "web" | "egoclip" | "general"
+        ("corpus", pa.string()),  # one of CORPORA in components/data/contracts/sample.py
         ("task", pa.string()),  # "caption" | "qa" | "ground_spatial" | "ground_temporal" | "verify"
         ("question_type", pa.string()),
         ("take_id", pa.string()),
@@ -201,7 +202,7 @@ VIDEOS = (
     "funnel/videos",
 )  # those that are there belong together; the first always is
 _TARGETS = {f"target.{name}" for name in ("text", "choices", "answer_index", "span", "box_xyxy")}
-_SPOKEN = {"start_s", "end_s", "subject", "ego_visible", "unsure"}
+_SPOKEN = {"start_s", "end_s", "subject", "ego_visible", "best_exo", "unsure"}
 # table -> columns that may be null, and members of nested ones; every other one is there in every row, and every number
 # is finite (components/data/contracts/values.py). Not in the schemas: readers of Parquet differ in what they make of it
 NULLABLE: dict[str, frozenset[str]] = {

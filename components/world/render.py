@@ -89,7 +89,16 @@ def _stroke(
     cv2.line(canvas, *ends, rgb, max(1, round(width * size)), cv2.LINE_AA, shift=4)
 
 
-def _draw_item(canvas: np.ndarray, project: Project, item: Item, pose: Pose, is_cut: bool) -> None:
+def draw_item(canvas: np.ndarray, project: Project, item: Item, pose: Pose, is_cut: bool) -> None:
+    """Draw one object as a camera sees it where nothing stands before it.
+
+    Args:
+        canvas: uint8 [H, W, 3], drawn on.
+        project: the camera.
+        item: the object.
+        pose: where it is.
+        is_cut: whether it was cut.
+    """
     look = item_look(item.kind, item.colour, is_cut=is_cut)
     _fill_all(canvas, place(look.points, project, pose), look.parts)
 
@@ -146,7 +155,7 @@ def _draw_ego(take: Take, scene: Scene, project: Project, size_px: int) -> np.nd
     _fill_all(canvas, np.stack([x, y], axis=1) + worktop.points, worktop.parts)
     behind = sorted(range(len(take.items)), key=lambda n: (scene.items[n].held_by is not None, -scene.items[n].v))
     for number in behind:
-        _draw_item(canvas, project, take.items[number], scene.items[number], number in scene.cut)
+        draw_item(canvas, project, take.items[number], scene.items[number], number in scene.cut)
     for hand in HANDS:
         _draw_hand(canvas, project, scene.hands[hand], (0.12 if hand == "left" else 0.88, 1.1), 0.12)
     _draw_effects(canvas, scene, project)
@@ -186,7 +195,7 @@ def _draw_exo(take: Take, scene: Scene, view: str, size_px: int) -> np.ndarray:
     body_x = project(Pose(scene.gaze_u, 0, 0))[0]
     canvas = _still(view, size_px, body_x if mirrored else None, still).copy()
     for thing in things[len(still) :]:
-        _draw_item(canvas, project, *thing)
+        draw_item(canvas, project, *thing)
     if not mirrored:
         _draw_body(canvas, body_x, 0.80)
     for hand in HANDS:
@@ -207,7 +216,7 @@ def _still(view: str, size_px: int, body_x: float | None, still: Still) -> np.nd
         _draw_body(canvas, body_x, 0.60)
         canvas[top:, left:right] = room[top:, left:right]  # the worktop hides the legs
     for thing in still:
-        _draw_item(canvas, exo_camera(view), *thing)
+        draw_item(canvas, exo_camera(view), *thing)
     return canvas
 
 

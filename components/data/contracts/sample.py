@@ -11,7 +11,7 @@ from components.data.contracts.rules import Rule, among, between, in_video, sent
 from components.prompts import parse_box, parse_span
 
 MAX_SIGMA = 5.0  # about one false alarm in two million positions
-CORPORA = ("egoexoclip", "egoit", "egore", "web", "egoclip", "general")
+CORPORA = ("egoexoclip", "egoit", "egore", "web", "egoclip", "general", "view30k")
 _FILE = r"\\|\.(?:mp4|webm|jpg|png|json)\b"  # people do ask about this/that
 _MEMBERS = {"text": "text", "choice": "choices", "span": "span", "box": "box_xyxy"}
 

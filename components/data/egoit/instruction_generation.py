@@ -108,17 +108,12 @@ def generated(
     """
     made: dict[str, Instructions] = {task: {} for task in TASKS}
     failed: list[llm.Reject] = []
-    answers = llm.generate(asked, settings, rules={KIND: by_rule}, ledger_path=ledger_path)
+    results = llm.generate(asked, settings, rules={KIND: by_rule}, ledger_path=ledger_path)
+    answers = llm.all_settled(results, what="instructions", ledger_path=ledger_path)
     for request, answer in zip(asked, answers, strict=True):
         if isinstance(answer, llm.Reject):
             failed.append(answer)
         else:
             made[request.facts["task"]][request.facts["source"]] = tuple(answer.value["instructions"])
-    if passing := [reject for reject in failed if not reject.final]:
-        raise llm.StoppedError(
-            f"{len(passing)} of {len(asked)} requests for instructions got no answer, among them "
-            f"{passing[0].request_id} ({passing[0].reason}: {passing[0].detail}); the answers to the others are in "
-            f"{ledger_path}, run again to ask for the rest"
-        )
     rows = [(reject.request_id, reject.reason, reject.detail) for reject in failed]
     return made, pd.DataFrame(rows, columns=["row_id", "reason", "detail"])

@@ -118,6 +118,27 @@ def temporal(takes: Takes, rules: WindowRules, *, seed: int) -> tuple[list[pd.Da
     return timed, [scripted_out, narrated_out]
 
 
+def told_events(takes: Takes, estimated: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return what is told of ego videos, each with its `event`, as `rationales.visible_facts` takes it.
+
+    Args:
+        takes: of the partition.
+        estimated: ids of events whose span was estimated from narrations of single times.
+
+    Returns:
+        The events, with `is_given`, and the narrations.
+    """
+    videos, narrations, intervals = (takes.annotations[name] for name in ("videos", "narrations", "intervals"))
+    of_ego = intervals[intervals["video_id"].isin(videos.loc[videos["view"] == "ego", "video_id"])]
+    read = []
+    for table in (of_ego.assign(is_given=~of_ego["interval_id"].isin(estimated)), narrations):
+        in_kitchen = table["take_id"].isin(takes.kitchen)
+        texts = zip(table["text"], in_kitchen, strict=True)
+        told = [kitchen_grammar.event_of(text) if kitchen else cleaned(text) or None for text, kitchen in texts]
+        read.append(table.assign(event=pd.Series(told, table.index, dtype=object)).dropna(subset="event"))
+    return read[0], read[1]
+
+
 def _false_in_kitchen(
     timed: pd.DataFrame, intervals: pd.DataFrame, narrations: pd.DataFrame, *, seed: int
 ) -> list[str | None]:

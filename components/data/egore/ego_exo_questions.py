@@ -19,23 +19,36 @@ from components.records import SYNCHRONIZED
 _EDGE_S = 0.05  # cameras of one take stop at slightly different times
 
 
+def cameras_outside(videos: pd.DataFrame, narrations: pd.DataFrame) -> pd.DataFrame:
+    """Return one exo camera of each take: the one that most narrations call the best, the first by its id among equals.
+
+    Args:
+        videos: table of components/records/schemas.py.
+        narrations: table of components/records/schemas.py.
+    """
+    named = narrations.dropna(subset="best_exo").value_counts(["take_id", "best_exo"]).rename("times").reset_index()
+    outside = videos[videos["view"] == "exo"].merge(
+        named, left_on=["take_id", "camera_id"], right_on=["take_id", "best_exo"], how="left"
+    )
+    outside = outside.fillna({"times": 0}).sort_values(["times", "video_id"], ascending=[False, True])
+    return outside.drop_duplicates("take_id")
+
+
 def seen_from_outside(
-    timed: pd.DataFrame, videos: pd.DataFrame, rules: WindowRules
+    timed: pd.DataFrame, cameras: pd.DataFrame, rules: WindowRules
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Ask the ego questions of `grounding.temporal` about the same windows of an exo camera of the same take.
 
     Args:
         timed: the samples of `grounding.temporal`.
-        videos: table of components/records/schemas.py.
+        cameras: as `cameras_outside` returns them.
         rules: how windows are cut.
 
     Returns:
-        Samples for `sample_table.table`, of one exo camera for each take (the first by its id); and the rejects: asked
-        of an exo view already, no exo camera, one that is not synchronized, one that stops before the window ends, or
-        one whose frames cannot tell when the event happens.
+        Samples for `sample_table.table`; and the rejects: asked of an exo view already, no exo camera, one that is not
+        synchronized, one that stops before the window ends, or one whose frames cannot tell when the event happens.
     """
-    outside = videos[videos["view"] == "exo"].sort_values("video_id").drop_duplicates("take_id")
-    outside = outside.assign(filmed_for=outside["source"])
+    outside = cameras.assign(filmed_for=cameras["source"])
     is_exo = timed["view"].to_numpy() == "exo"
     camera = ["video_id", "view", "duration_s", "fps"]
     frame = timed.drop(columns=camera).merge(outside[["take_id", "filmed_for", *camera]], on="take_id", how="left")

@@ -1,10 +1,11 @@
-"""The EgoRe tables: short-term questions and thoughts on ego clips, long-term ones on windows, and grounding."""
+"""The EgoRe tables: questions and thoughts on clips and windows, grounding, and what is asked in both views."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -13,9 +14,10 @@ import pyarrow.parquet as pq
 
 from components import llm, records
 from components.data import sample_table
-from components.data.egore import by_rule, ego_exo_questions, events, grounding
+from components.data.egore import both_views, by_rule, events, grounding
 from components.data.egore.by_rule import Made, Takes
 from components.data.egore.llm_written import prompts, replies, segments
+from components.data.egore.rationales import pairs
 from components.data.egore.rule_based.long_term import windows
 from components.data.egore.temporal_windows import WindowRules
 from components.data.partition import runner
@@ -55,6 +57,11 @@ class Settings:
             time_step_s=self.egore.time_step_s,
             seed=self.seed,
         )
+
+    @property
+    def rationales(self) -> dict:
+        """Return how rationales are written."""
+        return {"words": self.egore.rationale_words, "time_step_s": self.egore.time_step_s}
 
     @property
     def counts(self) -> dict[str, int]:
@@ -108,8 +115,14 @@ def requests(params: Data, data_dir: Path) -> Iterator[llm.Request]:
     """
     settings = Settings(**_parameters(params, data_dir))
     tables = {name: records.read_table(data_dir / f"{name}.parquet", runner.schema_of(name)) for name in INPUTS}
-    (planned,), _, _ = _planned(settings, *_frames(tables))
-    return prompts.requests(planned, counts=settings.counts, choices=settings.egore.choices)
+    clips, annotations = _frames(tables)
+    (planned,), _, _ = _planned(settings, clips, annotations)
+    takes = by_rule.takes_of(clips, annotations, seed=settings.seed)
+    reasoned = both_views.ask(takes, settings.window_rules, settings.egore).reasoned
+    return chain(
+        prompts.requests(planned, counts=settings.counts, choices=settings.egore.choices),
+        pairs.requests(reasoned, **settings.rationales),
+    )
 
 
 def _parameters(params: Data, data_dir: Path) -> dict:
@@ -143,29 +156,21 @@ def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Ta
     asked, dropped, row_counts = (
         by_rule.short_and_long(takes, egore, seed=seed) if by_rules else _by_model(settings, takes)
     )
-    videos, intervals, boxes = (annotations[name] for name in ("videos", "intervals", "boxes"))
+    videos, boxes = annotations["videos"], annotations["boxes"]
     boxed, boxed_out = grounding.spatial(boxes, videos, grid=egore.box_grid, min_percent=egore.box_min_percent)
-    rules = settings.window_rules
-    of_kinds, timed_out = by_rule.temporal(takes, rules, seed=seed)
-    timed = pd.concat(of_kinds, ignore_index=True)
-    outside, outside_out = ego_exo_questions.seen_from_outside(timed, videos, rules)
-    verified = [ego_exo_questions.verification(seen) for seen in (timed, outside)]
-    estimated = events.without_given_span(clips, annotations["narrations"])
-    in_time, estimated_out = zip(*(grounding.of_given_spans(seen, estimated) for seen in (timed, outside)), strict=True)
-    made = pa.concat_tables([sample_table.table(frame) for frame in (*asked, boxed, *in_time, *verified)])
+    moments = both_views.ask(takes, settings.window_rules, egore)
+    timed, timed_out, timed_counts = moments.made
+    reasoned, reasoned_out, reasoned_counts = pairs.written(
+        moments.reasoned,
+        llm.settings_of(settings.llm.model_dump()),
+        ledger_path=settings.ledger_path,
+        **settings.rationales,
+    )
+    made = pa.concat_tables([sample_table.table(frame) for frame in (*asked, boxed, *timed, reasoned)])
     return (
         made,
-        sample_table.rejects("egore", [*dropped, boxed_out, *timed_out, outside_out, *estimated_out]),
-        [
-            *row_counts,
-            ("boxes", len(boxes), len(boxed), len(boxed_out)),
-            ("intervals", len(intervals), timed["interval_id"].nunique(), sum(map(len, timed_out))),
-            ("windows from outside", len(timed), len(outside), len(outside_out)),
-            *(
-                ("questions about time", len(seen), len(kept), len(out))
-                for seen, kept, out in zip((timed, outside), in_time, estimated_out, strict=True)
-            ),
-        ],
+        sample_table.rejects("egore", [*dropped, boxed_out, *timed_out, reasoned_out]),
+        [*row_counts, ("boxes", len(boxes), len(boxed), len(boxed_out)), *timed_counts, *reasoned_counts],
     )
 
 

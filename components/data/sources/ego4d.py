@@ -189,6 +189,7 @@ def _rows(frame: pd.DataFrame) -> Tables:
         text=without_subject_tag(frame["text"]),
         subject=subjects(frame["text"]),
         ego_visible=True,
+        best_exo=None,
         unsure=frame["text"].str.contains("#unsure", case=False, regex=False),
     )
     masks = {

@@ -143,6 +143,7 @@ def _narrations(lines: pd.DataFrame, duration_s: dict[str, float]) -> Tables:
         text=lines["narration"],
         subject="C",
         ego_visible=True,
+        best_exo=None,
         unsure=False,
     )
     masks = {

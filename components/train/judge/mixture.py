@@ -14,7 +14,7 @@ from components.train.judge.samples import Kind
 from components.train.plan import SAMPLES, WITHOUT_DATASET, frames_of
 
 # the words of a mixture's keys (components/data/contracts/sample.py, which is slow to import); data may have more
-CORPORA = ("egoexoclip", "egoit", "egore", "web", "egoclip", "general")
+CORPORA = ("egoexoclip", "egoit", "egore", "web", "egoclip", "general", "view30k")
 # of samples that a stage of algorithm distill writes (components/train/distill/questions.py)
 WRITTEN = ("distilled", "captioned")
 VIEWS = ("ego", "exo")
@@ -22,7 +22,7 @@ VIEWS = ("ego", "exo")
 TASKS = {
     "caption": (("text", "narration"),),
     "qa": (("choice", "action"), ("choice", "cot"), ("text", "question_open")),
-    "verify": (("choice", "verification"),),
+    "verify": (("choice", "verification"), ("choice", "verification_rationale")),
     "ground_spatial": (("box", "spatial_object"),),
     "ground_temporal": (("span", "temporal"),),
 }

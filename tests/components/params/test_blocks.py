@@ -69,7 +69,7 @@ BOUNDS = {
     (1, 0): {
         "World": "takes take_s fps size_px", "Clips": "min_frames",
         "Funnel": "size_px train_takes test_takes shard_rows", "Llm": "max_tokens concurrency tries",
-        "EgoIT": "instructions_per_dataset", "EgoRe": "box_grid windows_per_event",
+        "EgoIT": "instructions_per_dataset", "EgoRe": "box_grid windows_per_event rationale_words",
         "Frames": "size_px image_frames clip_frames window_frames jpeg_quality shard_frames",
         "Eval": "bootstrap_resamples max_batch_tokens max_new_tokens",
         "Model": "image_px patch_px tubelet_frames vision_width vision_layers vision_heads image_tokens video_tokens "
@@ -83,7 +83,7 @@ BOUNDS = {
     (0, -1): {
         "World": "web_videos test_fraction", "LlmBudget": "calls tokens", "Llm": "temperature backoff_s",
         "EgoIT": "open_share",
-        "EgoRe": "short_per_clip long_min_s long_per_window cot_fraction box_min_percent",
+        "EgoRe": "short_per_clip long_min_s long_per_window cot_fraction rationale_share box_min_percent",
         "Lora": "lora_dropout",
         "PauseRules": "max_reward_trade max_kl min_length_share max_truncated_share max_equal_groups_share "
         "max_repeated_share",
@@ -102,7 +102,8 @@ BOUNDS = {
         "Stage": "warmup_ratio muon_learning_rate", "Grpo": "adam_beta2",
     },
     (1.0, 1.01): {
-        "Annotations": "most_rejected_share", "Llm": "top_p", "EgoIT": "open_share", "EgoRe": "cot_fraction",
+        "Annotations": "most_rejected_share", "Llm": "top_p", "EgoIT": "open_share",
+        "EgoRe": "cot_fraction rationale_share",
         "PauseRules": "min_length_share max_truncated_share max_equal_groups_share max_repeated_share",
         "Stage": "stop_at_score",
     },

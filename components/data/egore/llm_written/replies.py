@@ -190,19 +190,11 @@ def generate_samples(
             data has must not depend on the state of a network.
     """
     asked = prompts.requests(planned, counts=counts, choices=choices)
-    made, unanswered = SampleRows(choices=choices, seed=seed), []
+    made = SampleRows(choices=choices, seed=seed)
     results = llm.generate(asked, settings, rules={}, ledger_path=ledger_path)
-    for row, (kind, types, result) in enumerate(zip(planned["kind"], planned["types"], results, strict=True)):
-        if isinstance(result, llm.Reject) and not result.final:
-            unanswered.append(result)
+    settled = llm.all_settled(results, what="questions", ledger_path=ledger_path)
+    for row, (kind, types, result) in enumerate(zip(planned["kind"], planned["types"], settled, strict=True)):
         made.add(row, kind, types, result)
-    if unanswered:
-        first = unanswered[0]
-        raise llm.StoppedError(
-            f"{len(unanswered)} of {len(planned)} requests for questions got no answer, among them "
-            f"{first.request_id} ({first.reason}: {first.detail}); the answers to the others are in "
-            f"{ledger_path}, run again to ask for the rest"
-        )
     columns = ["question_type", "question", "answer", "kind", "choices", "answer_index", "text"]
     texts = pd.DataFrame([sample for _, sample in made.rows], columns=columns)
     rows = planned.iloc[[row for row, _ in made.rows]].drop(columns="kind").reset_index(drop=True)

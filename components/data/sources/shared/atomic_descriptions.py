@@ -60,6 +60,8 @@ def _narration(row_id: str, description: Any) -> dict:
     """Return the narration of a description, but for what its annotation says, or its reject."""
     try:
         text = member(description, "text", str)
+        best_exo = description.get("best_exo")
+        camera = None if best_exo is None else member(best_exo, "cam_id", str)
     except MemberError as error:
         return reject(row_id, "bad_member", error)
     flags = {name: description.get(name) for name in ("ego_visible", "unsure")}
@@ -78,6 +80,7 @@ def _narration(row_id: str, description: Any) -> dict:
         "end_s": None,
         "text": text,
         "subject": _subject(description, text),
+        "best_exo": camera or None,
     } | {name: None if value is None else FLAGS[value] for name, value in flags.items()}
 
 

@@ -205,12 +205,12 @@ def narrations(frame: pd.DataFrame, *, source: str) -> Tables:
 
     Args:
         frame: `row_id`, `take_id` (the source's video), `annotator_id`, `time_s`, `text`, `ego_visible`;
-            spans and subjects are null.
+            spans, subjects and exo cameras are null.
         source: name of the dataset.
     """
     text = clean(frame["text"])
     made = frame.assign(source=source, text=without_subject_tag(text), raw_time=frame["time_s"], split="train")
-    made = made.assign(start_s=np.nan, end_s=np.nan, subject=None)
+    made = made.assign(start_s=np.nan, end_s=np.nan, subject=None, best_exo=None)
     made["time_s"] = from_zero(seconds(frame["time_s"]))
     made["unsure"] = text.str.contains("#unsure", case=False, regex=False)
     masks = {

@@ -8,7 +8,7 @@ from components import prompts
 from components.data.clips import step as clips
 from components.data.egore import step as build
 from components.data.egore.rule_based import long_questions, short_questions
-from components.prompts import kitchen_grammar
+from components.prompts import kitchen_grammar, rationales
 from tests.components.data.conftest import changed, read, write_annotations
 
 
@@ -34,7 +34,7 @@ def test_each_ego_clip_gets_its_short_questions(built, samples, data_params):
 def test_all_question_types_come_about(samples):
     assert {row["question_type"] for row in samples} == {
         *("existence", "attribute", "count", "interaction", "action", "cot", *long_questions.TYPES),
-        *("spatial_object", "spatial_hand", "temporal", "verification"),
+        *("spatial_object", "spatial_hand", "temporal", "verification", *rationales.TYPES.values()),
     }
 
 

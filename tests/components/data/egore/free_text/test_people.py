@@ -7,6 +7,7 @@ import pytest
 
 from components import prompts
 from components.data.egore.rule_based import long_questions, short_questions
+from components.prompts.reasoned import THOUGHT_OF
 from tests.components.data.egore.free_text import human_narrations as human
 from tests.components.data.egore.free_text.conftest import remade, tables, tell
 from tests.components.data.egore.free_text.truth import event_of, things_of, verb_of
@@ -44,7 +45,8 @@ def test_the_truth_knows_every_narration():
 
 def test_all_thirteen_types_come_about_in_every_form_of_narration(samples):
     types = Counter(row["question_type"] for row in samples)
-    assert set(types) == {*short_questions.TYPES, *long_questions.TYPES, "temporal", "verification", "cot"}
+    of_moments = {"temporal", "verification", "verification_rationale"}
+    assert set(types) == {*short_questions.TYPES, *long_questions.TYPES, "cot", *of_moments}
     for kind in ("action", "sequence", "verification"):
         assert {row["take_id"] for row in of_type(samples, kind)} == set(TOLD), kind
 
@@ -59,7 +61,7 @@ def test_options_differ_in_more_than_case_spaces_and_full_stops(samples):
     for row in (row for row in samples if row["target"]["kind"] == "choice"):
         choices, index = row["target"]["choices"], row["target"]["answer_index"]
         assert len({" ".join(option.casefold().split()).rstrip(" .") for option in choices}) == len(choices) > 1
-        if row["question_type"] != "cot":
+        if row["question_type"] not in THOUGHT_OF:
             assert choices[index] == row["answer"]
 
 

@@ -42,7 +42,7 @@ def writes(handler, body) -> None:
 def asking(data_params):
     """The parameters of a person who lets a model write EgoRe."""
     asked = changed(data_params, "llm", generator="openai", model="tiny", concurrency=1, backoff_s=0.0, tries=2)
-    return changed(asked, "egore", cot_fraction=0.3)
+    return changed(asked, "egore", cot_fraction=0.3, rationale_share=0.0)
 
 
 @pytest.fixture
