@@ -23,6 +23,8 @@ PROGRAMS: dict[str, tuple[str, list[str]]] = {
     "claims": ("flows.claims", []),
     "check": ("flows.check", []),
     "doctor": ("flows.doctor", []),
+    "why": ("components.evaluation.lineage", []),
+    "impact": ("components.train.lineage", []),
     "dry-run": ("components.train", ["--dry-run"]),
     "export": ("components.models.export", []),
     "ask": ("flows.ask", []),

@@ -91,6 +91,23 @@ def ask(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print question, answer, checkpoint and frames as JSON")
 
 
+def why(parser: argparse.ArgumentParser) -> None:
+    """Add the options of components/evaluation/lineage.py."""
+    parser.add_argument("metric", help='"<task>/<score>", as in metrics.json')
+    parser.add_argument("--checkpoint", type=Path, required=True, help="folder of an evaluated stage")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="of the data graph (default: %(default)s)")
+    parser.add_argument("--limit", type=int, default=10, help="most items (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print JSON lines")
+
+
+def impact(parser: argparse.ArgumentParser) -> None:
+    """Add the options of components/train/lineage.py."""
+    parser.add_argument("wanted", metavar="TAKE", help="a take's id or name, a video's id, or the path of a film")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="of the data graph (default: %(default)s)")
+    parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"), help="default: %(default)s")
+    parser.add_argument("--params", type=Path, default=Path("params/data.yaml"), help="YAML of the data")
+
+
 def _count_from(least: int) -> Callable[[str], int]:
     """Return what reads a whole number of at least `least`."""
 
@@ -140,6 +157,8 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None] | None]
     "claims": ("judge every published sign by what comparisons found", claims),
     "check": ("check every file of params/ without running anything", check),
     "doctor": ("look at this machine: what is missing, why it matters, what mends it", None),
+    "why": ("what a score stands on: items, seconds of film, rows of annotation", why),
+    "impact": ("what a take or a video is in: samples, stages, registered versions", impact),
     "dry-run": ("print parameters, memory, disk and hours of a recipe", dry_run),
     "export": ("write a checkpoint as a transformers folder", export),
     "ask": ("answer a question about a video by a checkpoint", ask),

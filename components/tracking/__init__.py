@@ -4,7 +4,7 @@
 """
 
 from components.tracking.metric_log import MetricLog
-from components.tracking.registry import Champion, champion, record_decision, register
+from components.tracking.registry import Champion, champion, record_decision, register, versions_of
 from components.tracking.runs import (
     RunInfo,
     describe,
@@ -42,4 +42,5 @@ __all__ = [
     "register",
     "set_tags",
     "tracking_uri",
+    "versions_of",
 ]

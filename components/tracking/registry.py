@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -91,6 +91,19 @@ def champion(name: str) -> Champion | None:
             found = store.get_model_version(name, version)
             return Champion(str(version), found.tags.get("checkpoint", ""))
     return None
+
+
+def versions_of(checkpoints: Sequence[str]) -> dict[str, list[str]]:
+    """Return checkpoint folder -> the registered versions that hold it, as "model/version"; names without a folder.
+
+    Args:
+        checkpoints: names of folders, wherever they lie.
+    """
+    found: dict[str, list[str]] = {name: [] for name in checkpoints}
+    for version in client().search_model_versions():
+        if (name := Path(version.tags.get("checkpoint", "")).name) in found:
+            found[name].append(f"{version.name}/{version.version}")
+    return found
 
 
 def record_decision(name: str, version: str, *, promoted: bool, reason: str, numbers: Mapping[str, float]) -> None:
