@@ -1,4 +1,7 @@
-"""Memory and work of connectors and mappings, measured in a forward pass on the meta device, without memory."""
+"""Memory and work of connectors, mappings and ego-adaptive tokens.
+
+Measured in a forward pass on the meta device, without memory.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,8 @@ def mapping(model: PreTrainedModel, config: EgoflowConfig) -> Profile:
         model: on the meta device.
         config: of the model.
     """
-    return _measure(model.model.mapping_f.mapping, config, 1, lambda module, grid: module(grid))
+    grid = _grids(config, 1)
+    return _measure(model.model.mapping_f.mapping, lambda module: module(grid))
 
 
 def connector(model: PreTrainedModel, config: EgoflowConfig, steps: int) -> Profile:
@@ -49,10 +53,30 @@ def connector(model: PreTrainedModel, config: EgoflowConfig, steps: int) -> Prof
         steps: grids of the video.
     """
     sizes = [steps] if config.connector == "stc" else [config.grid(steps)] * steps
-    return _measure(model.model.ego_connector, config, steps, lambda module, grid: module(grid, sizes))
+    grids = _grids(config, steps)
+    return _measure(model.model.ego_connector, lambda module: module(grids, sizes))
 
 
-def _measure(module: nn.Module, config: EgoflowConfig, grids: int, run: Callable) -> Profile:
+def ego_tokens(model: PreTrainedModel, config: EgoflowConfig, steps: int) -> Profile:
+    """Measure the ego-adaptive tokens on the layers of one video; what they keep of a frozen tower is theirs alone.
+
+    Args:
+        model: on the meta device, with such tokens.
+        config: of the model.
+        steps: grids of the video.
+    """
+    tokens = model.model.ego_tokens
+    patches = _grids(config, steps).flatten(2).mT
+    layers = [torch.empty_like(patches) for _ in tokens.cross_attention]
+    return _measure(tokens, lambda module: module(layers, [steps]))
+
+
+def _grids(config: EgoflowConfig, count: int) -> torch.Tensor:
+    side, width = config.vision_grid, config.vision_config.hidden_size
+    return torch.empty(count, width, side, side, device="meta", dtype=torch.bfloat16)
+
+
+def _measure(module: nn.Module, run: Callable[[nn.Module], object]) -> Profile:
     module = module.requires_grad_(True).to(torch.bfloat16)
     own = {id(parameter) for parameter in module.parameters()}
     kept, inputs, blocks, begun = [], [], [], []
@@ -62,8 +86,8 @@ def _measure(module: nn.Module, config: EgoflowConfig, grids: int, run: Callable
             kept.append(tensor.numel() * tensor.element_size())
         return tensor
 
-    def begin(_, arguments: tuple[torch.Tensor]) -> None:
-        inputs.append(arguments[0].numel() * arguments[0].element_size())
+    def begin(_, arguments: tuple) -> None:
+        inputs.append(sum(each.numel() * each.element_size() for each in arguments if torch.is_tensor(each)))
         begun.append(sum(kept))
 
     def end(*_) -> None:
@@ -73,9 +97,7 @@ def _measure(module: nn.Module, config: EgoflowConfig, grids: int, run: Callable
         if isinstance(block, GradientCheckpointingLayer):
             block.register_forward_pre_hook(begin)
             block.register_forward_hook(end)
-    side, width = config.vision_grid, config.vision_config.hidden_size
-    grid = torch.empty(grids, width, side, side, device="meta", dtype=torch.bfloat16)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), FlopCounterMode(display=False) as count:
-        run(module, grid)
+        run(module)
     checkpointed = sum(kept) - sum(blocks) + sum(inputs) + max(blocks, default=0)
     return Profile(sum(kept), checkpointed, count.get_total_flops())

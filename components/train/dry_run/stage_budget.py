@@ -39,7 +39,8 @@ class Budget:
         shapes: part of the model -> its transformer layers.
         vocabulary: words of the language model.
         embedding: parameters of the word embeddings; 0 where the head shares them.
-        mapping, connector: one pass of F on a grid, and of a connector on a video; zeros where the stage has none.
+        mapping, connector, ego_tokens: one pass of F on a grid, and of a connector and of ego-adaptive tokens on a
+            video; zeros where the stage has none.
     """
 
     stage: params.Stage
@@ -52,6 +53,7 @@ class Budget:
     embedding: int
     mapping: Profile
     connector: Profile
+    ego_tokens: Profile
 
     @property
     def steps(self) -> int:
@@ -80,7 +82,8 @@ class Budget:
             cache = memory_formulas.cache(self.shapes["language_model"], micro_batch * need.tokens)
             return cache + memory_formulas.logits(self.vocabulary, sequences)
         connector = self.connector.checkpointed if checkpointing else self.connector.activations
-        kept = (need.mapped * self.mapping.activations + need.connected * connector) * sequences
+        tokens = self.ego_tokens.checkpointed if checkpointing else self.ego_tokens.activations
+        kept = (need.mapped * self.mapping.activations + need.connected * connector + tokens) * sequences
         for part, (frames, tokens) in need.towers.items():
             # nothing trained lies before a tower, so a frozen one keeps nothing
             if self.trained.get(part):
@@ -139,7 +142,7 @@ class Budget:
             work += forward * (forwards + 1 + 2 * bool(self.trained.get(part)))
         both_ways = 1 if self.stage.distill else 3
         work += both_ways * need.mapped * self.mapping.flops * need.sequences
-        work += both_ways * need.connected * self.connector.flops * need.sequences
+        work += both_ways * (need.connected * self.connector.flops + self.ego_tokens.flops) * need.sequences
         return float(work * self.stage.train_batch_size)
 
     def disk(self) -> tuple[int, int]:
@@ -179,10 +182,12 @@ def budget(stage: params.Stage, config: PretrainedConfig, frames: params.Frames)
     needed = demand(stage, config, frames)
     table = model.get_input_embeddings().get_parameter("weight")
     tied = table is model.get_output_embeddings().get_parameter("weight")
-    mapping, connector = Profile(), Profile()
+    mapping, connector, ego_tokens = Profile(), Profile(), Profile()
     if isinstance(config, EgoflowConfig):
         mapping = connector_profile.mapping(model, config) if needed.mapped else mapping
         connector = connector_profile.connector(model, config, needed.steps) if needed.connected else connector
+        if config.ego_tokens and needed.connected:
+            ego_tokens = connector_profile.ego_tokens(model, config, needed.steps)
     return Budget(
         stage=stage,
         parameters=parameters,
@@ -194,6 +199,7 @@ def budget(stage: params.Stage, config: PretrainedConfig, frames: params.Frames)
         embedding=0 if tied else table.numel(),
         mapping=mapping,
         connector=connector,
+        ego_tokens=ego_tokens,
     )
 
 
