@@ -18,7 +18,15 @@ def project(rehearsal_project) -> Path:
 
 # the other pairs: tests/components/train/rehearsal/test_other_ranks.py
 @pytest.mark.parametrize(
-    ("recipe", "ranks", "zero_stage"), [("egovlm", 1, 3), ("egothinker", 2, 3), ("exo2ego", 1, 2), ("miniature", 2, 2)]
+    ("recipe", "ranks", "zero_stage"),
+    [
+        ("egovlm", 1, 3),
+        ("egothinker", 2, 3),
+        ("exo2ego", 1, 2),
+        ("miniature", 2, 2),
+        ("ego2exovlm", 1, 1),
+        ("view_grpo", 1, 3),
+    ],
 )
 def test_a_recipe_goes_through(project, recipe, ranks, zero_stage):
     done, told = rehearse(project, recipe, "--ranks", str(ranks), "--zero-stage", str(zero_stage))

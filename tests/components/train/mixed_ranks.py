@@ -20,7 +20,7 @@ from components.train.trainer import DEEPSPEED
 from tests.components.conftest import TINY
 
 RATE = 0.1
-CASES = (("pool", 3), ("stc", 3), ("pool", 2))
+CASES = (("pool", 3), ("stc", 3), ("pool", 2), ("tokens", 3))
 # step -> rank -> (view, frames) of each sample
 SEEN = (
     ((("ego", 2), ("ego", 4)), (("ego", 0),)),
@@ -32,14 +32,19 @@ SEEN = (
 GUIDED = {(0, 0), (4, 1)}  # (step, rank) whose ego samples have F(x) beside x
 
 
-def model_of(connector: str) -> tuple[PreTrainedModel, EgoflowProcessor]:
-    """A model of two towers, the same in every process; number words are for "pool" alone."""
+def model_of(kind: str) -> tuple[PreTrainedModel, EgoflowProcessor]:
+    """A model of two towers, the same in every process; "tokens": with ego-adaptive ones, behind frozen towers."""
     tokenizer = build_tokenizer(["what does C do? C picks up the red cup with the right hand. [1, 2]"])
-    values = build.tiny_config(TINY, tokenizer).to_dict() | {"connector": connector}
-    if connector == "stc":
-        values["time_token_ids"] = []
+    values = build.tiny_config(TINY, tokenizer).to_dict() | {"connector": "stc" if kind == "stc" else "pool"}
+    if kind == "stc":
+        values["time_token_ids"] = []  # number words are for the others
     config = EgoflowConfig(**values)
-    return build.assemble(config, {}, seed=0), build.processor_for(config, tokenizer)
+    model, processor = build.assemble(config, {}, seed=0), build.processor_for(config, tokenizer)
+    if kind == "tokens":
+        build.renew_ego_tokens(model, processor, 4, seed=0)
+        model.model.ego_encoder.requires_grad_(False)
+        model.model.exo_encoder.requires_grad_(False)
+    return model, processor
 
 
 def batch_of(step: int, rank: int, model: PreTrainedModel, processor: EgoflowProcessor) -> dict[str, torch.Tensor]:
@@ -55,16 +60,16 @@ def batch_of(step: int, rank: int, model: PreTrainedModel, processor: EgoflowPro
     return Collate(model.config, processor)(items)
 
 
-def train(connector: str, zero: int, rank: int) -> tuple[dict[str, torch.Tensor], list[float]]:
+def train(kind: str, zero: int, rank: int) -> tuple[dict[str, torch.Tensor], list[float]]:
     """Give the weights after all steps, and the losses of this rank."""
     import deepspeed
 
     set_seed(0)
-    model, processor = model_of(connector)
+    model, processor = model_of(kind)
     values = json.loads((DEEPSPEED / f"zero{zero}.json").read_text())
     given = {"train_micro_batch_size_per_gpu": 1, "gradient_accumulation_steps": 1, "gradient_clipping": 0.0}
     values = {name: value for name, value in values.items() if value != "auto" and name != "bf16"} | given
-    optimiser = torch.optim.SGD(model.parameters(), lr=RATE)
+    optimiser = torch.optim.SGD([value for value in model.parameters() if value.requires_grad], lr=RATE)
     engine, *_ = deepspeed.initialize(model=model, optimizer=optimiser, config=copy.deepcopy(values))
     losses = []
     for step in range(len(SEEN)):
@@ -83,9 +88,9 @@ def main(output: Path) -> None:
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.init_distributed("gloo")
     rank = int(os.environ["RANK"])
-    for connector, zero in CASES:
-        weights, losses = train(connector, zero, rank)
-        torch.save({"weights": weights, "losses": losses}, output / f"{connector}-{zero}-{rank}.pt")
+    for kind, zero in CASES:
+        weights, losses = train(kind, zero, rank)
+        torch.save({"weights": weights, "losses": losses}, output / f"{kind}-{zero}-{rank}.pt")
     torch.distributed.barrier()
     sys.stdout.flush()
     os._exit(0)

@@ -98,14 +98,16 @@ def speaking() -> tuple:
 
 @pytest.fixture(scope="module")
 def around_bases(tmp_path_factory) -> tuple:
-    """Downloaded towers and language model, with VideoLLaMA2's connector."""
+    """Downloaded towers and language model, with VideoLLaMA2's connector and ego-adaptive tokens."""
     base = save_bases(tmp_path_factory.mktemp("bases"))
     recipe_model = params.Egoflow(
         architecture="egoflow", base=base, tubelet_frames=1, vision_layer=-2, connector="stc", mapping_blocks=1
     )
     processor = pretrained_weights.processor(recipe_model)
     processor.layout_config["text_config"]["max_position_embeddings"] = 2048  # a window, F(x) and an answer fit in
-    return fused(build.assemble(build.config_of(processor), {}, seed=0)), processor
+    model = build.assemble(build.config_of(processor), {}, seed=0)
+    build.renew_ego_tokens(model, processor, 3, seed=0)
+    return fused(model), processor
 
 
 def fused(model):

@@ -8,6 +8,7 @@ import torch
 from trl import GRPOTrainer
 from trl.trainer.utils import add_fused_lm_head, pad
 
+from components.models import build
 from components.models.processing import layout, prompt
 from components.train.grpo.shared_prompt import SharedPromptTrainer, same_prompt, sample, score
 
@@ -16,6 +17,14 @@ QUESTIONS = ("where is the red cup?", "what does C do?", "where is the left hand
 # rows in an order that TRL's shuffling may give: prompts apart, groups of unlike size, completions of unlike length
 ROWS = ((1, 5), (0, 2), (2, 4), (0, 6), (1, 3), (1, 1))
 WIDTH = 7
+
+
+@pytest.fixture(params=[0, 3], ids=["plain", "with ego-adaptive tokens"])
+def model(model, processor, request):
+    if request.param:
+        told = build.processor_for(build.config_of(processor), processor.tokenizer)
+        build.renew_ego_tokens(model, told, request.param, seed=0)
+    return model
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ EVALUATION = params.load(ROOT / "params/eval.yaml", params.Eval)
 OF_STAGES = {
     "max_steps", "num_train_epochs", "train_batch_size", "per_device_train_batch_size", "max_frames", "save_steps",
     "ranks", "threads_per_rank", "timeout_minutes", "rendered_images", "max_new_tokens", "lora.r", "lora.lora_alpha",
-    "grpo.num_generations", "grpo.max_completion_length",
+    "grpo.num_generations", "grpo.max_completion_length", "distill.segments", "distill.max_new_tokens",
+    "distill.keep_cut",  # so that short answers are samples
 }  # fmt: skip
 OF_MODELS = {
     "mapping_blocks", "image_px", "vision_width", "vision_layers", "vision_heads", "text_width", "text_layers",
@@ -49,7 +50,7 @@ def test_only_numbers_of_size_change(recipe, ranks, zero_stage):
     assert changed_keys(recipe, small) <= allowed
     assert verdict.problems(small, DATA, EVALUATION, promotes=True, gpus=0) == []
     for before, stage in zip(recipe.stages, small.stages, strict=True):
-        assert stage.ranks == ranks and stage.max_steps == smaller.STEPS
+        assert stage.ranks == ranks and stage.max_steps == (None if stage.distill else smaller.STEPS)
         asked = before.zero_stage if zero_stage is None else zero_stage
         assert stage.zero_stage == (min(asked, 2) if before.muon_learning_rate else asked)
 
@@ -61,11 +62,14 @@ def test_a_batch_divides_among_ranks_whatever_the_recipe_has(recipe, data):
     stages = []
     for stage in recipe.stages:
         own, micro, accumulated = (data.draw(st.integers(1, 9)) for _ in range(3))
-        given_micro = micro if stage.algorithm != "contrastive" and data.draw(st.booleans()) else None
+        takes_micro = stage.algorithm not in ("contrastive", "distill")
+        given_micro = micro if takes_micro and data.draw(st.booleans()) else None
         changes = {"ranks": own, "train_batch_size": own * micro * accumulated}
         stages.append(stage.model_copy(update=changes | {"per_device_train_batch_size": given_micro}))
     small = rehearsed(recipe.model_copy(update={"stages": tuple(stages)}), ranks=ranks)
     for before, stage in zip(stages, small.stages, strict=True):
+        if stage.distill:
+            continue  # it has no optimiser steps
         made = arguments(stage, Path("out"))  # refuses a batch that does not divide
         assert made["per_device_train_batch_size"] <= smaller.SAMPLES_AT_ONCE
         accumulates = before.train_batch_size > before.ranks * (before.per_device_train_batch_size or 10**9)

@@ -42,8 +42,9 @@ def test_a_qwen_base_is_of_the_published_class(name, tied, folder):
     assert again == [base], "kept, so that its stages are"
 
 
-def test_bases_of_exo2ego_fill_the_whole_model(folder):
-    whole = recipe("exo2ego")
+@pytest.mark.parametrize(("name", "turn"), [("exo2ego", "[INST]"), ("ego2exovlm", "<|im_start|>user")])
+def test_bases_of_egoflow_fill_the_whole_model(name, turn, folder):
+    whole = recipe(name)
     bases = {base.base: Path(base.folder) for base in tiny_bases.write(whole.model, folder, DATA)}
     assert len(bases) == 2, "two towers of one name are one folder"
     small = smaller.recipe(whole, bases=bases, frames=DATA.frames, ranks=1, zero_stage=None, has_gpus=False)
@@ -52,7 +53,7 @@ def test_bases_of_exo2ego_fill_the_whole_model(folder):
     pretrained_weights.fill(model, small.model.base, set(small.model.base))
     assert model.config.image_px == DATA.frames.size_px
     assert model.config.vision_grid >= 8, "F and G halve it twice, and then look beyond its edge"
-    assert "[INST]" in "".join(processor.turn_words)
+    assert turn in "".join(processor.turn_words)
     ids = processor.tokenizer(VISIBLE, add_special_tokens=False)["input_ids"]
     assert processor.tokenizer.decode(ids, skip_special_tokens=True) == VISIBLE
 
