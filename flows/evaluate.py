@@ -99,6 +99,7 @@ def evaluate_checkpoint(job: Job, checkpoint: Path, stop: Stop, *, how: params.S
     words = ["--checkpoint", str(checkpoint), "--data", str(tasks.DATA), "--params", str(tasks.EVALUATION)]
     words += ["--tasks", *how.evaluate] if how.evaluate else []
     words += ["--max-new-tokens", str(max_new_tokens(how))]
+    words += ["--teacher", str(job.checkpoint(how.teacher))] if how.teacher else []
     words += ["--rank-options"] * how.rank_options + ["--background"] * (threads < tasks.cores())
     ranks = min(how.ranks, len(launch_command.gpus()))  # a stage of many hosts had more
     python = interpreter.python()
@@ -131,7 +132,7 @@ def _key(job: Job, trained: TrainedStage) -> str:
     settings = params.load(tasks.EVALUATION, params.Eval).model_dump(mode="json", exclude={"promotion"})
     code = plan.code_digest(plan.code_files(job.root, plan.EVALUATION))
     stage = _recipe_of(job, trained)
-    asked = [stage.evaluate, stage.rank_options, max_new_tokens(stage)]
+    asked = [stage.evaluate, stage.rank_options, max_new_tokens(stage), stage.teacher and job.keys[stage.teacher]]
     numbers = plan.digests_of(trained.checkpoint / "evaluation", ("metrics.json",))
     parts = [trained.checkpoint.name, trained.run_id, job.dataset, settings, asked, code, numbers]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

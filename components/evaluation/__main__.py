@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", default=None, help="default: of params/eval.yaml all but the mapping's")
     parser.add_argument("--rank-options", action="store_true", help="of closed questions; else the model writes")
     parser.add_argument("--max-new-tokens", type=int, default=None, help="longest answer; default: of params/eval.yaml")
+    parser.add_argument("--teacher", type=Path, help="checkpoint that the task `alignment` compares with")
     parser.add_argument("--background", action="store_true", help="let everything else on this machine go first")
     options = parser.parse_args()
     if options.background:
@@ -37,6 +38,7 @@ def main() -> None:
         rank_options=options.rank_options,
         max_new_tokens=options.max_new_tokens or settings.max_new_tokens,
         time_step_s=params.load(options.data_params, params.Data).egore.time_step_s,
+        teacher=options.teacher,
     )
     with ranks.joined() as place:
         logging.basicConfig(

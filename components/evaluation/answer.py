@@ -86,6 +86,32 @@ class Answerer:
             replies |= {place: Reply(choices[place][option]) for place, option in zip(places, chosen, strict=True)}
         return [replies.get(place, TOO_LONG) for place in range(len(samples))]
 
+    @torch.no_grad()
+    def log_probabilities(
+        self, samples: list[Sample], frames_of: list[str], answers: list[list[int]]
+    ) -> Iterator[tuple[int, torch.Tensor]]:
+        """Read given answers behind the prompts (teacher forcing).
+
+        Args:
+            samples: whose questions stand before the answers.
+            frames_of: as in `complete`.
+            answers: token ids of each.
+
+        Yields:
+            The place of a sample, and the log-probability of every word at each token of its answer [tokens,
+            vocabulary]; nothing where prompt and answer do not fit the model's context.
+        """
+        words, pad = self.model.get_input_embeddings(), self.processor.tokenizer.pad_token_id
+        for places, embeds, mask in self._prompts(samples, frames_of, new_tokens=max(map(len, answers))):
+            rows = [torch.tensor(answers[place], device=embeds.device) for place in places]
+            ids = pad_sequence(rows, batch_first=True, padding_value=pad)
+            both = torch.cat([embeds, words(ids)], dim=1)
+            # what pads an answer stands behind it, where none of its tokens sees it
+            seen = torch.cat([mask, mask.new_ones(ids.shape)], dim=1)
+            logits = self.model(inputs_embeds=both, attention_mask=seen, logits_to_keep=ids.shape[1] + 1).logits
+            for place, row in zip(places, logits, strict=True):
+                yield place, row[: len(answers[place])].float().log_softmax(-1)
+
     def _prompts(
         self, samples: list[Sample], frames_of: list[str], *, new_tokens: int, copies: int = 1
     ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:

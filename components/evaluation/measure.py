@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from components import params, records
 from components.data.frames.store import FrameStore
-from components.evaluation import budget, identity, mapping, perception, results
+from components.evaluation import alignment, budget, identity, mapping, perception, results
 from components.evaluation.answer import Answerer
 from components.evaluation.control_frames import ControlFrames
 from components.evaluation.guesser import guess
@@ -49,7 +49,8 @@ logger = logging.getLogger(__name__)
 
 ITEMS_AT_ONCE = 32  # that a rank answers and keeps together; a killed evaluation loses at most these
 ALONE = Ranks()
-OF_BOTH_VIEWS = mapping.TASKS | perception.TASKS  # they ask ego captions whose moment was filmed from outside too
+# they ask ego captions whose moment was filmed from outside too
+OF_BOTH_VIEWS = mapping.TASKS | perception.TASKS | alignment.TASKS
 
 Answer = Callable[[list[dict], list[str]], list[Reply]]  # samples and whose frames they are shown
 
@@ -63,12 +64,14 @@ class Asked:
         rank_options: options of closed questions are ranked; else the model writes its answer.
         max_new_tokens: longest answer.
         time_step_s: answers about time are multiples of this (egore.time_step_s of params/data.yaml).
+        teacher: checkpoint folder that the task `alignment` compares with.
     """
 
     tasks: Sequence[str]
     rank_options: bool
     max_new_tokens: int
     time_step_s: float
+    teacher: Path | None = None
 
     def ranks(self, task: str) -> bool:
         """Return whether the options of a task are ranked."""
@@ -76,7 +79,7 @@ class Asked:
 
     def writes(self, task: str) -> bool:
         """Return whether the model writes the answers of a task."""
-        return task not in mapping.RETRIEVAL and not self.ranks(task)
+        return task not in (*mapping.RETRIEVAL, alignment.TASK) and not self.ranks(task)
 
 
 def evaluate(
@@ -112,6 +115,8 @@ def evaluate(
     frames = ControlFrames(store, train)
     answerer = answerer_of(checkpoint / "model", shown, frames, device=ranks.device, **limits)
     answers = _answers(answerer, train, settings, how)
+    if alignment.TASK in how.tasks:
+        answers[alignment.TASK] = _aligned(answerer, how.teacher, frames, ranks).answer
     items, skipped = _items(table, store, answerer, settings, how)
     if not items:
         raise ValueError(
@@ -127,6 +132,8 @@ def evaluate(
     budget.check(written, count_tokens=partial(count_tokens, answerer), max_new_tokens=how.max_new_tokens)
     made_of = identity.of_answers(checkpoint, data, rank_options=how.rank_options, max_new_tokens=how.max_new_tokens)
     # the nearest of a set depends on the set: on which items it holds, and on the pairs that an oracle knows
+    if how.teacher is not None:
+        made_of |= {"teacher": identity.of_files([how.teacher / "stage.json", *(how.teacher / "model").iterdir()])}
     made_of |= {"retrieval": [settings.seed, sorted(item.key for item in items if item.task in mapping.RETRIEVAL)]}
     journals = checkpoint / "evaluation" / "items"
     journal = Journal(journals / identity.digest(made_of)[:16], rank=ranks.rank)
@@ -165,6 +172,19 @@ def _answers(
     return answers | {task: partial(pairs.answer, task) for task in of_mapping}
 
 
+def _aligned(
+    answerer: Answerer | QwenAnswerer, teacher: Path | None, frames: ControlFrames, ranks: Ranks
+) -> alignment.Alignment:
+    if teacher is None:
+        raise ValueError(f"task {alignment.TASK!r} needs a teacher; name its stage as `teacher` in the recipe")
+    stage = json.loads((teacher / "stage.json").read_text())["params"] | {"reasoned": False}
+    limits = {"max_batch_tokens": answerer.max_batch_tokens, "max_new_tokens": answerer.max_new_tokens}
+    inside = answerer_of(teacher / "model", stage, frames, device=ranks.device, **limits)
+    if not isinstance(answerer, Answerer) or not isinstance(inside, Answerer):
+        raise ValueError(f"task {alignment.TASK!r} came for a Qwen model, allowed are miniature and egoflow")
+    return alignment.Alignment(answerer, inside)
+
+
 def _items(
     samples: pa.Table,
     store: FrameStore,
@@ -194,6 +214,8 @@ def _items(
         controls = settings.controls
         if task in mapping.RETRIEVAL:  # the nearest of fewer is easier to find, and no text tells it
             controls = {name: limits[task] for name in controls if name != GUESSER}
+        if task == alignment.TASK:
+            controls = {name: limit for name, limit in controls.items() if name != GUESSER}
         asked, without_control = with_controls(task, chosen, controls, seed=settings.seed)
         items += asked
         skipped += unscorable + without_control

@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 
 from components import params, records
-from components.evaluation import mapping, pairs, perception
+from components.evaluation import alignment, mapping, pairs, perception
 from components.evaluation.estimates import estimates
 from components.evaluation.items import GUESSER, Item, Skipped, units
 from components.evaluation.journal import Key
@@ -20,7 +20,7 @@ from components.params.evaluation import CUT, FORMAT
 
 logger = logging.getLogger(__name__)
 
-KNOWN = TASKS | mapping.TASKS | pairs.TASKS | perception.TASKS  # task -> its scores and its chance
+KNOWN = TASKS | mapping.TASKS | pairs.TASKS | perception.TASKS | alignment.TASKS  # task -> its scores and its chance
 
 
 def write(

@@ -21,6 +21,8 @@ MomentTask = Literal["ground_temporal_exo", "verify_ego", "verify_exo"]
 # the same, by pairs of views (components/evaluation/pairs.py) -> `task` of the samples; limits and controls count pairs
 PairTask = Literal["con_verify", "con_ground"]
 PAIRS: dict[str, str] = {"con_verify": "verify", "con_ground": "ground_temporal"}
+# of a student that sees exo beside a teacher that sees ego (components/evaluation/alignment.py); likewise
+AlignmentTask = Literal["alignment"]
 
 # of Ego-in-Exo Perception (components/evaluation/perception.py): what ego captions say, asked of each view; likewise
 PerceptionTask = Literal["perception_exo", "perception_ego"]
@@ -32,7 +34,7 @@ Control = Literal["other_frames", "grey", "mean_frame", "guesser"]
 CUT = "cut"  # share of written answers that the token budget ended: of every task whose answers may be written
 FORMAT = "format"  # share of answers that can be read at all; the guesser's always can, so it is none of its controls
 # metrics of which higher is not better: a model that always says the same agrees in both views
-NO_SKILL = (CUT, "said_yes", "agreement", "excess", "mutual_tiou")
+NO_SKILL = (CUT, "said_yes", "agreement", "excess", "mutual_tiou", "log_perplexity", "kl")
 _CAPTION = ("meteor", "verb", "colour", "type", "hand", "all", CUT)
 _PAIR = ("ego", "exo", "consistent", "agreement", "excess")
 _INTERVAL = ("miou", "r1_30", "r1_50", FORMAT, CUT)
@@ -48,6 +50,7 @@ METRICS: dict[str, tuple[str, ...]] = {
     "con_ground": (*_PAIR, "mutual_tiou", FORMAT, CUT),
     **dict.fromkeys(get_args(PerceptionTask), ("accuracy", "action", "region", "interaction", "hand")),
     **dict.fromkeys(("retrieval_fx", "retrieval_identity", "retrieval_oracle"), ("top1",)),
+    "alignment": ("log_perplexity", "kl"),
 }
 
 
@@ -80,7 +83,7 @@ class Eval(Strict):
         gt=0, description="tokens answered at once on each device: prompts, padding and answers"
     )
     max_new_tokens: int = Field(gt=0, description="longest answer, tokens, where the recipe's stage says nothing")
-    limits: dict[Task | MappingTask | MomentTask | PairTask | PerceptionTask, PositiveInt] = Field(
+    limits: dict[Task | MappingTask | MomentTask | PairTask | PerceptionTask | AlignmentTask, PositiveInt] = Field(
         description="task -> most held-out samples, or pairs of views; a task not named is not measured"
     )
     controls: dict[Control, PositiveInt] = Field(

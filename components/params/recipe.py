@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from components.params.distill import Distill
-from components.params.evaluation import MappingTask, MomentTask, PairTask, PerceptionTask, Task
+from components.params.evaluation import AlignmentTask, MappingTask, MomentTask, PairTask, PerceptionTask, Task
 from components.params.grpo import Grpo
 from components.params.mistakes import meant
 from components.params.model import AnyModel
@@ -145,10 +145,15 @@ class Stage(Strict):
     published_hours: float | None = Field(
         default=None, gt=0, description="what the paper says that the stage took on `ranks` GPUs; read by the dry run"
     )
-    evaluate: tuple[Literal[Task, MappingTask, MomentTask, PairTask, PerceptionTask], ...] = Field(
+    evaluate: tuple[Literal[Task, MappingTask, MomentTask, PairTask, PerceptionTask, AlignmentTask], ...] = Field(
         strict=False,
         default=get_args(Task),
         description="what the checkpoint is measured in; all by default, [] for nothing",
+    )
+    teacher: str | None = Field(
+        default=None,
+        description="this stage, or one that it stands on: its model, which sees ego, is what the task `alignment` "
+        "compares with",
     )
     rank_options: bool = Field(
         default=False, description="evaluation ranks the options of a closed question; else the model writes its answer"

@@ -38,7 +38,7 @@ NOT_IN_KEY = {
         ("timeout_minutes", "save_steps", "evaluate", "dataset_samples", "max_text_tokens", "feature_cache_gib"), True
     ),
     "published_hours": True,
-    **dict.fromkeys(("rank_options", "max_new_tokens"), True),  # of evaluation
+    **dict.fromkeys(("rank_options", "max_new_tokens", "teacher"), True),  # of evaluation
     "ranks": True,  # moves weights by rounding only, and a run must be able to go on with what is left of a machine
     "grpo": {"rollout_page_steps", "pause_rules"},
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import get_args
 
-from components.params import QWEN, Data, Eval, MappingTask, Recipe
+from components.params import QWEN, Data, Eval, MappingTask, Recipe, Stage
+from components.params.evaluation import AlignmentTask
 from components.params.mistakes import meant
 from components.train import interpreter
 from components.train.judge import mixture, stages
@@ -57,12 +58,37 @@ def _evaluated(recipe: Recipe, evaluation: Eval) -> Iterator[Problem]:
             yield at(
                 stage, "evaluate", f"{listed(of_mapping)} measure a mapping F, a Qwen model has none", "other tasks"
             )
+        yield from _aligned(stage, recipe)
         for task in stage.evaluate:
             if task not in evaluation.limits:
                 yield at(
                     stage, "evaluate", f"params/eval.yaml has no limit for {task}{meant(task, evaluation.limits)}",
                     f"the tasks of its `limits`: {listed(evaluation.limits)}",
                 )  # fmt: skip
+
+
+def _aligned(stage: Stage, recipe: Recipe) -> Iterator[Problem]:
+    """Yield why a stage cannot be compared with its teacher."""
+    asked = [task for task in stage.evaluate if task in get_args(AlignmentTask)]
+    if asked and recipe.model.architecture in QWEN:
+        yield at(stage, "evaluate", f"{listed(asked)} is measured of miniature and egoflow models", "other tasks")
+    known = stands_on(stage, recipe)
+    if asked and stage.teacher not in known:
+        yield at(
+            stage, "teacher", f"{stage.teacher!r} came, which {listed(asked)} of `evaluate` needs",
+            f"a stage with weights among {listed(known)}",
+        )  # fmt: skip
+
+
+def stands_on(stage: Stage, recipe: Recipe) -> list[str]:
+    """Return the names of the stages with weights that a stage stands on, and its own, in the recipe's order."""
+    found, waiting = {stage.name}, [stage]
+    stages = {each.name: each for each in recipe.stages}
+    while waiting:
+        new = set(waiting.pop().parents.values()) - found
+        found |= new
+        waiting += [stages[name] for name in new]
+    return [name for name, each in stages.items() if name in found and each.distill is None]
 
 
 def _promoted(recipe: Recipe, evaluation: Eval) -> Iterator[Problem]:

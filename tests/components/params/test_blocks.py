@@ -168,7 +168,7 @@ DEFAULTS = {
         "num_train_epochs": None, "dataset_samples": None, "per_device_train_batch_size": None,
         "gradient_checkpointing": False, "max_frames": None, "feature_cache_gib": 16, "max_pixels": None,
         "max_text_tokens": 64, "questions_per_context": 1, "rendered_images": 0, "stop_at_score": None, "grpo": None,
-        "published_hours": None, "distill": None, "ranks": 1, "threads_per_rank": 2, "zero_stage": 2,
+        "teacher": None, "published_hours": None, "distill": None, "ranks": 1, "threads_per_rank": 2, "zero_stage": 2,
         "timeout_minutes": 60, "seed": 0, "reasoned": False, "rank_options": False, "max_new_tokens": None,
         "evaluate": ("caption_ego", "caption_exo", "qa", "reasoning", "ground_spatial", "ground_temporal"),
     },

@@ -10,6 +10,7 @@ from components.train.judge import verdict
 from tests.components.train.conftest import ROOT
 
 DATA = params.load(ROOT / "params/data.yaml", params.Data)
+EVALUATION = params.load(ROOT / "params/eval.yaml", params.Eval)
 SETTINGS = {"queries": "kitchen", "max_new_tokens": 16}
 ASKING = {
     "name": "distill", "algorithm": "distill", "parents": {"all": "init_ego"}, "train_batch_size": 8,
@@ -27,13 +28,15 @@ def recipe(*, asking: dict | None = None, student: dict | None = None) -> params
 
 
 def complaints(**changes) -> str:
-    return "\n".join(map(str, verdict.problems(recipe(**changes), DATA)))
+    return "\n".join(map(str, verdict.problems(recipe(**changes), DATA, EVALUATION)))
 
 
 def test_an_asking_stage_needs_no_values_of_an_optimiser():
     stage = recipe().stages[-2]
     assert (stage.num_train_epochs, stage.warmup_ratio, stage.evaluate) == (1.0, 0.0, ())
     assert complaints() == ""
+    for teacher in ("stage1", "init_exo", "init_ego"):  # the last by way of the samples that it wrote
+        assert complaints(student={"evaluate": ("alignment",), "teacher": teacher}) == ""
 
 
 TWICE = {"algorithm": "distill", "parents": {"all": "init_exo"}, "num_train_epochs": 1.0, "max_steps": None}
@@ -49,6 +52,8 @@ TWICE = {"algorithm": "distill", "parents": {"all": "init_exo"}, "num_train_epoc
         ({"student": {"parents": {"all": "init_exo", "samples": "init_ego"}}}, "stage 'init_ego' writes weights"),
         ({"asking": {"mixture": {"egoexoclip/caption/exo": 1.0}}}, "a segment is an ego clip with an exo view"),
         ({"asking": {"learning_rates": {"language_model": 0.1}}}, "which algorithm distill does not take"),
+        ({"student": {"evaluate": ("alignment",)}}, "`teacher`: None came, which alignment of `evaluate` needs"),
+        ({"student": {"evaluate": ("alignment",), "teacher": "distill"}}, "a stage with weights among base_lm"),
         ({"asking": {"evaluate": ("caption_exo",)}}, "the stage leaves no weights"),
         ({"student": TWICE | {"mixture": {"egoit/caption/ego": 1.0}, "distill": {}}}, "the recipe ends with it"),
     ],
