@@ -32,6 +32,7 @@ REGIONS: dict[str, Callable[[], str]] = {
     "ablations": partial(tables.results_table, "ablations_exo2ego"),
     "grpo-sft": partial(tables.results_table, "grpo_sft"),
     "moments": partial(tables.results_table, "moments"),
+    "perception": partial(tables.results_table, "perception"),
     "bench-data": partial(tables.bench_table, "bench_data"),
     "bench-train": partial(tables.bench_table, "bench_train"),
     "dry-run": tables.dry_run_table,
