@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
+from components.records.view_pairs import COLUMNS, view_pairs
 from components.train.dataset import SampleDataset
 from components.train.sample_order import count_steps, draw_order, epoch_visits
 
@@ -49,7 +48,6 @@ class PairedSamples(SampleDataset):
             others: what else `SampleDataset` takes.
         """
         super().__init__(data, mixture, steps=steps, batch=batch, seed=seed, epochs=epochs, **others)
-        self.queries = queries_of(self.samples)
         keys = self.samples.select(["corpus", "task", "view"]).to_pandas().agg("/".join, axis=1)
         pairs = self._pairs(keys)
         part_of_row, self.parts = pd.factorize(keys)
@@ -67,39 +65,18 @@ class PairedSamples(SampleDataset):
 
     def _pairs(self, keys: pd.Series) -> np.ndarray:
         """Return the rows of the ego and of the exo sample of each query, int64 [pairs, 2]."""
-        asked = pd.DataFrame({"query": self.queries, "view": self.samples["view"].to_pandas()})
-        rows = asked.drop_duplicates().reset_index(names="row").pivot(index="query", columns="view", values="row")
-        pairs = rows.reindex(columns=["ego", "exo"]).dropna().to_numpy(dtype=np.int64)
-        paired = keys.iloc[pairs.ravel()].value_counts()
+        pairs, alone = view_pairs(self.samples.select(list(COLUMNS)).to_pylist())
+        left_out = keys.iloc[alone].value_counts()
         for key, count in keys.value_counts().items():
-            if key not in paired:
+            unpaired = left_out.get(key, 0)
+            if unpaired == count:
                 raise ValueError(
                     f"none of the {count} samples of {key} has its query asked of the other view too, and "
                     "`grpo.paired_views` shows pairs alone; name a task in the mixture that is asked of both views"
                 )
-            alone = count - paired[key]
-            logger.info("%s: %d of %d samples are left out, for the other view is not asked", key, alone, count)
-        return pairs
+            logger.info("%s: %d of %d samples are left out, for the other view is not asked", key, unpaired, count)
+        return np.array(pairs)
 
     def __getitem__(self, index: int) -> dict:
-        return super().__getitem__(index) | {"query": self.queries[self.order[index]]}
-
-
-def queries_of(samples: pa.Table) -> np.ndarray:
-    """Return what tells the queries of samples apart: equal for the same question about the same seconds of a take.
-
-    The end of a clip does not count, for the cameras of a take stop at slightly different times.
-
-    Args:
-        samples: rows of `records.SAMPLE`.
-
-    Returns:
-        str [samples].
-    """
-    asked = samples.select(["corpus", "task", "question_type", "take_id", "question", "parents", "media"]).to_pylist()
-    return np.array([_query(**row) for row in asked])
-
-
-def _query(*, parents: list[str], media: list[dict], **words: str) -> str:
-    starts = [f"{span['start_s']:.3f}" for span in media]
-    return hashlib.sha256("\0".join([*words.values(), *parents, *starts]).encode()).hexdigest()[:16]
+        ego_row = int(self.order[index // 2 * 2])
+        return super().__getitem__(index) | {"query": self.samples["sample_id"][ego_row].as_py()}
