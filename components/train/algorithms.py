@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from torch import nn
 from transformers import CLIPVisionConfig, PreTrainedModel, ProcessorMixin, TrainerCallback
@@ -18,6 +19,7 @@ from components.models.backbone import PARTS
 from components.models.configuration import EgoflowConfig
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import EgoflowProcessor
+from components.prompts.reasoned import THOUGHT_OF
 from components.train import feature_cache, supervised, time_resolution
 from components.train.dataset import Collate, SampleDataset
 from components.train.grpo.paired_samples import PairedSamples
@@ -180,7 +182,7 @@ def samples(
     )
     if stage.reasoned and stage.algorithm == "supervised":
         closed = pc.equal(pc.struct_field(dataset.samples["target"], "kind"), "choice")
-        thoughts = pc.equal(dataset.samples["question_type"].filter(closed), "cot")
+        thoughts = pc.is_in(dataset.samples["question_type"].filter(closed), pa.array(THOUGHT_OF))
         logger.info(
             "stage %r is reasoned: %d of its %d closed questions teach a thought, the others their bare answer",
             stage.name, thoughts.to_pylist().count(True), len(thoughts),
