@@ -18,7 +18,7 @@ from torch import Tensor, distributed
 
 from components.models.configuration import EgoflowConfig
 from components.models.parts import several_ranks
-from components.models.processing import layout
+from components.models.processing import EGO_TOKEN, layout
 
 VIEWS = ("ego", "exo", "guide")
 
@@ -60,6 +60,7 @@ def fill(
     guided = "guide" in views
     text = layout(config, "ego", config.tubelet_frames, guidance=guided) if guided or "ego" in views else ""
     text += layout(config, "exo", config.tubelet_frames) if "exo" in views else ""
+    text = text.replace(EGO_TOKEN, "") + EGO_TOKEN * config.ego_tokens  # once, for the row is one sample
     row = torch.tensor([config.token_ids[name] for name in re.findall("<[a-z_]+>", text)], device=input_ids.device)
     size = config.image_px
     added = {"ego": int(guided or "ego" in views), "exo": int("exo" in views), "guide": int(guided)}

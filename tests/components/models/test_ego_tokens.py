@@ -181,12 +181,13 @@ def test_a_saved_folder_loads_equal_and_gives_its_tokens_to_a_later_stage(tokene
     assert build.config_of(only_words).ego_tokens == 0, "they are no part of the language model"
 
 
-def test_a_row_of_grey_frames_runs_them_and_moves_nothing(tokened):
+@pytest.mark.parametrize("views", [["exo"], ["ego", "exo", "guide"]])
+def test_a_row_of_grey_frames_runs_them_and_moves_nothing(tokened, views):
     model = tokened[0]
     text = torch.full((2, 3), model.config.token_ids["<user>"])
-    ids, _, _ = zero3_dummies.fill(model.config, ["exo"], text, None)
+    ids, _, _ = zero3_dummies.fill(model.config, views, text, None)
     assert (ids[-1] == model.config.token_ids[EGO_TOKEN]).sum() == COUNT
-    embeds, _ = model.model._embed_beside(["exo"], text, None)
+    embeds, _ = model.model._embed_beside(views, text, None)
     assert torch.equal(embeds, model.model.embed(text)[0])
     embeds.sum().backward()
     assert all(value.grad is not None for value in model.model.ego_tokens.parameters())
