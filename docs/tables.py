@@ -2,8 +2,9 @@
 
 A file of results holds `title`, `command`, `seeds`, `predictions`, `columns` and `rows`. A row has a `label`, the
 commit that recorded it and one cell a column. A cell is null, a text, or a block with `score` and, where it has them,
-`interval`, `blind`, `difference`, `difference_interval` and `learned`. The files bench_*.json are lists of
-measurements, written by `make bench-data` and `make bench-train`.
+`interval`, `blind` (the control by other frames) or `control` and `control_name` (the strongest control), `difference`,
+`difference_interval` and `learned`. The files bench_*.json are lists of measurements, written by `make bench-data` and
+`make bench-train`; stages.json is written by `python -m docs.record_stages`.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ def cell(value: Cell) -> str:
         text += " " + interval([f"{end:.1f}" for end in value["interval"]])
     if "blind" in value:
         text += f" / {value['blind']:.1f}"
+    if "control" in value:
+        text += f" / {value['control']:.1f} {value['control_name']}"
     if "difference" in value:
         text += f", {signed(value['difference'])} {interval(map(signed, value['difference_interval']))}"
     return text + ("" if value.get("learned", True) else " *not learned*")

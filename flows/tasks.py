@@ -23,7 +23,7 @@ from components.train import interpreter, launch_command, plan
 from components.train.judge import samples, verdict
 from components.train.judge.problem import refuse
 from components.train.provenance import git_commit
-from flows import options
+from flows import interrupt, options
 from flows.supervisor import StagePaused, StageStopped
 
 RECIPE = options.RECIPE
@@ -238,7 +238,8 @@ def pipeline_run(kind: str, job: Job) -> Generator[str]:
     run_id = tracking.open_pipeline_run(f"{kind} {job.recipe.name}", tags=tags)
     status = "KILLED"  # what stays when a signal ends the block
     try:
-        yield run_id
+        with interrupt.ends(run_id):
+            yield run_id
         status = "FINISHED"
     except Exception:
         status = "FAILED"

@@ -8,6 +8,7 @@ from components.tracking.registry import Champion, champion, record_decision, re
 from components.tracking.runs import (
     RunInfo,
     describe,
+    end_open,
     evaluation,
     finish,
     finished_stage,
@@ -28,6 +29,7 @@ __all__ = [
     "RunInfo",
     "champion",
     "describe",
+    "end_open",
     "evaluation",
     "finish",
     "finished_stage",

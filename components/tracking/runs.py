@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from components.tracking import owners
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENT = "egoflow"
+OWNER = "owner"  # tag of a run: the process that will end it
 MAX_METRICS, _MAX_PARAMS = 1000, 100  # in one call to MLflow
 _MAX_DIGEST = 36  # letters of a digest that MLflow's dataset table holds
 _DATASETS = threading.Lock()  # two stages that start at once would both add the dataset, and the second would fail
@@ -53,7 +56,8 @@ def client() -> MlflowClient:
 
 
 def open_pipeline_run(name: str, *, tags: dict[str, str]) -> str:
-    """Open the parent run of a pipeline run and return its id."""
+    """Open the parent run of a pipeline run and return its id; open runs of processes that are gone end first."""
+    end_dead()
     return _open(name, {"kind": "pipeline", **tags})
 
 
@@ -105,6 +109,27 @@ def set_tags(run_id: str, tags: dict[str, str]) -> None:
 def finish(run_id: str, status: str) -> None:
     """End a run as FINISHED, FAILED or KILLED."""
     client().set_terminated(run_id, status)
+
+
+def end_open(parent_run_id: str) -> list[str]:
+    """End a pipeline run and the runs nested in it as KILLED, where they are open; return their ids."""
+    nested = f"tags.`mlflow.parentRunId` = '{parent_run_id}'"
+    store, ended = client(), []
+    for run in [store.get_run(parent_run_id), *store.search_runs([_experiment(store)], nested)]:
+        if run.info.status == "RUNNING":
+            store.set_terminated(run.info.run_id, "KILLED")
+            ended.append(run.info.run_id)
+    return ended
+
+
+def end_dead() -> list[str]:
+    """End every open run whose process on this host is gone as KILLED, so that none stays open; return their ids."""
+    store, ended = client(), []
+    for run in store.search_runs([_experiment(store)], "attributes.status = 'RUNNING'"):
+        if owners.is_gone(run.data.tags.get(OWNER, "")):
+            store.set_terminated(run.info.run_id, "KILLED")
+            ended.append(run.info.run_id)
+    return ended
 
 
 def finished_stage(stage_key: str) -> str | None:
@@ -211,7 +236,7 @@ def _open(name: str, tags: dict[str, str]) -> str:
     if "git_commit" in tags:
         tags = {**tags, "mlflow.source.git.commit": tags["git_commit"]}  # the name that the UI shows
     store = client()
-    return store.create_run(_experiment(store), tags=tags, run_name=name).info.run_id
+    return store.create_run(_experiment(store), tags={**tags, OWNER: owners.me()}, run_name=name).info.run_id
 
 
 def _finished(condition: str) -> list:
