@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat
 
+from components.params.data import Llm
 from components.params.strict import Strict
 
 
@@ -83,6 +84,11 @@ class Grpo(Strict):
         default=False,
         description="show the ego and the exo prompt of a query next to each other, on one rank; samples that only one "
         "view is asked are left out. Rewards that compare views need it",
+    )
+    rationale_judge: Llm | None = Field(
+        default=None,
+        description="language model that says how like its reference a thought is, for the reward `rationale`; null: "
+        "their facts are matched, which costs nothing",
     )
     reward_weights: dict[str, NonNegativeFloat] = Field(description="reward function of components/rewards -> weight")
     adam_beta2: float = Field(default=0.999, gt=0, lt=1, description="AdamW's second beta; TRL's where left out")

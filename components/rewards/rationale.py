@@ -7,9 +7,8 @@ from components.rewards.thought_facts import facts_of, likeness
 def rationale_reward(completion: str, sample: dict) -> float | None:
     """Return how much the thought says the same as the reference rationale, 0 to 1.
 
-    Facts are compared slot by slot (`thought_facts.likeness`); where `grpo.judge` names a language model, its verdict
-    is returned. How well either tells a rationale from a corrupted one, calibration.py measures. A completion without
-    exactly one thought and one answer earns 0.0.
+    Facts are compared slot by slot (`thought_facts.likeness`); where `grpo.rationale_judge` names a language model, its
+    verdict is returned. A completion without exactly one thought and one answer earns 0.0.
 
     Args:
         completion: what the model wrote.

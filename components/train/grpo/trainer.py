@@ -20,6 +20,7 @@ from components.rewards import REWARDS
 from components.train.dataset import SampleDataset
 from components.train.grpo.contrast import ContrastTrainer
 from components.train.grpo.cross_view import CrossViewTrainer
+from components.train.grpo.rationale_judge import JudgedTrainer
 from components.train.grpo.replay import EndOfRollouts, ReplayTrainer
 from components.train.grpo.rollout_files import Half
 from components.train.grpo.shared_prompt import SharedPromptTrainer
@@ -104,7 +105,9 @@ def reward_function(name: str) -> Callable[..., list[float | None]]:
     return reward
 
 
-class OrderedGRPOTrainer(FiniteChecks, ReplayTrainer, CrossViewTrainer, ContrastTrainer, SharedPromptTrainer):
+class OrderedGRPOTrainer(
+    FiniteChecks, ReplayTrainer, CrossViewTrainer, JudgedTrainer, ContrastTrainer, SharedPromptTrainer
+):
     """TRL's trainer with the recipe's optimiser groups; the order of the prompts is drawn beforehand.
 
     Args:
@@ -211,6 +214,8 @@ def trainer(
         shared=is_egoflow,
         half=half,
         folder=output.parent,
+        judge=grpo.rationale_judge,
+        verdicts_folder=output.parent / "verdicts",
     )
     if half == "train":
         grpo_trainer.add_callback(EndOfRollouts(output.parent))

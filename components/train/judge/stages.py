@@ -191,6 +191,11 @@ def _objective(stage: Stage, *, last: bool) -> Iterator[Problem]:
             stage, "grpo.scale_rewards", f"{stage.grpo.scale_rewards!r} came, which `normalize_then_sum` does not read",
             "leave it out",
         )  # fmt: skip
+    if stage.grpo.rationale_judge and not stage.grpo.reward_weights.get("rationale"):
+        yield at(
+            stage, "grpo.rationale_judge", "it came, and nothing is paid for its verdicts",
+            "a weight of the reward `rationale`, or no judge",
+        )  # fmt: skip
     for name in sorted(set(stage.grpo.reward_weights) - set(REWARDS)):
         yield at(stage, f"grpo.reward_weights.{name}", f"no such reward{meant(name, REWARDS)}", listed(REWARDS))
     if not any(stage.grpo.reward_weights.values()):

@@ -158,7 +158,7 @@ DEFAULTS = {
     params.Vllm: {"server_base_url": "http://127.0.0.1:8000", "gpu_memory_utilization": 0.3},
     params.Grpo: {
         "scale_rewards": "group", "rollout_page_steps": 0, "vllm": None, "pause_rules": params.PauseRules(),
-        "adam_beta2": 0.999, "lr_scheduler_type": "linear", "paired_views": False,
+        "adam_beta2": 0.999, "lr_scheduler_type": "linear", "paired_views": False, "rationale_judge": None,
         "multi_objective_aggregation": "sum_then_normalize",
     },
     params.Stage: {

@@ -45,7 +45,7 @@ def trainer(monkeypatch):
     """A trainer whose sampling says what it is told to, and remembers the frames that it was shown."""
     made = ContrastTrainer.__new__(OrderedGRPOTrainer)
     made.num_generations, made.reward_func_names, made.shown = 2, [contrast.NAME], []
-    made.half = None  # whole steps
+    made.half, made.judge = None, None  # whole steps; no language model
     monkeypatch.setattr(GRPOTrainer, "_calculate_rewards", lambda self, inputs, *others: inputs)
     tokenized = lambda asked: (asked, [], {})  # noqa: E731
     monkeypatch.setattr(made, "_tokenize_prompts", tokenized, raising=False)
