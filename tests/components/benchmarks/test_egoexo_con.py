@@ -113,7 +113,7 @@ def test_the_held_out_takes_are_written_as_items_and_read_back(tiny_data, tiny_w
     sources = tiny_world.params.sources.given()
     written, without = con_items.write(tiny_data, tmp_path, sources)
     samples = records.read_table(tiny_data / "dataset" / "samples.parquet", records.SAMPLE).to_pylist()
-    asked = [one for one in samples if (one["task"], one["split"], one["view"]) == ("ground_temporal", "test", "exo")]
+    asked = [one for one in samples if (one["question_type"], one["split"], one["view"]) == ("temporal", "test", "exo")]
     assert written + without == len(asked) and written > 0
     found = egoexo_con.load_grounding(tmp_path)
     assert not found.rejects and len(pairs.pairs_of(found.samples)) == written
