@@ -23,6 +23,7 @@ PROGRAMS: dict[str, tuple[str, list[str]]] = {
     "claims": ("flows.claims", []),
     "check": ("flows.check", []),
     "doctor": ("flows.doctor", []),
+    "adopt": ("flows.adopt", []),
     "why": ("components.evaluation.lineage", []),
     "impact": ("components.train.lineage", []),
     "dry-run": ("components.train", ["--dry-run"]),

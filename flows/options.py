@@ -91,6 +91,14 @@ def ask(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print question, answer, checkpoint and frames as JSON")
 
 
+def adopt(parser: argparse.ArgumentParser) -> None:
+    """Add the options of flows/adopt.py."""
+    parser.add_argument("checkpoint", type=Path, help="folder of a finished stage")
+    parser.add_argument("--for", dest="stage", required=True, metavar="STAGE", help="that it shall stand for")
+    parser.add_argument("--why", required=True, help="the reason; shown in MLflow and in reports")
+    recipe(parser)
+
+
 def why(parser: argparse.ArgumentParser) -> None:
     """Add the options of components/evaluation/lineage.py."""
     parser.add_argument("metric", help='"<task>/<score>", as in metrics.json')
@@ -162,6 +170,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None] | None]
     "claims": ("judge every published sign by what comparisons found", claims),
     "check": ("check every file of params/ without running anything", check),
     "doctor": ("look at this machine: what is missing, why it matters, what mends it", None),
+    "adopt": ("let a finished checkpoint stand for a stage whose key has changed, with a reason", adopt),
     "why": ("what a score stands on: items, seconds of film, rows of annotation", why),
     "impact": ("what a take or a video is in: samples, stages, registered versions", impact),
     "dry-run": ("print parameters, memory, disk and hours of a recipe", dry_run),

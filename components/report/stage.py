@@ -44,6 +44,11 @@ class Stage:
         return self.trained.end_s - self.trained.start_s if self.trained.end_s is not None else None
 
     @property
+    def adopted(self) -> str:
+        """Why another checkpoint stands for this stage; "" where it was trained."""
+        return self.trained.tags.get("adopted", "")
+
+    @property
     def parents(self) -> set[str]:
         """Names of the stages that it starts from, by the parameters of its run."""
         return {value for name, value in self.trained.params.items() if name.startswith("parents.")}

@@ -54,7 +54,11 @@ if Path("hang").exists():
 time.sleep(0.5)
 (output / "model").mkdir(exist_ok=True)
 (output / "history.jsonl").write_text(json.dumps({"step": 1, "time_s": time.time(), "loss": 1.0}) + "\\n")
-(output / "stage.json").write_text(json.dumps({"started_s": started_s, "ended_s": time.time(), "params": {}}))
+from components import params
+stages = params.load(Path(given.recipe), params.Recipe).stages
+made = json.loads(given.provenance) | {"started_s": started_s, "ended_s": time.time()}
+made["params"] = next(stage for stage in stages if stage.name == given.stage).model_dump(mode="json")
+(output / "stage.json").write_text(json.dumps(made))
 """
 EVALUATE = """
 import argparse, itertools, json, time

@@ -1,0 +1,125 @@
+"""Let a finished checkpoint stand for a stage whose key has changed: a person's decision, with a reason, on record.
+
+Run as: python -m flows.adopt checkpoints/base_lm-e520f0f7efa9 --for base_lm --why "docstrings alone changed"
+
+A key covers all that a stage is made from, so that a new docstring changes it too, and a stage of thousands of GPU
+hours need not train again for that. What differs is printed, kept in the checkpoint's stage.json and in MLflow, and
+shown in every report. It is for training what `dvc commit` is for data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from components import tracking
+from components.train import plan
+from flows import data, options, summary, tasks
+from flows.tasks import Job
+
+COPIED = ("model", "history.jsonl", "samples.parquet", "rejects.parquet")  # an evaluation is made anew
+
+
+def adopt(checkpoint: Path, stage: str, why: str, *, recipe: str = tasks.RECIPE) -> Path:
+    """Copy a finished checkpoint to the folder of a stage as it is now, and let MLflow's cache know it.
+
+    Args:
+        checkpoint: folder of a finished stage, here or of another checkout.
+        stage: name of the stage that it shall stand for.
+        why: the reason, for those who read the report.
+        recipe: that the stage is of.
+
+    Returns:
+        The new checkpoint folder.
+
+    Raises:
+        ValueError: no such stage, a checkpoint that is not finished or of another algorithm or model, or a stage that
+            is finished already.
+    """
+    job = _job(recipe)
+    wanted = {one.name: one for one in job.recipe.stages}
+    if stage not in wanted:
+        raise ValueError(f"{job.recipe_path} has no stage {stage!r}, allowed are {sorted(wanted)}")
+    if stage not in job.keys:
+        raise ValueError(f"the key of {stage!r} is not known before the data is made: run `dvc repro`")
+    if not plan.is_finished(checkpoint):
+        raise ValueError(f"{checkpoint} has no {plan.FINISHED}: only a finished checkpoint can stand for a stage")
+    made, to = json.loads((checkpoint / plan.FINISHED).read_text()), job.checkpoint(stage)
+    if plan.is_finished(to):
+        raise ValueError(f"{to} is finished already: {stage!r} needs no other checkpoint")
+    changed = differences(made, job, stage)
+    if "algorithm" in changed:
+        raise ValueError(f"{checkpoint} was made by {changed['algorithm'][0]}, {stage!r} is {changed['algorithm'][1]}")
+    partial = to.with_name(f"{to.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for name in filter(lambda name: (checkpoint / name).exists(), COPIED):
+        copy = shutil.copytree if (checkpoint / name).is_dir() else shutil.copy2
+        copy(checkpoint / name, partial / name)
+    adopted = {"from_key": made.get("stage_key"), "why": why, "differs": changed}
+    (partial / plan.FINISHED).write_text(
+        json.dumps(made | {"stage": stage, "stage_key": job.keys[stage], "adopted": adopted}, indent=2)
+    )
+    shutil.rmtree(to, ignore_errors=True)
+    partial.rename(to)
+    _record(job, stage, to, why)
+    return to
+
+
+def differences(made: dict, job: Job, stage: str) -> dict[str, tuple]:
+    """Return what the stage is made from now and the checkpoint was not: name -> what it was made from, what is now.
+
+    Args:
+        made: content of the checkpoint's stage.json.
+        job: recipe and keys.
+        stage: name of the stage.
+    """
+    now = next(one for one in job.recipe.stages if one.name == stage).model_dump(mode="json")
+    was = made["params"]
+    changed = {name: (was.get(name), value) for name, value in now.items() if was.get(name) != value}
+    if made.get("code_digest") != job.code:
+        changed["code_digest"] = (made.get("code_digest"), job.code)
+    if now["algorithm"] not in plan.WITHOUT_DATASET and made.get("dataset_digest") != job.dataset:
+        changed["dataset_digest"] = (made.get("dataset_digest"), job.dataset)
+    return changed
+
+
+def _job(recipe: str) -> Job:
+    return tasks.open_job(recipe, dataset=None if data.stale() else data.digest())
+
+
+def _record(job: Job, stage: str, checkpoint: Path, why: str) -> None:
+    pipeline = tracking.open_pipeline_run(f"adopt {stage}", tags={"kind": "adoption", "recipe": str(job.recipe_path)})
+    now = next(one for one in job.recipe.stages if one.name == stage)
+    run_id = tracking.open_stage_run(
+        pipeline,
+        stage,
+        params=now.model_dump(mode="json") | {"model": job.recipe.model.model_dump(mode="json")},
+        tags={"stage_key": job.keys[stage], "checkpoint": str(checkpoint), "adopted": why},
+        dataset_digest=job.dataset if now.algorithm not in plan.WITHOUT_DATASET else None,
+    )
+    for run in (run_id, pipeline):
+        tracking.finish(run, "FINISHED")
+
+
+def main() -> int:
+    """Read the command line, adopt, and say what differs; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.adopt(parser)
+    given = parser.parse_args()
+    try:
+        folder = adopt(given.checkpoint, given.stage, given.why, recipe=given.recipe)
+    except (ValueError, OSError) as error:
+        summary.show_failure(error)
+        return 1
+    differs = json.loads((folder / plan.FINISHED).read_text())["adopted"]["differs"]
+    lines = [f"  {name}: was {was}, is {now}" for name, (was, now) in differs.items()]
+    sys.stdout.write("\n".join([f"{folder} stands for {given.stage} now. What differs:", *lines]) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

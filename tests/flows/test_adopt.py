@@ -1,0 +1,74 @@
+"""A checkpoint stands for a stage whose key has changed, when a person says so; MLflow is real."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from prefect.logging import disable_run_logger
+
+from components import tracking
+from components.train import plan
+from flows import adopt, data, tasks, train
+from tests.flows import stand_in
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose stage `text` was trained, and whose code changed since."""
+    root = stand_in.make(tmp_path_factory.mktemp("project"))
+    with pytest.MonkeyPatch.context() as patch, disable_run_logger():
+        patch.chdir(root)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow.db'}")
+        job = tasks.open_job(stand_in.RECIPE, dataset=None)
+        parent = tracking.open_pipeline_run("p", tags={})
+        text = next(stage for stage in job.recipe.stages if stage.name == "text")
+        train.train_stage(job, text, parent, lambda: None)
+        with (root / "components/train/__main__.py").open("a") as file:
+            file.write("# another comment\n")
+    return root
+
+
+@pytest.fixture
+def old(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(made)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{made / 'mlflow.db'}")
+    monkeypatch.setattr(data, "stale", lambda: ["frames"])
+    [folder] = [path for path in made.glob("checkpoints/text-*") if not (path / "adopted").exists()][:1]
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("stage", "told"),
+    [
+        ("texts", r"no stage 'texts', allowed are \["),
+        ("first", "before the data is made"),
+        ("images", "was made by text, 'images' is contrastive"),
+    ],
+)
+def test_what_cannot_stand_for_a_stage_is_refused(old: Path, stage: str, told: str):
+    with pytest.raises(ValueError, match=told):
+        adopt.adopt(old, stage, "for a test")
+
+
+def test_a_checkpoint_that_is_not_finished_is_refused(old: Path, tmp_path: Path):
+    with pytest.raises(ValueError, match="only a finished checkpoint"):
+        adopt.adopt(tmp_path, "text", "for a test")
+
+
+def test_an_adopted_checkpoint_is_reused_and_says_why(old: Path, monkeypatch, capsys):
+    before = json.loads((old / plan.FINISHED).read_text())
+    monkeypatch.setattr(sys, "argv", ["adopt", str(old), "--for", "text", "--why", "a comment changed"])
+    assert adopt.main() == 0
+    assert "code_digest: was" in capsys.readouterr().out
+    job = tasks.open_job(stand_in.RECIPE, dataset=None)
+    folder = job.checkpoint("text")
+    made = json.loads((folder / plan.FINISHED).read_text())
+    assert made["adopted"]["why"] == "a comment changed" and made["stage_key"] == job.keys["text"]
+    assert made["started_s"] == before["started_s"], "what it was made from stays on record"
+    text = next(stage for stage in job.recipe.stages if stage.name == "text")
+    with disable_run_logger():
+        reused = train.train_stage(job, text, tracking.open_pipeline_run("p", tags={}), lambda: None)
+    assert (reused.how, reused.checkpoint) == ("reused", folder)
+    assert tracking.describe(reused.run_id).tags["adopted"] == "a comment changed"
+    assert adopt.main() == 1 and "finished already" in capsys.readouterr().err
