@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText
 
+from components.evaluation.mapping import with_encoder
 from components.models import build, zero3_dummies
 from components.models.backbone import part_of
 from components.models.configuration import EgoflowConfig
@@ -146,6 +147,13 @@ def test_every_weight_of_them_learns_and_a_frozen_tower_keeps_no_gradient(tokene
     # what is added to every key alike moves no softmax: the bias of W_K has a gradient of rounding alone
     assert all(each.abs().max() > 1e-10 for name, each in gradients[0].items() if not name.endswith("k_proj.bias"))
     assert all(torch.equal(gradients[0][name], gradients[1][name]) for name in gradients[0])
+
+
+def test_a_grid_that_no_tower_made_is_captioned_without_them(tokened):
+    """F(x) has no layers below it, which they would read (evaluation of the mapping)."""
+    twin = with_encoder(tokened[0], lambda frames_NCHW: tokened[0].model.encode(frames_NCHW, "ego"))
+    assert EGO_TOKEN not in layout(twin.config, "exo", 4)
+    assert tokened[0].config.ego_tokens == COUNT and twin.model.config is twin.config
 
 
 def test_prompts_of_another_layout_are_refused(tokened, plain):

@@ -50,6 +50,27 @@ def test_every_shipped_recipe_is_planned_and_fits_what_it_names(path, data):
     assert "hours " in shown and "disk " in shown
 
 
+def test_view_grpo_fits_with_its_larger_base_too(data):
+    recipe = recipe_of("view_grpo")
+    larger = recipe.model.model_copy(update={"base": "Qwen/Qwen2.5-VL-7B-Instruct"})
+    console = Console(file=io.StringIO(), width=200)
+    assert report.run(recipe.model_copy(update={"model": larger}), data, A100, console) == []
+
+
+def test_the_student_alone_has_ego_adaptive_tokens_and_pays_for_them(data):
+    """16 queries, 27 cross-attentions and a projector; each layer's patches of 180 frames are kept for them."""
+    recipe, console = recipe_of("ego2exovlm"), Console(file=io.StringIO(), width=200)
+    report.run(recipe, data, A100, console)
+    [row] = [line for line in console.file.getvalue().splitlines() if line.startswith("│ ego_tokens ")]
+    assert [cell.strip() for cell in row.split("│")[3:-1]] == ["frozen", "frozen", "frozen", "2e-06"]
+    config = report.config_of(recipe.model, data)
+    config.ego_tokens = 16
+    tokens = budget(recipe.stages[-1], config, data.frames).ego_tokens
+    patches = 180 * 256 * 1152 * 2
+    assert 27 * patches < tokens.checkpointed < 40 * patches < tokens.activations
+    assert tokens.flops > 27 * 2 * 2 * 180 * 256 * 1152**2, "keys and values of every patch in every layer"
+
+
 @pytest.mark.slow
 def test_the_miniature_is_counted_as_it_is_built(data):
     """Each stage's trained and frozen parameters and adapters, against the model that training makes."""
