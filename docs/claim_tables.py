@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from components.evaluation import claims
@@ -35,7 +35,15 @@ def whole() -> str:
             f"{judged[name].verdict} ({judged[name].why})" if judged[name].why else f"**{judged[name].verdict}**",
         ]
         rows.setdefault(system, []).append(cells)
-    return "\n\n".join(f"### {system}\n\n{markdown(names, of_system)}" for system, of_system in rows.items())
+    tables = [f"### {system}\n\n{markdown(names, of_system)}" for system, of_system in rows.items()]
+    return "\n\n".join([*tables, _cost(records.values())])
+
+
+def _cost(records: Iterable[Record]) -> str:
+    """Return how long the comparisons took, where that was recorded."""
+    hours = {str(record.tested["comparison"]): record.hours for record in records if record.hours is not None}
+    took = ", ".join(f"`{name}` {of:.1f} h" for name, of in hours.items()) or "not recorded of any"
+    return f"*Wall time of all stages of a comparison, each counted once: {took}.*"
 
 
 def short() -> str:

@@ -155,6 +155,15 @@ def _stage_seconds(root: Path, stage: params.Stage) -> float | None:
     newest = json.loads(finished[-1].read_text())
     if stage.max_steps is None:
         return newest["seconds"]
-    evaluation = finished[-1].parent / "evaluation" / "seconds.txt"
-    evaluation_s = float(evaluation.read_text()) if stage.evaluate and evaluation.is_file() else 0.0
+    evaluation_s = _evaluation_seconds(finished[-1].parent) if stage.evaluate else 0.0
     return newest["seconds"] * stage.max_steps / newest["steps"] + evaluation_s
+
+
+def seconds_of(checkpoint: Path) -> float:
+    """Return the wall time that the training and the evaluation of a finished stage took, whichever run did them."""
+    return json.loads((checkpoint / "stage.json").read_text())["seconds"] + _evaluation_seconds(checkpoint)
+
+
+def _evaluation_seconds(checkpoint: Path) -> float:
+    path = checkpoint / "evaluation" / "seconds.txt"
+    return float(path.read_text()) if path.is_file() else 0.0

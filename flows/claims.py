@@ -72,6 +72,7 @@ def measured(found: Claims, comparisons: Mapping[str, Comparison]) -> dict[str, 
                 region=(lo / 100, hi / 100),
                 tested=registry.tested(claim, its, comparisons),
                 recorded_in=ran["recorded_in"],
+                hours=round(ran["stages_s"] / 3600, 2),
             )
             if record:
                 new[claim_name] = record

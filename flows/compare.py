@@ -86,6 +86,7 @@ def compare_runs(
     scores: dict[tuple[str, int], paired_comparison.Scores] = {}
     failed: dict[tuple[str, int], str] = {}
     finished: list[page.Finished] = []
+    took_s: dict[Path, float] = {}  # of each checkpoint, which arms may share
     for number, run in enumerate(runs, start=1):
         logger.info("run %d of %d: arm %r, seed %d (%s)", number, len(runs), run.arm, run.seed, run.recipe)
         started_s = time.monotonic()
@@ -104,6 +105,7 @@ def compare_runs(
                 for stage in stages
                 if stage.name in compared
             }
+            took_s |= {stage.checkpoint: arms.seconds_of(stage.checkpoint) for stage in stages}
             listed: list[tuple[str, str, str]] = [(stage.name, stage.how, stage.checkpoint.name) for stage in stages]
             finished.append(page.Finished(run.arm, run.seed, time.monotonic() - started_s, listed))
         rows = paired_comparison.compare(
@@ -121,6 +123,7 @@ def compare_runs(
             of=len(runs),
             run_id=run_id,
             recorded_in=git_commit(Path.cwd()),
+            stages_s=sum(took_s.values()),
         )
         comparison_scores.write(folder / comparison_scores.FILE, scores, places)
     for path in [*page.files(folder), folder / comparison_scores.FILE]:

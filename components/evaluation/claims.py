@@ -30,6 +30,7 @@ class Record:
     Attributes:
         tested: what was compared, and which region was claimed; a record of another question is none of the claim.
         recorded_in: commit of the code.
+        hours: of all stages of the comparison; None where that was not recorded.
         seeds: that both arms have.
         value: of the arm.
         strongest: the control that it is least above; "" without one.
@@ -43,6 +44,7 @@ class Record:
 
     tested: dict[str, object]
     recorded_in: str
+    hours: float | None
     seeds: int
     value: float
     strongest: str
@@ -79,6 +81,7 @@ def measure(
     region: tuple[float, float],
     tested: dict[str, object],
     recorded_in: str,
+    hours: float,
 ) -> Record | None:
     """Measure the difference that a claim is about.
 
@@ -89,6 +92,7 @@ def measure(
         region: claimed ends of the difference, shares; either may be infinite.
         tested: what is compared, to know the record by.
         recorded_in: commit of the code that trained the arms.
+        hours: that all stages of the comparison took.
 
     Returns:
         None where the arms have no seed in common yet.
@@ -110,6 +114,7 @@ def measure(
     return Record(
         tested=tested,
         recorded_in=recorded_in,
+        hours=hours,
         seeds=len(seeds),
         value=row.value.value,
         strongest=row.strongest,

@@ -17,7 +17,7 @@ from components.evaluation.estimates import by_condition, leads
 from components.evaluation.items import MODEL
 from components.metrics import statistics
 from components.metrics.statistics import Difference, Estimate, crossed, holm
-from components.params.evaluation import Control
+from components.params.evaluation import LOWER, Control
 
 CONDITIONS = (MODEL, *get_args(Control))
 Place = tuple[str, str, str]  # stage, task, metric
@@ -228,7 +228,8 @@ def _strongest(
     for table, task, metric in places:
         controls = by_condition(table[(table["task"] == task) & (table["metric"] == metric)])
         for name, lead in leads(controls.pop(MODEL), controls).items():
-            lead_and_mean.setdefault(name, []).append((lead.value, controls[name].mean()))
+            ahead = -lead.value if metric in LOWER else lead.value
+            lead_and_mean.setdefault(name, []).append((ahead, controls[name].mean()))
     means = {name: np.mean(each, axis=0) for name, each in lead_and_mean.items() if len(each) == len(places)}
     name = min(means, key=lambda control: means[control][0], default="")
     return name, float(means[name][1]) if name else math.nan

@@ -38,6 +38,7 @@ def write(
     of: int,
     run_id: str,
     recorded_in: str,
+    stages_s: float,
 ) -> None:
     """Write `index.html`, `table.md` and `table.json`; called after every run, so that a long comparison can be read.
 
@@ -50,6 +51,7 @@ def write(
         of: number of all runs.
         run_id: MLflow run of the comparison.
         recorded_in: commit of the code.
+        stages_s: wall time of the training and evaluation of all its stages, each counted once.
     """
     names = list(comparison["measures"])
     table = {arm: {row.measure: row for row in rows if row.arm == arm} for arm in dict.fromkeys(r.arm for r in rows)}
@@ -79,7 +81,7 @@ def write(
         "run_id": run_id,
         "recorded_in": recorded_in,
         "runs": {"finished": len(finished), "failed": len(failed), "of": of},
-        "seconds": sum(run.seconds for run in finished),
+        "stages_s": stages_s,
         "rows": [asdict(row) for row in rows],
         "failed": [{"arm": arm, "seed": seed, "why": why} for (arm, seed), why in failed.items()],
         "frontier": asdict(drawn) if drawn else None,

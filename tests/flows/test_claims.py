@@ -54,7 +54,7 @@ def ran(comparison: dict) -> None:
     folder = compare.folder_of(of)
     folder.mkdir(parents=True, exist_ok=True)
     comparison_scores.write(folder / comparison_scores.FILE, found, {arm: of.places(arm) for arm in of.arms})
-    table = {"comparison": of.model_dump(mode="json"), "recorded_in": "c0ffee0"}
+    table = {"comparison": of.model_dump(mode="json"), "recorded_in": "c0ffee0", "stages_s": 5400.0}
     (folder / "table.json").write_text(json.dumps(table))
 
 
@@ -66,7 +66,7 @@ def command(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
 def test_kept_scores_decide_a_sign_and_nothing_is_trained(project: Path, monkeypatch, capsys):
     assert command(monkeypatch) == 0
     [(name, record)] = judging.read(Path("results/claims.json")).items()
-    assert (name, record.seeds, record.recorded_in) == ("X1 late", 5, "c0ffee0")
+    assert (name, record.seeds, record.recorded_in, record.hours) == ("X1 late", 5, "c0ffee0", 1.5)
     assert record.difference == pytest.approx(1.0, abs=0.1) and record.tested["against"] == "full"
     printed = capsys.readouterr().out
     assert [line.split()[-2] for line in printed.splitlines() if line.startswith("│ X")] == ["holds", "run", "run"]

@@ -160,6 +160,7 @@ def scored(folder: Path, right: int) -> NestedStage:
         for condition in ("model", "other_frames")
     ]
     records.write_table(folder / "evaluation" / "predictions.parquet", rows, records.PREDICTION)
+    (folder / "stage.json").write_text(json.dumps({"seconds": 60.0}))
     return NestedStage("second", "ran", 1.0, folder, run_id="r", nested_run_id="r")
 
 
@@ -187,6 +188,7 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(project: Path, tmp_path: 
     }  # fmt: skip
     table = json.loads((tmp_path / "table.json").read_text())
     assert table["runs"] == {"finished": 5, "failed": 1, "of": 6} and table["failed"][0]["arm"] == "early"
+    assert table["stages_s"] == 5 * 60 and len(table["recorded_in"]) >= 4
     assert "a KL of 2" in compared.page.read_text() and "+50.0 [" in (tmp_path / "table.md").read_text()
     logged = {artifact.path for artifact in client().list_artifacts(run_id, "comparison")}
     names = ("index.html", "table.md", "table.json", "scores.parquet")

@@ -15,6 +15,7 @@ from components.evaluation.claims import Record
 
 QA = ("last", "qa", "accuracy")
 SEEDS = range(5)
+RUN = {"tested": {}, "recorded_in": "c0", "hours": 1.0}
 
 
 def scores(values: np.ndarray) -> dict[str, pd.DataFrame]:
@@ -37,7 +38,9 @@ def run(shift: float, region: tuple[float, float], *, seed: int = 0, noise: floa
         base = rng.random(40)
         found["full", number] = scores(base)
         found["late", number] = scores(base + shift + noise * rng.standard_normal(40))
-    record = claims.measure(found, ("late", [QA]), ("full", [QA]), region=region, tested={}, recorded_in="c0")
+    record = claims.measure(
+        found, ("late", [QA]), ("full", [QA]), region=region, tested={}, recorded_in="c0", hours=1.0
+    )
     assert record
     return record
 
@@ -101,13 +104,15 @@ def test_what_was_not_measured_enough_decides_nothing_and_costs_the_others_nothi
 
 def test_too_few_takes_are_told():
     found = {(arm, seed): scores(np.ones(8)) for arm in ("late", "full") for seed in SEEDS}
-    record = claims.measure(found, ("late", [QA]), ("full", [QA]), region=(0, 1), tested={}, recorded_in="c0")
+    record = claims.measure(
+        found, ("late", [QA]), ("full", [QA]), region=(0, 1), tested={}, recorded_in="c0", hours=1.0
+    )
     assert record.interval is None and claims.judge("a", {"a": record}, seeds=5)["a"].why == "too few takes"
 
 
 def test_arms_without_a_common_seed_are_not_measured():
     found = {("late", 0): scores(np.ones(40)), ("full", 1): scores(np.ones(40))}
-    assert claims.measure(found, ("late", [QA]), ("full", [QA]), region=(0, 1), tested={}, recorded_in="c0") is None
+    assert claims.measure(found, ("late", [QA]), ("full", [QA]), region=(0, 1), **RUN) is None
 
 
 def test_a_record_comes_back_from_its_file(tmp_path):

@@ -94,6 +94,14 @@ def test_the_strongest_control_is_the_one_that_a_measure_is_least_above_over_see
     assert compared(alone)["full", "QA"].strongest == "" and np.isnan(compared(alone)["full", "QA"].control)
 
 
+def test_where_lower_is_better_the_strongest_control_is_the_lowest():
+    own = scores(dict.fromkeys(made(0), 0.8), "alignment", "kl")
+    own = own[own["condition"] == "model"]
+    whole = pd.concat([own, own.assign(condition="grey", score=0.9), own.assign(condition="other_frames", score=0.7)])
+    row = compared({("full", 0): whole}, {"KL": (("stage3", "alignment", "kl"),)})["full", "KL"]
+    assert (row.strongest, row.control) == ("other_frames", pytest.approx(0.7))
+
+
 @pytest.mark.parametrize(
     ("other", "words"),
     [
