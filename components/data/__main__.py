@@ -26,6 +26,7 @@ STEPS = (
     "funnel",
     "egoit",
     "egore",
+    "egoexo_con",
     "dataset",
     "frames",
     "quality",
@@ -39,6 +40,7 @@ INPUTS = {  # the steps whose tables a step reads
     "funnel": ("annotations", "media", "clips"),
     "egoit": ("annotations", "media", "clips"),
     "egore": ("annotations", "clips", "funnel"),
+    "egoexo_con": ("annotations", "clips", "funnel"),
     "dataset": ("annotations", "media", "pretraining", "clips", "funnel", "egoit", "egore"),
     "frames": ("annotations", "media", "funnel", "dataset"),
     "quality": ("annotations", "media", "funnel", "dataset"),
@@ -66,10 +68,11 @@ def dry_run(step: str, parameters: params.Data, data_dir: Path) -> str:
         data_dir: the folder data/, where the steps before this one have run.
     """
     from components import llm
+    from components.data.egoexo_con import step as egoexo_con
     from components.data.egoit import step as egoit
     from components.data.egore import step as egore
 
-    requests_of = {"egoit": egoit.requests, "egore": egore.requests}
+    requests_of = {"egoit": egoit.requests, "egore": egore.requests, "egoexo_con": egoexo_con.requests}
     if step not in requests_of:
         return f"{step} asks nothing of a language model; steps that do are {sorted(requests_of)}"
     settings = llm.settings_of(parameters.llm.model_dump())

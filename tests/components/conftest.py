@@ -35,6 +35,7 @@ def tiny_data(tiny_world, tmp_path_factory) -> Path:
     """A data folder with every output of the data graph, made from the tiny world; it belongs to all tests."""
     from components.data import annotations, dataset, media
     from components.data.clips import step as clips
+    from components.data.egoexo_con import step as egoexo_con
     from components.data.egoit import step as egoit
     from components.data.egore import step as egore
     from components.data.frames import step as frames
@@ -42,7 +43,7 @@ def tiny_data(tiny_world, tmp_path_factory) -> Path:
     from components.data.pretraining import step as pretraining
 
     def build(folder: Path) -> None:
-        for step in (annotations, media, pretraining, clips, funnel, egoit, egore, dataset, frames):
+        for step in (annotations, media, pretraining, clips, funnel, egoit, egore, egoexo_con, dataset, frames):
             step.run(tiny_world.params, folder / "data")
 
     return built_once(tmp_path_factory, "tiny_data", build) / "data"

@@ -96,7 +96,7 @@ def _by_model(settings: Settings, takes: Takes) -> Made:
     return [made], [*unasked, broken], [*row_counts, *more]
 
 
-def _frames(tables: dict[str, pa.Table]) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+def frames(tables: dict[str, pa.Table]) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     """Return the clips, and the annotations by name; narrated clips and intervals stand in for one another."""
     tables = tables | {"annotations/videos": pa.concat_tables([tables["annotations/videos"], tables[WEB_VIDEOS]])}
     annotations = {name.split("/")[1]: tables[name].to_pandas() for name in TABLES}
@@ -113,9 +113,9 @@ def requests(params: Data, data_dir: Path) -> Iterator[llm.Request]:
         params: with `llm.generator` rules too, for a dry run: how many requests there would be.
         data_dir: with the tables of `INPUTS`.
     """
-    settings = Settings(**_parameters(params, data_dir))
+    settings = settings_of(params, data_dir)
     tables = {name: records.read_table(data_dir / f"{name}.parquet", runner.schema_of(name)) for name in INPUTS}
-    clips, annotations = _frames(tables)
+    clips, annotations = frames(tables)
     (planned,), _, _ = _planned(settings, clips, annotations)
     takes = by_rule.takes_of(clips, annotations, seed=settings.seed)
     reasoned = both_views.ask(takes, settings.window_rules, settings.egore).reasoned
@@ -123,6 +123,11 @@ def requests(params: Data, data_dir: Path) -> Iterator[llm.Request]:
         prompts.requests(planned, counts=settings.counts, choices=settings.egore.choices),
         pairs.requests(reasoned, **settings.rationales),
     )
+
+
+def settings_of(params: Data, data_dir: Path) -> Settings:
+    """Return the values that EgoRe depends on, for the folder data/."""
+    return Settings(**_parameters(params, data_dir))
 
 
 def _parameters(params: Data, data_dir: Path) -> dict:
@@ -149,7 +154,7 @@ def make(parameters: dict, tables: dict[str, pa.Table]) -> tuple[pa.Table, pa.Ta
         Path(parameters["ledger_path"]),
         parameters["window_frames"],
     )
-    clips, annotations = _frames(tables)
+    clips, annotations = frames(tables)
     egore, seed = settings.egore, settings.seed
     takes = by_rule.takes_of(clips, annotations, seed=seed)
     by_rules = settings.llm.generator == "rules"

@@ -24,6 +24,7 @@ STEPS = [
         "egoit",
         "statistics",
         "egore",
+        "egoexo_con",
         "dataset",
         "quality",
         "frames",
@@ -85,20 +86,20 @@ def test_what_a_change_reruns(project):
     assert ran(dvc(project, "repro")) == []
     # a dry run names what the change itself touches; what follows from it shows only in a real one
     change_params(project, egore={"choices": 3})
-    assert ran(dvc(project, "repro", "--dry")) == ["egore"]
+    assert ran(dvc(project, "repro", "--dry")) == ["egore", "egoexo_con"]
     change_params(project, egore={"choices": 4}, frames={"jpeg_quality": 90})
     assert ran(dvc(project, "repro", "--dry")) == ["frames"]
     change_params(project, frames={"jpeg_quality": 95}, clips={"min_frames": 3})
     assert ran(dvc(project, "repro", "--dry")) == ["clips"]
     change_params(project, clips={"min_frames": 2}, egore={"long_per_window": 1})
     done = dvc(project, "repro")
-    assert ran(done) == ["egore", "dataset", "quality", "frames"], done.stdout + done.stderr
+    assert ran(done) == ["egore", "egoexo_con", "dataset", "quality", "frames"], done.stdout + done.stderr
 
 
 @pytest.mark.slow
 def test_every_corpus_reaches_the_dataset(project):
     counts = json.loads((project / "data/dataset/counts.json").read_text())
-    assert {row["corpus"] for row in counts["samples"]} == {"egoexoclip", "egoit", "egore"}
+    assert {row["corpus"] for row in counts["samples"]} == {"egoexoclip", "egoit", "egore", "view30k"}
     assert set(counts["splits"]) == {"train", "test"}
     assert all(row["rows"] > 0 for row in counts["rejects"])
 

@@ -80,5 +80,5 @@ def test_help_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
-    steps = "annotations,media,pretraining,clips,funnel,egoit,egore,dataset,frames"
+    steps = "annotations,media,pretraining,clips,funnel,egoit,egore,egoexo_con,dataset,frames"
     assert steps in done.stdout.replace("\n", "").replace(" ", "")
