@@ -14,6 +14,7 @@ from components.rewards.format import format_reward
 from components.rewards.key_frames_cite import key_frames_cite_reward
 from components.rewards.key_frames_contrast import key_frames_contrast_reward
 from components.rewards.rationale import rationale_reward
+from components.rewards.reasoning_consistency import reasoning_consistency_reward
 from components.rewards.temporal_iou import temporal_iou_reward
 from components.rewards.temporal_iou_shaped import temporal_iou_shaped_reward
 
@@ -28,6 +29,7 @@ REWARDS: dict[str, Callable[[str, dict], float | None]] = {
     "rationale": rationale_reward,
     "cross_view_structure": cross_view_structure_reward,
     "cross_view_answers": cross_view_answers_reward,
+    "reasoning_consistency": reasoning_consistency_reward,
 }
 # those that say whether the answer is right: none of them may fall while the form gets better
 ACCURACY = frozenset({"box_iou", "temporal_iou", "temporal_iou_shaped", "choice"})

@@ -2,7 +2,7 @@
 
 None of it is documented, so it is looked up again here, and only here, when one of these versions changes. What our
 trainers override of transformers' and TRL's private methods stands in their classes (safety/finite_checks.py;
-contrast.py, cross_view.py, rationale_judge.py, replay.py and shared_prompt.py of grpo/).
+answer_likelihood.py, contrast.py, cross_view.py, rationale_judge.py, replay.py and shared_prompt.py of grpo/).
 """
 
 from __future__ import annotations

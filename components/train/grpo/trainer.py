@@ -18,6 +18,7 @@ from components.models.processing import conversation
 from components.prompts import cite_frames
 from components.rewards import REWARDS
 from components.train.dataset import SampleDataset
+from components.train.grpo.answer_likelihood import LikelihoodTrainer
 from components.train.grpo.contrast import ContrastTrainer
 from components.train.grpo.cross_view import CrossViewTrainer
 from components.train.grpo.rationale_judge import JudgedTrainer
@@ -106,7 +107,13 @@ def reward_function(name: str) -> Callable[..., list[float | None]]:
 
 
 class OrderedGRPOTrainer(
-    FiniteChecks, ReplayTrainer, CrossViewTrainer, JudgedTrainer, ContrastTrainer, SharedPromptTrainer
+    FiniteChecks,
+    ReplayTrainer,
+    CrossViewTrainer,
+    JudgedTrainer,
+    LikelihoodTrainer,
+    ContrastTrainer,
+    SharedPromptTrainer,
 ):
     """TRL's trainer with the recipe's optimiser groups; the order of the prompts is drawn beforehand.
 

@@ -226,6 +226,8 @@ def _applies(name: str, stage: Stage, target: str, question_type: str) -> bool:
         sample |= {"salient_frames": [0], "key_accuracy": 1.0, "rest_accuracy": 1.0}
     if stage.grpo and stage.grpo.paired_views:
         sample["other_view"] = [_ANSWER]
+    if stage.grpo and stage.grpo.beta:  # only then is a reference model asked
+        sample |= {"answer_log_prob": 0.0, "group_log_prob": 0.0}
     return REWARDS[name](_ANSWER, sample) is not None
 
 

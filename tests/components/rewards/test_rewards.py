@@ -22,6 +22,7 @@ BOX = sample("box", reasoned=True, box_xyxy=[12.0, 20.0, 40.0, 60.0])
 SPAN = sample("span", reasoned=True, span={"start_s": 2.0, "end_s": 6.0})
 KEYED = {**SPAN, "salient_frames": [4, 5, 6, 7, 8, 9, 10, 11]}
 RATIONALE = "C picks up the red cup from 1 to 2 s. C washes the red cup with the left hand from 2 to 6 s."
+LIKELY = {**REASONED, "answer_log_prob": -0.2, "group_log_prob": -0.4}
 HALF_OF_ONE = {**SPAN, "other_view": [think_answer("so", "(2, 4)"), "(2, 6)"]}
 SEEN = think_answer("C washes the red cup", "yes")
 TOLD = {**SPAN, "media": [{"start_s": 20.0, "end_s": 28.0}], "answer": think_answer(RATIONALE, "(2, 6)")}
@@ -125,6 +126,13 @@ TRUTH_TABLE = [
     ("cross_view_answers", "the red cup", {**PLAIN, "other_view": ["the red cup", "the blue pan"]}, 0.5),
     ("cross_view_answers", think_answer("", "[12, 20, 40, 60]"), {**BOX, "other_view": ["a"]}, None),
     ("cross_view_answers", think_answer("", "(2, 6)"), SPAN, None),
+    ("reasoning_consistency", think_answer("", "A"), LIKELY, 1.0),
+    ("reasoning_consistency", think_answer("", "B"), LIKELY, 0.0),  # wrong
+    ("reasoning_consistency", think_answer("", "A"), {**LIKELY, "group_log_prob": -0.1}, 0.0),
+    ("reasoning_consistency", think_answer("", "A"), {**LIKELY, "group_log_prob": None}, None),
+    ("reasoning_consistency", "A", {**LIKELY, "answer_log_prob": None}, None),
+    ("reasoning_consistency", think_answer("", "A"), REASONED, None),
+    ("reasoning_consistency", "C washes", {**LIKELY, **CAPTION}, None),
 ]
 
 

@@ -9,6 +9,7 @@ import torch
 from components.data.frames.times import frame_times
 from components.models import build, hub_configs
 from components.prompts import think_answer
+from components.rewards import CROSS_VIEW
 from components.train import algorithms, checkpoints, private_api
 from components.train.grpo import trainer
 from components.train.grpo.cross_view import with_other_view
@@ -104,7 +105,7 @@ def learn(model, processor, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_plain_grpo_is_view_grpo_with_the_weights_at_zero(learn, tmp_path):
     plain, _ = learn(tmp_path / "plain", {"format": 1.0}, paired=False)
-    silent = {"format": 1.0, "rationale": 0.0, "cross_view_structure": 0.0, "cross_view_answers": 0.0}
+    silent = {"format": 1.0} | dict.fromkeys(("rationale", "reasoning_consistency", *sorted(CROSS_VIEW)), 0.0)
     weightless, curves = learn(tmp_path / "weightless", silent, paired=True)
     assert plain.keys() == weightless.keys()
     assert all(torch.equal(plain[name], weightless[name]) for name in plain)

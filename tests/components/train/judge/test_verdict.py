@@ -63,7 +63,8 @@ def test_every_reward_applies_to_some_kind_of_sample():
     ).stages[-1]
     shares = {name: mixture.of_mixture(stage, of_keys) for name, of_keys in mixture.shares(stage, None).items()}
     of_time = ("temporal_iou", "temporal_iou_shaped", "key_frames_cite", "key_frames_contrast")
-    found = {"format": 1.0, "rationale": 1.0, "box_iou": 0.25, "choice": 0.5} | dict.fromkeys(of_time, 0.25)
+    found = {"format": 1.0, "rationale": 1.0, "box_iou": 0.25, "choice": 0.5, "reasoning_consistency": 1.0}
+    found |= dict.fromkeys(of_time, 0.25)
     assert shares == found | dict.fromkeys(CROSS_VIEW, 0.0)  # no query is asked of both views
 
 
