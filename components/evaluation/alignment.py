@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
-from statistics import fmean
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,7 +34,7 @@ def score(samples: list[Sample], completions: list[str]) -> Scores:
         completions: JSON, as `Alignment.answer` writes it.
     """
     read = [json.loads(completion) for completion in completions]
-    tokens = fmean(each["tokens"] for each in read)
+    tokens = sum(each["tokens"] for each in read) / max(1, len(read))
     return {
         "log_perplexity": [each["nll"] / tokens for each in read],
         "kl": [each["kl"] / tokens for each in read],

@@ -15,7 +15,7 @@ from components import params
 from components.evaluation.items import MODEL
 from components.metrics import statistics
 from components.metrics.statistics import Difference
-from components.params.evaluation import NO_SKILL
+from components.params.evaluation import FORMAT, NO_SKILL
 
 FEW_TAKES = "too few takes: their spread is not known"
 NO_CONTROL = "no control answered any of its samples"
@@ -48,7 +48,7 @@ def _estimate(
     draws = {"seed": settings.seed, "resamples": settings.bootstrap_resamples}
     estimate = statistics.score(own.to_numpy(), _takes(own), **draws)
     above = leads(own, controls)
-    is_skill = name not in NO_SKILL
+    is_skill = name not in (*NO_SKILL, FORMAT)  # the form of an answer needs no frame, so no control can fall behind
     least = strongest(above) if is_skill else None
     lo = _finite(above[least].lo) if least else None
     return {
