@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.evaluation import mapping, perception, results
+from components.evaluation import alignment, mapping, perception, results
 from components.evaluation.score import TASKS, parsed
 from components.params.evaluation import METRICS, Promotion
 
@@ -18,7 +18,8 @@ def scores_of(task: str, sample: dict, answer: str) -> dict:
 def test_the_gate_may_compare_what_is_computed_and_nothing_else():
     computed = {task: (*score([], []), "cut") for task, (score, _) in results.KNOWN.items()}
     computed |= dict.fromkeys(mapping.RETRIEVAL, ("top1",))
-    computed |= {task: tuple(score([], [])) for task, (score, _) in perception.TASKS.items()}
+    for written_by_none in (perception.TASKS, alignment.TASKS):  # options are ranked, a teacher's words are weighed
+        computed |= {task: tuple(score([], [])) for task, (score, _) in written_by_none.items()}
     assert computed == METRICS
     assert Promotion(model_name="m", primary_metric="qa/accuracy", guardrail_metrics={"retrieval_fx/top1": 0.1})
     for wrong in ("qa/acuracy", "qa", "caption/verb", "qa/cut"):
