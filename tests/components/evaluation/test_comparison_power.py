@@ -90,6 +90,23 @@ def test_the_samples_of_a_task_count_once_however_many_its_metrics(data):
     assert (two.samples, two.detectable) == (one.samples, pytest.approx(one.detectable))
 
 
+def test_two_views_of_one_query_count_as_one_pair(data):
+    [row, *_] = records.read_table(data / "dataset/samples.parquet", records.SAMPLE).to_pylist()
+    asked = {"task": "verify", "question_type": "verification", "split": "test"}
+    of_both = [
+        row
+        | asked
+        | {"sample_id": f"{view}{n}", "view": view, "take_id": f"t{n % 12}", "parents": [f"p{n}"], "media": [span]}
+        for n in range(60)
+        for view in ("ego", "exo")
+        for span in [{"video_id": view, "view": view, "start_s": 0.0, "end_s": 3.0}]
+    ]
+    records.write_table(data / "dataset/samples.parquet", of_both, records.SAMPLE)
+    pairs = COMPARISON.model_copy(update={"measures": {"V": ("con_verify/consistent", "con_verify/ego")}})
+    [found] = foresee(pairs, seeds=3, data=data, checkpoints=data / "c", evaluation=EVALUATION)
+    assert (found.samples, found.takes) == (60, 12)
+
+
 def test_few_takes_and_no_data(data, tmp_path):
     rows = records.read_table(data / "dataset/samples.parquet", records.SAMPLE).to_pylist()
     few = [row | {"take_id": f"t{n % 5}"} for n, row in enumerate(rows)]
