@@ -19,7 +19,6 @@ from rich.table import Table
 
 from components import params, tracking
 from components.benchmarks import registry
-from components.benchmarks.runner import con_items
 from components.benchmarks.runner.askable import problems as asking_problems
 from components.benchmarks.runner.dry_run import REFERENCES, dry_run
 from components.benchmarks.runner.metrics import METRICS
@@ -170,10 +169,6 @@ def main() -> int:
         if given.list_videos:
             for name, count in write_lists(chosen, given.root, given.list_videos).items():
                 console.print(f"{name}: {count} videos in {given.list_videos / name}.txt", soft_wrap=True)
-        elif given.write_items:
-            sources = params.load(tasks.DATA_PARAMS, params.Data).sources.given()
-            written, without = con_items.write(tasks.DATA, given.root[0], sources)
-            console.print(f"{written} items in {given.root[0]}, {without} left out that have no false query")
         elif given.dry_run:
             rows = dry_run(chosen, given.root, params.load(tasks.EVALUATION, params.Eval))
             show_files(rows, console)

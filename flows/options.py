@@ -140,11 +140,6 @@ def benchmark(parser: argparse.ArgumentParser) -> None:
         "--list-videos", type=Path, metavar="DIR", help="only write the names of each benchmark's videos"
     )
     parser.add_argument(
-        "--write-items",
-        action="store_true",
-        help="only write EgoExo-Con's items of the held-out takes of data/ to --root",
-    )
-    parser.add_argument(
         "--options",
         choices=("letter", "words", "ranked"),
         default="letter",

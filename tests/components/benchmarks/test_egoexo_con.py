@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components import params, records, video
+from components import params, video
 from components.benchmarks import egoexo_con, egoexo_fitness, registry
-from components.benchmarks.runner import con_items, pairs, run
-from components.benchmarks.runner.films import with_films
+from components.benchmarks.runner import pairs, run
 from components.benchmarks.runner.metrics import METRICS
 from components.data.frames.step import contract_of
 from components.train import checkpoints
@@ -107,20 +106,3 @@ def test_a_model_is_scored_by_pair_beside_its_answers_without_frames(model, proc
     assert found["egoexo_con_verify/accuracy"]["n"] == 10, "a view whose partner is missing is a sample all the same"
     assert {"ego", "exo", "agreement", "excess"} <= {name.split("/")[-1] for name in found}
     assert found["egoexo_con_verify/subset lemma/consistent"]["n"] == 4
-
-
-def test_the_held_out_takes_are_written_as_items_and_read_back(tiny_data, tiny_world, tmp_path):
-    sources = tiny_world.params.sources.given()
-    written, without = con_items.write(tiny_data, tmp_path, sources)
-    samples = records.read_table(tiny_data / "dataset" / "samples.parquet", records.SAMPLE).to_pylist()
-    asked = [one for one in samples if (one["question_type"], one["split"], one["view"]) == ("temporal", "test", "exo")]
-    assert written + without == len(asked) and written > 0
-    found = egoexo_con.load_grounding(tmp_path)
-    assert not found.rejects and len(pairs.pairs_of(found.samples)) == written
-    exo = [one for one in found.samples if one.media[0].view == "exo"]
-    assert {(one.question, one.target.start_s, one.target.end_s) for one in exo} <= {
-        (one["question"], *(one["target"]["span"][end] for end in ("start_s", "end_s"))) for one in asked
-    }
-    assert len(with_films(found, tmp_path, n_frames=4).samples) == 2 * written, "every film is there and long enough"
-    verified = egoexo_con.load_verification(tmp_path).samples
-    assert len(verified) == 4 * written and sum(one.target.index for one in verified) == 2 * written
