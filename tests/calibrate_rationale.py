@@ -18,6 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from components.prompts.kitchen_grammar import COLOURS, HANDS, KINDS, VERBS, Facts
+from components.prompts.rationales import rationale as joined
+from components.prompts.rationales import timed_step
 from components.rewards.thought_facts import facts_of, likeness
 
 RESULTS = Path(__file__).parents[1] / "results/rationale_judge.json"
@@ -38,9 +40,9 @@ def reference(rng: random.Random) -> str:
         facts = Facts(verb, rng.choice(COLOURS), rng.choice(KINDS))
         hand = f" with the {rng.choice(HANDS)} hand" if rng.random() < 0.5 else ""
         end_s = start_s + rng.randrange(1, 5)
-        steps.append(f"{facts.event}{hand} ({start_s}, {end_s})")
+        steps.append(timed_step(facts.event + hand, start_s, end_s, 1.0))
         start_s = end_s + rng.randrange(3)
-    return THEN.join(steps)
+    return joined(steps)
 
 
 def reworded(rationale: str, rng: random.Random) -> str:
