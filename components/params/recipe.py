@@ -100,7 +100,9 @@ class Stage(Strict):
         "(components/train/sample_order.py)",
     )
     dataset_samples: int | None = Field(
-        default=None, gt=0, description="samples of an epoch, for a dry run where the data is not here"
+        default=None,
+        gt=0,
+        description="samples of an epoch, of distill its questions, for a dry run where the data is not here",
     )
     train_batch_size: int = Field(
         gt=0,
@@ -128,6 +130,13 @@ class Stage(Strict):
     )
     questions_per_context: int = Field(
         default=1, ge=1, description="most questions about the frames of a sample; none sees another"
+    )
+    video_last: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of the samples whose frames stand behind the question (Ego2ExoVLM: .5); elsewhere, and in "
+        "evaluation, they stand before it",
     )
     warmup_ratio: float = Field(ge=0, lt=1, description="share of the steps in which the learning rate rises")
     weight_decay: float = Field(ge=0, description="of matrices; norms and biases do not decay")

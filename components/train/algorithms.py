@@ -179,6 +179,7 @@ def samples(
         shown=shown,
         leave_out=leave_out,
         distilled=distilled,
+        video_last=stage.video_last,
     )
     if stage.reasoned and stage.algorithm == "supervised":
         closed = pc.equal(pc.struct_field(dataset.samples["target"], "kind"), "choice")

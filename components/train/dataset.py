@@ -23,7 +23,7 @@ from components.models.processing import EgoflowProcessor, layout, normalise
 from components.prompts import asked_question, reasons, taught_answer
 from components.train import feature_cache
 from components.train.borrowed_frames import BorrowedFrames, places
-from components.train.packing import pad, row
+from components.train.packing import Row, pad, row
 from components.train.sample_order import Part, count_parts, count_steps, draw_order, epoch_visits, usable
 
 
@@ -46,6 +46,7 @@ class SampleDataset(Dataset):
         shown: Callable[[dict], dict] | None = None,
         leave_out: Callable[[pa.Table, dict[str, float]], pa.Table] | None = None,
         distilled: Path | None = None,
+        video_last: float = 0.0,
     ):
         """Open the samples and the frame store.
 
@@ -66,6 +67,7 @@ class SampleDataset(Dataset):
             leave_out: takes the samples and the mixture, returns the samples that may be used; can be pickled.
             distilled: table of more samples, which a teacher answered; their frames are those of the samples that they
                 were made from.
+            video_last: share of the items whose frames stand behind the question.
 
         Raises:
             ValueError: a key of the mixture has no sample, the shards were sampled by another contract, or neither
@@ -111,11 +113,12 @@ class SampleDataset(Dataset):
         if exo_views == "draw":
             begin = np.random.default_rng((seed, 6)).integers(views)
             self.exo_view = (begin[self.order] + self.times) % views[self.order]
+        self.video_last = np.random.default_rng((seed, 7)).random(len(self.order)) < video_last
         self.reasoned, self.paired, self.shown = reasoned, exo_views is not None, shown
         self.features: feature_cache.FeatureCache | None = None  # of a stage whose exo tower is frozen
         schedule = {"steps": steps, "epochs": epochs, "batch": batch, "turns": turns, "seed": seed}
         seen = {"reasoned": reasoned, "exo_views": exo_views, "contract": contract}
-        made_of = {"shown": shown, "leave_out": leave_out, "distilled": distilled}
+        made_of = {"shown": shown, "leave_out": leave_out, "distilled": distilled, "video_last": video_last}
         self._made_of = (data, mixture), schedule | seen | made_of
 
     def __reduce__(self) -> tuple:
@@ -196,6 +199,7 @@ class SampleDataset(Dataset):
             "reasoned": reasons(sample, reasoned=self.reasoned),
             "frames": frames,
             "times_s": times_s,
+            "video_last": bool(self.video_last[index]),
         }
         if self.paired:
             item |= self.features.item(index) if self.features else {}
@@ -216,12 +220,17 @@ class Collate:
 
         An item without frames is text alone; a batch of such items has no pixel_values.
         """
-        rows = [
-            row(self.processor, layout(self.config, item["view"], len(item["frames"])), item["turns"]) for item in items
-        ]
+        rows = [self._row(item) for item in items]
         batch = pad(rows, self.processor.tokenizer.pad_token_id)
         if shown := [item["frames"] for item in items if len(item["frames"])]:
             batch["pixel_values"] = normalise(np.concatenate(shown))
         if "paired_frames" in items[0] or "paired_grids" in items[0]:
             batch |= feature_cache.collate(items, self.config.tubelet_frames)
         return batch
+
+    def _row(self, item: dict) -> Row:
+        visual = layout(self.config, item["view"], len(item["frames"]))
+        if not item.get("video_last"):
+            return row(self.processor, visual, item["turns"])
+        [(question, answer)] = item["turns"]  # with frames behind it, a question shares them with no other
+        return row(self.processor, "", [(f"{question}{visual}", answer)])

@@ -51,11 +51,6 @@ KITCHEN: Wording = {
 WORDINGS: dict[str, Wording] = {"open": OPEN, "kitchen": KITCHEN}
 
 
-def count(segments: int, *, wording: str, views: int) -> int:
-    """Return how many questions there are about some segments, each of which is shown in so many views."""
-    return segments * views * len(WORDINGS[wording])
-
-
 def drawn(wording: Wording, *key: object) -> Iterator[tuple[str, str]]:
     """Yield (family, query), one of each family; the same key draws the same.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 from components import params, records
@@ -14,7 +13,7 @@ NOT_YET = "?"  # the answer of every planned sample
 
 
 def counted(stage: params.Stage, settings: params.Distill, data: Path, planned: Path) -> params.Stage:
-    """Return a stage with the batches that its questions make, and write the samples that it will have.
+    """Return a stage with the number of its questions, and write the samples that it will have.
 
     Args:
         stage: of algorithm distill.
@@ -28,8 +27,7 @@ def counted(stage: params.Stage, settings: params.Distill, data: Path, planned: 
     asked = questions.asked(stage, settings, data)
     rows = [row for question in asked for row in questions.samples(question, NOT_YET)]
     records.write_table(planned / f"{stage.name}.parquet", rows, records.SAMPLE)
-    batches = math.ceil(len(asked) / stage.train_batch_size)
-    return stage.model_copy(update={"max_steps": batches, "num_train_epochs": None, "dataset_samples": len(asked)})
+    return stage.model_copy(update={"dataset_samples": len(asked)})
 
 
 def planned_for(stage: params.Stage, planned: Path) -> Path | None:
@@ -42,9 +40,7 @@ def told(needs: Budget) -> str | None:
     stage, settings = needs.stage, needs.stage.distill
     if settings is None:
         return None
-    most = needs.steps * stage.train_batch_size
-    count = f"{stage.dataset_samples:,}" if stage.max_steps else f"about {most:,}"
     return (
-        f"stage {stage.name!r} writes {count} answers of {settings.max_new_tokens} tokens at most, "
+        f"stage {stage.name!r} writes {stage.dataset_samples:,} answers of {settings.max_new_tokens} tokens at most, "
         f"{settings.generation}, about {' and '.join(settings.views)} clips"
     )

@@ -5,7 +5,6 @@ No weight is allocated and no data read.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +15,6 @@ from components.models import hub_configs
 from components.models.backbone import part_of
 from components.models.configuration import EgoflowConfig
 from components.train import checkpoints
-from components.train.distill import queries
 from components.train.dry_run import connector_profile, memory_formulas
 from components.train.dry_run.connector_profile import Profile
 from components.train.dry_run.demand import Demand, demand
@@ -216,9 +214,6 @@ def steps_of(stage: params.Stage) -> int:
         )
     # how many questions a context has, only the data says: as many as may be asked of it
     contexts = (stage.dataset_samples or 0) / stage.questions_per_context
-    if stage.distill:
-        segments = min(stage.dataset_samples or 0, stage.distill.segments or math.inf)
-        contexts = queries.count(int(segments), wording=stage.distill.queries, views=len(stage.distill.views))
     return count_steps(stage.max_steps, stage.num_train_epochs, contexts=contexts, batch=stage.train_batch_size)
 
 

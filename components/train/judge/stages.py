@@ -13,16 +13,25 @@ from components.train.plan import SAMPLES, WITHOUT_DATASET
 # keys of a stage -> the only algorithms that read them
 READ_BY = {"stop_at_score": ("text",), "rendered_images": ("contrastive",)}
 # algorithm -> keys that it does not read, or that would change what it learns
-_NEED_SAMPLES = ("mixture", "guidance", "reasoned", "mapping", "ego_tokens", "loss_weights")
+_NEED_SAMPLES = ("mixture", "video_last", "guidance", "reasoned", "mapping", "ego_tokens", "loss_weights")
 NOT_READ_BY = {
     "text": _NEED_SAMPLES,
     # its loss compares the samples of a batch with one another
     "contrastive": (*_NEED_SAMPLES, "per_device_train_batch_size", "gradient_checkpointing"),
     # AdamW alone is implemented, of the questions about a frame one is a prompt, and the reference is the parent
-    "grpo": ("loss_weights", "muon_learning_rate", "questions_per_context", "ego_tokens"),
+    "grpo": ("video_last", "loss_weights", "muon_learning_rate", "questions_per_context", "ego_tokens"),
     # it asks each question once and changes no weight
     "distill": (
-        *("learning_rates", "muon_learning_rate", "lora", "loss_weights", "mapping", "ego_tokens", "reasoned"),
+        *(
+            "video_last",
+            "learning_rates",
+            "muon_learning_rate",
+            "lora",
+            "loss_weights",
+            "mapping",
+            "ego_tokens",
+            "reasoned",
+        ),
         *("max_steps", "questions_per_context", "per_device_train_batch_size", "gradient_checkpointing"),
         "max_new_tokens",
     ),
@@ -34,6 +43,7 @@ NOT_OF_MODEL = {
     **dict.fromkeys(
         QWEN,
         (
+            "video_last",
             "guidance",
             "mapping",
             "ego_tokens",
@@ -205,6 +215,11 @@ def _objective(stage: Stage, *, last: bool) -> Iterator[Problem]:
 
 
 def _batch(stage: Stage) -> Iterator[Problem]:
+    if stage.video_last and stage.questions_per_context > 1:
+        yield at(
+            stage, "video_last", f"{stage.video_last} came with {stage.questions_per_context} questions per context",
+            "0, or one question: frames that stand behind one question are not before another",
+        )  # fmt: skip
     at_once = stage.ranks * (stage.per_device_train_batch_size or 1)
     if stage.train_batch_size % at_once:
         micro = f" times per_device_train_batch_size {stage.per_device_train_batch_size}"

@@ -88,7 +88,7 @@ BOUNDS = {
         "PauseRules": "max_reward_trade max_kl min_length_share max_truncated_share max_equal_groups_share "
         "max_repeated_share",
         "Grpo": "beta rollout_page_steps",
-        "Stage": "feature_cache_gib max_text_tokens warmup_ratio weight_decay rendered_images seed",
+        "Stage": "feature_cache_gib max_text_tokens video_last warmup_ratio weight_decay rendered_images seed",
     },
     (2, 1): {"Funnel": "clip_frames", "EgoRe": "choices", "PauseRules": "window_records", "Grpo": "num_generations"},
     (0.01, 0.0): {
@@ -105,7 +105,7 @@ BOUNDS = {
         "Annotations": "most_rejected_share", "Llm": "top_p", "EgoIT": "open_share",
         "EgoRe": "cot_fraction rationale_share",
         "PauseRules": "min_length_share max_truncated_share max_equal_groups_share max_repeated_share",
-        "Stage": "stop_at_score",
+        "Stage": "stop_at_score video_last",
     },
     (2**32 - 1, 2**32): {"Stage": "seed"},
     (100, 101): {"Frames": "jpeg_quality"},
@@ -168,7 +168,8 @@ DEFAULTS = {
         "num_train_epochs": None, "dataset_samples": None, "per_device_train_batch_size": None,
         "gradient_checkpointing": False, "max_frames": None, "feature_cache_gib": 16, "max_pixels": None,
         "max_text_tokens": 64, "questions_per_context": 1, "rendered_images": 0, "stop_at_score": None, "grpo": None,
-        "teacher": None, "published_hours": None, "distill": None, "ranks": 1, "threads_per_rank": 2, "zero_stage": 2,
+        "video_last": 0.0, "teacher": None, "published_hours": None, "distill": None,
+        "ranks": 1, "threads_per_rank": 2, "zero_stage": 2,
         "timeout_minutes": 60, "seed": 0, "reasoned": False, "rank_options": False, "max_new_tokens": None,
         "evaluate": ("caption_ego", "caption_exo", "qa", "reasoning", "ground_spatial", "ground_temporal"),
     },

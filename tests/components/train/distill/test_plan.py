@@ -5,7 +5,7 @@ import pytest
 from components import params
 from components.train import plan
 from components.train.dry_run import answers, report
-from components.train.dry_run.stage_budget import budget
+from components.train.dry_run.stage_budget import budget, steps_of
 from components.train.judge import verdict
 from tests.components.train.conftest import ROOT
 
@@ -54,6 +54,7 @@ TWICE = {"algorithm": "distill", "parents": {"all": "init_exo"}, "num_train_epoc
         ({"asking": {"learning_rates": {"language_model": 0.1}}}, "which algorithm distill does not take"),
         ({"student": {"evaluate": ("alignment",)}}, "`teacher`: None came, which alignment of `evaluate` needs"),
         ({"student": {"evaluate": ("alignment",), "teacher": "distill"}}, "a stage with weights among base_lm"),
+        ({"student": {"video_last": 0.5, "questions_per_context": 2}}, "0.5 came with 2 questions per context"),
         ({"asking": {"evaluate": ("caption_exo",)}}, "the stage leaves no weights"),
         ({"student": TWICE | {"mixture": {"egoit/caption/ego": 1.0}, "distill": {}}}, "the recipe ends with it"),
     ],
@@ -65,19 +66,17 @@ def test_what_cannot_be_asked_or_learned_is_refused_in_words(changes, words):
 def test_the_dry_run_counts_what_is_written_and_what_is_learned(tiny_world, tiny_data):
     asking = {"distill": SETTINGS | {"views": ("ego", "exo"), "segments": 7}}
     stages, parts, problems = report.counted(recipe(asking=asking), tiny_world.params, tiny_data)
-    assert problems == [] and (stages[-2].dataset_samples, stages[-2].max_steps) == (42, 6)
+    assert problems == [] and (stages[-2].dataset_samples, steps_of(stages[-2])) == (42, 6)
     [part] = parts["stage1"]
     assert (part.name, part.samples, part.shown) == ("distilled/caption/exo", 21, 36 * 32)
 
 
 def test_the_dry_run_says_how_many_answers_there_will_be():
     paper = report.config_of(params.load(ROOT / "params/recipes/exo2ego.yaml", params.Recipe).model, DATA)
-    stage = recipe(asking={"dataset_samples": 100}).stages[-2]
+    stage = recipe(asking={"dataset_samples": 300}).stages[-2]
     needs = budget(stage, paper, DATA.frames)
     assert (needs.total_trained, needs.disk(), needs.steps) == (0, (0, 0), 38)
-    assert answers.told(needs) == (
-        "stage 'distill' writes about 304 answers of 16 tokens at most, greedy, about ego clips"
-    )
+    assert answers.told(needs) == ("stage 'distill' writes 300 answers of 16 tokens at most, greedy, about ego clips")
     # a forward pass alone: less work and memory than to train on as much
     trained = budget(
         recipe().stages[-1].model_copy(update={"max_text_tokens": 80, "train_batch_size": 8}), paper, DATA.frames

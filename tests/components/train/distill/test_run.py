@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import pickle
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from transformers import GenerationConfig
 
 from components import params, records
 from components.data.frames.store import FrameStore
-from components.train.dataset import SampleDataset
+from components.models import build
+from components.train.dataset import Collate, SampleDataset
 from components.train.distill import queries, questions, run, teacher
 from tests.components.train.conftest import ROOT, shrunk_recipe, write_fresh
 
@@ -172,3 +174,28 @@ def test_queries_and_exo_views_are_drawn_evenly():
     counts = Counter(query for n in range(900) for _, query in queries.drawn(queries.OPEN, 0, f"segment {n}"))
     assert all(0.7 < count / (900 / 5) < 1.3 for query, count in counts.items() if query in queries.OPEN["descriptive"])
     assert questions.below(1, "x") == 0 and {questions.below(3, n) for n in range(40)} == {0, 1, 2}
+
+
+def test_half_of_the_samples_have_their_frames_behind_the_question(written, parent, tiny_data):
+    digest = FrameStore(tiny_data / "frames").contract["digest"]
+    shown = SampleDataset(
+        tiny_data, {"distilled/caption/exo": 1.0}, steps=20, batch=5, seed=0, exo_views=None, contract=digest,
+        distilled=written / "samples.parquet", video_last=0.5,
+    )  # fmt: skip
+    items = [shown[index] for index in range(len(shown))]
+    assert 30 < sum(item["video_last"] for item in items) < 70
+    assert [item["video_last"] for item in items] == [
+        pickle.loads(pickle.dumps(shown))[n]["video_last"] for n in range(100)
+    ]
+    processor = build.load_processor({"all": parent / "model"})
+    collate, words = Collate(build.config_of(processor), processor), processor.tokenizer.convert_tokens_to_ids
+    for item in items[:10]:
+        batch = collate([item])
+        ids, labels = batch["input_ids"][0].tolist(), batch["labels"][0].tolist()
+        patches = [place for place, token in enumerate(ids) if token == words("<exo_patch>")]
+        assert (patches[0] > ids.index(words("<user>"))) == item["video_last"]
+        assert patches[-1] < ids.index(words("<assistant>"))
+        said = [token for token in labels if token != -100]
+        assert said == processor.tokenizer(item["turns"][0][1] + "<eos>", add_special_tokens=False)["input_ids"]
+        other = collate([item | {"video_last": not item["video_last"]}])
+        assert sorted(other["input_ids"][0].tolist()) == sorted(ids)
