@@ -8,7 +8,9 @@ import pytest
 
 from components import params
 from components.data.frames.store import FrameStore
+from components.rewards import CROSS_VIEW, REWARDS
 from components.train.grpo.paired_samples import PairedSamples
+from components.train.grpo.trainer import rewarded_part
 from components.train.judge import mixture, stages
 from tests.components.train.judge.spoilt import DATA, RECIPES, changed
 
@@ -86,3 +88,16 @@ def test_a_recipe_that_tears_pairs_apart_is_refused():
     assert "mixture.egore/verify/ego`: 0.6 came, and egore/verify/exo has 0.4" in uneven
     [unpaired] = problems(**good | {"grpo.paired_views": False})
     assert "reward_weights.cross_view_structure`: it applies to no sample" in unpaired
+
+
+def test_the_rationale_that_is_taught_earns_full_marks(tiny_data, options):
+    keys = {key.replace("egore", "view30k"): share for key, share in MIXTURE.items()}
+    samples = PairedSamples(tiny_data, keys, steps=4, batch=8, **options)
+    items = [samples[index] for index in range(len(samples))]
+    for ego, exo in zip(items[::2], items[1::2], strict=True):
+        (_, said), (_, other) = ego["turns"][0], exo["turns"][0]
+        row = rewarded_part(ego) | {"other_view": [other]}
+        earned = {name: REWARDS[name](said, row) for name in ("format", "rationale", *sorted(CROSS_VIEW))}
+        assert earned.pop("cross_view_structure") > 0  # each view tells of what it shows
+        assert earned.pop("cross_view_answers") > 0.5  # spans are rounded to the grid that is taught
+        assert earned == {"format": 1.0, "rationale": 1.0}
