@@ -22,14 +22,14 @@ def whole() -> str:
     """Return a table for each system, with a row for each claim."""
     found, comparisons = registry.load(ROOT)
     records, judged = _judged(found, comparisons)
-    names = ["claim", "expected", "published", "experiment", "seeds", "here", "found in 80 %", "control", "verdict"]
+    names = ["claim", "says", "expected", "experiment", "seeds", "here", "found in 80 %", "control", "verdict"]
     rows: dict[str, list[list[str]]] = {}
     for name, claim in found.claims.items():
         system, _, section = claim.source.rpartition(", ")
         cells = [
-            f"**{name}**: {claim.says} ({section})",
-            f"{claim.expected}, margin {claim.margin:g}" if claim.margin else claim.expected,
-            _points(registry.published(claim, comparisons)),
+            f"**{name}**",
+            f"{claim.says} ({section})",
+            _expected(claim, comparisons),
             _experiment(claim, comparisons),
             *_record(records.get(name), judged[name]),
             f"{judged[name].verdict} ({judged[name].why})" if judged[name].why else f"**{judged[name].verdict}**",
@@ -91,5 +91,7 @@ def _record(record: Record | None, judged: Judged) -> list[str]:
     ]
 
 
-def _points(value: float | None) -> str:
-    return NOTHING if value is None else signed(value)
+def _expected(claim: Claim, comparisons: Mapping[str, Comparison]) -> str:
+    margin = f" by {claim.margin:g}" if claim.margin else ""
+    published = registry.published(claim, comparisons)
+    return f"{claim.expected}{margin}" + ("" if published is None else f"; published {signed(published)}")

@@ -125,13 +125,12 @@ def show_plan(found: Claims, comparisons: Mapping[str, Comparison], wanted: Mapp
         runs = arms.write_recipes(of, compare.folder_of(of) / "recipes", source=path, seeds=found.seeds, arms=names)
         plans = arms.plan_runs(runs, dataset=digest)
         known = [plan.seconds for plan in plans if plan.seconds is not None]
-        time = f"{sum(known) / 3600:.1f} h" if known else ""
-        if len(known) < len(plans):
-            time = f"{time}; of {len(plans) - len(known)} runs not known".removeprefix("; ")
+        unknown = f"{len(plans) - len(known)} of {len(plans)} runs not known"
+        time = unknown if len(known) < len(plans) else f"{sum(known) / 3600:.1f} h"
         stages = sum(len(plan.trains) for plan in plans)
         claimed = sum(bool(claim.experiment and claim.experiment.comparison == name) for claim in found.claims.values())
         rows.append((name, str(claimed), str(len({run.arm for run in runs})), str(len(runs)), str(stages), time))
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     columns = ("comparison", "claims", "arms", "runs", "stages to train", "about")
     console.print(table(f"{found.seeds} seeds each, nothing was run", columns, rows))
     without = [name for name, claim in found.claims.items() if claim.experiment is None]
