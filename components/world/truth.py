@@ -16,6 +16,7 @@ import numpy as np
 from components.metrics import box_iou, temporal_iou
 from components.prompts import split_think_answer
 from components.prompts.kitchen_grammar import COLOURS, HANDS, KINDS, VERBS, parse_narration
+from components.prompts.rationales import TYPES, told
 from components.world.script import Event, Take, scene_at
 from components.world.shapes import Shape, ego_shapes
 
@@ -196,6 +197,12 @@ def _when(seen: Seen, answer: Span, *, said: str) -> bool:
     return len(spans) == 1 and temporal_iou((start_s, end_s), spans[0]) >= MIN_SPAN_IOU
 
 
+def _told(seen: Seen, thought: str) -> bool:
+    """Return whether everything that a rationale tells happens in the span."""
+    happening = {seen.take.facts(event).event for event in seen.touched}
+    return all(f"C {step.facts.verb} the {step.facts.object}" in happening for step in told(thought))
+
+
 def _pattern(question: str) -> re.Pattern[str]:
     """Read a question in which <verb>, <object>, <kind>, <hand>, <said> and <name> stand for words of the world."""
     verb, colour, kind, hand = ("|".join(words) for words in (VERBS, COLOURS, KINDS, HANDS))
@@ -235,7 +242,8 @@ def judge(take: Take, question_type: str, question: str, answer: Answer, start_s
         take: the scripted take.
         question_type: of the sample.
         question: of the sample; where the type is "narration", the type alone says what is asked.
-        answer: a text, with its thought or without; a box in percent of the frame; or a span in seconds from `start_s`.
+        answer: a text, with its thought or without (that of a rationale must be true too); a box in percent of the
+            frame; or a span in seconds from `start_s`.
         start_s: start of the span that is seen, in seconds of the video; a single frame is the one at `start_s`.
         end_s: its end.
 
@@ -246,6 +254,8 @@ def judge(take: Take, question_type: str, question: str, answer: Answer, start_s
     if isinstance(answer, str):
         thought = split_think_answer(answer)
         answer = thought[1] if thought else answer
+        if thought and question_type in TYPES.values() and not _told(seen, thought[0]):
+            return False
     if question_type == "narration":
         return isinstance(answer, str) and _narration(seen, answer)
     for pattern, is_true in _CHECKS:

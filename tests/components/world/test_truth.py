@@ -30,7 +30,7 @@ TAKE = Take(
 WHOLE = (0.0, 16.0)
 OBJECTS, WASHES = "how many different objects does C handle?", "how many times does this happen: C washes something?"
 ALL = "picks up the red cup, washes the blue bowl, puts down the red cup, cuts the blue bowl, stirs the green pan"
-CUTS = "cuts the blue bowl"
+CUTS, SEEN = "cuts the blue bowl", think_answer("C washes the blue bowl", "no")
 POSSIBLE, FREE = "what made that possible?", "C cuts something with the left hand. what made that hand free?"
 CASES = [  # type, question, right, wrong, span
     ("narration", "any words", "C washes the blue bowl with the right hand.", "C washes the red cup.", (3.8, 4.2)),
@@ -47,6 +47,8 @@ CASES = [  # type, question, right, wrong, span
     ("existence", "is there a yellow box?", "no", "yes", (3.5, 4.5)),
     ("verification", "does this happen: C washes the blue bowl?", "yes", "no", (3.1, 4.9)),
     ("verification", "does this happen: C cuts the blue bowl?", "no", "yes", (3.1, 4.9)),
+    ("verification_rationale", f"does this happen: C {CUTS}?", SEEN, SEEN.replace("washes", "opens"), (3.1, 4.9)),
+    ("verification_rationale", f"does this happen: C {CUTS}?", SEEN, SEEN.replace("no<", "yes<"), (3.1, 4.9)),
     ("count", OBJECTS, "2", "3", (1.5, 7.5)),
     ("counting", OBJECTS, "3", "4", WHOLE),
     ("counting", OBJECTS, "3", "many", WHOLE),
