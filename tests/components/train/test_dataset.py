@@ -177,10 +177,10 @@ def test_each_exo_view_of_a_moment_is_met_in_turn(tiny_data):
     one, two = exo_dataset(tiny_data, "draw", 1), exo_dataset(tiny_data, "draw", 2)
     views = {row["sample_id"]: len(row["paired"]) for row in one.samples.to_pylist()}
     assert set(views.values()) == {2}
-    met = Counter(
-        (of.asked(index)[0]["sample_id"], of.exo_view[index]) for of in (two,) for index in range(2 * len(views))
-    )
-    assert met == {(sample_id, view): 1 for sample_id in views for view in range(2)}
+    met = Counter((two.asked(index)[0]["sample_id"], two.exo_view[index]) for index in range(len(two)))
+    # only what fills the last step comes once more
+    assert met.keys() == {(sample_id, view) for sample_id in views for view in range(2)}
+    assert met.total() - len(met) == len(two) - 2 * len(views) < 4
     assert len({*one.exo_view}) == 2 and len(one) == 4 * -(-len(views) // 4)  # an epoch is as long as with one view
 
 
