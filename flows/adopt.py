@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from components import tracking
+from components.records.single_writer import LOCKS, single_writer
 from components.train import plan
 from flows import data, options, summary, tasks
 from flows.tasks import Job
@@ -37,7 +38,7 @@ def adopt(checkpoint: Path, stage: str, why: str, *, recipe: str = tasks.RECIPE)
 
     Raises:
         ValueError: no such stage, a checkpoint that is not finished or of another algorithm or model, or a stage that
-            is finished already.
+            is finished or begun already (`single_writer.BusyError`: it is being trained).
     """
     job = _job(recipe)
     wanted = {one.name: one for one in job.recipe.stages}
@@ -51,22 +52,30 @@ def adopt(checkpoint: Path, stage: str, why: str, *, recipe: str = tasks.RECIPE)
     if plan.is_finished(to):
         raise ValueError(f"{to} is finished already: {stage!r} needs no other checkpoint")
     changed = differences(made, job, stage)
-    if "algorithm" in changed:
-        raise ValueError(f"{checkpoint} was made by {changed['algorithm'][0]}, {stage!r} is {changed['algorithm'][1]}")
+    for name in ("algorithm", "model"):
+        was, now = changed.get(name, (None, None))
+        if was is not None:
+            raise ValueError(f"{checkpoint} has the {name} {was}, {stage!r} has {now}: it cannot stand for that")
+    with single_writer(job.root / LOCKS / f"{to.name}.lock", f"the checkpoint of stage {stage!r}"):
+        if to.exists():
+            raise ValueError(f"{to} is begun: let it go on by running the pipeline, or remove it")
+        _copy(checkpoint, to, made | {"stage": stage, "stage_key": job.keys[stage]}, why, changed)
+        _record(job, stage, to, why)
+    return to
+
+
+def _copy(checkpoint: Path, to: Path, made: dict, why: str, changed: dict[str, tuple]) -> None:
+    """Copy what a checkpoint is for others, and say in its stage.json what it stands for, and why."""
     partial = to.with_name(f"{to.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     for name in filter(lambda name: (checkpoint / name).exists(), COPIED):
         copy = shutil.copytree if (checkpoint / name).is_dir() else shutil.copy2
         copy(checkpoint / name, partial / name)
-    adopted = {"from_key": made.get("stage_key"), "why": why, "differs": changed}
-    (partial / plan.FINISHED).write_text(
-        json.dumps(made | {"stage": stage, "stage_key": job.keys[stage], "adopted": adopted}, indent=2)
-    )
-    shutil.rmtree(to, ignore_errors=True)
+    before = json.loads((checkpoint / plan.FINISHED).read_text())
+    adopted = {"from_key": before.get("stage_key"), "why": why, "differs": changed}
+    (partial / plan.FINISHED).write_text(json.dumps(made | {"adopted": adopted}, indent=2))
     partial.rename(to)
-    _record(job, stage, to, why)
-    return to
 
 
 def differences(made: dict, job: Job, stage: str) -> dict[str, tuple]:
@@ -79,11 +88,19 @@ def differences(made: dict, job: Job, stage: str) -> dict[str, tuple]:
     """
     now = next(one for one in job.recipe.stages if one.name == stage).model_dump(mode="json")
     was = made["params"]
-    changed = {name: (was.get(name), value) for name, value in now.items() if was.get(name) != value}
+    changed = {
+        name: (was.get(name), value) for name, value in now.items() if name != "parents" and was.get(name) != value
+    }
     if made.get("code_digest") != job.code:
         changed["code_digest"] = (made.get("code_digest"), job.code)
     if now["algorithm"] not in plan.WITHOUT_DATASET and made.get("dataset_digest") != job.dataset:
         changed["dataset_digest"] = (made.get("dataset_digest"), job.dataset)
+    model = job.recipe.model.model_dump(mode="json")
+    if made.get("model") != model:  # None: of a version that did not write it down
+        changed["model"] = (made.get("model"), model)
+    parents = {part: job.checkpoint(parent).name for part, parent in now["parents"].items()}
+    if (came := {part: Path(path).name for part, path in made["parents"].items()}) != parents:
+        changed["parents"] = (came, parents)
     return changed
 
 

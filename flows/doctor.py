@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import http.client
 import os
 import re
 import shutil
-import socket
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -146,23 +145,19 @@ def _works(way: Callable[[Path, Path], object], one: Path, other: Path) -> bool:
 
 
 def services() -> Iterator[Finding]:
-    """Look whether the servers that the environment names answer, and whether ports of those to start are free."""
+    """Look whether the servers that the environment names answer, and whether libraries may report their use."""
     for name, variable in {"MLflow": "MLFLOW_TRACKING_URI", "Prefect": "PREFECT_API_URL"}.items():
         address = os.environ.get(variable, "")
-        shown = re.sub(r"//[^/@]*@", "//[key]@", address)  # a password belongs on no screen
+        shown = _without_key(address)
         if not address.startswith("http"):
             yield Finding(name, "good", shown or f"{variable} is not set: without a server, below this folder")
             continue
         try:
             with urllib.request.urlopen(f"{address.rstrip('/')}/health", timeout=5) as reply:
                 yield Finding(name, "good", f"{shown} answers {reply.status}")
-        except (urllib.error.URLError, OSError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:  # not there, no address, another service
             remedy = f"runs cannot be recorded: start it (docs/operations.md), or unset {variable}"
             yield Finding(name, "wrong", f"{shown}: {error}", remedy)
-    for port, name in {4200: "Prefect's server", 5000: "MLflow's server"}.items():
-        with socket.socket() as door:
-            used = door.connect_ex(("127.0.0.1", port)) == 0
-        yield Finding(f"port {port}", "good", f"{'used' if used else 'free'}; {name} takes it by default")
     talks = [name for name, value in TELEMETRY.items() if os.environ.get(name) != value]
     remedy = "libraries may report their use: set -a; . infra/env.example; set +a" if talks else ""
     yield Finding(
@@ -171,6 +166,14 @@ def services() -> Iterator[Finding]:
         f"{', '.join(talks) or 'all'} {'unset' if talks else 'off'}",
         remedy,
     )
+
+
+def _without_key(address: str) -> str:
+    """Return an address without user and password, which belong on no screen."""
+    scheme, mark, rest = address.partition("://")
+    place, slash, path = rest.partition("/")
+    key, at, host = place.rpartition("@")
+    return f"{scheme}{mark}{'…' if key else ''}{at}{host}{slash}{path}"
 
 
 def looked_at() -> list[Finding]:
@@ -184,12 +187,13 @@ def main() -> int:
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     found = looked_at()
     table = Table("what", "state", "seen", "why it matters, and what mends it", box=None)
     style = {"good": "green", "warning": "yellow", "wrong": "bold red"}
     for one in found:
-        table.add_row(one.name, f"[{style[one.state]}]{one.state}[/]", one.seen, one.remedy)
+        table.add_row(one.name, Text(one.state, style[one.state]), Text(one.seen), Text(one.remedy))
     Console().print(table)
     return int(any(one.state == "wrong" for one in found))
 

@@ -40,20 +40,26 @@ def ends(run_id: str) -> Generator[None]:
     def end(_number: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         sys.stderr.write(f"\n{SENTENCE}\n")
-        # in a thread: this one may hold a lock of the store
-        closing = threading.Thread(target=tracking.end_open, args=(run_id,), daemon=True)
-        closing.start()
-        closing.join(MLFLOW_S)
-        for child in psutil.Process().children():
-            if (
-                "--watch" not in child.cmdline()
-            ):  # a watchdog ends its own when our pipe closes; Prefect's server does not
-                child.terminate()
-        sys.stderr.flush()
-        os._exit(CODE)
+        try:
+            # in a thread: this one may hold a lock of the store
+            closing = threading.Thread(target=tracking.end_open, args=(run_id,), daemon=True)
+            closing.start()
+            closing.join(MLFLOW_S)
+            end_children()
+            sys.stderr.flush()
+        finally:
+            os._exit(CODE)
 
     before = signal.signal(signal.SIGINT, end)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def end_children() -> None:
+    """Ask the processes below this one to end, but for watchdogs: those end by themselves when our pipe closes."""
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):  # the same Ctrl-C may have ended it
+            if "--watch" not in child.cmdline():
+                child.terminate()

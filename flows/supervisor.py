@@ -52,6 +52,7 @@ def supervise(
     grace_s: float = 10.0,
     on_line: Callable[[str], None] | None = None,
     stop: Callable[[], str | None] | None = None,
+    locks: Sequence[int] = (),
 ) -> None:
     """Run a command to its end; leave no process of it behind, however we or it end.
 
@@ -64,6 +65,7 @@ def supervise(
         grace_s: seconds between SIGTERM and SIGKILL.
         on_line: called with each finished line of output.
         stop: asked five times a second; a reason ends the command.
+        locks: descriptors of lock files, which the watchdog holds too: as long as anything of the command lives.
 
     Raises:
         StageFailed: exit code other than 0, or timeout; with the last lines of output and the log path.
@@ -83,6 +85,7 @@ def supervise(
             stdout=log,
             stderr=log,
             start_new_session=True,
+            pass_fds=locks,
         )
     deadline_s = time.monotonic() + timeout_s
     why, kind = None, StageFailed

@@ -112,18 +112,18 @@ def train_stage(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> Tra
         StageFailed, StagePaused, StageStopped: as `supervisor.supervise`.
         ChangedMeanwhile: code or parameters are no longer those of the key.
     """
-    with _alone(job.root / LOCKS / f"{job.checkpoint(stage.name).name}.lock", stage.name, stop):
-        return _reuse_or_train(job, stage, pipeline_run_id, stop)
+    with _alone(job.root / LOCKS / f"{job.checkpoint(stage.name).name}.lock", stage.name, stop) as lock:
+        return _reuse_or_train(job, stage, pipeline_run_id, stop, lock=lock)
 
 
 @contextmanager
-def _alone(lock: Path, stage: str, stop: Stop) -> Generator[None]:
+def _alone(lock: Path, stage: str, stop: Stop) -> Generator[int]:
     """Hold the lock of a checkpoint folder; wait for it, and say for whom."""
     logger, told = get_run_logger(), False
     with ExitStack() as held:
         while True:
             try:
-                held.enter_context(single_writer(lock, f"the checkpoint of stage {stage!r}"))
+                descriptor = held.enter_context(single_writer(lock, f"the checkpoint of stage {stage!r}"))
                 break
             except BusyError as busy:
                 if reason := stop():
@@ -132,10 +132,10 @@ def _alone(lock: Path, stage: str, stop: Stop) -> Generator[None]:
                     logger.info("%s waits: %s", stage, busy)
                 told = True
                 time.sleep(WAIT_S)
-        yield
+        yield descriptor
 
 
-def _reuse_or_train(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> TrainedStage:
+def _reuse_or_train(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop, *, lock: int) -> TrainedStage:
     logger, started_s = get_run_logger(), time.monotonic()
     key, checkpoint = job.keys[stage.name], job.checkpoint(stage.name)
     known = tracking.finished_stage(key)
@@ -158,7 +158,9 @@ def _reuse_or_train(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) ->
     status = "FAILED"
     try:
         with gpus.reserved(stage.ranks, stop=stop) as gpu_ids:
-            _launch(job, stage, run_id, stop, gpu_ids, provenance=provenance | {"dataset_digest": job.dataset})
+            _launch(
+                job, stage, run_id, stop, gpu_ids, provenance=provenance | {"dataset_digest": job.dataset}, lock=lock
+            )
         _keep(checkpoint, kept_at)
         status = "FINISHED"
     except supervisor.StageStopped:
@@ -175,7 +177,14 @@ def _keep(checkpoint: Path, uri: str | None) -> None:
 
 
 def _launch(
-    job: Job, stage: Stage, run_id: str, stop: Stop, gpu_ids: Sequence[str], *, provenance: dict[str, str | None]
+    job: Job,
+    stage: Stage,
+    run_id: str,
+    stop: Stop,
+    gpu_ids: Sequence[str],
+    *,
+    provenance: dict[str, str | None],
+    lock: int,
 ) -> None:
     logger, checkpoint = get_run_logger(), job.checkpoint(stage.name)
     log_path = job.root / tasks.LOGS / f"{checkpoint.name}.log"
@@ -207,7 +216,14 @@ def _launch(
     timeout_s = stage.timeout_minutes * 60
     try:
         supervisor.supervise(
-            command, env, log_path=log_path, timeout_s=timeout_s, cwd=job.root, stop=stop_and_log, grace_s=GRACE_S
+            command,
+            env,
+            log_path=log_path,
+            timeout_s=timeout_s,
+            cwd=job.root,
+            stop=stop_and_log,
+            grace_s=GRACE_S,
+            locks=(lock,),  # a flow that dies leaves a stage that saves a checkpoint for up to a minute
         )
     except supervisor.StagePaused as paused:
         evidence = checkpoint / "paused.json"

@@ -17,7 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components import records
+from components.evaluation import alignment, mapping, perception
 from components.evaluation.items import MODEL
+from components.params.evaluation import LOWER
 from components.params.mistakes import meant
 
 # table -> the column by which samples name their parents, and what says what a row is
@@ -31,6 +33,8 @@ PARENTS = {
     "annotations/captions": ("caption_id", records.CAPTION),
     "annotations/questions": ("question_id", records.QUESTION),
 }
+# tasks that show the exo frames of an ego sample
+FROM_OUTSIDE = (mapping.TRUE_EXO, alignment.TASK, perception.EXO)
 TOLD = ("source", "text", "name", "question", "time_s", "start_s", "end_s")
 
 
@@ -45,10 +49,10 @@ def of_metric(predictions: Path, data: Path, metric: str, *, limit: int | None =
 
     Returns:
         One row for each item: `score`, `question`, `answer`, `completion`, the film with its seconds (`path`,
-        `start_s`, `end_s`), and `annotation`, the rows that its question was made from.
+        `start_s`, `end_s`; of a pair of views that of ego), and `annotation`, the rows that its question was made from.
 
     Raises:
-        ValueError: no such metric, with those there are; or no such evaluation.
+        ValueError: no such metric, with those there are; no such evaluation, or one of other data.
     """
     if not predictions.is_file():
         raise ValueError(f"{predictions} is not there: name a stage that was evaluated, or run `egoflow evaluate`")
@@ -58,14 +62,20 @@ def of_metric(predictions: Path, data: Path, metric: str, *, limit: int | None =
     rows = asked[asked["task"] + "/" + asked["score_name"] == metric].dropna(subset="score")
     if rows.empty:
         raise ValueError(f"{predictions} has no {metric!r}{meant(metric, names)}, allowed are {names}")
-    rows = rows.sort_values(["score", "sample_id"]).head(len(rows) if limit is None else limit)
+    task, _, score = metric.partition("/")
+    rows = rows.sort_values(["score", "sample_id"], ascending=[score not in LOWER, True])
+    rows = rows.head(len(rows) if limit is None else limit)
     samples = records.read_table(data / "dataset/samples.parquet", records.SAMPLE).to_pandas().set_index("sample_id")
+    if lost := set(rows["sample_id"]) - set(samples.index):
+        raise ValueError(
+            f"{len(lost)} of its samples are not in {data}: it was evaluated on other data; run `egoflow evaluate`"
+        )
     videos = records.read_videos(data).to_pandas().set_index("video_id")
     origins = _origins(data, {parent for row in rows["sample_id"] for parent in samples.loc[row, "parents"]})
     made = []
     for row in rows.to_dict("records"):
         sample = samples.loc[row["sample_id"]]
-        shown = sample["media"][0]
+        shown = sample["paired" if task in FROM_OUTSIDE else "media"][0]
         made.append(
             {name: row[name] for name in ("score", "question", "answer", "completion")}
             | {"path": videos.loc[shown["video_id"], "path"], "start_s": shown["start_s"], "end_s": shown["end_s"]}

@@ -19,8 +19,11 @@ class BusyError(ValueError):
 
 
 @contextmanager
-def single_writer(lock: Path, what: str) -> Generator[None]:
+def single_writer(lock: Path, what: str) -> Generator[int]:
     """Hold a lock file while the block runs; the kernel frees it with the process, however that ends.
+
+    Yields:
+        The descriptor of the file: a process that inherits it holds the lock as well, as long as it lives.
 
     Args:
         lock: the file, which stays; the owner's process id, host and start are in it.
@@ -39,7 +42,10 @@ def single_writer(lock: Path, what: str) -> Generator[None]:
         since = datetime.now(UTC).isoformat(timespec="seconds")
         file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))
         file.flush()
-        yield
+        try:
+            yield file.fileno()
+        finally:
+            file.truncate(0)  # who reads it while another takes the lock must not be sent to a process that is gone
 
 
 def _owner(lock: Path) -> str:

@@ -85,7 +85,9 @@ def inputs(stage: dict[str, Any], project: Path) -> dict[str, str]:
 def unlink_from_cache(output: Path) -> None:
     """Give an output of its own each file that is a link into the cache, or shares its bytes with it."""
     for path in _files(output):
-        if path.is_symlink() or path.stat().st_nlink > 1:
+        if not path.exists():  # a link to what the cache has no more
+            path.unlink()
+        elif path.is_symlink() or path.stat().st_nlink > 1:
             own = path.with_name(f"{path.name}.partial")
             shutil.copyfile(path, own)
             own.replace(path)
@@ -124,6 +126,12 @@ def _change(path: Path) -> str:
 
 
 def _end_with_parent() -> None:
-    """End when `dvc repro` does, by a signal that lets pools of processes end theirs."""
+    """End when `dvc repro` does, by a signal that lets pools of processes end theirs.
+
+    The kernel sends it when the *thread* that started us ends: DVC starts its steps from its main thread.
+    """
+    parent = os.getppid()
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:  # it ended before it could be asked
+        sys.exit(128 + signal.SIGTERM)

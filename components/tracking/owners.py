@@ -11,18 +11,23 @@ _START = 19  # of the fields behind the name in /proc/<pid>/stat (proc(5), field
 
 def me() -> str:
     """Return the name of this process, which no other has had since the machine was started."""
-    return f"{socket.gethostname()} {os.getpid()} {_began(os.getpid())}"
+    return f"{_place()} {os.getpid()} {_began(os.getpid())}"
 
 
 def is_gone(owner: str) -> bool:
-    """Return whether a process of this host has ended; False for those of other hosts, of which nothing is known.
+    """Return whether a process of this host has ended; False for those of other hosts and containers.
 
     Args:
         owner: as `me` names it.
     """
-    host, _, rest = owner.partition(" ")
+    place, _, rest = owner.partition(" ")
     pid, _, began = rest.partition(" ")
-    return host == socket.gethostname() and pid.isdecimal() and _began(int(pid)) != began
+    return place == _place() and pid.isdecimal() and began.isdecimal() and _began(int(pid)) != began
+
+
+def _place() -> str:
+    # containers may have one host name, and each numbers its own processes
+    return f"{socket.gethostname()}/{os.stat('/proc/self/ns/pid').st_ino}"
 
 
 def _began(pid: int) -> str | None:

@@ -225,7 +225,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
         elif log:
             provenance = {**options.provenance, "stage": stage.name, "recipe": recipe.name}
             provenance |= {"params": made.stage.model_dump(), "parents": options.parents}
-            provenance |= {"trained": trained}
+            provenance |= {"trained": trained, "model": recipe.model.model_dump(mode="json")}
             provenance |= {"steps": result.global_step, "seconds": round(time.monotonic() - began_s, 1)}
             provenance |= {"frames_contract": algorithms.contract(data_params)}
             provenance |= {"samples_digest": made.dataset.samples_digest(result.global_step)}

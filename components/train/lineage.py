@@ -9,6 +9,7 @@ one that the checkpoint records. A take that is withdrawn is answered by which s
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -105,13 +106,29 @@ def _videos_of(samples: pa.Table) -> pd.DataFrame:
 def _stages(data: Path, checkpoints: Path, ids: set[str], settings: params.Data) -> Iterator[Seen]:
     made = {path.parent.name: json.loads(path.read_text()) for path in sorted(checkpoints.glob("*/stage.json"))}
     touched: set[str] = set()
+    known = set(ids)  # and what teachers wrote about those samples
     for name in _parents_first(made):
         stage = made[name]
-        seen = _drawn(stage, name, data, ids, settings)
+        written = checkpoints / name / plan.SAMPLES_FILE
+        if written.is_file():
+            seen, more = _written(stage, name, written, known)
+            known |= more
+        else:
+            seen = _drawn(stage, name, data, known, settings)
         parents = {Path(parent).name for parent in stage["parents"].values()}
         if seen.samples or seen.why_unknown or parents & touched:
             touched.add(name)
             yield Seen(name, stage["stage"], seen.samples, seen.times, bool(parents & touched), seen.why_unknown)
+
+
+def _written(made: dict, name: str, path: Path, ids: set[str]) -> tuple[Seen, set[str]]:
+    """Return what a teacher wrote about some samples, and the ids of the samples that it made of them."""
+    if hashlib.sha256(path.read_bytes()).hexdigest() != made["samples_digest"]:
+        return Seen(name, made["stage"], None, why_unknown=f"{path} is not what it wrote"), set()
+    rows = records.read_table(path, records.SAMPLE).select(["sample_id", "parents"]).to_pylist()
+    about = [row for row in rows if ids & set(row["parents"])]
+    segments = {parent for row in about for parent in row["parents"]}
+    return Seen(name, made["stage"], len(segments), len(about)), {row["sample_id"] for row in about}
 
 
 def _parents_first(made: dict[str, dict]) -> Sequence[str]:
@@ -121,16 +138,16 @@ def _parents_first(made: dict[str, dict]) -> Sequence[str]:
 
 def _drawn(made: dict, name: str, data: Path, ids: set[str], settings: params.Data) -> Seen:
     """Draw again what a stage learned from, and count the samples among it."""
-    stage = params.Stage.model_validate(made["params"], strict=False)
-    if not stage.mixture:  # it makes its own samples, of no take
-        return Seen(name, stage.name)
+    if not made["params"]["mixture"]:  # it makes its own samples, of no take
+        return Seen(name, made["stage"])
     try:
+        stage = params.Stage.model_validate(made["params"], strict=False)
         recipe = params.load(params.find_recipe(made["recipe"]), params.Recipe)
         written = made["parents"].get("samples")
         distilled = Path(written) / plan.SAMPLES_FILE if written else None
         dataset = algorithms.samples(stage, settings, data, recipe.model, distilled)
     except (ValueError, OSError) as error:
-        return Seen(name, stage.name, None, why_unknown=str(error).splitlines()[0])
+        return Seen(name, made["stage"], None, why_unknown=str(error).splitlines()[0])
     if dataset.samples_digest(made["steps"]) != made["samples_digest"]:
         return Seen(name, stage.name, None, why_unknown="it was trained on other data than those that are here now")
     drawn = [sample for step in range(made["steps"]) for item in dataset.ids(step) for sample in item if sample in ids]

@@ -57,6 +57,7 @@ time.sleep(0.5)
 from components import params
 stages = params.load(Path(given.recipe), params.Recipe).stages
 made = json.loads(given.provenance) | {"started_s": started_s, "ended_s": time.time()}
+made |= {"parents": json.loads(given.parents)}
 made["params"] = next(stage for stage in stages if stage.name == given.stage).model_dump(mode="json")
 (output / "stage.json").write_text(json.dumps(made))
 """

@@ -34,7 +34,8 @@ def old(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(made)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{made / 'mlflow.db'}")
     monkeypatch.setattr(data, "stale", lambda: ["frames"])
-    [folder] = [path for path in made.glob("checkpoints/text-*") if not (path / "adopted").exists()][:1]
+    finished = [path.parent for path in made.glob("checkpoints/text-*/stage.json")]
+    [folder] = [path for path in finished if "adopted" not in json.loads((path / plan.FINISHED).read_text())]
     return folder
 
 
@@ -43,7 +44,7 @@ def old(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("texts", r"no stage 'texts', allowed are \["),
         ("first", "before the data is made"),
-        ("images", "was made by text, 'images' is contrastive"),
+        ("images", "has the algorithm text, 'images' has contrastive"),
     ],
 )
 def test_what_cannot_stand_for_a_stage_is_refused(old: Path, stage: str, told: str):
@@ -54,6 +55,22 @@ def test_what_cannot_stand_for_a_stage_is_refused(old: Path, stage: str, told: s
 def test_a_checkpoint_that_is_not_finished_is_refused(old: Path, tmp_path: Path):
     with pytest.raises(ValueError, match="only a finished checkpoint"):
         adopt.adopt(tmp_path, "text", "for a test")
+
+
+def test_a_checkpoint_of_another_model_is_refused(old: Path, tmp_path: Path):
+    made = json.loads((old / plan.FINISHED).read_text()) | {"model": {"text_width": 4096}}
+    (tmp_path / plan.FINISHED).write_text(json.dumps(made))
+    with pytest.raises(ValueError, match="has the model .*4096"):
+        adopt.adopt(tmp_path, "text", "for a test")
+
+
+def test_a_stage_that_is_begun_is_left_alone(old: Path):
+    folder = tasks.open_job(stand_in.RECIPE, dataset=None).checkpoint("text")
+    (folder / "trainer").mkdir(parents=True)
+    with pytest.raises(ValueError, match="is begun"):
+        adopt.adopt(old, "text", "for a test")
+    (folder / "trainer").rmdir()
+    folder.rmdir()
 
 
 def test_an_adopted_checkpoint_is_reused_and_says_why(old: Path, monkeypatch, capsys):

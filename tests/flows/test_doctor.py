@@ -76,9 +76,21 @@ def test_a_server_that_does_not_answer_is_wrong(variable: str, monkeypatch):
     assert found.state == "wrong" and address in found.seen and f"unset {variable}" in found.remedy
 
 
-def test_a_password_in_an_address_is_not_shown(monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@127.0.0.1/db")
-    assert of(doctor.services, "MLflow").seen == "postgresql://[key]@127.0.0.1/db"
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("postgresql://me:p@ss@127.0.0.1/db", "postgresql://…@127.0.0.1/db"),
+        ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
+    ],
+)
+def test_a_password_in_an_address_is_not_shown(address: str, shown: str, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    assert of(doctor.services, "MLflow").seen == shown
+
+
+def test_an_address_that_is_none_is_wrong(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://")
+    assert of(doctor.services, "MLflow").state == "wrong"
 
 
 def test_what_is_wrong_ends_with_1(monkeypatch, capsys):

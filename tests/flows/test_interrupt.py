@@ -55,6 +55,19 @@ def test_ctrl_c_ends_with_a_sentence_and_leaves_nothing_open(project: Path, monk
     assert "RUNNING" not in found and {"pipeline", "stage"} <= set(found["KILLED"])
 
 
+def test_a_child_that_has_ended_and_was_not_waited_for_is_no_hindrance():
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    child = psutil.Process(ended.pid)
+    end_s = time.monotonic() + 30
+    while child.status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < end_s
+        time.sleep(0.02)
+    other = subprocess.Popen(["sleep", "60"])
+    interrupt.end_children()
+    assert other.wait(10) == -signal.SIGTERM
+    ended.wait()
+
+
 def test_runs_of_a_process_that_is_gone_end_with_the_next_pipeline_run(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     program = "from components import tracking; tracking.open_pipeline_run('dead', tags={'kind': 'pipeline'})"

@@ -1,5 +1,6 @@
 """Real processes throughout: a script with children and grandchildren stands in for a launcher and its ranks."""
 
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from components.records.single_writer import BusyError, single_writer
 from components.train import launch_command
 from flows import supervisor
 
@@ -139,6 +141,33 @@ def test_death_of_the_caller_ends_the_whole_family(tmp_path: Path, family: list[
     process.send_signal(number)
     process.wait(60)
     assert_dead(pids)
+
+
+def test_a_lock_is_held_as_long_as_anything_of_the_command_lives(tmp_path: Path, family: list[str]):
+    caller = f"""
+    import os
+    from pathlib import Path
+    from components.records.single_writer import single_writer
+    from flows import supervisor
+    folder = Path({str(tmp_path)!r})
+    with single_writer(folder / "lock", "it") as lock:
+        supervisor.supervise(
+            {family!r}, dict(os.environ), log_path=folder / "a.log", timeout_s=60, grace_s=3, locks=(lock,)
+        )
+    """
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(caller)], cwd=ROOT)
+    pids = wait_for_family(tmp_path)
+    process.kill()
+    process.wait(60)
+    with pytest.raises(BusyError), single_writer(tmp_path / "lock", "it"):
+        pass  # the grandchild ignores SIGTERM, and has three seconds
+    assert_dead(pids)
+    end_s = time.monotonic() + 10
+    while time.monotonic() < end_s:
+        with contextlib.suppress(BusyError), single_writer(tmp_path / "lock", "it"):
+            return
+        time.sleep(0.05)
+    pytest.fail("the lock was never free")
 
 
 def test_death_of_the_watchdog_is_noticed(tmp_path: Path):

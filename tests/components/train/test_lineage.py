@@ -1,5 +1,6 @@
 """What a take is in: its samples, the stages that drew them, and what stands on those."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -66,6 +67,20 @@ def test_a_stage_of_other_data_says_that_it_cannot_be_told(tiny_data, checkpoint
         lineage.of_take(tiny_data, tmp_path, min(takes(tiny_data, "train")), settings), {"init_exo": ["egoflow/1"]}
     )
     assert "other data" in page and "registered as egoflow/1" in page and "train again: init_exo" in page
+
+
+def test_what_a_teacher_wrote_about_a_take_is_of_it(tiny_data, checkpoints, settings, tmp_path):
+    take = min(takes(tiny_data, "train"))
+    samples = records.read_table(tiny_data / "dataset/samples.parquet", records.SAMPLE).to_pylist()
+    mine = next(one for one in samples if one["take_id"] == take and one["split"] == "train")
+    other = next(one for one in samples if one["take_id"] != take and one["split"] == "train")
+    rows = [one | {"sample_id": f"of {one['sample_id']}", "parents": [one["sample_id"]]} for one in (mine, mine, other)]
+    records.write_table(tmp_path / "teach/samples.parquet", rows, records.SAMPLE)
+    digest = hashlib.sha256((tmp_path / "teach/samples.parquet").read_bytes()).hexdigest()
+    made = {"stage": "teach", "parents": {}, "params": {"mixture": {}}, "samples_digest": digest}
+    (tmp_path / "teach/stage.json").write_text(json.dumps(made))
+    [seen] = lineage.of_take(tiny_data, tmp_path, take, settings).stages
+    assert (seen.stage, seen.samples, seen.times) == ("teach", 1, 2)
 
 
 def test_a_name_that_is_no_take_is_told(tiny_data, checkpoints, settings):
