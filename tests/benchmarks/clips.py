@@ -63,6 +63,7 @@ def corpus(narrations: int, *, part: int = 0) -> tuple[pd.DataFrame, pd.DataFram
         "end_s": np.nan,
         "subject": None,
         "ego_visible": True,
+        "best_exo": None,
         "unsure": False,
     }
     filmed = {
