@@ -23,7 +23,7 @@ _THEN = r"\b(?:and then|after that|then|first|next|finally|while)\b,?"
 # "and" ends a sentence before what may be a verb
 _SENTENCE = re.compile(rf"[.;](?!\d)|,?\s*{_THEN}|,? and (?=\w+s\b)", re.IGNORECASE)
 _SPACED_POINT = re.compile(r"(\d) ?\. ?(\d)")  # a word-level tokenizer puts spaces around the point
-_SECONDS = r"(\d+(?:\.\d+)?)(?: ?s| seconds)?"
+_SECONDS = r"(\d+(?:\.\d+)?)(?: ?s(?:econds?)?\b)?"
 _SPAN = re.compile(rf"{_SECONDS} (?:to|until|and) {_SECONDS}|\( ?{_SECONDS} ?, ?{_SECONDS} ?\)")
 _HAND = re.compile(r"\b(left|right|both) hands?\b")
 
@@ -78,6 +78,8 @@ def facts_of(thought: str) -> ThoughtFacts:
     >>> said = facts_of("first C picks up the red cup, then C washes it with the left hand from 3 to 6 s.")
     >>> sorted(said.actions), sorted(said.objects), said.hands, said.spans
     (['pick up', 'wash'], ['cup'], frozenset({'left'}), ((3.0, 6.0),))
+    >>> facts_of("C washes the cup from 3 to 6 seconds.") == facts_of("C washes the cup from 3 s to 6 s.")
+    True
     """
     thought = _SPACED_POINT.sub(r"\1.\2", " ".join(thought.split()))
     sentences = _SENTENCE.split(_SPAN.sub("", thought))

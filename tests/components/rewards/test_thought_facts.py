@@ -20,6 +20,8 @@ from tests import calibrate_rationale
         ("The left hand holds the bowl from 3 . 5 to 6 s", ("hold",), {"bowl"}, {"left"}, [(3.5, 6.0)]),
         ("washes red C the the ( 8 , 4 )", ("wash",), {"red"}, set(), []),  # what a tiny model may write
         ("it begins at 3 s", (), set(), set(), []),
+        ("C washes the cup from 3 seconds to 6 seconds.", ("wash",), {"cup"}, set(), [(3.0, 6.0)]),
+        ("C washes 2 and 6 spoons.", ("wash",), {"spoon"}, set(), [(2.0, 6.0)]),  # an "s" that is no unit
         ("", (), set(), set(), []),
     ],
 )
