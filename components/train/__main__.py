@@ -152,10 +152,17 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
         return 0
     if stage.algorithm == "distill":
         from components.models import build
+        from components.train import rendezvous
         from components.train.distill import run
+        from components.train.safety import errors
 
         build.register()
-        return run.run(recipe, stage, stage.distill, data_params, parents, options)
+        rendezvous.on_loopback(options.output / "trainer")
+        try:
+            return run.run(recipe, stage, stage.distill, data_params, parents, options)
+        except errors.EXPLAINED as error:
+            errors.reraise(error, stage, options.output)
+            raise
     import torch
     from transformers import set_seed
 

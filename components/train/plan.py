@@ -45,6 +45,7 @@ NOT_IN_KEY = {
 FINISHED = "stage.json"  # of a checkpoint folder
 SAMPLES = "samples"  # the parent that gives no part of a model, but a table of samples in its folder
 SAMPLES_FILE = "samples.parquet"
+ANSWERS_FILES = "answers-*.jsonl"  # of a stage of algorithm distill, one of each rank
 DATASET_STAGES = ("dataset", "frames")
 # The base models train on worlds rendered on the fly, so a change of the dataset leaves them as they are.
 WITHOUT_DATASET = frozenset({"text", "contrastive"})

@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import json
 import logging
+import shutil
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -28,8 +29,6 @@ from components.train.distill import questions, teacher
 from components.train.distill.questions import Question
 
 logger = logging.getLogger(__name__)
-
-LEDGERS = "answers-*.jsonl"
 
 
 def run(
@@ -56,7 +55,8 @@ def run(
     Raises:
         ValueError: the recipe and the parents or the data do not fit, or nothing was answered.
     """
-    began_s, output, place = time.monotonic(), options.output, PartialState()
+    # without `cpu`, accelerate takes each rank of a machine without GPUs for the only one
+    began_s, output, place = time.monotonic(), options.output, PartialState(cpu=not torch.cuda.is_available())
     output.mkdir(parents=True, exist_ok=True)
     store = FrameStore(options.data / "frames")
     store.check(algorithms.contract(data))
@@ -86,6 +86,7 @@ def run(
             partial = output / f"{plan.FINISHED}.partial"
             partial.write_text(json.dumps(made, indent=2, default=str))
             partial.rename(output / plan.FINISHED)
+            shutil.rmtree(output / "trainer", ignore_errors=True)  # where the ranks met
     finally:
         if log:
             log.close()
@@ -102,7 +103,7 @@ def in_batches(asked: Sequence[Question], size: int) -> list[list[Question]]:
 def outcomes(output: Path) -> dict[str, dict]:
     """Return the lines of all ledgers of a stage's folder, of however many ranks, by the keys of their questions."""
     found: dict[str, dict] = {}
-    for path in sorted(output.glob(LEDGERS)):
+    for path in sorted(output.glob(plan.ANSWERS_FILES)):
         known = ledger.load(path)
         found |= {key: known.read(key) for key in known.entries}
     return found
@@ -118,7 +119,7 @@ def _answer(
 ) -> None:
     """Answer this rank's batches; of one that is finished in part, only what is missing is kept."""
     settled = outcomes(output).keys()
-    with ledger.opened(output / LEDGERS.replace("*", str(rank))) as replies:
+    with ledger.opened(output / plan.ANSWERS_FILES.replace("*", str(rank))) as replies:
         for number, batch in batches:
             left = {question.key for question in batch} - settled
             if not left:
@@ -145,7 +146,7 @@ def _write(asked: Sequence[Question], settings: params.Distill, step: str, outpu
     if not rows:
         raise ValueError(
             f"stage {step!r}: none of {len(asked)} questions was answered ({counts}), so there is nothing to learn; "
-            f"look at {output}/{LEDGERS}, or mend `distill.max_new_tokens` in the recipe"
+            f"look at {output}/{plan.ANSWERS_FILES}, or mend `distill.max_new_tokens` in the recipe"
         )
     records.write_table(output / "rejects.parquet", rejects, records.REJECT)
     records.write_table(output / plan.SAMPLES_FILE, rows, records.SAMPLE)

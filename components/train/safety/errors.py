@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 
+from components.train.plan import ANSWERS_FILES
+
 if TYPE_CHECKING:
     from components.params import Stage
 
@@ -60,7 +62,8 @@ def _explain(error: Exception, stage: Stage, output: Path) -> str | None:
 
 def less_memory(stage: Stage) -> str:
     """Say which values of a stage need less memory than those that it has."""
-    if stage.algorithm == "contrastive":  # its loss compares the samples of a batch with one another
+    # the loss of the one compares the samples of a batch with one another, the other answers whole batches
+    if stage.algorithm in ("contrastive", "distill"):
         return f"What needs less, in the recipe: a smaller `train_batch_size` (now {stage.train_batch_size})."
     at_once = stage.per_device_train_batch_size or max(1, stage.train_batch_size // stage.ranks)
     ways = [f"`per_device_train_batch_size: {at_once // 2}` (now {at_once})"] if at_once > 1 else []
@@ -73,7 +76,9 @@ def less_memory(stage: Stage) -> str:
 
 
 def kept(output: Path) -> str:
-    """Say which resumable checkpoint a stage has."""
+    """Say which resumable checkpoint a stage has, or the answers of one that asks a teacher."""
+    if answers := sorted(output.glob(ANSWERS_FILES)):
+        return f"Kept are the answers in {', '.join(map(str, answers))}."
     steps = [int(path.name.split("-")[1]) for path in (output / "trainer").glob("checkpoint-*") if is_whole(path)]
     if not steps:
         return "No resumable checkpoint was saved yet: a new run starts at step 0."
