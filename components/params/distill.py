@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.params.strict import Strict
 
@@ -32,3 +32,9 @@ class Distill(Strict):
     keep_cut: bool = Field(
         default=False, description="an answer that `max_new_tokens` ends is a sample too, as published; else a reject"
     )
+
+    @model_validator(mode="after")
+    def _each_view_once(self) -> Distill:
+        if len(set(self.views)) < len(self.views):
+            raise ValueError(f"`distill.views`: {list(self.views)} came, allowed is each view once")
+        return self

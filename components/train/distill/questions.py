@@ -42,7 +42,8 @@ class Question:
 def asked(stage: params.Stage, settings: params.Distill, data: Path) -> list[Question]:
     """Return the questions of a stage, always in the same order.
 
-    Segments are the ego clips of the mixture with an exo view, each once, however many samples are about it.
+    Segments are the ego clips of the mixture with an exo view, each once, however many samples are about it and
+    whatever its share: recipes give equal ones.
 
     Args:
         stage: whose mixture and seed choose segments, exo views and queries.

@@ -24,7 +24,7 @@ TASKS = {
     "qa": (("choice", "action"), ("choice", "cot"), ("text", "question_open")),
     "verify": (("choice", "verification"), ("choice", "verification_rationale")),
     "ground_spatial": (("box", "spatial_object"),),
-    "ground_temporal": (("span", "temporal"),),
+    "ground_temporal": (("span", "temporal"), ("span", "temporal_rationale")),
 }
 # a target of each kind, and an answer that can be read: whether a reward applies is asked of the reward itself
 _TARGETS = {
@@ -33,7 +33,7 @@ _TARGETS = {
     "span": {"span": {"start_s": 0.0, "end_s": 1.0}},
     "box": {"box_xyxy": [0.0, 0.0, 10.0, 10.0]},
 }
-_ANSWER = "<think>a</think><answer>a</answer>"
+_BARE, _ANSWER = "a", "<think>a</think><answer>a</answer>"
 
 Kinds = Mapping[Kind, int]
 
@@ -85,6 +85,11 @@ def _views(stage: Stage, keys: list[str]) -> Iterator[Problem]:
         came = "a segment is an ego clip with an exo view" if stage.distill else compared
         for key in outside:
             yield at(stage, f"mixture.{key}", came, "keys of view ego")
+    if stage.distill and len(set(stage.mixture.values())) > 1:
+        yield at(
+            stage, "mixture", f"{stage.mixture} came, and every segment is asked about once, whatever its share",
+            "equal shares; how many segments there are says `distill.segments`",
+        )  # fmt: skip
     if stage.grpo and stage.grpo.paired_views:
         for key in keys:
             task, _, view = key.rpartition("/")
@@ -218,9 +223,10 @@ def _applies(name: str, stage: Stage, target: str, question_type: str) -> bool:
     sample = {
         "target": {"kind": target} | _TARGETS[target],
         "question_type": question_type,
-        "answer": _ANSWER,
         "media": [{"start_s": 0.0, "end_s": 1.0}],
     }
+    # what `reasoned` asks of the other closed questions has no thought to be compared with
+    sample["answer"] = _ANSWER if reasons(sample, reasoned=False) else _BARE
     sample["reasoned"] = reasons(sample, reasoned=stage.reasoned)
     if target == "span":  # the key frames are known, so that there may be a second group without them
         sample |= {"salient_frames": [0], "key_accuracy": 1.0, "rest_accuracy": 1.0}

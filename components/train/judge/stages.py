@@ -215,6 +215,8 @@ def _objective(stage: Stage, *, last: bool) -> Iterator[Problem]:
 
 
 def _batch(stage: Stage) -> Iterator[Problem]:
+    if stage.distill:  # every rank answers whole batches
+        return
     if stage.video_last and stage.questions_per_context > 1:
         yield at(
             stage, "video_last", f"{stage.video_last} came with {stage.questions_per_context} questions per context",

@@ -52,6 +52,7 @@ TWICE = {"algorithm": "distill", "parents": {"all": "init_exo"}, "num_train_epoc
         ({"student": {"parents": {"all": "init_exo", "samples": "init_ego"}}}, "stage 'init_ego' writes weights"),
         ({"asking": {"mixture": {"egoexoclip/caption/exo": 1.0}}}, "a segment is an ego clip with an exo view"),
         ({"asking": {"learning_rates": {"language_model": 0.1}}}, "which algorithm distill does not take"),
+        ({"asking": {"mixture": {"egoexoclip/caption/ego": 0.7, "egoit/caption/ego": 0.3}}}, "whatever its share"),
         ({"student": {"evaluate": ("alignment",)}}, "`teacher`: None came, which alignment of `evaluate` needs"),
         ({"student": {"evaluate": ("alignment",), "teacher": "distill"}}, "a stage with weights among base_lm"),
         ({"student": {"video_last": 0.5, "questions_per_context": 2}}, "0.5 came with 2 questions per context"),
@@ -61,6 +62,15 @@ TWICE = {"algorithm": "distill", "parents": {"all": "init_exo"}, "num_train_epoc
 )  # fmt: skip
 def test_what_cannot_be_asked_or_learned_is_refused_in_words(changes, words):
     assert words in complaints(**changes)
+
+
+def test_each_view_is_shown_once():
+    with pytest.raises(ValueError, match=r"\['ego', 'ego'\] came, allowed is each view once"):
+        params.Distill(views=("ego", "ego"))
+
+
+def test_ranks_need_not_divide_a_batch_that_each_answers_whole():
+    assert complaints(asking={"ranks": 3}) == ""
 
 
 def test_the_dry_run_counts_what_is_written_and_what_is_learned(tiny_world, tiny_data):

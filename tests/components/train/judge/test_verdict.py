@@ -139,6 +139,25 @@ def test_shares_of_rewards_are_those_of_the_data():
     assert "format 100%, box_iou 50%" in unseen and unseen.endswith("of the samples at most, by their tasks")
 
 
+def test_a_reference_rationale_is_there_where_the_data_has_a_thought():
+    there = {
+        Kind("egore/verify/ego", "choice", "verification", False): 3,
+        Kind("view30k/verify/ego", "choice", "verification_rationale", False): 3,
+        Kind("view30k/ground_temporal/ego", "span", "temporal_rationale", False): 3,
+        **HERE,
+    }
+    keys = ("egore/verify/ego", "view30k/verify/ego", "view30k/ground_temporal/ego", "egore/qa/ego")
+    changes = {
+        "grpo.mixture": dict.fromkeys(keys, 0.25),
+        "grpo.reasoned": True,
+        "grpo.grpo.reward_weights": {"rationale": 1.0, "format": 1.0},
+    }
+    stage = params.Recipe.model_validate(changed(RECIPES["miniature"], changes)).stages[-1]
+    found = mixture.shares(stage, there)
+    assert found["rationale"] == dict(zip(keys, (0.0, 1.0, 1.0, 0.05), strict=True))
+    assert set(found["format"].values()) == {1.0}
+
+
 def test_rewards_of_a_rare_part_are_not_common():
     keys = {"egore/ground_spatial/ego": 0.95, "egore/qa/ego": 0.05}
     weights = {"format": 1.0, "box_iou": 1.0, "choice": 1.0, "temporal_iou": 1.0}
