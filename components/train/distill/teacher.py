@@ -12,9 +12,8 @@ from transformers import GenerationConfig, PreTrainedModel, ProcessorMixin
 
 from components import params
 from components.data.frames.store import FrameStore
-from components.models.frame_choice import evenly
 from components.models.processing import EgoflowProcessor, context, layout, normalise, turn
-from components.models.qwen_vl import QwenProcessor, encode
+from components.models.qwen_vl import QwenProcessor, encode, shown
 from components.train.distill.questions import Question
 
 ANSWER, CUT, EMPTY, TOO_LONG = "answer", "cut", "empty", "too_long"  # outcomes; all but the first are rejects
@@ -37,6 +36,22 @@ class Said:
     answer_tokens: int
 
 
+def sampling_of(folder: Path) -> GenerationConfig:
+    """Return how the model of a folder samples, by its own generation_config.json.
+
+    Raises:
+        ValueError: there is no such file, or it does not sample: a stage's checkpoint keeps no such settings.
+    """
+    own = folder / "generation_config.json"
+    found = GenerationConfig.from_pretrained(folder) if own.is_file() else None
+    if found is None or not found.do_sample:
+        raise ValueError(
+            f"`distill.generation: model` came, and {own} {'has no `do_sample: true`' if found else 'is not there'}: "
+            "write the teacher's sampling values into that file, or set `generation: greedy` in the recipe"
+        )
+    return found
+
+
 class Teacher:
     """A model in evaluation mode that answers questions about the frames of a store.
 
@@ -49,7 +64,7 @@ class Teacher:
         most_frames: of a question, for a model that takes fewer than the store has; None shows all.
 
     Raises:
-        ValueError: its own settings are asked for, and the folder has none.
+        ValueError: as `sampling_of`, where its own settings are asked for.
     """
 
     def __init__(
@@ -66,12 +81,9 @@ class Teacher:
         self.most_frames, self.max_new_tokens = most_frames, settings.max_new_tokens
         self.how = GenerationConfig.from_dict(model.generation_config.to_dict())
         if settings.generation == "model":
-            if not (folder / "generation_config.json").is_file():
-                raise ValueError(
-                    f"{folder} has no generation_config.json, and the stage asks for `generation: model`; allowed is "
-                    "greedy, mend the recipe"
-                )
-            self.how = GenerationConfig.from_pretrained(folder)
+            self.how = sampling_of(folder)
+            # never what stands for frames: of a download only the loaded model forbids it
+            self.how.suppress_tokens = model.generation_config.suppress_tokens
         else:
             self.how.do_sample = False
         self.how.max_new_tokens = settings.max_new_tokens
@@ -119,8 +131,8 @@ class Teacher:
         model = self.model
         frames = [self._frames(question) for question in questions]
         texts = [
-            context(layout(model.config, question.view, len(shown))) + turn(question.query, processor.turn_words)
-            for question, shown in zip(questions, frames, strict=True)
+            context(layout(model.config, question.view, len(clip))) + turn(question.query, processor.turn_words)
+            for question, clip in zip(questions, frames, strict=True)
         ]
         how = {"add_special_tokens": False, "padding": True, "padding_side": "left", "return_tensors": "pt"}
         prompts = processor.tokenizer(texts, **how).to(model.device)
@@ -128,12 +140,15 @@ class Teacher:
         return {**{name: prompts[name] for name in ("input_ids", "attention_mask")}, "pixel_values": pixel_values}
 
     def _qwen(self, questions: Sequence[Question], processor: QwenProcessor) -> dict[str, torch.Tensor]:
-        items = []
-        for question in questions:
-            frames = self._frames(question)
-            chosen = evenly(len(frames), self.most_frames)
-            items.append({"question": question.query, "view": question.view, "frames": frames[chosen]})
-        prompts = encode(processor, items)
+        plain = {"target": {"kind": "text"}, "answer": "", "times_s": None, "reasoned": False}
+        asked = [
+            question.segment
+            | {"question": question.query, "question_type": question.family, "view": question.view}
+            | {"frames": self._frames(question)}
+            | plain
+            for question in questions
+        ]
+        prompts = encode(processor, [shown(item, most_frames=self.most_frames) for item in asked])
         length = max(map(len, prompts["input_ids"]))
         blanks = {"input_ids": processor.tokenizer.pad_token_id, "attention_mask": 0, "mm_token_type_ids": 0}
         inputs = {
