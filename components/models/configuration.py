@@ -145,7 +145,7 @@ class EgoflowConfig(PretrainedConfig):
         """Say how many steps each group of tokens stands for, each of them marked: all steps, in order.
 
         For "pool" and "mlp" one; for "stc" the steps that a place of its convolution sees: the first, then two, the
-        last alone where one is left (`stc.STCConnector`).
+        last alone where one is left (`stc_connector.STCConnector`).
 
         >>> EgoflowConfig(connector="stc").markers(16)
         [1, 2, 2, 2, 2, 2, 2, 2, 1]

@@ -3,7 +3,7 @@
 from statistics import fmean
 
 from components.prompts import split_think_answer
-from components.rewards.thought_facts import facts_of, jaccard
+from components.rewards.thought_facts import ThoughtFacts, facts_of, jaccard
 
 
 def cross_view_structure_reward(completion: str, sample: dict) -> float | None:
@@ -33,6 +33,6 @@ def cross_view_structure_reward(completion: str, sample: dict) -> float | None:
     )
 
 
-def _facts(completion: str):
+def _facts(completion: str) -> ThoughtFacts:
     parts = split_think_answer(completion)
     return facts_of(parts[0] if parts else "")

@@ -14,9 +14,11 @@ METRIC = "ego_tokens/query_change"
 
 
 class QueryChange(TrainerCallback):
-    """Add `ego_tokens/query_change` to the log, the norm of E⁰ minus what it began as, and end no stage where it is 0.
+    """Add `ego_tokens/query_change` to the log, the norm of E⁰ minus what it began as.
 
-    Runs on every rank, since ZeRO-3 keeps a part of E⁰ on each. Must stand before the callback that takes the log.
+    At the end of the stage it raises ValueError if E⁰ did not move, or moved although `freeze_ego_queries` is set: the
+    stage leaves no finished checkpoint, and its resumable one stays. Runs on every rank, since ZeRO-3 keeps a part of
+    E⁰ on each. Must stand before the callback that takes the log.
 
     Args:
         model: with the weights that the stage begins with, also where it is resumed.
