@@ -3,7 +3,7 @@
 A CSV with a line for each query. A person changes `keep` (yes or no), `refined`, `misaligned` or `why` in place, and
 leaves `judged` alone: a digest of what the judge wrote there, by which a run tells that a line was edited. Such a line
 stays as it is. A line that nobody edited follows the judge, a new query adds a line, and one that vanished stays and is
-marked in `state`.
+marked in `state`. Columns that a person adds, such as notes, stay with their lines.
 """
 
 from __future__ import annotations
@@ -35,40 +35,47 @@ def reviewed(path: Path, judged: pd.DataFrame) -> pd.DataFrame:
     Raises:
         ValueError: a line cannot be read; names it, and leaves the file as it is.
     """
-    before = _read(path)
+    columns, before = _read(path)
     rows: dict[str, dict[str, str]] = dict(before)
     for new in judged.to_dict("records"):
         old = before.get(new["query_id"])
         if old is not None and _digest(old) != old["judged"]:
             rows[new["query_id"]] = old | {"state": EDITED}
         else:
-            rows[new["query_id"]] = {**new, "state": "", "judged": _digest(new)}
+            rows[new["query_id"]] = {**(old or {}), **new, "state": "", "judged": _digest(new)}
     there = set(judged["query_id"])
     for query_id, row in before.items():
         if query_id not in there:
             rows[query_id] = row | {"state": VANISHED}
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as unfinished:
-        pd.DataFrame(list(rows.values()), columns=COLUMNS).to_csv(unfinished, index=False)
+        pd.DataFrame(list(rows.values()), columns=columns).to_csv(unfinished, index=False)
     return pd.DataFrame([rows[query_id] for query_id in judged["query_id"]], columns=COLUMNS)
 
 
-def _read(path: Path) -> dict[str, dict[str, str]]:
-    """Return the lines of the file by query id."""
+def _read(path: Path) -> tuple[list[str], dict[str, dict[str, str]]]:
+    """Return the columns of the file, and its lines by query id."""
     if not path.is_file():
-        return {}
-    with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a mark before the first letter
-        reader = csv.DictReader(file)
-        if missing := set(COLUMNS) - set(reader.fieldnames or ()):
-            raise ValueError(f"{path}: the columns {sorted(missing)} are missing, allowed are {COLUMNS}; put them back")
-        found: dict[str, dict[str, str]] = {}
-        for row in reader:
-            kept = {name: (row[name] or "").strip() for name in COLUMNS}
-            problem = _problem(kept, found)
-            if problem:
-                raise ValueError(f"{path}, line {reader.line_num}: {problem}; mend the line")
-            found[kept["query_id"]] = kept
-    return found
+        return COLUMNS, {}
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a mark before the first letter
+            reader = csv.DictReader(file, restval="")
+            columns = list(reader.fieldnames or ())
+            lines = [(reader.line_num, row) for row in reader]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: {error}; allowed is a CSV in UTF-8: save it again as that") from error
+    if missing := set(COLUMNS) - set(columns):
+        raise ValueError(f"{path}: the columns {sorted(missing)} are missing, needed are {COLUMNS}; put them back")
+    if twice := {name for name in columns if columns.count(name) > 1}:
+        raise ValueError(f"{path}: the columns {sorted(twice)} come twice; give each column a name of its own")
+    found: dict[str, dict[str, str]] = {}
+    for number, row in lines:
+        kept = {name: row[name].strip() for name in columns}
+        problem = "it has more cells than there are columns" if None in row else _problem(kept, found)
+        if problem:
+            raise ValueError(f"{path}, line {number}: {problem}; mend the line")
+        found[kept["query_id"]] = kept
+    return columns, found
 
 
 def _problem(row: dict[str, str], found: dict[str, dict[str, str]]) -> str:

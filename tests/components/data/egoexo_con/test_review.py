@@ -80,3 +80,33 @@ def test_a_file_without_a_column_says_which(path):
     path.write_text(path.read_text().replace("judged", "mine"))
     with pytest.raises(ValueError, match=r"the columns \['judged'\] are missing"):
         review.reviewed(path, judged("a"))
+
+
+def test_columns_that_a_person_adds_stay_with_their_lines(path):
+    review.reviewed(path, judged("a", "b"))
+    with_notes = {name: row | {"notes": f"seen {name}, ö"} for name, row in lines(path).items()}
+    pd.DataFrame(list(with_notes.values())).to_csv(path, index=False)
+    found = review.reviewed(path, judged("a", "c", refined="C slices the fish"))
+    assert list(found.columns) == review.COLUMNS
+    assert {name: (row["refined"], row["state"], row["notes"]) for name, row in lines(path).items()} == {
+        "a": ("C slices the fish", "", "seen a, ö"),
+        "b": ("C cuts the fish", "vanished", "seen b, ö"),
+        "c": ("C slices the fish", "", ""),
+    }
+
+
+@pytest.mark.parametrize(
+    "break_it, message",
+    [
+        (lambda text: text.replace("fish", "fïsh").encode("latin-1"), "egoexo_con.csv: .* allowed is a CSV in UTF-8"),
+        (lambda text: (text.strip() + ",more\n").encode(), "line 2: it has more cells than there are columns"),
+        (lambda text: text.replace("judged\n", "judged,n,n\n").encode(), r"the columns \['n'\] come twice"),
+    ],
+)
+def test_a_file_that_would_lose_something_is_named_and_stays(path, break_it, message):
+    review.reviewed(path, judged("a"))
+    path.write_bytes(break_it(path.read_text()))
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=message):
+        review.reviewed(path, judged("a"))
+    assert path.read_bytes() == before
