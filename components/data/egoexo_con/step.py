@@ -18,17 +18,15 @@ import pyarrow.compute as pc
 
 from components import llm, records
 from components.data import sample_table
-from components.data.egoexo_con import judging, review
+from components.data.egoexo_con import happening, judging, review
 from components.data.egore import both_views, by_rule
 from components.data.egore import step as egore
-from components.data.egore.free_text.same_event import may_be_same
 from components.data.partition import runner
 from components.data.partition.finished_parts import written_whole
 from components.params import Data
-from components.prompts.narration_text import read_narration
 
 ITEMS = "egoexo_con.json"
-REVIEW = "review/egoexo_con.csv"  # below data/, and no output of a DVC stage: DVC deletes those before a run
+REVIEW = "review/egoexo_con.csv"  # below data/, but tracked by git; dvc.yaml says how DVC leaves it alone
 _DIGITS = 3  # of seconds
 
 
@@ -37,8 +35,8 @@ def queries(params: Data, data_dir: Path) -> pd.DataFrame:
 
     Returns:
         `query_id`, `source`, `take`, `video_ego`, `video_exo`, `start_s` and `end_s` of the window, `from_s` and `to_s`
-        of the event in it, `event`, `false_event`, the facts of each view, whether it is visible in each, and whether
-        the grammar of the kitchen tells the take.
+        of the event in it, `event`, `false_event`, the facts of each view, whether it is visible in each, whether the
+        grammar of the kitchen tells the take, and all that is `told` of it in the window.
     """
     tables = {name: _held_out(data_dir / f"{name}.parquet", runner.schema_of(name)) for name in egore.INPUTS}
     settings = egore.settings_of(params, data_dir)
@@ -55,26 +53,13 @@ def queries(params: Data, data_dir: Path) -> pd.DataFrame:
     both = both.rename(columns=names).assign(
         end_s=both[["end_s_ego", "end_s_exo"]].min(axis=1), source=both["video_id_ego"].map(filmed_for)
     )
-    return both.assign(in_kitchen=both["take"].isin(takes.kitchen))
+    return both.assign(in_kitchen=both["take"].isin(takes.kitchen), told=happening.told(takes, both))
 
 
 def _held_out(path: Path, schema: pa.Schema) -> pa.Table:
     """Read the rows of held-out takes; rejects have no split."""
     table = records.read_table(path, schema)
     return table.filter(pc.equal(table["split"], "test")) if "split" in schema.names else table
-
-
-def happens(row: dict, misaligned: str) -> bool:
-    """Return whether what should be false everywhere may be told of one of the views.
-
-    Args:
-        row: of `queries`.
-        misaligned: the false event; in the kitchen another word is another event, people have many words for one.
-    """
-    told = [event for event, _, _ in (*row["facts_ego"], *row["facts_exo"])]
-    if row["in_kitchen"]:
-        return misaligned in told
-    return any(may_be_same(read_narration(misaligned), read_narration(event)) for event in told)
 
 
 def requests(params: Data, data_dir: Path) -> list[llm.Request]:
@@ -162,7 +147,7 @@ def _films(params: Data, data_dir: Path) -> dict[str, str]:
 def _reason(row: dict, paths: dict[str, str]) -> str:
     if row["keep"] != review.YES:
         return "dropped_by_a_person" if row["state"] == review.EDITED else "not_answerable"
-    if happens(row, row["misaligned"]):
+    if happening.happens(row, row["misaligned"]):
         return "misaligned_query_happens"
     return "" if row["video_ego"] in paths and row["video_exo"] in paths else "film_outside_data"
 

@@ -8,14 +8,21 @@ import pytest
 
 from components.benchmarks import egoexo_con as benchmark
 from components.data.clips import step as clips
-from components.data.egoexo_con import judging, review, step
-from tests.components.data.conftest import TEST_TAKES, changed, read, write_annotations
+from components.data.egoexo_con import happening, judging, review, step
+from components.data.egore import by_rule
+from components.data.egore.free_text.told import Told
+from components.prompts.kitchen_grammar import COLOURS, Facts, narrate
+from tests.components.data.conftest import TEST_TAKES, changed, facts_of, read, write_annotations
 from tests.components.llm.misbehaving import said
 
 
 @pytest.fixture
 def project(tmp_path, rows, data_params):
     """Takes whose films would lie below data/, and one event of a held-out take that no camera outside shows."""
+    return built(tmp_path, rows, data_params)
+
+
+def built(tmp_path, rows, data_params):
     for row in rows["narrations"]:
         row["best_exo"] = None if row["narration_id"].startswith("take-3-n1") else "cam01"
     data_dir = write_annotations(tmp_path / "data", rows)
@@ -85,10 +92,49 @@ def test_films_elsewhere_cannot_be_items(project, data_params, tmp_path):
     assert run(moved, project) == ([], Counter({"film_outside_data": 9, "not_visible_in_exo": 1}))
 
 
+def test_what_happens_though_no_view_surely_shows_it_is_no_misaligned_query(tmp_path, rows, data_params):
+    take, doubted = "take-7", facts_of(7, 2).event
+    said = [row for row in rows["narrations"] if row["take_id"] == take]
+    for row in said:
+        row["unsure"] = row["narration_id"].startswith("take-7-n2")
+    labelled = {row["text"].split(" with ")[0] for row in rows["intervals"] if row["take_id"] == take}
+    narrated = next(
+        fact for fact in (Facts("opens", colour, "fish") for colour in COLOURS) if fact.event not in labelled
+    )
+    rows["narrations"].append(said[0] | {"narration_id": "alone", "time_s": 8.0, "text": narrate(narrated)})
+    project = built(tmp_path, rows, data_params)
+    ids = [item["id"] for item in run(data_params, project)[0] if item["take"] == take]
+    lines = pd.read_csv(project / step.REVIEW, dtype=str, keep_default_na=False).set_index("query_id")
+    lines.loc[ids[:2], "misaligned"] = [doubted, narrated.event]
+    lines.to_csv(project / step.REVIEW)
+    items, reasons = run(data_params, project)
+    assert reasons["misaligned_query_happens"] == 2
+    assert [item["id"] for item in items if item["take"] == take] == ids[2:]
+
+
+def test_what_is_told_in_a_window_is_of_intervals_and_narrations_there():
+    of = {"take_id": "t", "video_id": "ego"}
+    intervals = pd.DataFrame(
+        [of | {"interval_id": text, "text": text, "start_s": start_s, "end_s": end_s}
+         for text, start_s, end_s in [("C picks up a mug", 0.0, 2.0), ("C washes a plate", 9.0, 11.0)]]
+    )  # fmt: skip
+    single, spanned = {"time_s": 12.3, "start_s": None, "end_s": None}, {"time_s": 3.0, "start_s": 2.5, "end_s": 6.0}
+    narrations = pd.DataFrame([of | single | {"text": "C sews cloth"}, of | spanned | {"text": "C eats bread"}])
+    videos = pd.DataFrame([{"video_id": "ego", "view": "ego"}])
+    annotations = {"videos": videos, "narrations": narrations, "intervals": intervals}
+    takes = by_rule.Takes(pd.DataFrame(), annotations, set(), Told({}, None, 0))
+    windows = pd.DataFrame({"take": "t", "start_s": [0.0, 5.0, 11.0], "end_s": [2.0, 12.0, 12.0]})
+    assert happening.told(takes, windows).tolist() == [
+        ["C picks up a mug"],
+        ["C eats bread", "C sews cloth", "C washes a plate"],
+        ["C sews cloth"],
+    ]
+
+
 def test_of_what_people_say_another_word_is_no_other_event():
-    told = [("C picks up a mug", 0.0, 2.0)]
-    row = {"facts_ego": told, "facts_exo": [], "in_kitchen": False}
-    assert step.happens(row, "C takes the cup") and not step.happens(row, "C washes the knife")
+    row = {"told": ["C picks up a mug"], "in_kitchen": False}
+    assert happening.happens(row, "C takes the cup") and not happening.happens(row, "C washes the knife")
+    assert not happening.happens(row | {"in_kitchen": True}, "C takes the cup")
 
 
 def test_the_rule_keeps_what_it_is_asked():
