@@ -13,6 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[3]
+REVIEW = "data/review/egoexo_con.csv"
 STEPS = [
     *(
         "world",
@@ -94,6 +95,30 @@ def test_what_a_change_reruns(project):
     change_params(project, clips={"min_frames": 2}, egore={"long_per_window": 1})
     done = dvc(project, "repro")
     assert ran(done) == ["egore", "egoexo_con", "dataset", "quality", "frames"], done.stdout + done.stderr
+
+
+def test_git_keeps_the_review_file_that_dvc_must_not_store_or_delete():
+    stage = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]["egoexo_con"]
+    assert {REVIEW: {"cache": False, "persist": True}} in stage["outs"]
+    ignored = subprocess.run(["git", "check-ignore", REVIEW, "data/egoexo_con.json"], cwd=ROOT, capture_output=True)
+    assert ignored.stdout.decode().split() == ["data/egoexo_con.json"]
+
+
+@pytest.mark.slow
+def test_the_edit_of_a_person_runs_the_step_and_comes_back_with_no_earlier_state(project):
+    path = project / REVIEW
+    header, line, *more = path.read_text().splitlines()
+    assert line.count(",yes,") == 1
+    path.write_text("\n".join([header, line.replace(",yes,", ",no,"), *more]) + "\n")
+    dropped = line.split(",")[0]
+    assert dropped in (project / "data/egoexo_con.json").read_text()
+    assert ran(dvc(project, "repro")) == ["egoexo_con"] and ran(dvc(project, "repro")) == []
+    for choices in (3, 4):  # what was made of four choices before the edit lies in the cache
+        change_params(project, egore={"choices": choices})
+        done = dvc(project, "repro", "--single-item", "egoexo_con")
+        assert ran(done) == ["egoexo_con"], done.stdout + done.stderr
+    assert dropped not in (project / "data/egoexo_con.json").read_text()
+    assert f"{dropped}," in path.read_text() and ",no," in path.read_text()
 
 
 @pytest.mark.slow
