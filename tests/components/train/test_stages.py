@@ -189,8 +189,8 @@ def test_a_run_whose_kl_is_too_high_pauses_and_goes_on_under_a_higher_limit(work
 def test_two_ranks_learn_what_one_learns(chain, workshop, recipe):
     """Not bit-equal: each rank takes the mean over its own answer tokens, and half batches round otherwise in bfloat16.
 
-    Adam's first steps follow signs, so that a gradient near zero can turn; measured are 6 and 20 % of the way gone, on two
-    tiny worlds. What a rank would lose or count twice shows in the loss of the second step and in every gradient's norm.
+    Adam's first steps follow signs, so that a gradient near zero can turn; measured are 6 and 20 % of the way gone, on
+    two tiny worlds. What a rank would lose or count twice shows in the second loss and in the norms of gradients.
     """
     path = workshop.folder / "ranks.yaml"
     stage = stage_of(shrunk_recipe(path, lambda stage: {"ranks": 2}), "init_ego")
