@@ -145,6 +145,15 @@ def test_what_needs_less_memory_is_said_in_values_of_the_recipe(changes: dict, w
     assert words in errors.less_memory(STAGE.model_copy(update=changes))
 
 
+def test_a_stage_that_asks_a_teacher_keeps_its_answers_and_needs_less_by_smaller_batches(tmp_path: Path):
+    asking = params.Stage(name="d", algorithm="distill", train_batch_size=8, ranks=2)
+    (tmp_path / "answers-1.jsonl").touch()
+    with pytest.raises(errors.TrainingError) as raised:
+        errors.reraise(RuntimeError("CUDA out of memory. Tried"), asking, tmp_path)
+    assert "a smaller `train_batch_size` (now 8)" in str(raised.value)
+    assert f"Kept are the answers in {tmp_path / 'answers-1.jsonl'}." in str(raised.value)
+
+
 def test_the_launcher_speaks_for_a_rank_that_the_kernel_ended(tmp_path: Path):
     for step, state in ((40, "{}"), (60, '{"global_step": ')):  # the newer one is half written
         (tmp_path / "trainer" / f"checkpoint-{step}").mkdir(parents=True)
