@@ -29,6 +29,8 @@ TASK = "alignment"
 def score(samples: list[Sample], completions: list[str]) -> Scores:
     """Score answers of `Alignment`, so that the mean over answers is the mean over their tokens.
 
+    Scores of two models or conditions may be subtracted where the answers are of the same samples.
+
     Args:
         samples: of them.
         completions: JSON, as `Alignment.answer` writes it.

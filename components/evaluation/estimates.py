@@ -15,7 +15,7 @@ from components import params
 from components.evaluation.items import MODEL
 from components.metrics import statistics
 from components.metrics.statistics import Difference
-from components.params.evaluation import FORMAT, NO_SKILL
+from components.params.evaluation import CENTRED, FORMAT, NO_SKILL
 
 FEW_TAKES = "too few takes: their spread is not known"
 NO_CONTROL = "no control answered any of its samples"
@@ -26,7 +26,8 @@ def estimates(rows: Sequence[Mapping], chance: Mapping[str, float], settings: pa
     """Return metric -> its mean with interval, its controls, the strongest of them, chance, and whether it is learned.
 
     Learned: the score lies above its strongest control and above chance, both beyond the interval. Of metrics that are
-    no skill no control is the strongest. What else is not known is None, and `reason` says why.
+    no skill no control is the strongest, and centred ones have none. What else is not known is None, and `reason` says
+    why.
 
     Args:
         rows: of `records.PREDICTION`, of one task; those without a score do not count.
@@ -47,7 +48,7 @@ def _estimate(
 ) -> dict:
     draws = {"seed": settings.seed, "resamples": settings.bootstrap_resamples}
     estimate = statistics.score(own.to_numpy(), _takes(own), **draws)
-    above = leads(own, controls)
+    above = leads(own, {} if name in CENTRED else controls)
     is_skill = name not in (*NO_SKILL, FORMAT)  # the form of an answer needs no frame, so no control can fall behind
     least = strongest(above) if is_skill else None
     lo = _finite(above[least].lo) if least else None

@@ -212,10 +212,10 @@ def _items(
         for sample in chosen:
             sample["reasoned"] = how.writes(task) and reasons(sample, reasoned=answerer.reasoned)
         controls = settings.controls
-        if task in mapping.RETRIEVAL:  # the nearest of fewer is easier to find, and no text tells it
+        if task in (*mapping.RETRIEVAL, alignment.TASK):
+            # the nearest of fewer is easier to find, and the mean length of answers, which a score is divided by, is
+            # that of the samples of its condition; no text tells either
             controls = {name: limits[task] for name in controls if name != GUESSER}
-        if task == alignment.TASK:
-            controls = {name: limit for name, limit in controls.items() if name != GUESSER}
         asked, without_control = with_controls(task, chosen, controls, seed=settings.seed)
         items += asked
         skipped += unscorable + without_control

@@ -17,7 +17,7 @@ from components.evaluation.estimates import by_condition, leads
 from components.evaluation.items import MODEL
 from components.metrics import statistics
 from components.metrics.statistics import Difference, Estimate, crossed, holm
-from components.params.evaluation import LOWER, Control
+from components.params.evaluation import CENTRED, LOWER, Control
 
 CONDITIONS = (MODEL, *get_args(Control))
 Place = tuple[str, str, str]  # stage, task, metric
@@ -153,7 +153,7 @@ def families(tests: Iterable[Test], published: Mapping[str, Container[str]]) -> 
     """Return the tests of a comparison in the families within which Holm adjusts their p-values.
 
     All signs that the paper prints are one family, whichever arms they are of: a page of seven is wrong in any of them
-    in 5 % of cases at most. They were fixed before anything was seen, so they are not paid for with p-values of all
+    in 5 % of cases at most. They were fixed by the papers, so they are not paid for with p-values of all
     that is measured beside them; of that, each arm is a family of its own.
 
     Args:
@@ -222,10 +222,15 @@ def _table(found: Mapping[tuple[str, int], Scores], arm: str, seeds: Sequence[in
 def _strongest(
     found: Mapping[tuple[str, int], Scores], arm: str, seeds: Sequence[int], parts: Sequence[Place]
 ) -> tuple[str, float]:
-    """Return the control that a measure is least above, of those that answered in every part and seed, and its mean."""
+    """Return the control that a measure is least above, of those that answered in every part and seed, and its mean.
+
+    Centred metrics have none.
+    """
     places = [(found[arm, number][stage], task, metric) for number in seeds for stage, task, metric in parts]
     lead_and_mean: dict[str, list[tuple[float, float]]] = {}
     for table, task, metric in places:
+        if metric in CENTRED:
+            return "", math.nan
         controls = by_condition(table[(table["task"] == task) & (table["metric"] == metric)])
         for name, lead in leads(controls.pop(MODEL), controls).items():
             ahead = -lead.value if metric in LOWER else lead.value

@@ -35,6 +35,8 @@ CUT = "cut"  # share of written answers that the token budget ended: of every ta
 FORMAT = "format"  # share of answers that can be read at all; the guesser's always can, so it is none of its controls
 # metrics of which higher is not better: a model that always says the same agrees in both views
 NO_SKILL = (CUT, "said_yes", "agreement", "excess", "mutual_tiou", "log_perplexity", "kl")
+# the score of a pair depends on all pairs of its condition, of which controls have fewer: they are no pairs to subtract
+CENTRED = ("excess",)
 LOWER = ("log_perplexity", "kl")  # of these, metrics of which lower is better
 _CAPTION = ("meteor", "verb", "colour", "type", "hand", "all", CUT)
 _PAIR = ("ego", "exo", "consistent", "agreement", "excess")

@@ -107,6 +107,8 @@ def test_a_checkpoint_is_measured_beside_its_teacher(model, processor, tiny_data
     for entry in found.values():
         # lower is nearer, and no text without frames has probabilities
         assert entry["value"] > 0 and entry["learned"] is None and entry["controls"].keys() == {"other_frames", "grey"}
+        # a score is divided by the mean length of the answers of its condition, so both have the same answers
+        assert entry["controls"]["grey"]["n"] == entry["n"] == 4
     # the teacher belongs to what an evaluation is
     before = json.loads((checkpoint / "evaluation/identity.json").read_text())
     (write_checkpoint(tmp_path / "two", model, processor, tiny_data) / "model/more.json").write_text("{}")

@@ -166,6 +166,8 @@ def test_pairs_are_measured_and_a_killed_evaluation_ends_where_a_whole_one_does(
     assert entry["n"] == 4 and found["con_verify/said_yes"]["n"] == 8
     assert entry["coin"] == 0.25 and entry["chance"] == entry["constant"] >= 0.5
     assert entry["strongest"] is not None and found["con_verify/agreement"]["strongest"] is None
+    # centred over other pairs than the model's, a control has no score that could be subtracted
+    assert entry["controls"] and found["con_verify/excess"]["controls"] == {}
     rows = predictions(whole)
     own = [row for row in rows if row["condition"] == MODEL and row["score"] is not None]
     by_name = {name: [row["score"] for row in own if row["score_name"] == name] for name in PAIR}
