@@ -10,9 +10,10 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from components import params, tracking
+from components.evaluation import identity
 from components.params.comparison import Comparison, recipe_of
 from components.train import plan
-from flows import levels, tasks
+from flows import data, levels, tasks
 from flows.tasks import Job
 
 
@@ -78,6 +79,24 @@ def write_recipes(
             runs.append(run)
     judge(runs, source=source)
     return runs
+
+
+def made_of(comparison: Comparison) -> dict[str, object]:
+    """Return what the scores of a comparison stand on beside the code, to know later whether they still do.
+
+    Returns:
+        Digests of the dataset ("dataset"), of the values in params/data.yaml and params/eval.yaml without the promotion
+        rule ("settings"), and of the recipe of each arm ("recipes").
+    """
+    base = params.read(comparison.recipe)
+    asked = params.load(tasks.EVALUATION, params.Eval).model_dump(mode="json", exclude={"promotion"})
+    made = params.load(tasks.DATA_PARAMS, params.Data).model_dump(mode="json")
+    return {
+        "dataset": data.digest(),
+        "settings": identity.digest({"data": made, "evaluation": asked}),
+        # of the second repetition, which shows what is reseeded, and in which only what is compared is evaluated
+        "recipes": {arm: identity.digest(recipe_of(comparison, base, arm, seed=1)) for arm in comparison.arms},
+    }
 
 
 def judge(runs: Sequence[Run], *, source: Path, data: Path | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Judge every sign that the papers publish by what the comparisons on this machine found; write results/claims.json.
+"""Judge the signs that the papers publish by what the comparisons on this machine found; write results/claims.json.
 
 Run as: python -m flows.claims
 
@@ -56,12 +56,13 @@ def measured(found: Claims, comparisons: Mapping[str, Comparison]) -> dict[str, 
             continue
         scores = comparison_scores.read(folder / comparison_scores.FILE)
         ran = json.loads((folder / "table.json").read_text())
+        made_of = arms.made_of(comparison)
         for claim_name, claim in found.claims.items():
             its = claim.experiment
             if its is None or its.comparison != name:
                 continue
             pair = its.arm, registry.against(its, comparisons)
-            if not _is_as_it_ran(comparison, ran["comparison"], pair, its.measure):
+            if not _is_as_it_ran(comparison, made_of, ran, pair, its.measure):
                 continue
             mine, theirs = ((arm, comparison.places(arm)[its.measure]) for arm in pair)
             lo, hi = claim.region
@@ -79,16 +80,27 @@ def measured(found: Claims, comparisons: Mapping[str, Comparison]) -> dict[str, 
     return new
 
 
-def _is_as_it_ran(now: Comparison, then: Mapping, pair: tuple[str, str], measure: str) -> bool:
-    """Return whether a comparison still trains and measures two arms as it did when it ran."""
-    today = now.model_dump(mode="json")
-    shared = ("recipe", "at", "reseed", "stages", "changes")
+def _is_as_it_ran(now: Comparison, made_of: Mapping, ran: Mapping, pair: tuple[str, str], measure: str) -> bool:
+    """Return whether a comparison still trains and measures two arms as it did when it ran, on the same data.
+
+    Args:
+        now: the comparison.
+        made_of: as `arms.made_of` returns it of that.
+        ran: the record of its run; one without `made_of` is of an earlier version and no answer.
+        pair: the arms.
+        measure: of the claim.
+    """
+    today, then, before = now.model_dump(mode="json"), ran["comparison"], ran.get("made_of")
+    if before is None or any(before[key] != made_of[key] for key in ("dataset", "settings")):
+        return False
     same_measure = today["measures"][measure] == then["measures"].get(measure)
     same_arms = all(
-        arm in then["arms"] and all(today["arms"][arm][key] == then["arms"][arm][key] for key in ("changes", "at"))
+        arm in then["arms"]
+        and today["arms"][arm]["at"] == then["arms"][arm]["at"]
+        and made_of["recipes"][arm] == before["recipes"][arm]
         for arm in pair
     )
-    return same_measure and same_arms and all(today[key] == then[key] for key in shared)
+    return same_measure and same_arms and today["at"] == then["at"]
 
 
 def missing(

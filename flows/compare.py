@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -50,10 +50,12 @@ def compare(comparison: str = COMPARISON, seeds: int = 3, only: Sequence[str] = 
     arms.judge(runs, source=path, data=tasks.DATA)
     for foreseen in _foresee(wanted, seeds):
         get_run_logger().info("%s", foreseen)
+    made_of = arms.made_of(wanted)
     run_id = tracking.open_pipeline_run(f"compare {wanted.name}", tags={"kind": "comparison", "recipe": str(path)})
     status = "KILLED"
     try:
-        compared = compare_runs(wanted, runs, folder, run_id, run_arm=partial(train_and_evaluate, at_start=at_start))
+        run_arm = partial(train_and_evaluate, at_start=at_start)
+        compared = compare_runs(wanted, runs, folder, run_id, made_of=made_of, run_arm=run_arm)
         status = "FAILED" if compared.failed else "FINISHED"
     finally:
         tracking.finish(run_id, status)
@@ -66,6 +68,7 @@ def compare_runs(
     folder: Path,
     run_id: str,
     *,
+    made_of: Mapping[str, object],
     run_arm: Callable[[Run, dict[str, str]], list[NestedStage]],
 ) -> Compared:
     """Do one run after the other; a run that fails or pauses is recorded, and the others go on.
@@ -75,6 +78,7 @@ def compare_runs(
         runs: in this order.
         folder: takes the page, the table and the scores.
         run_id: MLflow run of the comparison.
+        made_of: as `arms.made_of` returns it, when the comparison began.
         run_arm: trains and evaluates a run, whose MLflow run gets these tags; returns its stages.
 
     Raises:
@@ -124,6 +128,7 @@ def compare_runs(
             run_id=run_id,
             recorded_in=git_commit(Path.cwd()),
             stages_s=sum(took_s.values()),
+            made_of=made_of,
         )
         comparison_scores.write(folder / comparison_scores.FILE, scores, places)
     for path in [*page.files(folder), folder / comparison_scores.FILE]:

@@ -39,6 +39,7 @@ def write(
     run_id: str,
     recorded_in: str,
     stages_s: float,
+    made_of: Mapping[str, object],
 ) -> None:
     """Write `index.html`, `table.md` and `table.json`; called after every run, so that a long comparison can be read.
 
@@ -52,6 +53,7 @@ def write(
         run_id: MLflow run of the comparison.
         recorded_in: commit of the code.
         stages_s: wall time of the training and evaluation of all its stages, each counted once.
+        made_of: what the scores stand on (`flows.arms.made_of`).
     """
     names = list(comparison["measures"])
     table = {arm: {row.measure: row for row in rows if row.arm == arm} for arm in dict.fromkeys(r.arm for r in rows)}
@@ -80,6 +82,7 @@ def write(
         "comparison": comparison,
         "run_id": run_id,
         "recorded_in": recorded_in,
+        "made_of": made_of,
         "runs": {"finished": len(finished), "failed": len(failed), "of": of},
         "stages_s": stages_s,
         "rows": [asdict(row) for row in rows],

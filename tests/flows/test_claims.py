@@ -13,7 +13,7 @@ from components.evaluation import claims as judging
 from components.evaluation import comparison_scores
 from components.params import claims as registry
 from components.params.comparison import Comparison
-from flows import claims, compare, data
+from flows import arms, claims, compare, data
 from tests.components.evaluation.test_claims import scores
 from tests.flows import stand_in
 
@@ -25,6 +25,10 @@ COMPARISON = {
     "reseed": [],
     "measures": {"QA": ["qa/accuracy"]},
     "arms": {"full": {}, "late": {"published": {"QA": 1.5}}, "early": {}},
+}
+LOCK = {
+    "schema": "2.0",
+    "stages": {name: {"outs": [{"path": f"data/{name}", "md5": "0" * 32}]} for name in ("dataset", "frames")},
 }
 CLAIM = {"says": "s", "source": "Paper, §1.5", "expected": "higher"}
 CLAIMS = {
@@ -39,6 +43,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with three claims and a comparison that was run with five seeds of two of its arms."""
     stand_in.write_yaml(tmp_path / "params/claims.yaml", {"seeds": 5, "claims": CLAIMS})
     stand_in.write_yaml(tmp_path / "params/ablations/tiny.yaml", COMPARISON)
+    for name in ("data", "eval"):
+        shutil.copy(stand_in.ROOT / f"params/{name}.yaml", tmp_path / "params")
+    stand_in.recipe(tmp_path, stand_in.RECIPE, [{**stand_in.SEEN, "name": "last"}])
+    stand_in.write_yaml(tmp_path / "dvc.lock", LOCK)
     (tmp_path / "results").mkdir()
     (tmp_path / "results/claims.json").write_text("{}\n")
     monkeypatch.chdir(tmp_path)
@@ -55,6 +63,7 @@ def ran(comparison: dict) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     comparison_scores.write(folder / comparison_scores.FILE, found, {arm: of.places(arm) for arm in of.arms})
     table = {"comparison": of.model_dump(mode="json"), "recorded_in": "c0ffee0", "stages_s": 5400.0}
+    table |= {"made_of": arms.made_of(of)}
     (folder / "table.json").write_text(json.dumps(table))
 
 
@@ -80,6 +89,28 @@ def test_a_comparison_that_changed_since_it_ran_is_no_answer(project: Path, monk
     arms = COMPARISON["arms"] | {"early": {"changes": {"last.seed": 3}}, "new": {}}
     stand_in.write_yaml(project / "params/ablations/tiny.yaml", COMPARISON | {"arms": arms})
     assert command(monkeypatch) == 0 and list(judging.read(Path("results/claims.json"))) == ["X1 late"]
+
+
+def change(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "is_answer"),
+    [
+        (stand_in.RECIPE, "weight_decay: 0", "weight_decay: 1", False),
+        ("params/eval.yaml", "qa: 400", "qa: 300", False),
+        ("params/eval.yaml", "model_name: egoflow", "model_name: other", True),
+        ("params/data.yaml", "seed: ", "seed: 1", False),
+        ("dvc.lock", "0" * 32, "1" * 32, False),
+        ("reports/compare-tiny/table.json", "made_of", "other", False),
+    ],
+)
+def test_scores_of_another_recipe_rule_or_data_are_no_answer(project: Path, monkeypatch, file, old, new, is_answer):
+    change(project / file, old, new)
+    assert command(monkeypatch) == 0 and bool(judging.read(Path("results/claims.json"))) is is_answer
 
 
 def test_what_is_missing_is_run_and_judged(project: Path, monkeypatch):

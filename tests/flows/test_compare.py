@@ -177,7 +177,7 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(project: Path, tmp_path: 
 
     run_id = tracking.open_pipeline_run("c", tags={})
     with disable_run_logger():
-        compared = compare.compare_runs(comparison, runs, tmp_path, run_id, run_arm=run_arm)
+        compared = compare.compare_runs(comparison, runs, tmp_path, run_id, made_of={}, run_arm=run_arm)
     assert compared.failed == {("early", 1): "a KL of 2; allowed is 1 at most"}
     rows = {row.arm: row for row in compared.rows}
     assert rows["late"].seeds == (0, 1) and rows["early"].seeds == (0,)
@@ -205,7 +205,8 @@ def test_a_stopped_comparison_stops(project: Path, tmp_path: Path):
         raise supervisor.StageStopped("enough")
 
     with disable_run_logger(), pytest.raises(supervisor.StageStopped):
-        compare.compare_runs(comparison, runs, tmp_path, tracking.open_pipeline_run("c", tags={}), run_arm=run_arm)
+        run_id = tracking.open_pipeline_run("c", tags={})
+        compare.compare_runs(comparison, runs, tmp_path, run_id, made_of={}, run_arm=run_arm)
 
 
 def test_code_that_changes_between_two_runs_stops_a_comparison(project: Path, tmp_path: Path):
@@ -218,7 +219,7 @@ def test_code_that_changes_between_two_runs_stops_a_comparison(project: Path, tm
         with disable_run_logger(), pytest.raises(tasks.ChangedMeanwhile, match="__main__.py changed"):
             run_arm = partial(compare.train_and_evaluate, at_start=at_start)
             parent = tracking.open_pipeline_run("c", tags={})
-            compare.compare_runs(comparison, runs, tmp_path, parent, run_arm=run_arm)
+            compare.compare_runs(comparison, runs, tmp_path, parent, made_of={}, run_arm=run_arm)
     finally:
         path.write_text(before)
 
@@ -237,7 +238,9 @@ def test_the_command_trains_each_common_stage_once(project: Path):
     measured = [line.split() for line in (project / "evaluations.txt").read_text().splitlines()]
     assert [len(words) > 2 for words in measured] == [True, True, False, False]
     folder = project / "reports/compare-tiny"
-    [full, late] = json.loads((folder / "table.json").read_text())["rows"]
+    table = json.loads((folder / "table.json").read_text())
+    assert table["made_of"] == arms.made_of(Comparison(**COMPARISON))
+    [full, late] = table["rows"]
     assert (full["arm"], late["arm"], late["seeds"]) == ("full", "late", [0, 1])
     assert late["difference"]["value"] > 0 and late["verdict"] == "holds"
     # the same command again would train nothing

@@ -44,7 +44,9 @@ ROWS = [row(arm, name, mean) for arm, both in MEANS.items() for name, mean in zi
 def written(tmp_path):
     finished = [page.Finished("start", 0, 61.2, [("sft", "ran", "sft-012"), ("init", "reused", "init-3")])]
     failed = {("low", 1): "no <b>luck</b>"}
-    page.write(tmp_path, COMPARISON, ROWS, finished, failed, of=8, run_id="0f", recorded_in="c0", stages_s=60.0)
+    page.write(
+        tmp_path, COMPARISON, ROWS, finished, failed, of=8, run_id="0f", recorded_in="c0", stages_s=60.0, made_of={}
+    )
     return tmp_path
 
 
@@ -73,7 +75,7 @@ def test_the_table_of_a_note_has_a_line_for_each_arm(written):
 
 def test_an_arm_that_lacks_a_seed_says_so_and_beats_nobody(tmp_path):
     rows = [replace(one, seeds=(1,)) if one.arm == "high" else one for one in ROWS]
-    page.write(tmp_path, COMPARISON, rows, [], {}, of=8, run_id="0f", recorded_in="c0", stages_s=60.0)
+    page.write(tmp_path, COMPARISON, rows, [], {}, of=8, run_id="0f", recorded_in="c0", stages_s=60.0, made_of={})
     assert (tmp_path / "index.html").read_text().count("<small>only seed 1</small>") == 1
     assert (tmp_path / "table.md").read_text().splitlines()[4].startswith("| high (only seed 1) | 50.0")
     drawn = json.loads((tmp_path / "table.json").read_text())["frontier"]
@@ -84,14 +86,25 @@ def test_an_arm_that_lacks_a_seed_says_so_and_beats_nobody(tmp_path):
 
 def test_the_numbers_are_json_even_where_an_interval_is_open(tmp_path):
     page.write(tmp_path, COMPARISON | {"frontier": None}, [row("start", "boxes", 0.3, spread=math.inf)] + ROWS[1:], [],
-               {}, of=1, run_id="0f", recorded_in="c0", stages_s=60.0)  # fmt: skip
+               {}, of=1, run_id="0f", recorded_in="c0", stages_s=60.0, made_of={})  # fmt: skip
     read = json.loads((tmp_path / "table.json").read_text(), parse_constant=pytest.fail)
     assert read["rows"][0]["value"] == {"value": 0.3, "lo": None, "hi": None, "n": 40}
     assert read["frontier"] is None and "[−∞, ∞]" in (tmp_path / "index.html").read_text()
 
 
 def test_nothing_is_finished_yet(tmp_path):
-    page.write(tmp_path, COMPARISON, [], [], {("start", 0): "no"}, of=8, run_id="0f", recorded_in="c0", stages_s=60.0)
+    page.write(
+        tmp_path,
+        COMPARISON,
+        [],
+        [],
+        {("start", 0): "no"},
+        of=8,
+        run_id="0f",
+        recorded_in="c0",
+        stages_s=60.0,
+        made_of={},
+    )
     assert "0 of 8, 1 failed" in (tmp_path / "index.html").read_text()
 
 
