@@ -64,7 +64,8 @@ BENCHMARK = Benchmark(
     ),
     note="the paper's average is over the four categories (`mean_of_4`); where the authors' code finds no letter it "
     "asks Llama 3.1, here such an answer is wrong; they show a frame a second, 180 at most; the name of an ego film is "
-    "told by `_exo<N>` of any length, not by its last four letters",
+    "told by `_exo<N>` of any length, not by its last four letters; the names of segments have no documented form "
+    "that tells the take, so that intervals are over segments: too narrow where several are of one take",
 )
 BENCHMARK_EGO = replace(
     BENCHMARK,

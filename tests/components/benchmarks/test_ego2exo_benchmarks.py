@@ -86,3 +86,16 @@ def test_a_video_is_asked_for_a_description_and_twice_for_the_same(tmp_path):
     parts = [f"TSU_Descriptions_videos/P1_{part}.mp4" for part in (1, 2)]
     assert [medium.path for medium in found.samples[3].media] == parts
     assert found.reasons == {"malformed_row": 1, "repeated_id": 2}
+
+
+def test_descriptions_of_another_form_are_rejects(tmp_path):
+    written(tmp_path, "Charades-Description.json", [{"Q": "Describe."}, "words", 3])
+    films = tmp_path / "TSU_Descriptions_videos"
+    films.mkdir()
+    for part in ("P[1]_1.mp4", "P1_1.mp4"):
+        (films / part).touch()
+    described = {"/P1": "One sits.", "../P1": "One sits.", "P[1]": "One sits."}
+    found = adl_x.load_descriptions(written(tmp_path, "TSU-Description.json", described))
+    assert found.reasons == {"malformed_row": 5 * 3}
+    # a bracket is no pattern
+    assert {sample.media[0].path for sample in found.samples} == {"TSU_Descriptions_videos/P[1]_1.mp4"}
