@@ -1,4 +1,4 @@
-"""params/claims.yaml: every sign that the papers publish, and the experiment that would show it here."""
+"""params/claims.yaml: the signs of the papers' ablations, and the experiment that would show each here."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ class Claim(Strict):
         description="where the difference lies: above 0, below 0, within `margin` of 0, or above minus `margin`"
     )
     margin: PositiveFloat | None = Field(
-        default=None, description="points; of `alike` and `not lower`, and of no other: fixed before anything was seen"
+        default=None,
+        description="points; of `alike` and `not lower`, and of no other: fixed before any run that decides",
     )
     published: float | None = Field(
         default=None, description="difference that the paper prints, points; null where an arm's `published` has it"
@@ -68,7 +69,8 @@ class Claims(Strict, strict=False):
     """params/claims.yaml: the signs, by a name that begins with their row of docs/systems.md §7."""
 
     seeds: PositiveInt = Field(
-        description="repetitions from which a sign is decided; fixed beforehand, for looking after each finds too much"
+        description="repetitions from which a sign is decided; fixed before any run that decides, for looking after "
+        "each finds too much"
     )
     claims: dict[str, Claim] = Field(description="`row words` -> the sign")
 
