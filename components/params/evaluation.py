@@ -91,6 +91,7 @@ class Eval(Strict):
     )
     controls: dict[Control, PositiveInt] = Field(
         min_length=1,
-        description="control -> most samples of each task, or pairs, that it answers; one not named is not measured",
+        description="control -> most samples of each task, or pairs, that it answers, in retrieval and alignment all "
+        "that the model does; one not named is not measured",
     )
     promotion: Promotion
