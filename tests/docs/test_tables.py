@@ -47,9 +47,8 @@ def test_a_file_of_results_is_whole(path):
     assert all(re.fullmatch(r"[0-9a-f]{7,40}", row["recorded_in"]) for row in result["rows"])
     assert result["command"] and result["seeds"] and result["predictions"]
     for cell in (cell for row in result["rows"] for cell in row["cells"] if isinstance(cell, dict)):
-        for low, high in (cell[key] for key in ("interval", "difference_interval") if key in cell):
-            assert low <= cell["score"] <= high or "difference" in cell
-            assert "difference" not in cell or low <= cell["difference"] <= high
+        for value, ends in (("score", "interval"), ("difference", "difference_interval")):
+            assert ends not in cell or cell[ends][0] <= cell[value] <= cell[ends][1]
 
 
 def test_a_table_ends_with_where_its_figures_come_from():
