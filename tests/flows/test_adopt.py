@@ -88,4 +88,5 @@ def test_an_adopted_checkpoint_is_reused_and_says_why(old: Path, monkeypatch, ca
         reused = train.train_stage(job, text, tracking.open_pipeline_run("p", tags={}), lambda: None)
     assert (reused.how, reused.checkpoint) == ("reused", folder)
     assert tracking.describe(reused.run_id).tags["adopted"] == "a comment changed"
+    monkeypatch.setenv("COLUMNS", "1000")  # the panel would fold the sentence
     assert adopt.main() == 1 and "finished already" in capsys.readouterr().err
