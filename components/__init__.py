@@ -6,11 +6,12 @@ What is set outside stands.
 
 import os
 
-for _name, _value in {
+SWITCHES = {
     "DO_NOT_TRACK": "true",  # this very word: MLflow takes no other
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "GX_ANALYTICS_ENABLED": "false",
     "DAFT_ANALYTICS_ENABLED": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
-}.items():
+}
+for _name, _value in SWITCHES.items():
     os.environ.setdefault(_name, _value)

@@ -25,6 +25,8 @@ from typing import Literal
 
 import psutil
 
+from components import SWITCHES
+
 State = Literal["good", "warning", "wrong"]
 GIB = 2**30
 PINNED = ("deepspeed", "dvc", "great-expectations", "mlflow", "peft", "prefect", "torch", "transformers", "trl")
@@ -33,7 +35,6 @@ DISK_GIB = 8  # of `make demo` with its environment
 SHARED_GIB = 1  # NCCL and the workers of a loader put their buffers there
 SKEW_S = 5.0
 REFLINK = 0x40049409  # FICLONE of <linux/fs.h>
-TELEMETRY = {"DO_NOT_TRACK": "true", "MLFLOW_DISABLE_TELEMETRY": "true", "DVC_NO_ANALYTICS": "1"}
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ def services() -> Iterator[Finding]:
         except (OSError, ValueError, http.client.HTTPException) as error:  # not there, no address, another service
             remedy = f"runs cannot be recorded: start it (docs/operations.md), or unset {variable}"
             yield Finding(name, "wrong", f"{shown}: {error}", remedy)
-    talks = [name for name, value in TELEMETRY.items() if os.environ.get(name) != value]
+    talks = [name for name, value in SWITCHES.items() if os.environ.get(name) != value]
     remedy = "libraries may report their use: set -a; . infra/env.example; set +a" if talks else ""
     yield Finding(
         "telemetry",

@@ -10,8 +10,9 @@ ROOT = Path(__file__).parents[1]
 LONGEST_FILE = 300
 TOP_LEVEL = {
     ".ci", ".dvc", ".dvcignore", ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CITATION.cff",
-    "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "components", "docs",
-    "dvc.lock", "dvc.yaml", "findings", "flows", "infra", "mkdocs.yml", "params", "pyproject.toml",
+    "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "components",
+    "data",  # data/review alone: what people decided
+    "docs", "dvc.lock", "dvc.yaml", "findings", "flows", "infra", "mkdocs.yml", "params", "pyproject.toml",
     "requirements.lock", "results", "tests",
 }  # fmt: skip
 
