@@ -21,6 +21,7 @@ from rich.table import Table
 from components import params
 from components.data import __main__ as data_main
 from components.data.annotations import IDS
+from components.train.judge.mixture import WRITTEN
 from components.train.rehearsal import smaller
 from components.world.__main__ import build
 from components.world.writers import WRITERS
@@ -50,12 +51,16 @@ def samples_of(data_dir: Path) -> dict[str, int]:
 
 
 def asked_for() -> dict[str, list[str]]:
-    """Return each `corpus/task/view` that a mixture of a shipped recipe names, with the names of the recipes."""
+    """Return each `corpus/task/view` that a shipped recipe wants of the data, with the names of the recipes.
+
+    What a teacher says in a stage of the recipe itself is not the data's.
+    """
     asked: dict[str, set[str]] = defaultdict(set)
     for path in sorted((PROJECT / "params/recipes").glob("*.yaml")):
         for stage in params.load(path, params.Recipe).stages:
             for part in stage.mixture:
-                asked[part].add(path.stem)
+                if part.split("/")[0] not in WRITTEN:
+                    asked[part].add(path.stem)
     return {part: sorted(recipes) for part, recipes in sorted(asked.items())}
 
 

@@ -7,25 +7,27 @@ symbolic links), a stage that is run by hand would write into the cache itself.
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import json
 import os
+import select
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 from ruamel.yaml import YAML
 
 from components.records.single_writer import LOCKS, single_writer
 
 GRAPH = "dvc.yaml"
 _CODE = "components"
-_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+_SHELLS = {"sh", "bash", "dash", "zsh", "ksh", "fish", "busybox"}
 
 
 @contextmanager
@@ -43,7 +45,7 @@ def guarded(name: str, project: Path) -> Generator[None]:
             it (`single_writer.BusyError`).
     """
     if "DVC_STAGE" in os.environ:
-        _end_with_parent()
+        _end_with_repro()
     graph = project / GRAPH
     stage = (YAML(typ="safe").load(graph.read_text())["stages"].get(name) or {}) if graph.is_file() else {}
     with single_writer(project / LOCKS / f"data-{name}.lock", f"stage {name!r} of {GRAPH}"):
@@ -125,13 +127,20 @@ def _change(path: Path) -> str:
     return f"{seen.st_size} {seen.st_mtime_ns}"
 
 
-def _end_with_parent() -> None:
+def _end_with_repro() -> None:
     """End when `dvc repro` does, by a signal that lets pools of processes end theirs.
 
-    The kernel sends it when the *thread* that started us ends: DVC starts its steps from its main thread.
+    DVC starts a step by the person's shell, and not every shell gives its place to the one program that it runs:
+    parents that are shells are passed over.
     """
-    parent = os.getppid()
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != parent:  # it ended before it could be asked
+    repro = next((parent for parent in psutil.Process().parents() if parent.name() not in _SHELLS), None)
+    if repro is None:  # it ended before it could be found
         sys.exit(128 + signal.SIGTERM)
+    ended = os.pidfd_open(repro.pid)
+
+    def wait() -> None:
+        select.select([ended], [], [])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="ends with dvc repro", daemon=True).start()

@@ -22,7 +22,9 @@ def on_loopback(folder: Path) -> None:
     Args:
         folder: of the trainer's own files, which goes when the stage is finished.
     """
-    if os.environ.get("MASTER_ADDR") != LOOPBACK["address"]:
+    # the second name is DeepSpeed's launcher's, the first torchrun's; an address of loopback may be that of two hosts
+    on_this_host = os.environ.get("LOCAL_WORLD_SIZE", os.environ.get("LOCAL_SIZE"))
+    if os.environ.get("MASTER_ADDR") != LOOPBACK["address"] or on_this_host != os.environ["WORLD_SIZE"]:
         return
     for library in ("GLOO", "NCCL"):
         os.environ[f"{library}_SOCKET_IFNAME"] = LOOPBACK["interface"]
