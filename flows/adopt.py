@@ -37,8 +37,8 @@ def adopt(checkpoint: Path, stage: str, why: str, *, recipe: str = tasks.RECIPE)
         The new checkpoint folder.
 
     Raises:
-        ValueError: no such stage, a checkpoint that is not finished or of another algorithm or model, or a stage that
-            is finished or begun already (`single_writer.BusyError`: it is being trained).
+        ValueError: no such stage, a checkpoint that is not finished, damaged, or of another algorithm or model, or a
+            stage that is finished or begun already (`single_writer.BusyError`: it is being trained).
     """
     job = _job(recipe)
     wanted = {one.name: one for one in job.recipe.stages}
@@ -48,7 +48,7 @@ def adopt(checkpoint: Path, stage: str, why: str, *, recipe: str = tasks.RECIPE)
         raise ValueError(f"the key of {stage!r} is not known before the data is made: run `dvc repro`")
     if not plan.is_finished(checkpoint):
         raise ValueError(f"{checkpoint} has no {plan.FINISHED}: only a finished checkpoint can stand for a stage")
-    made, to = json.loads((checkpoint / plan.FINISHED).read_text()), job.checkpoint(stage)
+    made, to = plan.checked(checkpoint, whole=True), job.checkpoint(stage)
     if plan.is_finished(to):
         raise ValueError(f"{to} is finished already: {stage!r} needs no other checkpoint")
     changed = differences(made, job, stage)
@@ -59,12 +59,12 @@ def adopt(checkpoint: Path, stage: str, why: str, *, recipe: str = tasks.RECIPE)
     with single_writer(job.root / LOCKS / f"{to.name}.lock", f"the checkpoint of stage {stage!r}"):
         if to.exists():
             raise ValueError(f"{to} is begun: let it go on by running the pipeline, or remove it")
-        _copy(checkpoint, to, made | {"stage": stage, "stage_key": job.keys[stage]}, why, changed)
+        _copy(checkpoint, to, made, {"stage": stage, "stage_key": job.keys[stage]}, why, changed)
         _record(job, stage, to, why)
     return to
 
 
-def _copy(checkpoint: Path, to: Path, made: dict, why: str, changed: dict[str, tuple]) -> None:
+def _copy(checkpoint: Path, to: Path, made: dict, stands_for: dict, why: str, changed: dict[str, tuple]) -> None:
     """Copy what a checkpoint is for others, and say in its stage.json what it stands for, and why."""
     partial = to.with_name(f"{to.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -72,9 +72,10 @@ def _copy(checkpoint: Path, to: Path, made: dict, why: str, changed: dict[str, t
     for name in filter(lambda name: (checkpoint / name).exists(), COPIED):
         copy = shutil.copytree if (checkpoint / name).is_dir() else shutil.copy2
         copy(checkpoint / name, partial / name)
-    before = json.loads((checkpoint / plan.FINISHED).read_text())
-    adopted = {"from_key": before.get("stage_key"), "why": why, "differs": changed}
-    (partial / plan.FINISHED).write_text(json.dumps(made | {"adopted": adopted}, indent=2))
+    adopted = {"from_key": made.get("stage_key"), "why": why, "differs": changed}
+    files = {name: known for name, known in made.get("files", {}).items() if (partial / name).exists()}
+    (partial / plan.FINISHED).write_text(json.dumps(made | stands_for | {"files": files, "adopted": adopted}, indent=2))
+    plan.checked(partial, whole=True)
     partial.rename(to)
 
 

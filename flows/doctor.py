@@ -1,7 +1,8 @@
 """Look at this machine before it works: what is missing or wrong, why it matters, and the command that mends it.
 
-Run as: python -m flows.doctor
+Run as: python -m flows.doctor [--verify [FOLDER ...]]
 
+With --verify it looks at finished checkpoints, resumable ones and frame stores instead: every digest is compared.
 Ends with 1 where something fails; a warning is what works, and slowly or only here.
 """
 
@@ -26,6 +27,7 @@ from typing import Literal
 import psutil
 
 from components import SWITCHES
+from flows import options
 
 State = Literal["good", "warning", "wrong"]
 GIB = 2**30
@@ -177,6 +179,19 @@ def _without_key(address: str) -> str:
     return f"{scheme}{mark}{'…' if key else ''}{at}{host}{slash}{path}"
 
 
+def verified(folders: list[Path]) -> Iterator[Finding]:
+    """Compare the digests of everything that lies in some folders.
+
+    Args:
+        folders: of checkpoints and frame stores; none for all of this project.
+    """
+    from components.train import verify
+
+    for folder in folders or verify.of_project(Path()):
+        state, told = verify.look(folder)
+        yield from (Finding(str(folder), state, seen, remedy) for seen, remedy in told)
+
+
 def looked_at() -> list[Finding]:
     """Return everything that was looked at, in the order of the page."""
     looks = (python, compilers, resources, file_system, services)
@@ -185,12 +200,14 @@ def looked_at() -> list[Finding]:
 
 def main() -> int:
     """Print what was found; return 1 where something is wrong."""
-    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.doctor(parser)
+    folders = parser.parse_args().verify
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    found = looked_at()
+    found = looked_at() if folders is None else list(verified(folders))
     table = Table("what", "state", "seen", "why it matters, and what mends it", box=None)
     style = {"good": "green", "warning": "yellow", "wrong": "bold red"}
     for one in found:

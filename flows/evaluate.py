@@ -146,7 +146,7 @@ def finished_stage(job: Job, stage: str) -> TrainedStage:
         stage: name of one of its stages.
 
     Raises:
-        ValueError: it has no finished run or no checkpoint on this data.
+        ValueError: it has no finished run or no checkpoint on this data, or that is damaged.
     """
     run_id, checkpoint = tracking.finished_stage(job.keys[stage]), job.checkpoint(stage)
     if run_id is None or not plan.is_finished(checkpoint):
@@ -155,4 +155,5 @@ def finished_stage(job: Job, stage: str) -> TrainedStage:
             f"(MLflow run {run_id}, checkpoint {checkpoint}).\nTrain it first: prefect deployment run train/train, "
             "or the whole path: python -m flows.pipeline"
         )
+    plan.checked(checkpoint, next(one for one in job.recipe.stages if one.name == stage))
     return TrainedStage(stage, "reused", 0.0, checkpoint, run_id)

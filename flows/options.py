@@ -91,6 +91,14 @@ def ask(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print question, answer, checkpoint and frames as JSON")
 
 
+def doctor(parser: argparse.ArgumentParser) -> None:
+    """Add the options of flows/doctor.py."""
+    parser.add_argument(
+        "--verify", nargs="*", type=Path, metavar="FOLDER",
+        help="compare the digests of checkpoints and frame stores instead; of no FOLDER: all of this project",
+    )  # fmt: skip
+
+
 def adopt(parser: argparse.ArgumentParser) -> None:
     """Add the options of flows/adopt.py."""
     parser.add_argument("checkpoint", type=Path, help="folder of a finished stage")
@@ -164,7 +172,10 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None] | None]
     "compare": ("train and evaluate the arms of a comparison over seeds", compare),
     "claims": ("judge every published sign by what comparisons found", claims),
     "check": ("check every file of params/ without running anything", check),
-    "doctor": ("look at this machine: what is missing, why it matters, what mends it", None),
+    "doctor": (
+        "look at this machine: what is missing, why it matters, what mends it; or verify what lies on disk",
+        doctor,
+    ),
     "adopt": ("let a finished checkpoint stand for a stage whose key has changed, with a reason", adopt),
     "why": ("what a score stands on: items, seconds of film, rows of annotation", why),
     "impact": ("what a take or a video is in: samples, stages, registered versions", impact),

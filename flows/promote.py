@@ -79,6 +79,7 @@ def _evaluated_alike(job: Job, stage: TrainedStage, champion: tracking.Champion,
             f"the checkpoint of the champion, version {champion.version}, is gone: {folder}. Bring it back, or take "
             "the alias `champion` from that version, and promote again"
         )
+    plan.checked(folder)
     # the candidate too may have been evaluated by other code
     for each in (folder, stage.checkpoint):
         if _made_of(folder) != _made_of(stage.checkpoint):

@@ -18,6 +18,7 @@ from components.records.single_writer import LOCKS, BusyError, single_writer
 from components.tracking import history
 from components.train import interpreter, launch_command, plan
 from components.train.judge import verdict
+from components.train.safety import resumable
 from flows import data, gpus, levels, supervisor, tasks
 from flows.tasks import Job, NestedStage, Stop, TrainedStage
 
@@ -111,6 +112,7 @@ def train_stage(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> Tra
     Raises:
         StageFailed, StagePaused, StageStopped: as `supervisor.supervise`.
         ChangedMeanwhile: code or parameters are no longer those of the key.
+        DamagedError: its finished checkpoint is not what it left; says what to do.
     """
     with _alone(job.root / LOCKS / f"{job.checkpoint(stage.name).name}.lock", stage.name, stop) as lock:
         return _reuse_or_train(job, stage, pipeline_run_id, stop, lock=lock)
@@ -141,8 +143,10 @@ def _reuse_or_train(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop, *,
     known = tracking.finished_stage(key)
     kept_at = storage.place(f"checkpoints/{checkpoint.name}")
     if known is not None and kept_at and not plan.is_finished(checkpoint):
-        storage.fetch(kept_at, checkpoint, marker=plan.FINISHED)
+        if storage.fetch(kept_at, checkpoint, marker=plan.FINISHED):
+            plan.checked(checkpoint, stage, whole=True)
     if known is not None and plan.is_finished(checkpoint):
+        plan.checked(checkpoint, stage)
         logger.info("%s is reused: run %s has the key %s, checkpoint %s", stage.name, known, key[:12], checkpoint)
         _keep(checkpoint, kept_at)
         return TrainedStage(stage.name, "reused", time.monotonic() - started_s, checkpoint, known)
@@ -190,6 +194,9 @@ def _launch(
     log_path = job.root / tasks.LOGS / f"{checkpoint.name}.log"
     names = [one.name for one in job.recipe.stages]
     logger.info("%s starts (stage %d of %d); log %s", stage.name, names.index(stage.name) + 1, len(names), log_path)
+    if fallen := resumable.drop_damaged(checkpoint / "trainer"):
+        logger.warning("%s: %s", stage.name, fallen)
+        tracking.set_tags(run_id, {"fell_back": fallen})
     logged_s = time.monotonic()
 
     def stop_and_log() -> str | None:

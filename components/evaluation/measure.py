@@ -8,7 +8,6 @@ none at all (`guesser`). What they score too does not come from seeing.
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,6 +42,7 @@ from components.evaluation.qwen import QwenAnswerer
 from components.evaluation.ranks import Ranks
 from components.evaluation.replies import Reply
 from components.evaluation.score import CHOICES
+from components.models import checkpoint_files
 from components.prompts import reasons
 
 logger = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ def evaluate(
     """
     if unknown := sorted(set(how.tasks) - set(settings.limits)):
         raise ValueError(f"tasks {unknown} came, allowed are {sorted(settings.limits)} of params/eval.yaml")
-    stage = json.loads((checkpoint / "stage.json").read_text())
+    stage = checkpoint_files.check(checkpoint, members=("params", "frames_contract"))
     store = FrameStore(data / "frames")
     store.check(stage["frames_contract"])  # frames must be sampled as they were in training
     limits = {"max_batch_tokens": settings.max_batch_tokens, "max_new_tokens": how.max_new_tokens}
@@ -177,7 +177,7 @@ def _aligned(
 ) -> alignment.Alignment:
     if teacher is None:
         raise ValueError(f"task {alignment.TASK!r} needs a teacher; name its stage as `teacher` in the recipe")
-    stage = json.loads((teacher / "stage.json").read_text())["params"] | {"reasoned": False}
+    stage = checkpoint_files.check(teacher, members=("params",))["params"] | {"reasoned": False}
     limits = {"max_batch_tokens": answerer.max_batch_tokens, "max_new_tokens": answerer.max_new_tokens}
     inside = answerer_of(teacher / "model", stage, frames, device=ranks.device, **limits)
     if not isinstance(answerer, Answerer) or not isinstance(inside, Answerer):

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, PreTrainedModel, PreTrainedTokenizerFast
 
-from components.models import build
+from components.models import build, checkpoint_files
 from components.models.hub_configs import READING
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.typed_transformers import load_with_info
@@ -35,16 +35,17 @@ def export(checkpoint: Path, output: Path, *, part: str = "all") -> None:
         part: "all", or "language_model" for the causal language model by itself, as transformers' own class.
 
     Raises:
-        ValueError: no such part, the stage is not finished, the weights are not those of the class that the folder
-            names, there is no language model to take out, or `output` exists.
+        ValueError: no such part, the stage is not finished or damaged, the weights are not those of the class that the
+            folder names, there is no language model to take out, or `output` exists.
     """
     if part not in PARTS:
         raise ValueError(f"part {part!r} came, allowed are {list(PARTS)}")
-    if not (checkpoint / "stage.json").is_file():
+    if not (checkpoint / checkpoint_files.RECORD).is_file():
         raise ValueError(
             f"{checkpoint} has no stage.json, so it is no finished checkpoint; allowed are folders "
             "checkpoints/<stage>-<key> of stages that ended. Run the pipeline again: it goes on where the stage stopped"
         )
+    made = checkpoint_files.check(checkpoint, members=())
     if output.exists():
         raise ValueError(f"{output} exists; name a folder that does not, or remove it")
     model = load(checkpoint / "model")
@@ -60,7 +61,7 @@ def export(checkpoint: Path, output: Path, *, part: str = "all") -> None:
         # by this class, too, it is to be loaded: AutoTokenizer of transformers 5.23 takes Qwen2's own rules for any
         # folder whose model is qwen2, and reads the words of the miniature's tokenizer otherwise than they were trained
         PreTrainedTokenizerFast.from_pretrained(checkpoint / "model").save_pretrained(partial)
-    made_by = {"checkpoint": checkpoint.name, "part": part, **json.loads((checkpoint / "stage.json").read_text())}
+    made_by = {"checkpoint": checkpoint.name, "part": part, **made}
     (partial / MADE_BY).write_text(json.dumps(made_by, indent=2))
     partial.rename(output)
 

@@ -82,6 +82,7 @@ def main() -> int:
                 f"stage {stage.name!r} samples by vLLM, whose probabilities the rollouts do not keep: a step in "
                 "halves would not be the whole one; take both together, or leave `grpo.vllm` out of the recipe"
             )
+        plan.check_parents(recipe, stage, {part: Path(folder) for part, folder in options.parents.items()})
         found = verdict.problems(recipe, data_params, kinds=samples.counted(options.data))
         refuse([problem for problem in found if problem.stage == stage.name], path)
     except ValueError as error:
@@ -182,7 +183,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     from components.train.grpo import pause_callback
     from components.train.grpo.rollout_files import RolloutsWrittenError
     from components.train.pretraining import contrastive
-    from components.train.safety import errors, sigterm, universal_checkpoint
+    from components.train.safety import errors, resumable, sigterm, universal_checkpoint
 
     began_s = time.monotonic()
     private_api.use_no_shared_memory_operator()
@@ -199,9 +200,11 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     if stage.freeze_ego_queries:
         model.get_parameter(ego_queries.NAME).requires_grad_(False)
     trained = checkpoints.count_trained(model, parts)
-    resume = checkpoints.last_resumable(output / "trainer")
+    resume = resumable.newest(output / "trainer")
     log = None
     if int(os.environ.get("RANK", "0")) == 0:
+        if fallen := resumable.drop_damaged(output / "trainer"):
+            sys.stderr.write(f"stage {stage.name!r}: {fallen}\n")
         (output / "paused.json").unlink(missing_ok=True)
         from_step = int(resume.name.split("-")[1]) if resume else None
         log = MetricLog(options.run_id, output / "history.jsonl", from_step=from_step)
@@ -259,12 +262,13 @@ def finished_before(options: argparse.Namespace) -> bool:
 
     That is a run of the same key that came as far as stage.json, when its process was killed or MLflow was away.
     """
+    from components.models import checkpoint_files
     from components.tracking import MetricLog
     from components.train import plan
 
     if not plan.is_finished(options.output):
         return False
-    made = json.loads((options.output / "stage.json").read_text())
+    made = checkpoint_files.read(options.output)
     if "stage_key" not in made or made["stage_key"] != options.provenance.get("stage_key"):
         return False
     if int(os.environ.get("RANK", "0")) == 0:

@@ -1,8 +1,7 @@
-"""Freezing, adapters, resumable checkpoints and the folder that a finished stage leaves."""
+"""Freezing, adapters and the folder that a finished stage leaves."""
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Collection
@@ -15,8 +14,8 @@ from torch import nn
 from transformers import PreTrainedModel, ProcessorMixin
 
 from components import params
+from components.models import checkpoint_files
 from components.models.backbone import PARTS, part_of
-from components.train.safety import errors
 
 _LINEAR = r".*language_model\.layers\..*_proj"
 
@@ -106,18 +105,6 @@ def gather(model: nn.Module) -> None:
         deepspeed.zero.GatheredParameters(spread).__enter__()
 
 
-def last_resumable(folder: Path) -> Path | None:
-    """Return the newest complete trainer checkpoint below `folder`; remove half-written ones (killed while saving)."""
-    found = []
-    for path in folder.glob("checkpoint-*"):
-        if errors.is_whole(path):
-            found.append(path)
-        else:
-            # every rank looks here, and another may be quicker
-            shutil.rmtree(path, ignore_errors=True)
-    return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)
-
-
 def save(model: PreTrainedModel, processor: ProcessorMixin, output: Path, provenance: dict) -> None:
     """Write the finished checkpoint: `model/` (Hugging Face, safetensors), then `stage.json`, which marks it whole.
 
@@ -125,13 +112,11 @@ def save(model: PreTrainedModel, processor: ProcessorMixin, output: Path, proven
         model: its weights; what ZeRO-3 has spread must be whole again (`gather`).
         processor: written beside them.
         output: the checkpoint folder.
-        provenance: content of stage.json.
+        provenance: content of stage.json, beside the digests of the files.
     """
     merge_adapters(model)
     model.save_pretrained(output / "model", safe_serialization=True)
     processor.save_pretrained(output / "model")
-    partial = output / "stage.json.partial"
-    partial.write_text(json.dumps(provenance, indent=2, default=str))
-    partial.rename(output / "stage.json")
+    checkpoint_files.finish(output, provenance)
     # not before: killed between the two, the stage would start anew
     shutil.rmtree(output / "trainer", ignore_errors=True)

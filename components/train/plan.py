@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ruamel.yaml import YAML
 
+from components.models import checkpoint_files
 from components.params import Model, Qwen
 
 if TYPE_CHECKING:
@@ -232,6 +233,38 @@ def checkpoint_dir(root: Path, stage: str, key: str) -> Path:
         key: of the stage, see `stage_key`.
     """
     return root / "checkpoints" / f"{stage}-{key[:12]}"
+
+
+def checked(checkpoint: Path, stage: Stage | None = None, *, whole: bool = False) -> dict:
+    """Return the content of stage.json of a checkpoint, which must be undamaged.
+
+    Args:
+        checkpoint: its folder.
+        stage: of the recipe, whose name and algorithm it must have; None for any.
+        whole: compare the digests of all files.
+
+    Raises:
+        DamagedError: it is not; says which file, what it should be, and what to do.
+    """
+    wanted = {"stage": stage.name, "algorithm": stage.algorithm} if stage else {}
+    return checkpoint_files.check(checkpoint, whole=whole, **wanted)
+
+
+def check_parents(recipe: Recipe, stage: Stage, folders: Mapping[str, Path]) -> None:
+    """Make sure that the parents of a stage are undamaged, and of the stages that the recipe names.
+
+    Args:
+        recipe: the whole training run.
+        stage: of it.
+        folders: part of the model -> checkpoint folder that gives it; one that the recipe leaves open may be of any
+            stage.
+
+    Raises:
+        DamagedError: as `checked`.
+    """
+    stages = {one.name: one for one in recipe.stages}
+    for part, folder in folders.items():
+        checked(folder, stages[stage.parents[part]] if part in stage.parents else None)
 
 
 def is_finished(checkpoint: Path) -> bool:

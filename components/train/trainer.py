@@ -16,6 +16,7 @@ from components import params
 from components.models.backbone import PARTS, part_of
 from components.models.build import has_bf16_cpu, has_fp16
 from components.tracking import MetricLog
+from components.train.safety import resumable
 
 DEEPSPEED = Path(__file__).resolve().parents[2] / "infra" / "deepspeed"
 # a model and a batch to the losses by name; "total" is trained, the others are logged
@@ -52,7 +53,7 @@ def arguments(stage: params.Stage, output: Path) -> dict:
         "max_grad_norm": 0.0 if stage.muon_learning_rate else 1.0,
         "save_strategy": "steps",
         "save_steps": stage.save_steps,
-        "save_total_limit": 1,
+        "save_total_limit": resumable.KEPT,
         "logging_steps": max(1, stage.max_steps // 50),
         "seed": stage.seed,
         "data_seed": stage.seed,

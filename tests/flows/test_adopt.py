@@ -1,6 +1,7 @@
 """A checkpoint stands for a stage whose key has changed, when a person says so; MLflow is real."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -58,10 +59,18 @@ def test_a_checkpoint_that_is_not_finished_is_refused(old: Path, tmp_path: Path)
 
 
 def test_a_checkpoint_of_another_model_is_refused(old: Path, tmp_path: Path):
+    other = shutil.copytree(old, tmp_path / "other")
     made = json.loads((old / plan.FINISHED).read_text()) | {"model": {"text_width": 4096}}
-    (tmp_path / plan.FINISHED).write_text(json.dumps(made))
+    (other / plan.FINISHED).write_text(json.dumps(made))
     with pytest.raises(ValueError, match="has the model .*4096"):
-        adopt.adopt(tmp_path, "text", "for a test")
+        adopt.adopt(other, "text", "for a test")
+
+
+def test_a_damaged_checkpoint_is_refused(old: Path, tmp_path: Path):
+    other = shutil.copytree(old, tmp_path / "other")
+    (other / "history.jsonl").write_text("{}\n")
+    with pytest.raises(ValueError, match="history.jsonl has 3 bytes"):
+        adopt.adopt(other, "text", "for a test")
 
 
 def test_a_stage_that_is_begun_is_left_alone(old: Path):

@@ -21,6 +21,7 @@ import pyarrow as pa
 from rich.progress import Progress
 
 from components import video
+from components.data.frames.contract import digest_of
 from components.data.frames.sampling import Videos, index_in_video, video_of
 from components.data.partition import executor
 from components.data.partition.finished_parts import is_finished, marked, remove_stale, written_whole
@@ -30,7 +31,14 @@ from components.video.killable_worker import KillableWorker, WorkerDiedError
 WORKERS = 2  # decoding processes of one shard
 PART_FRAMES, TIMEOUT_S = 500, 120.0  # frames of one video that are decoded at once, and the time that they may take
 SHARD = pa.schema([("jpeg", pa.binary())])
-_WRITTEN = pa.struct([("reused", pa.bool_()), ("lost", pa.map_(pa.string(), pa.string()))])
+_WRITTEN = pa.struct(
+    [
+        ("reused", pa.bool_()),
+        ("lost", pa.map_(pa.string(), pa.string())),
+        ("bytes", pa.int64()),
+        ("sha256", pa.string()),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,7 @@ def encode_piece(path: Path, indices: tuple[int, ...], size_px: int, jpeg_qualit
 
 def write_shards(
     shards: pa.Table, folder: Path, *, roots: dict[str, Path], size_px: int, jpeg_quality: int, digest: str
-) -> tuple[dict[str, str], int]:
+) -> tuple[dict[str, str], int, dict[str, dict]]:
     """Write the shards that are not finished yet, and remove files of shards that are not among these.
 
     Args:
@@ -107,13 +115,14 @@ def write_shards(
         digest: of the sampling contract; a shard that was made under another one is made again.
 
     Returns:
-        {video_id: why it could not be decoded}, and how many shards were there already.
+        {video_id: why it could not be decoded}, how many shards were there already, and the digest of each by its name.
 
     Raises:
         RuntimeError: a shard could not be written; the others are.
     """
     remove_stale(folder, "shard-*", [shard_path(folder, number) for number in range(len(shards))])
     failed: dict[str, str] = {}
+    files: dict[str, dict] = {}
     reused, unwritten = 0, []
     given = folder, roots, size_px, jpeg_quality, digest
     with Progress() as progress:
@@ -124,12 +133,13 @@ def write_shards(
                 continue
             reused += value["reused"]
             failed |= value["lost"]
+            files[shard_path(folder, number).name] = {name: value[name] for name in ("bytes", "sha256")}
     if unwritten:
         raise RuntimeError(
             f"{len(unwritten)} of {len(shards)} shards could not be written: {', '.join(unwritten[:3])}; "
             "mend that and run `dvc repro frames` again, which keeps the others"
         )
-    return failed, reused
+    return failed, reused, files
 
 
 @contextmanager
@@ -165,7 +175,7 @@ def _writer(
                 contents[file] = _content(roots[piece.source], piece.path)
             made_from.update(f"{contents[file]}{piece}".encode())
         if is_finished(path, made_from.hexdigest()):
-            return {"reused": True, "lost": {}}
+            return {"reused": True, "lost": {}, **digest_of(path)}
         jpegs: list[bytes | None] = []
         lost = {}
         for piece, result in zip(pieces, pool.map(decode, pieces), strict=True):
@@ -182,7 +192,7 @@ def _writer(
             pa.ipc.new_file(sink, schema) as shard_file,
         ):
             shard_file.write_batch(pa.record_batch([pa.array(jpegs, pa.binary())], schema=schema))
-        return {"reused": False, "lost": lost}
+        return {"reused": False, "lost": lost, **digest_of(path)}
 
     with ExitStack() as opened:
         for _ in range(WORKERS):

@@ -1,7 +1,8 @@
 """Stage `frames`: every frame that a sample needs is decoded once from its video, and read back from there ever after.
 
 data/frames/: shard-00000.arrow ... (components/data/frames/shards.py), index.parquet (which frame rows each sample
-sees), rejects.parquet, contract.json (how frames were sampled and decoded, with its digest). `FrameStore` reads it.
+sees), rejects.parquet, contract.json (how frames were sampled and decoded, and the digests of the files).
+`FrameStore` reads it.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components import records, video
+from components.data.frames.contract import CONTRACT, digest_of
 from components.data.frames.sampling import STREAMS, SampledFrames, Videos, distinct_frames, sample_frames, video_of
 from components.data.frames.shards import pack, write_shards
 from components.data.frames.store import INDEX
+from components.data.partition.finished_parts import written_whole
 from components.params import Data, Frames
 
 BATCH = 50_000  # samples whose frames are sampled at once
@@ -57,7 +60,7 @@ def run(params: Data, data_dir: Path) -> dict:
 
     frames = distinct_frames(sampled for _, sampled, _ in sampled_batches())
     shards = pack(frames, videos, shard_frames=params.frames.shard_frames)
-    failed, reused = write_shards(
+    failed, reused, files = write_shards(
         shards,
         folder,
         roots={source: data_dir.resolve().parent / path for source, path in params.sources.given().items()},
@@ -77,7 +80,9 @@ def run(params: Data, data_dir: Path) -> dict:
             samples, rejected = samples + len(batch), rejected + len(unusable) + len(broken)
             kept += len(np.unique(sampled.samples))
     layout = {"frames": len(frames), "shards": len(shards), "shard_frames": params.frames.shard_frames}
-    (folder / "contract.json").write_text(json.dumps(contract | layout, indent=2, allow_nan=False) + "\n")
+    files |= {name: digest_of(folder / name) for name in ("index.parquet", "rejects.parquet")}
+    with written_whole(folder / CONTRACT) as partial:
+        partial.write_text(json.dumps(contract | layout | {"files": files}, indent=2, allow_nan=False) + "\n")
     counts = {
         "samples": samples,
         "frames": len(frames),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from components.data.frames import contract
 from components.data.frames.sampling import STREAMS
 from components.data.frames.shards import map_shard, shard_path
 
@@ -43,9 +43,10 @@ class FrameStore:
 
         Raises:
             FileNotFoundError: the stage did not run or did not end.
+            DamagedFramesError: a file is not the one that the stage wrote; says which, and what to do.
         """
         self.root = Path(root)
-        self.contract: dict = json.loads((self.root / "contract.json").read_text())
+        self.contract: dict = contract.read(self.root)
         index = pq.read_table(self.root / "index.parquet").combine_chunks()
         lists = pa.concat_arrays(index["rows"].chunks or [pa.array([], INDEX.field("rows").type)])
         self._rows, self._ends = lists.values.to_numpy(), lists.offsets.to_numpy()
@@ -96,6 +97,7 @@ class FrameStore:
 
         Raises:
             KeyError: there are no such frames (the sample was rejected, or has fewer exo views).
+            DamagedFramesError: a frame of the shard cannot be decoded.
         """
         import cv2
 
@@ -115,7 +117,12 @@ class FrameStore:
                 continue
             shard, place = divmod(row, self.contract["shard_frames"])
             jpeg = np.frombuffer(self._shards[shard][place].as_buffer(), np.uint8)
-            frames[number] = cv2.imdecode(jpeg, cv2.IMREAD_COLOR_RGB)
+            if (image := cv2.imdecode(jpeg, cv2.IMREAD_COLOR_RGB)) is None:
+                raise contract.DamagedFramesError(
+                    f"frame {place} of {shard_path(self.root, shard)} is no JPEG: `egoflow doctor --verify "
+                    f"{self.root}` says which files are not what the stage `frames` wrote, and what to do"
+                )
+            frames[number] = image
         return frames
 
     def _frame_rows(self, sample_id: str, stream: str) -> np.ndarray:

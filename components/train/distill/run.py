@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import logging
 import shutil
 import time
@@ -23,6 +22,7 @@ from accelerate import PartialState
 from components import params, records
 from components.data.frames.store import FrameStore
 from components.llm import ledger
+from components.models import checkpoint_files
 from components.tracking import MetricLog
 from components.train import algorithms, plan, starting_point
 from components.train.distill import questions, teacher
@@ -83,9 +83,7 @@ def run(
             made |= {"parents": options.parents, "trained": {}, "answers": counts, "steps": len(batches)}
             made |= {"seconds": round(time.monotonic() - began_s, 1), "frames_contract": algorithms.contract(data)}
             made |= {"samples_digest": digest}
-            partial = output / f"{plan.FINISHED}.partial"
-            partial.write_text(json.dumps(made, indent=2, default=str))
-            partial.rename(output / plan.FINISHED)
+            checkpoint_files.finish(output, made)
             shutil.rmtree(output / "trainer", ignore_errors=True)  # where the ranks met
     finally:
         if log:

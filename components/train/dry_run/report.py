@@ -204,7 +204,7 @@ def _notes(budgets: Sequence[Budget], machine: Machine) -> list[str]:
     return [
         f"hours     {sum(hours(needs, machine) for needs in budgets):,.1f} in all, by {time}",
         f"disk      {(sum(kept) + max(resumable)) / GIB:,.1f} GiB: every finished checkpoint, and the largest "
-        "resumable pair (the old one goes when the new one is whole)",
+        "stage's resumable ones (two are kept, and the oldest goes when a new one is whole)",
         f"memory    bfloat16 with AdamW in float32; peak must stay below {USABLE:.0%} of {machine.memory_gib:g} GiB",
         "tokens    the most a sample may have; frames are single images. Memory and hours are formulas, not measured",
         *(f"answers   {line}" for needs in budgets if (line := answers.told(needs)) is not None),

@@ -19,6 +19,7 @@ from components.train.dry_run import connector_profile, memory_formulas
 from components.train.dry_run.connector_profile import Profile
 from components.train.dry_run.demand import Demand, demand
 from components.train.dry_run.memory_formulas import States, Transformer
+from components.train.safety import resumable
 from components.train.sample_order import count_steps
 
 # DeepSpeed's stage3_max_live_parameters: what ZeRO-3 may hold gathered at once
@@ -146,12 +147,14 @@ class Budget:
     def disk(self) -> tuple[int, int]:
         """Return the bytes of the finished checkpoint, and of the resumable ones at most.
 
-        Those are two, for the old one is removed after the new one is whole.
+        Two are kept, and the oldest is removed after the new one is whole.
         """
         if self.stage.distill:
             return 0, 0  # a table of text
         model = memory_formulas.WEIGHT * sum(self.parameters.values())
-        return model, 2 * (memory_formulas.WEIGHT * self.total + memory_formulas.ADAM * self.total_trained)
+        return model, (resumable.KEPT + 1) * (
+            memory_formulas.WEIGHT * self.total + memory_formulas.ADAM * self.total_trained
+        )
 
 
 def budget(stage: params.Stage, config: PretrainedConfig, frames: params.Frames) -> Budget:

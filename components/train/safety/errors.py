@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from safetensors import SafetensorError
 
 from components.train.plan import ANSWERS_FILES
+from components.train.safety import resumable
 
 if TYPE_CHECKING:
     from components.params import Stage
@@ -79,19 +79,8 @@ def kept(output: Path) -> str:
     """Say which resumable checkpoint a stage has, or the answers of one that asks a teacher."""
     if answers := sorted(output.glob(ANSWERS_FILES)):
         return f"Kept are the answers in {', '.join(map(str, answers))}."
-    steps = [int(path.name.split("-")[1]) for path in (output / "trainer").glob("checkpoint-*") if is_whole(path)]
-    if not steps:
-        return "No resumable checkpoint was saved yet: a new run starts at step 0."
-    return f"Kept is {output / 'trainer' / f'checkpoint-{max(steps)}'}."
-
-
-def is_whole(checkpoint: Path) -> bool:
-    """Return whether all of a resumable checkpoint is there: trainer_state.json is written last, but not at once."""
-    try:
-        json.loads((checkpoint / "trainer_state.json").read_text())
-    except (OSError, ValueError):
-        return False
-    return True
+    whole = resumable.newest(output / "trainer")
+    return f"Kept is {whole}." if whole else "No resumable checkpoint was saved yet: a new run starts at step 0."
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 from transformers import Trainer
 
+from components.train.safety import resumable
 from components.train.safety.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -78,11 +80,13 @@ class FiniteChecks(Trainer):
                 )
         super()._save_checkpoint(*given, **others)
 
-    def _save_rng_state(self, *given, **others) -> None:
-        super()._save_rng_state(*given, **others)
+    def _save_rng_state(self, output_dir: str) -> None:
+        super()._save_rng_state(output_dir)
         # the last file of every rank; rank 0 goes on to write trainer_state.json, which says that all are there
         if torch.distributed.is_initialized():
             torch.distributed.barrier()
+        if self.args.should_save:
+            resumable.note_sizes(Path(output_dir))
 
     def _explain(self, what: str, came: float) -> str:
         step = self.state.global_step

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, PreTrainedTokenizerFast
 
 from components import params
-from components.models import build, export
+from components.models import build, checkpoint_files, export
 from components.models.processing import layout, normalise, prompt
 from components.train import checkpoints
 
@@ -98,6 +98,7 @@ def test_weights_of_another_class_are_refused_by_name(checkpoint, tmp_path):
     name = "model.language_model.layers.0.self_attn.q_proj"
     weights[f"{name}.base_layer.weight"] = weights.pop(f"{name}.weight")
     save_file(weights, file, metadata={"format": "pt"})
+    checkpoint_files.finish(checkpoint, json.loads((checkpoint / "stage.json").read_text()))
     with pytest.raises(ValueError, match="has not the parameters of EgoflowFor.*q_proj"):
         export.export(checkpoint, tmp_path / "out")
     assert not (tmp_path / "out").exists()

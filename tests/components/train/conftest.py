@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from components import params, tracking
-from components.models import build
+from components.models import build, checkpoint_files
 from components.train import algorithms, launch_command, plan
 from flows import levels, supervisor
 from tests.components.train.survival import forked
@@ -49,11 +49,19 @@ def shrunk_recipe(path: Path, changes: Callable[[dict], dict] = lambda stage: {}
     return params.load(path, params.Recipe)
 
 
-def write_fresh(folder: Path, model: params.Model) -> Path:
-    """Write a checkpoint that has every part as seed 0 makes it, so that any stage can start from it; return it."""
+def write_fresh(folder: Path, model: params.Model, stage: str = "sft") -> Path:
+    """Write a checkpoint that has every part as seed 0 makes it, so that any stage can start from it; return it.
+
+    Args:
+        folder: to write.
+        model: block of the recipe.
+        stage: supervised; a stage whose parent `all` is this one takes it.
+    """
     processor = algorithms.fresh_processor(model, params.load(ROOT / "params/data.yaml", params.Data))
     build.assemble(build.config_of(processor), {}, seed=0).save_pretrained(folder / "model")
     processor.save_pretrained(folder / "model")
+    record = dict.fromkeys(checkpoint_files.MEMBERS) | {"stage": stage, "params": {"algorithm": "supervised"}}
+    checkpoint_files.finish(folder, record)
     return folder
 
 

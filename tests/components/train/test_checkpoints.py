@@ -1,15 +1,18 @@
 """Which parameters a stage may move, and what its checkpoints keep."""
 
 import json
+import re
 
 import pytest
 import torch
 
 from components import params
+from components.models import checkpoint_files
 from components.models.backbone import part_of
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.train import checkpoints
 from components.train.pretraining.contrastive import Contrastive
+from components.train.safety import resumable
 from components.train.trainer import optimiser_groups
 
 LORA = params.Lora(r=4, lora_alpha=8, lora_dropout=0.1, learning_rate=5e-3)
@@ -85,15 +88,18 @@ def test_fresh_adapters_change_nothing_and_merged_ones_answer_alike(model, proce
 def test_the_newest_whole_checkpoint_is_resumed_and_half_ones_are_removed(tmp_path):
     for step in (2, 10, 12):
         (tmp_path / f"checkpoint-{step}").mkdir()
-        (tmp_path / f"checkpoint-{step}" / "model.safetensors").write_bytes(b"")
+        (tmp_path / f"checkpoint-{step}" / "training_args.bin").write_bytes(b"")
     for step in (2, 10):
-        (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text("{}")
-    assert checkpoints.last_resumable(tmp_path) == tmp_path / "checkpoint-10"
+        resumable.note_sizes(tmp_path / f"checkpoint-{step}")
+        (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(json.dumps({"global_step": step}))
+    assert resumable.newest(tmp_path) == tmp_path / "checkpoint-10"
+    assert re.fullmatch("checkpoint-12: .* missing .* goes on from checkpoint-10", resumable.drop_damaged(tmp_path))
+    assert resumable.drop_damaged(tmp_path) is None
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-2", "checkpoint-10"}
 
 
 def test_nothing_to_resume_is_none(tmp_path):
-    assert checkpoints.last_resumable(tmp_path / "trainer") is None
+    assert resumable.newest(tmp_path / "trainer") is None
 
 
 def test_a_saved_stage_is_a_plain_folder_whose_last_file_is_stage_json(model, processor, tmp_path):
@@ -101,7 +107,9 @@ def test_a_saved_stage_is_a_plain_folder_whose_last_file_is_stage_json(model, pr
     (tmp_path / "trainer" / "checkpoint-2").mkdir(parents=True)
     checkpoints.save(model, processor, tmp_path, {"stage": "stage3"})
     assert {path.name for path in tmp_path.iterdir()} == {"model", "stage.json"}
-    assert json.loads((tmp_path / "stage.json").read_text()) == {"stage": "stage3"}
+    made = json.loads((tmp_path / "stage.json").read_text())
+    assert made["stage"] == "stage3" and made["files"] == checkpoint_files.digests(tmp_path)
+    assert {"model/model.safetensors", "model/config.json"} <= made["files"].keys()
     again = EgoflowForConditionalGeneration.from_pretrained(tmp_path / "model")
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in model.state_dict().items())
 

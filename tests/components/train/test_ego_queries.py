@@ -90,7 +90,7 @@ def test_a_real_stage_begins_trains_and_keeps_them(workshop, freeze):
 
     recipe = shrunk_recipe(path, changes)
     stage = next(stage for stage in recipe.stages if stage.name == "stage3")
-    fresh = write_fresh(workshop.folder / f"fresh-{freeze}", recipe.model)
+    fresh = write_fresh(workshop.folder / f"fresh-{freeze}", recipe.model, "stage2")
     workshop.fork(path, stage, {"all": fresh}, output, workshop.open_run(output.name))
     before, after = (load_file(folder / "model" / "model.safetensors") for folder in (fresh, output))
     assert {part_of(name) for name in set(after) - set(before)} == {"ego_tokens"}

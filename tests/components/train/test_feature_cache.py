@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from components import params
 from components.models.processing import normalise
-from components.train import checkpoints, feature_cache, supervised
+from components.train import feature_cache, supervised
 from components.train.dataset import Collate
 from components.train.feature_cache import AHEAD, FeatureCache, collate, open_cache, plan_cache
+from components.train.safety import resumable
 from tests.benchmarks import training
 from tests.components.train.conftest import ROOT, shrunk_recipe
 
@@ -180,7 +181,7 @@ def train_stage2(data: Path, folder: Path) -> dict[str, tuple]:
         trainer, losses = training.trainer(recipe, changed, given, data, folder / name)
         if stopped:
             trainer.add_callback(stop(stopped))
-        resume = checkpoints.last_resumable(folder / name / "trainer")
+        resume = resumable.newest(folder / name / "trainer")
         try:
             trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         except InterruptedError:

@@ -16,7 +16,8 @@ from components.models import build
 from components.models.backbone import part_of
 from components.tracking import history
 from components.tracking.runs import client
-from components.train import algorithms, checkpoints, plan
+from components.train import algorithms, plan
+from components.train.safety import resumable
 from flows import supervisor
 from tests.components.train.conftest import ROOT, shrunk_recipe, write_fresh
 
@@ -171,7 +172,7 @@ def test_a_run_whose_kl_is_too_high_pauses_and_goes_on_under_a_higher_limit(work
     steps = [row["step"] for row in history.read(output / "history.jsonl")[0]]
     assert steps == list(range(1, paused_at + 1))
     assert "allowed is 0 at most" in plan.pause_of(output) and "`grpo.pause_rules.max_kl`" in plan.pause_of(output)
-    assert checkpoints.last_resumable(output / "trainer").name == f"checkpoint-{paused_at}"
+    assert resumable.newest(output / "trainer").name == f"checkpoint-{paused_at}"
     assert not plan.is_finished(output)
     stage = train(kl=10.0)
     assert plan.is_finished(output) and not (output / "paused.json").exists()

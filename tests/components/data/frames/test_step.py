@@ -110,7 +110,7 @@ def test_a_sample_is_found_on_its_own_line(tmp_path_factory, kept, others):
             spans[sample_id, stream] = [3 * len(lines), 3 * len(lines) + 1]
             lines.append({"sample_id": sample_id, "stream": stream, "rows": spans[sample_id, stream]})
     pq.write_table(pa.Table.from_pylist(lines, frames.INDEX), root / "index.parquet")
-    (root / "contract.json").write_text(json.dumps({"shards": 0}))
+    (root / "contract.json").write_text(json.dumps({"shards": 0, "files": {}}))
     store = FrameStore(root)
     assert len(store) == len(kept)
     asked = [*others, *(sample_id for sample_id, _ in kept)]
@@ -129,7 +129,7 @@ def test_where_a_sample_lies_takes_few_bytes(tmp_path):
     ids = [records.content_id(number) for number in range(1000)]
     index = {"sample_id": ids, "stream": ["media"] * 1000, "rows": [[0]] * 1000}
     pq.write_table(pa.table(index, schema=frames.INDEX), tmp_path / "index.parquet")
-    (tmp_path / "contract.json").write_text(json.dumps({"shards": 0}))
+    (tmp_path / "contract.json").write_text(json.dumps({"shards": 0, "files": {}}))
     tracemalloc.start()
     store = FrameStore(tmp_path)
     taken, _ = tracemalloc.get_traced_memory()

@@ -32,11 +32,11 @@ def changed(**more) -> Callable[[dict], dict]:
 
 @dataclass(frozen=True)
 class Proving:
-    """Where stages are run: `folder` takes recipes, checkpoints and logs; `parent` gives every part of the model."""
+    """Where stages are run: `folder` takes recipes, checkpoints and logs; `parents` give every part of the model."""
 
     folder: Path
     data: Path
-    parent: Path
+    parents: dict[str, Path]
     uninterrupted: dict[str, Path] = field(default_factory=dict)
 
     def stage(self, recipe: Path, algorithm: str) -> params.Stage:
@@ -51,8 +51,8 @@ class Proving:
 
     def words(self, recipe: Path, algorithm: str, output: Path, run_id: str = "none") -> list[str]:
         return launch_command.arguments(
-            recipe=recipe, stage=STAGES[algorithm], parents={"all": self.parent}, data=self.data, output=output,
-            run_id=run_id, provenance={"stage_key": algorithm},
+            recipe=recipe, stage=STAGES[algorithm], parents={"all": self.parents[STAGES[algorithm]]},
+            data=self.data, output=output, run_id=run_id, provenance={"stage_key": algorithm},
         )  # fmt: skip
 
     def run(
@@ -76,8 +76,13 @@ class Proving:
 @pytest.fixture(scope="module")
 def proving(tiny_data, tmp_path_factory) -> Proving:
     folder = tmp_path_factory.mktemp("proving")
-    parent = write_fresh(folder / "parent", shrunk_recipe(folder / "plain.yaml", changed()).model)
-    return Proving(folder, tiny_data, parent)
+    recipe = shrunk_recipe(folder / "plain.yaml", changed())
+    parent_of = {
+        stage.name: stage.parents.get("all", "sft") for stage in recipe.stages if stage.name in STAGES.values()
+    }
+    parent_of["distill"] = "init_ego"
+    parents = {name: write_fresh(folder / f"parent_of_{name}", recipe.model, parent_of[name]) for name in parent_of}
+    return Proving(folder, tiny_data, parents)
 
 
 def weights(output: Path) -> dict[str, torch.Tensor]:

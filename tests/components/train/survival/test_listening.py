@@ -66,8 +66,8 @@ def test_ranks_that_ask_a_teacher_share_its_questions_and_listen_on_loopback_alo
     with path.open("w") as file:
         YAML().dump(recipe, file)
     words = launch_command.arguments(
-        recipe=path, stage="distill", parents={"all": proving.parent}, data=proving.data, output=output, run_id="none",
-        provenance={"stage_key": "distill"},
+        recipe=path, stage="distill", parents={"all": proving.parents["distill"]}, data=proving.data, output=output,
+        run_id="none", provenance={"stage_key": "distill"},
     )  # fmt: skip
     with addresses() as seen:
         assert forked.run(words, log=proving.log(output), ranks=2) == [0, 0], proving.log(output).read_text()[-3000:]

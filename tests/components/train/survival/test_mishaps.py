@@ -8,8 +8,8 @@ import torch
 
 from components import params, tracking
 from components.tracking.runs import client
-from components.train import checkpoints, node_launcher, plan
-from components.train.safety import errors
+from components.train import node_launcher, plan
+from components.train.safety import errors, resumable
 from tests.components.train.conftest import ROOT
 from tests.components.train.survival.conftest import Proving, assert_the_same, curves
 from tests.components.train.survival.forked import Mishap
@@ -58,7 +58,7 @@ def test_a_mishap_says_what_and_the_run_goes_on_from_the_checkpoint_before(provi
     assert last.startswith("components.train.safety.errors.TrainingError: stage 'stage3'")
     assert re.search(words, last), last
     assert f"Kept is {output / 'trainer' / 'checkpoint-4'}" in last
-    assert checkpoints.last_resumable(output / "trainer").name == "checkpoint-4" and not plan.is_finished(output)
+    assert resumable.newest(output / "trainer").name == "checkpoint-4" and not plan.is_finished(output)
     assert proving.run("supervised", output) == [0]
     assert_the_same(output, proving.whole("supervised"))
 
@@ -69,7 +69,7 @@ def test_a_policy_that_is_spoilt_stops_before_it_answers(proving: Proving):
     output = proving.folder / "spoilt"
     assert proving.run("grpo", output, Mishap("nan", "taken", 5)) == [1]
     assert "stage 'grpo': the gradient norm of step 5 is" in said(proving, output)
-    assert checkpoints.last_resumable(output / "trainer").name == "checkpoint-4"
+    assert resumable.newest(output / "trainer").name == "checkpoint-4"
 
 
 @pytest.mark.long

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from components.tracking import history
-from components.train import checkpoints, launch_command, plan
-from components.train.safety import sigterm, universal_checkpoint
+from components.train import launch_command, plan
+from components.train.safety import resumable, sigterm, universal_checkpoint
 from flows import supervisor
 from tests.components.train.conftest import ROOT
 from tests.components.train.survival import forked
@@ -28,14 +28,14 @@ def test_sigterm_ends_the_step_saves_and_exits(proving: Proving, algorithm: str)
     assert codes == [sigterm.STOPPED]
     said = f"stage '{STAGES[algorithm]}' ends, as SIGTERM asks. Kept is {output / 'trainer' / 'checkpoint-3'}."
     assert said in proving.log(output).read_text().splitlines()
-    assert checkpoints.last_resumable(output / "trainer").name == "checkpoint-3" and not plan.is_finished(output)
+    assert resumable.newest(output / "trainer").name == "checkpoint-3" and not plan.is_finished(output)
     assert proving.run(algorithm, output, recipe=rare) == [0]
     assert_the_same(output, proving.whole(algorithm))
 
 
 def moved(proving: Proving, output: Path) -> torch.Tensor:
     """Give the way that all weights have gone in a run."""
-    start, now = weights(proving.parent), weights(output)
+    start, now = weights(proving.parents["stage3"]), weights(output)
     return torch.cat([(now[name] - start[name]).flatten() for name in sorted(now)])
 
 
@@ -73,7 +73,7 @@ def test_a_run_goes_on_with_another_number_of_ranks(proving: Proving, alone: Pat
         "supervised", output, Mishap("ask", "batch", 3, rank=before - 1), recipe=recipes[before], ranks=before
     )
     assert codes == [sigterm.STOPPED] * before
-    assert universal_checkpoint.ranks_of(checkpoints.last_resumable(output / "trainer")) == before
+    assert universal_checkpoint.ranks_of(resumable.newest(output / "trainer")) == before
     now = GROWN[before]
     assert proving.run("supervised", output, recipe=recipes[now], ranks=now) == [0] * now, proving.log(
         output
@@ -91,7 +91,7 @@ def test_muon_refuses_another_number_of_ranks_in_words(proving: Proving):
         "saved on 1 ranks, now there are 2; with `muon_learning_rate` allowed are as many"
         in proving.log(output).read_text()
     )
-    assert checkpoints.last_resumable(output / "trainer").name == "checkpoint-1"
+    assert resumable.newest(output / "trainer").name == "checkpoint-1"
 
 
 def kill_launcher_in(output: Path, seen: list[int]) -> None:
@@ -114,8 +114,8 @@ def test_the_death_of_the_launcher_leaves_no_process_and_loses_no_step(proving: 
     recipe = proving.recipe("plain")
     stage = proving.stage(recipe, "supervised")
     command = launch_command.command(
-        recipe=recipe, stage=stage.name, ranks=1, parents={"all": proving.parent}, data=proving.data, output=output,
-        run_id="none", provenance={"stage_key": "supervised"},
+        recipe=recipe, stage=stage.name, ranks=1, parents={"all": proving.parents["stage3"]}, data=proving.data,
+        output=output, run_id="none", provenance={"stage_key": "supervised"},
     )  # fmt: skip
     environment = launch_command.environment(ROOT, threads=1) | {"MLFLOW_TRACKING_URI": forked.NOWHERE}
     seen: list[int] = []
