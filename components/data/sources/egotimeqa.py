@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from components.data.sources.shared.cleaning import clean, file_names, questions
+from components.data.sources.shared.cleaning import clean, file_names, joined, questions
 from components.data.sources.shared.readers import find_files, read_json_records
 from components.data.sources.shared.rejecting import Tables
 
@@ -36,10 +36,11 @@ def read(root: Path) -> Iterator[Tables]:
         video = clean(rows["video_id"])
         # sample_id is null in the release: the content is the name
         start, end, question = (
-            clean(pd.Series(list(map(str, rows[name])), dtype=object)) for name in ("start_sec", "end_sec", "question")
+            clean(pd.Series(list(map(str, rows[name].tolist())), dtype=object))
+            for name in ("start_sec", "end_sec", "question")
         )
         frame = rows.assign(
-            row_id=video + "/" + start + "/" + end + "/" + question,
+            row_id=joined(video, start, end, question),
             path=file_names(video, ".mp4"),
             media="video",
             start_s=rows["start_sec"],

@@ -36,11 +36,19 @@ def clean(values: pd.Series) -> pd.Series:
     ['a cat', '', '']
     """
     given = _texts(values.tolist()) if values.dtype == object else as_arrow(values)
+    return pd.Series(_cleaned(given), index=values.index, dtype="str")
+
+
+def _cleaned(given: pa.Array) -> pa.Array:
     texts = pc.fill_null(given, "")
     odd = pc.invert(pc.ascii_is_printable(texts))  # the pattern takes most of the time, and few texts need it
-    spaced = pc.replace_substring_regex(texts.filter(odd), CONTROL_CHARACTERS, " ")
-    stripped = pc.utf8_trim_whitespace(pc.replace_with_mask(texts, odd, spaced))
-    return pd.Series(stripped, index=values.index, dtype="str")
+    spaced = _with_some(texts, odd, pc.replace_substring_regex(texts.filter(odd), CONTROL_CHARACTERS, " "))
+    return pc.utf8_trim_whitespace(spaced)
+
+
+def _with_some(texts: pa.Array, replaced: pa.Array, others: pa.Array) -> pa.Array:
+    """Return texts with others, in order, in the place of those that are replaced; usually none is, and none copied."""
+    return pc.replace_with_mask(texts, replaced, others) if len(others) else texts
 
 
 def as_arrow(texts: pd.Series) -> pa.Array:
@@ -104,6 +112,16 @@ def file_names(ids: pd.Series, suffix: str) -> pd.Series:
     return (ids + suffix).mask(ids == "", "")
 
 
+def joined(*columns: pd.Series) -> pd.Series:
+    """Join the cleaned texts of each row by slashes.
+
+    >>> joined(pd.Series(["a", "b"]), pd.Series(["1", ""])).tolist()
+    ['a/1', 'b/']
+    """
+    rows = pc.binary_join_element_wise(*map(as_arrow, columns), "/")
+    return pd.Series(rows, index=columns[0].index, dtype="str")
+
+
 def join_paths(folders: pd.Series, files: pd.Series) -> pd.Series:
     """Join each folder and the file in it by a slash; "" where one of the two is empty."""
     return (folders + "/" + files).mask((folders == "") | (files == ""), "")
@@ -158,15 +176,17 @@ class _Options:
     def __init__(self, lists: list) -> None:
         """Take what JSON has: lists of texts, or null; of anything else no text is taken."""
         self.are_unreadable = _are_no_texts(lists)
-        given = [values or () if fine else () for values, fine in zip(lists, ~self.are_unreadable, strict=True)]
-        self._texts = as_arrow(clean(pd.Series(list(chain.from_iterable(given)), dtype=object)))
+        are_fine = (~self.are_unreadable).tolist()
+        given = [values or () if fine else () for values, fine in zip(lists, are_fine, strict=True)]
+        self._texts = _cleaned(_texts(list(chain.from_iterable(given))))
         self._keys = _option_keys(self._texts)
         self._question = np.repeat(np.arange(len(given)), [len(values) for values in given])
 
     def lists(self) -> pd.Series:
         """Return the texts of each question without blank ones and those that are one option with an earlier one."""
-        keys = pc.dictionary_encode(self._keys).indices
-        is_repeated = pd.DataFrame({"question": self._question, "key": keys.to_numpy()}).duplicated().to_numpy()
+        keys = pc.dictionary_encode(self._keys)
+        in_question = self._question * len(keys.dictionary) + keys.indices.to_numpy()  # one number for both
+        is_repeated = pd.Series(in_question).duplicated().to_numpy()
         kept = ~is_repeated & pc.not_equal(self._keys, "").to_numpy(zero_copy_only=False)
         sizes = np.bincount(self._question[kept], minlength=len(self.are_unreadable))
         ends = pa.array(np.append(0, np.cumsum(sizes)), pa.int32())
@@ -194,10 +214,11 @@ def _are_texts(values: object) -> bool:
 
 def _option_keys(texts: pa.Array) -> pa.Array:
     """Return the `option_key` of each cleaned text; of ASCII with single spaces, which most are, all at once."""
-    keys = pc.ascii_lower(pc.replace_substring_regex(texts, r" ?\.$", ""))
+    ended = pc.ends_with(texts, ".")
+    bare = _with_some(texts, ended, pc.replace_substring_regex(texts.filter(ended), r" ?\.$", ""))
     others = pc.or_(pc.invert(pc.string_is_ascii(texts)), pc.match_substring(texts, "  "))
     of_others = [option_key(text) for text in texts.filter(others).to_pylist()]
-    return pc.replace_with_mask(keys, others, pa.array(of_others, pa.string()))
+    return _with_some(pc.ascii_lower(bare), others, pa.array(of_others, pa.string()))
 
 
 def narrations(frame: pd.DataFrame, *, source: str) -> Tables:

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
+
 from components.data.sources.shared.json_fields import KINDS, Kind, MemberError
 
 _CHUNK = 1 << 22  # characters read at once
@@ -203,7 +205,7 @@ class _Reader:
         if end:
             text = f"[{self._held[self._at : end]}]"
             try:
-                values, length = _decode(text)
+                values, length = _decode_flat(text)
             except (ValueError, RecursionError):  # "}," stands inside an element, or the JSON is broken somewhere
                 length = 0
             if length == len(text):  # else the array ends before
@@ -235,4 +237,19 @@ def _repeated(key: str) -> str:
     return f"key {key!r} stands twice in one object"
 
 
+def _decode_flat(text: str) -> tuple[list, int]:
+    """Decode a JSON array as `_decode` does, and where its objects are flat in two thirds of the time.
+
+    Every pair of an object has a colon behind a quote or a space. Where there are as many of these as keys were kept,
+    no object had a key twice and none is within another; a text may have such a colon too: all is decoded again then.
+    """
+    values, end = _decode_unchecked(text)
+    keys = sum(len(value) for value in values if isinstance(value, dict))
+    marks = np.frombuffer(text.encode(), np.uint8)
+    before = marks[np.flatnonzero(marks == ord(":")) - 1]
+    return (values, end) if np.isin(before, _BEFORE_COLON).sum() == keys else _decode(text)
+
+
+_BEFORE_COLON = list(b'" \t\n\r')
 _decode = json.JSONDecoder(object_pairs_hook=_object).raw_decode
+_decode_unchecked = json.JSONDecoder().raw_decode

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO
 
@@ -245,20 +246,25 @@ def read_json_records(
     """
     items, checked = json_items(path, source=source), False
     while batch := list(islice(items, batch_rows)):
-        kept = [(key, value) for key, value in batch if isinstance(value, dict)]
-        values = [value for _, value in kept]
+        others = [(key, value) for key, value in batch if not isinstance(value, dict)]
+        kept = [pair for pair in batch if isinstance(pair[1], dict)] if others else batch
+        keys, values = zip(*kept, strict=True) if kept else ((), ())
         if kept and not checked:
             names = values[0] if set(columns) <= values[0].keys() else dict.fromkeys(chain.from_iterable(values))
             _check_columns(path, list(names), columns, source)
             checked = True
-        frame = pd.DataFrame(
-            {name: pd.Series([value.get(name) for value in values], dtype=object) for name in [*columns, *optional]}
-        )
-        frame["key"] = pd.Series([str(key) for key, _ in kept], dtype=object)
-        others = [(key, value) for key, value in batch if not isinstance(value, dict)]
+        cells = {name: _members(values, name) for name in [*columns, *optional]} | {"key": list(map(str, keys))}
         yield (
-            frame,
+            pd.DataFrame({name: pd.Series(column, dtype=object) for name, column in cells.items()}),
             reject_rows(
                 source, [str(key) for key, _ in others], ["not_an_object"] * len(others), [value for _, value in others]
             ),
         )
+
+
+def _members(objects: Sequence[dict], name: str) -> list:
+    """Return the member of each object, None where it is absent."""
+    try:
+        return list(map(itemgetter(name), objects))  # nearly always there, and a third of the time
+    except KeyError:
+        return [each.get(name) for each in objects]

@@ -51,7 +51,8 @@ def reject_where(frame: pd.DataFrame, masks: dict[str, pd.Series], *, source: st
     refused = frame[~kept]
     shown = zip(*(refused[name] for name in detail), strict=True)
     details = [place + ", ".join(map(str, row)) for place, row in zip(places(refused), shown, strict=True)]
-    return frame[kept], reject_rows(source, refused["row_id"], reason[~kept], details)
+    fit = frame if kept.all() else frame[kept]  # a copy of all columns takes as long as the checks
+    return fit, reject_rows(source, refused["row_id"], reason[~kept], details)
 
 
 def places(frame: pd.DataFrame) -> list[str]:

@@ -135,10 +135,24 @@ def test_the_error_says_at_which_character_the_file_is_broken(write):
         list(json_items(write(b'["a", 1 '), source="s"))
 
 
-@pytest.mark.parametrize("data", [b'[{"a": 1, "a": 2}]', b'{"b": [{"a": 1, "a": 2}]}'])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'[{"a": 1, "a": 2}]',
+        b'{"b": [{"a": 1, "a": 2}]}',
+        b'[{"a": 1, "a": 2}, {"b": 1}]',
+        b'[{"a" : 1, "a"\n:2}, {"b": 1}]',
+        b'[{"a": 1, "a": 2}, {"b": {"c": 1}}, {"b": 1}]',
+    ],
+)
 def test_a_key_that_stands_twice_in_an_element_is_an_error(write, data):
     with pytest.raises(ValueError, match=rf"'a' stands twice in one object.*{MENDED[11:]}"):
         list(json_items(write(data), source="s"))
+
+
+def test_colons_in_texts_are_no_keys(write):
+    data = b'[{"a": "at 10:30 : \\": ", "b" :1}, {"a": [{"c": ":"}]}, 7, {"a": ""}]'
+    assert [value for _, value in json_items(write(data), source="s")] == json.loads(data)
 
 
 def test_a_key_of_the_object_itself_that_stands_twice_comes_twice(write):
