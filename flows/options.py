@@ -84,11 +84,20 @@ def export(parser: argparse.ArgumentParser) -> None:
 
 def ask(parser: argparse.ArgumentParser) -> None:
     """Add the options of flows/ask.py."""
-    parser.add_argument("video", type=Path, help="video file, or folder of images")
-    parser.add_argument("question", help="text")
+    parser.add_argument("video", type=Path, nargs="?", help="video file, picture, or folder of images")
+    parser.add_argument("question", nargs="?", help="text")
     parser.add_argument("--checkpoint", type=Path, help="folder of a finished stage or of an export; else the champion")
     parser.add_argument("--view", choices=("ego", "exo"), default="ego", help="of the camera (default: %(default)s)")
-    parser.add_argument("--json", action="store_true", help="print question, answer, checkpoint and frames as JSON")
+    parser.add_argument("--exo", type=Path, metavar="VIDEO2", help="the same from outside; both views are answered")
+    parser.add_argument("--start", type=float, metavar="S", help="ask about the film from this second on")
+    parser.add_argument("--end", type=float, metavar="S", help="and up to this one")
+    kinds, told = ("text", "box", "span"), "answer that is wanted; default: by the words of the question"
+    parser.add_argument("--target-kind", choices=kinds, help=told)
+    parser.add_argument("--picture", type=Path, help="file that the answer is drawn into")
+    parser.add_argument("--json", action="store_true", help="print question, answers, boxes and frames as JSON")
+    parser.add_argument("--page", action="store_true", help="answer on a page at 127.0.0.1 instead")
+    parser.add_argument("--port", type=int, default=8710, help="of the page (default: %(default)s)")
+    parser.add_argument("--films", type=Path, help="folder whose films the page may be asked about by name")
 
 
 def doctor(parser: argparse.ArgumentParser) -> None:

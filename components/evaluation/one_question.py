@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 VIEWS = ("ego", "exo")
 KINDS = ("text", "box", "span")
+_ASKS_WHERE = re.compile(r"(?:where (?:is|are)|locate)\b", re.I)
+_ASKS_WHEN = re.compile(r"when (?:is|was|are|were|do|does|did|will)\b", re.I)
+
+
+def target_kind_of(question: str) -> str:
+    """Return what kind of answer a question wants, by its first words: "box", "span" or "text".
+
+    These are the words by which the data asks for boxes and intervals (components/prompts/formats.py).
+
+    >>> target_kind_of("where is the green cup?"), target_kind_of("when is it that C cuts?"), target_kind_of("who?")
+    ('box', 'span', 'text')
+    """
+    if _ASKS_WHERE.match(question.strip()):
+        return "box"
+    return "span" if _ASKS_WHEN.match(question.strip()) else "text"
 
 
 def one_question(

@@ -191,7 +191,6 @@ class EgoflowProcessor(ProcessorMixin):
     """Tokenizer and image processor behind one call, as TRL wants it; frames become their visual tokens."""
 
     attributes = ["image_processor", "tokenizer"]
-    image_processor_class = "EgoflowImageProcessor"
     tokenizer_class = "PreTrainedTokenizerFast"
 
     def __init__(
