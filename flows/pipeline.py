@@ -13,9 +13,10 @@ from pathlib import Path
 from prefect import flow
 
 from components import report, tracking
+from components.evaluation.promotion_gate import Decision
 from flows import data, evaluate, options, promote, rehearse, summary, tasks, train
 from flows.summary import Finished
-from flows.tasks import NestedStage
+from flows.tasks import NestedStage, Outcome
 
 
 @flow(name="pipeline", task_runner=tasks.runner())
@@ -42,23 +43,34 @@ def pipeline(recipe: str = tasks.RECIPE, dry_run: bool = False, refresh_data: bo
         # each stage is evaluated beside the training of the next
         stages = train.train_stages(job, run_id, stop, after=evaluate.Background(job, run_id, stop), started=base)
         decision = tasks.as_task(promote.promote_stage, "promote")(job, stages[-1], stop)
-        page = tasks.as_task(write_report, "report")(job, stages, run_id)
+        page = tasks.as_task(write_report, "report")(job, stages, run_id, decision, data_stages)
     return Finished(data_stages, stages, decision, page, run_id, time.monotonic() - started_s)
 
 
-def write_report(job: tasks.Job, stages: list[NestedStage], run_id: str) -> Path:
+def write_report(
+    job: tasks.Job, stages: list[NestedStage], run_id: str, decision: Decision, data_stages: list[Outcome]
+) -> Path:
     """Write the page of this pipeline run and log it to its MLflow run.
 
     Args:
         job: has the project root.
         stages: every stage of the recipe, finished.
         run_id: MLflow run of the pipeline.
+        decision: of the promotion gate.
+        data_stages: what became of each step of the data.
 
     Returns:
         The page, an HTML file.
     """
     rows = [(stage.name, stage.checkpoint, stage.nested_run_id, stage.how == "reused") for stage in stages]
-    page = report.build(run_id, rows, data=job.root / tasks.DATA, output=job.root / "reports" / run_id)
+    page = report.build(
+        run_id,
+        rows,
+        data=job.root / tasks.DATA,
+        output=job.root / "reports" / run_id,
+        decision=decision,
+        data_steps=[(step.name, step.how, step.seconds) for step in data_stages],
+    )
     tracking.log_artifacts(run_id, page, "report")
     return page
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -58,6 +59,9 @@ def promote_stage(job: Job, stage: TrainedStage, stop: Stop) -> Decision:
     except (supervisor.StageFailed, ValueError) as error:
         # all training is done: what cannot be compared is no champion, and the report is written all the same
         decision = Decision(version, False, f"cannot be compared: {error}")
+    if champion is not None:
+        folder = Path(champion.checkpoint)
+        decision = replace(decision, champion_version=champion.version, champion_checkpoint=folder)
     tracking.record_decision(
         promotion.model_name, version, promoted=decision.promoted, reason=decision.reason, numbers=decision.numbers
     )

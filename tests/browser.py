@@ -75,6 +75,7 @@ def tab(profile: Path) -> Iterator[Tab]:
     """
     assert CHROMIUM is not None
     told = profile / "DevToolsActivePort"
+    told.unlink(missing_ok=True)  # of a browser before
     browser = subprocess.Popen(
         [CHROMIUM, *_FLAGS, f"--user-data-dir={profile}", "about:blank"],
         stdout=subprocess.DEVNULL,

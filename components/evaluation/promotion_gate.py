@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pandas as pd
 
@@ -30,12 +31,16 @@ class Decision:
         promoted: whether it does.
         reason: a sentence for a person, with differences, intervals, p and margins.
         numbers: the same for machines: "<task>/<metric>.<what>" -> number.
+        champion_version: of the model that it was compared with; "" for a first one.
+        champion_checkpoint: its folder.
     """
 
     version: str
     promoted: bool
     reason: str
     numbers: dict[str, float] = field(default_factory=dict)
+    champion_version: str = ""
+    champion_checkpoint: Path | None = None
 
 
 def decide(

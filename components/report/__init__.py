@@ -5,17 +5,29 @@ No script, no external resource: the page can be mailed, kept as an artifact and
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from components import tracking
+from components.evaluation.promotion_gate import Decision
 from components.report import controls, counts, curves, gallery, pairs, quality, table
+from components.report.decision import verdict
 from components.report.stage import Stage, read_stage
 from components.report.templates import render
 
 
-def build(pipeline_run_id: str, stages: Sequence[tuple[str, Path, str, bool]], *, data: Path, output: Path) -> Path:
+def build(
+    pipeline_run_id: str,
+    stages: Sequence[tuple[str, Path, str, bool]],
+    *,
+    data: Path,
+    output: Path,
+    decision: Decision | None = None,
+    data_steps: Sequence[tuple[str, str, float]] = (),
+) -> Path:
     """Write the page.
 
     Args:
@@ -24,6 +36,8 @@ def build(pipeline_run_id: str, stages: Sequence[tuple[str, Path, str, bool]], *
             lacks (`history.jsonl`, `evaluation/`) are left out of the page.
         data: the data folder, with dataset/, frames/ and the rejects tables of every step.
         output: folder for `index.html`, such as reports/<pipeline_run_id>.
+        decision: of the promotion gate about the last stage; None where there was none.
+        data_steps: (name, "ran" or "reused", seconds) of this run.
 
     Returns:
         The path of the page.
@@ -33,15 +47,20 @@ def build(pipeline_run_id: str, stages: Sequence[tuple[str, Path, str, bool]], *
     run = tracking.describe(pipeline_run_id)
     read = [read_stage(*stage) for stage in stages]
     store = FrameStore(data / "frames")
+    champion = champion_of(decision)
     page = render(
         "page.html",
         run=run,
         # the run that asks for its report is still open
         wall_s=(run.end_s or time.time()) - run.start_s,
         stages=read,
+        data_steps=data_steps,
+        decision=decision and verdict(decision, read[-1].metrics or {}, champion),
         duration=duration,
         moment=lambda at_s: time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at_s)),
-        table=table.stage_table(read),
+        # a page that is moved with its checkpoints finds them still
+        link=lambda path: Path(os.path.relpath(path, output)).as_posix(),
+        table=table.stage_table(read, champion),
         controls=controls.control_table(read),
         grpo=table.grpo_blocks(read),
         curves=[(stage, curves.charts(stage.history)) for stage in read if stage.history],
@@ -55,6 +74,20 @@ def build(pipeline_run_id: str, stages: Sequence[tuple[str, Path, str, bool]], *
     path = output / "index.html"
     path.write_text(page)
     return path
+
+
+def champion_of(decision: Decision | None) -> tuple[str, dict[str, dict]] | None:
+    """Return name and scores of the model that a decision compares with, or None where there was none.
+
+    Args:
+        decision: of the promotion gate.
+    """
+    if decision is None or decision.champion_checkpoint is None:
+        return None
+    metrics = decision.champion_checkpoint / "evaluation" / "metrics.json"
+    if not metrics.is_file():  # it could not be compared, and the decision says why
+        return None
+    return f"champion, version {decision.champion_version}", json.loads(metrics.read_text())
 
 
 def duration(seconds: float | None) -> str:

@@ -8,7 +8,7 @@ from components.params.evaluation import Control
 from components.report.comparison import signed
 from components.report.counts import CountTable
 from components.report.stage import Stage
-from components.report.table import column, order, percent, words
+from components.report.table import column, is_learned, order, percent, words
 
 
 def control_table(stages: list[Stage]) -> CountTable | None:
@@ -28,7 +28,7 @@ def control_table(stages: list[Stage]) -> CountTable | None:
 def _row(name: str, entry: dict, known: list[str]) -> list[tuple[str, bool]]:
     controls, strongest = entry["controls"], entry["strongest"]
     values = [controls[control]["value"] if control in controls else None for control in known]
-    learned = {True: "yes", False: "no", None: "–"}[entry["learned"]]
+    learned = {True: "yes", False: "no", None: "–"}[is_learned(name, entry)]
     lead = "–"
     if strongest:
         above = controls[strongest]

@@ -12,7 +12,7 @@ from components.params.evaluation import PAIRS
 from components.prompts import parse_box, parse_span, split_think_answer
 from components.records import SAMPLE, read_table, rows
 from components.report.stage import Stage
-from components.report.table import TASKS
+from components.report.table import TASKS, words
 from components.video.data_uri import data_uri
 
 _PER_TASK = 3
@@ -42,7 +42,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Item:
-    """One sample; `frames` are (time in seconds, data URI), boxes are percent of the frame."""
+    """One sample; `frames` are (time in seconds, data URI), boxes are percent of the frame.
+
+    `options` are those of a closed question, with whether each is right. `blind` are (control, answer) of what was
+    asked the same without seeing it, of the last stage.
+    """
 
     sample_id: str
     task: str
@@ -54,6 +58,8 @@ class Item:
     bars: list[Bar]
     window_s: float
     answers: list[Answer]
+    options: list[tuple[str, bool]]
+    blind: list[tuple[str, str]]
 
 
 def gallery(stages: list[Stage], *, samples: Path, frames: Callable[[str], np.ndarray]) -> list[tuple[str, list[Item]]]:
@@ -84,7 +90,13 @@ def gallery(stages: list[Stage], *, samples: Path, frames: Callable[[str], np.nd
     keep = [index for index, sample_id in enumerate(table["sample_id"].to_pylist()) if sample_id in wanted]
     of_id = {row["sample_id"]: row for row in rows(table, keep)}
     return [
-        (task, [item(of_id[name], task, _answers(name, task, stages), frames(name)) for name in some])
+        (
+            task,
+            [
+                item(of_id[name], task, _answers(name, task, stages), frames(name), blind(name, task, last))
+                for name in some
+            ],
+        )
         for task, some in chosen.items()
     ]
 
@@ -97,7 +109,9 @@ def _order(task: str) -> tuple[int, str]:
     return (TASKS.index(task) if task in TASKS else len(TASKS), task)
 
 
-def item(sample: dict, task: str, answers: list[Answer], frames_THWC: np.ndarray) -> Item:
+def item(
+    sample: dict, task: str, answers: list[Answer], frames_THWC: np.ndarray, blind_answers: list[tuple[str, str]]
+) -> Item:
     """Lay a sample out.
 
     Args:
@@ -105,6 +119,7 @@ def item(sample: dict, task: str, answers: list[Answer], frames_THWC: np.ndarray
         task: as in params/eval.yaml.
         answers: to it, of stages in training order.
         frames_THWC: its frames, uint8 RGB.
+        blind_answers: (control, answer) of the last stage.
     """
     target, last = sample["target"], split_think_answer(answers[-1].completion)
     window_s = sum(media["end_s"] - media["start_s"] for media in sample["media"])
@@ -122,7 +137,25 @@ def item(sample: dict, task: str, answers: list[Answer], frames_THWC: np.ndarray
         bars=_bars(target, answers, window_s) if target["kind"] == "span" else [],
         window_s=window_s,
         answers=answers,
+        options=[(text, place == target["answer_index"]) for place, text in enumerate(target["choices"] or [])],
+        blind=blind_answers,
     )
+
+
+def blind(sample_id: str, task: str, stage: Stage) -> list[tuple[str, str]]:
+    """Return what the controls of a stage answered to a sample, as (control, answer).
+
+    Args:
+        sample_id: of the sample.
+        task: as the page calls it.
+        stage: that was evaluated.
+    """
+    said = {
+        row["condition"]: row["completion"]
+        for row in stage.blind
+        if (row["sample_id"], _task(row)) == (sample_id, task)
+    }
+    return [(words(control), completion) for control, completion in said.items()]
 
 
 def _answers(sample_id: str, task: str, stages: list[Stage]) -> list[Answer]:

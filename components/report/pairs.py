@@ -12,7 +12,7 @@ from components.params.evaluation import PAIRS
 from components.records import SAMPLE, read_table, rows
 from components.records.view_pairs import view_pairs
 from components.report.counts import CountTable
-from components.report.gallery import STAGES, Answer, Item, item
+from components.report.gallery import STAGES, Answer, Item, blind, item
 from components.report.stage import Stage
 from components.report.table import percent, words
 
@@ -91,7 +91,10 @@ def _pair(ego: dict, exo: dict, task: str, stages: list[Stage], frames: Callable
                 right = scores[sample["view"]] == 1
                 answers[sample["view"]].append(Answer(stage.name, said[sample["sample_id"]], [], right))
             verdicts.append((stage.name, verdict(scores), scores["consistent"] == 1))
-    views = [item(sample, task, answers[sample["view"]], frames(sample["sample_id"])) for sample in (ego, exo)]
+    views = [
+        item(sample, task, answers[sample["view"]], frames(name := sample["sample_id"]), blind(name, task, stages[-1]))
+        for sample in (ego, exo)
+    ]
     return Pair(ego["question"], *views, verdicts)
 
 

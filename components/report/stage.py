@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from components import tracking
@@ -27,6 +27,7 @@ class Stage:
         metrics: content of metrics.json; None for a stage that was not evaluated, or by an earlier version alone.
         predictions: rows of `records.PREDICTION` with the right frames; empty for a stage that was not evaluated.
         skipped: content of skipped.json: task, reason, and samples that were not asked or not scored.
+        blind: rows of `records.PREDICTION` of the controls, which did not see what was asked.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Stage:
     metrics: dict[str, dict] | None
     predictions: list[dict]
     skipped: list[dict]
+    blind: list[dict] = field(default_factory=list)
 
     @property
     def wall_s(self) -> float | None:
@@ -47,6 +49,16 @@ class Stage:
     def adopted(self) -> str:
         """Why another checkpoint stands for this stage; "" where it was trained."""
         return self.trained.tags.get("adopted", "")
+
+    @property
+    def uses_muon(self) -> bool:
+        """Whether Muon trained it, by the parameters of its run."""
+        return self.trained.params.get("muon_learning_rate", "None") != "None"
+
+    @property
+    def rollout_pages(self) -> list[Path]:
+        """The pages of completions with their rewards that GRPO wrote at regular steps."""
+        return sorted((self.checkpoint / "rollouts").glob("*.html"))
 
     @property
     def parents(self) -> set[str]:
@@ -88,4 +100,5 @@ def read_stage(name: str, checkpoint: Path, run_id: str, reused: bool) -> Stage:
         metrics=found,
         predictions=[row for row in rows if row["condition"] == "model"],
         skipped=json.loads(skipped.read_text()) if skipped.exists() else [],
+        blind=[row for row in rows if row["condition"] != "model"],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import fmean
 
-from components.params.evaluation import PAIRS
+from components.params.evaluation import FORMAT, PAIRS
 from components.report.stage import Stage
 
 TASKS = ("caption_ego", "caption_exo", "qa", "reasoning", "ground_spatial", "ground_temporal", *PAIRS)
@@ -39,12 +39,20 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Table:
-    """`groups` = (task, number of its metrics), `columns` = (task, metric), one list of cells per evaluated stage."""
+class TaskScores:
+    """One task: its metrics, and (name, a cell for each metric) of every stage that was evaluated in it."""
 
-    groups: list[tuple[str, int]]
-    columns: list[tuple[str, str]]
-    rows: list[tuple[Stage, list[Cell | None]]]
+    task: str
+    metrics: list[str]
+    rows: list[tuple[str, list[Cell | None]]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """The tasks in the papers' order; `learned` of `scores` are of the last evaluated stage, whose name is `last`."""
+
+    tasks: list[TaskScores]
+    last: str
     learned: int
     scores: int
 
@@ -59,22 +67,33 @@ class Contrast:
     note: str
 
 
-def stage_table(stages: list[Stage]) -> Table:
-    """Line up the evaluations of all stages; `learned` of `scores` counts those of the last evaluated stage."""
-    evaluated = [(stage, stage.metrics) for stage in stages if stage.metrics is not None]
-    columns = sorted({column(name) for _, metrics in evaluated for name in metrics}, key=order)
-    tasks = list(dict.fromkeys(task for task, _ in columns))
-    rows = [
-        (stage, [_cell(metrics.get(f"{task}/{metric}")) for task, metric in columns]) for stage, metrics in evaluated
+def stage_table(stages: list[Stage], champion: tuple[str, dict[str, dict]] | None = None) -> Table:
+    """Line up the evaluations of all stages, task by task.
+
+    Args:
+        stages: in training order.
+        champion: name and content of metrics.json of the model that the last stage was compared with; a row of its own.
+    """
+    evaluated = [(stage.name, stage.metrics) for stage in stages if stage.metrics is not None]
+    rows = evaluated + ([champion] if champion else [])
+    columns = sorted({column(name) for _, metrics in rows for name in metrics}, key=order)
+    of_task: dict[str, list[str]] = {}
+    for task, metric in columns:
+        of_task.setdefault(task, []).append(metric)
+    tasks = [
+        TaskScores(task, metrics, [row for name, found in rows if (row := _row(name, found, task, metrics))])
+        for task, metrics in of_task.items()
     ]
-    last = [cell for cell in rows[-1][1] if cell and cell.learned is not None] if rows else []
-    return Table(
-        groups=[(task, sum(column[0] == task for column in columns)) for task in tasks],
-        columns=columns,
-        rows=rows,
-        learned=sum(cell.learned is True for cell in last),
-        scores=len(last),
-    )
+    last, metrics = evaluated[-1] if evaluated else ("", {})
+    judged = [cell.learned for name, entry in metrics.items() if (cell := _cell(name, entry)).learned is not None]
+    return Table(tasks, last, learned=sum(judged), scores=len(judged))
+
+
+def _row(name: str, found: dict[str, dict], task: str, metrics: list[str]) -> tuple[str, list[Cell | None]] | None:
+    """Return the row of a stage in a task; None where it was not evaluated in it."""
+    entries = {f"{task}/{metric}": found.get(f"{task}/{metric}") for metric in metrics}
+    cells = [None if entry is None else _cell(metric, entry) for metric, entry in entries.items()]
+    return (name, cells) if any(cells) else None
 
 
 def grpo_blocks(stages: list[Stage]) -> list[tuple[Stage, list[Contrast]]]:
@@ -106,8 +125,8 @@ def grpo_blocks(stages: list[Stage]) -> list[tuple[Stage, list[Contrast]]]:
 
 
 def _contrast(name: str, metric: str, before: dict, after: dict, note: str) -> Contrast:
-    first, last = _cell(before.get(metric)), _cell(after.get(metric))
-    return Contrast(name, *(f"{cell.value} {cell.interval}" if cell else "–" for cell in (first, last)), note)
+    cells = [_cell(metric, found[metric]) if metric in found else None for found in (before, after)]
+    return Contrast(name, *(f"{cell.value} {cell.interval}" if cell else "–" for cell in cells), note)
 
 
 def column(name: str) -> tuple[str, str]:
@@ -127,9 +146,18 @@ def order(column: tuple[str, str]) -> tuple:
     )
 
 
-def _cell(entry: dict | None) -> Cell | None:
-    if entry is None:
-        return None
+def is_learned(name: str, entry: dict) -> bool | None:
+    """Return whether a score was learned by seeing; None for what is no skill of seeing, such as a form to be kept.
+
+    Args:
+        name: "<task>/<metric>".
+        entry: of metrics.json.
+    """
+    # the model keeps the form before grey frames too: 100 of it is not "not learned"
+    return None if column(name)[1] == FORMAT else entry["learned"]
+
+
+def _cell(name: str, entry: dict) -> Cell:
     controls, strongest = entry["controls"], entry["strongest"]
     control = controls[strongest]["value"] if strongest else None
     return Cell(
@@ -139,7 +167,7 @@ def _cell(entry: dict | None) -> Cell | None:
         controls=", ".join(f"{words(name)} {percent(found['value'])}" for name, found in controls.items()),
         chance=percent(entry["chance"]),
         n=entry["n"],
-        learned=entry["learned"],
+        learned=is_learned(name, entry),
         at=_place(entry["value"]),
         from_at=0.0 if entry["lo"] is None else _place(entry["lo"]),
         to_at=100.0 if entry["hi"] is None else _place(entry["hi"]),

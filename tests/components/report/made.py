@@ -8,6 +8,7 @@ import numpy as np
 
 from components import tracking
 from components.data.contracts.quality import TYPES
+from components.evaluation.promotion_gate import Decision
 from components.prompts import think_answer
 from components.records import PREDICTION, REJECT, SAMPLE, write_table
 
@@ -205,10 +206,33 @@ def make_run(folder: Path) -> dict:
             (checkpoint / "evaluation" / "skipped.json").write_text(json.dumps(skipped))
             answered = _predictions(rows, number) + (_pair_predictions(both) if of_pairs else [])
             write_table(checkpoint / "evaluation" / "predictions.parquet", answered, PREDICTION)
-        parents = {"parents": {"all": STAGES[number - 1]}} if number else {}
+        parents: dict = {"parents": {"all": STAGES[number - 1]}} if number else {}
+        parents |= {"muon_learning_rate": 0.01 if name == "language" else None}
+        if name == "grpo":
+            (checkpoint / "rollouts").mkdir()
+            (checkpoint / "rollouts" / "step-000040.html").write_text("completions")
         run_id = tracking.open_stage_run(pipeline, name, params=parents, tags={"stage_key": name}, dataset_digest=None)
         tracking.finish(run_id, "FINISHED")
         reused = number < 3
         stages.append((name, checkpoint, tracking.link_reused(pipeline, name, run_id) if reused else run_id, reused))
     tracking.finish(pipeline, "FINISHED")
-    return {"pipeline_run_id": pipeline, "stages": stages, "data": data, "output": folder / "reports" / pipeline}
+    decision = decided(folder / "checkpoints" / f"{STAGES[7]}-0123456789ab")
+    steps = [("clips", "ran", 75.0), ("frames", "reused", 0.2)]
+    output = folder / "reports" / pipeline
+    return {
+        "pipeline_run_id": pipeline,
+        "stages": stages,
+        "data": data,
+        "output": output,
+        "decision": decision,
+        "data_steps": steps,
+    }
+
+
+def decided(champion: Path) -> Decision:
+    """A gate that the last stage passed: better in one metric, and a guardrail that holds."""
+    better = {"value": 0.09, "lo": 0.02, "hi": 0.16, "p_above": 0.004, "p_holm": 0.008}
+    held = {"value": 0.01, "lo": -0.01, "hi": 0.03, "p_above": 0.2, "p_holm": 0.2, "margin": 0.02}
+    numbers = {f"ground_spatial/miou.{name}": value for name, value in better.items()}
+    numbers |= {f"qa/accuracy.{name}": value for name, value in held.items()}
+    return Decision("4", True, "ground_spatial/miou is better than the champion's", numbers, "3", champion)

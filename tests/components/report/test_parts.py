@@ -37,29 +37,37 @@ def test_columns_keep_the_papers_order_whatever_comes_first():
         metrics={"qa/accuracy": entry(), "caption_ego/all": entry(), "caption_ego/verb": entry(), "new/x": entry()}
     )
     shown = table.stage_table([made])
-    assert shown.columns == [("caption_ego", "verb"), ("caption_ego", "all"), ("qa", "accuracy"), ("new", "x")]
-    assert shown.groups == [("caption_ego", 2), ("qa", 1), ("new", 1)]
+    assert [(one.task, one.metrics) for one in shown.tasks] == [
+        ("caption_ego", ["verb", "all"]),
+        ("qa", ["accuracy"]),
+        ("new", ["x"]),
+    ]
 
 
-def test_a_score_that_a_stage_lacks_is_a_gap_and_an_unevaluated_stage_no_row():
-    rows = table.stage_table(
-        [stage("a"), stage("b", metrics={"qa/accuracy": entry()}), stage("c", metrics={"qa/x": entry()})]
-    ).rows
-    assert [(row.name, [cell is not None for cell in cells]) for row, cells in rows] == [
+def test_a_score_that_a_stage_lacks_is_a_gap_and_a_stage_that_was_not_evaluated_no_row():
+    stages = [
+        stage("a"),
+        stage("b", metrics={"qa/accuracy": entry()}),
+        stage("c", metrics={"qa/x": entry(), "t/y": entry()}),
+    ]
+    qa, other = table.stage_table(stages, ("champion, version 3", {"qa/x": entry()})).tasks
+    assert [(name, [cell is not None for cell in cells]) for name, cells in qa.rows] == [
         ("b", [True, False]),
         ("c", [False, True]),
+        ("champion, version 3", [False, True]),
     ]
+    assert [name for name, _ in other.rows] == ["c"], "only who was asked the task"
 
 
 def test_an_unknown_interval_is_said_and_stays_on_the_strip():
     unknown = entry(lo=None, hi=None, controls={}, strongest=None, learned=None)
-    ((_, (cell,)),) = table.stage_table([stage(metrics={"qa/accuracy": unknown})]).rows
+    ((_, (cell,)),) = table.stage_table([stage(metrics={"qa/accuracy": unknown})]).tasks[0].rows
     assert (cell.interval, cell.strongest, cell.strongest_at) == ("–", "–", None)
     assert (cell.from_at, cell.to_at) == (0, 100)
 
 
 def test_the_strongest_control_stands_by_its_name_beside_the_score_and_all_behind_it():
-    ((_, (cell,)),) = table.stage_table([stage(metrics={"qa/accuracy": entry()})]).rows
+    ((_, (cell,)),) = table.stage_table([stage(metrics={"qa/accuracy": entry()})]).tasks[0].rows
     assert (cell.strongest, cell.strongest_at) == ("guesser 30.0", 30.0)
     assert cell.controls == "other frames 20.0, guesser 30.0"
 
@@ -78,11 +86,19 @@ def test_the_table_of_controls_says_by_how_much_each_score_leads_over_the_strong
 def test_a_share_of_cut_answers_is_shown_and_is_nothing_to_learn():
     cut = entry(chance=None, learned=None)
     made = table.stage_table([stage(metrics={"qa/cut": cut, "qa/accuracy": entry()})])
-    assert made.columns == [("qa", "accuracy"), ("qa", "cut")] and (made.learned, made.scores) == (1, 1)
+    assert made.tasks[0].metrics == ["accuracy", "cut"] and (made.learned, made.scores) == (1, 1)
+
+
+def test_a_form_that_is_kept_without_seeing_is_not_called_unlearned():
+    kept = entry(value=1.0, lo=1.0, hi=1.0, learned=False)
+    metrics = {"ground_spatial/format": kept, "ground_spatial/miou": entry(learned=False)}
+    made = table.stage_table([stage(metrics=metrics)])
+    assert [cell.learned for cell in made.tasks[0].rows[0][1]] == [False, None] and made.scores == 1
+    assert controls.control_table([stage(metrics=metrics)]).rows[1][-1] == ("–", False)
 
 
 def test_nothing_evaluated_is_an_empty_table():
-    assert table.stage_table([stage()]).rows == []
+    assert table.stage_table([stage()]).tasks == []
 
 
 def test_grpo_without_a_recorded_parent_shows_only_its_end():
