@@ -26,6 +26,7 @@ PROGRAMS: dict[str, tuple[str, list[str]]] = {
     "adopt": ("flows.adopt", []),
     "why": ("components.evaluation.lineage", []),
     "impact": ("components.train.lineage", []),
+    "lineage": ("flows.lineage", []),
     "dry-run": ("components.train", ["--dry-run"]),
     "export": ("components.models.export", []),
     "ask": ("flows.ask", []),

@@ -131,6 +131,18 @@ def impact(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, default=Path("data"), help="of the data graph (default: %(default)s)")
     parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"), help="default: %(default)s")
     parser.add_argument("--params", type=Path, default=Path("params/data.yaml"), help="YAML of the data")
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+
+
+def lineage(parser: argparse.ArgumentParser) -> None:
+    """Add the options of flows/lineage.py."""
+    parser.add_argument("--metric", help='"<task>/<score>", as in metrics.json: draw what it stands on')
+    parser.add_argument("--checkpoint", type=Path, help="folder of the evaluated stage that has the metric")
+    parser.add_argument("--limit", type=int, default=10, help="most items of it, worst first (default: %(default)s)")
+    parser.add_argument("--take", help="a take, a video or the path of a film: draw what has learned from it")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="of the data graph (default: %(default)s)")
+    parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"), help="default: %(default)s")
+    parser.add_argument("--output", type=Path, default=Path("reports/lineage.html"), help="default: %(default)s")
 
 
 def _count_from(least: int) -> Callable[[str], int]:
@@ -188,6 +200,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None] | None]
     "adopt": ("let a finished checkpoint stand for a stage whose key has changed, with a reason", adopt),
     "why": ("what a score stands on: items, seconds of film, rows of annotation", why),
     "impact": ("what a take or a video is in: samples, stages, registered versions", impact),
+    "lineage": ("draw what a score stands on and what a take is in, as one page", lineage),
     "dry-run": ("print parameters, memory, disk and hours of a recipe", dry_run),
     "export": ("write a checkpoint as a transformers folder", export),
     "ask": ("answer a question about a video by a checkpoint", ask),

@@ -13,7 +13,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -37,6 +37,7 @@ class Seen:
         times: how often, in all.
         by_parent: whether it stands on a stage that learned from them.
         why_unknown: in words; "" where it is known.
+        mixture: "corpus/task/view" that it draws from.
     """
 
     checkpoint: str
@@ -45,6 +46,7 @@ class Seen:
     times: int = 0
     by_parent: bool = False
     why_unknown: str = ""
+    mixture: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,8 @@ def _stages(data: Path, checkpoints: Path, ids: set[str], settings: params.Data)
         parents = {Path(parent).name for parent in stage["parents"].values()}
         if seen.samples or seen.why_unknown or parents & touched:
             touched.add(name)
-            yield Seen(name, stage["stage"], seen.samples, seen.times, bool(parents & touched), seen.why_unknown)
+            mixture = tuple(stage["params"]["mixture"])
+            yield replace(seen, by_parent=bool(parents & touched), mixture=mixture)
 
 
 def _written(made: dict, name: str, path: Path, ids: set[str]) -> tuple[Seen, set[str]]:
@@ -161,14 +164,35 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=Path("data"), help="of the data graph (default: %(default)s)")
     parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"), help="default: %(default)s")
     parser.add_argument("--params", type=Path, default=Path("params/data.yaml"), help="YAML of the data")
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
     given = parser.parse_args()
     try:
         found = of_take(given.data, given.checkpoints, given.wanted, params.load(given.params, params.Data))
     except (ValueError, OSError) as error:
         parser.error(str(error))
     versions = tracking.versions_of([seen.checkpoint for seen in found.stages])
-    sys.stdout.write(told(found, versions))
+    sys.stdout.write(json.dumps(as_json(given.wanted, found, versions)) if given.json else told(found, versions))
     return 0
+
+
+def as_json(wanted: str, found: Impact, versions: dict[str, list[str]]) -> dict:
+    """Return an impact for a page that draws it.
+
+    Args:
+        wanted: the take or video, as it was asked.
+        found: of it.
+        versions: checkpoint folder -> the registered versions that hold it, as "model/version".
+    """
+    stages = [
+        asdict(seen) | {"told": _what(seen), "versions": versions.get(seen.checkpoint, [])} for seen in found.stages
+    ]
+    films = found.videos[["source", "take_name", "view", "path"]].to_dict("records")
+    return {"wanted": wanted, "films": films, "samples": found.samples.to_dict("records"), "stages": stages}
+
+
+def _what(seen: Seen) -> str:
+    what = seen.why_unknown or f"learned from {seen.samples} of them, {seen.times} times"
+    return what + (", stands on a stage that did" if seen.by_parent else "")
 
 
 def told(found: Impact, versions: dict[str, list[str]]) -> str:
@@ -183,10 +207,8 @@ def told(found: Impact, versions: dict[str, list[str]]) -> str:
     for row in found.samples.to_dict("records"):
         lines.append(f"{row['samples']:6} samples of {row['corpus']}/{row['task']}/{row['view']}, {row['split']}")
     for seen in found.stages:
-        what = seen.why_unknown or f"learned from {seen.samples} of them, {seen.times} times"
-        what += ", stands on a stage that did" if seen.by_parent else ""
         held = f"; registered as {', '.join(versions[seen.checkpoint])}" if versions.get(seen.checkpoint) else ""
-        lines.append(f"{seen.checkpoint}: {what}{held}")
+        lines.append(f"{seen.checkpoint}: {_what(seen)}{held}")
     if found.stages:
         names = ", ".join(dict.fromkeys(seen.stage for seen in found.stages))
         lines.append(f"If it is withdrawn: take its files out, run `dvc repro`, and train again: {names}")

@@ -66,6 +66,10 @@ def test_a_stage_of_other_data_says_that_it_cannot_be_told(tiny_data, checkpoint
     page = lineage.told(
         lineage.of_take(tiny_data, tmp_path, min(takes(tiny_data, "train")), settings), {"init_exo": ["egoflow/1"]}
     )
+    impact = lineage.of_take(tiny_data, tmp_path, min(takes(tiny_data, "train")), settings)
+    told = json.loads(json.dumps(lineage.as_json("take", impact, {"init_exo": ["egoflow/1"]})))
+    assert told["stages"][0]["versions"] == ["egoflow/1"] and "other data" in told["stages"][0]["told"]
+    assert told["stages"][0]["mixture"] == ["egoexoclip/caption/exo"] and told["films"] and told["samples"]
     assert "other data" in page and "registered as egoflow/1" in page and "train again: init_exo" in page
 
 
