@@ -95,7 +95,8 @@ with open("evaluations.txt", "a") as log:
 """
 REPORT = '''
 """A page."""
-def build(pipeline_run_id, stages, *, data, output):
+def build(pipeline_run_id, stages, *, data, output, decision, data_steps):
+    assert decision.reason
     output.mkdir(parents=True)
     (output / "index.html").write_text(str(stages))
     return output / "index.html"
