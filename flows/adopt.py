@@ -59,19 +59,28 @@ def adopt(checkpoint: Path, stage: str, why: str, *, recipe: str = tasks.RECIPE)
     with single_writer(job.root / LOCKS / f"{to.name}.lock", f"the checkpoint of stage {stage!r}"):
         if to.exists():
             raise ValueError(f"{to} is begun: let it go on by running the pipeline, or remove it")
-        _copy(checkpoint, to, made, {"stage": stage, "stage_key": job.keys[stage]}, why, changed)
+        copy(checkpoint, to, made, {"stage": stage, "stage_key": job.keys[stage]}, why, changed)
         _record(job, stage, to, why)
     return to
 
 
-def _copy(checkpoint: Path, to: Path, made: dict, stands_for: dict, why: str, changed: dict[str, tuple]) -> None:
-    """Copy what a checkpoint is for others, and say in its stage.json what it stands for, and why."""
+def copy(checkpoint: Path, to: Path, made: dict, stands_for: dict, why: str, changed: dict[str, tuple]) -> None:
+    """Copy what a checkpoint is for others, and say in its stage.json what it stands for, and why.
+
+    Args:
+        checkpoint: folder of a finished stage.
+        to: folder to write; it appears whole.
+        made: content of the checkpoint's stage.json.
+        stands_for: members of stage.json that are those of the stage it stands for.
+        why: the reason.
+        changed: what differs (`differences`).
+    """
     partial = to.with_name(f"{to.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     for name in filter(lambda name: (checkpoint / name).exists(), COPIED):
-        copy = shutil.copytree if (checkpoint / name).is_dir() else shutil.copy2
-        copy(checkpoint / name, partial / name)
+        take = shutil.copytree if (checkpoint / name).is_dir() else shutil.copy2
+        take(checkpoint / name, partial / name)
     adopted = {"from_key": made.get("stage_key"), "why": why, "differs": changed}
     files = {name: known for name, known in made.get("files", {}).items() if (partial / name).exists()}
     (partial / plan.FINISHED).write_text(json.dumps(made | stands_for | {"files": files, "adopted": adopted}, indent=2))

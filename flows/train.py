@@ -19,7 +19,7 @@ from components.tracking import history
 from components.train import interpreter, launch_command, plan
 from components.train.judge import verdict
 from components.train.safety import resumable
-from flows import data, gpus, levels, supervisor, tasks
+from flows import base_models, data, gpus, levels, supervisor, tasks
 from flows.tasks import Job, NestedStage, Stop, TrainedStage
 
 PROGRESS_S = 15.0
@@ -152,11 +152,12 @@ def _reuse_or_train(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop, *,
         return TrainedStage(stage.name, "reused", time.monotonic() - started_s, checkpoint, known)
     tasks.check_unchanged(job)
     provenance = {"stage_key": key, "code_digest": job.code, "git_commit": tasks.git_commit(job.root)}
+    shipped = base_models.place(job, stage)  # the program of the stage then finds it finished, and logs its curves
     run_id = tracking.open_stage_run(
         pipeline_run_id,
         stage.name,
         params=stage.model_dump(mode="json") | {"model": job.recipe.model.model_dump(mode="json")},
-        tags=provenance | {"checkpoint": str(checkpoint)},
+        tags=provenance | {"checkpoint": str(checkpoint)} | ({"adopted": shipped} if shipped else {}),
         dataset_digest=job.dataset if stage.algorithm not in plan.WITHOUT_DATASET else None,
     )
     status = "FAILED"

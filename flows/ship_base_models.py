@@ -1,0 +1,80 @@
+"""Make the shipped base models anew: train the base stages of a recipe, and keep what they learned.
+
+Run as: python -m flows.ship_base_models [--recipe miniature]
+
+Commit what it writes to infra/base_models. The weights need not be the same to the bit on another processor; what
+they score is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+from prefect import flow
+from safetensors.torch import load_file, save_file
+
+from components.models import checkpoint_files
+from components.models.backbone import part_of
+from components.train import plan
+from flows import base_models, options, summary, tasks, train
+
+
+@flow(name="base-models", task_runner=tasks.runner())
+def ship(recipe: str = tasks.RECIPE) -> list[Path]:
+    """Train the base stages of a recipe, whatever is shipped, and return the folders that are shipped now.
+
+    Args:
+        recipe: YAML of the training run, or its bare name in params/recipes.
+    """
+    job = tasks.open_job(recipe, dataset=None, trains=True)
+    shipped = job.root / base_models.FOLDER
+    shutil.rmtree(shipped, ignore_errors=True)
+    with tasks.stopping() as stop, tasks.pipeline_run("base models", job) as run_id:
+        futures = train.start_without_data(job, run_id, stop)
+        stages = [future.result() for future in futures.values()]
+    return [keep(stage.checkpoint, shipped / stage.name, base_models.world(job.root)) for stage in stages]
+
+
+def keep(checkpoint: Path, to: Path, world: dict[str, float]) -> Path:
+    """Copy a finished base stage without the parts that it did not train: they are fresh, and most of its bytes.
+
+    Args:
+        checkpoint: folder of the stage.
+        to: folder to write.
+        world: the values of params/data.yaml that it was made from.
+
+    Raises:
+        ValueError: the checkpoint was not trained here.
+    """
+    made = plan.checked(checkpoint, whole=True)
+    if "adopted" in made:
+        raise ValueError(f"{checkpoint} is itself a copy ({made['adopted']['why']}): remove it, and run this again")
+    weights = to / "model" / "model.safetensors"
+    shutil.copytree(checkpoint / "model", weights.parent)
+    shutil.copy2(checkpoint / "history.jsonl", to)
+    # `contrastive` copies the tower that it trained to the other view
+    trained = {*made["trained"], *(["exo_encoder"] if "ego_encoder" in made["trained"] else [])}
+    kept = {name: value for name, value in load_file(weights).items() if part_of(name) in trained}
+    save_file(kept, weights, metadata={"format": "pt"})
+    checkpoint_files.finish(to, made | {"world": world})
+    return to
+
+
+def main() -> int:
+    """Read the command line, train, and say what is shipped now; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.recipe(parser)
+    try:
+        folders = ship(parser.parse_args().recipe)
+    except (RuntimeError, ValueError, OSError) as error:
+        summary.show_failure(error)
+        return 1
+    sys.stdout.write("".join(f"{folder} is shipped now\n" for folder in folders))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""A shipped base model stands for a stage that asks for what it was made from, and for no other; MLflow is real."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from prefect.logging import disable_run_logger
+from safetensors.torch import load_file, save_file
+
+from components import tracking
+from components.train import plan
+from flows import base_models, ship_base_models, tasks, train
+from flows.tasks import Job
+from tests.flows import stand_in
+
+WEIGHTS = {f"model.{part}.weight": torch.ones(2) for part in ("language_model", "ego_encoder", "exo_encoder")}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that ships what its stage `text` learned, and has forgotten the checkpoint itself."""
+    root = stand_in.make(tmp_path_factory.mktemp("project"))
+    with pytest.MonkeyPatch.context() as patch, disable_run_logger():
+        patch.chdir(root)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow.db'}")
+        job = tasks.open_job(stand_in.RECIPE, dataset=None)
+        trained = train.train_stage(job, stage(job, "text"), tracking.open_pipeline_run("p", tags={}), lambda: None)
+        made = json.loads((trained.checkpoint / plan.FINISHED).read_text())
+        made |= {"stage": "text", "model": job.recipe.model.model_dump(mode="json"), "trained": {"language_model": 2}}
+        (trained.checkpoint / plan.FINISHED).write_text(json.dumps(made))
+        save_file(WEIGHTS, trained.checkpoint / "model" / "model.safetensors")
+        shipped = root / base_models.FOLDER / "text"
+        ship_base_models.keep(trained.checkpoint, shipped, base_models.world(root))
+        trained.checkpoint.rename(root / "forgotten")
+        with (root / "components/train/__main__.py").open("a") as file:
+            file.write("# another comment\n")
+    return root
+
+
+@pytest.fixture
+def job(project: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project / 'mlflow.db'}")
+    return tasks.open_job(stand_in.RECIPE, dataset=None)
+
+
+def stage(job: Job, name: str, **changes):
+    return next(one for one in job.recipe.stages if one.name == name).model_copy(update=changes)
+
+
+def test_what_is_shipped_has_the_trained_parts_alone(project: Path):
+    kept = load_file(project / base_models.FOLDER / "text" / "model" / "model.safetensors")
+    assert list(kept) == ["model.language_model.weight"]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [("text", {"max_steps": 2}), ("text", {"seed": 5}), ("images", {}), ("text", {"algorithm": "supervised"})],
+)
+def test_a_stage_that_asks_for_another_is_trained(job: Job, name: str, changes: dict):
+    assert base_models.place(job, stage(job, name, **changes)) is None
+    assert not job.checkpoint(name).exists()
+
+
+def test_another_world_needs_another_model(job: Job, project: Path, monkeypatch):
+    monkeypatch.setattr(base_models, "world", lambda root: {"render_px": 7})
+    made = json.loads((project / base_models.FOLDER / "text" / plan.FINISHED).read_text())
+    assert base_models.unlike(made, job, stage(job, "text")) == ["world"]
+    assert base_models.place(job, stage(job, "text")) is None
+
+
+def test_a_stage_that_is_begun_goes_on(job: Job):
+    job.checkpoint("text").mkdir(parents=True)
+    assert base_models.place(job, stage(job, "text")) is None
+    job.checkpoint("text").rmdir()
+
+
+def test_a_shipped_model_stands_for_its_stage_and_says_so(job: Job):
+    assert base_models.place(job, stage(job, "text", timeout_minutes=7)) == base_models.WHY
+    made = json.loads((job.checkpoint("text") / plan.FINISHED).read_text())
+    assert made["stage_key"] == job.keys["text"]
+    assert list(made["adopted"]["differs"]) == ["code_digest"]
+    with disable_run_logger():
+        parent = tracking.open_pipeline_run("p", tags={})
+        (job.checkpoint("text") / plan.FINISHED).unlink()
+        job.checkpoint("text").rename(job.root / "placed")
+        stands = train.train_stage(job, stage(job, "text"), parent, lambda: None)
+    assert tracking.describe(stands.run_id).tags["adopted"] == base_models.WHY
+
+
+def test_an_adopted_copy_is_not_shipped(job: Job, project: Path):
+    made = {"adopted": {"why": "for a test"}}
+    folder = job.checkpoint("images")
+    folder.mkdir(parents=True)
+    (folder / plan.FINISHED).write_text(json.dumps(made))
+    with pytest.raises(ValueError, match="is itself a copy"):
+        ship_base_models.keep(folder, project / "elsewhere", {})
