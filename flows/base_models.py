@@ -7,7 +7,6 @@ tests hold it to what it scored. `python -m flows.ship_base_models` makes them a
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from components import params

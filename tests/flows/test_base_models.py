@@ -9,6 +9,7 @@ from prefect.logging import disable_run_logger
 from safetensors.torch import load_file, save_file
 
 from components import tracking
+from components.models import checkpoint_files
 from components.train import plan
 from flows import base_models, ship_base_models, tasks, train
 from flows.tasks import Job
@@ -28,8 +29,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         trained = train.train_stage(job, stage(job, "text"), tracking.open_pipeline_run("p", tags={}), lambda: None)
         made = json.loads((trained.checkpoint / plan.FINISHED).read_text())
         made |= {"stage": "text", "model": job.recipe.model.model_dump(mode="json"), "trained": {"language_model": 2}}
-        (trained.checkpoint / plan.FINISHED).write_text(json.dumps(made))
-        save_file(WEIGHTS, trained.checkpoint / "model" / "model.safetensors")
+        save_file(WEIGHTS, trained.checkpoint / "model" / "model.safetensors", metadata={"format": "pt"})
+        checkpoint_files.finish(trained.checkpoint, made)
         shipped = root / base_models.FOLDER / "text"
         ship_base_models.keep(trained.checkpoint, shipped, base_models.world(root))
         trained.checkpoint.rename(root / "forgotten")
@@ -90,9 +91,9 @@ def test_a_shipped_model_stands_for_its_stage_and_says_so(job: Job):
 
 
 def test_an_adopted_copy_is_not_shipped(job: Job, project: Path):
-    made = {"adopted": {"why": "for a test"}}
+    made = dict.fromkeys(checkpoint_files.MEMBERS, {}) | {"adopted": {"why": "for a test"}}
     folder = job.checkpoint("images")
     folder.mkdir(parents=True)
-    (folder / plan.FINISHED).write_text(json.dumps(made))
+    checkpoint_files.finish(folder, made)
     with pytest.raises(ValueError, match="is itself a copy"):
         ship_base_models.keep(folder, project / "elsewhere", {})
