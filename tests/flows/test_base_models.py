@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from components import tracking
 from components.models import checkpoint_files
-from components.train import plan
-from flows import base_models, ship_base_models, tasks, train
+from components.train import plan, trained_parts
+from flows import base_models, tasks, train
 from flows.tasks import Job
 from tests.flows import stand_in
 
@@ -32,7 +32,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         save_file(WEIGHTS, trained.checkpoint / "model" / "model.safetensors", metadata={"format": "pt"})
         checkpoint_files.finish(trained.checkpoint, made)
         shipped = root / base_models.FOLDER / "text"
-        ship_base_models.keep(trained.checkpoint, shipped, base_models.world(root))
+        trained_parts.keep(trained.checkpoint, shipped, base_models.world(root))
         trained.checkpoint.rename(root / "forgotten")
         with (root / "components/train/__main__.py").open("a") as file:
             file.write("# another comment\n")
@@ -96,4 +96,4 @@ def test_an_adopted_copy_is_not_shipped(job: Job, project: Path):
     folder.mkdir(parents=True)
     checkpoint_files.finish(folder, made)
     with pytest.raises(ValueError, match="is itself a copy"):
-        ship_base_models.keep(folder, project / "elsewhere", {})
+        trained_parts.keep(folder, project / "elsewhere", {})
