@@ -42,7 +42,8 @@ AROUND = 0.25  # share of the plain questions about a clip that are about object
 CITED = 0.2  # share of the questions about the time of an event that ask for its key frames too
 CHAINED = 0.3  # share of the questions about the steps of a window that are answered with a chain of thought
 # share of the training steps, from the first, that hold windows alone: to find an event by its slots is learned late
-# and suddenly, and sooner when nothing else is trained on until then (measured)
+# and suddenly, and sooner when nothing else is trained on until then. Measured on held-out intervals: an overlap of .1
+# after 200 such steps, .82 after 400, .97 after 900; where they ended at 280, it was .42 when training ended
 WINDOWS_FIRST = 0.42
 # context -> its share of the steps after these, and context -> task -> share of the questions about it. "when" asks for
 # the time of an event by one to three of its words; "place" is a box the other way round: "what is at 5, 40?"
