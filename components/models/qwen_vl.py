@@ -191,24 +191,24 @@ def load_processor(folder: Path, *, pixels: int | None) -> QwenProcessor:
     return processor
 
 
-def shown(item: dict, *, most_frames: int | None) -> dict:
+def shown(item: dict, *, most_frames: int | None, asked: Sequence[dict] | None = None) -> dict:
     """Return an item of the samples as this model is shown it.
 
     A still image stands once, not repeated as for a model that stacks frames; of more frames than may be shown, some at
-    equal distances; the question says when they were taken where it asks for time, and how it is to be answered.
+    equal distances; a question says when they were taken where it asks for time, and how it is to be answered.
 
     Args:
         item: a row of `records.SAMPLE` with `frames` (uint8 [T, H, W, 3]), `times_s` (float [T], or None), when they
             were taken, and `reasoned`: whether closed questions are asked for a thought.
         most_frames: of a sample; None shows all that the sampling contract gives.
+        asked: rows of all samples that are asked about its frames, each with `reasoned`; None: the item's own alone.
     """
     frames, times_s = item["frames"], item["times_s"]
     if len(frames):
         chosen = evenly(len(frames), 1 if item["frame_kind"] == "image" else most_frames)
         frames, times_s = frames[chosen], None if times_s is None else times_s[chosen]
-    question = spelled_out(item, times_s, reasoned=item["reasoned"])
-    turns = [(question, taught_answer(item))]
-    return {**item, "frames": frames, "times_s": times_s, "question": question, "turns": turns}
+    turns = [(spelled_out(each, times_s, reasoned=each["reasoned"]), taught_answer(each)) for each in asked or [item]]
+    return {**item, "frames": frames, "times_s": times_s, "question": turns[0][0], "turns": turns}
 
 
 def encode(processor: QwenProcessor, items: Sequence[dict]) -> BatchFeature:

@@ -43,7 +43,7 @@ class SampleDataset(Dataset):
         reasoned: bool = False,
         exo_views: Literal["draw", "each"] | None,
         contract: str,
-        shown: Callable[[dict], dict] | None = None,
+        shown: Callable[..., dict] | None = None,
         leave_out: Callable[[pa.Table, dict[str, float]], pa.Table] | None = None,
         distilled: Path | None = None,
         video_last: float = 0.0,
@@ -63,7 +63,8 @@ class SampleDataset(Dataset):
                 `draw`: frames come in another view each time, until all were met; `each`: frames with each of their
                 views are items of their own. None: no exo view is given.
             contract: digest of the sampling contract that the recipe's data parameters ask for.
-            shown: makes of an item what a model is shown that takes it otherwise; can be pickled.
+            shown: makes of an item, and of the samples `asked` about it, what a model is shown that takes it otherwise;
+                can be pickled.
             leave_out: takes the samples and the mixture, returns the samples that may be used; can be pickled.
             distilled: table of more samples, which a teacher answered; their frames are those of the samples that they
                 were made from.
@@ -189,14 +190,13 @@ class SampleDataset(Dataset):
         return digest.hexdigest()
 
     def __getitem__(self, index: int) -> dict:
-        asked = self.asked(index)
+        asked: list[dict] = [each | {"reasoned": reasons(each, reasoned=self.reasoned)} for each in self.asked(index)]
         sample = asked[0]
         frames = self.store.frames(sample["sample_id"])
         times_s = frame_times(sample["media"], len(frames))
         item = {
             **sample,
             "turns": [(asked_question(each, times_s, reasoned=self.reasoned), taught_answer(each)) for each in asked],
-            "reasoned": reasons(sample, reasoned=self.reasoned),
             "frames": frames,
             "times_s": times_s,
             "video_last": bool(self.video_last[index]),
@@ -206,7 +206,7 @@ class SampleDataset(Dataset):
             if "paired_grids" not in item:
                 bearer = self.samples["sample_id"][self.first[self.order[index]]].as_py()
                 item["paired_frames"] = self.store.frames(bearer, exo_view=self.exo_view[index])
-        return self.shown(item) if self.shown else item
+        return self.shown(item, asked=asked) if self.shown else item
 
 
 class Collate:

@@ -89,12 +89,25 @@ def pad(rows: Sequence[Row], pad_id: int) -> dict[str, torch.Tensor]:
         return torch.from_numpy(np.array([values + [value] * (length - len(values)) for values in lists]))
 
     turns = padded([row.turns for row in rows], -1)
-    mine, theirs = turns.unsqueeze(2), turns.unsqueeze(1)
-    # padding sees the context and padding: a position that sees nothing would give NaN
-    sees = ((mine == theirs) | (theirs == 0)) & torch.ones(length, length, dtype=torch.bool).tril()
     return {
         "input_ids": padded([row.ids for row in rows], pad_id),
         "labels": padded([row.labels for row in rows], IGNORE),
         "position_ids": padded([row.positions for row in rows], 0),
-        "attention_mask": sees.unsqueeze(1),
+        "attention_mask": visible(turns, torch.zeros_like(turns)),
     }
+
+
+def visible(turns: torch.Tensor, contexts: torch.Tensor) -> torch.Tensor:
+    """Say which token sees which: itself, and earlier ones of its own turn and of the context of that turn.
+
+    Args:
+        turns: int64 [B, L], the turn that each token belongs to; a context is a turn too.
+        contexts: int64 [B, L], the turn that is the context of each token's turn.
+
+    Returns:
+        bool [B, 1, L, L], true where a token (third axis) sees another (fourth). Padding, a turn like others, sees at
+        least itself: a position that sees nothing would give NaN.
+    """
+    mine, theirs = turns.unsqueeze(2), turns.unsqueeze(1)
+    earlier = torch.ones(turns.shape[1], turns.shape[1], dtype=torch.bool).tril()
+    return (((mine == theirs) | (theirs == contexts.unsqueeze(2))) & earlier).unsqueeze(1)

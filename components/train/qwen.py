@@ -1,4 +1,4 @@
-"""What a Qwen model is trained on: batches by its own processor, the token loss over answers, images encoded once.
+"""What a Qwen model is trained on: rows by its own processor, the token loss over answers, images encoded once.
 
 Every batch holds at least one image, so that every rank runs the vision tower in every step: under ZeRO-3 a module
 gathers its weights from all ranks, and one with text alone would leave the others waiting for ever.
@@ -6,60 +6,96 @@ gathers its weights from all ranks, and one with text alone would leave the othe
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from transformers import BatchFeature
 
-from components.models.qwen_vl import QwenProcessor, encode
+from components.models import build
+from components.models.processing import conversation
+from components.models.qwen_vl import QwenProcessor
+from components.train import qwen_rows
 from components.train.packing import IGNORE
+from components.train.qwen_rows import Piece
 from components.train.trainer import Losses
+
+_VISION_END = "<|vision_end|>"  # behind each image
 
 
 class Collate:
-    """Items, as `models.qwen.shown` gives them, to the model's inputs; samples may differ in frames, or have none."""
+    """Items, as `models.qwen_vl.shown` gives them, to the model's inputs.
+
+    Samples may differ in frames, or have none. What is asked about the same frames stands behind one copy of them,
+    whether it came as turns of one item or in several items, and short samples share rows (train/qwen_rows.py): what a
+    batch teaches stays the same.
+    """
 
     def __init__(self, processor: QwenProcessor):
         self.processor = processor
 
     def __call__(self, items: Sequence[dict]) -> dict[str, Tensor]:
-        """Return input_ids, attention_mask, mm_token_type_ids and labels [B, L], pixel_values and image_grid_thw.
+        """Return what `qwen_rows.batch_of` gives.
 
-        The labels are the answer and the token that ends it, IGNORE elsewhere; the answer is tokenized by itself, as
+        The labels are the answers and the token that ends each, IGNORE elsewhere; an answer is tokenized by itself, as
         it would be generated.
         """
-        prompts, tokenizer = encode(self.processor, items), self.processor.tokenizer
-        said = tokenizer([item["turns"][0][1] for item in items], add_special_tokens=False)["input_ids"]
-        answers = [[*ids, tokenizer.eos_token_id] for ids in said]
-        ids = [asked + answer for asked, answer in zip(prompts["input_ids"], answers, strict=True)]
-        labels = [[IGNORE] * len(asked) + answer for asked, answer in zip(prompts["input_ids"], answers, strict=True)]
-        images = {
-            name: torch.as_tensor(prompts[name]) for name in ("pixel_values", "image_grid_thw") if name in prompts
-        }
-        # behind the texts, where nothing sees it, stands the smallest image: its gradients are zeros
-        length = max(map(len, ids)) + (not images)
-        batch = {
-            "input_ids": _padded(ids, tokenizer.pad_token_id, length),
-            "attention_mask": _padded([[1] * len(row) for row in ids], 0, length),
-            "mm_token_type_ids": _padded(prompts["mm_token_type_ids"], 0, length),
-            "labels": _padded(labels, IGNORE, length),
-        }
-        if not images:
-            batch["input_ids"][0, -1] = self.processor.image_token_id
-            images = self._blank()
-        return batch | images
+        pieces = self._pieces(items)
+        rows = qwen_rows.fill_rows(pieces)
+        if not any(len(each.image_grid_thw) for each in pieces):
+            # behind the texts, where nothing sees it, stands the smallest image: its gradients are zeros
+            min(rows, key=lambda row: sum(map(len, row))).append(self._blank())
+        return qwen_rows.batch_of(
+            rows, pad_id=self.processor.tokenizer.pad_token_id, additive=build.attention() == "eager"
+        )
 
-    def _blank(self) -> dict[str, Tensor]:
+    def _pieces(self, items: Sequence[dict]) -> list[Piece]:
+        asked: dict[tuple, tuple[np.ndarray, list[tuple[str, str]]]] = {}
+        for item in items:
+            frames = item["frames"]
+            same = frames.shape, hashlib.sha256(frames.tobytes()).digest()
+            for question, answer in item["turns"]:
+                chat = conversation(question, item["view"], len(frames))
+                text = self.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+                # a special token: on both of its sides the text is tokenized as if it stood alone
+                before, end, behind = text.rpartition(_VISION_END)
+                context = before + end
+                key = (context, *same) if context else (context, len(asked))  # text alone shares nothing
+                asked.setdefault(key, (frames, []))[1].append((behind, answer))
+        shown = [frame for frames, _ in asked.values() for frame in frames]
+        contexts = self.processor(images=shown or None, text=[context for context, *_ in asked])
+        spoken = iter(self._tokens([text for _, turns in asked.values() for turn in turns for text in turn]))
+        end = self.processor.tokenizer.eos_token_id
+        pixel_values, grids = self._images(contexts, [len(frames) for frames, _ in asked.values()])
+        merge_size = self.processor.image_processor.merge_size
+        pieces = []
+        for ids, types, values, grid, (_, turns) in zip(
+            contexts["input_ids"], contexts["mm_token_type_ids"], pixel_values, grids, asked.values(), strict=True
+        ):
+            pairs = [(next(spoken), [*next(spoken), end]) for _ in turns]
+            pieces.append(qwen_rows.piece((ids, types), pairs, values, grid, merge_size=merge_size))
+        return pieces
+
+    def _tokens(self, texts: list[str]) -> list[list[int]]:
+        return self.processor.tokenizer(texts, add_special_tokens=False)["input_ids"]
+
+    def _images(self, contexts: BatchFeature, counts: list[int]) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+        """Return the patches and the grids of each context."""
+        if not any(counts):
+            none = self._blank()
+            return [none.pixel_values[:0]] * len(counts), [none.image_grid_thw[:0]] * len(counts)
+        grids = torch.as_tensor(contexts["image_grid_thw"]).split(counts)
+        patches = [int(grid.prod(-1).sum()) for grid in grids]
+        return torch.as_tensor(contexts["pixel_values"]).split(patches), grids
+
+    def _blank(self) -> Piece:
         of = self.processor.image_processor
-        values = 3 * of.temporal_patch_size * of.patch_size**2
+        values = torch.zeros(of.merge_size**2, 3 * of.temporal_patch_size * of.patch_size**2)
         grid = torch.tensor([[1, of.merge_size, of.merge_size]])
-        return {"pixel_values": torch.zeros(of.merge_size**2, values), "image_grid_thw": grid}
-
-
-def _padded(rows: Sequence[Sequence[int]], value: int, length: int) -> Tensor:
-    return torch.tensor([[*row, *[value] * (length - len(row))] for row in rows])
+        return qwen_rows.piece(([self.processor.image_token_id], [1]), [], values, grid, merge_size=of.merge_size)
 
 
 def losses(weights: dict[str, float]) -> Losses:

@@ -49,7 +49,6 @@ NOT_OF_MODEL = {
             "ego_tokens",
             "freeze_ego_queries",
             "muon_learning_rate",
-            "questions_per_context",
             "loss_weights",
         ),
     ),  # fmt: skip

@@ -90,8 +90,7 @@ def _turns(samples: SampleDataset, items: int) -> Iterator[tuple[dict, tuple[str
     """Yield the samples of the first items, with question and answer as the model is shown them."""
     for index in range(min(items, len(samples))):
         item = samples[index]
-        # a Qwen model is asked the first question alone
-        for sample, turn in zip(samples.asked(index), item["turns"], strict=False):
+        for sample, turn in zip(samples.asked(index), item["turns"], strict=True):
             row = {name: sample[name] for name in ("target", "question_type", "answer")}
             yield item | row | {"reasoned": reasons(sample, reasoned=samples.reasoned)}, turn
 

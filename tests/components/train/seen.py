@@ -71,10 +71,21 @@ def trained(model: PreTrainedModel, processor: ProcessorMixin, item: dict) -> tu
         ]
     else:
         batch = qwen.Collate(processor)([item])
-        prompts = [list(range(int((batch["labels"][0] != IGNORE).nonzero()[0])))]
+        prompts = qwen_prompts(batch)
     with watching(model) as seen:
         model(**batch)
     return seen, prompts, batch["input_ids"][0]
+
+
+def qwen_prompts(batch: dict[str, Tensor]) -> list[list[int]]:
+    """The places of the prompt of each answer in the only row: what the token before the answer sees."""
+    learned = (batch["labels"][0] != IGNORE).tolist()
+    lasts = [place - 1 for place in range(1, len(learned)) if learned[place] and not learned[place - 1]]
+    if "attention_mask" not in batch:
+        return [list(range(last + 1)) for last in lasts]
+    sees = batch["attention_mask"][0, 0]
+    sees = sees if sees.dtype == torch.bool else sees == 0
+    return [sees[last].nonzero()[:, 0].tolist() for last in lasts]
 
 
 def rolled_out(model, processor, prompt: dict, completion: list[int]) -> tuple[Seen, Seen, list[int]]:

@@ -127,7 +127,7 @@ def test_egoflow_sees_a_sample_alike_everywhere(tiny_data, request, which, guida
         assert guide == (guidance and samples[index]["view"] == "ego" and kind != "text alone")
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "several questions"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("architecture", params.QWEN)
 def test_qwen_sees_a_sample_alike_everywhere(tiny_data, qwen_bases, architecture, kind):
     model = fused(qwen_vl.load(qwen_bases[architecture]))

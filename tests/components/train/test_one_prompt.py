@@ -83,12 +83,12 @@ def test_qwen_is_asked_alike_everywhere(tiny_data, qwen_bases, architecture, mos
         batch, rolled = trained([item]), rollout(processor, sampled[index])
         length = int((batch["labels"][0] != IGNORE).nonzero()[0])
         [(_, evaluated)] = answerer._prompts(samples.asked(index), [item["sample_id"]], new_tokens=1)
-        asked = {name: batch[name][:, :length] for name in ("input_ids", "attention_mask", "mm_token_type_ids")}
+        asked = {"input_ids": batch["input_ids"][:, :length]}
         asked |= {name: batch[name] for name in ("pixel_values", "image_grid_thw")}
         for other in (evaluated, {name: torch.as_tensor(np.asarray(value)) for name, value in rolled.items()}):
             for name, value in asked.items():
                 assert torch.equal(value, other[name].to(value.dtype)), name
-            assert torch.equal(positions(model, asked), positions(model, other))
+            assert torch.equal(batch["position_ids"][..., :length], positions(model, other))
         lines += LINES[most] in processor.tokenizer.decode(asked["input_ids"][0])
     assert 0 < lines < len(samples)
 

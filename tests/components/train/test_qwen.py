@@ -42,6 +42,29 @@ MIXED = [
 ]
 
 
+def plain(processor: qwen_vl.QwenProcessor, items: list[dict]) -> dict[str, torch.Tensor]:
+    """Give each question a row with its own frames, padded on the right, the model to find positions and mask."""
+    asked = [one | {"question": question, "answer": answer} for one in items for question, answer in one["turns"]]
+    prompts = qwen_vl.encode(processor, asked)
+    end = processor.tokenizer.eos_token_id
+    answers = [[*processor.tokenizer(one["answer"])["input_ids"], end] for one in asked]
+    pairs = list(zip(prompts["input_ids"], answers, strict=True))
+    rows = {
+        "input_ids": ([[*ids, *said] for ids, said in pairs], processor.tokenizer.pad_token_id),
+        "labels": ([[IGNORE] * len(ids) + said for ids, said in pairs], IGNORE),
+        "attention_mask": ([[1] * (len(ids) + len(said)) for ids, said in pairs], 0),
+        "mm_token_type_ids": (prompts["mm_token_type_ids"], 0),
+    }
+    length = max(map(len, rows["input_ids"][0]))
+    batch = {
+        name: torch.tensor([[*row, *[fill] * (length - len(row))] for row in values])
+        for name, (values, fill) in rows.items()
+    }
+    return batch | {
+        name: torch.as_tensor(prompts[name]) for name in ("pixel_values", "image_grid_thw") if name in prompts
+    }
+
+
 @pytest.fixture(params=params.QWEN)
 def base(request, qwen_bases):
     return qwen_bases[request.param]
@@ -58,16 +81,17 @@ def model(base):
 
 
 def test_labels_are_the_answer_and_its_end_and_nothing_else(processor):
-    batch = Collate(processor)(MIXED)
-    for row, one in enumerate(MIXED):
-        learned = batch["labels"][row] != IGNORE
-        assert torch.equal(batch["labels"][row][learned], batch["input_ids"][row][learned])
-        assert processor.tokenizer.decode(batch["labels"][row][learned]) == one["answer"] + "<|im_end|>"
+    for one in MIXED:
+        batch = Collate(processor)([one])
+        [ids], [labels] = batch["input_ids"], batch["labels"]
+        learned = labels != IGNORE
+        assert torch.equal(labels[learned], ids[learned])
+        assert processor.tokenizer.decode(labels[learned]) == one["answer"] + "<|im_end|>"
         places = learned.nonzero()[:, 0]
         assert len(places) == places[-1] - places[0] + 1, "the answer stands in one piece"
-        before = processor.tokenizer.decode(batch["input_ids"][row][: places[0]])
-        assert before.endswith("<|im_start|>assistant\n")
-        assert batch["attention_mask"][row].sum() == places[-1] + 1, "and nothing follows it"
+        assert processor.tokenizer.decode(ids[: places[0]]).endswith("<|im_start|>assistant\n")
+        blank = not len(one["frames"])
+        assert len(ids) == places[-1] + 1 + blank, "and nothing follows it, but the blank image behind text alone"
 
 
 @pytest.mark.parametrize("pixels", [None, 3136])
@@ -82,7 +106,7 @@ def test_a_mixed_batch_teaches_what_its_samples_teach_alone(model, processor):
     with torch.no_grad():
         together = compute(model, collate(MIXED))["vtg"]
         alone = torch.stack([compute(model, collate([one]))["vtg"] for one in MIXED])
-    tokens = (collate(MIXED)["labels"] != IGNORE).sum(1)
+    tokens = torch.stack([(collate([one])["labels"] != IGNORE).sum() for one in MIXED])
     assert together.item() == pytest.approx(((alone * tokens).sum() / tokens.sum()).item(), rel=1e-5)
 
 
@@ -98,7 +122,7 @@ def test_text_alone_runs_the_vision_tower_and_learns_nothing_there(model, proces
     tower = {name: one.grad for name, one in model.named_parameters() if part_of(name, QWEN_PARTS) != "language_model"}
     # a gradient that is there and zero: the rank takes part in every exchange
     assert tower and all(grad is not None and not grad.any() for grad in tower.values())
-    real = batch["attention_mask"].sum().item()
+    real = batch["input_ids"].shape[1] - 1
     with torch.no_grad():
         plain = model(input_ids=batch["input_ids"][:, :real]).logits
         blank = model(**{name: value for name, value in batch.items() if name != "labels"}).logits[:, :real]
@@ -195,7 +219,7 @@ def test_one_rate_for_all_adapters_stays_allowed(model):
 
 def test_images_that_stand_twice_are_encoded_once_with_the_same_gradients(model, processor):
     again = [MIXED[0], MIXED[1], MIXED[0], MIXED[2], MIXED[1]]
-    batch, compute = Collate(processor)(again), losses({"vtg": 1.0})
+    batch, compute = plain(processor, again), losses({"vtg": 1.0})
     once = copy.deepcopy(model)
     seen: list[int] = []
     once.model.visual.register_forward_pre_hook(
