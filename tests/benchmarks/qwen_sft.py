@@ -212,7 +212,7 @@ def main() -> None:
             told = {side: measure(side, base, items, stage, Path(root) / side) for side in ("ours", "plain")}
             np.testing.assert_allclose(told["ours"][0], told["plain"][0], rtol=GRADIENT)
             what = f"SFT step, Qwen2.5-VL, {name}, against TRL"
-            for place, unit, label in ((1, "CPU s", what), (2, "s", f"{what}, wall")):
+            for place, unit, label in ((1, "CPU s", what), (2, "wall s", f"{what}, by the clock")):
                 made.append(rows.row(label, *(told[side][place] for side in ("ours", "plain")), unit=unit))
     rows.write(made, training.BENCH_TRAIN)
     print(rows.show(made))
