@@ -18,6 +18,7 @@ from pathlib import Path
 from components import tracking
 from components.records.single_writer import LOCKS, single_writer
 from components.train import plan
+from components.train.provenance import recorded
 from flows import data, options, summary, tasks
 from flows.tasks import Job
 
@@ -125,7 +126,7 @@ def _record(job: Job, stage: str, checkpoint: Path, why: str) -> None:
         pipeline,
         stage,
         params=now.model_dump(mode="json") | {"model": job.recipe.model.model_dump(mode="json")},
-        tags={"stage_key": job.keys[stage], "checkpoint": str(checkpoint), "adopted": why},
+        tags={"stage_key": job.keys[stage], "checkpoint": str(recorded(checkpoint)), "adopted": why},
         dataset_digest=job.dataset if now.algorithm not in plan.WITHOUT_DATASET else None,
     )
     for run in (run_id, pipeline):

@@ -24,7 +24,7 @@ from components.benchmarks.runner.dry_run import REFERENCES, dry_run
 from components.benchmarks.runner.metrics import METRICS
 from components.benchmarks.runner.videos import write_lists
 from components.benchmarks.shared.sample import Benchmark
-from components.train.provenance import git_commit
+from components.train.provenance import git_commit, recorded
 from flows import options, tasks
 
 LEADERBOARD = Path("results/leaderboard.json")
@@ -77,7 +77,7 @@ def benchmark(
     asked = Asked(checkpoint, data, settings)
     found: dict[str, dict] = {}
     for name, each in benchmarks.items():
-        run_id = tracking.open_benchmark_run(name, tags={"checkpoint": str(checkpoint)})
+        run_id = tracking.open_benchmark_run(name, tags={"checkpoint": str(recorded(checkpoint))})
         status = "FAILED"
         try:
             found |= asked.run(name, each, roots, how)

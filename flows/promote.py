@@ -14,6 +14,7 @@ from components import params, tracking
 from components.evaluation import paired_comparison, promotion_gate
 from components.evaluation.promotion_gate import Decision
 from components.train import plan
+from components.train.provenance import recorded
 from flows import data, supervisor, tasks
 from flows.evaluate import evaluate_checkpoint, finished_stage
 from flows.tasks import Job, Stop, TrainedStage
@@ -44,7 +45,7 @@ def promote_stage(job: Job, stage: TrainedStage, stop: Stop) -> Decision:
     """
     logger, promotion = get_run_logger(), params.load(tasks.EVALUATION, params.Eval).promotion
     scores = _scores(stage.checkpoint)  # before anything is registered
-    version = tracking.register(stage.run_id, stage.checkpoint, promotion.model_name)
+    version = tracking.register(stage.run_id, recorded(stage.checkpoint), promotion.model_name)
     champion = tracking.champion(promotion.model_name)
     if champion is not None and champion.version == version:
         return Decision(version, False, f"version {version} is the champion already")

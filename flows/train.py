@@ -18,6 +18,7 @@ from components.records.single_writer import LOCKS, BusyError, single_writer
 from components.tracking import history
 from components.train import interpreter, launch_command, plan
 from components.train.judge import verdict
+from components.train.provenance import recorded
 from components.train.safety import resumable
 from flows import base_models, data, gpus, levels, supervisor, tasks
 from flows.tasks import Job, NestedStage, Stop, TrainedStage
@@ -157,7 +158,7 @@ def _reuse_or_train(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop, *,
         pipeline_run_id,
         stage.name,
         params=stage.model_dump(mode="json") | {"model": job.recipe.model.model_dump(mode="json")},
-        tags=provenance | {"checkpoint": str(checkpoint)} | ({"adopted": shipped} if shipped else {}),
+        tags=provenance | {"checkpoint": str(recorded(checkpoint))} | ({"adopted": shipped} if shipped else {}),
         dataset_digest=job.dataset if stage.algorithm not in plan.WITHOUT_DATASET else None,
     )
     status = "FAILED"

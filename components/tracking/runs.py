@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.tracking import owners
+from components.tracking import own_folder, owners
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -45,6 +45,12 @@ def tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{ROOT / 'mlflow.db'}"
 
 
+def _database() -> Path | None:
+    """Return the SQLite file of `tracking_uri()`, None for a server."""
+    uri = tracking_uri()
+    return Path(uri.removeprefix("sqlite:///")).resolve() if uri.startswith("sqlite:///") else None
+
+
 def client() -> MlflowClient:
     """Open the tracking store and registry at `tracking_uri()`."""
     # MLflow reads these when it is imported
@@ -52,6 +58,8 @@ def client() -> MlflowClient:
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     from mlflow import MlflowClient
 
+    if (database := _database()) is not None:
+        own_folder.settle(database, EXPERIMENT)
     return MlflowClient(tracking_uri=tracking_uri(), registry_uri=tracking_uri())
 
 
@@ -220,11 +228,10 @@ def _experiment(store: MlflowClient) -> str:
     found = store.get_experiment_by_name(EXPERIMENT)
     if found is not None:
         return found.experiment_id
-    uri = tracking_uri()
-    database = Path(uri.removeprefix("sqlite:///")).resolve() if uri.startswith("sqlite:///") else None
+    database = _database()
     try:
         # beside the database; a tracking server has a place for artifacts of its own
-        return store.create_experiment(EXPERIMENT, (database.parent / "mlartifacts").as_uri() if database else None)
+        return store.create_experiment(EXPERIMENT, own_folder.artifacts_of(database) if database else None)
     except MlflowException as error:
         found = store.get_experiment_by_name(EXPERIMENT)  # another process may have created it first
         if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:

@@ -183,6 +183,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     from components.train.grpo import pause_callback
     from components.train.grpo.rollout_files import RolloutsWrittenError
     from components.train.pretraining import contrastive
+    from components.train.provenance import recorded_parents
     from components.train.safety import errors, resumable, sigterm, universal_checkpoint
 
     began_s = time.monotonic()
@@ -234,7 +235,7 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
             sys.stderr.write(f"stage {stage.name!r} has learnt from all rollouts. {errors.kept(output)}\n")
         elif log:
             provenance = {**options.provenance, "stage": stage.name, "recipe": recipe.name}
-            provenance |= {"params": made.stage.model_dump(), "parents": options.parents}
+            provenance |= {"params": made.stage.model_dump(), "parents": recorded_parents(options.parents)}
             provenance |= {"trained": trained, "model": recipe.model.model_dump(mode="json")}
             provenance |= {"steps": result.global_step, "seconds": round(time.monotonic() - began_s, 1)}
             provenance |= {"frames_contract": algorithms.contract(data_params)}

@@ -116,7 +116,7 @@ def _stages(data: Path, checkpoints: Path, ids: set[str], settings: params.Data)
             seen, more = _written(stage, name, written, known)
             known |= more
         else:
-            seen = _drawn(stage, name, data, known, settings)
+            seen = _drawn(stage, name, data, checkpoints, known, settings)
         parents = {Path(parent).name for parent in stage["parents"].values()}
         if seen.samples or seen.why_unknown or parents & touched:
             touched.add(name)
@@ -139,7 +139,7 @@ def _parents_first(made: dict[str, dict]) -> Sequence[str]:
     return [name for name in TopologicalSorter(graph).static_order() if name in made]
 
 
-def _drawn(made: dict, name: str, data: Path, ids: set[str], settings: params.Data) -> Seen:
+def _drawn(made: dict, name: str, data: Path, checkpoints: Path, ids: set[str], settings: params.Data) -> Seen:
     """Draw again what a stage learned from, and count the samples among it."""
     if not made["params"]["mixture"]:  # it makes its own samples, of no take
         return Seen(name, made["stage"])
@@ -147,7 +147,7 @@ def _drawn(made: dict, name: str, data: Path, ids: set[str], settings: params.Da
         stage = params.Stage.model_validate(made["params"], strict=False)
         recipe = params.load(params.find_recipe(made["recipe"]), params.Recipe)
         written = made["parents"].get("samples")
-        distilled = Path(written) / plan.SAMPLES_FILE if written else None
+        distilled = checkpoints / Path(written).name / plan.SAMPLES_FILE if written else None
         dataset = algorithms.samples(stage, settings, data, recipe.model, distilled)
     except (ValueError, OSError) as error:
         return Seen(name, made["stage"], None, why_unknown=str(error).splitlines()[0])

@@ -56,10 +56,11 @@ time.sleep(0.5)
 (output / "history.jsonl").write_text(json.dumps({"step": 1, "time_s": time.time(), "loss": 1.0}) + "\\n")
 from components import params
 from components.models import checkpoint_files
+from components.train.provenance import recorded_parents
 stages = params.load(Path(given.recipe), params.Recipe).stages
 made = json.loads(given.provenance) | {"started_s": started_s, "ended_s": time.time()}
-made |= {"parents": json.loads(given.parents), "stage": given.stage, "recipe": "tiny", "steps": 1, "seconds": 0.5}
-made |= {"frames_contract": "", "samples_digest": ""}
+made |= {"parents": recorded_parents(json.loads(given.parents)), "stage": given.stage, "recipe": "tiny"}
+made |= {"steps": 1, "seconds": 0.5, "frames_contract": "", "samples_digest": ""}
 made["params"] = next(stage for stage in stages if stage.name == given.stage).model_dump(mode="json")
 checkpoint_files.finish(output, made)
 """

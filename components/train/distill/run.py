@@ -27,6 +27,7 @@ from components.tracking import MetricLog
 from components.train import algorithms, plan, starting_point
 from components.train.distill import questions, teacher
 from components.train.distill.questions import Question
+from components.train.provenance import recorded_parents
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +81,8 @@ def run(
         if log:
             digest, counts = _write(asked, settings, stage.name, output)
             made = {**options.provenance, "stage": stage.name, "recipe": recipe.name, "params": stage.model_dump()}
-            made |= {"parents": options.parents, "trained": {}, "answers": counts, "steps": len(batches)}
+            made |= {"parents": recorded_parents(options.parents), "trained": {}, "answers": counts}
+            made |= {"steps": len(batches)}
             made |= {"seconds": round(time.monotonic() - began_s, 1), "frames_contract": algorithms.contract(data)}
             made |= {"samples_digest": digest}
             checkpoint_files.finish(output, made)

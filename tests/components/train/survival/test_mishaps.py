@@ -65,6 +65,21 @@ def test_a_mishap_says_what_and_the_run_goes_on_from_the_checkpoint_before(provi
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
+def test_a_damaged_last_checkpoint_gives_way_to_the_one_before_and_the_run_ends_as_if_nothing_was(proving: Proving):
+    output = proving.folder / "damaged"
+    assert proving.run("supervised", output, Mishap("kill", "batch", 7)) == [-9]
+    before, last = (output / "trainer" / f"checkpoint-{step}" for step in (4, 6))
+    assert resumable.problem(before, whole=True) is resumable.problem(last, whole=True) is None
+    states = next(last.glob("global_step6/*optim_states.pt"))
+    states.write_bytes(states.read_bytes()[:-1000])
+    assert proving.run("supervised", output) == [0]
+    told = rf"stage 'stage3': checkpoint-6: .*{states.name} has .* bytes.*Removed; goes on from checkpoint-4"
+    assert re.search(told, proving.log(output).read_text())
+    assert_the_same(output, proving.whole("supervised"))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_a_policy_that_is_spoilt_stops_before_it_answers(proving: Proving):
     output = proving.folder / "spoilt"
     assert proving.run("grpo", output, Mishap("nan", "taken", 5)) == [1]
