@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
 from components.data import probing, source_parts
 from components.data.source_parts import IDS
 from components.data.sources import (
@@ -105,8 +108,8 @@ def run(params: Data, data_dir: Path) -> dict:
         rejected).
 
     Raises:
-        ValueError: no source is named; or a source lacks its folder, a file or a column, or says nothing of its
-            videos.
+        ValueError: no source is named; or a source lacks its folder, a file or a column, says nothing of its videos,
+            has two takes of one name, or one film in both splits.
         AssertionError: rows of a source are neither written nor rejected.
     """
     project, folder = data_dir.resolve().parent, data_dir / "annotations"
@@ -114,6 +117,7 @@ def run(params: Data, data_dir: Path) -> dict:
     folder.mkdir(parents=True, exist_ok=True)
     parts = _read(roots, folder / "parts")
     written = {name: source_parts.join(list(parts.values()), name, folder / f"{name}.parquet") for name in TABLES}
+    _require_distinct(folder / "videos.parquet", roots)
     row_counts = [(name, *source_parts.row_count(part)) for name, part in parts.items()]
     kept = sum(out + rejected for _, _, out, rejected in row_counts)
     assert kept == sum(written.values()), f"{folder}: {kept} rows were read, {sum(written.values())} are stored"
@@ -166,6 +170,29 @@ def _require_said(name: str, root: Path, part: Path) -> None:
             f"(rejects: {lost}), at least one is needed; get the released files again, or mend or take out "
             f"sources.{name} in params/data.yaml"
         )
+
+
+def _require_distinct(path: Path, roots: dict[str, Path]) -> None:
+    """Make sure that a name is that of one take, and that no film is in both splits.
+
+    Raises:
+        ValueError: it is not so; names the source, the first such name or film, and what to mend.
+    """
+    videos = pq.read_table(path, columns=["source", "take_name", "take_id", "path", "split"])
+    for key, of, wrong in (
+        ("take_name", "take_id", "the name of takes {}: who is asked about one would be told of the others"),
+        ("path", "split", "the film of takes in {}: what is measured on it would have been learned"),
+    ):
+        distinct = videos.group_by(["source", key]).aggregate([(of, "distinct")])
+        repeated = distinct.filter(pc.greater(pc.list_value_length(distinct[f"{of}_distinct"]), 1)).sort_by(key)
+        if len(repeated):
+            first = repeated.slice(0, 1).to_pylist()[0]
+            found = " and ".join(sorted(first[f"{of}_distinct"]))
+            raise ValueError(
+                f"{first['source']} in {roots[first['source']]}: {first[key]!r} is {wrong.format(found)} "
+                f"({len(repeated):,} in all). Allowed is one; get the released files again, take the repeated ones "
+                f"out, or mend sources.{first['source']} in params/data.yaml"
+            )
 
 
 def _roots(params: Data, project: Path) -> dict[str, Path]:

@@ -67,17 +67,27 @@ def read_batches(
         sources: of captions and questions, the sources whose rows are read; other tables are read whole.
 
     Raises:
-        ValueError: as `records.read_table`.
+        ValueError: as `records.read_table`, or a row does not say which take it belongs to.
     """
     about_media = "source" in key_columns(schema.names)
     held: list[pa.RecordBatch] = []
     for batch in records.read_batches(path, schema, columns, rows=RUN_ROWS):
+        _require_keys(path, batch)
         held.append(batch.filter(pc.is_in(batch["source"], pa.array(sources, pa.string()))) if about_media else batch)
         if sum(map(len, held)) >= RUN_ROWS:  # a row group may be shorter
             yield pa.concat_batches(held)
             held = []
     if held:
         yield pa.concat_batches(held)
+
+
+def _require_keys(path: Path, rows: pa.RecordBatch) -> None:
+    for name in key_columns(rows.schema.names):
+        if lost := rows[name].null_count:
+            raise ValueError(
+                f"{path}: {lost:,} rows have no {name}, by which rows are joined to their takes; allowed are rows with "
+                "it. No step writes such a row: remove the file and rerun `dvc repro`"
+            )
 
 
 def count_rows(path: Path, schema: pa.Schema, sources: Sequence[str], rows_of_take: Counter[str]) -> int:

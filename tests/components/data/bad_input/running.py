@@ -16,7 +16,7 @@ from components.data.clips import step as clips
 from components.data.frames import shards
 from components.data.frames import step as frames
 from components.video.killable_worker import KillableWorker
-from tests.components.data.bad_input import films, later, tables, takes
+from tests.components.data.bad_input import films, joined, later, tables, takes
 from tests.components.data.bad_input.case import Case, narrated
 from tests.components.data.conftest import without_corpora
 from tests.components.data.frames.test_step import sample, span
@@ -25,7 +25,7 @@ from tests.conftest import TinyWorld
 
 RUN = {"annotations": annotations.run, "clips": clips.run, "frames": frames.run}
 CLOCK_S = 0.5
-CASES = [*films.CASES, *takes.CASES, *tables.CASES, *later.CASES]
+CASES = [*films.CASES, *takes.CASES, *tables.CASES, *joined.CASES, *later.CASES]
 
 
 class Inline(KillableWorker):
