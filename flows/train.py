@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -144,8 +145,7 @@ def _reuse_or_train(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop, *,
     known = tracking.finished_stage(key)
     kept_at = storage.place(f"checkpoints/{checkpoint.name}")
     if known is not None and kept_at and not plan.is_finished(checkpoint):
-        if storage.fetch(kept_at, checkpoint, marker=plan.FINISHED):
-            plan.checked(checkpoint, stage, whole=True)
+        _fetch(kept_at, checkpoint, stage)
     if known is not None and plan.is_finished(checkpoint):
         plan.checked(checkpoint, stage)
         logger.info("%s is reused: run %s has the key %s, checkpoint %s", stage.name, known, key[:12], checkpoint)
@@ -175,6 +175,19 @@ def _reuse_or_train(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop, *,
     finally:
         tracking.finish(run_id, status)
     return TrainedStage(stage.name, "ran", time.monotonic() - started_s, checkpoint, run_id)
+
+
+def _fetch(uri: str, checkpoint: Path, stage: Stage) -> None:
+    """Copy a kept checkpoint here, where there is one; what came damaged does not stay."""
+    if not storage.fetch(uri, checkpoint, marker=plan.FINISHED):
+        return
+    try:
+        plan.checked(checkpoint, stage, whole=True)
+    except ValueError as error:
+        shutil.rmtree(checkpoint)
+        raise ValueError(
+            f"the copy at {uri} is damaged; take it away, and the stage is made again.\n{error}"
+        ) from error
 
 
 def _keep(checkpoint: Path, uri: str | None) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -22,8 +21,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components import params, records, tracking
+from components.models import checkpoint_files
 from components.params.mistakes import meant
 from components.train import algorithms, plan
+
+_READ = ("stage", "params", "parents", "samples_digest")  # of stage.json
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,8 @@ def _videos_of(samples: pa.Table) -> pd.DataFrame:
 
 
 def _stages(data: Path, checkpoints: Path, ids: set[str], settings: params.Data) -> Iterator[Seen]:
-    made = {path.parent.name: json.loads(path.read_text()) for path in sorted(checkpoints.glob("*/stage.json"))}
+    folders = sorted(path.parent for path in checkpoints.glob(f"*/{checkpoint_files.RECORD}"))
+    made = {folder.name: checkpoint_files.read(folder, _READ) for folder in folders}
     touched: set[str] = set()
     known = set(ids)  # and what teachers wrote about those samples
     for name in _parents_first(made):

@@ -92,6 +92,35 @@ def test_a_checkpoint_that_is_gone_here_is_fetched_from_where_it_is_kept(
     assert (ran.checkpoint / "stage.json").read_bytes() == before
 
 
+def test_a_copy_that_is_damaged_where_it_is_kept_does_not_stay(job: Job, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("EGOFLOW_STORAGE", f"file://{tmp_path}/kept")
+    parent = tracking.open_pipeline_run("p", tags={})
+    text = go(job, "text", parent).checkpoint
+    (tmp_path / "kept" / "checkpoints" / text.name / "history.jsonl").write_text("")
+    shutil.rmtree(text)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"(?s)copy at file://.*kept.* is damaged; .*history.jsonl has 0 bytes"):
+            go(job, "text", parent)
+        assert not text.exists()
+
+
+def test_a_finished_stage_that_is_damaged_is_neither_reused_nor_started_from(job: Job):
+    parent = tracking.open_pipeline_run("p", tags={})
+    text = go(job, "text", parent).checkpoint
+    (text / "history.jsonl").unlink()
+    with pytest.raises(ValueError, match=rf"history.jsonl is gone, .*take {text} away and run the pipeline"):
+        go(job, "text", parent)
+    shutil.rmtree(text)
+    assert go(job, "text", parent).how == "ran"
+
+
+def test_a_stage_that_falls_back_to_the_checkpoint_before_says_so_in_its_run(job: Job):
+    parent = tracking.open_pipeline_run("p", tags={})
+    (job.checkpoint("text") / "trainer" / "checkpoint-4").mkdir(parents=True)
+    _, tags = status(go(job, "text", parent).run_id)
+    assert tags["fell_back"].startswith("checkpoint-4: ") and "goes on from step 0" in tags["fell_back"]
+
+
 @pytest.mark.parametrize("name", ["components/train/__main__.py", stand_in.RECIPE, "params/data.yaml"])
 def test_no_stage_is_trained_from_files_that_changed_since_the_run_began(made: Path, job: Job, name: str):
     parent = tracking.open_pipeline_run("p", tags={})
