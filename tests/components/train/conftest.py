@@ -1,5 +1,7 @@
 """The default recipe at a size of seconds, and real training processes on a tiny dataset."""
 
+import json
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -62,6 +64,13 @@ def write_fresh(folder: Path, model: params.Model, stage: str = "sft") -> Path:
     processor.save_pretrained(folder / "model")
     record = dict.fromkeys(checkpoint_files.MEMBERS) | {"stage": stage, "params": {"algorithm": "supervised"}}
     checkpoint_files.finish(folder, record)
+    return folder
+
+
+def copy_for(stage: str, fresh: Path, folder: Path) -> Path:
+    """Copy what `write_fresh` wrote as the checkpoint of another stage; return it."""
+    shutil.copytree(fresh, folder)
+    checkpoint_files.finish(folder, json.loads((fresh / checkpoint_files.RECORD).read_text()) | {"stage": stage})
     return folder
 
 

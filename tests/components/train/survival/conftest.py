@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from components import params
 from components.tracking import history
 from components.train import launch_command
-from tests.components.train.conftest import shrunk_recipe, write_fresh
+from tests.components.train.conftest import copy_for, shrunk_recipe, write_fresh
 from tests.components.train.survival import forked
 from tests.components.train.survival.forked import Mishap
 
@@ -81,7 +81,8 @@ def proving(tiny_data, tmp_path_factory) -> Proving:
         stage.name: stage.parents.get("all", "sft") for stage in recipe.stages if stage.name in STAGES.values()
     }
     parent_of["distill"] = "init_ego"
-    parents = {name: write_fresh(folder / f"parent_of_{name}", recipe.model, parent_of[name]) for name in parent_of}
+    fresh = write_fresh(folder / "fresh", recipe.model)
+    parents = {name: copy_for(parent, fresh, folder / f"parent_of_{name}") for name, parent in parent_of.items()}
     return Proving(folder, tiny_data, parents)
 
 
