@@ -25,6 +25,11 @@ def test_every_shipped_recipe_is_good(name):
     assert complaint(RECIPES[name], ROOT / f"params/recipes/{name}.yaml") == ""
 
 
+def test_a_supervised_stage_of_a_qwen_model_may_ask_several_questions_about_its_frames():
+    asked = changed(RECIPES["egothinker"], {"sft.questions_per_context": 4})
+    assert complaint(asked, ROOT / "params/recipes/egothinker.yaml") == ""
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "params/ablations").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_arm_of_every_shipped_comparison_is_good(path):
     comparison = params.load(path, Comparison)
