@@ -31,7 +31,8 @@ SHARED = {"weight_decay": 0.1, "warmup_ratio": 0.0, "threads_per_rank": 1, "max_
 SFT = {
     "name": "sft", "algorithm": "supervised", "max_steps": 5, "train_batch_size": 4, "per_device_train_batch_size": 2,
     "save_steps": 2,
-    "gradient_checkpointing": True, "learning_rates": {"language_model": 1.0e-3, "merger": 1.0e-2},
+    "questions_per_context": 2, "gradient_checkpointing": True,
+    "learning_rates": {"language_model": 1.0e-3, "merger": 1.0e-2},
     "lora": {"r": 2, "lora_alpha": 4, "lora_dropout": 0.1, "learning_rate": {"vision_encoder": 1.0e-2}},
     "mixture": {"egore/ground_spatial/ego": 0.5, "egore/verify/ego": 0.5},
 }  # fmt: skip
