@@ -32,7 +32,7 @@ EVALUATION = Path("params/eval.yaml")
 LOGS = Path(".cache/logs")
 DATA = Path("data")
 
-How = Literal["ran", "reused", "from cache"]
+How = Literal["ran", "shipped", "reused", "from cache"]
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
@@ -257,7 +257,8 @@ def nest(stage: TrainedStage, pipeline_run_id: str, *, evaluation_s: float | Non
         pipeline_run_id: MLflow run of the pipeline.
         evaluation_s: seconds that its evaluation took; None where it was not evaluated.
     """
-    run_id = stage.run_id if stage.how == "ran" else tracking.link_reused(pipeline_run_id, stage.name, stage.run_id)
+    is_reused = stage.how == "reused"
+    run_id = tracking.link_reused(pipeline_run_id, stage.name, stage.run_id) if is_reused else stage.run_id
     return NestedStage(**vars(stage), nested_run_id=run_id, evaluation_s=evaluation_s)
 
 

@@ -174,7 +174,8 @@ def _reuse_or_train(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop, *,
         raise
     finally:
         tracking.finish(run_id, status)
-    return TrainedStage(stage.name, "ran", time.monotonic() - started_s, checkpoint, run_id)
+    how = "shipped" if shipped else "ran"
+    return TrainedStage(stage.name, how, time.monotonic() - started_s, checkpoint, run_id)
 
 
 def _fetch(uri: str, checkpoint: Path, stage: Stage) -> None:

@@ -87,6 +87,8 @@ def test_a_shipped_model_stands_for_its_stage_and_says_so(job: Job):
         (job.checkpoint("text") / plan.FINISHED).unlink()
         job.checkpoint("text").rename(job.root / "placed")
         stands = train.train_stage(job, stage(job, "text"), parent, lambda: None)
+        nested = tasks.nest(stands, parent)
+    assert (stands.how, nested.nested_run_id) == ("shipped", stands.run_id)
     assert tracking.describe(stands.run_id).tags["adopted"] == base_models.WHY
 
 
