@@ -15,8 +15,8 @@ from pathlib import Path
 
 from prefect import flow
 
-from components.train import trained_parts
-from flows import base_models, options, summary, tasks, train
+from components.train import shipped, trained_parts
+from flows import options, summary, tasks, train
 
 
 @flow(name="base-models", task_runner=tasks.runner())
@@ -27,12 +27,12 @@ def ship(recipe: str = tasks.RECIPE) -> list[Path]:
         recipe: YAML of the training run, or its bare name in params/recipes.
     """
     job = tasks.open_job(recipe, dataset=None, trains=True)
-    shipped = job.root / base_models.FOLDER
-    shutil.rmtree(shipped, ignore_errors=True)
+    folder = job.root / shipped.FOLDER
+    shutil.rmtree(folder, ignore_errors=True)
     with tasks.stopping() as stop, tasks.pipeline_run("base models", job) as run_id:
         futures = train.start_without_data(job, run_id, stop)
         stages = [future.result() for future in futures.values()]
-    return [trained_parts.keep(stage.checkpoint, shipped / stage.name, base_models.world(job.root)) for stage in stages]
+    return [trained_parts.keep(stage.checkpoint, folder / stage.name, shipped.world(job.root)) for stage in stages]
 
 
 def main() -> int:

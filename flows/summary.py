@@ -12,7 +12,7 @@ from rich.text import Text
 
 from components import tracking
 from components.evaluation.promotion_gate import Decision
-from components.train import launch_command, plan
+from components.train import launch_command, plan, shipped
 from components.train.dry_run.tables import table
 from components.train.judge import mixture, samples, verdict
 from flows import data, levels, tasks
@@ -95,6 +95,9 @@ def _action(job: Job, stage: str) -> str:
     if stage not in job.keys:
         return "runs: the data is stale"
     if not plan.is_finished(job.checkpoint(stage)):
+        asked = next(one for one in job.recipe.stages if one.name == stage)
+        if not job.checkpoint(stage).exists() and shipped.find(job.root, job.recipe, asked):
+            return f"is shipped in {shipped.FOLDER}"
         return "runs" + (", goes on from its last checkpoint" if job.checkpoint(stage).exists() else "")
     if (run_id := tracking.finished_stage(job.keys[stage])) is None:
         return "runs: MLflow knows no finished run of its checkpoint"

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from components import tracking
 from components.models import checkpoint_files
-from components.train import plan, trained_parts
+from components.train import plan, shipped, trained_parts
 from flows import base_models, tasks, train
 from flows.tasks import Job
 from tests.flows import stand_in
@@ -31,8 +31,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         made |= {"stage": "text", "model": job.recipe.model.model_dump(mode="json"), "trained": {"language_model": 2}}
         save_file(WEIGHTS, trained.checkpoint / "model" / "model.safetensors", metadata={"format": "pt"})
         checkpoint_files.finish(trained.checkpoint, made)
-        shipped = root / base_models.FOLDER / "text"
-        trained_parts.keep(trained.checkpoint, shipped, base_models.world(root))
+        folder = root / shipped.FOLDER / "text"
+        trained_parts.keep(trained.checkpoint, folder, shipped.world(root))
         trained.checkpoint.rename(root / "forgotten")
         with (root / "components/train/__main__.py").open("a") as file:
             file.write("# another comment\n")
@@ -51,7 +51,7 @@ def stage(job: Job, name: str, **changes):
 
 
 def test_what_is_shipped_has_the_trained_parts_alone(project: Path):
-    kept = load_file(project / base_models.FOLDER / "text" / "model" / "model.safetensors")
+    kept = load_file(project / shipped.FOLDER / "text" / "model" / "model.safetensors")
     assert list(kept) == ["model.language_model.weight"]
 
 
@@ -65,9 +65,9 @@ def test_a_stage_that_asks_for_another_is_trained(job: Job, name: str, changes: 
 
 
 def test_another_world_needs_another_model(job: Job, project: Path, monkeypatch):
-    monkeypatch.setattr(base_models, "world", lambda root: {"render_px": 7})
-    made = json.loads((project / base_models.FOLDER / "text" / plan.FINISHED).read_text())
-    assert base_models.unlike(made, job, stage(job, "text")) == ["world"]
+    monkeypatch.setattr(shipped, "world", lambda root: {"render_px": 7})
+    made = json.loads((project / shipped.FOLDER / "text" / plan.FINISHED).read_text())
+    assert shipped.unlike(made, job.recipe, stage(job, "text"), {"render_px": 7}) == ["world"]
     assert base_models.place(job, stage(job, "text")) is None
 
 
@@ -78,7 +78,7 @@ def test_a_stage_that_is_begun_goes_on(job: Job):
 
 
 def test_a_shipped_model_stands_for_its_stage_and_says_so(job: Job):
-    assert base_models.place(job, stage(job, "text", timeout_minutes=7)) == base_models.WHY
+    assert base_models.place(job, stage(job, "text", timeout_minutes=7)) == shipped.WHY
     made = json.loads((job.checkpoint("text") / plan.FINISHED).read_text())
     assert made["stage_key"] == job.keys["text"]
     assert list(made["adopted"]["differs"]) == ["code_digest"]
@@ -89,7 +89,7 @@ def test_a_shipped_model_stands_for_its_stage_and_says_so(job: Job):
         stands = train.train_stage(job, stage(job, "text"), parent, lambda: None)
         nested = tasks.nest(stands, parent)
     assert (stands.how, nested.nested_run_id) == ("shipped", stands.run_id)
-    assert tracking.describe(stands.run_id).tags["adopted"] == base_models.WHY
+    assert tracking.describe(stands.run_id).tags["adopted"] == shipped.WHY
 
 
 def test_an_adopted_copy_is_not_shipped(job: Job, project: Path):
