@@ -50,7 +50,7 @@ def pipeline(recipe: str = tasks.RECIPE, dry_run: bool = False, refresh_data: bo
 def write_report(
     job: tasks.Job, stages: list[NestedStage], run_id: str, decision: Decision, data_stages: list[Outcome]
 ) -> Path:
-    """Write the page of this pipeline run and log it to its MLflow run.
+    """Write the page of this pipeline run with those beside it, and log them to its MLflow run.
 
     Args:
         job: has the project root.
@@ -71,7 +71,7 @@ def write_report(
         decision=decision,
         data_steps=[(step.name, step.how, step.seconds) for step in data_stages],
     )
-    tracking.log_artifacts(run_id, page, "report")
+    tracking.log_artifacts(run_id, page.parent, "report")
     return page
 
 

@@ -13,10 +13,12 @@ from pathlib import Path
 
 from components import tracking
 from components.evaluation.promotion_gate import Decision
-from components.report import controls, counts, curves, gallery, pairs, quality, table
+from components.report import controls, counts, curves, gallery, lineage, pairs, quality, table
 from components.report.decision import verdict
 from components.report.stage import Stage, read_stage
 from components.report.templates import render
+
+WORST = 10  # items of the page of a score's lineage; `egoflow lineage` draws more
 
 
 def build(
@@ -35,7 +37,8 @@ def build(
         stages: (name, checkpoint folder, MLflow run id, reused) in training order. Files that a checkpoint folder
             lacks (`history.jsonl`, `evaluation/`) are left out of the page.
         data: the data folder, with dataset/, frames/ and the rejects tables of every step.
-        output: folder for `index.html`, such as reports/<pipeline_run_id>.
+        output: folder for `index.html`, such as reports/<pipeline_run_id>, and for `lineage.html`, which goes from the
+            first metric of the gate back to the rows of annotation.
         decision: of the promotion gate about the last stage; None where there was none.
         data_steps: (name, "ran" or "reused", seconds) of this run.
 
@@ -48,6 +51,9 @@ def build(
     read = [read_stage(*stage) for stage in stages]
     store = FrameStore(data / "frames")
     champion = champion_of(decision)
+    decided = None if decision is None else verdict(decision, read[-1].metrics or {}, champion)
+    metrics = decided.metrics if decided else []
+    output.mkdir(parents=True, exist_ok=True)
     page = render(
         "page.html",
         run=run,
@@ -55,7 +61,8 @@ def build(
         wall_s=(run.end_s or time.time()) - run.start_s,
         stages=read,
         data_steps=data_steps,
-        decision=decision and verdict(decision, read[-1].metrics or {}, champion),
+        decision=decided,
+        lineage=write_lineage(metrics[0], read[-1].checkpoint, data, output) if metrics else None,
         duration=duration,
         moment=lambda at_s: time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at_s)),
         # a page that is moved with its checkpoints finds them still
@@ -70,10 +77,24 @@ def build(
         rejects=counts.read_rejects(data),
         quality=quality.read_quality(data),
     )
-    output.mkdir(parents=True, exist_ok=True)
     path = output / "index.html"
     path.write_text(page)
     return path
+
+
+def write_lineage(metric: str, checkpoint: Path, data: Path, output: Path) -> Path:
+    """Write the page of what a score stands on beside the report, and return its path.
+
+    Args:
+        metric: "<task>/<score>".
+        checkpoint: that was evaluated in it.
+        data: the data folder.
+        output: folder of the report.
+    """
+    from components.evaluation.lineage import of_metric  # with torch, which the page itself does not need
+
+    rows = of_metric(checkpoint / "evaluation" / "predictions.parquet", data, metric, limit=WORST)
+    return lineage.write(output / "lineage.html", why=(metric, rows), impact=None)
 
 
 def champion_of(decision: Decision | None) -> tuple[str, dict[str, dict]] | None:

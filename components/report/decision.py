@@ -14,9 +14,10 @@ Metrics = dict[str, dict]
 
 @dataclass(frozen=True)
 class Verdict:
-    """The decision as the page says it; `table` is None where nothing could be compared."""
+    """The decision as the page says it; `metrics` are those of the gate, and `table` is None where there are none."""
 
     sentence: str
+    metrics: list[str]
     table: CountTable | None
 
 
@@ -33,11 +34,11 @@ def verdict(decision: Decision, candidate: Metrics, champion: tuple[str, Metrics
     sentence = f"Version {decision.version} {relation}: {decision.reason}."
     compared = [name.removesuffix(".value") for name in decision.numbers if name.endswith(".value")]
     if not compared:
-        return Verdict(sentence, None)
+        return Verdict(sentence, [], None)
     against = champion[0] if champion else "strongest control"
     header = ["metric", "this version", against, "difference", "95 % interval", "one-sided p", "p, Holm", "rule"]
     rows = [_row(metric, decision.numbers, candidate, champion and champion[1]) for metric in compared]
-    return Verdict(sentence, CountTable("", header, rows))
+    return Verdict(sentence, compared, CountTable("", header, rows))
 
 
 def _row(

@@ -10,7 +10,7 @@ from components import tracking
 from components.data.contracts.quality import TYPES
 from components.evaluation.promotion_gate import Decision
 from components.prompts import think_answer
-from components.records import PREDICTION, REJECT, SAMPLE, write_table
+from components.records import PREDICTION, REJECT, SAMPLE, VIDEO, write_table
 
 STAGES = ("language", "encoder", "init_exo", "init_ego", "stage1", "stage2", "stage3", "sft", "grpo")
 COLUMNS = {
@@ -132,7 +132,7 @@ def _predictions(rows: list[dict], stage: int) -> list[dict]:
             "box": think_answer("the red cup is on the left", f"[{16 + stage}, 24, 48, 56]"),
             "span": think_answer("C washes the red cup", "(4, 7)") if stage % 2 else "no idea " + HOSTILE,
         }[row["target"]["kind"]]
-        names = ("verb", "hand") if row["target"]["kind"] == "text" else ("score",)
+        names = {"text": ("verb", "hand"), "choice": ("accuracy",)}.get(row["target"]["kind"], ("miou",))
         for condition in ("model", "grey"):
             found += [
                 {"sample_id": row["sample_id"], "take_id": row["take_id"], "task": row["task"], "view": row["view"],
@@ -179,6 +179,15 @@ def make_run(folder: Path) -> dict:
     """Write everything and give the arguments of `report.build`."""
     data, rows, both = folder / "data", samples(), pairs()
     write_table(data / "dataset" / "samples.parquet", rows + both, SAMPLE)
+    film = {
+        "video_id": "v",
+        "take_id": "take0",
+        "take_name": "take0",
+        "source": "egoexo4d",
+        "view": "ego",
+        "path": "v.mp4",
+    }
+    write_table(data / "annotations" / "videos.parquet", [dict.fromkeys(VIDEO.names) | film], VIDEO)
     tally = [{"corpus": "egore", "task": "qa", "split": split, "samples": 2301} for split in ("train", "test")]
     counts = {"samples": tally, "splits": {"train": {"takes": 384}}, "rejects": [{"step": "x", "rows": 77777}]}
     (data / "dataset" / "counts.json").write_text(json.dumps(counts))

@@ -52,13 +52,14 @@ def test_the_header_says_what_was_run(elements):
         assert words in elements.text
 
 
-def test_every_link_leads_to_a_run_in_mlflow_or_to_rollouts_that_are_there(elements, page):
+def test_every_link_leads_to_a_run_in_mlflow_or_to_a_page_that_is_there(elements, page):
     links = [attributes["href"] for tag, attributes in elements.found if tag == "a"]
-    [rollouts] = [link for link in links if not link.startswith("http")]
+    lineage, rollouts = (link for link in links if not link.startswith("http"))
     assert (page.parent / rollouts).read_text() == "completions"
-    assert len(links) == 2 + len(made.STAGES)
+    assert "What ground_spatial/miou stands on" in (page.parent / lineage).read_text()
+    assert len(links) == 3 + len(made.STAGES)
     runs = r"http://127\.0\.0\.1:5000/#/experiments/\d+/runs/[0-9a-f]{32}"
-    assert all(re.fullmatch(runs, link) for link in links if link != rollouts)
+    assert all(re.fullmatch(runs, link) for link in links if link.startswith("http"))
 
 
 def test_the_decision_stands_first_with_the_champion_and_the_guardrails(elements):
