@@ -15,7 +15,9 @@ from components.evaluation.film import Film
 from components.evaluation.film_answer import FilmAnswer, read_reply
 from components.evaluation.load import answer_tokens, opened
 from components.evaluation.one_question import VIEWS, one_question, target_kind_of
+from components.models import checkpoint_files
 from components.models.configuration import EgoflowConfig
+from components.models.export import MADE_BY
 
 if TYPE_CHECKING:
     from components.evaluation.answer import Answerer
@@ -112,7 +114,7 @@ def model_of(checkpoint: Path, data: params.Data) -> tuple[Path, dict]:
         data: parameters of the frames that it will be shown.
 
     Raises:
-        ValueError: the folder holds no whole model, or it was trained under another sampling contract.
+        ValueError: the folder holds no whole model, is damaged, or was trained under another sampling contract.
     """
     folder, stage = _open(checkpoint)
     contract = contract_of(data.frames)["digest"]
@@ -125,11 +127,11 @@ def model_of(checkpoint: Path, data: params.Data) -> tuple[Path, dict]:
 
 
 def _open(checkpoint: Path) -> tuple[Path, dict]:
-    for folder, record in ((checkpoint / "model", "stage.json"), (checkpoint, "made_by.json")):
-        if (checkpoint / record).is_file():
-            stage = json.loads((checkpoint / record).read_text())
-            if stage.get("part", "all") == "all":
-                return folder, stage
+    if (checkpoint / checkpoint_files.RECORD).is_file():
+        return checkpoint / "model", checkpoint_files.check(checkpoint, members=("params", "frames_contract"))
+    exported = checkpoint / MADE_BY
+    if exported.is_file() and (made := json.loads(exported.read_text()))["part"] == "all":
+        return checkpoint, made
     raise ValueError(
         f"{checkpoint} holds no whole model; allowed are folders of finished stages (checkpoints/<stage>-<key>) and "
         "exports of all parts (egoflow export)"

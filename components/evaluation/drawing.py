@@ -34,13 +34,13 @@ def draw(question: str, answers: Sequence[tuple[FilmAnswer, Film]], output: Path
     if output.suffix.lower() not in Image.registered_extensions():
         raise ValueError(f"{output} came, allowed are pictures whose ending says their format: .png, .jpg, .webp, …")
     panels = [_panel(answer, shown) for answer, shown in answers]
-    asked = _text([(question, INK)], WIDTH * len(panels) + GAP * (len(panels) - 1))
+    asked = _text([(question, INK)], WIDTH * len(panels) + MARGIN * (len(panels) - 1))
     width = asked.width + 2 * MARGIN
     height = asked.height + max(panel.height for panel in panels) + 3 * MARGIN
     page = Image.new("RGB", (width, height), PAPER)
     page.paste(asked, (MARGIN, MARGIN))
     for place, panel in enumerate(panels):
-        page.paste(panel, (MARGIN + place * (WIDTH + GAP), asked.height + 2 * MARGIN))
+        page.paste(panel, (MARGIN + place * (WIDTH + MARGIN), asked.height + 2 * MARGIN))
     page.save(output)
 
 

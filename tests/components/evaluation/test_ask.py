@@ -180,6 +180,9 @@ def test_what_cannot_be_asked_is_refused(checkpoint, opened, data, film, tmp_pat
     other = data.model_copy(update={"frames": data.frames.model_copy(update={"clip_frames": 2})})
     with pytest.raises(ValueError, match="was trained under the sampling contract"):
         ask.open_model(checkpoint, other, max_new_tokens=4)
+    (checkpoint / "model/config.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"config\.json has 2 bytes, it should be one of"):
+        ask.open_model(checkpoint, data, max_new_tokens=4)
     with pytest.raises(ValueError, match="no such film.mp4"):
         ask.ask(opened, tmp_path / "no such film.mp4", QUESTION, view="ego")
     with pytest.raises(ValueError, match="from 5 to 4 s came, allowed are parts of its 4 s"):

@@ -60,7 +60,7 @@ def test_an_interval_is_drawn_on_the_strip_and_on_the_line_of_time(path, data, t
 def test_two_views_stand_side_by_side(path, data, tmp_path):
     one = drawn(path, data, "text", "C cuts", tmp_path / "one.png")
     two = drawn(path, data, "text", "C cuts", tmp_path / "two.png", views=("ego", "exo"))
-    assert two.shape[0] == one.shape[0] and two.shape[1] == one.shape[1] + drawing.WIDTH + drawing.GAP
+    assert two.shape[0] == one.shape[0] and two.shape[1] == one.shape[1] + drawing.WIDTH + drawing.MARGIN
 
 
 def test_a_picture_of_no_format_is_refused_before_it_is_drawn(path, data, tmp_path):
