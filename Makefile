@@ -39,7 +39,7 @@ BENCH_DATA := annotations clips templates fetch graph funnel
 bench-data: .venv/installed
 	set -e; for name in $(BENCH_DATA); do python -m tests.benchmarks.$$name; done
 
-BENCH_TRAIN := sft qwen_sft guidance grpo
+BENCH_TRAIN := sft qwen_sft guidance grpo qwen_grpo
 bench-train: .venv/installed
 	set -e; for name in $(BENCH_TRAIN); do python -m tests.benchmarks.$$name; done
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,9 +24,11 @@ from transformers import (
     AutoModelForImageTextToText,
     CLIPVisionConfig,
     CLIPVisionModel,
+    GenerationConfig,
     MistralConfig,
     PreTrainedModel,
 )
+from trl.trainer.utils import add_fused_lm_head
 
 from components import params
 from components.models import build, hub_configs
@@ -33,6 +36,7 @@ from components.train import algorithms, checkpoints, supervised
 from components.train.dataset import Collate
 from components.train.dry_run import memory_formulas
 from components.train.dry_run.stage_budget import Budget, budget
+from components.train.grpo import shared_prompt
 from tests.benchmarks import training
 from tests.components.tiny_qwen import write_base
 
@@ -71,8 +75,10 @@ def qwen(architecture: str, **changes) -> tuple[Budget, Callable[[], object]]:
         model = AutoModelForImageTextToText.from_pretrained(write_base(Path(folder), architecture))
     needs = budget(stage, model.config, data().frames)
     checkpoints.prepare(model, stage.learning_rates, stage.lora, hub_configs.parts_of(model.config))
+    if stage.grpo:
+        add_fused_lm_head(model)
     frames, patches = needs.demand.towers["vision_encoder"]
-    vision, sequences = model.config.vision_config, stage.train_batch_size * needs.demand.sequences
+    vision, sequences = model.config.vision_config, stage.train_batch_size
     frame = [model.config.vision_start_token_id]
     frame += [model.config.image_token_id] * (patches // vision.spatial_merge_size**2)
     frame += [model.config.vision_end_token_id]
@@ -97,14 +103,19 @@ def train_step(model: PreTrainedModel, batch: dict) -> None:
 
 def grpo_step(model: PreTrainedModel, stage: params.Stage, batch: dict) -> None:
     """Do what a step of GRPO does: write the completions, pass them through the reference model, and train on them."""
-    length = batch["input_ids"].shape[1] - stage.grpo.max_completion_length
-    prompt = {name: batch[name] for name in ("pixel_values", "image_grid_thw")}
-    prompt |= {name: batch[name][:, :length] for name in ("input_ids", "mm_token_type_ids")}
-    many = stage.grpo.max_completion_length
-    model.generate(**prompt, max_new_tokens=many, min_new_tokens=many, do_sample=True)
+    many, group = stage.grpo.max_completion_length, stage.grpo.num_generations
+    prompts = batch["input_ids"][:, :-many].repeat_interleave(group, dim=0).tolist()
+    frames = len(batch["image_grid_thw"]) // stage.train_batch_size
+    images = [
+        shown for shown in shared_prompt.images_by_row(batch, [frames] * stage.train_batch_size) for _ in range(group)
+    ]
+    ends = {name: getattr(model.generation_config, name) for name in ("eos_token_id", "pad_token_id")}
+    config = GenerationConfig(max_new_tokens=many, min_new_tokens=many, do_sample=True, **ends)
+    said = shared_prompt.sample(model, prompts, images, pad_id=ends["pad_token_id"], config=config)
+    read = partial(shared_prompt.score, model, prompts, said, images, pad_id=ends["pad_token_id"], width=many)
     with torch.no_grad():
-        model(**batch, use_cache=False)
-    train_step(model, batch)
+        read()
+    read()[0].sum().backward()
 
 
 def miniature(name: str) -> tuple[Budget, Callable[[], object]]:
@@ -158,7 +169,7 @@ STEPS: dict[str, Callable[[], tuple[Budget, Callable[[], object]]]] = {
     "FLOPs of a step, tiny Qwen2.5-VL, tower frozen": lambda: qwen(
         "qwen2_5_vl", learning_rates={"language_model": 1e-3}
     ),
-    "FLOPs of a GRPO step, tiny Qwen2-VL, prompts not shared": lambda: qwen("qwen2_vl", **GRPO),
+    "FLOPs of a GRPO step, tiny Qwen2-VL, each prompt read once": lambda: qwen("qwen2_vl", **GRPO),
     "FLOPs of a step, miniature's Initialization": lambda: miniature("init_exo"),
     "FLOPs of a step, miniature's Stage 2": lambda: miniature("stage2"),
     "FLOPs of a step, miniature's Stage 3 with adapters": lambda: miniature("stage3"),

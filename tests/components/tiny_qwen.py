@@ -56,14 +56,21 @@ def tokenizer() -> Qwen2Tokenizer:
     )
 
 
-def write_base(folder: Path, architecture: str) -> Path:
-    """Write weights, tokenizer and processor files; Qwen2.5's words are tied to its head, as in the 3B model."""
+def write_base(folder: Path, architecture: str, *, text: dict | None = None, vision: dict | None = None) -> Path:
+    """Write weights, tokenizer and processor files; Qwen2.5's words are tied to its head, as in the 3B model.
+
+    Args:
+        folder: takes the files.
+        architecture: a key of VISION.
+        text: values of the language model that differ from TEXT.
+        vision: of the vision tower, that differ from VISION.
+    """
     words = tokenizer()
     ids = dict(zip(SPECIAL, words.convert_tokens_to_ids(list(SPECIAL)), strict=True))
     ends = {"bos_token_id": None, "eos_token_id": words.eos_token_id, "pad_token_id": words.pad_token_id}
     config = CONFIG_MAPPING[architecture](
-        text_config=TEXT | ends | {"vocab_size": len(words)},
-        vision_config=VISION[architecture],
+        text_config=TEXT | ends | {"vocab_size": len(words)} | (text or {}),
+        vision_config=VISION[architecture] | (vision or {}),
         image_token_id=ids["<|image_pad|>"],
         video_token_id=ids["<|video_pad|>"],
         vision_start_token_id=ids["<|vision_start|>"],

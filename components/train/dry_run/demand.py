@@ -39,8 +39,8 @@ class Demand:
 
     @property
     def tokens(self) -> int:
-        """Tokens of the language model, all sequences."""
-        return self.sequences * (self.visual_tokens + self.text_tokens)
+        """Tokens of the language model: all completions of a group stand behind one prompt, on one row."""
+        return self.visual_tokens + self.text_tokens + (self.sequences - 1) * self.scored_tokens
 
 
 def demand(stage: params.Stage, config: PretrainedConfig, frames: params.Frames) -> Demand:

@@ -121,7 +121,6 @@ def _stages(recipe: params.Recipe, budgets: Sequence[Budget], machine: Machine) 
     rows = []
     for needs in budgets:
         stage, demand = needs.stage, needs.demand
-        sequences = stage.train_batch_size * demand.sequences
         kept, resumable = needs.disk()
         rows.append(
             (
@@ -129,8 +128,8 @@ def _stages(recipe: params.Recipe, budgets: Sequence[Budget], machine: Machine) 
                 stage.algorithm,
                 ", ".join(f"{part}: {parent}" for part, parent in stage.parents.items()) or "–",
                 f"{stage.train_batch_size:,} × {demand.sequences}" if stage.grpo else f"{stage.train_batch_size:,}",
-                f"{sequences * demand.visual_tokens:,}",
-                f"{sequences * demand.text_tokens:,}",
+                f"{stage.train_batch_size * demand.visual_tokens:,}",
+                f"{stage.train_batch_size * (demand.tokens - demand.visual_tokens):,}",
                 f"{needs.steps:,}",
                 f"{hours(needs, machine):,.2f}",
                 f"{stage.published_hours:g}" if stage.published_hours else "–",

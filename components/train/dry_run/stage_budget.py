@@ -76,22 +76,21 @@ class Budget:
     def working(self, *, micro_batch: int, checkpointing: bool) -> float:
         """Return the bytes of a micro-batch's activations and logits, or of its key-value cache where that is more."""
         need, stage = self.demand, self.stage
-        sequences = micro_batch * need.sequences
         if stage.distill:  # nothing is kept for a gradient
             cache = memory_formulas.cache(self.shapes["language_model"], micro_batch * need.tokens)
-            return cache + memory_formulas.logits(self.vocabulary, sequences)
+            return cache + memory_formulas.logits(self.vocabulary, micro_batch)
         connector = self.connector.checkpointed if checkpointing else self.connector.activations
         tokens = self.ego_tokens.checkpointed if checkpointing else self.ego_tokens.activations
-        kept = (need.mapped * self.mapping.activations + need.connected * connector + tokens) * sequences
+        kept = (need.mapped * self.mapping.activations + need.connected * connector + tokens) * micro_batch
         for part, (frames, tokens) in need.towers.items():
             # nothing trained lies before a tower, so a frozen one keeps nothing
             if self.trained.get(part):
                 kept += memory_formulas.activations(
-                    self.shapes[part], sequences * frames * tokens, checkpointing=checkpointing
+                    self.shapes[part], micro_batch * frames * tokens, checkpointing=checkpointing
                 )
         language, tokens = self.shapes["language_model"], micro_batch * need.tokens
         kept += memory_formulas.activations(language, tokens, checkpointing=checkpointing)
-        kept += memory_formulas.logits(self.vocabulary, sequences * need.scored_tokens)
+        kept += memory_formulas.logits(self.vocabulary, micro_batch * need.sequences * need.scored_tokens)
         return max(kept, memory_formulas.cache(language, tokens) if stage.grpo else 0)
 
     def gathered(self, *, zero: int, gpus: int) -> float:
@@ -121,27 +120,27 @@ class Budget:
         """Return the FLOPs of an optimiser step, without what gradient checkpointing computes again (as MFU counts).
 
         A step is a forward pass, as much work again for the gradients of activations, and as much again for those of
-        trained weights. Grpo adds a forward pass for the rollouts and one for the reference model; distill has no
-        other than its forward pass.
+        trained weights. Grpo adds a forward pass for the rollouts and one for the reference model, and reads frames and
+        prompt once for a group, whose row is masked, not cut: every token looks at all of it. Distill has no other than
+        its forward pass.
         """
         need, language = self.demand, self.shapes["language_model"]
         forwards = (1 + bool(self.stage.grpo.beta)) if self.stage.grpo else 0
-        length = need.visual_tokens + need.text_tokens
         # looking words up in the embedding table is no work; where the head shares the table, the head's product is
         matrices = self.parameters["language_model"] - self.embedding
         forward = memory_formulas.linear_flops(matrices, need.tokens)
-        forward += memory_formulas.attention_flops(language, need.tokens, length)
+        forward += memory_formulas.attention_flops(language, need.tokens, need.tokens)
         moving = self.trained.get("language_model", 0) / self.parameters["language_model"]
         passes = forwards + (1 if self.stage.distill else 2) + moving
         work = forward * passes + 3 * memory_formulas.linear_flops(self.adapters, need.tokens)
         for part, (frames, tokens) in need.towers.items():
-            seen = need.sequences * frames * tokens
+            seen = frames * tokens
             forward = memory_formulas.linear_flops(self.parameters[part], seen)
             forward += memory_formulas.attention_flops(self.shapes[part], seen, tokens)
             work += forward * (forwards + 1 + 2 * bool(self.trained.get(part)))
         both_ways = 1 if self.stage.distill else 3
-        work += both_ways * need.mapped * self.mapping.flops * need.sequences
-        work += both_ways * (need.connected * self.connector.flops + self.ego_tokens.flops) * need.sequences
+        work += both_ways * need.mapped * self.mapping.flops
+        work += both_ways * (need.connected * self.connector.flops + self.ego_tokens.flops)
         return float(work * self.stage.train_batch_size)
 
     def disk(self) -> tuple[int, int]:

@@ -1,56 +1,83 @@
 """The completions of a group share one pass of the model over their prompt, with its frames.
 
-TRL puts every completion on a row of its own, with the whole prompt. Here the model reads a prompt once. For sampling,
-all completions of the prompt take its key-value cache; for log-probabilities they stand behind it on one row, with an
-attention mask by which none sees another.
+TRL puts every completion on a row of its own, with the whole prompt. Here the model reads a prompt once, and all its
+completions stand behind it on one row, with an attention mask by which none sees another: for sampling behind its
+key-value cache (shared_decoding.py), for log-probabilities behind its tokens.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
+from accelerate.utils import extract_model_from_parallel
 from torch import Tensor
 from transformers import DynamicCache, GenerationConfig
 from transformers.image_transforms import to_pil_image
 from trl import GRPOConfig, GRPOTrainer
 from trl.models import unwrap_model_for_generation
 
+from components.models import qwen_shared_prefix
+from components.models.configuration import EgoflowConfig
+from components.train.grpo import shared_decoding
 from components.train.packing import IGNORE, group_row, pad
 
 if TYPE_CHECKING:
     from deepspeed import DeepSpeedEngine
 
+IMAGE_FIELDS = ("pixel_values", "image_grid_thw")
+Images = dict[str, Tensor]  # what a model is given of a row's images; empty for text alone
 
-def same_prompt(prompts: Sequence[Sequence[int]], frames: Sequence[Tensor | None]) -> list[list[int]]:
+
+def same_prompt(prompts: Sequence[Sequence[int]], images: Sequence[Images]) -> list[list[int]]:
     """Return the rows of each prompt, in the order of first appearance.
 
     Args:
         prompts: token ids of each row, without padding.
-        frames: of each row, [frames, 3, H, W]; None for text alone.
+        images: of each row.
 
     Returns:
-        For each different prompt its rows: equal tokens, and frames equal to the bit.
+        For each different prompt its rows: equal tokens, and images equal to the bit.
     """
-    rows: dict[tuple, list[int]] = {}
-    for row, (ids, of_row) in enumerate(zip(prompts, frames, strict=True)):
-        digest = None if of_row is None else hashlib.sha256(of_row.cpu().contiguous().numpy()).digest()
-        rows.setdefault((tuple(ids), digest), []).append(row)
-    return list(rows.values())
+    found: dict[tuple[int, ...], list[list[int]]] = {}  # of equal tokens
+    for row, ids in enumerate(prompts):
+        alike = found.setdefault(tuple(ids), [])
+        group = next((rows for rows in alike if _equal(images[rows[0]], images[row])), None)
+        if group is None:
+            alike.append(group := [])
+        group.append(row)
+    return sorted(group for alike in found.values() for group in alike)
 
 
-def frames_by_row(pixel_values: Tensor | None, counts: Sequence[int]) -> list[Tensor | None]:
-    """Split frames [frames, 3, H, W] by the number that each row shows."""
-    return [None] * len(counts) if pixel_values is None else list(pixel_values.split(list(counts)))
+def _equal(one: Images, two: Images) -> bool:
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+def images_by_row(fields: Mapping[str, Any], counts: Sequence[int]) -> list[Images]:
+    """Split what a model is given of all images by the number that each row shows.
+
+    Args:
+        fields: `pixel_values`, [images, 3, H, W], or with `image_grid_thw` [images, 3] their patches [patches, values];
+            None or missing where no row has any.
+        counts: images of each row.
+    """
+    named = {name: fields[name] for name in IMAGE_FIELDS if fields.get(name) is not None}
+    if not named:
+        return [{} for _ in counts]
+    parts = {name: values.split(list(counts)) for name, values in named.items() if name != "pixel_values"}
+    grids = parts.get("image_grid_thw")
+    sizes = list(counts) if grids is None else [int(of_row.prod(-1).sum()) for of_row in grids]
+    parts["pixel_values"] = named["pixel_values"].split(sizes)
+    return [{name: of_rows[row] for name, of_rows in parts.items()} if n else {} for row, n in enumerate(counts)]
 
 
 def score(
     model,
     prompts: Sequence[Sequence[int]],
     completions: Sequence[Sequence[int]],
-    frames: Sequence[Tensor | None],
+    images: Sequence[Images],
     *,
     pad_id: int,
     width: int,
@@ -61,19 +88,24 @@ def score(
         model: with TRL's fused head (`trl.trainer.utils.add_fused_lm_head`).
         prompts: token ids of each row, without padding.
         completions: likewise.
-        frames: of each row, [frames, 3, H, W].
+        images: of each row.
         pad_id: token id that fills rows up.
         width: columns of the answer; what is right of a completion is 0.
 
     Returns:
         Two tensors [rows, width]; entropy only where the head gives it.
     """
-    groups = same_prompt(prompts, frames)
+    groups = same_prompt(prompts, images)
     packed = [group_row(prompts[rows[0]], [completions[row] for row in rows]) for rows in groups]
     inputs = {name: value.to(model.device) for name, value in pad(packed, pad_id).items()}
     labels = inputs.pop("labels")
-    if (pixel_values := _frames_once(frames, groups)) is not None:
-        inputs["pixel_values"] = pixel_values
+    inputs |= _once(images, groups)
+    plain = extract_model_from_parallel(model)  # the `config` of DeepSpeed's engine is its own
+    if not isinstance(plain.config, EgoflowConfig):
+        inputs["position_ids"] = qwen_shared_prefix.three_axes(
+            plain, inputs["input_ids"], inputs["position_ids"], inputs.get("image_grid_thw")
+        )
+    inputs["attention_mask"] = shared_decoding.as_taken(plain, inputs["attention_mask"])
     outputs = model(**inputs, shift_labels=labels, fused_lm_head=True)
     # the packed rows hold the completions group by group
     order = torch.tensor([row for rows in groups for row in rows], device=labels.device)
@@ -86,83 +118,84 @@ def score(
     return unpacked(outputs.log_probs), None if outputs.entropy is None else unpacked(outputs.entropy)
 
 
-def _frames_once(frames: Sequence[Tensor | None], groups: Sequence[Sequence[int]]) -> Tensor | None:
-    """Return the frames of each group of rows once, one after another; None where no row shows any."""
-    once = [of_group for rows in groups if (of_group := frames[rows[0]]) is not None]
-    return torch.cat(once) if once else None
+def _once(images: Sequence[Images], groups: Sequence[Sequence[int]]) -> Images:
+    """Return the images of each group of rows once, one after another; nothing where no row shows any."""
+    firsts = [shown for rows in groups if (shown := images[rows[0]])]
+    return {name: torch.cat([shown[name] for shown in firsts]) for name in firsts[0]} if firsts else {}
 
 
 @torch.no_grad()
 def sample(
-    model,
-    prompts: Sequence[Sequence[int]],
-    frames: Sequence[Tensor | None],
-    *,
-    pad_id: int,
-    config: GenerationConfig,
+    model, prompts: Sequence[Sequence[int]], images: Sequence[Images], *, pad_id: int, config: GenerationConfig
 ) -> list[list[int]]:
     """Sample a completion for every row; the model reads each different prompt once.
 
     Args:
         model: the policy.
         prompts: token ids of each row, without padding.
-        frames: of each row, [frames, 3, H, W]; None for text alone.
+        images: of each row.
         pad_id: token id that fills rows up.
         config: of the generation, with its end tokens.
 
     Returns:
         Token ids of each row's completion, up to and with its end token.
     """
-    groups = same_prompt(prompts, frames)
+    groups = same_prompt(prompts, images)
     width = max(len(ids) for ids in prompts)
     ids = torch.full((len(groups), width), pad_id)
     for place, rows in enumerate(groups):
         ids[place, width - len(prompts[rows[0]]) :] = torch.tensor(prompts[rows[0]])
     ids = ids.to(model.device)
     mask = (torch.arange(width) >= width - torch.tensor([len(prompts[r[0]]) for r in groups]).unsqueeze(1)).to(ids)
-    pixel_values = _frames_once(frames, groups)
+    shown = _once(images, groups)
+    if isinstance(model.config, EgoflowConfig):
+        positions = mask.cumsum(1) - mask
+    else:
+        positions, _ = qwen_shared_prefix.rope_index(model, ids, shown.get("image_grid_thw"), mask)
     cache = DynamicCache(config=model.config.get_text_config())
-    # no positions: `generate` counts them from the left edge, padding too, and the cache must agree with it
     model(
-        input_ids=ids[:, :-1], attention_mask=mask[:, :-1], pixel_values=pixel_values,
-        past_key_values=cache, use_cache=True, logits_to_keep=1,
+        input_ids=ids[:, :-1], attention_mask=mask[:, :-1], position_ids=positions[..., :-1], past_key_values=cache,
+        use_cache=True, logits_to_keep=1, **shown,
     )  # fmt: skip
-    prompt_of = torch.tensor([place for place, rows in enumerate(groups) for _ in rows], device=ids.device)
-    cache.batch_select_indices(prompt_of)
+    most = max(map(len, groups))  # a smaller group samples some more, which are left
+    decoding = partial(
+        shared_decoding.decode, cache=cache, prompt_mask=mask[:, :-1], last_positions=positions[..., -1:]
+    )
     sampled = model.generate(
-        input_ids=ids[prompt_of], attention_mask=mask[prompt_of], past_key_values=cache, generation_config=config
-    )[:, width:]
+        input_ids=ids.repeat_interleave(most, dim=0), attention_mask=mask.repeat_interleave(most, dim=0),
+        generation_config=config, custom_generate=decoding,
+    )[:, width:]  # fmt: skip
     ends = torch.isin(sampled, torch.as_tensor(config.eos_token_id, device=sampled.device))
     kept = (ends.cumsum(1) - ends.int()) == 0  # what comes before the first end token, and that token
     completions = [ids[keep].tolist() for ids, keep in zip(sampled.cpu(), kept.cpu(), strict=True)]
-    return [completions[place] for place in torch.tensor([row for rows in groups for row in rows]).argsort().tolist()]
+    of_row = {row: place * most + turn for place, rows in enumerate(groups) for turn, row in enumerate(rows)}
+    return [completions[of_row[row]] for row in range(len(prompts))]
 
 
 class SharedPromptTrainer(GRPOTrainer):
-    """TRL's trainer; where `shared` is true, its two methods that read prompts are those of this file."""
+    """TRL's trainer; its two methods that read prompts are those of this file, but where vLLM samples."""
 
-    shared = True
     args: GRPOConfig
 
     def _generate_single_turn(self, prompt_ids, images, multimodal_fields, num_generations, has_tool_images=False):
-        if not self.shared:
-            if self.use_vllm and images:  # as arrays vLLM would read the height where the channels are
+        if self.use_vllm:
+            if images:  # as arrays vLLM would read the height where the channels are
                 images = [frames and [to_pil_image(frame_HWC) for frame_HWC in frames] for frames in images]
             return super()._generate_single_turn(
                 prompt_ids, images, multimodal_fields, num_generations, has_tool_images=has_tool_images
             )
-        pixel_values = multimodal_fields.get("pixel_values")
-        counts = [len(of_prompt or []) for of_prompt in images] if images else [0] * len(prompt_ids)
         device = self.accelerator.device
-        frames = frames_by_row(None if pixel_values is None else pixel_values.to(device), counts)
+        fields = {name: torch.as_tensor(multimodal_fields[name]) for name in IMAGE_FIELDS if name in multimodal_fields}
+        counts = [len(of_prompt or []) for of_prompt in images] if images else [0] * len(prompt_ids)
+        shown = images_by_row({name: values.to(device) for name, values in fields.items()}, counts)
         with unwrap_model_for_generation(
             cast("DeepSpeedEngine", self.model_wrapped),  # every stage trains by DeepSpeed
             self.accelerator,
-            gather_deepspeed3_params=self.args.ds3_gather_for_generation,
             generation_kwargs=self.generation_kwargs,
+            gradient_checkpointing_kwargs=cast("dict | None", self.args.gradient_checkpointing_kwargs),
         ) as model:
             pad_id, config = self._tokenizer.pad_token_id, self.generation_config
-            completions = sample(model, prompt_ids, frames, pad_id=pad_id, config=config)
+            completions = sample(model, prompt_ids, shown, pad_id=pad_id, config=config)
         return completions, None
 
     def _get_per_token_logps_and_entropies(
@@ -173,28 +206,20 @@ class SharedPromptTrainer(GRPOTrainer):
         logits_to_keep,
         batch_size=None,
         compute_entropy=False,
-        compute_aux_loss=False,
-        pixel_values=None,
         num_images=None,
-        **others,
+        **fields,
     ) -> tuple[Tensor, Tensor | None, None]:
-        if not self.shared:
-            return super()._get_per_token_logps_and_entropies(
-                model, input_ids, attention_mask, logits_to_keep, batch_size=batch_size,
-                compute_entropy=compute_entropy, compute_aux_loss=compute_aux_loss, pixel_values=pixel_values,
-                num_images=num_images, **others,
-            )  # fmt: skip
         rows = [ids[real].tolist() for ids, real in zip(input_ids, attention_mask.bool(), strict=True)]
         lengths = attention_mask[:, -logits_to_keep:].sum(1).tolist()
         prompts = [ids[: len(ids) - length] for ids, length in zip(rows, lengths, strict=True)]
         completions = [ids[len(ids) - length :] for ids, length in zip(rows, lengths, strict=True)]
-        frames = frames_by_row(pixel_values, num_images or [0] * len(rows))
+        images = images_by_row(fields, num_images or [0] * len(rows))
         size = batch_size or len(rows)
         with self.accelerator.autocast():
             parts = [
                 score(
                     model, prompts[start : start + size], completions[start : start + size],
-                    frames[start : start + size], pad_id=self._tokenizer.pad_token_id, width=logits_to_keep,
+                    images[start : start + size], pad_id=self._tokenizer.pad_token_id, width=logits_to_keep,
                 )
                 for start in range(0, len(rows), size)
             ]  # fmt: skip

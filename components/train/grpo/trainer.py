@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,8 +28,6 @@ from components.train.qwen import encode_once
 from components.train.safety.finite_checks import FiniteChecks
 from components.train.trainer import arguments
 from components.video import frames_within
-
-logger = logging.getLogger(__name__)
 
 
 def prompts_of(samples: SampleDataset, *, cite: bool = False) -> Dataset:
@@ -120,14 +117,12 @@ class OrderedGRPOTrainer(
     Args:
         groups: of the optimiser (`trainer.optimiser_groups`).
         adam_beta2: AdamW's second beta.
-        shared: the completions of a group share one pass over their prompt (shared_prompt.py); else the prompt is read
-            once for every completion, as in TRL.
         kwargs: what TRL's trainer takes, `describe_samples` of `FiniteChecks`, and what `ReplayTrainer` takes.
     """
 
-    def __init__(self, *, groups: list[dict], adam_beta2: float = 0.999, shared: bool = True, **kwargs):
+    def __init__(self, *, groups: list[dict], adam_beta2: float = 0.999, **kwargs):
         super().__init__(**kwargs)
-        self.groups, self.adam_beta2, self.shared = groups, adam_beta2, shared
+        self.groups, self.adam_beta2 = groups, adam_beta2
 
     def create_optimizer(self, model=None) -> torch.optim.Optimizer:
         """Make AdamW over the stage's groups."""
@@ -188,7 +183,6 @@ def trainer(
     values = arguments(stage, output)
     values["per_device_train_batch_size"] *= grpo.num_generations
     values["lr_scheduler_type"] = grpo.lr_scheduler_type
-    is_egoflow = isinstance(model.config, EgoflowConfig)
     config = GRPOConfig(
         **values,
         num_generations=grpo.num_generations,
@@ -218,7 +212,6 @@ def trainer(
         groups=groups,
         adam_beta2=grpo.adam_beta2,
         describe_samples=samples.describe,
-        shared=is_egoflow,
         half=half,
         folder=output.parent,
         judge=grpo.rationale_judge,
@@ -226,11 +219,7 @@ def trainer(
     )
     if half == "train":
         grpo_trainer.add_callback(EndOfRollouts(output.parent))
-    if not is_egoflow:
-        logger.warning(
-            "prompts are not shared by the completions of a group: this model counts positions in three axes, which "
-            "the shared row does not lay out. Its frames are encoded once for a group all the same"
-        )
+    if not isinstance(model.config, EgoflowConfig):  # which does so by itself
         for policy in filter(None, (grpo_trainer.model, grpo_trainer.ref_model)):
             encode_once(grpo_trainer.accelerator.unwrap_model(policy))
     return grpo_trainer

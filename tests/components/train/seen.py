@@ -19,7 +19,7 @@ from components.evaluation.serving import Served
 from components.models.processing import EgoflowProcessor, layout
 from components.train import qwen
 from components.train.dataset import Collate
-from components.train.grpo.shared_prompt import SharedPromptTrainer, frames_by_row, sample
+from components.train.grpo.shared_prompt import SharedPromptTrainer, images_by_row, sample
 from components.train.packing import IGNORE, row
 
 TOWERS = ("ego_encoder", "exo_encoder", "visual")
@@ -47,7 +47,7 @@ def watching(model: PreTrainedModel) -> Iterator[Seen]:
             past = cache.get_seq_length() if cache is not None else 0
             positions = torch.arange(past, past + embeds.shape[1]).unsqueeze(0)
         seen.embeds.append(embeds[0])
-        seen.positions.append(positions[-3:, 0] if positions.ndim == 3 else positions[:1].expand(3, -1))
+        seen.positions.append(positions[-3:, 0].expand(3, -1) if positions.ndim == 3 else positions[:1].expand(3, -1))
 
     hooks = [model.model.language_model.register_forward_pre_hook(language, with_kwargs=True)]
     for name, tower in model.model.named_children():
@@ -93,20 +93,15 @@ def rolled_out(model, processor, prompt: dict, completion: list[int]) -> tuple[S
     messages, n_images = prepare_multimodal_messages(prompt["prompt"], prompt["images"]), len(prompt["images"])
     trainer = SimpleNamespace(
         accelerator=SimpleNamespace(autocast=nullcontext, device="cpu", is_main_process=False),
-        processing_class=processor, _tokenizer=processor.tokenizer, shared=True,
+        processing_class=processor, _tokenizer=processor.tokenizer,
         _is_vlm=True, environment_factories=None, tools=None, chat_template=None, chat_template_kwargs={},
     )  # fmt: skip
     [ids], _, fields = GRPOTrainer._tokenize_prompts(trainer, [messages])
     ends = {"eos_token_id": processor.tokenizer.eos_token_id, "pad_token_id": processor.tokenizer.pad_token_id}
     config = GenerationConfig(max_new_tokens=1, do_sample=False, **ends)
-    is_egoflow = isinstance(processor, EgoflowProcessor)
+    images = images_by_row({name: torch.as_tensor(np.asarray(value)) for name, value in fields.items()}, [n_images])
     with watching(model) as sampled:
-        if is_egoflow:
-            frames = frames_by_row(fields.get("pixel_values"), [n_images])
-            sample(model, [ids], frames, pad_id=ends["pad_token_id"], config=config)
-        else:
-            inputs = {name: torch.as_tensor(np.asarray(value)) for name, value in fields.items()}
-            model.generate(input_ids=torch.tensor([ids]), generation_config=config, **inputs)
+        sample(model, [ids], images, pad_id=ends["pad_token_id"], config=config)
     given = {}
     if n_images:
         texts = [apply_chat_template({"prompt": messages}, processor)["prompt"]]
@@ -118,9 +113,8 @@ def rolled_out(model, processor, prompt: dict, completion: list[int]) -> tuple[S
         answer = torch.zeros(1, len(completion), dtype=torch.long)
         given["mm_token_type_ids"] = torch.cat([given["mm_token_type_ids"], answer], 1)
     whole = torch.tensor([ids + completion])
-    owner = SharedPromptTrainer if is_egoflow else GRPOTrainer
     with watching(model) as scored:
-        owner._get_per_token_logps_and_entropies(
+        SharedPromptTrainer._get_per_token_logps_and_entropies(
             trainer, model, whole, torch.ones_like(whole), len(completion), **given
         )
     return sampled, scored, ids

@@ -103,7 +103,7 @@ def test_epochs_become_steps_and_tokens_by_hand(data):
     assert (stage2.demand.visual_tokens, stage2.demand.text_tokens) == (2 * (16 + 1521), 64)
     assert stage2.demand.towers == {"ego_encoder": (16, 577), "exo_encoder": (16, 577)}
     grpo = budget_of("egovlm", "grpo", data)
-    assert grpo.demand.tokens == 8 * (16 * (128 + 2) + 256 + 1024)
+    assert grpo.demand.tokens == 16 * (128 + 2) + 256 + 8 * 1024
 
 
 def test_the_fully_connected_mapping_is_counted_by_itself(data):

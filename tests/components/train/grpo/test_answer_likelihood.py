@@ -8,6 +8,7 @@ from trl import GRPOTrainer
 
 from components.prompts import think_answer
 from components.train.grpo.answer_likelihood import NAME, LikelihoodTrainer, answer_tokens
+from components.train.grpo.shared_prompt import SharedPromptTrainer
 from components.train.grpo.trainer import OrderedGRPOTrainer, reward_function
 
 CHOICE = {"kind": "choice", "choices": ["yes", "no"], "answer_index": 0}
@@ -49,9 +50,10 @@ def test_of_a_group_those_earn_whose_reasoning_leads_to_the_right_answer(trainer
     at = texts[0].index("A")
     log_probs[:, at] = torch.tensor([-0.1, -0.5, -3.0, -0.1])  # of the answer alone; other tokens do not count
     monkeypatch.setattr(
-        GRPOTrainer, "_get_per_token_logps_and_entropies", lambda self, model, *given, **named: (log_probs, None, None)
+        SharedPromptTrainer,
+        "_get_per_token_logps_and_entropies",
+        lambda self, model, *given, **named: (log_probs, None, None),
     )
-    trainer.shared = False
     with torch.no_grad():
         trainer._get_per_token_logps_and_entropies(trainer.ref_model, None, None, 1)
         trainer._get_per_token_logps_and_entropies(object(), None, None, 1)  # the policy's do not take their place

@@ -37,18 +37,19 @@ def rows(model, processor):
     ]
     ids = [processor.tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
     said = [torch.randint(20, 60, (length,), generator=generator).tolist() for _, length in ROWS]
-    return [ids[which] for which, _ in ROWS], said, [shown[which] for which, _ in ROWS]
+    return [ids[which] for which, _ in ROWS], said, [{"pixel_values": shown[which]} for which, _ in ROWS]
 
 
 def trainer_like(processor):
     accelerator = SimpleNamespace(autocast=nullcontext, device="cpu", is_main_process=False)
-    return SimpleNamespace(accelerator=accelerator, _tokenizer=processor.tokenizer, shared=True)
+    return SimpleNamespace(accelerator=accelerator, _tokenizer=processor.tokenizer)
 
 
 def test_rows_of_one_prompt_are_found_wherever_they_stand(rows):
     prompts, _, frames = rows
     assert same_prompt(prompts, frames) == [[0, 4, 5], [1, 3], [2]]
-    other = [*frames[:4], frames[4] + 1e-6, frames[5]]  # the same question about other frames
+    # the same question about other frames
+    other = [*frames[:4], {"pixel_values": frames[4]["pixel_values"] + 1e-6}, frames[5]]
     assert same_prompt(prompts, other) == [[0, 5], [1, 3], [2], [4]]
 
 
@@ -65,7 +66,8 @@ def test_log_probabilities_and_gradients_are_those_of_separate_rows(model, proce
         masks.append(pad([torch.ones(len(row)) for row in lists] + blank, 0, side)[:-1])
     ids, mask = torch.cat(ids, 1).long(), torch.cat(masks, 1).long()
     given = {
-        "pixel_values": torch.cat(frames), "num_images": [len(shown) for shown in frames],
+        "pixel_values": torch.cat([shown["pixel_values"] for shown in frames]),
+        "num_images": [len(shown["pixel_values"]) for shown in frames],
         "compute_entropy": True, "batch_size": batch_size,
     }  # fmt: skip
     weights = torch.randn(len(ROWS), WIDTH, generator=torch.Generator().manual_seed(5)) * mask[:, -WIDTH:]
@@ -113,7 +115,7 @@ def test_greedy_completions_are_those_of_separate_rows(model, processor, rows):
     made = sample(model, prompts, frames, pad_id=processor.tokenizer.pad_token_id, config=model.generation_config)
     for row, (ids, shown) in enumerate(zip(prompts, frames, strict=True)):
         ids = torch.tensor([ids])
-        alone = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), pixel_values=shown)
+        alone = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **shown)
         alone = alone[0, ids.shape[1] :]
         end = (alone == processor.tokenizer.eos_token_id).nonzero().flatten()
         assert made[row] == alone[: end[0] + 1 if len(end) else None].tolist()

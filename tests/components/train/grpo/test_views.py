@@ -45,7 +45,7 @@ def test_a_completion_is_as_likely_as_in_supervised_training(model, processor, v
     prompt = told.apply_chat_template([messages], add_generation_prompt=True, tokenize=True, return_dict=True)
     said = told.tokenizer(f"{ANSWER}<eos>", add_special_tokens=False)["input_ids"]
     ids = torch.tensor([prompt["input_ids"][0] + said])
-    trainer = SimpleNamespace(accelerator=SimpleNamespace(autocast=nullcontext), _tokenizer=told.tokenizer, shared=True)
+    trainer = SimpleNamespace(accelerator=SimpleNamespace(autocast=nullcontext), _tokenizer=told.tokenizer)
     add_fused_lm_head(model)
     logps, _, _ = SharedPromptTrainer._get_per_token_logps_and_entropies(
         trainer, model, ids, torch.ones_like(ids), len(said), pixel_values=prompt["pixel_values"], num_images=[4]
