@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import torch
 from accelerate.utils import extract_model_from_parallel
 from torch import Tensor
@@ -184,10 +185,14 @@ class SharedPromptTrainer(GRPOTrainer):
             return super()._generate_single_turn(
                 prompt_ids, images, multimodal_fields, num_generations, has_tool_images=has_tool_images
             )
-        device = self.accelerator.device
-        fields = {name: torch.as_tensor(multimodal_fields[name]) for name in IMAGE_FIELDS if name in multimodal_fields}
+        fields = {
+            # a processor may give arrays, or lists of them
+            name: torch.as_tensor(np.asarray(multimodal_fields[name])).to(self.accelerator.device)
+            for name in IMAGE_FIELDS
+            if name in multimodal_fields
+        }
         counts = [len(of_prompt or []) for of_prompt in images] if images else [0] * len(prompt_ids)
-        shown = images_by_row({name: values.to(device) for name, values in fields.items()}, counts)
+        shown = images_by_row(fields, counts)
         with unwrap_model_for_generation(
             cast("DeepSpeedEngine", self.model_wrapped),  # every stage trains by DeepSpeed
             self.accelerator,

@@ -27,16 +27,16 @@ def registered():
 
 
 def test_hours_far_from_the_published_are_doubted(data):
-    rft = budget_of("egothinker", "grpo", data)
+    rft = budget_of("egothinker", "grpo", data, published_hours=6)
     why = duration.doubt(rft, A100)
-    times = f"{duration.hours(rft, A100) / 12:.1f} times as many GPU hours"
-    assert why.startswith(f"grpo: {duration.hours(rft, A100):.0f} h on 8 GPUs, but 12 h on 8 are published: {times}")
+    times = f"{duration.hours(rft, A100) / 6:.1f} times as many GPU hours"
+    assert why.startswith(f"grpo: {duration.hours(rft, A100):.0f} h on 8 GPUs, but 6 h on 8 are published: {times}")
     assert why.endswith("of the GPUs' peak in the published time, so they were shorter")
     # twice the GPUs take half the hours, which is no less to doubt
     halved = Machine(gpus=16, memory_gib=80, tokens_per_second=None)
-    assert f"h on 16 GPUs, but 12 h on 8 are published: {times}" in duration.doubt(rft, halved)
+    assert f"h on 16 GPUs, but 6 h on 8 are published: {times}" in duration.doubt(rft, halved)
     timed = Machine(gpus=None, memory_gib=80, tokens_per_second=2000)
-    assert duration.doubt(rft, timed).endswith(f"{duration.hours(rft, timed) / 12:.1f} times as many GPU hours")
+    assert duration.doubt(rft, timed).endswith(f"{duration.hours(rft, timed) / 6:.1f} times as many GPU hours")
 
 
 @pytest.mark.parametrize(("ratio", "doubted"), [(0.4, True), (0.51, False), (1.0, False), (1.99, False), (2.1, True)])
