@@ -92,6 +92,7 @@ def step(ours: bool, folder: Path, frames: int, steps: int) -> dict:
     from transformers import TrainerCallback, set_seed
     from trl import GRPOTrainer
 
+    from components.models import qwen_vl
     from components.models.hub_configs import QWEN_PARTS
     from components.train import algorithms, checkpoints
     from components.train.grpo import trainer
@@ -115,6 +116,7 @@ def step(ours: bool, folder: Path, frames: int, steps: int) -> dict:
     if not ours:
         trainer.OrderedGRPOTrainer.__bases__ = (Plain,)
         trainer.encode_once = lambda model: None
+        del qwen_vl.QwenProcessor._process_images  # then it is transformers' own
     said: list[str] = []
 
     def reward(completions, **columns) -> list[float]:

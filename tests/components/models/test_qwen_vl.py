@@ -143,6 +143,23 @@ def test_samples_with_frames_and_without_stand_in_one_batch(base):
     assert [sum(kinds) for kinds in prompts["mm_token_type_ids"]] == counts
 
 
+def test_images_that_are_alike_are_prepared_once_and_stand_as_often_as_they_were_given(base, monkeypatch):
+    processor = qwen_vl.load_processor(base, pixels=None)
+    items, prepared = [item(2), item(3, side=96), item(2), item(1)], []
+    prepare = processor.image_processor._preprocess
+    monkeypatch.setattr(
+        processor.image_processor,
+        "_preprocess",
+        lambda images, **how: prepared.append(len(images)) or prepare(images, **how),
+    )
+    once = qwen_vl.encode(processor, items)
+    assert prepared == [2 + 3 + 1]
+    each = [qwen_vl.encode(processor, [one]) for one in items]
+    for name in ("pixel_values", "image_grid_thw"):
+        assert np.array_equal(once[name], np.concatenate([one[name] for one in each]))
+    assert once["input_ids"] == [one["input_ids"][0] for one in each]
+
+
 def test_a_saved_processor_is_the_folder_it_was_read_from_with_the_pixels_it_was_trained_at(base, tmp_path):
     qwen_vl.load_processor(base, pixels=6272).save_pretrained(tmp_path)
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
