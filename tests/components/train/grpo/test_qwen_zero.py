@@ -22,14 +22,23 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 FULL = {"language_model": 1e-5, "vision_encoder": 1e-5, "merger": 1e-5}
 
 
-def learned(base: Path, zero_stage: int, adapted: bool) -> float:
-    """By how much log-probabilities and gradients under ZeRO differ from TRL's, the gradients by their largest."""
+def differences(base: Path) -> dict[str, tuple[float, float]]:
+    """How far log-probabilities and gradients lie from TRL's under each stage of ZeRO, whole and by adapters."""
     training.rank()
+    import deepspeed
+
+    deepspeed.init_distributed("gloo", verbose=False)
+    return {
+        f"ZeRO-{stage}, adapters {adapted}": off(base, stage, adapted) for stage in (2, 3) for adapted in (False, True)
+    }
+
+
+def off(base: Path, zero_stage: int, adapted: bool) -> tuple[float, float]:
+    """The largest difference of a log-probability, and of a gradient by the largest gradient."""
     import deepspeed
     from deepspeed.utils import safe_get_full_grad
     from trl.trainer.utils import add_fused_lm_head
 
-    deepspeed.init_distributed("gloo", verbose=False)
     settings = json.loads((DEEPSPEED / f"zero{zero_stage}.json").read_text())
     settings |= {"train_micro_batch_size_per_gpu": 1, "gradient_accumulation_steps": 1, "bf16": {"enabled": False}}
     settings |= {"train_batch_size": 1, "gradient_clipping": 0.0}
@@ -62,15 +71,15 @@ def learned(base: Path, zero_stage: int, adapted: bool) -> float:
     (logps, gradients), (our_logps, our_gradients) = found
     largest = max(one.abs().max() for one in gradients.values())
     assert largest > 1e-3
-    return max(
+    return (
         (our_logps - logps).abs().max().item(),
-        max((our_gradients[name] - one).abs().max() / largest for name, one in gradients.items()).item() / 10,
+        max((our_gradients[name] - one).abs().max() / largest for name, one in gradients.items()).item(),
     )
 
 
-@pytest.mark.parametrize("adapted", [False, True], ids=["full", "adapters"])
-@pytest.mark.parametrize("zero_stage", [2, 3])
-def test_log_probabilities_and_gradients_are_those_of_trl(qwen_bases, zero_stage, adapted):
+def test_log_probabilities_and_gradients_are_those_of_trl(qwen_bases):
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        differs = process.submit(learned, qwen_bases["qwen2_5_vl"], zero_stage, adapted).result()
-    assert differs <= 1e-5
+        found = process.submit(differences, qwen_bases["qwen2_5_vl"]).result()
+    assert len(found) == 4
+    for how, (log_probs, gradients) in found.items():
+        assert log_probs <= 1e-5 and gradients <= 1e-4, (how, log_probs, gradients)
