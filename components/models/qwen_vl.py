@@ -148,7 +148,7 @@ class QwenProcessor(Qwen2VLProcessor):
 
     def _process_images(self, images, **kwargs):
         # transformers' own step; images that are alike are cut into patches once: GRPO shows a group the same
-        flat = make_flat_list_of_images(images)
+        flat = cast(list, make_flat_list_of_images(images))  # declared as anything that images may come as
         kept: dict[tuple, int] = {}
         places = [kept.setdefault(_look(image), len(kept)) for image in flat]
         if len(kept) == len(flat):
@@ -180,8 +180,8 @@ class QwenProcessor(Qwen2VLProcessor):
 
 
 def _look(image) -> tuple:
-    pixels = np.ascontiguousarray(image)
-    return pixels.shape, pixels.dtype.str, hashlib.sha256(pixels).digest()
+    pixels = np.asarray(image)
+    return pixels.shape, pixels.dtype.str, hashlib.sha256(pixels.tobytes()).digest()
 
 
 def load_processor(folder: Path, *, pixels: int | None) -> QwenProcessor:
