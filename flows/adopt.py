@@ -13,19 +13,20 @@ import argparse
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from components import tracking
 from components.records.single_writer import LOCKS, single_writer
 from components.train import plan
 from components.train.provenance import recorded
-from flows import data, options, summary, tasks
+from flows import data, failure, options, tasks
 from flows.tasks import Job
 
 COPIED = ("model", "history.jsonl", "samples.parquet", "rejects.parquet")  # an evaluation is made anew
 
 
-def adopt(checkpoint: Path, stage: str, why: str, *, recipe: str = tasks.RECIPE) -> Path:
+def adopt(checkpoint: Path, stage: str, why: str, *, recipe: str = tasks.RECIPE, overrides: Sequence[str] = ()) -> Path:
     """Copy a finished checkpoint to the folder of a stage as it is now, and let MLflow's cache know it.
 
     Args:
@@ -33,6 +34,7 @@ def adopt(checkpoint: Path, stage: str, why: str, *, recipe: str = tasks.RECIPE)
         stage: name of the stage that it shall stand for.
         why: the reason, for those who read the report.
         recipe: that the stage is of.
+        overrides: changes of it (components/params/overrides.py).
 
     Returns:
         The new checkpoint folder.
@@ -41,7 +43,7 @@ def adopt(checkpoint: Path, stage: str, why: str, *, recipe: str = tasks.RECIPE)
         ValueError: no such stage, a checkpoint that is not finished, damaged, or of another algorithm or model, or a
             stage that is finished or begun already (`single_writer.BusyError`: it is being trained).
     """
-    job = _job(recipe)
+    job = _job(recipe, overrides)
     wanted = {one.name: one for one in job.recipe.stages}
     if stage not in wanted:
         raise ValueError(f"{job.recipe_path} has no stage {stage!r}, allowed are {sorted(wanted)}")
@@ -115,8 +117,8 @@ def differences(made: dict, job: Job, stage: str) -> dict[str, tuple]:
     return changed
 
 
-def _job(recipe: str) -> Job:
-    return tasks.open_job(recipe, dataset=None if data.stale() else data.digest())
+def _job(recipe: str, overrides: Sequence[str]) -> Job:
+    return tasks.open_job(recipe, overrides, dataset=None if data.stale() else data.digest())
 
 
 def _record(job: Job, stage: str, checkpoint: Path, why: str) -> None:
@@ -139,9 +141,9 @@ def main() -> int:
     options.adopt(parser)
     given = parser.parse_args()
     try:
-        folder = adopt(given.checkpoint, given.stage, given.why, recipe=given.recipe)
+        folder = adopt(given.checkpoint, given.stage, given.why, recipe=given.recipe, overrides=given.overrides)
     except (ValueError, OSError) as error:
-        summary.show_failure(error)
+        failure.show(error)
         return 1
     differs = json.loads((folder / plan.FINISHED).read_text())["adopted"]["differs"]
     lines = [f"  {name}: was {was}, is {now}" for name, (was, now) in differs.items()]

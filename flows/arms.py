@@ -1,4 +1,4 @@
-"""Plan the runs of a comparison: their recipes, which stages each would train, and about how long that takes."""
+"""Plan the runs of a comparison: which stages each would train, and about how long that takes."""
 
 from __future__ import annotations
 
@@ -7,23 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from components import params, tracking
 from components.evaluation import identity
 from components.params.comparison import Comparison, recipe_of
 from components.train import plan
 from flows import data, levels, tasks
+from flows.arm_recipes import Run
 from flows.tasks import Job
-
-
-@dataclass(frozen=True)
-class Run:
-    """One arm of a comparison with one seed, and the YAML of its complete recipe."""
-
-    arm: str
-    seed: int
-    recipe: Path
 
 
 @dataclass(frozen=True)
@@ -45,42 +35,6 @@ class RunPlan:
     seconds: float | None
 
 
-def write_recipes(
-    comparison: Comparison, folder: Path, *, source: Path, seeds: int, arms: Sequence[str] = ()
-) -> list[Run]:
-    """Write the recipe of every run of a comparison into a folder.
-
-    Args:
-        comparison: names the recipe that is changed, and the changes of each arm.
-        folder: takes a file `<arm>-<seed>.yaml` for each run.
-        source: file of the comparison, where mistakes are to be mended.
-        seeds: repetitions of each arm.
-        arms: names of the arms to run; the arm that they are compared with joins them. All where none is named.
-
-    Returns:
-        The runs, all arms of a seed before the next seed.
-
-    Raises:
-        ValueError: no such arm, or a change that does not fit; every recipe is checked before any is run.
-    """
-    if unknown := sorted(set(arms) - set(comparison.arms)):
-        raise ValueError(f"arms {unknown} came, allowed are {list(comparison.arms)} of comparison {comparison.name!r}")
-    if seeds < 1:
-        raise ValueError(f"{seeds} seeds came, allowed is 1 and more")
-    wanted = [arm for arm in comparison.arms if not arms or arm in {*arms, comparison.against}]
-    base = params.read(comparison.recipe)
-    folder.mkdir(parents=True, exist_ok=True)
-    runs = []
-    for seed in range(seeds):
-        for arm in wanted:
-            run = Run(arm, seed, folder / f"{file_name(arm)}-{seed}.yaml")
-            with run.recipe.open("w") as file:
-                YAML().dump(recipe_of(comparison, base, arm, seed), file)
-            runs.append(run)
-    judge(runs, source=source)
-    return runs
-
-
 def made_of(comparison: Comparison) -> dict[str, object]:
     """Return what the scores of a comparison stand on beside the code, to know later whether they still do.
 
@@ -88,7 +42,7 @@ def made_of(comparison: Comparison) -> dict[str, object]:
         Digests of the dataset ("dataset"), of the values in params/data.yaml and params/eval.yaml without the promotion
         rule ("settings"), and of the recipe of each arm ("recipes").
     """
-    base = params.read(comparison.recipe)
+    base = params.read(params.find_recipe(str(comparison.recipe)))
     asked = params.load(tasks.EVALUATION, params.Eval).model_dump(mode="json", exclude={"promotion"})
     made = params.load(tasks.DATA_PARAMS, params.Data).model_dump(mode="json")
     return {
@@ -97,36 +51,6 @@ def made_of(comparison: Comparison) -> dict[str, object]:
         # of the second repetition, which shows what is reseeded, and in which only what is compared is evaluated
         "recipes": {arm: identity.digest(recipe_of(comparison, base, arm, seed=1)) for arm in comparison.arms},
     }
-
-
-def judge(runs: Sequence[Run], *, source: Path, data: Path | None = None) -> None:
-    """Refuse runs of which any asks for what cannot be trained.
-
-    Args:
-        runs: arms and seeds with their recipes.
-        source: file of the comparison, which their recipes are written from.
-        data: folder of the data; None before that is up to date.
-
-    Raises:
-        ValueError: has the mistakes of every arm.
-    """
-    wrong: dict[str, str] = {}  # arm -> mistakes: other seeds repeat them
-    for run in runs:
-        try:
-            tasks.load_recipe(run.recipe, source=source, trains=data is not None, data=data)
-        except ValueError as error:
-            wrong.setdefault(run.arm, str(error))
-    if wrong:
-        raise ValueError("\n".join(f"arm {arm!r}: {mistakes}" for arm, mistakes in wrong.items()))
-
-
-def file_name(arm: str) -> str:
-    """Turn the name of an arm into one of letters, digits and hyphens, for a file.
-
-    >>> file_name("no G, no CCL")
-    'no-G-no-CCL'
-    """
-    return "-".join("".join(letter if letter.isalnum() else " " for letter in arm).split())
 
 
 def plan_runs(runs: Sequence[Run], *, dataset: str) -> list[RunPlan]:

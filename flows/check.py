@@ -16,7 +16,7 @@ from rich.console import Console
 from components import params
 from components.params import claims
 from components.params.comparison import Comparison
-from flows import arms, options, tasks
+from flows import arm_recipes, options, tasks
 
 PARAMS = Path("params")
 
@@ -45,7 +45,7 @@ def _check(file: Path) -> None:
     elif file.parent.name == params.COMPARISONS.name:
         comparison = params.load(file, Comparison)
         with tempfile.TemporaryDirectory() as folder:
-            arms.write_recipes(comparison, Path(folder), source=file, seeds=1)
+            arm_recipes.write_recipes(comparison, Path(folder), source=file, seeds=1)
     elif file.name == tasks.DATA_PARAMS.name:
         params.load(file, params.Data)
     elif file.name == tasks.EVALUATION.name:

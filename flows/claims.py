@@ -22,7 +22,7 @@ from components.params import claims as registry
 from components.params.claims import Claims
 from components.params.comparison import Comparison
 from components.train.dry_run.tables import table
-from flows import arms, compare, data, options, summary
+from flows import arm_recipes, arms, compare, data, failure, options
 
 RESULTS = Path("results/claims.json")
 WIDTH = 140  # of tables in a file or a pipe
@@ -134,7 +134,9 @@ def show_plan(found: Claims, comparisons: Mapping[str, Comparison], wanted: Mapp
     rows = []
     for name, names in wanted.items():
         of, path = comparisons[name], params.find_comparison(name)
-        runs = arms.write_recipes(of, compare.folder_of(of) / "recipes", source=path, seeds=found.seeds, arms=names)
+        runs = arm_recipes.write_recipes(
+            of, compare.folder_of(of) / "recipes", source=path, seeds=found.seeds, arms=names
+        )
         plans = arms.plan_runs(runs, dataset=digest)
         known = [plan.seconds for plan in plans if plan.seconds is not None]
         unknown = f"{len(plans) - len(known)} of {len(plans)} runs not known"
@@ -194,7 +196,7 @@ def main() -> int:
             known = records(found, comparisons)
             claims.write(RESULTS, known)
     except (RuntimeError, ValueError, OSError) as error:
-        summary.show_failure(error)
+        failure.show(error)
         return 1
     show(found, known)
     return 0

@@ -59,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     given = parser().parse_args(words)
+    if not _is_right(given):
+        return 1
     if given.subcommand in PROGRAMS:
         module, first = PROGRAMS[given.subcommand]
         sys.argv = [f"egoflow {given.subcommand}", *first, *words[1:]]
@@ -67,17 +69,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _run_flow(given)
 
 
+def _is_right(given: argparse.Namespace) -> bool:
+    """Return whether what the command line names is there and right; else say what is not."""
+    from flows import failure, preflight
+
+    try:
+        preflight.CHECKS.get(given.subcommand, preflight.nothing)(given)
+    except (ValueError, OSError) as error:
+        failure.show(error)
+        return False
+    return True
+
+
 def _run_flow(given: argparse.Namespace) -> int:
     """Run one of the flows `data`, `train` and `evaluate` and print its stages."""
-    from flows import data, evaluate, summary, train
+    from flows import data, evaluate, failure, summary, train
 
     try:
         if given.subcommand == "data":
             stages = data.data()
         else:
-            stages = {"train": train.train, "evaluate": evaluate.evaluate}[given.subcommand](given.recipe)
+            run = {"train": train.train, "evaluate": evaluate.evaluate}[given.subcommand]
+            stages = run(given.recipe, given.overrides)
     except (RuntimeError, ValueError, OSError) as error:
-        summary.show_failure(error)
+        failure.show(error)
         return 1
     summary.show_stages(stages)
     return 0

@@ -20,11 +20,24 @@ from prefect.logging import get_run_logger
 
 from components import params, tracking
 from components.evaluation import comparison_power, comparison_scores, paired_comparison
-from components.params.comparison import Comparison
+from components.params.comparison import Comparison, with_overrides
+from components.params.overrides import title
 from components.report import comparison as page
 from components.train.provenance import git_commit
-from flows import arms, compare_summary, data, evaluate, options, summary, supervisor, tasks, train
-from flows.arms import Run
+from flows import (
+    arm_recipes,
+    arms,
+    compare_summary,
+    data,
+    evaluate,
+    failure,
+    options,
+    preflight,
+    supervisor,
+    tasks,
+    train,
+)
+from flows.arm_recipes import Run
 from flows.compare_summary import Compared
 from flows.tasks import Job, NestedStage
 
@@ -32,26 +45,29 @@ COMPARISON = options.COMPARISON
 
 
 @flow(name="compare", task_runner=tasks.runner())
-def compare(comparison: str = COMPARISON, seeds: int = 3, only: Sequence[str] = ()) -> Compared:
+def compare(
+    comparison: str = COMPARISON, seeds: int = 3, only: Sequence[str] = (), overrides: Sequence[str] = ()
+) -> Compared:
     """Train and evaluate every arm with every seed, and compare them.
 
     Args:
         comparison: YAML of the comparison, or its bare name in params/ablations.
         seeds: repetitions of every arm.
         only: names of the arms to run, beside the one that they are compared with; all where none is named.
+        overrides: changes of the recipe for every arm, before the arm's own (components/params/overrides.py).
     """
-    path = params.find_comparison(comparison)
-    wanted = params.load(path, Comparison)
+    wanted, source = _load(comparison, overrides)
     folder = folder_of(wanted)
-    runs = arms.write_recipes(wanted, folder / "recipes", source=path, seeds=seeds, arms=only)
+    runs = arm_recipes.write_recipes(wanted, folder / "recipes", source=source, seeds=seeds, arms=only)
     at_start = tasks.open_job(str(wanted.recipe), dataset=None)
     with tasks.stopping() as stop:
         data.refresh(stop)
-    arms.judge(runs, source=path, data=tasks.DATA)
+    arm_recipes.judge(runs, source=source, data=tasks.DATA)
     for foreseen in _foresee(wanted, seeds):
         get_run_logger().info("%s", foreseen)
     made_of = arms.made_of(wanted)
-    run_id = tracking.open_pipeline_run(f"compare {wanted.name}", tags={"kind": "comparison", "recipe": str(path)})
+    tags = {"kind": "comparison", "recipe": source, "overrides": " ".join(overrides)}
+    run_id = tracking.open_pipeline_run(f"compare {wanted.name}", tags=tags)
     status = "KILLED"
     try:
         run_arm = partial(train_and_evaluate, at_start=at_start)
@@ -156,23 +172,29 @@ def train_and_evaluate(run: Run, tags: dict[str, str], *, at_start: Job) -> list
     return stages
 
 
-def show_plan(comparison: str, *, seeds: int, only: Sequence[str] = ()) -> None:
+def _load(comparison: str, overrides: Sequence[str]) -> tuple[Comparison, str]:
+    """Return a comparison with the changes of the command line, and how it is called in messages."""
+    path = params.find_comparison(comparison)
+    return with_overrides(params.load(path, Comparison), overrides), title(path, overrides)
+
+
+def show_plan(comparison: str, *, seeds: int, only: Sequence[str] = (), overrides: Sequence[str] = ()) -> None:
     """Print what `compare` would train, without training anything.
 
     Args:
         comparison: as in `compare`, like the others.
         seeds: repetitions of every arm.
         only: names of the arms.
+        overrides: changes of the recipe.
     """
-    path = params.find_comparison(comparison)
-    wanted = params.load(path, Comparison)
-    runs = arms.write_recipes(wanted, folder_of(wanted) / "recipes", source=path, seeds=seeds, arms=only)
+    wanted, source = _load(comparison, overrides)
+    runs = arm_recipes.write_recipes(wanted, folder_of(wanted) / "recipes", source=source, seeds=seeds, arms=only)
     if not (stale := data.stale()):
-        arms.judge(runs, source=path, data=tasks.DATA)
+        arm_recipes.judge(runs, source=source, data=tasks.DATA)
     # no checkpoint has this digest, so nothing is reused; the stages that arms have in common still have equal keys
     digest = "not known before the data is made" if stale else data.digest()
     compare_summary.show_plan(
-        comparison,
+        source,
         arms.plan_runs(runs, dataset=digest),
         stale=stale,
         foreseen=[] if stale else _foresee(wanted, seeds),
@@ -191,7 +213,7 @@ def _foresee(comparison: Comparison, seeds: int) -> list[comparison_power.Forese
 
 def folder_of(comparison: Comparison) -> Path:
     """Return the folder of a comparison's recipes, page and table."""
-    return Path("reports") / f"compare-{arms.file_name(comparison.name)}"
+    return Path("reports") / f"compare-{arm_recipes.file_name(comparison.name)}"
 
 
 def main() -> int:
@@ -201,11 +223,12 @@ def main() -> int:
     given = parser.parse_args()
     try:
         if given.dry_run:
-            show_plan(given.comparison, seeds=given.seeds, only=given.arms)
+            show_plan(given.comparison, seeds=given.seeds, only=given.arms, overrides=given.overrides)
             return 0
-        compared = compare(given.comparison, given.seeds, given.arms)
+        preflight.compare(given)  # without this, a mistake would come behind the start of Prefect's server
+        compared = compare(given.comparison, given.seeds, given.arms, given.overrides)
     except (RuntimeError, ValueError, OSError) as error:
-        summary.show_failure(error)
+        failure.show(error)
         return 1
     compare_summary.show(compared)
     return 1 if compared.failed else 0

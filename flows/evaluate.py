@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from prefect import flow
@@ -20,9 +21,9 @@ TIMEOUT_S = 24 * 3600.0
 
 
 @flow(name="evaluate", task_runner=tasks.runner())
-def evaluate(recipe: str = tasks.RECIPE) -> list[NestedStage]:
+def evaluate(recipe: str = tasks.RECIPE, overrides: Sequence[str] = ()) -> list[NestedStage]:
     """Evaluate the finished checkpoints of a recipe, without training any."""
-    job = tasks.open_job(recipe, dataset=data.digest())
+    job = tasks.open_job(recipe, overrides, dataset=data.digest())
     stages = [finished_stage(job, stage.name) for stage in job.recipe.stages if stage.evaluate]
     with tasks.stopping() as stop, tasks.pipeline_run("evaluate", job) as run_id:
         background = Background(job, run_id, stop)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 RECIPE = "params/recipes/miniature.yaml"
 COMPARISON = "params/ablations/exo2ego.yaml"
+DATA_PARAMS = Path("params/data.yaml")
+EVALUATION = Path("params/eval.yaml")
 
 
 def recipe(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +18,17 @@ def recipe(parser: argparse.ArgumentParser) -> None:
         "--recipe",
         default=RECIPE,
         help="YAML of the training run, or its bare name in params/recipes (default: %(default)s)",
+    )
+    overrides(parser)
+
+
+def overrides(parser: argparse.ArgumentParser) -> None:
+    """Add the changes of a recipe (components/params/overrides.py)."""
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="changes of the recipe, such as stages.sft.max_steps=60; null takes a key out; all in one place",
     )
 
 
@@ -46,6 +59,7 @@ def compare(parser: argparse.ArgumentParser) -> None:
         default=COMPARISON,
         help="YAML with the arms, or its bare name in params/ablations (default: %(default)s)",
     )
+    overrides(parser)
     parser.add_argument("--seeds", type=int, default=3, help="repetitions of every arm (default: %(default)s)")
     parser.add_argument("--arms", nargs="+", default=(), help="only these, and the one that they are compared with")
     parser.add_argument("--dry-run", action="store_true", help="only print what would be trained, and about how long")
@@ -67,7 +81,8 @@ def check(parser: argparse.ArgumentParser) -> None:
 def dry_run(parser: argparse.ArgumentParser) -> None:
     """Add the options by which components/train plans a recipe."""
     parser.add_argument("--recipe", required=True, help="YAML file, or its bare name in params/recipes")
-    parser.add_argument("--params", type=Path, default=Path("params/data.yaml"), help="YAML of the data")
+    overrides(parser)
+    parser.add_argument("--params", type=Path, default=DATA_PARAMS, help="YAML of the data")
     parser.add_argument("--data", type=Path, help="folder whose samples are counted; else the recipe's dataset_samples")
     parser.add_argument("--gpus", type=int, help="instead of the ranks of each stage")
     parser.add_argument("--gpu-memory-gib", type=float, default=80.0, help="of one GPU (default: %(default)g)")
@@ -130,7 +145,7 @@ def impact(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("wanted", metavar="TAKE", help="a take's id or name, a video's id, or the path of a film")
     parser.add_argument("--data", type=Path, default=Path("data"), help="of the data graph (default: %(default)s)")
     parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"), help="default: %(default)s")
-    parser.add_argument("--params", type=Path, default=Path("params/data.yaml"), help="YAML of the data")
+    parser.add_argument("--params", type=Path, default=DATA_PARAMS, help="YAML of the data")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
 
 

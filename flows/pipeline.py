@@ -8,32 +8,36 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from prefect import flow
 
 from components import report, tracking
 from components.evaluation.promotion_gate import Decision
-from flows import data, evaluate, options, promote, rehearse, summary, tasks, train
+from flows import data, evaluate, failure, options, preflight, promote, rehearse, summary, tasks, train
 from flows.summary import Finished
 from flows.tasks import NestedStage, Outcome
 
 
 @flow(name="pipeline", task_runner=tasks.runner())
-def pipeline(recipe: str = tasks.RECIPE, dry_run: bool = False, refresh_data: bool = True) -> Finished | None:
+def pipeline(
+    recipe: str = tasks.RECIPE, overrides: Sequence[str] = (), dry_run: bool = False, refresh_data: bool = True
+) -> Finished | None:
     """Bring everything up to date: what did not change is reused, and says so.
 
     Args:
         recipe: YAML of the training run, or its bare name in params/recipes.
+        overrides: changes of it, such as "stages.sft.max_steps=60" (components/params/overrides.py).
         dry_run: only say what would run.
         refresh_data: make the data anew where it is stale; else it is taken as it is.
     """
     if dry_run:
-        summary.show_plan(recipe)
+        summary.show_plan(recipe, overrides)
         return None
     started_s = time.monotonic()
     # a mistake in the recipe comes out before the data is made
-    job = tasks.open_job(recipe, dataset=None, trains=True, promotes=True)
+    job = tasks.open_job(recipe, overrides, dataset=None, trains=True, promotes=True)
     with tasks.stopping() as stop, tasks.pipeline_run("pipeline", job) as run_id:
         base = train.start_without_data(job, run_id, stop)  # the base models train while the data is made
         data_stages = data.refresh(stop) if refresh_data else []
@@ -85,13 +89,16 @@ def main() -> int:
         parser.error("--on, --ranks and --zero-stage are of a rehearsal; add --rehearse, or leave them out")
     try:
         if arguments.dry_run:
-            summary.show_plan(arguments.recipe)
+            summary.show_plan(arguments.recipe, arguments.overrides)
         elif arguments.rehearse:
-            return rehearse.rehearse(pipeline, arguments.recipe, scale)
-        elif (finished := pipeline(arguments.recipe)) is not None:
+            return rehearse.rehearse(pipeline, arguments.recipe, scale, arguments.overrides)
+        else:
+            preflight.run(arguments)  # without this, a mistake would come behind the start of Prefect's server
+            finished = pipeline(arguments.recipe, arguments.overrides)
+            assert finished is not None, "only a dry run returns nothing"
             summary.show(finished)
     except (RuntimeError, ValueError, OSError) as error:
-        summary.show_failure(error)
+        failure.show(error)
         return 1
     return 0
 

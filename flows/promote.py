@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,9 +22,9 @@ from flows.tasks import Job, Stop, TrainedStage
 
 
 @flow(name="promote", task_runner=tasks.runner())
-def promote(recipe: str = tasks.RECIPE) -> str:
+def promote(recipe: str = tasks.RECIPE, overrides: Sequence[str] = ()) -> str:
     """Put the last stage of a recipe, trained and evaluated already, before the promotion gate."""
-    job = tasks.open_job(recipe, dataset=data.digest(), promotes=True)
+    job = tasks.open_job(recipe, overrides, dataset=data.digest(), promotes=True)
     with tasks.stopping() as stop:
         stage = finished_stage(job, job.recipe.stages[-1].name)
         return tasks.as_task(promote_stage, "promote")(job, stage, stop).reason

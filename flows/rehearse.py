@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -23,13 +23,15 @@ from rich.console import Console
 from ruamel.yaml import YAML
 
 from components import params, storage, tracking
+from components.params.overrides import title
 from components.params.strict import Strict
 from components.train import interpreter, launch_command, plan
 from components.train.rehearsal import outcome, smaller
 from components.train.rehearsal.outcome import Outcome
 from flows import data as data_graph
+from flows import failure as failures
 from flows import supervisor, tasks
-from flows.summary import Finished, show_failure
+from flows.summary import Finished
 
 FOLDER = Path("rehearsals")
 CODE = ("components", "flows", "infra")
@@ -53,13 +55,14 @@ class Scale:
     zero_stage: int | None = None
 
 
-def rehearse(pipeline: Callable[..., Finished | None], recipe: str, scale: Scale) -> int:
+def rehearse(pipeline: Callable[..., Finished | None], recipe: str, scale: Scale, overrides: Sequence[str] = ()) -> int:
     """Rehearse a recipe, print what came out, and keep it as Markdown, as JSON and in MLflow.
 
     Args:
         pipeline: the flow of flows/pipeline.py.
         recipe: a YAML file, or the bare name of one in params/recipes.
         scale: how small, and on which data.
+        overrides: changes of the recipe, made before it gets smaller.
 
     Returns:
         0; or 1 where a stage failed or is missing, or none could be measured: what is known is printed all the same.
@@ -68,7 +71,7 @@ def rehearse(pipeline: Callable[..., Finished | None], recipe: str, scale: Scale
         ValueError: the recipe is wrong, or the project has no data; nothing was trained.
     """
     started_s = time.monotonic()
-    whole = tasks.open_job(recipe, dataset=None, promotes=True)  # a mistake in the recipe itself comes out first
+    whole = tasks.open_job(recipe, overrides, dataset=None, promotes=True)  # its mistakes come out first
     project = whole.root / FOLDER / scale.data
     rehearsed = _write(whole, project, scale)
     name = whole.recipe_path.name
@@ -85,13 +88,13 @@ def rehearse(pipeline: Callable[..., Finished | None], recipe: str, scale: Scale
             exports = sorted(path.name for path in exported.iterdir())
         except (RuntimeError, ValueError, OSError) as failure:
             error = failure
-            show_failure(failure)
+            failures.show(failure)
         result = rehearsed
         try:
             result = _measured(whole, name, rehearsed, project)
         except RuntimeError as failure:  # the other tables are better than none
             error = error or failure
-            show_failure(failure)
+            failures.show(failure)
         result = replace(
             result,
             decision=finished.decision.reason if finished else None,
@@ -143,7 +146,7 @@ def _write(whole: tasks.Job, project: Path, scale: Scale) -> Outcome:
     _dump(evaluation, project / tasks.EVALUATION)
     _dump(small, project / "params" / "recipes" / whole.recipe_path.name)
     return outcome.Outcome(
-        whole.recipe.name,
+        title(whole.recipe.name, whole.overrides),
         scale.data,
         stages=(),
         missing=[stage.name for stage in small.stages],
@@ -200,7 +203,7 @@ def _program(what: str, whole: tasks.Job, project: Path, output: Path, *more: st
     recipe, log = whole.root / whole.recipe_path, project / tasks.LOGS / f"rehearsal-{what}.log"
     words = ["--recipe", str(recipe), "--params", str(project / tasks.DATA_PARAMS), "--output", str(output), *more]
     supervisor.supervise(
-        [interpreter.python(), "-m", "components.train.rehearsal", what, *words],
+        [interpreter.python(), "-m", "components.train.rehearsal", what, *whole.overrides, *words],
         launch_command.environment(whole.root, threads=tasks.cores(), python=interpreter.python()),
         log_path=log,
         timeout_s=PROGRAM_TIMEOUT_S,

@@ -8,7 +8,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed
 
 from components import tracking
-from flows import data, tasks
+from flows import data, recipes, tasks
 from flows.pipeline import pipeline
 
 
@@ -19,7 +19,7 @@ def retrain(recipe: str = tasks.RECIPE) -> State:
     Args:
         recipe: YAML of the training run, or its bare name in params/recipes.
     """
-    path = str(tasks.recipe_file(recipe))
+    path = str(recipes.file_of(recipe))
     with tasks.stopping() as stop:
         data.refresh(stop)
     now, last = data.digest(), tracking.last_pipeline_digest(path)

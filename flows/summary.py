@@ -1,4 +1,4 @@
-"""Print a pipeline run at the terminal: its plan before, its stages after, or the error that stopped it."""
+"""Print a pipeline run at the terminal: its plan before, its stages after."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.panel import Panel
-from rich.text import Text
 
 from components import tracking
 from components.evaluation.promotion_gate import Decision
+from components.params.overrides import title
 from components.train import launch_command, plan, shipped
 from components.train.dry_run.tables import table
 from components.train.judge import mixture, samples, verdict
@@ -64,31 +63,25 @@ def _where(finished: Finished) -> str:
     )
 
 
-def show_plan(recipe: str) -> None:
+def show_plan(recipe: str, overrides: Sequence[str] = ()) -> None:
     """Print what a pipeline run would do with each stage, without running any."""
-    tasks.open_job(recipe, dataset=None, trains=True, promotes=True)  # a mistake in the recipe comes out first
+    tasks.open_job(recipe, overrides, dataset=None, trains=True, promotes=True)  # its mistakes come out first
     stale = set(data.stale())
     digest = None if stale else data.digest()
-    job = tasks.open_job(recipe, dataset=digest, trains=True, promotes=True)
+    job = tasks.open_job(recipe, overrides, dataset=digest, trains=True, promotes=True)
     rows = [
         ("data", name, "runs" if name in stale else "up to date", "") for name in data.stage_names(Path("dvc.yaml"))
     ]
     for number, level in enumerate(levels.on_this_machine(job.recipe.stages), start=1):
         rows += [("train", stage.name, _action(job, stage.name), str(number)) for stage in level]
-    console = Console()
-    console.print(table(f"{recipe}, nothing was run", ("", "stage", "", "step"), rows, is_dim=_is_reused))
+    console, caption = Console(), f"{title(job.recipe_path, overrides)}, nothing was run"
+    console.print(table(caption, ("", "stage", "", "step"), rows, is_dim=_is_reused))
     console.print("Stages of one step train at the same time. Run it: python -m flows.pipeline", soft_wrap=True)
     kinds = None if stale else samples.counted(tasks.DATA)
     for line in mixture.rewarded(job.recipe, kinds):
         console.print(line, soft_wrap=True, highlight=False)
     for line in verdict.slow_on_cpu(job.recipe, tasks.cores()) if not launch_command.gpus() else ():
         console.print(line, style="yellow", soft_wrap=True, highlight=False)
-
-
-def show_failure(error: Exception) -> None:
-    """Print the message of an error, which says what came, what is allowed and where to mend it."""
-    # plain text: a value that came may look like markup
-    Console(stderr=True).print(Panel(Text(str(error)), title=f"stopped by {type(error).__name__}", border_style="red"))
 
 
 def _action(job: Job, stage: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar, cast
@@ -19,16 +19,14 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from components import params, tracking
-from components.train import interpreter, launch_command, plan
-from components.train.judge import samples, verdict
-from components.train.judge.problem import refuse
+from components.train import interpreter, plan
 from components.train.provenance import git_commit
-from flows import interrupt, options
+from flows import interrupt, options, recipes
 from flows.supervisor import StagePaused, StageStopped
 
 RECIPE = options.RECIPE
-DATA_PARAMS = Path("params/data.yaml")
-EVALUATION = Path("params/eval.yaml")
+DATA_PARAMS = options.DATA_PARAMS
+EVALUATION = options.EVALUATION
 LOGS = Path(".cache/logs")
 DATA = Path("data")
 
@@ -49,6 +47,7 @@ class Job:
         code: digest of the training code.
         keys: stage name -> stage key (components/train/plan.py); without a dataset only those of base stages.
         files: file name -> sha256 of every file that the keys were made from.
+        overrides: changes of the recipe from the command line, which `recipe` has.
     """
 
     root: Path
@@ -58,6 +57,7 @@ class Job:
     code: str
     keys: dict[str, str]
     files: dict[str, str]
+    overrides: tuple[str, ...] = ()
 
     def checkpoint(self, stage: str) -> Path:
         """Return the checkpoint folder of a stage."""
@@ -122,67 +122,30 @@ def stopping() -> Generator[Stop]:
         stop.reason = "its flow run ended (cancelled, or another stage failed)"
 
 
-def recipe_file(name: str) -> Path:
-    """Return the file of a recipe, relative to the project root where it lies below it: its tag in MLflow.
-
-    Args:
-        name: a YAML file, or the bare name of one in params/recipes.
-
-    Raises:
-        ValueError: neither of the two; says which names there are.
-    """
-    path, root = params.find_recipe(name), Path.cwd()
-    return path.relative_to(root) if path.is_relative_to(root) else path
-
-
-def load_recipe(
-    path: Path, *, source: Path | None = None, trains: bool = False, promotes: bool = False, data: Path | None = None
-) -> params.Recipe:
-    """Read a recipe and judge it.
-
-    Args:
-        path: of its YAML.
-        source: file to mend, of a recipe that was written from another; None for the recipe's own.
-        trains: whether it is to be trained on this machine.
-        promotes: whether its last stage is put before the promotion gate.
-        data: folder of the data that it is trained on; None before that is up to date.
-
-    Raises:
-        ValueError: it does not fit its schema, or it asks for what cannot be trained; has all mistakes of the kind.
-    """
-    recipe = params.checked(params.read(path), source or path, params.Recipe)
-    found = verdict.problems(
-        recipe,
-        params.load(DATA_PARAMS, params.Data),
-        params.load(EVALUATION, params.Eval),
-        promotes=promotes,
-        kinds=None if data is None else samples.counted(data),
-        gpus=len(launch_command.gpus()) if trains else None,
-    )
-    refuse(found, source or path)
-    return recipe
-
-
-def open_job(recipe: str, *, dataset: str | None, trains: bool = False, promotes: bool = False) -> Job:
+def open_job(
+    recipe: str, overrides: Sequence[str] = (), *, dataset: str | None, trains: bool = False, promotes: bool = False
+) -> Job:
     """Read and judge a recipe and compute the key of each of its stages.
 
     Args:
-        recipe: see `recipe_file`.
+        recipe: see `recipes.file_of`.
+        overrides: changes of it from the command line (components/params/overrides.py).
         dataset: digest of the data; None where the data is stale, then only base stages get a key.
         trains: whether it is to be trained on this machine, and on the data where that is not stale.
         promotes: whether its last stage is put before the promotion gate.
 
     Raises:
-        ValueError: no such recipe, or as `load_recipe` and, where it trains, `interpreter.python`.
+        ValueError: no such recipe, or as `recipes.load` and, where it trains, `interpreter.python`.
     """
-    root, path = Path.cwd(), recipe_file(recipe)
+    root, path = Path.cwd(), recipes.file_of(recipe)
     on = DATA if trains and dataset is not None else None
-    loaded = load_recipe(path, trains=trains, promotes=promotes, data=on)
+    loaded = recipes.load(path, overrides, trains=trains, promotes=promotes, data=on)
     if trains:
         interpreter.python()  # before the data, not after it
     files = plan.code_files(root)
     code, settings = plan.code_digest(files), plan.digests_of(root, (str(path), str(DATA_PARAMS)))
-    return Job(root, path, loaded, dataset, code, _keys(loaded, dataset, code), files | settings)
+    keys = _keys(loaded, dataset, code)
+    return Job(root, path, loaded, dataset, code, keys, files | settings, tuple(overrides))
 
 
 def _keys(recipe: params.Recipe, dataset: str | None, code: str) -> dict[str, str]:
@@ -202,7 +165,7 @@ def with_dataset(job: Job, dataset: str) -> Job:
         ValueError: the data has not what the recipe asks for.
     """
     check_unchanged(job)
-    load_recipe(job.recipe_path, trains=True, data=DATA)
+    recipes.load(job.recipe_path, job.overrides, trains=True, data=DATA)
     return replace(job, dataset=dataset, keys=_keys(job.recipe, dataset, job.code))
 
 
@@ -233,6 +196,7 @@ def pipeline_run(kind: str, job: Job) -> Generator[str]:
         job: the recipe and the digests that become tags of the run.
     """
     tags = {"kind": kind, "recipe": str(job.recipe_path), "code_digest": job.code, "git_commit": git_commit(job.root)}
+    tags |= {"overrides": " ".join(job.overrides)} if job.overrides else {}
     if job.dataset is not None:
         tags["dataset_digest"] = job.dataset
     run_id = tracking.open_pipeline_run(f"{kind} {job.recipe.name}", tags=tags)

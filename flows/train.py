@@ -30,9 +30,9 @@ GRACE_S = 60.0  # from SIGTERM to SIGKILL: a stage ends its step and saves a che
 
 
 @flow(name="train", task_runner=tasks.runner())
-def train(recipe: str = tasks.RECIPE) -> list[NestedStage]:
-    """Train every stage of a recipe on the data as it is."""
-    job = tasks.open_job(recipe, dataset=data.digest(), trains=True)
+def train(recipe: str = tasks.RECIPE, overrides: Sequence[str] = ()) -> list[NestedStage]:
+    """Train every stage of a recipe, with changes of the command line, on the data as it is."""
+    job = tasks.open_job(recipe, overrides, dataset=data.digest(), trains=True)
     with tasks.stopping() as stop, tasks.pipeline_run("train", job) as run_id:
         return train_stages(job, run_id, stop, after=lambda stage, _threads: tasks.nest(stage, run_id))
 
@@ -154,19 +154,20 @@ def _reuse_or_train(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop, *,
     tasks.check_unchanged(job)
     provenance = {"stage_key": key, "code_digest": job.code, "git_commit": tasks.git_commit(job.root)}
     shipped = base_models.place(job, stage)  # the program of the stage then finds it finished, and logs its curves
+    # which command made it; the values themselves are among the parameters
+    made_by = {"recipe_file": str(job.recipe_path), "overrides": " ".join(job.overrides)}
     run_id = tracking.open_stage_run(
         pipeline_run_id,
         stage.name,
         params=stage.model_dump(mode="json") | {"model": job.recipe.model.model_dump(mode="json")},
-        tags=provenance | {"checkpoint": str(recorded(checkpoint))} | ({"adopted": shipped} if shipped else {}),
+        tags=provenance | made_by | {"checkpoint": str(recorded(checkpoint))} | ({"adopted": shipped} if shipped else {}),
         dataset_digest=job.dataset if stage.algorithm not in plan.WITHOUT_DATASET else None,
     )
     status = "FAILED"
     try:
         with gpus.reserved(stage.ranks, stop=stop) as gpu_ids:
-            _launch(
-                job, stage, run_id, stop, gpu_ids, provenance=provenance | {"dataset_digest": job.dataset}, lock=lock
-            )
+            known = provenance | made_by | {"dataset_digest": job.dataset}
+            _launch(job, stage, run_id, stop, gpu_ids, provenance=known, lock=lock)
         _keep(checkpoint, kept_at)
         status = "FINISHED"
     except supervisor.StageStopped:
@@ -224,6 +225,7 @@ def _launch(
 
     command = launch_command.command(
         recipe=job.recipe_path,
+        overrides=job.overrides,
         stage=stage.name,
         ranks=stage.ranks,
         parents={part: job.checkpoint(parent) for part, parent in stage.parents.items()},

@@ -21,6 +21,7 @@ from components.evaluation import alignment, mapping, perception
 from components.evaluation.items import MODEL
 from components.params.evaluation import LOWER
 from components.params.mistakes import meant
+from components.params.overrides import title
 
 # table -> the column by which samples name their parents, and what says what a row is
 PARENTS = {
@@ -100,6 +101,13 @@ def _origins(data: Path, ids: set[str]) -> dict[str, str]:
     return found
 
 
+def made_by(checkpoint: Path) -> str:
+    """Return which recipe made a checkpoint, with what the command line changed of it; "" where that is not kept."""
+    made = checkpoint / "stage.json"
+    kept = json.loads(made.read_text()) if made.is_file() else {}
+    return title(kept["recipe_file"], kept["overrides"].split()) if "recipe_file" in kept else ""
+
+
 def main() -> int:
     """Print the items of a score, worst first, as a table or as JSON lines."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -115,6 +123,8 @@ def main() -> int:
         )
     except (ValueError, OSError) as error:
         parser.error(str(error))
+    if not given.json and (recipe := made_by(given.checkpoint)):
+        sys.stdout.write(f"{given.checkpoint.name} is of {recipe}\n")
     for row in found.to_dict("records"):
         if given.json:
             sys.stdout.write(json.dumps(row) + "\n")

@@ -5,6 +5,7 @@ Inner functions take plain values; only `__main__` modules and flows read these 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,8 +18,9 @@ from components.params.data import Clips, Data, EgoRe, Frames, Funnel, Llm, LlmB
 from components.params.distill import Distill
 from components.params.evaluation import Eval, MappingTask, Promotion, Task
 from components.params.grpo import Grpo, PauseRules, Vllm
-from components.params.mistakes import told
+from components.params.mistakes import meant, told
 from components.params.model import QWEN, AnyModel, Egoflow, Model, Qwen
+from components.params.overrides import applied, title
 from components.params.recipe import Lora, Recipe, Stage
 from components.params.strict import Strict
 
@@ -52,6 +54,7 @@ __all__ = [
     "find_comparison",
     "find_recipe",
     "load",
+    "load_recipe",
     "read",
 ]
 
@@ -97,12 +100,34 @@ def load(path: Path, schema: type[Block]) -> Block:
     return checked(read(path), path, schema)
 
 
-def checked(raw: dict[str, Any], path: Path, schema: type[Block]) -> Block:
+def load_recipe(path: Path, overrides: Sequence[str] = (), *, source: Path | str | None = None) -> Recipe:
+    """Read a recipe with changes from the command line.
+
+    Args:
+        path: of its YAML, which is right without them.
+        overrides: see `components/params/overrides.py`.
+        source: what to mend, of a recipe that was written from another; None for its own file.
+
+    Raises:
+        ValueError: as `load`, of the file as it is or of what the changes make of it.
+    """
+    raw = read(path)
+    recipe = checked(raw, source or path, Recipe)
+    if not overrides:
+        return recipe
+    try:
+        changed = applied(raw, overrides)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be changed so:\n{error}") from error
+    return checked(changed, title(path, overrides), Recipe)
+
+
+def checked(raw: dict[str, Any], path: Path | str, schema: type[Block]) -> Block:
     """Check the content of a file, as `load` does.
 
     Args:
         raw: what stands in the file.
-        path: of the file, for the message.
+        path: of the file, for the message; or what it is called there.
         schema: the class of its top level.
 
     Raises:
@@ -147,4 +172,4 @@ def _find(name: str, folder: Path, kind: str) -> Path:
         if path.is_file():
             return path
     known = sorted(path.stem for path in folder.glob("*.yaml"))
-    raise ValueError(f"{kind} {name!r} is no file, allowed are also the names {known}")
+    raise ValueError(f"{kind} {name!r} is no file{meant(name, known)}, allowed are also the names {known}")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import Field, model_validator
 
 from components.params.evaluation import Task
-from components.params.renamed_keys import new_names
+from components.params.mistakes import meant
+from components.params.overrides import parsed, put
 from components.params.strict import Strict
 
 Changes = dict[str, Any]
@@ -41,7 +43,7 @@ class Comparison(Strict, strict=False):
     """params/ablations/*.yaml: arms over seeds, all measured alike (flows/compare.py)."""
 
     name: str = Field(description="of the comparison; the runs of its arms begin with it")
-    recipe: Path = Field(description="YAML of the training run that the arms change")
+    recipe: Path = Field(description="YAML of the training run that the arms change, or its bare name")
     at: str = Field(description="stage whose checkpoint is measured; stages that it does not stand on are left out")
     against: str = Field(description="arm that the others are compared with")
     reseed: tuple[str, ...] = Field(
@@ -125,6 +127,23 @@ def recipe_of(comparison: Comparison, base: Mapping[str, Any], arm: str, seed: i
     return recipe
 
 
+def with_overrides(comparison: Comparison, overrides: Sequence[str]) -> Comparison:
+    """Return a comparison of which every arm is changed, under a name of its own, so that no result is overwritten.
+
+    Args:
+        comparison: as its file has it.
+        overrides: changes of its recipe from the command line, before those of the arms.
+
+    Raises:
+        ValueError: as `overrides.parsed`.
+    """
+    if not overrides:
+        return comparison
+    changes = {path.removeprefix("stages."): value for path, value in parsed(overrides).items()}
+    name = f"{comparison.name} {hashlib.sha256(' '.join(overrides).encode()).hexdigest()[:6]}"
+    return comparison.model_copy(update={"name": name, "changes": comparison.changes | changes})
+
+
 def _change(recipe: dict[str, Any], path: str, value: object) -> None:
     """Set or take out one value, in place.
 
@@ -135,18 +154,10 @@ def _change(recipe: dict[str, Any], path: str, value: object) -> None:
     blocks = {"model": recipe["model"], **{stage["name"]: stage for stage in recipe["stages"]}}
     if first not in blocks or not inner:
         raise ValueError(
-            f"change {path!r}: allowed is `stage.key` with a stage of {sorted(blocks)}; mend the comparison"
+            f"change {path!r}: allowed is `stage.key` with a stage of {sorted(blocks)}{meant(first, blocks)}; "
+            "mend it there"
         )
-    if names := new_names("Stage", inner[:1]):
-        raise ValueError(f"change {path!r}: {names}; mend the comparison")
-    block = blocks[first]
-    for key in inner[:-1]:
-        if not isinstance(block.get(key), dict):
-            raise ValueError(f"change {path!r}: {key!r} is no block of {sorted(block)}; mend the comparison")
-        block = block[key]
-    if value is None and inner[-1] not in block:
-        raise ValueError(f"change {path!r}: {inner[-1]!r} is not there to be taken out of {sorted(block)}")
-    if value is None:
-        del block[inner[-1]]
-    else:
-        block[inner[-1]] = copy.deepcopy(value)
+    try:
+        put(blocks[first], inner, value)
+    except ValueError as error:
+        raise ValueError(f"change {path!r}: {error}; mend it there") from error

@@ -61,6 +61,7 @@ def write(
     page = render(
         "comparison.html",
         comparison=comparison,
+        of_all=changes(comparison["changes"]),
         changes={arm: changes(values["changes"]) for arm, values in comparison["arms"].items()},
         measures=names,
         table=table,

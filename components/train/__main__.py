@@ -28,6 +28,7 @@ def main() -> int:
     """Read the command line; train, or plan; give the exit code."""
     parser = argparse.ArgumentParser(prog="components.train", description=__doc__.splitlines()[0])
     parser.add_argument("--recipe", required=True, help="YAML file, or its bare name in params/recipes")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="changes of it: stages.sft.max_steps=60")
     parser.add_argument("--stage", help="name of a stage of the recipe")
     parser.add_argument("--parents", type=json.loads, default={}, help='JSON: {"part": "checkpoint folder"}')
     parser.add_argument("--data", type=Path, help="folder of the data graph's outputs; to plan: count its samples")
@@ -60,6 +61,7 @@ def main() -> int:
         parser.error(f"--gpus {options.gpus} came, allowed is 1 and more")
 
     from components import params
+    from components.params.overrides import title
     from components.train import plan
     from components.train.judge import samples, verdict
     from components.train.judge.problem import refuse
@@ -69,9 +71,10 @@ def main() -> int:
     except ValueError as error:
         parser.error(str(error))
     try:
-        recipe, data_params = params.load(path, params.Recipe), params.load(options.params, params.Data)
+        recipe, data_params = params.load_recipe(path, options.overrides), params.load(options.params, params.Data)
+        source = title(path, options.overrides)
         if options.dry_run:
-            return plan_recipe(recipe, path, data_params, options)
+            return plan_recipe(recipe, source, data_params, options)
         stage = next((stage for stage in recipe.stages if stage.name == options.stage), None)
         if stage is None:
             parser.error(f"stage {options.stage!r} is not in {path}, allowed are {[s.name for s in recipe.stages]}")
@@ -84,7 +87,7 @@ def main() -> int:
             )
         plan.check_parents(recipe, stage, {part: Path(folder) for part, folder in options.parents.items()})
         found = verdict.problems(recipe, data_params, kinds=samples.counted(options.data))
-        refuse([problem for problem in found if problem.stage == stage.name], path)
+        refuse([problem for problem in found if problem.stage == stage.name], source)
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -92,12 +95,12 @@ def main() -> int:
     return train(recipe, stage, data_params, parents, options)
 
 
-def plan_recipe(recipe, path: Path, data_params, options: argparse.Namespace) -> int:
+def plan_recipe(recipe, source: str, data_params, options: argparse.Namespace) -> int:
     """Judge a recipe and print its plan.
 
     Args:
         recipe: the whole training run.
-        path: of its YAML.
+        source: of the recipe, for messages.
         data_params: parameters of the data.
         options: of the command line (`flows/options.py` has them too).
 
@@ -118,7 +121,7 @@ def plan_recipe(recipe, path: Path, data_params, options: argparse.Namespace) ->
         raise ValueError(f"--data {options.data} has no dataset/samples.parquet: run `dvc repro`, or leave --data out")
     evaluation = params.load(EVALUATION, params.Eval)
     promotes = bool(recipe.stages[-1].evaluate)  # what is measured in nothing is not meant to be promoted
-    refuse(verdict.problems(recipe, data_params, evaluation, promotes=promotes, counts=True, kinds=kinds), path)
+    refuse(verdict.problems(recipe, data_params, evaluation, promotes=promotes, counts=True, kinds=kinds), source)
 
     from components.train.dry_run import fitting, report  # torch takes seconds
 

@@ -26,6 +26,7 @@ def command(
     output: Path,
     run_id: str,
     provenance: Mapping[str, str | None],
+    overrides: Sequence[str] = (),
     gpu_ids: Sequence[str] = (),
 ) -> list[str]:
     """Return the command line of one training stage on `ranks` local processes.
@@ -39,6 +40,7 @@ def command(
         output: checkpoint folder to write.
         run_id: MLflow run that the stage logs into.
         provenance: key, digests and commit, kept in the checkpoint.
+        overrides: changes of the recipe from the command line.
         gpu_ids: one for each rank, as CUDA_VISIBLE_DEVICES takes them; without, the ranks take the first ones.
 
     Raises:
@@ -50,7 +52,14 @@ def command(
     launcher = [interpreter.python(), "-m", "components.train.node_launcher", "--world_info", world]
     launcher += ["--master_addr", "127.0.0.1", "--master_port", str(_free_port()), "--no_local_rank"]
     words = arguments(
-        recipe=recipe, stage=stage, parents=parents, data=data, output=output, run_id=run_id, provenance=provenance
+        recipe=recipe,
+        stage=stage,
+        parents=parents,
+        data=data,
+        output=output,
+        run_id=run_id,
+        provenance=provenance,
+        overrides=overrides,
     )
     return [*launcher, "--module", "components.train", *words]
 
@@ -64,6 +73,7 @@ def arguments(
     output: Path,
     run_id: str,
     provenance: Mapping[str, str | None],
+    overrides: Sequence[str] = (),
 ) -> list[str]:
     """Return the arguments of every rank of a stage, on whatever hosts it runs.
 
@@ -75,10 +85,11 @@ def arguments(
         output: checkpoint folder to write.
         run_id: MLflow run that the stage logs into.
         provenance: key, digests and commit, kept in the checkpoint.
+        overrides: changes of the recipe from the command line.
     """
     words = ["--recipe", str(recipe), "--stage", stage, "--data", str(data), "--output", str(output)]
     words += ["--parents", json.dumps({part: str(path) for part, path in parents.items()}), "--run-id", run_id]
-    return [*words, "--provenance", json.dumps(dict(provenance))]
+    return [*words, "--provenance", json.dumps(dict(provenance)), *overrides]
 
 
 def evaluation(*, ranks: int, python: str = sys.executable) -> list[str]:

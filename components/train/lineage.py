@@ -20,6 +20,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import TypeAdapter
 
 from components import params, records, tracking
 from components.models import checkpoint_files
@@ -147,12 +148,14 @@ def _drawn(made: dict, name: str, data: Path, checkpoints: Path, ids: set[str], 
     """Draw again what a stage learned from, and count the samples among it."""
     if not made["params"]["mixture"]:  # it makes its own samples, of no take
         return Seen(name, made["stage"])
+    if "model" not in made:
+        return Seen(name, made["stage"], None, why_unknown="an earlier version made it, which kept no model")
     try:
         stage = params.Stage.model_validate(made["params"], strict=False)
-        recipe = params.load(params.find_recipe(made["recipe"]), params.Recipe)
+        model = TypeAdapter(params.AnyModel).validate_python(made["model"], strict=False)
         written = made["parents"].get("samples")
         distilled = checkpoints / Path(written).name / plan.SAMPLES_FILE if written else None
-        dataset = algorithms.samples(stage, settings, data, recipe.model, distilled)
+        dataset = algorithms.samples(stage, settings, data, model, distilled)
     except (ValueError, OSError) as error:
         return Seen(name, made["stage"], None, why_unknown=str(error).splitlines()[0])
     if dataset.samples_digest(made["steps"]) != made["samples_digest"]:

@@ -22,6 +22,7 @@ from pathlib import Path
 import jinja2
 
 from components import params
+from components.params.overrides import title
 from components.train import interpreter, launch_command, plan
 from components.train.judge import verdict
 from components.train.judge.problem import refuse
@@ -151,7 +152,13 @@ def shell(words: str | Path | Iterable[str]) -> str:
     return " ".join(f'"{word}"' if word == RUN_ID else shlex.quote(word) for word in words)
 
 
-def arguments_of(recipe_path: Path, recipe: params.Recipe, stage: params.Stage, data_params: Path) -> list[str]:
+def arguments_of(
+    recipe_path: Path,
+    recipe: params.Recipe,
+    stage: params.Stage,
+    data_params: Path,
+    overrides: Sequence[str] = (),
+) -> list[str]:
     """Return the arguments of `components.train` for a stage on the present data, with the pipeline's own folders.
 
     Args:
@@ -159,6 +166,7 @@ def arguments_of(recipe_path: Path, recipe: params.Recipe, stage: params.Stage, 
         recipe: its content.
         stage: of the recipe.
         data_params: params/data.yaml.
+        overrides: changes of the recipe, which `recipe` has.
 
     Raises:
         ValueError: the data graph has not been run, so that the stage has no key.
@@ -181,7 +189,10 @@ def arguments_of(recipe_path: Path, recipe: params.Recipe, stage: params.Stage, 
             "code_digest": code,
             "git_commit": git_commit(root),
             "dataset_digest": dataset,
+            "recipe_file": str(recipe_path),
+            "overrides": " ".join(overrides),
         },
+        overrides=overrides,
     )
 
 
@@ -189,6 +200,7 @@ def main() -> int:
     """Read the command line, print the script or manifest, return the exit code."""
     parser = argparse.ArgumentParser(prog="components.train.multi_node", description=__doc__.splitlines()[0])
     parser.add_argument("--recipe", required=True, help="YAML file, or its bare name in params/recipes")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="changes of it: stages.sft.max_steps=60")
     parser.add_argument("--stage", required=True, help="name of a stage of the recipe")
     parser.add_argument("--kind", required=True, choices=sorted(TEMPLATES))
     parser.add_argument("--nodes", type=int, required=True, help="hosts")
@@ -214,11 +226,11 @@ def main() -> int:
     )
     try:
         path = params.find_recipe(options.recipe)
-        recipe = params.load(path, params.Recipe)
+        recipe = params.load_recipe(path, options.overrides)
         stage = next((stage for stage in recipe.stages if stage.name == options.stage), None)
         if stage is None:
             raise ValueError(f"stage {options.stage!r} is not in {path}, allowed are {[s.name for s in recipe.stages]}")
-        refuse(verdict.problems(recipe, params.load(options.params, params.Data)), path)
+        refuse(verdict.problems(recipe, params.load(options.params, params.Data)), title(path, options.overrides))
         text = render(
             options.kind,
             place,
@@ -226,7 +238,7 @@ def main() -> int:
             ranks=stage.ranks,
             threads=stage.threads_per_rank,
             timeout_minutes=stage.timeout_minutes,
-            arguments=arguments_of(path, recipe, stage, options.params),
+            arguments=arguments_of(path, recipe, stage, options.params, options.overrides),
         )
     except ValueError as error:
         parser.error(str(error))

@@ -28,8 +28,9 @@ def killed(words: list[str]) -> str:
     for name in ("--recipe", "--stage"):
         parser.add_argument(name, required=True)
     parser.add_argument("--output", type=Path, required=True)
-    given, _ = parser.parse_known_args(words)
-    recipe = params.load(params.find_recipe(given.recipe), params.Recipe)
+    given, others = parser.parse_known_args(words)
+    overrides = [word for word in others if word.startswith(("stages.", "model."))]
+    recipe = params.load_recipe(params.find_recipe(given.recipe), overrides)
     stage = next(stage for stage in recipe.stages if stage.name == given.stage)
     return (
         f"stage {stage.name!r}: a rank was ended by SIGKILL. Where nobody did that by hand, the kernel did, because "

@@ -32,6 +32,7 @@ from pathlib import Path
 parser = argparse.ArgumentParser()
 for name in ("recipe", "stage", "parents", "data", "output", "run-id", "provenance"):
     parser.add_argument("--" + name)
+parser.add_argument("overrides", nargs="*")
 given = parser.parse_args()
 output = Path(given.output)
 output.mkdir(parents=True, exist_ok=True)
@@ -57,7 +58,7 @@ time.sleep(0.5)
 from components import params
 from components.models import checkpoint_files
 from components.train.provenance import recorded_parents
-stages = params.load(Path(given.recipe), params.Recipe).stages
+stages = params.load_recipe(Path(given.recipe), given.overrides).stages
 made = json.loads(given.provenance) | {"started_s": started_s, "ended_s": time.time()}
 made |= {"parents": recorded_parents(json.loads(given.parents)), "stage": given.stage, "recipe": "tiny"}
 made |= {"steps": 1, "seconds": 0.5, "frames_contract": "", "samples_digest": ""}

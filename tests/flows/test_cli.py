@@ -15,6 +15,9 @@ from tests.flows import stand_in
 HEAVY = ("torch", "prefect", "mlflow", "great_expectations", "transformers", "numpy", "pydantic", "pyarrow", "rich")
 
 
+SLOW = ("torch", "prefect", "mlflow", "dvc")
+
+
 class Captured(Exception):  # noqa: N818 - no error
     pass
 
@@ -103,6 +106,31 @@ def egoflow(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return stand_in.python(root, "-c", "import sys; from flows import cli; sys.exit(cli.main())", *words)
 
 
+WRONG = {
+    "run --recipe minature": "recipe 'minature' is no file (did you mean miniature?)",
+    "run stages.secnd.max_steps=2": "'secnd' is no stage (did you mean second?)",
+    "train --recipe miniature stages.second.max_step=2": "the key is unknown (did you mean max_steps",
+    "evaluate stages.second.ranks=-1": "stage 'second', `ranks`: -1 came",
+    "compare --comparison tinny": "comparison 'tinny' is no file (did you mean tiny?)",
+    "compare --comparison tiny stages.second.sed=1": "`sed`: the key is unknown (did you mean seed",
+}
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_a_mistake_imports_nothing_slow_and_is_one_panel(made: Path, words: str):
+    code = (
+        "import sys, time; from flows import cli\n"
+        f"assert cli.main({words.split()!r}) == 1\n"
+        f"print([name for name in {SLOW!r} if name in sys.modules], time.process_time())"
+    )
+    done = stand_in.python(made, "-c", code)
+    assert done.returncode == 0, done.stderr
+    modules, _, process_s = done.stdout.strip().rpartition(" ")
+    assert modules == "[]" and float(process_s) < 4, "below 1 s where nothing else runs"
+    told = " ".join(done.stderr.replace("│", " ").split())
+    assert done.stderr.count("stopped by") == 1 and "Traceback" not in done.stderr and WRONG[words] in told
+
+
 @pytest.mark.slow
 def test_bare_names_work_and_nothing_is_run_by_a_plan(made: Path):
     done = egoflow(made, "run", "--recipe", "miniature", "--dry-run")
@@ -111,6 +139,11 @@ def test_bare_names_work_and_nothing_is_run_by_a_plan(made: Path):
     assert done.returncode == 0 and "2 runs" in done.stdout, done.stderr
     done = egoflow(made, "compare", "--comparison", "nothing", "--dry-run")
     assert done.returncode == 1 and "'nothing' is no file, allowed are also the names" in done.stderr
+    done = egoflow(made, "run", "stages.second.max_steps=2", "--dry-run")
+    assert done.returncode == 0 and "miniature.yaml with stages.second.max_steps=2" in done.stdout, done.stderr
+    done = egoflow(made, "compare", "stages.first.max_steps=2", "--comparison", "tiny", "--seeds", "1", "--dry-run")
+    assert done.returncode == 0 and "tiny.yaml with stages.first.max_steps=2" in done.stdout, done.stderr
+    assert len(list(made.glob("reports/compare-tiny*"))) == 2, "the results of a changed comparison lie elsewhere"
     assert not (made / "checkpoints").exists()
 
 

@@ -12,7 +12,7 @@ from components import records, tracking
 from components.evaluation import comparison_scores
 from components.params.comparison import Comparison
 from components.tracking.runs import client
-from flows import arms, compare, data, supervisor, tasks
+from flows import arm_recipes, arms, compare, data, supervisor, tasks
 from flows.tasks import NestedStage
 from tests.flows import stand_in
 
@@ -87,7 +87,7 @@ def project(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_plan_shares_what_arms_have_in_common(project: Path, tmp_path: Path):
-    runs = arms.write_recipes(Comparison(**COMPARISON), tmp_path, source=FILE, seeds=2)
+    runs = arm_recipes.write_recipes(Comparison(**COMPARISON), tmp_path, source=FILE, seeds=2)
     assert [(run.arm, run.seed) for run in runs] == [
         (arm, seed) for seed in (0, 1) for arm in ("full", "late", "early")
     ]
@@ -101,7 +101,7 @@ def test_a_plan_shares_what_arms_have_in_common(project: Path, tmp_path: Path):
 
 
 def test_the_time_of_a_plan_is_that_of_earlier_stages_of_these_names(project: Path, tmp_path: Path):
-    [run, *_] = arms.write_recipes(Comparison(**COMPARISON), tmp_path, source=FILE, seeds=1)
+    [run, *_] = arm_recipes.write_recipes(Comparison(**COMPARISON), tmp_path, source=FILE, seeds=1)
     folders = [project / "checkpoints" / f"{name}-0" for name in ("text", "images", "first", "second")]
     try:
         for folder in folders:
@@ -124,7 +124,7 @@ def test_the_time_of_a_plan_is_that_of_earlier_stages_of_these_names(project: Pa
 )
 def test_what_cannot_be_planned_is_refused(project: Path, tmp_path: Path, arguments: dict, words: str):
     with pytest.raises(ValueError, match=words):
-        arms.write_recipes(Comparison(**COMPARISON), tmp_path, source=FILE, **arguments)
+        arm_recipes.write_recipes(Comparison(**COMPARISON), tmp_path, source=FILE, **arguments)
 
 
 @pytest.mark.parametrize(
@@ -134,13 +134,13 @@ def test_what_cannot_be_planned_is_refused(project: Path, tmp_path: Path, argume
 def test_what_is_wrong_with_an_arm_is_mended_in_the_comparison(project: Path, tmp_path: Path, value, words: str):
     wrong = COMPARISON | {"arms": COMPARISON["arms"] | {"late": {"changes": {"second.weight_decay": value}}}}
     with pytest.raises(ValueError, match="arm 'late': ") as refused:
-        arms.write_recipes(Comparison(**wrong), tmp_path, source=FILE, seeds=2)
+        arm_recipes.write_recipes(Comparison(**wrong), tmp_path, source=FILE, seeds=2)
     said = str(refused.value)
     assert words in said and f"Mend them in {FILE}" in said and str(tmp_path) not in said
 
 
 def test_wanted_arms_come_with_the_one_they_are_compared_with(project: Path, tmp_path: Path):
-    runs = arms.write_recipes(Comparison(**COMPARISON), tmp_path, source=FILE, seeds=1, arms=["early"])
+    runs = arm_recipes.write_recipes(Comparison(**COMPARISON), tmp_path, source=FILE, seeds=1, arms=["early"])
     assert [run.arm for run in runs] == ["full", "early"]
 
 
@@ -166,10 +166,10 @@ def scored(folder: Path, right: int) -> NestedStage:
 
 def test_a_run_that_fails_is_told_and_the_others_go_on(project: Path, tmp_path: Path):
     comparison = Comparison(**COMPARISON)
-    runs = arms.write_recipes(comparison, tmp_path / "recipes", source=FILE, seeds=2)
+    runs = arm_recipes.write_recipes(comparison, tmp_path / "recipes", source=FILE, seeds=2)
     tags_of = {}
 
-    def run_arm(run: arms.Run, tags: dict[str, str]) -> list[NestedStage]:
+    def run_arm(run: arm_recipes.Run, tags: dict[str, str]) -> list[NestedStage]:
         tags_of[run.arm, run.seed] = tags
         if (run.arm, run.seed) == ("early", 1):
             raise supervisor.StagePaused("a KL of 2; allowed is 1 at most")
@@ -199,9 +199,9 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(project: Path, tmp_path: 
 
 def test_a_stopped_comparison_stops(project: Path, tmp_path: Path):
     comparison = Comparison(**COMPARISON)
-    runs = arms.write_recipes(comparison, tmp_path / "recipes", source=FILE, seeds=1)
+    runs = arm_recipes.write_recipes(comparison, tmp_path / "recipes", source=FILE, seeds=1)
 
-    def run_arm(run: arms.Run, tags: dict[str, str]) -> list[NestedStage]:
+    def run_arm(run: arm_recipes.Run, tags: dict[str, str]) -> list[NestedStage]:
         raise supervisor.StageStopped("enough")
 
     with disable_run_logger(), pytest.raises(supervisor.StageStopped):
@@ -211,7 +211,7 @@ def test_a_stopped_comparison_stops(project: Path, tmp_path: Path):
 
 def test_code_that_changes_between_two_runs_stops_a_comparison(project: Path, tmp_path: Path):
     comparison = Comparison(**COMPARISON)
-    runs = arms.write_recipes(comparison, tmp_path / "recipes", source=FILE, seeds=1)
+    runs = arm_recipes.write_recipes(comparison, tmp_path / "recipes", source=FILE, seeds=1)
     path = project / "components/train/__main__.py"
     before, at_start = path.read_text(), tasks.open_job(stand_in.RECIPE, dataset=None)
     path.write_text(before + "\n# later\n")
@@ -244,5 +244,5 @@ def test_the_command_trains_each_common_stage_once(project: Path):
     assert (full["arm"], late["arm"], late["seeds"]) == ("full", "late", [0, 1])
     assert late["difference"]["value"] > 0 and late["verdict"] == "holds"
     # the same command again would train nothing
-    runs = arms.write_recipes(Comparison(**COMPARISON), folder / "recipes", source=FILE, seeds=2, arms=["late"])
+    runs = arm_recipes.write_recipes(Comparison(**COMPARISON), folder / "recipes", source=FILE, seeds=2, arms=["late"])
     assert [one.trains for one in arms.plan_runs(runs, dataset=data.digest())] == [()] * 4

@@ -33,7 +33,7 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(names) or "none"
 
 
-def refuse(found: Sequence[Problem], source: Path) -> None:
+def refuse(found: Sequence[Problem], source: Path | str) -> None:
     """Refuse a recipe that has mistakes.
 
     Raises:

@@ -18,6 +18,7 @@ def main() -> None:
     """Read the command line, and write what it asks for as JSON."""
     parser = argparse.ArgumentParser(prog="components.train.rehearsal", description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("bases", "measure"))
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="changes of the recipe that is rehearsed")
     parser.add_argument("--recipe", type=Path, required=True, help="YAML of the recipe that is rehearsed")
     parser.add_argument("--params", type=Path, required=True, help="YAML of the rehearsal's data")
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write; folders of weights lie beside")
@@ -27,7 +28,7 @@ def main() -> None:
     measuring.add_argument("--data", type=Path, help="folder of the data graph's outputs")
     measuring.add_argument("--checkpoints", type=json.loads, help="JSON: finished stage -> folder")
     options = parser.parse_args()
-    recipe = params.load(options.recipe, params.Recipe)
+    recipe = params.load_recipe(options.recipe, options.overrides)
     data = params.load(options.params, params.Data)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     if options.what == "bases":

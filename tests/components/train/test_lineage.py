@@ -29,6 +29,7 @@ def checkpoints(tiny_data, settings, tmp_path_factory) -> Path:
         drawn = algorithms.samples(stage, settings, tiny_data).samples_digest(steps) if stage.mixture else ""
         made = {"stage": name, "recipe": "miniature", "steps": steps, "samples_digest": drawn}
         made |= {"params": stage.model_dump(mode="json"), "frames_contract": contract}
+        made |= {"model": recipe.model.model_dump(mode="json")}
         made |= {"parents": {"all": str(folder / parent)} if parent else {}}
         (folder / name).mkdir()
         (folder / name / "stage.json").write_text(json.dumps(made))

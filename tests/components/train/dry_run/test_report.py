@@ -203,4 +203,7 @@ def test_the_command_takes_a_bare_name_and_ends_with_1_where_it_cannot_fit():
     assert "refused: stage 'grpo' needs" in done.stdout
     unknown = subprocess.run([*command, "egovlmm"], cwd=ROOT, env=env, capture_output=True, text=True)
     assert unknown.returncode == 2
-    assert "'egovlmm' is no file, allowed are also the names [" in unknown.stderr and "'egovlm', " in unknown.stderr
+    assert (
+        "'egovlmm' is no file (did you mean egovlm?), allowed are also the names [" in unknown.stderr
+        and "'egovlm', " in unknown.stderr
+    )
