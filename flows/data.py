@@ -13,6 +13,7 @@ from prefect import flow
 from prefect.logging import get_run_logger
 from ruamel.yaml import YAML
 
+from components import params
 from components.train import launch_command, plan
 from flows import supervisor, tasks
 from flows.tasks import How, Outcome, Stop
@@ -36,7 +37,9 @@ def refresh(stop: Stop) -> list[Outcome]:
 
     Raises:
         StageFailed: a stage failed (a broken table names its expectation); with the last lines of its log.
+        ValueError: params/data.yaml has mistakes; DVC has removed no output yet, as it does before it runs a stage.
     """
+    params.load(tasks.DATA_PARAMS, params.Data)
     return [tasks.as_task(repro, f"data {name}")(name, stop) for name in stage_names(Path("dvc.yaml"))]
 
 

@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,16 @@ def test_a_folder_without_stages_says_where_to_start(tmp_path: Path, text: str |
         (tmp_path / "dvc.yaml").write_text(text)
     with pytest.raises(ValueError, match="has no stages. Start this from the project root"):
         data.stage_names(tmp_path / "dvc.yaml")
+
+
+def test_a_mistake_in_the_parameters_comes_before_dvc_removes_what_a_stage_made(project: Path):
+    shutil.copytree(stand_in.ROOT / "params", "params")
+    path = Path("params/data.yaml")
+    path.write_text(path.read_text().replace("min_frames:", "min_frame:"))
+    Path("a.txt").write_text("made before")  # of a stage that is outdated
+    with disable_run_logger(), pytest.raises(ValueError, match=r"did you mean min_frames\?"):
+        data.refresh(lambda: None)
+    assert Path("a.txt").read_text() == "made before"
 
 
 def test_a_stage_runs_once_and_only_what_depends_on_a_change_is_stale(project: Path):

@@ -62,27 +62,6 @@ def test_a_stage_trains_once_per_key(job: Job):
     assert third.how == "ran" and third.run_id != first.run_id
 
 
-def test_overrides_reach_the_training_process_and_are_kept_where_its_file_would_give_the_same_key(job: Job, made: Path):
-    words = ["stages.text.weight_decay=0.25", "stages.text.learning_rates={language_model: 1e-5}"]
-    changed = tasks.open_job(stand_in.RECIPE, words, dataset=job.dataset)
-    assert changed.keys["text"] != job.keys["text"] and changed.keys["images"] == job.keys["images"]
-    text, *others = stand_in.STAGES
-    text = {**text, "weight_decay": 0.25, "learning_rates": {"language_model": 1e-5}}
-    file = stand_in.recipe(made, "params/recipes/said.yaml", [text, *others])
-    said = tasks.open_job(file, dataset=job.dataset)
-    assert said.keys == changed.keys
-
-    with tasks.pipeline_run("pipeline", changed) as parent, disable_run_logger():
-        trained = go(changed, "text", parent)
-        tasks.nest(trained, parent)
-    kept = json.loads((trained.checkpoint / "stage.json").read_text())
-    assert (kept["params"]["weight_decay"], kept["params"]["learning_rates"]) == (0.25, {"language_model": 1e-5})
-    assert (kept["recipe_file"], kept["overrides"]) == (stand_in.RECIPE, " ".join(words))
-    for run_id in (parent, trained.run_id):
-        assert status(run_id)[1]["overrides"] == " ".join(words)
-    assert go(said, "text", parent).how == "reused"
-
-
 def test_two_runs_of_one_stage_train_it_once(job: Job):
     parents = [tracking.open_pipeline_run("p", tags={}) for _ in range(2)]
     for name in ("text", "images"):
