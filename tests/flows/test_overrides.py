@@ -10,9 +10,7 @@ from flows import tasks, train
 from tests.flows import stand_in
 
 
-def test_overrides_reach_the_training_process_and_are_kept_where_its_file_would_give_the_same_key(
-    tmp_path: Path, monkeypatch
-):
+def test_overrides_reach_the_training_process_and_give_the_keys_of_a_file(tmp_path: Path, monkeypatch):
     made = stand_in.make(tmp_path)
     monkeypatch.chdir(made)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{made / 'mlflow.db'}")
