@@ -44,7 +44,7 @@ from flows.tasks import Job, NestedStage
 COMPARISON = options.COMPARISON
 
 
-@flow(name="compare", task_runner=tasks.runner())
+@flow(name="compare", flow_run_name=tasks.run_name, task_runner=tasks.runner())
 def compare(
     comparison: str = COMPARISON, seeds: int = 3, only: Sequence[str] = (), overrides: Sequence[str] = ()
 ) -> Compared:

@@ -25,7 +25,7 @@ NOT_RUN: dict[str, How] = {"didn't change, skipping": "reused", "is cached - ski
 TIMEOUT_S = 48 * 3600.0
 
 
-@flow(name="data", task_runner=tasks.runner())
+@flow(name="data", flow_run_name=tasks.run_name, task_runner=tasks.runner())
 def data() -> list[Outcome]:
     """Bring the data up to date."""
     with tasks.stopping() as stop:

@@ -20,7 +20,7 @@ from flows.tasks import Job, NestedStage, Stop, TrainedStage
 TIMEOUT_S = 24 * 3600.0
 
 
-@flow(name="evaluate", task_runner=tasks.runner())
+@flow(name="evaluate", flow_run_name=tasks.run_name, task_runner=tasks.runner())
 def evaluate(recipe: str = tasks.RECIPE, overrides: Sequence[str] = ()) -> list[NestedStage]:
     """Evaluate the finished checkpoints of a recipe, without training any."""
     job = tasks.open_job(recipe, overrides, dataset=data.digest())

@@ -15,12 +15,12 @@ from prefect import flow
 
 from components import report, tracking
 from components.evaluation.promotion_gate import Decision
-from flows import data, evaluate, failure, options, preflight, promote, rehearse, summary, tasks, train
+from flows import data, evaluate, failure, options, preflight, promote, rehearse, shown, summary, tasks, train
 from flows.summary import Finished
 from flows.tasks import NestedStage, Outcome
 
 
-@flow(name="pipeline", task_runner=tasks.runner())
+@flow(name="pipeline", flow_run_name=tasks.run_name, task_runner=tasks.runner())
 def pipeline(
     recipe: str = tasks.RECIPE, overrides: Sequence[str] = (), dry_run: bool = False, refresh_data: bool = True
 ) -> Finished | None:
@@ -44,11 +44,16 @@ def pipeline(
         dataset = data.digest()
         job = tasks.with_dataset(job, dataset)
         tracking.set_tags(run_id, {"dataset_digest": dataset})
+        tracking.log_dataset(run_id, dataset)
         # each stage is evaluated beside the training of the next
         stages = train.train_stages(job, run_id, stop, after=evaluate.Background(job, run_id, stop), started=base)
         decision = tasks.as_task(promote.promote_stage, "promote")(job, stages[-1], stop)
         page = tasks.as_task(write_report, "report")(job, stages, run_id, decision, data_stages)
-    return Finished(data_stages, stages, decision, page, run_id, time.monotonic() - started_s)
+        # those of its last stage are those of the run, so that MLflow compares whole runs
+        tracking.log_evaluation(run_id, stages[-1].checkpoint / "evaluation" / "metrics.json")
+    finished = Finished(data_stages, stages, decision, page, run_id, time.monotonic() - started_s)
+    shown.publish(finished)
+    return finished
 
 
 def write_report(

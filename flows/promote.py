@@ -21,7 +21,7 @@ from flows.evaluate import evaluate_checkpoint, finished_stage
 from flows.tasks import Job, Stop, TrainedStage
 
 
-@flow(name="promote", task_runner=tasks.runner())
+@flow(name="promote", flow_run_name=tasks.run_name, task_runner=tasks.runner())
 def promote(recipe: str = tasks.RECIPE, overrides: Sequence[str] = ()) -> str:
     """Put the last stage of a recipe, trained and evaluated already, before the promotion gate."""
     job = tasks.open_job(recipe, overrides, dataset=data.digest(), promotes=True)

@@ -12,7 +12,7 @@ from flows import data, recipes, tasks
 from flows.pipeline import pipeline
 
 
-@flow(name="retrain", task_runner=tasks.runner())
+@flow(name="retrain", flow_run_name=tasks.run_name, task_runner=tasks.runner())
 def retrain(recipe: str = tasks.RECIPE) -> State:
     """Run the pipeline of a recipe if the dataset is another than that of its last finished pipeline run.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
+from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from components import params, tracking
@@ -112,6 +114,14 @@ class Stop:
         return self.reason
 
 
+def run_name() -> str:
+    """Name a flow run in Prefect by its flow, its recipe or comparison, what is changed of that, and the time (UTC)."""
+    given = flow_run.parameters
+    named = given.get("recipe") or given.get("comparison")
+    words = [flow_run.flow_name, *([Path(named).stem] if named else []), *(given.get("overrides") or ())]
+    return " ".join([*words, time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())])
+
+
 @contextlib.contextmanager
 def stopping() -> Generator[Stop]:
     """Yield a `Stop` that has a reason as soon as the block is left, by cancellation or failure."""
@@ -200,6 +210,11 @@ def pipeline_run(kind: str, job: Job) -> Generator[str]:
     if job.dataset is not None:
         tags["dataset_digest"] = job.dataset
     run_id = tracking.open_pipeline_run(f"{kind} {job.recipe.name}", tags=tags)
+    # by the names that overrides have, so that MLflow compares two runs key by key
+    stages = {stage.name: stage.model_dump(mode="json", exclude={"name"}) for stage in job.recipe.stages}
+    tracking.log_params(run_id, {"stages": stages, "model": job.recipe.model.model_dump(mode="json")})
+    if job.dataset is not None:
+        tracking.log_dataset(run_id, job.dataset)
     status = "KILLED"  # what stays when a signal ends the block
     try:
         with interrupt.ends(run_id):

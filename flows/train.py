@@ -29,7 +29,7 @@ WAIT_S = 0.5  # between two looks whether another flow has ended the same stage
 GRACE_S = 60.0  # from SIGTERM to SIGKILL: a stage ends its step and saves a checkpoint
 
 
-@flow(name="train", task_runner=tasks.runner())
+@flow(name="train", flow_run_name=tasks.run_name, task_runner=tasks.runner())
 def train(recipe: str = tasks.RECIPE, overrides: Sequence[str] = ()) -> list[NestedStage]:
     """Train every stage of a recipe, with changes of the command line, on the data as it is."""
     job = tasks.open_job(recipe, overrides, dataset=data.digest(), trains=True)
@@ -165,7 +165,7 @@ def _reuse_or_train(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop, *,
     )
     status = "FAILED"
     try:
-        with gpus.reserved(stage.ranks, stop=stop) as gpu_ids:
+        with gpus.reserved(stage.ranks, stop=stop) as gpu_ids, tracking.system_metrics(run_id):
             known = provenance | made_by | {"dataset_digest": job.dataset}
             _launch(job, stage, run_id, stop, gpu_ids, provenance=known, lock=lock)
         _keep(checkpoint, kept_at)
@@ -272,4 +272,13 @@ def _progress(job: Job, stage: Stage) -> str:
         return f"{stage.name}: not at its first step yet"
     values = [f"{name} {value:.4g}" for name, value in rows[-1].items() if name not in ("step", "time_s")]
     length = f"of {stage.max_steps}" if stage.max_steps else f"of {stage.num_train_epochs:g} epochs"
-    return f"{stage.name}: step {rows[-1]['step']} {length}: {', '.join(values[:4])}"
+    return f"{stage.name}: step {rows[-1]['step']} {length}{_left(rows[-10:], stage)}: {', '.join(values[:4])}"
+
+
+def _left(rows: list[dict], stage: Stage) -> str:
+    """Say how long the steps that are left take at the pace of some records; "" where that is not known."""
+    steps = rows[-1]["step"] - rows[0]["step"]
+    if stage.max_steps is None or steps <= 0:
+        return ""
+    seconds = (rows[-1]["time_s"] - rows[0]["time_s"]) / steps * (stage.max_steps - rows[-1]["step"])
+    return f", about {seconds / 60:.0f} min left" if seconds >= 60 else f", about {seconds:.0f} s left"

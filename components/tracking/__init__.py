@@ -15,13 +15,17 @@ from components.tracking.runs import (
     last_pipeline_digest,
     link_reused,
     log_artifacts,
+    log_dataset,
     log_evaluation,
+    log_params,
     open_benchmark_run,
     open_pipeline_run,
     open_stage_run,
+    runs_url,
     set_tags,
     tracking_uri,
 )
+from components.tracking.system_metrics import system_metrics
 
 __all__ = [
     "Champion",
@@ -36,13 +40,17 @@ __all__ = [
     "last_pipeline_digest",
     "link_reused",
     "log_artifacts",
+    "log_dataset",
     "log_evaluation",
+    "log_params",
     "open_benchmark_run",
     "open_pipeline_run",
     "open_stage_run",
     "record_decision",
     "register",
+    "runs_url",
     "set_tags",
+    "system_metrics",
     "tracking_uri",
     "versions_of",
 ]

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
 
 from components.tracking import own_folder, owners
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENT = "egoflow"
+SHOWN = "tags.kind != 'reused'"  # of the runs in a list: a reused stage has one in every pipeline run
 OWNER = "owner"  # tag of a run: the process that will end it
 MAX_METRICS, _MAX_PARAMS = 1000, 100  # in one call to MLflow
 _MAX_DIGEST = 36  # letters of a digest that MLflow's dataset table holds
@@ -84,18 +86,30 @@ def open_stage_run(
     Returns:
         The id of the run.
     """
-    from mlflow.entities import Dataset, DatasetInput, InputTag, Param
-
     nested = {"kind": "stage", "stage": stage_name, "mlflow.parentRunId": parent_run_id}
     run_id = _open(stage_name, {**nested, **tags, **({"dataset_digest": dataset_digest} if dataset_digest else {})})
+    log_params(run_id, params)
+    if dataset_digest:
+        log_dataset(run_id, dataset_digest)
+    return run_id
+
+
+def log_params(run_id: str, params: dict) -> None:
+    """Log parameters; nested dicts become `outer.inner`."""
+    from mlflow.entities import Param
+
     entries = [Param(name, str(value)) for name, value in _flatten(params).items()]
     for start in range(0, len(entries), _MAX_PARAMS):
         client().log_batch(run_id, params=entries[start : start + _MAX_PARAMS])
-    if dataset_digest:
-        dataset = Dataset("egoflow", dataset_digest[:_MAX_DIGEST], "dvc", json.dumps({"path": "data/dataset"}))
-        with _DATASETS:
-            client().log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
-    return run_id
+
+
+def log_dataset(run_id: str, digest: str) -> None:
+    """Log the dataset with this digest as the input of a run."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    dataset = Dataset("egoflow", digest[:_MAX_DIGEST], "dvc", json.dumps({"path": "data/dataset"}))
+    with _DATASETS:
+        client().log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
 
 def open_benchmark_run(name: str, *, tags: dict[str, str]) -> str:
@@ -151,10 +165,20 @@ def last_pipeline_digest(recipe: str) -> str | None:
     return next((run.data.tags.get("dataset_digest") for run in finished), None)
 
 
+def runs_url() -> str:
+    """Return the address of the runs in the UI, newest first and without those that only show a reused stage."""
+    # without `workflowType` MLflow 3 opens an experiment on its page for prompts and traces
+    words = {"workflowType": "machine_learning", "searchFilter": SHOWN}
+    return f"{_ui()}/#/experiments/{_experiment(client())}/runs?{urlencode(words, quote_via=quote)}"
+
+
+def _ui() -> str:
+    return tracking_uri().rstrip("/") if tracking_uri().startswith("http") else "http://127.0.0.1:5000"
+
+
 def describe(run_id: str) -> RunInfo:
     """Read a run for the report, with its address in the MLflow UI."""
     run = client().get_run(run_id)
-    base = tracking_uri().rstrip("/") if tracking_uri().startswith("http") else "http://127.0.0.1:5000"
     info = run.info
     return RunInfo(
         run_id=run_id,
@@ -164,7 +188,7 @@ def describe(run_id: str) -> RunInfo:
         end_s=info.end_time / 1000 if info.end_time else None,
         params=dict(run.data.params),
         tags=dict(run.data.tags),
-        url=f"{base}/#/experiments/{info.experiment_id}/runs/{run_id}",
+        url=f"{_ui()}/#/experiments/{info.experiment_id}/runs/{run_id}",
     )
 
 

@@ -1,8 +1,12 @@
 """`python -m flows.pipeline` without any server, in a stand-in project with real DVC, MLflow and Prefect."""
 
+import contextlib
+import re
+import sqlite3
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from tests.flows import stand_in
 
@@ -37,6 +41,26 @@ def test_every_mistake_of_a_recipe_comes_at_once_and_none_as_a_traceback(project
         assert f"`{key}`" in done.stderr
 
 
+def check_first_sight(project: Path) -> None:
+    """Look at what MLflow and Prefect show of the only pipeline run that finished so far."""
+    store = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    experiment = store.get_experiment_by_name("egoflow").experiment_id
+    [run] = store.search_runs([experiment], "tags.kind = 'pipeline' and attributes.status = 'FINISHED'")
+    assert run.data.metrics["qa/accuracy"] == 0.9 and run.data.metrics["qa/accuracy.guesser"] == 0.2
+    assert run.data.params["stages.second.max_steps"] == "1" and "model.text_width" in run.data.params
+    assert run.inputs.dataset_inputs[0].dataset.digest == run.data.tags["dataset_digest"][:36]
+    assert [file.path for file in store.list_artifacts(run.info.run_id, "report")] == ["report/index.html"]
+    [second] = store.search_runs([experiment], "tags.stage = 'second' and attributes.status = 'FINISHED'")
+    kept = {file.path for file in store.list_artifacts(second.info.run_id, "evaluation")}
+    assert "evaluation/predictions.parquet" in kept
+    with contextlib.closing(sqlite3.connect(project / ".prefect" / "prefect.db")) as prefect:
+        names = [name for (name,) in prefect.execute("select name from flow_run")]
+        artifacts = dict(prefect.execute("select key, data from artifact where key is not null"))
+    assert all(re.fullmatch(r"pipeline miniature \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", name) for name in names), names
+    assert "is the champion now" in artifacts["decision"] and "index.html" in artifacts["report"]
+    assert all(f'"{stage}' in artifacts["stages"].replace("\\", "") for stage in ("frames", "first", "second"))
+
+
 def test_pipeline_runs_and_says_what_it_would_reuse(project: Path):
     def plan() -> dict[str, str]:
         done = stand_in.python(project, "-m", "flows.pipeline", "--dry-run")
@@ -59,9 +83,11 @@ def test_pipeline_runs_and_says_what_it_would_reuse(project: Path):
         "is the champion now",
         "index.html",
         "mlflow ui --backend-store-uri sqlite:///",
+        "workflowType=machine_learning",
         "prefect server start",
     ):
         assert word in done.stdout
+    check_first_sight(project)
     # the base models trained at the same time, what needs them after both
     spans = stand_in.spans(project)
     assert max(spans["text"][0], spans["images"][0]) < min(spans["text"][1], spans["images"][1])
