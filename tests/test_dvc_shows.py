@@ -51,4 +51,4 @@ def test_dvc_shows_something_real(project: Path):
     path = project / "params/data.yaml"
     path.write_text(path.read_text().replace("min_frames: 2", "min_frames: 4"))
     changed = json.loads(dvc(project, "params", "diff", "--json"))["params/data.yaml"]
-    assert changed == {"clips.min_frames": {"old": 2, "new": 4}}
+    assert changed == {"clips.min_frames": {"old": 2, "new": 4, "diff": 2}}

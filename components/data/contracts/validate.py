@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from components.data.contracts import values
+from components.data.contracts import offline_docs, values
 from components.data.contracts.large_tables import across_tables, in_batches, lookup, without_rows
 from components.data.contracts.rules import Contract
 from components.data.contracts.tables import CORPORA, OUTPUTS, contracts, may_repeat, schema
@@ -58,6 +58,7 @@ def check(step: str, tables: dict[str, pa.Table | Path], *, docs_dir: Path) -> P
     keys = [*context.stores["expectations_store"].list_keys(), *context.validation_results_store.list_keys()]
     context.build_data_docs(resource_identifiers=[key for key in keys if key.to_tuple()[0] == step])
     index = docs_dir / "uncommitted/data_docs/local_site/index.html"
+    offline_docs.write(index.parent, step)
     if failed:
         raise ValueError(
             f"step {step!r}: {len(failed)} expectations failed\n" + "\n".join(failed) + f"\nAll results: {index}\n"

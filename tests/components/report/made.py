@@ -200,6 +200,7 @@ def make_run(folder: Path) -> dict:
     write_table(data / "quality" / "types.parquet", [quality | none], TYPES)
 
     tags = {"recipe": "miniature", "dataset_digest": "9f2c" * 16, "git_commit": "c0ffee" * 6 + "abcd"}
+    tags["overrides"] = "stages.stage3.max_steps=8"
     pipeline = tracking.open_pipeline_run("miniature", tags=tags)
     stages = []
     for number, name in enumerate(STAGES):

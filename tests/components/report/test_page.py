@@ -48,7 +48,7 @@ def test_hostile_text_is_shown_as_text(elements):
 
 
 def test_the_header_says_what_was_run(elements):
-    for words in ("miniature", "9f2c" * 16, "c0ffee" * 6 + "abcd", "9, 3 reused"):
+    for words in ("miniature", "stages.stage3.max_steps=8", "9f2c" * 16, "c0ffee" * 6 + "abcd", "9, 3 reused"):
         assert words in elements.text
 
 

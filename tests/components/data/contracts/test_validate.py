@@ -62,6 +62,14 @@ def test_sound_tables_pass_and_share_one_site(sound, tmp_path):
     assert {folder.name for folder in (index.parent / "validations").iterdir()} == set(steps)
     assert len(list((index.parent / "validations/annotations/videos").rglob("*.html"))) == 1
     assert all(f"{step}.splits" in index.read_text() for step in steps)
+    # the site needs no network: what a browser would fetch lies in it, and all results stand in the index
+    for page in index.parent.rglob("*.html"):
+        html = page.read_text()
+        fetched = re.findall(r'<(?:script|img|link)\b[^>]*\b(?:src|href)="([^"]*)"', html)
+        assert "<style data-offline>" in html and not [url for url in fetched if url.startswith("http")], page
+    linked = re.findall(r'<a href="(validations/[^"]+)"', index.read_text())
+    assert len(linked) == len(list((index.parent / "validations").rglob("*.html")))
+    assert all((index.parent / page).is_file() for page in linked) and "<td>good</td>" in index.read_text()
 
 
 def complaint(step: str, data_dir: Path, docs_dir: Path, changes: list) -> str:
