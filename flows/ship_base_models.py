@@ -16,7 +16,7 @@ from pathlib import Path
 from prefect import flow
 
 from components.train import shipped, trained_parts
-from flows import options, summary, tasks, train
+from flows import failure, options, tasks, train
 
 
 @flow(name="base-models", task_runner=tasks.runner())
@@ -42,7 +42,7 @@ def main() -> int:
     try:
         folders = ship(parser.parse_args().recipe)
     except (RuntimeError, ValueError, OSError) as error:
-        summary.show_failure(error)
+        failure.show(error)
         return 1
     sys.stdout.write("".join(f"{folder} is shipped now\n" for folder in folders))
     return 0
