@@ -56,7 +56,7 @@ def _where(finished: Finished) -> str:
             f"report        {finished.report}",
             f"checkpoint    {finished.stages[-1].checkpoint}",
             f"MLflow        .venv/bin/mlflow ui --backend-store-uri {tracking.tracking_uri()}",
-            f"              then {tracking.runs_url()}",
+            f"              then {tracking.runs_url(finished.run_id)}",
             "Prefect       .venv/bin/prefect server start   then http://127.0.0.1:4200",
             f"logs          {tasks.LOGS.resolve()}",
         ]

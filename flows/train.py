@@ -156,11 +156,12 @@ def _reuse_or_train(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop, *,
     shipped = base_models.place(job, stage)  # the program of the stage then finds it finished, and logs its curves
     # which command made it; the values themselves are among the parameters
     made_by = {"recipe_file": str(job.recipe_path), "overrides": " ".join(job.overrides)}
+    tags = provenance | made_by | {"checkpoint": str(recorded(checkpoint))}
     run_id = tracking.open_stage_run(
         pipeline_run_id,
         stage.name,
         params=stage.model_dump(mode="json") | {"model": job.recipe.model.model_dump(mode="json")},
-        tags=provenance | made_by | {"checkpoint": str(recorded(checkpoint))} | ({"adopted": shipped} if shipped else {}),
+        tags=tags | ({"adopted": shipped} if shipped else {}),
         dataset_digest=job.dataset if stage.algorithm not in plan.WITHOUT_DATASET else None,
     )
     status = "FAILED"

@@ -3,6 +3,7 @@
 `runs` opens and reads runs, `metric_log` sends the curves of a training process, `registry` keeps model versions.
 """
 
+from components.tracking.address import runs_url
 from components.tracking.metric_log import MetricLog
 from components.tracking.registry import Champion, champion, record_decision, register, versions_of
 from components.tracking.runs import (
@@ -21,7 +22,6 @@ from components.tracking.runs import (
     open_benchmark_run,
     open_pipeline_run,
     open_stage_run,
-    runs_url,
     set_tags,
     tracking_uri,
 )

@@ -12,7 +12,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
 
 from components.tracking import own_folder, owners
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENT = "egoflow"
-SHOWN = "tags.kind != 'reused'"  # of the runs in a list: a reused stage has one in every pipeline run
 OWNER = "owner"  # tag of a run: the process that will end it
 MAX_METRICS, _MAX_PARAMS = 1000, 100  # in one call to MLflow
 _MAX_DIGEST = 36  # letters of a digest that MLflow's dataset table holds
@@ -51,6 +49,11 @@ def _database() -> Path | None:
     """Return the SQLite file of `tracking_uri()`, None for a server."""
     uri = tracking_uri()
     return Path(uri.removeprefix("sqlite:///")).resolve() if uri.startswith("sqlite:///") else None
+
+
+def ui() -> str:
+    """Return where the UI is, or where `mlflow ui` opens it."""
+    return tracking_uri().rstrip("/") if tracking_uri().startswith("http") else "http://127.0.0.1:5000"
 
 
 def client() -> MlflowClient:
@@ -165,17 +168,6 @@ def last_pipeline_digest(recipe: str) -> str | None:
     return next((run.data.tags.get("dataset_digest") for run in finished), None)
 
 
-def runs_url() -> str:
-    """Return the address of the runs in the UI, newest first and without those that only show a reused stage."""
-    # without `workflowType` MLflow 3 opens an experiment on its page for prompts and traces
-    words = {"workflowType": "machine_learning", "searchFilter": SHOWN}
-    return f"{_ui()}/#/experiments/{_experiment(client())}/runs?{urlencode(words, quote_via=quote)}"
-
-
-def _ui() -> str:
-    return tracking_uri().rstrip("/") if tracking_uri().startswith("http") else "http://127.0.0.1:5000"
-
-
 def describe(run_id: str) -> RunInfo:
     """Read a run for the report, with its address in the MLflow UI."""
     run = client().get_run(run_id)
@@ -188,7 +180,7 @@ def describe(run_id: str) -> RunInfo:
         end_s=info.end_time / 1000 if info.end_time else None,
         params=dict(run.data.params),
         tags=dict(run.data.tags),
-        url=f"{_ui()}/#/experiments/{info.experiment_id}/runs/{run_id}",
+        url=f"{ui()}/#/experiments/{info.experiment_id}/runs/{run_id}",
     )
 
 

@@ -303,13 +303,6 @@ def test_an_unknown_recipe_names_those_there_are(job: Job):
         tasks.open_job("params/recipes/no.yaml", dataset=None)
 
 
-@pytest.mark.parametrize(("steps", "told"), [(30, ", about 45 s left"), (140, ", about 9 min left"), (None, "")])
-def test_progress_says_how_long_the_rest_takes(job: Job, steps, told):
-    rows = [{"step": step, "time_s": 1000.0 + 4.5 * step} for step in (10, 20)]
-    stage = job.recipe.stages[0].model_copy(update={"max_steps": steps})
-    assert train._left(rows, stage) == told and train._left(rows[:1], stage) == ""
-
-
 def test_progress_is_the_last_record_of_the_history(job: Job):
     stage = job.recipe.stages[0]
     assert "not at its first step" in train._progress(job, stage.model_copy(update={"name": "second"}))

@@ -14,8 +14,8 @@ def test_the_address_in_readme_opens_the_runs_and_hides_reused_stages():
     parent = tracking.open_pipeline_run("p", tags={})
     stage = tracking.open_stage_run(parent, "s", params={}, tags={"stage_key": "sight"}, dataset_digest=None)
     reused = tracking.link_reused(parent, "s", stage)
-    url = urlsplit(tracking.runs_url())
-    assert f"<{tracking.runs_url()}>" in README
+    url = urlsplit(tracking.runs_url(parent))
+    assert f"<{tracking.runs_url(parent)}>" in README
     path, _, query = url.fragment.partition("?")
     words = parse_qs(query)
     assert words["workflowType"] == ["machine_learning"], "without, MLflow opens its page for prompts"
