@@ -18,9 +18,10 @@ def publish(finished: Finished) -> None:
     """
     decision = finished.decision
     verdict = "is the champion now" if decision.promoted else "is not promoted"
+    runs = tracking.runs_url(finished.run_id)
     create_link_artifact(finished.report.resolve().as_uri(), "the report, on the machine that ran it", key="report")
     create_markdown_artifact(
-        f"Version {decision.version} **{verdict}**: {decision.reason}\n\n[All runs in MLflow]({tracking.runs_url(finished.run_id)})",
+        f"Version {decision.version} **{verdict}**: {decision.reason}\n\n[All runs in MLflow]({runs})",
         key="decision",
     )
     rows: list[dict[str, Any]] = [
