@@ -49,7 +49,7 @@ def promote_stage(job: Job, stage: TrainedStage, stop: Stop) -> Decision:
     version = tracking.register(stage.run_id, recorded(stage.checkpoint), promotion.model_name)
     champion = tracking.champion(promotion.model_name)
     if champion is not None and champion.version == version:
-        return Decision(version, False, f"version {version} is the champion already")
+        return Decision(version, False, f"version {version} is the champion already", champion_version=version)
     rule = {"primary_metric": promotion.primary_metric, "margins": promotion.guardrail_metrics}
     try:
         others = None

@@ -31,8 +31,9 @@ class Decision:
         promoted: whether it does.
         reason: a sentence for a person, with differences, intervals, p and margins.
         numbers: the same for machines: "<task>/<metric>.<what>" -> number.
-        champion_version: of the model that it was compared with; "" for a first one.
-        champion_checkpoint: its folder.
+        champion_version: of the model that it was compared with, its own where it is the champion already; "" for a
+            first one.
+        champion_checkpoint: the folder of another one.
     """
 
     version: str

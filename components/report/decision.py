@@ -30,6 +30,8 @@ def verdict(decision: Decision, candidate: Metrics, champion: tuple[str, Metrics
         champion: name and content of metrics.json of the model that it was compared with; None for a first model, which
             is compared with its strongest control.
     """
+    if decision.champion_version == decision.version:
+        return Verdict(f"{decision.reason[0].upper()}{decision.reason[1:]}.", [], None)
     relation = "is the champion now" if decision.promoted else "does not become champion"
     sentence = f"Version {decision.version} {relation}: {decision.reason}."
     compared = [name.removesuffix(".value") for name in decision.numbers if name.endswith(".value")]
