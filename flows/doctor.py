@@ -204,11 +204,11 @@ def main() -> int:
     options.doctor(parser)
     folders = parser.parse_args().verify
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
     found = looked_at() if folders is None else list(verified(folders))
-    table = Table("what", "state", "seen", "why it matters, and what mends it", box=None)
+    table = Table(Column("what", overflow="fold"), "state", "seen", "why it matters, and what mends it", box=None)
     style = {"good": "green", "warning": "yellow", "wrong": "bold red"}
     for one in found:
         table.add_row(one.name, Text(one.state, style[one.state]), Text(one.seen), Text(one.remedy))

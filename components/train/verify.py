@@ -16,7 +16,7 @@ Told = list[tuple[str, str]]  # what was seen, and what to do
 
 def of_project(root: Path) -> list[Path]:
     """Return the folders of a project that can be verified: checkpoints, finished or not, and the frame store."""
-    checkpoints = sorted(root.glob("checkpoints/*"))
+    checkpoints = sorted([*root.glob("checkpoints/*"), *root.glob("infra/base_models/*")])
     finished = [folder for folder in checkpoints if (folder / "model").is_dir() or _record(folder).is_file()]
     resumables = sorted(root.glob("checkpoints/*/trainer/checkpoint-*"))
     frames = root / "data/frames"

@@ -116,8 +116,10 @@ def test_a_finished_stage_that_is_damaged_is_neither_reused_nor_started_from(job
 
 def test_a_stage_that_falls_back_to_the_checkpoint_before_says_so_in_its_run(job: Job):
     parent = tracking.open_pipeline_run("p", tags={})
-    (job.checkpoint("text") / "trainer" / "checkpoint-4").mkdir(parents=True)
-    _, tags = status(go(job, "text", parent).run_id)
+    for name in ("text", "images"):
+        go(job, name, parent)
+    (job.checkpoint("first") / "trainer" / "checkpoint-4").mkdir(parents=True)
+    _, tags = status(go(job, "first", parent).run_id)
     assert tags["fell_back"].startswith("checkpoint-4: ") and "goes on from step 0" in tags["fell_back"]
 
 
