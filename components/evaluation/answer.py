@@ -11,7 +11,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from components.data.frames.times import frame_times
-from components.evaluation.ranking import likeliest
+from components.evaluation.ranking import continued, likeliest
 from components.evaluation.replies import TOO_LONG, Reply, batches, written
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import EgoflowProcessor, context, layout, turn
@@ -77,10 +77,12 @@ class Answerer:
         """Answer each multiple-choice sample by its likeliest option, by the mean log-probability of its tokens."""
         replies: dict[int, Reply] = {}
         choices = [sample["target"]["choices"] for sample in samples]
-        options = [self._tokens([f"{text}<eos>" for text in texts]) for texts in choices]
+        contexts, asked = self._laid_out(samples, frames_of)
+        ended = [[f"{text}<eos>" for text in texts] for texts in choices]
+        turns, options = continued(self.processor.tokenizer, asked, ended)
         longest = max(len(ids) for ranked in options for ids in ranked)
         copies = max(map(len, choices))
-        for places, embeds, mask in self._prompts(samples, frames_of, new_tokens=longest, copies=copies):
+        for places, embeds, mask in self._batched(contexts, turns, new_tokens=longest, copies=copies):
             inputs = {"inputs_embeds": embeds, "attention_mask": mask}
             chosen = likeliest(self.model, self.processor.tokenizer, inputs, [options[place] for place in places])
             replies |= {place: Reply(choices[place][option]) for place, option in zip(places, chosen, strict=True)}
@@ -113,16 +115,25 @@ class Answerer:
                 yield place, row[: len(answers[place])].float().log_softmax(-1)
 
     def _prompts(
-        self, samples: list[Sample], frames_of: list[str], *, new_tokens: int, copies: int = 1
+        self, samples: list[Sample], frames_of: list[str], *, new_tokens: int
     ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
-        """Yield batches (`replies.batches`): places, left-padded embeddings [B, L, W], masks [B, L]."""
-        words = self.model.get_input_embeddings()
+        contexts, asked = self._laid_out(samples, frames_of)
+        yield from self._batched(contexts, self._tokens(asked), new_tokens=new_tokens)
+
+    def _laid_out(self, samples: list[Sample], frames_of: list[str]) -> tuple[list[torch.Tensor], list[str]]:
+        """Return the embeddings [C, W] before each question, and the question as the model is asked it."""
         contexts = self._contexts(samples, frames_of)
         asked = [
             asked_question(sample, frame_times(sample["media"], self._n_frames[sample_id]), reasoned=self.reasoned)
             for sample, sample_id in zip(samples, frames_of, strict=True)
         ]
-        turns = self._tokens([turn(question, self.processor.turn_words) for question in asked])
+        return contexts, [turn(question, self.processor.turn_words) for question in asked]
+
+    def _batched(
+        self, contexts: list[torch.Tensor], turns: list[list[int]], *, new_tokens: int, copies: int = 1
+    ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
+        """Yield batches (`replies.batches`): places, left-padded embeddings [B, L, W], masks [B, L]."""
+        words = self.model.get_input_embeddings()
         lengths = [len(visual) + len(ids) for visual, ids in zip(contexts, turns, strict=True)]
         limits = {"most_tokens": self.max_batch_tokens, "copies": copies}
         known = self.model.config.text_config.max_position_embeddings

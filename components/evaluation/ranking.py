@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def continued(
+    tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], options: Sequence[Sequence[str]]
+) -> tuple[list[list[int]], list[list[list[int]]]]:
+    """Tokenize prompts with each of their options behind them, as a text that a model was trained on.
+
+    Where a prompt ends and an option begins, characters of both may be one token: alone, the prompt would end in a
+    token that never stands before this option, and the option begin with one that never stands there. Such a prompt
+    ends before the first token that differs, and all its options begin there, so that all stand for the same text.
+
+    Args:
+        tokenizer: of the model.
+        prompts: or the last part of each, behind which options come.
+        options: of each prompt.
+
+    Returns:
+        The token ids of each prompt that none of its options changes, and those of its options from there on.
+    """
+    texts = [prompt + end for prompt, choices in zip(prompts, options, strict=True) for end in ("", *choices)]
+    ids = iter(tokenizer(texts, add_special_tokens=False)["input_ids"])
+    read = [[next(ids) for _ in range(1 + len(choices))] for choices in options]
+    kept = [os.path.commonprefix(of_prompt) for of_prompt in read]
+    return kept, [[whole[len(one) :] for whole in wholes] for one, (_, *wholes) in zip(kept, read, strict=True)]
 
 
 def likeliest(

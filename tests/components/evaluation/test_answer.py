@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from components.evaluation import answer
+from components.evaluation import answer, ranking
 from components.evaluation.answer import Answerer
 from components.evaluation.replies import TOO_LONG, Reply
 from components.models.processing import layout, normalise
@@ -97,6 +97,33 @@ def test_ranking_equals_the_plain_mean_log_likelihood(sharp, processor, samples,
     expected = [int(np.argmax([tokens.mean() for tokens in options])) for options in plain]
     chosen = answerer(sharp, processor, tokens=tokens).rank(samples, ids_of(samples))
     assert chosen == said(samples, expected)
+
+
+def test_an_option_that_merges_with_the_prompt_is_ranked_as_the_whole_text_reads(
+    sharp, processor, samples, monkeypatch
+):
+    """The prompt ends in 1: before the option "0 cup" the two are the number 10, one token."""
+    monkeypatch.setattr(processor, "turn_words", ("<user>", " 1"))
+    choices = ["0 cup", "2 red hand", "7", "00"]
+    samples = [sample | {"target": {"kind": "choice", "choices": choices}} for sample in samples]
+    expected = []
+    for sample in samples:
+        frames = Frames().frames(sample["sample_id"])
+        prompt = f"<bos>{layout(sharp.config, sample['view'], len(frames))}<user>{sample['question']} 1"
+        before = len(processor.tokenizer(prompt, add_special_tokens=False)["input_ids"]) - 1  # all but the 1
+        means = []
+        for option in choices:
+            whole = processor.tokenizer(f"{prompt}{option}<eos>", add_special_tokens=False, return_tensors="pt")
+            ids = whole["input_ids"][0]
+            with torch.no_grad():
+                logits = sharp(input_ids=ids[None], pixel_values=normalise(frames)).logits[0]
+            means.append(logits[before - 1 : -1].log_softmax(-1).gather(1, ids[before:, None]).mean().item())
+        expected.append(int(np.argmax(means)))
+    assert answerer(sharp, processor).rank(samples, ids_of(samples)) == said(samples, expected)
+    [kept], [options] = ranking.continued(processor.tokenizer, ["C 1"], [choices])
+    assert processor.tokenizer.convert_ids_to_tokens(kept) == ["C"]
+    firsts = processor.tokenizer.convert_ids_to_tokens([ids[0] for ids in options])
+    assert firsts == ["10", "12", "17", "100"], "no option stands behind a 1 of its own"
 
 
 def test_ranking_is_not_by_the_sum(sharp, processor, samples):
