@@ -12,7 +12,7 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -26,6 +26,9 @@ from components.benchmarks.runner.videos import write_lists
 from components.benchmarks.shared.sample import Benchmark
 from components.train.provenance import git_commit, recorded
 from flows import options, tasks
+
+if TYPE_CHECKING:
+    from components.benchmarks.runner.run import Asked, How
 
 LEADERBOARD = Path("results/leaderboard.json")
 WIDTH = 160  # of tables in a file or a pipe
@@ -63,34 +66,47 @@ def benchmark(
         given: the command line.
 
     Returns:
-        "<benchmark>/<group>/<metric>" -> its numbers.
+        level of the prompt -> "<benchmark>/<group>/<metric>" -> its numbers.
 
     Raises:
         ValueError: as `components.benchmarks.runner.run.Asked`.
     """
-    from components.benchmarks.runner.run import SUBMISSION, Asked, How  # loads torch
+    from components.benchmarks.runner.run import Asked, How  # loads torch
 
     settings = params.load(tasks.EVALUATION, params.Eval)
     data = params.load(tasks.DATA_PARAMS, params.Data)
     longest = given.max_new_tokens or settings.max_new_tokens
-    how = How(given.options, given.frames, given.limit, longest, judge=data.llm if given.judge else None)
+    judge = data.llm if given.judge else None
+    sentence_model = Path(settings.sentence_model) if settings.sentence_model else None
     asked = Asked(checkpoint, data, settings)
-    found: dict[str, dict] = {}
+    found: dict[str, dict] = {level: {} for level in given.prompts}
     for name, each in benchmarks.items():
-        run_id = tracking.open_benchmark_run(name, tags={"checkpoint": str(recorded(checkpoint))})
-        status = "FAILED"
-        try:
-            found |= asked.run(name, each, roots, how)
-            folder = how.folder(checkpoint, name)
-            tracking.log_evaluation(run_id, folder / "metrics.json")
-            for path in (folder / file for file in (*FILES, SUBMISSION)):
-                if path.exists():  # there is no submission where every answer is public
-                    tracking.log_artifacts(run_id, path, "evaluation")
-            status = "FINISHED"
-        finally:
-            tracking.finish(run_id, status)
-        if given.record:
-            record(given.record, found, benchmarks, how.protocol, LEADERBOARD)
+        for level in given.prompts:
+            how = How(given.options, given.frames, given.limit, longest, judge, level, sentence_model)
+            found[level] |= _logged(asked, name, each, roots, how)
+            if given.record:
+                label = given.record if level == "plain" else f"{given.record}, prompt {level}"
+                record(label, found[level], benchmarks, how.protocol, LEADERBOARD)
+    return found
+
+
+def _logged(asked: Asked, name: str, each: Benchmark, roots: Sequence[Path], how: How) -> dict[str, dict]:
+    """Run one benchmark, and keep its scores and files in a run of MLflow."""
+    from components.benchmarks.runner.run import SUBMISSION
+
+    tags = {"checkpoint": str(recorded(asked.checkpoint)), "prompt_level": how.level}
+    run_id = tracking.open_benchmark_run(name, tags=tags)
+    status = "FAILED"
+    try:
+        found = asked.run(name, each, roots, how)
+        folder = how.folder(asked.checkpoint, name)
+        tracking.log_evaluation(run_id, folder / "metrics.json")
+        for path in (folder / file for file in (*FILES, SUBMISSION)):
+            if path.exists():  # there is no submission where every answer is public
+                tracking.log_artifacts(run_id, path, "evaluation")
+        status = "FINISHED"
+    finally:
+        tracking.finish(run_id, status)
     return found
 
 
@@ -144,13 +160,21 @@ def _reference(entry: Mapping | None) -> str:
     return f"{100 * entry['value']:.1f}{interval}\n{entry['label']}"
 
 
-def show_scores(found: Mapping[str, Mapping], console: Console) -> None:
-    """Print the scores of a checkpoint beside those that need no seeing."""
-    table = Table("score", "value", "95 % interval", "no frames", "constant", "random", "text guess", "samples")
-    for name, entry in found.items():
+def show_scores(found: Mapping[str, Mapping[str, Mapping]], console: Console) -> None:
+    """Print the scores of a checkpoint, levels of the prompt side by side, beside those that need no seeing.
+
+    Args:
+        found: as `benchmark` returns it.
+        console: takes the table.
+    """
+    besides = ("no frames", "constant", "random", "text guess")
+    table = Table("score", "prompt", "value", "95 % interval", *besides, "samples")
+    scores = dict.fromkeys(name for of_level in found.values() for name in of_level)
+    for name, level in ((name, level) for name in scores for level in found if name in found[level]):
+        entry = found[level][name]
         interval = "-" if entry["lo"] is None else f"{100 * entry['lo']:.1f}, {100 * entry['hi']:.1f}"
-        besides = ["-" if entry[key] is None else f"{100 * entry[key]:.1f}" for key in _BESIDES]
-        table.add_row(name, f"{100 * entry['value']:.1f}", interval, *besides, str(entry["n"]))
+        without = ["-" if entry[key] is None else f"{100 * entry[key]:.1f}" for key in _BESIDES]
+        table.add_row(name, level, f"{100 * entry['value']:.1f}", interval, *without, str(entry["n"]))
     console.print(table)
 
 

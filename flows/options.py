@@ -190,6 +190,13 @@ def benchmark(parser: argparse.ArgumentParser) -> None:
         help="how closed questions are answered (default: %(default)s)",
     )
     parser.add_argument(
+        "--prompts",
+        nargs="+",
+        choices=("plain", "detailed", "first_person"),
+        default=["plain"],
+        help="levels of the prompt, each with scores of its own, side by side (default: plain)",
+    )
+    parser.add_argument(
         "--frames", type=_count_from(0), help="of a sample; 0: text alone; default: as the benchmark prescribes"
     )
     parser.add_argument("--limit", type=_count_from(1), help="most samples of each benchmark; default: all")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from components.benchmarks.shared.choices import choice, shuffled
@@ -9,17 +10,19 @@ from components.benchmarks.shared.distractors import nearest
 from components.benchmarks.shared.files import RowError, find, loaded, read_csv
 from components.benchmarks.shared.sample import Benchmark, Loaded, Medium, Sample
 
-FILES = ("CharadesEgo_v1_test.csv", "CharadesEgo_v0_test.csv")
-CLASSES = ("Charades_v1_classes.txt",)
+FILES = ("CharadesEgo/CharadesEgo_v1_test.csv", "CharadesEgo_v1_test.csv", "CharadesEgo_v0_test.csv")
+CLASSES = ("CharadesEgo/Charades_v1_classes.txt", "Charades_v1_classes.txt")
+FILMS = "CharadesEgo_v1_480"  # where the release has them
 WRONG = 4
 QUESTION = "What is the person doing in the video?"
 
 
-def load(folder: Path) -> Loaded:
+def load(folder: Path, nearest: Callable[..., list[str]] = nearest) -> Loaded:
     """Read one question of each action of each film: its name among the four most like it that the film does not show.
 
     Args:
-        folder: with one of FILES and the names of the classes; films are `<id>.mp4`.
+        folder: with one of FILES and the names of the classes; films are `<id>.mp4`, in FILMS where that is there.
+        nearest: chooses wrong options, as `shared.distractors.nearest` by words or as `shared.sentences.nearest_of`.
 
     Raises:
         ValueError: a file is missing.
@@ -27,10 +30,14 @@ def load(folder: Path) -> Loaded:
     lines = find(folder, CLASSES).read_text(encoding="utf-8").splitlines()
     names = dict(line.split(" ", 1) for line in lines if line.strip())
 
-    def sample_of(row: tuple[str, str, list[str]]) -> Sample:
-        video, action, shown = row
+    films = Path(FILMS) if (folder / FILMS).is_dir() else Path()
+
+    def sample_of(row: tuple[str, str, list[str], str | None]) -> Sample:
+        video, action, shown, length = row
         name, start, end = action.split(" ")
         start_s, end_s = float(start), float(end)
+        if length:  # actions that go on at the end are marked up to a time behind it
+            end_s = min(end_s, float(length))
         if start_s >= end_s:
             raise RowError("empty_span", action)
         if name not in names:
@@ -39,19 +46,21 @@ def load(folder: Path) -> Loaded:
         sample_id = f"{video} {action}"
         target = shuffled(choice([names[name], *wrong], 0), sample_id)
         view = "ego" if video.endswith("EGO") else "exo"
-        medium = Medium(f"{video}.mp4", view, start_s, end_s)
+        medium = Medium(str(films / f"{video}.mp4"), view, start_s, end_s)
         return Sample(sample_id, video.removesuffix("EGO"), QUESTION, (medium,), target, (view,), end_s - start_s)
 
     rows = []
     for row in read_csv(find(folder, FILES), ("id", "actions")):
         actions = list(filter(None, (row["actions"] or "").split(";")))
-        rows += [(row["id"], action, [one.split(" ")[0] for one in actions]) for action in actions]
+        shown = [action.split(" ")[0] for action in actions]
+        rows += [(row["id"], action, shown, row.get("length")) for action in actions]
     return loaded(rows, sample_of, row_id=lambda row, place: f"{row[0]} {row[1]}")
 
 
 BENCHMARK = Benchmark(
     title="Charades-Ego",
     load=load,
+    load_alike=load,
     files=FILES,
     metric="accuracy",
     splits="test, one question of each labelled action; a film and its first-person twin are one recording",
@@ -59,6 +68,7 @@ BENCHMARK = Benchmark(
     origin="`gsig/actor-observer`, `datasets/labels/` has version 0; version 1 is on the authors' site",
     frames=16,
     published=(("Exo2Ego", 70.9),),
-    note="Exo2Ego's wrong options are the most similar by an unnamed sentence model, here by words: figures differ; "
+    note="Exo2Ego's wrong options are the most similar by an unnamed sentence model, here by words, or by the model "
+    "that `sentence_model` of params/eval.yaml names: figures of the two differ; "
     "the classical mAP over 157 classes wants a score of each class and is not computed",
 )

@@ -86,6 +86,11 @@ class Eval(Strict):
         gt=0, description="tokens answered at once on each device: prompts, padding and answers"
     )
     max_new_tokens: int = Field(gt=0, description="longest answer, tokens, where the recipe's stage says nothing")
+    sentence_model: str | None = Field(
+        default=None,
+        description="folder of a sentence-transformers model that chooses wrong options for benchmarks that have none; "
+        "without it shared words choose",
+    )
     limits: dict[Task | MappingTask | MomentTask | PairTask | PerceptionTask | AlignmentTask, PositiveInt] = Field(
         description="task -> most held-out samples, or pairs of views; a task not named is not measured"
     )

@@ -10,6 +10,7 @@ from components.benchmarks.runner import run
 from flows import benchmark
 
 ROOT = Path(__file__).parents[2]
+SCORES = {"plain": 0.5, "first_person": 0.625}
 ENTRY = {"value": 0.5, "lo": None, "hi": None, "n": 2, "videos": 2}
 ENTRY |= {"blind": 0.25, "chance": 0.2, "constant": 0.3, "text_guess": 0.4}
 
@@ -50,29 +51,39 @@ def test_scores_rows_and_rejects_go_to_mlflow_and_the_leaderboard(files, monkeyp
 
     class Asked:
         def __init__(self, checkpoint: Path, *settings: object):
-            self.folder = checkpoint / "benchmarks/egoschema/letter"
+            self.checkpoint = checkpoint
 
-        def run(self, name: str, *how: object) -> dict:
-            if self.folder.exists():
+        def run(self, name: str, _: object, roots: object, how: run.How) -> dict:
+            folder = how.folder(self.checkpoint, name)
+            if folder.exists():
                 raise ValueError("this second run fails")
-            self.folder.mkdir(parents=True)
+            folder.mkdir(parents=True)
             for file in benchmark.FILES:
-                (self.folder / file).write_text("written")
-            (self.folder / "metrics.json").write_text(json.dumps({f"{name}/accuracy": ENTRY}))
-            return {f"{name}/accuracy": ENTRY}
+                (folder / file).write_text("written")
+            found = {f"{name}/accuracy": ENTRY | {"value": SCORES[how.level]}}
+            (folder / "metrics.json").write_text(json.dumps(found))
+            return found
 
     monkeypatch.setattr(run, "Asked", Asked)
     words = ("--root", str(files), "--frames", "0", "--checkpoint", str(tmp_path / "stage1-k"))
-    assert called(monkeypatch, *words, "--record", "tiny") == 0
+    assert called(monkeypatch, *words, "--record", "tiny", "--prompts", *SCORES) == 0
     printed = capsys.readouterr().out
+    told = [[cell.strip() for cell in line.split("│")] for line in printed.splitlines() if "egoschema/acc" in line]
+    assert [row[1:4] for row in told] == [
+        ["egoschema/accuracy", "plain", "50.0"], ["egoschema/accuracy", "first_person", "62.5"],
+    ]  # fmt: skip
     assert "egoschema/accuracy" in printed, "of `all`, what cannot be asked is left out"
     assert "left out: epic100_mir ranks captions" in printed and "left out: vlnqa: none of ['vlnqa.json']" in printed
     recorded = json.loads(leaderboard.read_text())
-    assert list(recorded) == ["older", "tiny"] and recorded["tiny"]["scores"] == {"egoschema": ENTRY}
-    asked = {"form": "letter", "frames": 0, "limit": None, "max_new_tokens": 128, "judge": None}
+    assert list(recorded) == ["older", "tiny", "tiny, prompt first_person"]
+    assert recorded["tiny"]["scores"] == {"egoschema": ENTRY}
+    asked = {"form": "letter", "frames": 0, "limit": None, "max_new_tokens": 128, "judge": None, "level": "plain"}
+    asked |= {"sentence_model": None}
     assert recorded["tiny"]["asked"] == asked
     client = tracking.runs.client()
-    [logged] = client.search_runs([client.get_experiment_by_name(tracking.runs.EXPERIMENT).experiment_id])
+    [other, logged] = client.search_runs([client.get_experiment_by_name(tracking.runs.EXPERIMENT).experiment_id])
+    assert (logged.data.tags["prompt_level"], other.data.tags["prompt_level"]) == ("plain", "first_person")
+    assert other.data.metrics["egoschema/accuracy"] == 0.625
     assert logged.data.tags["benchmark"] == "egoschema" and logged.info.status == "FINISHED"
     assert logged.data.metrics == {
         "egoschema/accuracy": 0.5, "egoschema/accuracy.blind": 0.25, "egoschema/accuracy.chance": 0.2,
@@ -82,7 +93,11 @@ def test_scores_rows_and_rejects_go_to_mlflow_and_the_leaderboard(files, monkeyp
     assert kept == {*benchmark.FILES, "metrics.json"}
     with pytest.raises(SystemExit):
         called(monkeypatch, *words)
-    assert [run.info.status for run in client.search_runs([logged.info.experiment_id])] == ["FAILED", "FINISHED"]
+    assert [run.info.status for run in client.search_runs([logged.info.experiment_id])] == [
+        "FAILED",
+        "FINISHED",
+        "FINISHED",
+    ]
 
 
 @pytest.mark.parametrize(

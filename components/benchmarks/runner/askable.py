@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from components.benchmarks.runner.films import folder_of, with_films
@@ -10,13 +10,16 @@ from components.benchmarks.runner.metrics import METRICS
 from components.benchmarks.shared.sample import Benchmark, Loaded
 
 
-def questions(name: str, benchmark: Benchmark, roots: Sequence[Path]) -> tuple[Path, Loaded]:
+def questions(
+    name: str, benchmark: Benchmark, roots: Sequence[Path], nearest: Callable[..., list[str]] | None = None
+) -> tuple[Path, Loaded]:
     """Return the folder of a benchmark's files and what they hold.
 
     Args:
         name: of the benchmark.
         benchmark: its description.
         roots: folders that hold files and films.
+        nearest: chooses wrong options where the files have none; None for the benchmark's own way.
 
     Raises:
         ValueError: no answer of a checkpoint can be scored, or no file is there or none that can be read.
@@ -27,6 +30,8 @@ def questions(name: str, benchmark: Benchmark, roots: Sequence[Path]) -> tuple[P
             "are the other benchmarks; --dry-run shows what guesses score on this one"
         )
     root = folder_of(roots, name, benchmark.files)
+    if nearest and benchmark.load_alike:
+        return root, benchmark.load_alike(root, nearest)
     return root, benchmark.load(root)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from string import ascii_uppercase
 from typing import Any, Literal
 
@@ -12,6 +13,15 @@ from components.evaluation.one_question import one_question
 
 Form = Literal["letter", "words", "ranked"]
 FORMS: tuple[Form, ...] = ("letter", "words", "ranked")
+Level = Literal["plain", "detailed", "first_person"]
+# what stands before a question. Exo2Ego asks at these three levels (means 54.5, 55.2, 55.6), whose words it does not
+# print: these are this project's
+PREFACES: dict[Level, str] = {
+    "plain": "",
+    "detailed": "Watch every detail: the objects, where they are, and what is done with them in which order. ",
+    "first_person": "The video shows what I see, and the hands in it are mine. Watch what they do, and with what. ",
+}
+LEVELS: tuple[Level, ...] = tuple(PREFACES)
 
 
 def with_letters(question: str, options: Sequence[str]) -> str:
@@ -27,16 +37,29 @@ def with_letters(question: str, options: Sequence[str]) -> str:
     return "\n".join([question, *lines, "Answer with the letter of the right option alone."])
 
 
-def row(sample: Sample, *, form: Form, reasoned: bool) -> dict:
+def prefaced(sample: Sample, level: Level) -> str:
+    """Return the question of a sample at a level; of a film that is not the wearer's own, "first_person" is "detailed".
+
+    Args:
+        sample: of a benchmark.
+        level: a key of PREFACES.
+    """
+    is_own = all(medium.view == "ego" for medium in sample.media)
+    return PREFACES[level if is_own or level != "first_person" else "detailed"] + sample.question
+
+
+def row(sample: Sample, *, form: Form, level: Level = "plain", reasoned: bool) -> dict:
     """Return a sample as `evaluation` asks it, with the columns of `records.SAMPLE` that asking reads.
 
     Args:
         sample: of a benchmark.
         form: options are answered by their letter, by their words, or ranked by their likelihood.
+        level: of the prompt.
         reasoned: whether the checkpoint was trained to answer closed questions by a thought and a letter; it is then
             asked so in every form but `ranked`. Intervals and boxes are always asked for behind a thought.
     """
-    question, answer, others = _asked(sample, form=form, reasoned=reasoned)
+    asked_so = replace(sample, question=prefaced(sample, level))
+    question, answer, others = _asked(asked_so, form=form, reasoned=reasoned)
     [first, *more] = sample.media
     length_s = None if more else sample.length_s
     asked = one_question(question, view=first.view, frame_kind="window", duration_s=length_s, **others)

@@ -1,7 +1,8 @@
 """Let a checkpoint answer a benchmark: evaluation answers and keeps each item, so a killed run goes on.
 
-`<checkpoint>/benchmarks/<name>/<form>/` gets metrics.json, predictions.parquet (a row for each answer and score),
-rejects.parquet, submission.json where the authors keep answers, identity.json, and items/ with finished answers.
+`<checkpoint>/benchmarks/<name>/<form>/` (`<form>_<level>/` where prompts are not plain) gets metrics.json,
+predictions.parquet (a row for each answer and score), rejects.parquet, submission.json where the authors keep answers,
+identity.json, and items/ with finished answers.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from components.benchmarks.runner import asking, judge, judge_descriptions
 from components.benchmarks.runner.askable import questions
 from components.benchmarks.runner.films import NO_FRAMES, Films, with_films
 from components.benchmarks.runner.rows import OFFICIAL, ROW, TEXT_ONLY, Answered, read, rows, summary
+from components.benchmarks.shared import sentences
 from components.benchmarks.shared.sample import Benchmark, Loaded, Reject, Sample
 from components.evaluation import budget, identity
 from components.evaluation.answer import Answerer
@@ -46,6 +48,8 @@ class How:
         limit: most samples of each benchmark, drawn by their ids; None asks all.
         max_new_tokens: longest answer.
         judge: the language model that judges open answers too; None for none.
+        level: of the prompt (`asking.LEVELS`).
+        sentence_model: folder of the model that chooses wrong options where a benchmark has none; None: words choose.
     """
 
     form: asking.Form
@@ -53,16 +57,20 @@ class How:
     limit: int | None
     max_new_tokens: int
     judge: params.Llm | None = None
+    level: asking.Level = "plain"
+    sentence_model: Path | None = None
 
     def folder(self, checkpoint: Path, name: str) -> Path:
         """Return the folder of the results of a benchmark."""
-        return checkpoint / "benchmarks" / name / self.form
+        asked = self.form if self.level == "plain" else f"{self.form}_{self.level}"
+        return checkpoint / "benchmarks" / name / asked
 
     @property
     def protocol(self) -> dict[str, Any]:
         """What two scores must have in common to be compared, as JSON has it."""
         judge = self.judge and f"{self.judge.generator} {self.judge.model}".strip()
-        return asdict(replace(self, judge=None)) | {"judge": judge}
+        by = self.sentence_model and self.sentence_model.name
+        return asdict(replace(self, judge=None)) | {"judge": judge, "sentence_model": by}
 
 
 class Asked:
@@ -103,7 +111,8 @@ class Asked:
                 answers.
             components.llm.StoppedError: the judge did not judge every answer.
         """
-        root, whole = questions(name, benchmark, roots)
+        nearest = _nearest_of(how.sentence_model) if how.sentence_model else None
+        root, whole = questions(name, benchmark, roots, nearest)
         n_frames = benchmark.frames if how.frames is None else how.frames
         loaded = _drawn(whole, how.limit, self.settings.seed)
         if n_frames:
@@ -115,7 +124,7 @@ class Asked:
         limits = {"max_batch_tokens": self.settings.max_batch_tokens, "max_new_tokens": how.max_new_tokens}
         answerer = self._answerer(store=films, **limits)
         conditions = (MODEL, TEXT_ONLY) if n_frames else (MODEL,)
-        items = _items(name, samples, conditions, form=how.form, reasoned=answerer.reasoned)
+        items = _items(name, samples, conditions, how, reasoned=answerer.reasoned)
         is_ranked = how.form == "ranked" and benchmark.metric in RANKABLE
         if not is_ranked:
             counted = partial(count_tokens, answerer)
@@ -126,6 +135,8 @@ class Asked:
             "code": identity.of_code(),
             "frames": films.n_frames,
             "form": how.form,
+            "level": how.level,
+            "sentence_model": how.sentence_model and how.sentence_model.name,
             "max_new_tokens": how.max_new_tokens,
         }
         folder = how.folder(self.checkpoint, name)
@@ -147,6 +158,11 @@ class Asked:
         made_of |= {"limit": how.limit, "samples": identity.digest({"keys": sorted(samples)})}
         _write(folder, found, name, answers, rejects, made_of)
         return found
+
+
+@cache
+def _nearest_of(folder: Path) -> Callable[..., list[str]]:
+    return sentences.nearest_of(folder)
 
 
 def _drawn(loaded: Loaded, limit: int | None, seed: int) -> Loaded:
@@ -191,9 +207,12 @@ def _unasked(items: Sequence[Item], replies: Mapping[Key, tuple[Reply, float]]) 
 
 
 def _items(
-    name: str, samples: Mapping[str, Sample], conditions: Sequence[str], *, form: asking.Form, reasoned: bool
+    name: str, samples: Mapping[str, Sample], conditions: Sequence[str], how: How, *, reasoned: bool
 ) -> list[Item]:
-    asked = [asking.row(sample, form=form, reasoned=reasoned) | {"sample_id": key} for key, sample in samples.items()]
+    asked = [
+        asking.row(sample, form=how.form, level=how.level, reasoned=reasoned) | {"sample_id": key}
+        for key, sample in samples.items()
+    ]
     return [
         Item(name, condition, NO_FRAMES if condition == TEXT_ONLY else each["sample_id"], each)
         for condition in conditions

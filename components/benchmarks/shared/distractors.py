@@ -11,7 +11,8 @@ from components.benchmarks.shared.files import RowError
 def nearest(text: str, candidates: Iterable[str], *, count: int) -> list[str]:
     """Return the candidates that share most of their words with a text.
 
-    Exo2Ego takes the most similar ones by sentence embeddings, of a model that it does not name; words need no model.
+    Exo2Ego takes the most similar ones by sentence embeddings, of a model that it does not name (`sentences` does so by
+    the one that params/eval.yaml names); words need no model.
 
     Args:
         text: the right option; what says the same in other letters is no wrong one.

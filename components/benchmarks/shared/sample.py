@@ -156,6 +156,7 @@ class Benchmark:
         frames: that are shown of a sample, as the authors or the papers do.
         official: name in `shared.parsers.OFFICIAL` of how the authors' code reads an option.
         published: system, and which of its tables where they differ -> its headline score in percent.
+        load_alike: `load` where wrong options are chosen: it takes what chooses them too (`distractors.nearest`).
         note: what has to be known about the file or the metric.
         listed_as: a sample's `video` -> the name by which other data sets know it, without extension.
         listed_with: file without which `video` is no such name, so that no list of videos can be written; "" for none.
@@ -172,6 +173,7 @@ class Benchmark:
     averaged: int = 0
     official: str = "start_or_word"
     published: tuple[tuple[str, float], ...] = ()
+    load_alike: Callable[[Path, Callable[..., list[str]]], Loaded] | None = None
     note: str = ""
     listed_as: Callable[[str], str] = str
     listed_with: str = ""

@@ -11,8 +11,9 @@ import pytest
 
 from components import params, records, video
 from components.benchmarks import registry
-from components.benchmarks.runner import run
+from components.benchmarks.runner import asking, run
 from components.benchmarks.runner.rows import ROW
+from components.benchmarks.shared.sample import Medium, Sample, Text
 from components.data.frames.step import contract_of
 from components.train import checkpoints
 
@@ -133,6 +134,30 @@ def test_ranked_options_need_no_parser_and_other_frames_are_another_run(asked, f
     [folder] = (asked.checkpoint / "benchmarks/egoschema/ranked/items").iterdir()
     asked.run("egoschema", benchmark, [films], run.How(form="ranked", frames=4, limit=7, max_new_tokens=8))
     assert [other for other in folder.parent.iterdir() if other != folder]
+
+
+def test_a_level_of_the_prompt_is_another_run_of_the_same_samples(asked, films):
+    benchmark = registry.BENCHMARKS["egoschema"]
+    for level in asking.LEVELS:
+        asked.run("egoschema", benchmark, [films], replace(HOW, frames=2, limit=3, level=level))
+    plain, detailed, first_person = (
+        [row["question"] for row in result(asked, form)[0]]
+        for form in ("letter", "letter_detailed", "letter_first_person")
+    )
+    assert len(plain) == len(detailed) == len(first_person) > 0
+    assert all(question.startswith("what does C do?") for question in plain)
+    assert detailed == [asking.PREFACES["detailed"] + question for question in plain]
+    assert first_person == [asking.PREFACES["first_person"] + question for question in plain]
+
+
+def test_the_film_of_another_is_not_said_to_be_ones_own():
+    exo = Sample("0", "film", "what is done?", (Medium("film.mp4", "exo"),), Text(("it is cut",)))
+    assert (
+        asking.prefaced(exo, "first_person")
+        == asking.prefaced(exo, "detailed")
+        == asking.PREFACES["detailed"] + ("what is done?")
+    )
+    assert asking.prefaced(exo, "plain") == "what is done?"
 
 
 def test_text_alone_needs_no_film_and_without_one_the_reasons_are_counted(asked, films, tmp_path):
