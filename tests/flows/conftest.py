@@ -16,12 +16,24 @@ import httpx
 import psutil
 import pytest
 
+from flows import tasks
+from flows.tasks import Job
 from tests.flows import stand_in
+
+NUMBERS = iter(range(100, 200))
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return stand_in.make(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture
+def job(project: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
+    """The recipe of the stand-in project, on a dataset of its own: no test sees the stages of another."""
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project / 'mlflow.db'}")
+    return tasks.open_job(stand_in.RECIPE, dataset=f"{next(NUMBERS)}" * 20)
 
 
 @dataclass

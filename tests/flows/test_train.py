@@ -3,7 +3,6 @@
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,36 +11,10 @@ from prefect.logging import disable_run_logger
 from components import params, tracking
 from components.records.single_writer import LOCKS, single_writer
 from components.tracking.runs import client
-from flows import evaluate, supervisor, tasks, train
-from flows.tasks import Job, TrainedStage
+from flows import supervisor, tasks, train
+from flows.tasks import Job
 from tests.flows import stand_in
-
-NUMBERS = iter(range(100, 200))
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return stand_in.make(tmp_path_factory.mktemp("project"))
-
-
-@pytest.fixture
-def job(made: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
-    monkeypatch.chdir(made)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{made / 'mlflow.db'}")
-    # each test has a dataset of its own, so that no test sees the stages of another
-    digest = f"{next(NUMBERS)}" * 20
-    return tasks.open_job(stand_in.RECIPE, dataset=digest)
-
-
-def go(job: Job, name: str, parent: str, stop=lambda: None) -> TrainedStage:
-    stage = next(stage for stage in job.recipe.stages if stage.name == name)
-    with disable_run_logger():
-        return train.train_stage(job, stage, parent, stop)
-
-
-def status(run_id: str) -> tuple[str, dict[str, str]]:
-    described = tracking.describe(run_id)
-    return described.status, described.tags
+from tests.flows.one_stage import go, status
 
 
 def test_a_stage_trains_once_per_key(job: Job):
@@ -124,24 +97,24 @@ def test_a_stage_that_falls_back_to_the_checkpoint_before_says_so_in_its_run(job
 
 
 @pytest.mark.parametrize("name", ["components/train/__main__.py", stand_in.RECIPE, "params/data.yaml"])
-def test_no_stage_is_trained_from_files_that_changed_since_the_run_began(made: Path, job: Job, name: str):
+def test_no_stage_is_trained_from_files_that_changed_since_the_run_began(project: Path, job: Job, name: str):
     parent = tracking.open_pipeline_run("p", tags={})
     text, _ = (go(job, name, parent) for name in ("text", "images"))
-    before = (made / name).read_text()
+    before = (project / name).read_text()
     try:
-        (made / name).write_text(before + "\n# later\n")
+        (project / name).write_text(before + "\n# later\n")
         with pytest.raises(tasks.ChangedMeanwhile, match=f"{name} changed while this run went on(.|\n)*Run it again"):
             go(job, "first", parent)
         assert go(job, "text", parent).run_id == text.run_id, "what is finished under its key stays so"
         with pytest.raises(tasks.ChangedMeanwhile):
             tasks.with_dataset(job, "9" * 60)
     finally:
-        (made / name).write_text(before)
+        (project / name).write_text(before)
     assert go(job, "first", parent).how == "ran"
 
 
-def test_a_file_that_is_gone_is_named(made: Path, job: Job):
-    path = made / "components/train/__main__.py"
+def test_a_file_that_is_gone_is_named(project: Path, job: Job):
+    path = project / "components/train/__main__.py"
     before = path.read_text()
     try:
         path.unlink()
@@ -157,11 +130,11 @@ def test_a_job_whose_data_came_later_has_the_keys_of_one_opened_then(job: Job):
     assert tasks.with_dataset(early, job.dataset) == job
 
 
-def test_a_failure_ends_the_mlflow_run_and_keeps_the_words(job: Job, made: Path):
+def test_a_failure_ends_the_mlflow_run_and_keeps_the_words(job: Job, project: Path):
     parent = tracking.open_pipeline_run("p", tags={})
     for name in ("text", "images"):
         go(job, name, parent)
-    (made / "fail").write_text("first")
+    (project / "fail").write_text("first")
     with pytest.raises(supervisor.StageFailed, match=r"(?s)no luck this time.*The whole log: .*first-"):
         go(job, "first", parent)
     run_id = next((job.checkpoint("first") / "pids").iterdir()).read_text()
@@ -170,11 +143,11 @@ def test_a_failure_ends_the_mlflow_run_and_keeps_the_words(job: Job, made: Path)
     assert go(job, "first", parent).how == "ran"
 
 
-def test_a_pause_is_a_failure_with_its_own_words_that_is_not_retried(job: Job, made: Path):
+def test_a_pause_is_a_failure_with_its_own_words_that_is_not_retried(job: Job, project: Path):
     parent = tracking.open_pipeline_run("p", tags={})
     for name in ("text", "images"):
         go(job, name, parent)
-    (made / "pause").write_text("first")
+    (project / "pause").write_text("first")
     with pytest.raises(supervisor.StagePaused) as paused:
         go(job, "first", parent)
     words = str(paused.value).splitlines()
@@ -189,12 +162,12 @@ def test_a_pause_is_a_failure_with_its_own_words_that_is_not_retried(job: Job, m
             return paused.value
 
     assert not tasks._may_retry(None, None, State())
-    (made / "pause").unlink()
+    (project / "pause").unlink()
     assert go(job, "first", parent).how == "ran"
 
 
-def test_a_stage_that_ends_well_but_wrote_nothing_has_failed(job: Job, made: Path):
-    main = made / "components" / "train" / "__main__.py"
+def test_a_stage_that_ends_well_but_wrote_nothing_has_failed(job: Job, project: Path):
+    main = project / "components" / "train" / "__main__.py"
     text = main.read_text()
     main.write_text("")
     job = tasks.open_job(stand_in.RECIPE, dataset=job.dataset)
@@ -205,8 +178,8 @@ def test_a_stage_that_ends_well_but_wrote_nothing_has_failed(job: Job, made: Pat
         main.write_text(text)
 
 
-def test_a_stopped_stage_is_killed_in_mlflow_too(job: Job, made: Path):
-    (made / "hang").touch()
+def test_a_stopped_stage_is_killed_in_mlflow_too(job: Job, project: Path):
+    (project / "hang").touch()
     pids = job.checkpoint("second") / "pids"
     try:
         job.checkpoint("first").mkdir(parents=True, exist_ok=True)
@@ -219,67 +192,9 @@ def test_a_stopped_stage_is_killed_in_mlflow_too(job: Job, made: Path):
                 stop=lambda: "enough" if pids.exists() and len(list(pids.iterdir())) == 2 else None,
             )
     finally:
-        (made / "hang").unlink()
+        (project / "hang").unlink()
     run_id = next(text for path in pids.iterdir() if (text := path.read_text()))
     assert status(run_id)[0] == "KILLED"
-
-
-def measured(job: Job, outcome: TrainedStage) -> int:
-    """Evaluate and give how often this checkpoint has been measured so far."""
-    with disable_run_logger():
-        evaluate.evaluate_stage(job, outcome, tracking.open_pipeline_run("p", tags={}), lambda: None, threads=1)
-    log = (job.root / "evaluations.txt").read_text().splitlines()
-    return log.count(outcome.checkpoint.name)
-
-
-def test_a_checkpoint_is_measured_once_per_data_and_parameters(job: Job, made: Path):
-    parent = tracking.open_pipeline_run("p", tags={})
-    outcome = go(job, "text", parent)
-    assert measured(job, outcome) == 1
-    assert measured(job, outcome) == 1
-    assert tracking.evaluation(outcome.run_id)["qa/accuracy"]["value"] == 0.9
-
-    moved = tasks.open_job(stand_in.RECIPE, dataset="9" * 60)
-    assert moved.checkpoint("text") == outcome.checkpoint
-    assert measured(moved, outcome) == 2
-
-    yaml = made / "params" / "eval.yaml"
-    text = yaml.read_text()
-    yaml.write_text(text.replace("main: ground_spatial/miou", "main: qa/accuracy"))
-    assert measured(moved, outcome) == 2, "the gate makes no numbers"
-    yaml.write_text(text.replace("seed: 11", "seed: 12"))
-    assert measured(moved, outcome) == 3
-    yaml.write_text(text)
-
-
-def test_an_evaluation_by_hand_is_not_taken_for_that_of_the_recipe(job: Job):
-    outcome = go(job, "text", tracking.open_pipeline_run("p", tags={}))
-    before = measured(job, outcome)
-    numbers = outcome.checkpoint / "evaluation" / "metrics.json"
-    whole = numbers.read_text()
-    numbers.write_text(json.dumps({"qa/accuracy": json.loads(whole)["qa/accuracy"]}))
-    assert measured(job, outcome) == before + 1 and numbers.read_text() == whole
-    assert measured(job, outcome) == before + 1
-
-
-@pytest.mark.parametrize("change", [{"rank_options": True}, {"max_new_tokens": 7}, {"evaluate": ("qa",)}])
-def test_how_a_checkpoint_is_asked_is_in_the_key_of_its_evaluation(job: Job, change):
-    outcome = go(job, "text", tracking.open_pipeline_run("p", tags={}))
-    before = measured(job, outcome)
-    stages = tuple(s.model_copy(update=change) if s.name == "text" else s for s in job.recipe.stages)
-    other = replace(job, recipe=job.recipe.model_copy(update={"stages": stages}))
-    assert other.checkpoint("text") == outcome.checkpoint
-    assert measured(other, outcome) == before + 1 and measured(other, outcome) == before + 1
-
-
-def test_the_budget_of_answers_is_the_stage_s_or_that_of_its_completions_or_eval_yaml_s(job: Job):
-    plain = job.recipe.stages[0]
-    sampled = params.load(stand_in.ROOT / stand_in.RECIPE, params.Recipe).stages[-1]
-    assert evaluate.max_new_tokens(plain) == params.load(Path("params/eval.yaml"), params.Eval).max_new_tokens
-    assert evaluate.max_new_tokens(sampled) == sampled.max_new_tokens
-    silent = sampled.model_copy(update={"max_new_tokens": None})
-    assert evaluate.max_new_tokens(silent) == sampled.grpo.max_completion_length
-    assert evaluate.max_new_tokens(sampled.model_copy(update={"max_new_tokens": 99})) == 99
 
 
 def test_a_reused_stage_is_shown_below_the_new_pipeline_run(job: Job):
@@ -288,11 +203,6 @@ def test_a_reused_stage_is_shown_below_the_new_pipeline_run(job: Job):
     again = tasks.nest(go(job, "text", parent), parent)
     _, tags = status(again.nested_run_id)
     assert again.how == "reused" and tags["reused_from"] == ran.run_id and tags["mlflow.parentRunId"] == parent
-
-
-def test_an_untrained_stage_cannot_be_evaluated(job: Job):
-    with pytest.raises(ValueError, match=r"(?s)'second' .* has no finished checkpoint.*Train it first"):
-        evaluate.finished_stage(job, "second")
 
 
 def test_a_recipe_has_one_name_however_it_is_called(job: Job):
