@@ -33,6 +33,11 @@ def recipe(given: argparse.Namespace) -> None:
     recipes.load(recipes.file_of(given.recipe), given.overrides)
 
 
+def planned(given: argparse.Namespace) -> None:
+    """Read a recipe; the plan judges it with the parameters of the data that it is given."""
+    params.load_recipe(recipes.file_of(given.recipe), given.overrides)
+
+
 def compare(given: argparse.Namespace) -> None:
     """Judge the recipes of a comparison."""
     comparison(given.comparison, given.overrides, arms=given.arms, seeds=given.seeds)
@@ -80,7 +85,7 @@ CHECKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "train": train,
     "evaluate": recipe,
     "adopt": recipe,
-    "dry-run": recipe,
+    "dry-run": planned,
     "compare": compare,
     "claims": judged,
 }
