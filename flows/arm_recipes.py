@@ -69,14 +69,15 @@ def judge(runs: Sequence[Run], *, source: Path | str, data: Path | None = None) 
     Raises:
         ValueError: has the mistakes of every arm.
     """
-    wrong: dict[str, str] = {}  # arm -> mistakes: other seeds repeat them
+    wrong: dict[str, str] = {}  # arm -> mistakes: other seeds repeat them, and other arms may
     for run in runs:
         try:
             recipes.load(run.recipe, source=source, trains=data is not None, data=data)
         except ValueError as error:
             wrong.setdefault(run.arm, str(error))
     if wrong:
-        raise ValueError("\n".join(f"arm {arm!r}: {mistakes}" for arm, mistakes in wrong.items()))
+        arms = {text: [repr(arm) for arm in wrong if wrong[arm] == text] for text in wrong.values()}
+        raise ValueError("\n".join(f"arm {', '.join(names)}: {text}" for text, names in arms.items()))
 
 
 def file_name(arm: str) -> str:

@@ -128,6 +128,7 @@ def test_a_mistake_imports_nothing_slow_and_is_one_panel(made: Path, words: str)
     modules, _, process_s = done.stdout.strip().rpartition(" ")
     assert modules == "[]" and float(process_s) < 4, "below 1 s where nothing else runs"
     told = " ".join(done.stderr.replace("│", " ").split())
+    assert told.count(WRONG[words]) == 1, "arms that have the same mistake tell it once"
     assert done.stderr.count("stopped by") == 1 and "Traceback" not in done.stderr and WRONG[words] in told
 
 
