@@ -1,7 +1,7 @@
 """What the models take from inside transformers, read in version 5.23.0.
 
 It is not documented, so it is looked up again here, and only here, when that version changes. What our classes set for
-transformers to read (`_supports_sdpa`, `_no_split_modules`) stands in them.
+transformers to read (`_supports_sdpa`, `_no_split_modules`), or override of it (`_process_images`), stands in them.
 """
 
 from __future__ import annotations
