@@ -12,7 +12,7 @@ from prefect import flow
 from prefect.logging import get_run_logger
 
 from components import params, tracking
-from components.evaluation import paired_comparison, promotion_gate
+from components.evaluation import paired_comparison, promotion_gate, request_example
 from components.evaluation.promotion_gate import Decision
 from components.train import plan
 from components.train.provenance import recorded
@@ -46,7 +46,8 @@ def promote_stage(job: Job, stage: TrainedStage, stop: Stop) -> Decision:
     """
     logger, promotion = get_run_logger(), params.load(tasks.EVALUATION, params.Eval).promotion
     scores = _scores(stage.checkpoint)  # before anything is registered
-    version = tracking.register(stage.run_id, recorded(stage.checkpoint), promotion.model_name)
+    example = request_example.example(stage.checkpoint)
+    version = tracking.register(stage.run_id, recorded(stage.checkpoint), promotion.model_name, example=example)
     champion = tracking.champion(promotion.model_name)
     if champion is not None and champion.version == version:
         return Decision(version, False, f"version {version} is the champion already", champion_version=version)

@@ -169,6 +169,7 @@ def _reuse_or_train(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop, *,
         with gpus.reserved(stage.ranks, stop=stop) as gpu_ids, tracking.system_metrics(run_id):
             known = provenance | made_by | {"dataset_digest": job.dataset}
             _launch(job, stage, run_id, stop, gpu_ids, provenance=known, lock=lock)
+        tracking.send_rest(checkpoint)
         _keep(checkpoint, kept_at)
         status = "FINISHED"
     except supervisor.StageStopped:

@@ -53,7 +53,8 @@ class Served:
         Args:
             model_input: rows with `question` (text) and `frames` (uint8 [T, H, W, 3], RGB, at the model's size; nested
                 lists from JSON do as well); and as far as a row has them `view`, `duration_s`, `target_kind` and
-                `choices` (`one_question`). An image is one frame, or the same as often as the model stacks frames.
+                `choices` (`one_question`). An image is one frame, or the same as often as the model stacks frames, and
+                has no `duration_s`: with one it is a film that stands still.
             params: taken because MLflow passes it; there are none.
 
         Returns:
@@ -67,13 +68,23 @@ class Served:
             for row in (model_input if isinstance(model_input, list) else _rows(model_input))
         ]
         frames = [np.ascontiguousarray(row.pop("frames"), dtype=np.uint8) for row in rows]
-        kinds = ["image" if len(shown) and (shown == shown[0]).all() else "clip" for shown in frames]
+        if strange := {shown.shape for shown in frames if shown.ndim != 4}:
+            raise ValueError(
+                f"frames of shape {sorted(strange)} came, allowed is [T, H, W, 3]. A single question must come as a "
+                "list of one row: of a bare one under `inputs`, MLflow makes a row of each of its frames"
+            )
+        kinds = [_frame_kind(row, shown) for row, shown in zip(rows, frames, strict=True)]
         samples = [one_question(**row, frame_kind=kind) for row, kind in zip(rows, kinds, strict=True)]
         answerer = self._answerer(store=Request(frames), **self._limits)  # a new one: it keeps what it was shown
         replies = answerer.complete(samples, [str(number) for number in range(len(rows))])
         if too_long := [number for number, reply in enumerate(replies) if reply.is_too_long]:
             raise ValueError(f"rows {too_long} have more frames and text than the model's context holds: send less")
         return [reply.completion for reply in replies]
+
+
+def _frame_kind(row: dict, shown: np.ndarray) -> str:
+    """Return "image" for frames [T, H, W, 3] that are all the same and of no video; a film may stand still."""
+    return "image" if len(shown) and "duration_s" not in row and (shown == shown[0]).all() else "clip"
 
 
 def _rows(table: pd.DataFrame) -> list[dict]:

@@ -4,7 +4,7 @@
 """
 
 from components.tracking.address import runs_url
-from components.tracking.metric_log import MetricLog
+from components.tracking.metric_log import MetricLog, send_rest
 from components.tracking.registry import Champion, champion, record_decision, register, versions_of
 from components.tracking.runs import (
     RunInfo,
@@ -23,8 +23,8 @@ from components.tracking.runs import (
     open_pipeline_run,
     open_stage_run,
     set_tags,
-    tracking_uri,
 )
+from components.tracking.store import tracking_uri
 from components.tracking.system_metrics import system_metrics
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "record_decision",
     "register",
     "runs_url",
+    "send_rest",
     "set_tags",
     "system_metrics",
     "tracking_uri",

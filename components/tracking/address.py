@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
-from components.tracking.runs import client, ui
+from components.tracking.store import client, ui
 
 SHOWN = "tags.kind != 'reused'"  # of the runs in a list: a reused stage has one in every pipeline run
 

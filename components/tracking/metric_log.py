@@ -8,11 +8,19 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from components.tracking import history
-from components.tracking.runs import MAX_METRICS, client, log_artifacts, tracking_uri
+from components.tracking.experiment import shown
+from components.tracking.runs import MAX_METRICS
+from components.tracking.store import client, impatient_client, tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 logger = logging.getLogger(__name__)
+
+UNSENT = "unsent.json"  # beside the spool, while the server does not have all of it
 
 
 class MetricLog:
@@ -30,10 +38,10 @@ class MetricLog:
     """
 
     def __init__(self, run_id: str, spool: Path, *, from_step: int | None = None, interval_s: float = 2.0):
-        # MLflow would wait minutes for a server that is away; here the records wait in the spool
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        # a server that hangs must not hold the end of the training up; the records wait in the spool
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         history.trim(spool, from_step)
+        spool.with_name(UNSENT).unlink(missing_ok=True)
         self._run_id, self._spool, self._interval_s = run_id, spool, interval_s
         self._file = spool.open("a")
         self._sent_bytes, self._warned = 0, False
@@ -53,16 +61,22 @@ class MetricLog:
         self._files.append((path, folder))
 
     def close(self, timeout_s: float = 30.0) -> int:
-        """Send the rest and return the number of records that the server does not have; they stay in the spool."""
+        """Send the rest and return the number of records that the server does not have.
+
+        They stay in the spool, and with the files that it does not have they are sent by `send_rest`.
+        """
         self._stop.set()
         self._thread.join(timeout_s)
         self._file.close()
-        left = len(history.read(self._spool, self._sent_bytes)[0])
-        if left:
-            logger.warning("%d records did not reach %s; all of them stand in %s", left, tracking_uri(), self._spool)
-        if self._files:
-            paths = [str(path) for path, _ in self._files]
-            logger.warning("%d files did not reach %s; they stay where they are: %s", len(paths), tracking_uri(), paths)
+        left, files = len(history.read(self._spool, self._sent_bytes)[0]), list(self._files)
+        if left or files:
+            rest = {"run_id": self._run_id, "sent_bytes": self._sent_bytes}
+            rest |= {"files": [[str(path), place] for path, place in files]}
+            self._spool.with_name(UNSENT).write_text(json.dumps(rest))
+            logger.warning(
+                "%d records and %d files did not reach %s; they are sent when the stage ends: %s",
+                left, len(files), shown(tracking_uri()), [str(self._spool), *(str(path) for path, _ in files)],
+            )  # fmt: skip
         return left
 
     def _send_until_stopped(self) -> None:
@@ -76,22 +90,46 @@ class MetricLog:
                 self._send()
             except (MlflowException, SQLAlchemyError, OSError) as error:
                 if not self._warned:
-                    logger.warning("no MLflow at %s, the curves wait in %s: %s", tracking_uri(), self._spool, error)
+                    place = shown(tracking_uri())
+                    logger.warning("no MLflow at %s, the curves wait in %s: %s", place, self._spool, error)
                     self._warned = True
 
     def _send(self) -> None:
-        from mlflow.entities import Metric
-
-        rows, offset = history.read(self._spool, self._sent_bytes)
-        metrics = [
-            Metric(name, value, int(row["time_s"] * 1000), row["step"])
-            for row in rows
-            for name, value in row.items()
-            if name not in ("step", "time_s")
-        ]
-        for start in range(0, len(metrics), MAX_METRICS):
-            client().log_batch(self._run_id, metrics=metrics[start : start + MAX_METRICS])
-        self._sent_bytes = offset
+        store = impatient_client()
+        self._sent_bytes = _send_records(store, self._run_id, self._spool, self._sent_bytes)
         while self._files:
-            log_artifacts(self._run_id, *self._files[0])
+            path, folder = self._files[0]
+            store.log_artifact(self._run_id, str(path), folder)
             del self._files[0]
+
+
+def send_rest(folder: Path) -> None:
+    """Send what a training process could not: the server was away when it ended. This waits for the server.
+
+    Args:
+        folder: that has the spool; all has been sent where it has no `UNSENT`.
+    """
+    unsent = folder / UNSENT
+    if not unsent.is_file():
+        return
+    rest = json.loads(unsent.read_text())
+    _send_records(client(), rest["run_id"], folder / "history.jsonl", rest["sent_bytes"])
+    for path, place in rest["files"]:
+        client().log_artifact(rest["run_id"], path, place)
+    unsent.unlink()
+
+
+def _send_records(store: MlflowClient, run_id: str, spool: Path, from_byte: int) -> int:
+    """Send the records behind a byte of the spool; one that is sent twice is stored once. Return where they end."""
+    from mlflow.entities import Metric
+
+    rows, end = history.read(spool, from_byte)
+    metrics = [
+        Metric(name, value, int(row["time_s"] * 1000), row["step"])
+        for row in rows
+        for name, value in row.items()
+        if name not in ("step", "time_s")
+    ]
+    for start in range(0, len(metrics), MAX_METRICS):
+        store.log_batch(run_id, metrics=metrics[start : start + MAX_METRICS])
+    return end

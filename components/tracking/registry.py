@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import hashlib
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.tracking.runs import ROOT, client, tracking_uri
+from components.tracking.store import ROOT, client, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 ALIAS = "champion"
+DIGEST = "checkpoint_digest"  # tag of a version
 _SERVING_NEEDS = ("torch", "transformers", "numpy", "pillow", "pyarrow", "pydantic", "ruamel.yaml")
 
 
@@ -27,8 +31,8 @@ class Champion:
     checkpoint: str
 
 
-def register(run_id: str, checkpoint: Path, name: str) -> str:
-    """Register a checkpoint as a version of the model `name`; a run that has a version already keeps it.
+def register(run_id: str, checkpoint: Path, name: str, *, example: list[dict]) -> str:
+    """Register a checkpoint as a version of the model `name`; one that has a version already keeps it.
 
     The version holds the weights, how their stage asks, and the code that ran, and is loaded by module name
     (components/evaluation/serving.py). There is no pickle, so opening a version runs no code that is not in it as text.
@@ -37,33 +41,72 @@ def register(run_id: str, checkpoint: Path, name: str) -> str:
         run_id: of the run that trained it; its dataset_digest becomes a tag of the version.
         checkpoint: the finished stage's folder, with stage.json and `model/`; its path becomes a tag too.
         name: of the model in the registry.
+        example: rows that the version can be asked, in JSON's types.
 
     Returns:
         The version.
     """
     import mlflow
 
-    store = client()
-    for known in store.search_model_versions(f"name = '{name}' and run_id = '{run_id}'"):
-        return str(known.version)
-    mlflow.set_tracking_uri(tracking_uri())
+    store, digest = client(), checkpoint_digest(checkpoint)
+    with _alone(name):
+        if known := _versions(name, digest):
+            store.set_model_version_tag(name, known[0], "checkpoint", str(checkpoint))  # it may lie elsewhere now
+            return known[0]
+        mlflow.set_tracking_uri(tracking_uri())
+        stage = json.loads((checkpoint / "stage.json").read_text())["params"]
+        with tempfile.TemporaryDirectory() as folder:
+            mlflow.pyfunc.save_model(
+                f"{folder}/model",
+                loader_module="components.evaluation.serving",
+                data_path=str(checkpoint / "model"),
+                code_paths=[str(ROOT / "components")],
+                model_config={"stage": stage},
+                signature=_signature(),
+                input_example=example,
+                pip_requirements=[f"{package}=={installed(package)}" for package in _SERVING_NEEDS],
+            )
+            store.log_artifacts(run_id, f"{folder}/model", "model")
+        if not store.search_registered_models(f"name = '{name}'"):
+            store.create_registered_model(name)
+        dataset = store.get_run(run_id).data.tags.get("dataset_digest", "")
+        tags = {"dataset_digest": dataset, "checkpoint": str(checkpoint), DIGEST: digest}
+        made = str(store.create_model_version(name, f"runs:/{run_id}/model", run_id, tags=tags).version)
+        first, *later = _versions(name, digest)
+        if made in later:  # another host was first, or the server's answer was lost and this is the second request
+            store.delete_model_version(name, made)
+        return first
+
+
+def checkpoint_digest(checkpoint: Path) -> str:
+    """Return the sha256 of the files of a checkpoint's model and of how its stage shows and asks.
+
+    Args:
+        checkpoint: the finished stage's folder, with stage.json and `model/`.
+    """
     stage = json.loads((checkpoint / "stage.json").read_text())["params"]
-    with tempfile.TemporaryDirectory() as folder:
-        mlflow.pyfunc.save_model(
-            f"{folder}/model",
-            loader_module="components.evaluation.serving",
-            data_path=str(checkpoint / "model"),
-            code_paths=[str(ROOT / "components")],
-            model_config={"stage": stage},
-            signature=_signature(),
-            pip_requirements=[f"{package}=={installed(package)}" for package in _SERVING_NEEDS],
-        )
-        store.log_artifacts(run_id, f"{folder}/model", "model")
-    if not store.search_registered_models(f"name = '{name}'"):
-        store.create_registered_model(name)
-    digest = store.get_run(run_id).data.tags.get("dataset_digest", "")
-    tags = {"dataset_digest": digest, "checkpoint": str(checkpoint)}
-    return str(store.create_model_version(name, f"runs:/{run_id}/model", run_id, tags=tags).version)
+    whole = hashlib.sha256(json.dumps(stage, sort_keys=True).encode())
+    for path in sorted(path for path in (checkpoint / "model").rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            name = path.relative_to(checkpoint).as_posix()
+            whole.update(f"{name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return whole.hexdigest()
+
+
+def _versions(name: str, digest: str) -> list[str]:
+    """Return the versions of a model that hold a checkpoint, the first one first."""
+    found = client().search_model_versions(f"name = '{name}' and tags.{DIGEST} = '{digest}'")
+    return [str(number) for number in sorted(int(version.version) for version in found)]
+
+
+@contextlib.contextmanager
+def _alone(name: str) -> Generator[None]:
+    """Wait until no other process of this project registers a version of the model."""
+    lock = ROOT / ".cache" / "locks" / f"registry-{name}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _signature() -> ModelSignature:

@@ -6,20 +6,19 @@ Each pipeline run has a parent run, and each stage a nested one, all in one expe
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.tracking import own_folder, owners
+from components.tracking import away, owners
+from components.tracking.experiment import experiment
+from components.tracking.store import client, tracking_uri, ui
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
+    from mlflow.entities import DatasetInput
 
-ROOT = Path(__file__).resolve().parents[2]
-EXPERIMENT = "egoflow"
 OWNER = "owner"  # tag of a run: the process that will end it
 MAX_METRICS, _MAX_PARAMS = 1000, 100  # in one call to MLflow
 _MAX_DIGEST = 36  # letters of a digest that MLflow's dataset table holds
@@ -38,34 +37,6 @@ class RunInfo:
     params: dict[str, str]
     tags: dict[str, str]
     url: str
-
-
-def tracking_uri() -> str:
-    """Return `MLFLOW_TRACKING_URI`, or by default the database `mlflow.db` at the project root."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{ROOT / 'mlflow.db'}"
-
-
-def _database() -> Path | None:
-    """Return the SQLite file of `tracking_uri()`, None for a server."""
-    uri = tracking_uri()
-    return Path(uri.removeprefix("sqlite:///")).resolve() if uri.startswith("sqlite:///") else None
-
-
-def ui() -> str:
-    """Return where the UI is, or where `mlflow ui` opens it."""
-    return tracking_uri().rstrip("/") if tracking_uri().startswith("http") else "http://127.0.0.1:5000"
-
-
-def client() -> MlflowClient:
-    """Open the tracking store and registry at `tracking_uri()`."""
-    # MLflow reads these when it is imported
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    from mlflow import MlflowClient
-
-    if (database := _database()) is not None:
-        own_folder.settle(database, EXPERIMENT)
-    return MlflowClient(tracking_uri=tracking_uri(), registry_uri=tracking_uri())
 
 
 def open_pipeline_run(name: str, *, tags: dict[str, str]) -> str:
@@ -111,8 +82,19 @@ def log_dataset(run_id: str, digest: str) -> None:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     dataset = Dataset("egoflow", digest[:_MAX_DIGEST], "dvc", json.dumps({"path": "data/dataset"}))
-    with _DATASETS:
-        client().log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+    _log_input(run_id, DatasetInput(dataset, [InputTag("mlflow.data.context", "training")]))
+
+
+def _log_input(run_id: str, dataset: DatasetInput) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        with _DATASETS:
+            client().log_inputs(run_id, [dataset])
+    except MlflowException as error:
+        if error.error_code != "BAD_REQUEST":
+            raise
+        client().log_inputs(run_id, [dataset])  # another process added it between MLflow's look and its insert
 
 
 def open_benchmark_run(name: str, *, tags: dict[str, str]) -> str:
@@ -140,7 +122,7 @@ def end_open(parent_run_id: str) -> list[str]:
     """End a pipeline run and the runs nested in it as KILLED, where they are open; return their ids."""
     nested = f"tags.`mlflow.parentRunId` = '{parent_run_id}'"
     store, ended = client(), []
-    for run in [store.get_run(parent_run_id), *store.search_runs([_experiment(store)], nested)]:
+    for run in [store.get_run(parent_run_id), *store.search_runs([experiment(store, tracking_uri())], nested)]:
         if run.info.status == "RUNNING":
             store.set_terminated(run.info.run_id, "KILLED")
             ended.append(run.info.run_id)
@@ -150,7 +132,7 @@ def end_open(parent_run_id: str) -> list[str]:
 def end_dead() -> list[str]:
     """End every open run whose process on this host is gone as KILLED, so that none stays open; return their ids."""
     store, ended = client(), []
-    for run in store.search_runs([_experiment(store)], "attributes.status = 'RUNNING'"):
+    for run in store.search_runs([experiment(store, tracking_uri())], "attributes.status = 'RUNNING'"):
         if owners.is_gone(run.data.tags.get(OWNER, "")):
             store.set_terminated(run.info.run_id, "KILLED")
             ended.append(run.info.run_id)
@@ -216,7 +198,8 @@ def evaluation(run_id: str) -> dict[str, dict] | None:
 
     if not client().list_artifacts(run_id, "evaluation"):
         return None
-    return load_dict(f"{client().get_run(run_id).info.artifact_uri}/evaluation/metrics.json")
+    path = f"{client().get_run(run_id).info.artifact_uri}/evaluation/metrics.json"
+    return away.outlast(tracking_uri(), load_dict, path)
 
 
 def link_reused(parent_run_id: str, stage_name: str, run_id: str) -> str:
@@ -238,34 +221,19 @@ def link_reused(parent_run_id: str, stage_name: str, run_id: str) -> str:
     return nested
 
 
-def _experiment(store: MlflowClient) -> str:
-    from mlflow.exceptions import MlflowException
-
-    found = store.get_experiment_by_name(EXPERIMENT)
-    if found is not None:
-        return found.experiment_id
-    database = _database()
-    try:
-        # beside the database; a tracking server has a place for artifacts of its own
-        return store.create_experiment(EXPERIMENT, own_folder.artifacts_of(database) if database else None)
-    except MlflowException as error:
-        found = store.get_experiment_by_name(EXPERIMENT)  # another process may have created it first
-        if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
-            raise
-        return found.experiment_id
-
-
 def _open(name: str, tags: dict[str, str]) -> str:
     if "git_commit" in tags:
         tags = {**tags, "mlflow.source.git.commit": tags["git_commit"]}  # the name that the UI shows
     store = client()
-    return store.create_run(_experiment(store), tags={**tags, OWNER: owners.me()}, run_name=name).info.run_id
+    return store.create_run(
+        experiment(store, tracking_uri()), tags={**tags, OWNER: owners.me()}, run_name=name
+    ).info.run_id
 
 
 def _finished(condition: str) -> list:
     store = client()
-    query = f"{condition} and attributes.status = 'FINISHED'"
-    return store.search_runs([_experiment(store)], query, max_results=1, order_by=["attributes.end_time DESC"])
+    query, newest = f"{condition} and attributes.status = 'FINISHED'", ["attributes.end_time DESC"]
+    return store.search_runs([experiment(store, tracking_uri())], query, max_results=1, order_by=newest)
 
 
 def _log_evaluation(run_id: str, metrics: dict[str, dict]) -> None:

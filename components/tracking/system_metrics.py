@@ -6,7 +6,7 @@ import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from components.tracking.runs import client, tracking_uri
+from components.tracking.store import client, tracking_uri
 
 
 @contextmanager

@@ -54,6 +54,8 @@ if Path("hang").exists():
     time.sleep(300)
 time.sleep(0.5)
 (output / "model").mkdir(exist_ok=True)
+config = {"model_type": "egoflow", "vision_config": {"image_size": 8}, "tubelet_frames": 2, "weights": given.provenance}
+(output / "model" / "config.json").write_text(json.dumps(config))
 (output / "history.jsonl").write_text(json.dumps({"step": 1, "time_s": time.time(), "loss": 1.0}) + "\\n")
 from components import params
 from components.models import checkpoint_files

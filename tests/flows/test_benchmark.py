@@ -80,8 +80,8 @@ def test_scores_rows_and_rejects_go_to_mlflow_and_the_leaderboard(files, monkeyp
     asked = {"form": "letter", "frames": 0, "limit": None, "max_new_tokens": 128, "judge": None, "level": "plain"}
     asked |= {"sentence_model": None}
     assert recorded["tiny"]["asked"] == asked
-    client = tracking.runs.client()
-    [other, logged] = client.search_runs([client.get_experiment_by_name(tracking.runs.EXPERIMENT).experiment_id])
+    client = tracking.store.client()
+    [other, logged] = client.search_runs([client.get_experiment_by_name(tracking.experiment.EXPERIMENT).experiment_id])
     assert (logged.data.tags["prompt_level"], other.data.tags["prompt_level"]) == ("plain", "first_person")
     assert other.data.metrics["egoschema/accuracy"] == 0.625
     assert logged.data.tags["benchmark"] == "egoschema" and logged.info.status == "FINISHED"

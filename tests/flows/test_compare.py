@@ -11,7 +11,7 @@ from prefect.logging import disable_run_logger
 from components import records, tracking
 from components.evaluation import comparison_scores
 from components.params.comparison import Comparison
-from components.tracking.runs import client
+from components.tracking.store import client
 from flows import arm_recipes, arms, compare, data, supervisor, tasks
 from flows.tasks import NestedStage
 from tests.flows import stand_in

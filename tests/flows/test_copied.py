@@ -11,7 +11,7 @@ from prefect.logging import disable_run_logger
 
 from components import tracking
 from components.report.stage import read_stage
-from components.tracking.runs import client
+from components.tracking.store import client
 from flows import evaluate, promote, tasks, train
 from flows.tasks import TrainedStage
 from tests.flows import stand_in

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from components import tracking
-from components.tracking.runs import client
+from components.tracking.store import client
 from flows import interrupt
 from tests.flows import stand_in
 

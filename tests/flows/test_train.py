@@ -10,7 +10,7 @@ from prefect.logging import disable_run_logger
 
 from components import params, tracking
 from components.records.single_writer import LOCKS, single_writer
-from components.tracking.runs import client
+from components.tracking.store import client
 from flows import supervisor, tasks, train
 from flows.tasks import Job
 from tests.flows import stand_in

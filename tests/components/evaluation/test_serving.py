@@ -66,10 +66,13 @@ def test_what_a_row_leaves_out_is_not_asked(served, monkeypatch):
         [
             {"question": "what does C do?", "frames": FRAMES[:2].tolist()},
             {"question": "how long?", "frames": FRAMES, "view": "exo", "duration_s": 4.0, "choices": ["2 s", "3 s"]},
+            {"question": "what is it?", "frames": np.repeat(FRAMES[:1], 2, axis=0)},
+            {"question": "what moves?", "frames": np.repeat(FRAMES[:1], 2, axis=0), "duration_s": 4.0},
         ]
     )
     serving.Served(Listener).predict(table)
-    (plain, shown), (full, all_shown) = asked
+    (plain, shown), (full, all_shown), (image, _), (still, _) = asked
+    assert [sample["frame_kind"] for sample in (plain, full, image, still)] == ["clip", "clip", "image", "clip"]
     assert (plain["view"], plain["media"], plain["target"]["kind"]) == ("ego", [], "text")
     assert (full["view"], full["media"]) == ("exo", [{"start_s": 0.0, "end_s": 4.0}])
     assert np.array_equal(shown, FRAMES[:2]) and np.array_equal(all_shown, FRAMES)
@@ -84,6 +87,7 @@ def test_rows_that_cannot_be_shown_are_refused(served):
     for change, message in (
         ({"frames": FRAMES[:3]}, "3 frames came, allowed are multiples of tubelet_frames=2"),
         ({"frames": FRAMES[:, :32]}, r"images of shape \[\(32, 64, 3\)\] came, allowed is \(64, 64, 3\)"),
+        ({"frames": FRAMES[0]}, r"frames of shape \[\(64, 64, 3\)\] came, allowed is \[T, H, W, 3\]"),
         ({"view": "top"}, r"view 'top' came, allowed are \['ego', 'exo'\]"),
     ):
         with pytest.raises(ValueError, match=message):

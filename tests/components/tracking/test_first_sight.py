@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from components import tracking
-from components.tracking.runs import client
+from components.tracking.store import client
 
 README = (Path(__file__).parents[3] / "README.md").read_text()
 

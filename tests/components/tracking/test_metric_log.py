@@ -5,7 +5,7 @@ import pytest
 
 from components import tracking
 from components.tracking import history
-from components.tracking.runs import client
+from components.tracking.store import client
 
 
 @pytest.fixture
@@ -47,7 +47,8 @@ def test_files_reach_the_run_beside_the_curves(run_id, tmp_path):
     assert found == ["rollouts/step-2.html", "rollouts/step-4.html"]
 
 
-def test_a_file_that_cannot_be_sent_is_named_and_stays(run_id, tmp_path, monkeypatch, caplog):
+def test_a_file_that_cannot_be_sent_is_named_and_sent_by_the_flow(run_id, tmp_path, monkeypatch, caplog):
+    home = tracking.tracking_uri()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     page = tmp_path / "step-2.html"
@@ -56,8 +57,11 @@ def test_a_file_that_cannot_be_sent_is_named_and_stays(run_id, tmp_path, monkeyp
         log = tracking.MetricLog(run_id, tmp_path / "history.jsonl", interval_s=60)
         log.attach(page, "rollouts")
         assert log.close() == 0
-    assert "1 files did not reach" in caplog.records[-1].message and str(page) in caplog.records[-1].message
-    assert page.exists()
+    told = caplog.records[-1].message
+    assert "0 records and 1 files did not reach" in told and str(page) in told
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", home)
+    tracking.send_rest(tmp_path)
+    assert [artifact.path for artifact in client().list_artifacts(run_id, "rollouts")] == ["rollouts/step-2.html"]
 
 
 def test_more_values_than_one_call_takes(run_id, tmp_path):
@@ -80,10 +84,12 @@ def test_an_unreachable_server_never_stops_training(run_id, tmp_path, monkeypatc
         log.log(2, {"loss": 1.0})
         assert log.close() == 2
     assert [record.message.split(" at ")[0] for record in caplog.records].count("no MLflow") == 1
-    assert "2 records did not reach" in caplog.records[-1].message
+    assert "2 records and 0 files did not reach" in caplog.records[-1].message
     monkeypatch.setenv("MLFLOW_TRACKING_URI", home)
-    assert tracking.MetricLog(run_id, spool, from_step=2).close() == 0  # the replay
-    assert points(run_id, "loss") == [(1, 2.0), (2, 1.0)]
+    for _ in range(2):  # what the flow sends when the stage has ended; nothing is sent twice
+        tracking.send_rest(tmp_path)
+        assert points(run_id, "loss") == [(1, 2.0), (2, 1.0)]
+    assert [path.name for path in tmp_path.iterdir()] == ["history.jsonl"]
 
 
 def test_a_server_that_comes_back_gets_everything_once(run_id, tmp_path, monkeypatch):

@@ -2,11 +2,15 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from components import tracking
-from components.tracking.runs import ROOT, client
+from components.evaluation import request_example
+from components.tracking import registry
+from components.tracking.store import ROOT, client
 
 PRIMARY, GUARDRAIL = "ground_spatial/miou", "qa/accuracy"
 
@@ -16,12 +20,23 @@ def entry(value: float) -> dict:
             "controls": {}, "strongest": None, "learned": None}  # fmt: skip
 
 
+EXAMPLE = [{"question": "What does C do?", "frames": [[[[0, 0, 0]]]]}]
+
+
+def checkpoint_of(folder: Path, weights: str, **stage) -> Path:
+    (folder / "model").mkdir(parents=True)
+    (folder / "model" / "config.json").write_text(json.dumps(weights))
+    (folder / "stage.json").write_text(json.dumps({"params": stage}))
+    return folder
+
+
 @pytest.fixture
-def checkpoint(tmp_path):
-    (tmp_path / "sft-0123" / "model").mkdir(parents=True)
-    (tmp_path / "sft-0123" / "model" / "config.json").write_text("{}")
-    (tmp_path / "sft-0123" / "stage.json").write_text(json.dumps({"params": {"guidance": True}}))
-    return tmp_path / "sft-0123"
+def checkpoint(tmp_path) -> Path:
+    return checkpoint_of(tmp_path / "sft-0123", str(tmp_path), guidance=True)
+
+
+def register(run_id: str, checkpoint: Path, name: str) -> str:
+    return tracking.register(run_id, checkpoint, name, example=EXAMPLE)
 
 
 def trained(tmp_path, primary: float, guardrail: float = 0.7, digest: str = "data-1") -> str:
@@ -37,7 +52,7 @@ def trained(tmp_path, primary: float, guardrail: float = 0.7, digest: str = "dat
 def test_registering_keeps_weights_code_and_origin(tmp_path, checkpoint, store):
     run_id = trained(tmp_path, 0.5)
     ended = client().get_run(run_id).info.end_time
-    version = tracking.register(run_id, checkpoint, "kept")
+    version = register(run_id, checkpoint, "kept")
     found = client().get_model_version("kept", version)
     assert (found.run_id, found.tags["dataset_digest"], found.tags["checkpoint"]) == (run_id, "data-1", str(checkpoint))
     folder = store / "mlartifacts" / run_id / "artifacts" / "model"
@@ -46,18 +61,53 @@ def test_registering_keeps_weights_code_and_origin(tmp_path, checkpoint, store):
     assert client().get_run(run_id).info.end_time == ended  # the wall time of the stage stays true
 
 
-def test_registering_a_run_twice_gives_the_same_version(tmp_path, checkpoint):
-    run_id = trained(tmp_path, 0.5)
-    assert tracking.register(run_id, checkpoint, "twice") == tracking.register(run_id, checkpoint, "twice")
+def versions(name: str) -> list[str]:
+    return [str(found.version) for found in client().search_model_versions(f"name = '{name}'")]
+
+
+def test_a_checkpoint_that_a_killed_run_left_behind_gets_no_second_version(tmp_path, checkpoint):
+    first = register(trained(tmp_path, 0.5), checkpoint, "once")
+    # the run of the stage was killed before it ended, so the next one has a run of its own, and it may lie elsewhere
+    moved = checkpoint.rename(tmp_path / "sft-moved")
+    assert register(trained(tmp_path, 0.5), moved, "once") == first
+    assert versions("once") == [first]
+    assert client().get_model_version("once", first).tags["checkpoint"] == str(moved)
+    other = checkpoint_of(tmp_path / "other", "other weights", guidance=True)
+    asked_otherwise = checkpoint_of(tmp_path / "asked otherwise", str(tmp_path), guidance=False)
+    assert len({first, *(register(trained(tmp_path, 0.5), new, "once") for new in (other, asked_otherwise))}) == 3
+
+
+def test_promotions_at_once_register_one_version(tmp_path, checkpoint):
+    runs = [trained(tmp_path, 0.5) for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        assert len(set(pool.map(lambda run_id: register(run_id, checkpoint, "at once"), runs))) == 1
+    assert len(versions("at once")) == 1
+
+
+def test_a_version_that_another_host_made_meanwhile_is_kept_and_ours_is_not(tmp_path, checkpoint, monkeypatch):
+    run_id, looked = trained(tmp_path, 0.5), []
+
+    def versions_of(name: str, digest: str) -> list[str]:
+        if not looked:  # they look before either has made one
+            looked.append(name)
+            client().create_registered_model(name)
+            client().create_model_version(name, "runs:/theirs/model", tags={registry.DIGEST: digest})
+            return []
+        return real(name, digest)
+
+    real = registry._versions
+    monkeypatch.setattr(registry, "_versions", versions_of)
+    assert register(run_id, checkpoint, "two hosts") == "1" and versions("two hosts") == ["1"]
 
 
 def test_there_is_no_champion_of_an_unknown_model():
     assert tracking.champion("nobody") is None
 
 
-def test_the_alias_moves_only_where_the_gate_says_so_and_every_version_tells_why(tmp_path, checkpoint):
+def test_the_alias_moves_only_where_the_gate_says_so_and_every_version_tells_why(tmp_path):
     def decided(promoted: bool) -> str:
-        version = tracking.register(trained(tmp_path, 0.5), checkpoint, "egoflow")
+        run_id = trained(tmp_path, 0.5)
+        version = register(run_id, checkpoint_of(tmp_path / run_id, run_id), "egoflow")
         numbers = {"ground_spatial/miou.value": 0.027, "ground_spatial/miou.p_above": 0.04}
         tracking.record_decision("egoflow", version, promoted=promoted, reason="because", numbers=numbers)
         tags = client().get_model_version("egoflow", version).tags
@@ -76,10 +126,19 @@ def test_the_alias_moves_only_where_the_gate_says_so_and_every_version_tells_why
 ASK = """
 import json, sys
 import mlflow, numpy as np
+from fastapi.testclient import TestClient
+from mlflow.pyfunc import scoring_server
 model = mlflow.pyfunc.load_model("models:/served@champion")
 rows = [{"question": "what does C do?", "frames": np.zeros((4, 64, 64, 3), np.uint8)}] * 2
 rows.append({**rows[0], "view": "exo", "duration_s": 2.0, "choices": ["C washes", "the red cup"]})
-print(json.dumps(model.predict(rows)))
+sent = [{**row, "frames": row["frames"].tolist()} for row in rows]
+server = TestClient(scoring_server.init(model))
+answered = {"pyfunc": model.predict(rows), "example": model.predict(model.input_example)}
+for name in ("inputs", "dataframe_records"):
+    answered[name] = server.post("/invocations", json={name: sent}).json()["predictions"]
+bare = server.post("/invocations", json={"inputs": sent[0]})
+answered["bare"] = [bare.status_code, bare.json()["message"]]
+print(json.dumps(answered))
 print(sys.modules["components.evaluation.serving"].__file__)
 """
 
@@ -103,7 +162,8 @@ def test_a_version_answers_elsewhere_with_the_code_it_brought_along(tmp_path):
     stage = {"guidance": True, "reasoned": False, "max_frames": None, "max_new_tokens": 3, "grpo": None}
     (folder.parent / "stage.json").write_text(json.dumps({"params": stage}))
 
-    version = tracking.register(trained(tmp_path, 0.5), folder.parent, "served")
+    example = request_example.example(folder.parent)
+    version = tracking.register(trained(tmp_path, 0.5), folder.parent, "served", example=example)
     tracking.record_decision("served", version, promoted=True, reason="", numbers={})
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     shown = subprocess.run(
@@ -111,6 +171,11 @@ def test_a_version_answers_elsewhere_with_the_code_it_brought_along(tmp_path):
     )
     assert shown.returncode == 0, shown.stderr
     answers, file = shown.stdout.strip().splitlines()[-2:]
-    first, second, closed = json.loads(answers)
+    answered = json.loads(answers)
+    first, second, closed = answered["pyfunc"]
     assert isinstance(first, str) and first == second and isinstance(closed, str)
+    assert answered["inputs"] == answered["dataframe_records"] == answered["pyfunc"]
+    assert [type(answer) for answer in answered["example"]] == [str]
+    status, message = answered["bare"]
+    assert status == 400 and "[(64, 64, 3)] came" in message and "must come as a list of one row" in message
     assert not file.startswith(str(ROOT)) and file.endswith("code/components/evaluation/serving.py")

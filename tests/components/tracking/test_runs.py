@@ -1,11 +1,18 @@
 import json
+import os
+import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import BAD_REQUEST
 
 from components import tracking
-from components.tracking.runs import client
+from components.tracking.store import ROOT, client
 
 METRICS = {
     "qa/accuracy": {
@@ -140,3 +147,64 @@ def test_describe_leads_to_the_ui(monkeypatch):
     assert info.url == f"http://127.0.0.1:5000/#/experiments/{experiment}/runs/{run_id}"
     tracking.finish(run_id, "FINISHED")
     assert tracking.describe(run_id).end_s >= info.start_s
+
+
+@pytest.fixture
+def own_store(tmp_path, monkeypatch, store):
+    """A copy of the tests' database, whose experiment may be broken."""
+    tracking.open_pipeline_run("p", tags={})
+    shutil.copy(store / "mlflow.db", tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    return client()
+
+
+def test_a_deleted_experiment_is_told_with_the_command_that_restores_it(own_store, tmp_path):
+    found = own_store.get_experiment_by_name("egoflow").experiment_id
+    own_store.delete_experiment(found)
+    remedy = f"MLFLOW_TRACKING_URI=sqlite:///{tmp_path}/mlflow.db mlflow experiments restore -x {found}"
+    for ask in (lambda: tracking.open_pipeline_run("p", tags={}), lambda: tracking.finished_stage("k")):
+        with pytest.raises(ValueError, match="has been deleted") as told:
+            ask()
+        assert remedy in str(told.value)
+    own_store.restore_experiment(found)
+    assert tracking.open_pipeline_run("p", tags={})
+
+
+def test_a_renamed_experiment_is_told_and_no_second_one_is_begun(own_store):
+    found = own_store.get_experiment_by_name("egoflow").experiment_id
+    own_store.rename_experiment(found, "old runs")
+    with pytest.raises(ValueError, match="renamed to 'old runs'.*\n.*experiments rename -x .* --new-name egoflow"):
+        tracking.finished_stage("k")
+    assert own_store.get_experiment_by_name("egoflow") is None
+    own_store.delete_experiment_tag(found, "egoflow")  # the other remedy: to begin anew
+    assert client().get_run(tracking.open_pipeline_run("p", tags={})).info.experiment_id != found
+
+
+def test_a_dataset_that_another_process_adds_at_the_same_time_is_the_same_one(monkeypatch):
+    parent, real, tried = tracking.open_pipeline_run("p", tags={}), MlflowClient.log_inputs, []
+
+    def refused_once(self, run_id: str, datasets: list) -> None:
+        tried.append(run_id)
+        if len(tried) == 1:
+            raise MlflowException("UNIQUE constraint failed: datasets.name", error_code=BAD_REQUEST)
+        real(self, run_id, datasets)
+
+    monkeypatch.setattr(MlflowClient, "log_inputs", refused_once)
+    run_id = open_stage(parent)
+    assert tried == [run_id] * 2 and client().get_run(run_id).inputs.dataset_inputs
+
+
+@pytest.mark.long
+def test_eight_processes_begin_on_one_database_that_is_not_there_yet(tmp_path):
+    program = [sys.executable, "-m", "tests.components.tracking.eight_writers", str(tmp_path)]
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    environment = os.environ | {"MLFLOW_TRACKING_URI": uri}
+    done = subprocess.run(program, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    store = MlflowClient(uri)
+    for number, run_id in enumerate(json.loads(done.stdout.splitlines()[-1])):
+        run = store.get_run(run_id)
+        assert (run.info.status, run.data.params) == ("FINISHED", {"number": str(number)})
+        assert run.inputs.dataset_inputs[0].dataset.digest == "f" * 36
+        points = [(point.step, point.value) for point in store.get_metric_history(run_id, "loss")]
+        assert points == [(step, step * number) for step in range(20)]

@@ -15,7 +15,7 @@ from components import params
 from components.models import build
 from components.models.backbone import part_of
 from components.tracking import history
-from components.tracking.runs import client
+from components.tracking.store import client
 from components.train import algorithms, plan
 from components.train.safety import resumable
 from flows import supervisor

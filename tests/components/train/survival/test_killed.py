@@ -71,7 +71,7 @@ def assert_survives(proving: Proving, algorithm: str, killed_at: list[Mishap]) -
     assert_the_same(output, expected)
     ours, theirs = (json.loads((folder / "stage.json").read_text()) for folder in (output, expected))
     assert ours["samples_digest"] == theirs["samples_digest"] and ours["steps"] == theirs["steps"] == STEPS
-    assert {path.name for path in output.iterdir()} == {"history.jsonl", "model", "stage.json"}
+    assert {path.name for path in output.iterdir()} == {"history.jsonl", "model", "stage.json", "unsent.json"}
 
 
 def test_the_ledger_sees_a_sample_that_is_exchanged(proving: Proving):

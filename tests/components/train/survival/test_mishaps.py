@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from components import params, tracking
-from components.tracking.runs import client
+from components.tracking.store import client
 from components.train import node_launcher, plan
 from components.train.safety import errors, resumable
 from tests.components.train.conftest import ROOT
