@@ -6,6 +6,9 @@ The working directory is the project root: a deployment's worker sets it, and `p
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
+import json
 import os
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -18,6 +21,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
+from prefect.states import Cancelled
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from components import params, tracking
@@ -205,10 +209,8 @@ def pipeline_run(kind: str, job: Job) -> Generator[str]:
         kind: "pipeline" for the whole path, which `retrain` compares with; else the name of the flow.
         job: the recipe and the digests that become tags of the run.
     """
-    tags = {"kind": kind, "recipe": str(job.recipe_path), "code_digest": job.code, "git_commit": git_commit(job.root)}
+    tags = {"kind": kind, "recipe": str(job.recipe_path), "git_commit": git_commit(job.root)} | digest_tags(job)
     tags |= {"overrides": " ".join(job.overrides)} if job.overrides else {}
-    if job.dataset is not None:
-        tags["dataset_digest"] = job.dataset
     run_id = tracking.open_pipeline_run(f"{kind} {job.recipe.name}", tags=tags)
     # by the names that overrides have, so that MLflow compares two runs key by key
     stages = {stage.name: stage.model_dump(mode="json", exclude={"name"}) for stage in job.recipe.stages}
@@ -223,8 +225,19 @@ def pipeline_run(kind: str, job: Job) -> Generator[str]:
     except Exception:
         status = "FAILED"
         raise
+    except BaseException:
+        # a cancelled run: Prefect kills this process after 30 s, while a stage may save for a minute
+        tracking.end_open(run_id)
+        raise
     finally:
         tracking.finish(run_id, status)
+
+
+def digest_tags(job: Job) -> dict[str, str]:
+    """Return the digests of what a pipeline run is made from, as tags of its run; no dataset before that is known."""
+    recipe = json.dumps(job.recipe.model_dump(mode="json"), sort_keys=True)
+    tags = {"code_digest": job.code, "recipe_digest": hashlib.sha256(recipe.encode()).hexdigest()}
+    return tags if job.dataset is None else tags | {"dataset_digest": job.dataset}
 
 
 def nest(stage: TrainedStage, pipeline_run_id: str, *, evaluation_s: float | None = None) -> NestedStage:
@@ -242,7 +255,7 @@ def nest(stage: TrainedStage, pipeline_run_id: str, *, evaluation_s: float | Non
 
 
 def as_task(body: Callable[Given, Result], name: str, *, retries: int = 0) -> Task[Given, Result]:
-    """Make a Prefect task of a function.
+    """Make a Prefect task of a function; a stopped one is Cancelled there, and raises what stopped it all the same.
 
     Nothing is cached by Prefect (DVC and MLflow are the caches), and nothing is tried again once stopped or paused.
 
@@ -251,8 +264,17 @@ def as_task(body: Callable[Given, Result], name: str, *, retries: int = 0) -> Ta
         name: of the task and of each of its runs.
         retries: how often it is tried again after it raised.
     """
+
+    @functools.wraps(body)
+    def cancellable(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        try:
+            return body(*args, **kwargs)
+        except StageStopped as stopped:
+            # Prefect takes a state that is returned for that of the task
+            return cast("Result", Cancelled(message=str(stopped), data=stopped))
+
     return Task(
-        body,
+        cancellable,
         name=name,
         task_run_name=name,
         retries=retries,

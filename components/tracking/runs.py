@@ -144,10 +144,10 @@ def finished_stage(stage_key: str) -> str | None:
     return next((run.info.run_id for run in _finished(f"tags.stage_key = '{stage_key}'")), None)
 
 
-def last_pipeline_digest(recipe: str) -> str | None:
-    """Return the dataset digest of the last finished pipeline run of a recipe (its tag), None where there is none."""
+def last_pipeline_tags(recipe: str) -> dict[str, str] | None:
+    """Return the tags of the last finished pipeline run of a recipe (itself a tag), None where there is none."""
     finished = _finished(f"tags.kind = 'pipeline' and tags.recipe = '{recipe}'")
-    return next((run.data.tags.get("dataset_digest") for run in finished), None)
+    return next((run.data.tags for run in finished), None)
 
 
 def describe(run_id: str) -> RunInfo:

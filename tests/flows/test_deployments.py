@@ -3,15 +3,19 @@
 import importlib
 import os
 import signal
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
 import pytest
+from prefect import flow
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Running
 from ruamel.yaml import YAML
 
-from flows import compare, gpus
+from flows import compare, gpus, missed
 from tests.flows import stand_in
 from tests.flows.conftest import Server, wait
 from tests.flows.test_gpus import fake_gpus, waits_for
@@ -88,6 +92,8 @@ def test_deployments_run_on_a_worker_and_leave_no_process(server: Server, projec
         wait(lambda: not alive(pids), 120, lambda: (alive(pids), server.state(run_id)))
         assert server.wait_for_end(run_id, 120)["type"] == "CANCELLED"
         assert mlflow_statuses(project) == ["KILLED"] * 3
+        found = server.post("task_runs/filter", flow_runs={"id": {"any_": [run_id]}}, task_runs={})
+        assert {one["state_type"] for one in found} == {"CANCELLED"}, [(one["name"], one["state"]) for one in found]
 
         # the worker dies without a word: the flow run ends by itself, and says so to the server
         new_code_that_hangs(project)
@@ -97,6 +103,39 @@ def test_deployments_run_on_a_worker_and_leave_no_process(server: Server, projec
         state = server.wait_for_end(run_id, 120)
         # crashed, if it first wrote a line of log into the dead worker's pipe
         assert state["type"] in ("FAILED", "CRASHED"), state
+
+
+def test_runs_that_a_schedule_missed_collapse_into_the_first(server: Server):
+    @flow
+    def nightly(recipe: str) -> None: ...
+
+    with temporary_settings({PREFECT_API_URL: server.url}), get_client(sync_client=True) as client:
+        every_second = {"schedule": IntervalSchedule(interval=timedelta(seconds=1)), "active": True}
+        made = client.create_deployment(
+            client.create_flow(nightly), "nightly", schedules=[every_second], parameters={"recipe": "a"}
+        )
+        asked = client.create_flow_run_from_deployment(made, parameters={"recipe": "a"})  # by a person
+        of_deployment = {"deployments": {"id": {"any_": [str(made)]}}, "sort": "EXPECTED_START_TIME_ASC"}
+
+        def due() -> list[dict]:
+            return [
+                run
+                for run in server.post("flow_runs/filter", **of_deployment)
+                if run["auto_scheduled"] and datetime.fromisoformat(run["expected_start_time"]) < datetime.now(UTC)
+            ]
+
+        wait(lambda: len(due()) > 3, 60, due)
+        client.pause_deployment(made)
+        first, *others = due()
+        client.set_flow_run_state(first["id"], Running(), force=True)
+        assert missed.collapse_into(client, first["id"]) >= len(others)
+        ended = [client.read_flow_run(run["id"]).state for run in others]
+        assert {(state.type.value, state.message) for state in ended} == {
+            ("CANCELLED", f"Missed: run {first['name']} began later than this was due, and does the same.")
+        }
+        assert client.read_flow_run(first["id"]).state.is_running()
+        assert client.read_flow_run(asked.id).state.is_scheduled()
+        assert missed.collapse_into(client, first["id"]) == 0
 
 
 def test_every_flow_has_a_deployment_whose_parameters_it_takes():

@@ -4,33 +4,56 @@ import pytest
 from prefect.logging import disable_run_logger
 
 from components import tracking
-from flows import data, retrain
+from flows import data, retrain, tasks
+from tests.flows import stand_in
+
+LAST = {"dataset_digest": "d" * 64, "recipe_digest": "r" * 64, "code_digest": "c" * 64}
+UNMOVED = f"Nothing to do: dataset, recipe and code are those of the last finished pipeline run of {stand_in.RECIPE}."
 
 
 @pytest.mark.parametrize(
-    ("last", "trained", "message"),
+    ("last", "message"),
     [
+        (LAST, UNMOVED),
+        (LAST | {"dataset_digest": "e" * 64}, "Trained: the dataset moved from eeeeeeeeeeee to dddddddddddd."),
         (
-            "d" * 64,
-            [],
-            "Nothing to do: the dataset digest dddddddddddd is that of the last finished pipeline run of r.yaml.",
+            LAST | {"recipe_digest": "s" * 64, "code_digest": "b" * 64},
+            "Trained: the recipe moved from ssssssssssss to rrrrrrrrrrrr; the code moved from bbbbbbbbbbbb to "
+            "cccccccccccc.",
         ),
-        ("e" * 64, ["r.yaml"], "Trained: the dataset digest moved from eeeeeeeeeeee to dddddddddddd."),
-        (None, ["r.yaml"], "Trained: the dataset digest moved from none to dddddddddddd."),
+        (None, "Trained: no pipeline run of this recipe has finished before."),
     ],
 )
-def test_retrain_trains_only_on_moved_data(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, last: str | None, trained: list[str], message: str
+def test_retrain_trains_only_on_what_moved_and_says_what(
+    monkeypatch: pytest.MonkeyPatch, last: dict[str, str] | None, message: str
 ):
     order: list[str] = []
     monkeypatch.setattr(data, "refresh", lambda stop: order.append("data"))
     monkeypatch.setattr(data, "digest", lambda: order.append("digest") or "d" * 64)
-    monkeypatch.setattr(tracking, "last_pipeline_digest", {"r.yaml": last, "other.yaml": "d" * 64}.get)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "r.yaml").touch()
+    monkeypatch.setattr(tracking, "last_pipeline_tags", {stand_in.RECIPE: last}.get)
+    monkeypatch.setattr(tasks, "digest_tags", lambda job: LAST)
     monkeypatch.setattr(retrain, "pipeline", order.append)
+    monkeypatch.chdir(stand_in.ROOT)
     with disable_run_logger():
-        state = retrain.retrain.fn("r.yaml")
+        state = retrain.retrain.fn("miniature")
     # the digest is read after the data is up to date
-    assert order == ["data", "digest", *trained]
+    assert order == ["data", "digest", *(["miniature"] if message != UNMOVED else [])]
     assert state.is_completed() and state.message == message
+
+
+def test_the_digests_of_a_job_move_with_its_recipe_and_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    root = stand_in.make(tmp_path)
+    monkeypatch.chdir(root)
+
+    def now() -> dict[str, str]:
+        return tasks.digest_tags(tasks.open_job(stand_in.RECIPE, dataset="d" * 64))
+
+    first = now()
+    assert now() == first and first.keys() == retrain.COMPARED.keys()
+    stand_in.recipe(root, stand_in.RECIPE, [*stand_in.STAGES[:-1], {**stand_in.STAGES[-1], "weight_decay": 0.1}])
+    second = now()
+    assert [name for name in first if first[name] != second[name]] == ["recipe_digest"]
+    with (root / "components/train/__main__.py").open("a") as file:
+        file.write("\n# changed")
+    third = now()
+    assert [name for name in first if third[name] != second[name]] == ["code_digest"]

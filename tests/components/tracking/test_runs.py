@@ -80,16 +80,16 @@ def test_only_a_finished_run_of_the_same_key_is_reused():
     assert tracking.finished_stage("key-b") is None
 
 
-def test_the_last_digest_is_of_finished_pipelines_of_the_same_recipe_only():
+def test_the_last_tags_are_of_finished_pipelines_of_the_same_recipe_only():
     runs = (("one", "FINISHED", "a.yaml"), ("two", "FAILED", "a.yaml"), ("three", "FINISHED", "b.yaml"))
     for digest, status, recipe in runs:
         run_id = tracking.open_pipeline_run("p", tags={"recipe": recipe})
         tracking.set_tags(run_id, {"dataset_digest": digest})
         tracking.finish(open_stage(run_id), "FINISHED")
         tracking.finish(run_id, status)
-    assert tracking.last_pipeline_digest("a.yaml") == "one"
-    assert tracking.last_pipeline_digest("b.yaml") == "three"
-    assert tracking.last_pipeline_digest("c.yaml") is None
+    assert tracking.last_pipeline_tags("a.yaml")["dataset_digest"] == "one"
+    assert tracking.last_pipeline_tags("b.yaml")["dataset_digest"] == "three"
+    assert tracking.last_pipeline_tags("c.yaml") is None
 
 
 def test_an_evaluation_is_logged_under_comparable_names_and_read_back(metrics_json):
