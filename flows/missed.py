@@ -14,7 +14,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import StateType
-from prefect.runtime import deployment, flow_run
+from prefect.runtime import flow_run
 from prefect.states import Cancelled
 
 
@@ -24,7 +24,7 @@ def collapse() -> int:
     A limit on the deployment does nothing here: the work pool's own limit lets one run start after another, and each
     finds the deployment free.
     """
-    if deployment.id is None or flow_run.id is None:
+    if flow_run.id is None:
         return 0
     with get_client(sync_client=True) as client:
         return collapse_into(client, UUID(flow_run.id))
@@ -38,9 +38,11 @@ def collapse_into(client: SyncPrefectClient, run_id: UUID) -> int:
         run_id: the flow run that goes on.
 
     Returns:
-        How many runs were cancelled.
+        How many runs were cancelled; none of a run that has no deployment.
     """
     mine = client.read_flow_run(run_id)
+    if mine.deployment_id is None:
+        return 0
     due = FlowRunFilter(
         deployment_id=FlowRunFilterDeploymentId(any_=[mine.deployment_id]),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),

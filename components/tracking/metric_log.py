@@ -70,8 +70,8 @@ class MetricLog:
         self._file.close()
         left, files = len(history.read(self._spool, self._sent_bytes)[0]), list(self._files)
         if left or files:
-            rest = {"run_id": self._run_id, "sent_bytes": self._sent_bytes}
-            rest |= {"files": [[str(path), place] for path, place in files]}
+            waiting = [[str(path), place] for path, place in files]
+            rest = {"run_id": self._run_id, "sent_bytes": self._sent_bytes, "files": waiting}
             self._spool.with_name(UNSENT).write_text(json.dumps(rest))
             logger.warning(
                 "%d records and %d files did not reach %s; they are sent when the stage ends: %s",
