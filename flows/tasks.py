@@ -269,8 +269,7 @@ def as_task(body: Callable[Given, Result], name: str, *, retries: int = 0) -> Ta
     def cancellable(*args: Given.args, **kwargs: Given.kwargs) -> Result:
         try:
             return body(*args, **kwargs)
-        except StageStopped as stopped:
-            # Prefect takes a state that is returned for that of the task
+        except StageStopped as stopped:  # Prefect takes a state that is returned for that of the task
             return cast("Result", Cancelled(message=str(stopped), data=stopped))
 
     return Task(
