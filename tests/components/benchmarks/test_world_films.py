@@ -82,8 +82,8 @@ def test_a_killed_run_goes_on_to_scores_in_mlflow_and_on_the_leaderboard(project
     assert {row["view"] for row in rows} == {"ego", "exo"} and entry["chance"] == pytest.approx(0.2)
     assert {"charades_ego/subset ego/accuracy", "charades_ego/subset exo/accuracy"} <= scores.keys()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project}/mlflow.db")
-    client = tracking.runs.client()
-    runs = client.search_runs([client.get_experiment_by_name(tracking.runs.EXPERIMENT).experiment_id])
+    client = tracking.store.client()
+    runs = client.search_runs([client.get_experiment_by_name(tracking.experiment.EXPERIMENT).experiment_id])
     [logged] = [run for run in runs if run.info.status == "FINISHED"]
     assert logged.data.metrics["charades_ego/accuracy"] == entry["value"]
     monkeypatch.setattr(benchmark_tables, "RESULTS", project / "results")
