@@ -162,7 +162,8 @@ def test_the_command_line_prints_the_script_of_the_stage_that_the_pipeline_would
     words = told(shlex.split(capsys.readouterr().out, comments=True))
     assert option(words, "--recipe") == "params/recipes/exo2ego.yaml"
     made_of = json.loads(option(words, "--provenance"))
-    assert set(made_of) == {"stage_key", "code_digest", "git_commit", "dataset_digest"}
+    made_by = {"recipe_file", "overrides"}
+    assert set(made_of) == {"stage_key", "code_digest", "git_commit", "dataset_digest"} | made_by
     assert option(words, "--output") == f"checkpoints/stage2-{made_of['stage_key'][:12]}"
     assert set(json.loads(option(words, "--parents")).values()) <= {
         str(plan.checkpoint_dir(Path(), name, key))
