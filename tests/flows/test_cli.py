@@ -141,9 +141,13 @@ def test_bare_names_work_and_nothing_is_run_by_a_plan(made: Path):
     done = egoflow(made, "compare", "--comparison", "nothing", "--dry-run")
     assert done.returncode == 1 and "'nothing' is no file, allowed are also the names" in done.stderr
     done = egoflow(made, "run", "stages.second.max_steps=2", "--dry-run")
-    assert done.returncode == 0 and "miniature.yaml with stages.second.max_steps=2" in done.stdout, done.stderr
+    assert done.returncode == 0 and "miniature.yaml with stages.second.max_steps=2" in " ".join(done.stdout.split()), (
+        done.stderr
+    )
     done = egoflow(made, "compare", "stages.first.max_steps=2", "--comparison", "tiny", "--seeds", "1", "--dry-run")
-    assert done.returncode == 0 and "tiny.yaml with stages.first.max_steps=2" in done.stdout, done.stderr
+    assert done.returncode == 0 and "tiny.yaml with stages.first.max_steps=2" in " ".join(done.stdout.split()), (
+        done.stderr
+    )
     assert len(list(made.glob("reports/compare-tiny*"))) == 2, "the results of a changed comparison lie elsewhere"
     assert not (made / "checkpoints").exists()
 
