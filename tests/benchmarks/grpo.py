@@ -41,9 +41,9 @@ class Samples:
 
         frames = np.random.default_rng(index).integers(0, 255, (2, self.size_px, self.size_px, 3), dtype=np.uint8)
         return {
-            "question": prompts.spatial_question(OBJECTS[index % len(OBJECTS)]), "question_type": "spatial_object",
-            "target": {"kind": "box", "box_xyxy": [10.0, 20.0, 50.0, 60.0]}, "media": [{}], "frames": frames,
-            "reasoned": True,
+            "sample_id": f"s{index}", "turns": [(prompts.spatial_question(OBJECTS[index % len(OBJECTS)]), "")],
+            "view": "ego", "frames": frames, "question_type": "spatial_object", "times_s": None, "media": [{}],
+            "target": {"kind": "box", "box_xyxy": [10.0, 20.0, 50.0, 60.0]}, "reasoned": True, "answer": "",
         }  # fmt: skip
 
 
@@ -51,7 +51,6 @@ def measure(shared: bool, steps: int) -> dict:
     """Train some steps; give the least CPU seconds of one, and the first completions."""
     training.rank()
     from transformers import TrainerCallback, set_seed
-    from trl import GRPOTrainer
 
     from components.models import build
     from components.train import algorithms, checkpoints
@@ -68,13 +67,20 @@ def measure(shared: bool, steps: int) -> dict:
 
     recipe = params.load(training.ROOT / "params/recipes/miniature.yaml", params.Recipe)
     stage = next(stage for stage in recipe.stages if stage.algorithm == "grpo")
-    grouped = stage.grpo.model_copy(update={"num_generations": 8})
+    grouped = stage.grpo.model_copy(update={"num_generations": 8, "reward_weights": {"even": 1.0}})
     stage = stage.model_copy(
         update={"max_steps": steps, "save_steps": steps + 1, "ranks": 1, "train_batch_size": 32, "grpo": grouped}
     )
     if not shared:
-        trainer.OrderedGRPOTrainer.__bases__ = (GRPOTrainer,)
+        trainer.OrderedGRPOTrainer.__bases__ = (training.plain_grpo(),)
         training.encode_every_row()
+    said: list[str] = []
+
+    def reward(completions, **columns) -> list[float]:
+        said.extend(each[0]["content"] for each in completions)
+        return training.even_letters(completions)
+
+    trainer.reward_function = lambda name: reward
     set_seed(stage.seed)
     processor = algorithms.fresh_processor(recipe.model, params.load(training.ROOT / "params/data.yaml", params.Data))
     model = build.assemble(build.config_of(processor), {}, seed=0)
@@ -87,19 +93,8 @@ def measure(shared: bool, steps: int) -> dict:
             model, processor, stage, stage.grpo, Samples(steps * stage.train_batch_size, recipe.model.image_px),
             groups=algorithms.groups(model, stage), output=Path(folder) / "trainer", callbacks=[clock],
         )  # fmt: skip
-        said: list[str] = []
-        engine.reward_funcs[0] = _remembering(engine.reward_funcs[0], said)
         engine.train()
     return {"seconds": min(clock.seconds[1:]), "said": said[: stage.train_batch_size * stage.grpo.num_generations]}
-
-
-def _remembering(reward, said: list[str]):
-    def remembered(completions, **columns) -> list[float | None]:
-        said.extend(each[0]["content"] for each in completions)
-        return reward(completions=completions, **columns)
-
-    remembered.__name__ = reward.__name__
-    return remembered
 
 
 def main() -> None:

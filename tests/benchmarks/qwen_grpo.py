@@ -81,27 +81,15 @@ def loaded(folder: Path):
     return model, qwen_vl.load_processor(folder / "base", pixels=None)
 
 
-def even_letters(completions, **columns) -> list[float]:
-    """Reward what differs between the completions of a random model."""
-    return [float(np.mean([ord(letter) % 2 for letter in each[0]["content"]])) for each in completions]
-
-
 def step(ours: bool, folder: Path, frames: int, steps: int) -> dict:
     """Train some steps; give the least CPU and wall seconds of one, what was said first, and what was learned."""
     training.rank()
     from transformers import TrainerCallback, set_seed
-    from trl import GRPOTrainer
 
     from components.models import qwen_vl
     from components.models.hub_configs import QWEN_PARTS
     from components.train import algorithms, checkpoints
     from components.train.grpo import trainer
-
-    class Plain(GRPOTrainer):
-        """TRL's trainer without what only ours takes."""
-
-        def __init__(self, *, describe_samples, half, folder, judge, verdicts_folder, **kwargs):
-            super().__init__(**kwargs)
 
     class Clock(TrainerCallback):
         def __init__(self):
@@ -114,14 +102,14 @@ def step(ours: bool, folder: Path, frames: int, steps: int) -> dict:
             self.seconds.append((time.process_time() - self.began[0], time.perf_counter() - self.began[1]))
 
     if not ours:
-        trainer.OrderedGRPOTrainer.__bases__ = (Plain,)
+        trainer.OrderedGRPOTrainer.__bases__ = (training.plain_grpo(),)
         trainer.encode_once = lambda model: None
         del qwen_vl.QwenProcessor._process_images  # then it is transformers' own
     said: list[str] = []
 
     def reward(completions, **columns) -> list[float]:
         said.extend(each[0]["content"] for each in completions)
-        return even_letters(completions)
+        return training.even_letters(completions)
 
     trainer.reward_function = lambda name: reward
     recipe = params.load(training.ROOT / "params/recipes/egothinker.yaml", params.Recipe)

@@ -81,7 +81,25 @@ def encode_every_row() -> None:
     """Let the model in this process encode frames as often as they stand in a batch, as other models do, not once."""
     from components.models.backbone import EgoflowModel
 
-    EgoflowModel._encode_once = lambda self, tubelets, view: self.encode(tubelets.flatten(0, 1), view)
+    EgoflowModel._encode_once = lambda self, tubelets, view: [self.encode(tubelets.flatten(0, 1), view)]
+
+
+def plain_grpo() -> type:
+    """Return TRL's GRPO trainer as a base for ours: it takes what only ours takes, and leaves it."""
+    from trl import GRPOTrainer
+
+    class Plain(GRPOTrainer):
+        """TRL's trainer without what only ours takes."""
+
+        def __init__(self, *, describe_samples, half, folder, judge, verdicts_folder, **kwargs):
+            super().__init__(**kwargs)
+
+    return Plain
+
+
+def even_letters(completions, **columns) -> list[float]:
+    """Reward what differs between the completions of a random model, so that there is something to learn."""
+    return [float(np.mean([ord(letter) % 2 for letter in each[0]["content"]])) for each in completions]
 
 
 def plain_convolutions() -> None:
