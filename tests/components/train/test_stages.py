@@ -242,6 +242,6 @@ def test_micro_batches_and_checkpointing_learn_what_the_whole_batch_learns(works
         assert micro["loss"] == pytest.approx(whole["loss"], rel=0.05)
         assert micro["grad_norm"] == pytest.approx(whole["grad_norm"], rel=0.2)
     output = workshop.folder / "grpo_micro"
-    parents = {"all": workshop.folder / "base_whole"}
+    parents = {"all": write_fresh(workshop.folder / "fresh_micro", small.model)}
     workshop.fork(path, stage_of(small, "grpo"), parents, output, workshop.open_run(output.name))
     assert [row["step"] for row in history.read(output / "history.jsonl")[0]] == [1, 2]
