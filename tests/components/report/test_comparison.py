@@ -9,23 +9,29 @@ import pytest
 
 from components.evaluation.paired_comparison import Row
 from components.metrics.statistics import Difference, Estimate
+from components.params.comparison import Comparison
 from components.report import comparison as page
 from components.report import frontier
 
-COMPARISON = {
-    "name": "boxes <and> questions",
-    "recipe": "r.yaml",
-    "against": "start",
-    "reseed": ["sft"],
-    "measures": {"boxes": ["a/b"], "QA": ["c/d"]},
-    "frontier": {"x": "boxes", "y": "QA"},
-    "arms": {
-        "start": {"changes": {}, "series": None},
-        "low": {"changes": {"sft.steps": 3}, "series": "SFT"},
-        "high": {"changes": {"sft.lora": None}, "series": "SFT"},
-        "poor": {"changes": {}, "series": "SFT"},
-    },
-}
+# as the flow gives it to the page: with each key of the schema
+COMPARISON = Comparison.model_validate(
+    {
+        "name": "boxes <and> questions",
+        "recipe": "r.yaml",
+        "at": "sft",
+        "against": "start",
+        "reseed": ["sft"],
+        "changes": {"sft.rule": "<all>"},
+        "measures": {"boxes": ["a/b"], "QA": ["c/d"]},
+        "frontier": {"x": "boxes", "y": "QA"},
+        "arms": {
+            "start": {},
+            "low": {"changes": {"sft.steps": 3}, "series": "SFT"},
+            "high": {"changes": {"sft.lora": None}, "series": "SFT"},
+            "poor": {"series": "SFT"},
+        },
+    }
+).model_dump(mode="json")
 MEANS = {"start": (0.30, 0.60), "low": (0.40, 0.58), "high": (0.50, 0.40), "poor": (0.35, 0.39)}
 
 
@@ -55,7 +61,7 @@ def test_the_page_shows_every_arm_and_escapes_words(written):
     for words in (
         "boxes &lt;and&gt; questions", "1 of 8, 1 failed", "no &lt;b&gt;luck&lt;/b&gt;", "sft.lora left out",
         "sft.steps: 3", "+10.0 [+5.0, +15.0], p 0.012", "published +2.5: holds", "sft-012, init-3 (reused)",
-        "by seed: 29.0 31.0", "p below 0.001", "mean frame 12.5",
+        "by seed: 29.0 31.0", "p below 0.001", "mean frame 12.5", "changed in all</dt><dd>sft.rule: &lt;all&gt;</dd>",
     ):  # fmt: skip
         assert words in text, words
     assert "<script" not in text and not re.search(r'(src|href)="http', text)
@@ -93,19 +99,11 @@ def test_the_numbers_are_json_even_where_an_interval_is_open(tmp_path):
 
 
 def test_nothing_is_finished_yet(tmp_path):
-    page.write(
-        tmp_path,
-        COMPARISON,
-        [],
-        [],
-        {("start", 0): "no"},
-        of=8,
-        run_id="0f",
-        recorded_in="c0",
-        stages_s=60.0,
-        made_of={},
-    )
-    assert "0 of 8, 1 failed" in (tmp_path / "index.html").read_text()
+    failed = {("start", 0): "no"}
+    page.write(tmp_path, COMPARISON | {"changes": {}}, [], [], failed,
+               of=8, run_id="0f", recorded_in="c0", stages_s=60.0, made_of={})  # fmt: skip
+    text = (tmp_path / "index.html").read_text()
+    assert "0 of 8, 1 failed" in text and "changed in all" not in text
 
 
 def test_the_frontier_joins_what_nobody_of_its_series_beats():
