@@ -52,7 +52,7 @@ def opened(tiny_data, kind: str, shown=None) -> SampleDataset:
 def client_row(asked: dict, frames_THWC: np.ndarray, *, says_options: bool) -> dict:
     """The sample as a client of a served model sends it."""
     row = {"question": asked["question"], "view": asked["view"], "frames": frames_THWC}
-    if len(asked["media"]) == 1:
+    if len(asked["media"]) == 1 and asked["frame_kind"] != "image":  # with one, a film that stands still
         [span] = asked["media"]
         row["duration_s"] = span["end_s"] - span["start_s"]
     if asked["target"]["kind"] != "choice":

@@ -170,9 +170,11 @@ def test_a_stage_that_asks_a_teacher_keeps_its_answers_and_needs_less_by_smaller
 
 
 def test_the_launcher_speaks_for_a_rank_that_the_kernel_ended(tmp_path: Path):
-    for step, state in ((40, "{}"), (60, '{"global_step": ')):  # the newer one is half written
-        (tmp_path / "trainer" / f"checkpoint-{step}").mkdir(parents=True)
-        (tmp_path / "trainer" / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
+    for step, state in ((40, '{"global_step": 40}'), (60, '{"global_step": ')):  # the newer one is half written
+        checkpoint = tmp_path / "trainer" / f"checkpoint-{step}"
+        checkpoint.mkdir(parents=True)
+        resumable.note_sizes(checkpoint)
+        (checkpoint / "trainer_state.json").write_text(state)
     recipe = str(ROOT / "params/recipes/miniature.yaml")
     words = ["--world_info", "x", "--module", "components.train", "--recipe", recipe, "--stage", "sft"]
     text = node_launcher.killed([*words, "--output", str(tmp_path), "--run-id", "r"])
