@@ -74,7 +74,7 @@ stages = YAML(typ="safe").load(Path(given.recipe).read_text())["stages"]
 values = {"seconds": 60.0, "steps": 1, "seed": stage.get("seed", 0), "weight_decay": stage["weight_decay"]}
 """
     text = train.read_text().replace("started_s = time.time()\n", told + "started_s = time.time()\n")
-    train.write_text(text.replace("json.dumps(made)", "json.dumps(values | made)"))
+    train.write_text(text.replace("finish(output, made)", "finish(output, made | values)"))
     stand_in.write_yaml(root / "params/ablations/tiny.yaml", COMPARISON)
     return root
 
