@@ -49,7 +49,8 @@ def measure(
     mixture = []
     if small.algorithm not in WITHOUT_DATASET and small.distill is None:
         teacher = made["parents"].get(plan.SAMPLES)
-        distilled = Path(teacher) / plan.SAMPLES_FILE if teacher else None
+        # relative to the project that trained it; its checkpoints lie side by side
+        distilled = checkpoint.parent / Path(teacher).name / plan.SAMPLES_FILE if teacher else None
         shown = algorithms.samples(small, data, folder, model, distilled)
         if shown.samples_digest(made["steps"]) != made["samples_digest"]:
             raise ValueError(f"stage {small.name!r} saw other samples than {folder} has now; rehearse it again")
