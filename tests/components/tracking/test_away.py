@@ -61,11 +61,15 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def started(store_folder: Path) -> Iterator[Server]:
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    # a database of its own: the experiment that this server makes keeps its artifacts behind the server
+    store_folder = tmp_path_factory.mktemp("served")
     with socket.socket() as door:
         door.bind(("127.0.0.1", 0))
         port = door.getsockname()[1]
-    tracking.open_pipeline_run("makes the database", tags={})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store_folder}/mlflow.db")
+        client().search_experiments()  # makes the database
     # as `mlflow server` starts it, without its workers for jobs
     store = {"FILE_STORE": f"sqlite:///{store_folder}/mlflow.db", "ARTIFACT_ROOT": "mlflow-artifacts:/"}
     store |= {"ARTIFACT_DESTINATION": str(store_folder / "served"), "SERVE_ARTIFACTS": "true"}
