@@ -82,9 +82,9 @@ def learn(model, processor, tmp_path, monkeypatch):
     model.save_pretrained(tmp_path / "base")
     stage = next(stage for stage in shrunk_recipe(tmp_path / "recipe.yaml").stages if stage.grpo)
 
-    def trained(output: Path, weights: dict[str, float], *, paired: bool):
+    def trained(output: Path, weights: dict[str, float], *, paired: bool, **more_changes):
         changes = {"num_generations": 4, "reward_weights": weights, "max_completion_length": 5, "paired_views": paired}
-        asked = stage.grpo.model_copy(update=changes | {"beta": 0.04})
+        asked = stage.grpo.model_copy(update=changes | {"beta": 0.04} | more_changes)
         more = {"ranks": 1, "train_batch_size": 4, "per_device_train_batch_size": 2, "max_steps": 2, "grpo": asked}
         torch.manual_seed(0)
         policy = build.EgoflowForConditionalGeneration.from_pretrained(tmp_path / "base")
@@ -111,3 +111,18 @@ def test_plain_grpo_is_view_grpo_with_the_weights_at_zero(learn, tmp_path):
     assert all(torch.equal(plain[name], weightless[name]) for name in plain)
     # the rewards were given all the same
     assert curves[0]["rewards/cross_view_structure/mean"] == 0.0 and curves[0]["rewards/rationale/mean"] == 0.0
+
+
+@pytest.mark.slow
+def test_with_gdpo_a_reward_counts_by_its_order_and_not_by_its_size(learn, tmp_path, monkeypatch):
+    def learned(size: float, **how) -> torch.Tensor:
+        monkeypatch.setitem(trainer.REWARDS, "choice", lambda text, sample: size * (len(text) % 5))
+        name = "-".join([str(size), *map(str, how.values())])
+        weights, _ = learn(tmp_path / name, {"format": 1.0, "choice": 1.0}, paired=False, **how)
+        return torch.cat([value.flatten().float() for value in weights.values()])
+
+    def moved_by_size(**how) -> float:
+        return (learned(1.0, **how) - learned(8.0, **how)).abs().mean().item()
+
+    summed, by_itself = moved_by_size(), moved_by_size(multi_objective_aggregation="normalize_then_sum")
+    assert by_itself < summed / 20
