@@ -13,6 +13,7 @@ from typing import Any
 
 from components.benchmarks.registry import BENCHMARKS
 from components.benchmarks.runner.metrics import METRICS
+from components.benchmarks.shared.sample import Benchmark
 from docs.tables import GLUE, NOTHING, RESULTS, markdown
 
 REFERENCES = ("constant", "random", "text_only")
@@ -21,10 +22,11 @@ REFERENCES = ("constant", "random", "text_only")
 def descriptions() -> str:
     """Return what each benchmark is: metric, splits, licence, where to get it, and its traps."""
     rows = [
-        [f"`{name}`", each.title, each.metric, str(each.frames), each.splits, each.licence, each.origin, each.note]
+        [f"`{name}`", each.title, each.metric, str(each.frames), _answered(each), each.splits, each.licence]
+        + [each.origin, each.note]
         for name, each in BENCHMARKS.items()
     ]
-    names = ["name", "benchmark", "metric", "frames", "splits", "licence", "where to get it", "to know"]
+    names = ["name", "benchmark", "metric", "frames", "answers", "splits", "licence", "where to get it", "to know"]
     return markdown(names, [[cell or NOTHING for cell in row] for row in rows])
 
 
@@ -56,9 +58,16 @@ def leaderboard() -> str:
     return markdown(["benchmark", "metric", "constant", "random", "text only", "published", *commits], rows)
 
 
+def _answered(each: Benchmark) -> str:
+    """Return how the authors let a model answer: nothing where neither form nor length is theirs."""
+    if each.form == "ranked":
+        return "ranked"
+    return f"up to {each.answer_tokens} tokens" if each.answer_tokens else ""
+
+
 def _asked(asked: Mapping[str, Any]) -> str:
-    frames = "prescribed" if asked["frames"] is None else asked["frames"]
-    return f"{asked['form']}, {frames} frames, up to {asked['max_new_tokens']} tokens"
+    form, frames, tokens = (asked[key] or "prescribed" for key in ("form", "frames", "max_new_tokens"))
+    return f"{form} options, {frames if asked['frames'] != 0 else 0} frames, {tokens} answer tokens at most"
 
 
 def figure(entry: Mapping[str, Any] | None) -> str:

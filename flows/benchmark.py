@@ -22,13 +22,14 @@ from components.benchmarks import registry
 from components.benchmarks.runner.askable import problems as asking_problems
 from components.benchmarks.runner.dry_run import REFERENCES, dry_run
 from components.benchmarks.runner.metrics import METRICS
+from components.benchmarks.runner.protocol import How
 from components.benchmarks.runner.videos import write_lists
 from components.benchmarks.shared.sample import Benchmark
 from components.train.provenance import git_commit, recorded
 from flows import options, tasks
 
 if TYPE_CHECKING:
-    from components.benchmarks.runner.run import Asked, How
+    from components.benchmarks.runner.run import Asked
 
 LEADERBOARD = Path("results/leaderboard.json")
 WIDTH = 160  # of tables in a file or a pipe
@@ -71,18 +72,17 @@ def benchmark(
     Raises:
         ValueError: as `components.benchmarks.runner.run.Asked`.
     """
-    from components.benchmarks.runner.run import Asked, How  # loads torch
+    from components.benchmarks.runner.run import Asked  # loads torch
 
     settings = params.load(tasks.EVALUATION, params.Eval)
     data = params.load(tasks.DATA_PARAMS, params.Data)
-    longest = given.max_new_tokens or settings.max_new_tokens
     judge = data.llm if given.judge else None
     sentence_model = Path(settings.sentence_model) if settings.sentence_model else None
     asked = Asked(checkpoint, data, settings)
     found: dict[str, dict] = {level: {} for level in given.prompts}
     for name, each in benchmarks.items():
         for level in given.prompts:
-            how = How(given.options, given.frames, given.limit, longest, judge, level, sentence_model)
+            how = How(given.options, given.frames, given.limit, given.max_new_tokens, judge, level, sentence_model)
             found[level] |= _logged(asked, name, each, roots, how)
             if given.record:
                 label = given.record if level == "plain" else f"{given.record}, prompt {level}"
@@ -99,7 +99,7 @@ def _logged(asked: Asked, name: str, each: Benchmark, roots: Sequence[Path], how
     status = "FAILED"
     try:
         found = asked.run(name, each, roots, how)
-        folder = how.folder(asked.checkpoint, name)
+        folder = how.folder(asked.checkpoint, name, each)
         tracking.log_evaluation(run_id, folder / "metrics.json")
         for path in (folder / file for file in (*FILES, SUBMISSION)):
             if path.exists():  # there is no submission where every answer is public

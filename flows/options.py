@@ -186,8 +186,7 @@ def benchmark(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--options",
         choices=("letter", "words", "ranked"),
-        default="letter",
-        help="how closed questions are answered (default: %(default)s)",
+        help="how closed questions are answered; default: as the benchmark prescribes",
     )
     parser.add_argument(
         "--prompts",
@@ -200,7 +199,11 @@ def benchmark(parser: argparse.ArgumentParser) -> None:
         "--frames", type=_count_from(0), help="of a sample; 0: text alone; default: as the benchmark prescribes"
     )
     parser.add_argument("--limit", type=_count_from(1), help="most samples of each benchmark; default: all")
-    parser.add_argument("--max-new-tokens", type=_count_from(1), help="longest answer; default: of params/eval.yaml")
+    parser.add_argument(
+        "--max-new-tokens",
+        type=_count_from(1),
+        help="longest answer; default: as the benchmark prescribes, else of params/eval.yaml",
+    )
     parser.add_argument(
         "--judge", action="store_true", help="let the language model of params/data.yaml (`llm`) judge open answers too"
     )

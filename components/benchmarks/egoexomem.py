@@ -88,6 +88,7 @@ BENCHMARK = Benchmark(
     licence="CC BY 4.0; films: Ego-Exo4D licence agreement",
     origin="`RuipingL/EgoExoMem`, `data/EgoExo4D/qa_merged_v6.json`",
     frames=32,
+    answer_tokens=16,
     official="first_letter",
     note=f"{_SHUFFLED}the last position is right in a tenth of the questions",
 )
@@ -100,6 +101,7 @@ BENCHMARK_LEMMA = Benchmark(
     licence="CC BY 4.0; films under LEMMA's licence",
     origin="`RuipingL/EgoExoMem`, `data/LEMMA/qa_verified.json`",
     frames=32,
+    answer_tokens=16,
     official="first_letter",
     note=f"{_SHUFFLED}the first position is right in 1,193 of 1,824",
     listed_as=lambda video: video.replace("_", "-"),  # as LEMMA and EgoTaskQA write it

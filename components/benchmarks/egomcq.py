@@ -54,6 +54,7 @@ BENCHMARK = Benchmark(
     licence="Ego4D licence agreement",
     origin="`showlab/EgoVLP`, on a file host; no public copy was found, so tests write the documented form",
     frames=4,
+    answer_tokens=16,
     published=(("Exo2Ego, inter", 88.4), ("Exo2Ego, intra", 41.2)),
     note="EgoVLP's 90.7 is of text to video: another task; the `types` of the file are not trusted",
 )

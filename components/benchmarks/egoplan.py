@@ -89,8 +89,9 @@ BENCHMARK = Benchmark(
     licence="none stated; films: Ego4D licence agreement, EPIC-KITCHENS CC BY-NC 4.0",
     origin="`ChenYi99/EgoPlan`, on a file host; no public copy was found, so tests write the documented form",
     frames=16,
+    form="ranked",
     published=(("Exo2Ego", 42.7), ("Qwen2-VL-7B", 38.3), ("EgoThinker", 47.1)),
-    note="the reference takes the option of lowest loss (`--options ranked`); frames count at each film's own rate",
+    note="the reference takes the option of lowest loss, so options are ranked; frames count at each film's own rate",
 )
 BENCHMARK_2 = Benchmark(
     title="EgoPlan-Bench2",
@@ -101,5 +102,6 @@ BENCHMARK_2 = Benchmark(
     licence="none stated; films: Ego4D licence agreement",
     origin="`InternRobotics/EgoThinker`, `lmms-eval/anno/egoplan2.json`",
     frames=16,
+    answer_tokens=16,
     note="rows hold no question: it is made of the goal; frame numbers are at 30 a second",
 )

@@ -54,6 +54,7 @@ BENCHMARK = Benchmark(
     licence="Ego4D licence agreement for films; questions: none stated",
     origin="`egoschema/EgoSchema`; the subset with questions and answers in one file: `jongwoopark7978/LVNet`",
     frames=32,
+    answer_tokens=16,
     published=(("Exo2Ego", 61.3), ("EgoThinker, main table", 67.6), ("EgoThinker, ablation", 71.8)),
     listed_with=TAKES,
     note="keys have a space (`option 0`); the papers do not say of each figure whether it is of the subset or of all",

@@ -57,6 +57,7 @@ BENCHMARK = Benchmark(
     licence="none stated",
     origin="`InternRobotics/EgoThinker`, `lmms-eval/anno/egotaskqa.json` (2.98 MB)",
     frames=16,
+    answer_tokens=16,
     published=(("Exo2Ego, direct", 44.7), ("Exo2Ego, indirect", 50.3), ("Qwen2-VL-7B", 57.9), ("EgoThinker", 64.4)),
     note="Exo2Ego and EgoThinker chose other wrong answers: their figures are of two benchmarks",
 )

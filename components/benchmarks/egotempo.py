@@ -53,5 +53,6 @@ BENCHMARK = Benchmark(
     licence="CC BY 4.0; films: Ego4D licence agreement",
     origin="`google-research-datasets/egotempo`, `egotempo_openQA.json`",
     frames=32,
+    answer_tokens=64,
     note="lmms-eval scores it by ANLS, the authors by a language model (`--judge`): the two are not comparable",
 )

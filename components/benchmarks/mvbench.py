@@ -93,6 +93,7 @@ BENCHMARK = Benchmark(
     licence="MIT; films under their sources' licences",
     origin="`OpenGVLab/Ask-Anything`; the copy: `cyuQ1n/EasyVideoR1`, `eval/data/valid_data/mvbench.json`",
     frames=16,
+    answer_tokens=16,
     note="task names are told by folder and question; papers print the mean of 20 tasks, which is refused when some "
     "are missing; 200 questions are those of VLN-QA",
 )

@@ -73,6 +73,7 @@ BENCHMARK = Benchmark(
     licence="MIT; images under COCO's terms",
     origin="`AoiDragon/POPE`, `output/coco/`",
     frames=1,
+    answer_tokens=128,
     official="yes_unless_no",
     published=(("Qwen2-VL-7B", 83.6), ("EgoThinker", 86.8)),
     note="JSON Lines in a `.json`; the share of yes is that of the answers, not of the truth; the authors' "

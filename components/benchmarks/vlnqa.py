@@ -50,6 +50,7 @@ BENCHMARK = Benchmark(
     licence="none stated",
     origin="`InternRobotics/EgoThinker`, `lmms-eval/anno/vlnqa.json`",
     frames=16,
+    answer_tokens=16,
     published=(("Exo2Ego", 44.5), ("Qwen2-VL-7B", 42.0), ("EgoThinker", 54.0)),
     note="the folder of a film is its right answer: paths stand in no prompt and no guess",
 )

@@ -7,6 +7,8 @@ import pytest
 
 from components import tracking
 from components.benchmarks.runner import run
+from components.benchmarks.runner.protocol import How
+from components.benchmarks.shared.sample import Benchmark
 from flows import benchmark
 
 ROOT = Path(__file__).parents[2]
@@ -53,8 +55,8 @@ def test_scores_rows_and_rejects_go_to_mlflow_and_the_leaderboard(files, monkeyp
         def __init__(self, checkpoint: Path, *settings: object):
             self.checkpoint = checkpoint
 
-        def run(self, name: str, _: object, roots: object, how: run.How) -> dict:
-            folder = how.folder(self.checkpoint, name)
+        def run(self, name: str, asked: Benchmark, roots: object, how: How) -> dict:
+            folder = how.folder(self.checkpoint, name, asked)
             if folder.exists():
                 raise ValueError("this second run fails")
             folder.mkdir(parents=True)
@@ -77,7 +79,7 @@ def test_scores_rows_and_rejects_go_to_mlflow_and_the_leaderboard(files, monkeyp
     recorded = json.loads(leaderboard.read_text())
     assert list(recorded) == ["older", "tiny", "tiny, prompt first_person"]
     assert recorded["tiny"]["scores"] == {"egoschema": ENTRY}
-    asked = {"form": "letter", "frames": 0, "limit": None, "max_new_tokens": 128, "judge": None, "level": "plain"}
+    asked = {"form": None, "frames": 0, "limit": None, "max_new_tokens": None, "judge": None, "level": "plain"}
     asked |= {"sentence_model": None}
     assert recorded["tiny"]["asked"] == asked
     client = tracking.store.client()

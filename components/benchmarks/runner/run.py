@@ -10,15 +10,15 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 from components import params, records, video
 from components.benchmarks.runner import asking, judge, judge_descriptions
 from components.benchmarks.runner.askable import questions
 from components.benchmarks.runner.films import NO_FRAMES, Films, with_films
+from components.benchmarks.runner.protocol import How
 from components.benchmarks.runner.rows import OFFICIAL, ROW, TEXT_ONLY, Answered, read, rows, summary
 from components.benchmarks.shared import sentences
 from components.benchmarks.shared.sample import Benchmark, Loaded, Reject, Sample
@@ -36,41 +36,6 @@ RANKABLE = ("accuracy", "yes_no", "yes_no_in_both_views")  # metrics of closed q
 JUDGES = {"open": judge.judged, "description": judge_descriptions.judged}  # metric of open answers -> its judge
 SUBMISSION = "submission.json"
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class How:
-    """How a checkpoint is asked.
-
-    Attributes:
-        form: of closed questions (`asking.FORMS`).
-        frames: that are shown of a sample; None as the benchmark prescribes, 0 for text alone, which needs no film.
-        limit: most samples of each benchmark, drawn by their ids; None asks all.
-        max_new_tokens: longest answer.
-        judge: the language model that judges open answers too; None for none.
-        level: of the prompt (`asking.LEVELS`).
-        sentence_model: folder of the model that chooses wrong options where a benchmark has none; None: words choose.
-    """
-
-    form: asking.Form
-    frames: int | None
-    limit: int | None
-    max_new_tokens: int
-    judge: params.Llm | None = None
-    level: asking.Level = "plain"
-    sentence_model: Path | None = None
-
-    def folder(self, checkpoint: Path, name: str) -> Path:
-        """Return the folder of the results of a benchmark."""
-        asked = self.form if self.level == "plain" else f"{self.form}_{self.level}"
-        return checkpoint / "benchmarks" / name / asked
-
-    @property
-    def protocol(self) -> dict[str, Any]:
-        """What two scores must have in common to be compared, as JSON has it."""
-        judge = self.judge and f"{self.judge.generator} {self.judge.model}".strip()
-        by = self.sentence_model and self.sentence_model.name
-        return asdict(replace(self, judge=None)) | {"judge": judge, "sentence_model": by}
 
 
 class Asked:
@@ -92,6 +57,7 @@ class Asked:
             "checkpoint": identity.of_files(path for path in folder.iterdir() if path.is_file()),
             "contract": stage["frames_contract"],
         }
+        self.reasoned: bool = stage["params"]["reasoned"]
         self._answerer: Callable[..., Answerer | QwenAnswerer] = opened(folder, stage["params"])
 
     def run(self, name: str, benchmark: Benchmark, roots: Sequence[Path], how: How) -> dict[str, dict]:
@@ -113,7 +79,7 @@ class Asked:
         """
         nearest = _nearest_of(how.sentence_model) if how.sentence_model else None
         root, whole = questions(name, benchmark, roots, nearest)
-        n_frames = benchmark.frames if how.frames is None else how.frames
+        form, n_frames = how.form_of(benchmark), how.frames_of(benchmark)
         loaded = _drawn(whole, how.limit, self.settings.seed)
         if n_frames:
             loaded = with_films(loaded, root, n_frames=n_frames)
@@ -121,25 +87,29 @@ class Asked:
             raise ValueError(f"{name}: none of {loaded.rows} rows in {root} can be asked: {loaded.reasons}")
         samples = {_key(sample, root if n_frames else None): sample for sample in loaded.samples}
         films = Films(root, samples, n_frames=n_frames, size_px=self.size_px)
-        limits = {"max_batch_tokens": self.settings.max_batch_tokens, "max_new_tokens": how.max_new_tokens}
-        answerer = self._answerer(store=films, **limits)
         conditions = (MODEL, TEXT_ONLY) if n_frames else (MODEL,)
-        items = _items(name, samples, conditions, how, reasoned=answerer.reasoned)
-        is_ranked = how.form == "ranked" and benchmark.metric in RANKABLE
+        asked_as = partial(asking.row, form=form, level=how.level, reasoned=self.reasoned)
+        items = _items(name, {key: asked_as(sample) for key, sample in samples.items()}, conditions)
+        contract = how.contract(
+            benchmark,
+            size_px=self.size_px,
+            thought=any(item.sample["reasoned"] for item in items),
+            otherwise=self.settings.max_new_tokens,
+        )
+        max_new_tokens = contract["max_new_tokens"]
+        limits = {"max_batch_tokens": self.settings.max_batch_tokens, "max_new_tokens": max_new_tokens}
+        answerer = self._answerer(store=films, **limits)
+        is_ranked = form == "ranked" and benchmark.metric in RANKABLE
         if not is_ranked:
             counted = partial(count_tokens, answerer)
-            budget.check(
-                {name: [item.sample for item in items]}, count_tokens=counted, max_new_tokens=how.max_new_tokens
-            )
+            budget.check({name: [item.sample for item in items]}, count_tokens=counted, max_new_tokens=max_new_tokens)
         made_of = self.made_of | {
             "code": identity.of_code(),
-            "frames": films.n_frames,
-            "form": how.form,
+            "sampling": contract,
             "level": how.level,
             "sentence_model": how.sentence_model and how.sentence_model.name,
-            "max_new_tokens": how.max_new_tokens,
         }
-        folder = how.folder(self.checkpoint, name)
+        folder = how.folder(self.checkpoint, name, benchmark)
         journal = Journal(folder / "items" / identity.digest(made_of)[:16], rank=ALONE.rank)
         answer = _showing(films, answerer.rank if is_ranked else answerer.complete)
         answer_all(items, {name: answer}, journal, ALONE)
@@ -206,17 +176,11 @@ def _unasked(items: Sequence[Item], replies: Mapping[Key, tuple[Reply, float]]) 
     return found
 
 
-def _items(
-    name: str, samples: Mapping[str, Sample], conditions: Sequence[str], how: How, *, reasoned: bool
-) -> list[Item]:
-    asked = [
-        asking.row(sample, form=how.form, level=how.level, reasoned=reasoned) | {"sample_id": key}
-        for key, sample in samples.items()
-    ]
+def _items(name: str, asked: Mapping[str, dict], conditions: Sequence[str]) -> list[Item]:
     return [
-        Item(name, condition, NO_FRAMES if condition == TEXT_ONLY else each["sample_id"], each)
+        Item(name, condition, NO_FRAMES if condition == TEXT_ONLY else key, row | {"sample_id": key})
         for condition in conditions
-        for each in asked
+        for key, row in asked.items()
     ]
 
 

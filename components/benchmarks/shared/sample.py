@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 CONSISTENCY = "consistency"  # subset of pairs of questions that ask the same thing; a judge compares their answers
 
@@ -154,6 +154,9 @@ class Benchmark:
         licence: of the annotations.
         origin: who publishes them, and where.
         frames: that are shown of a sample, as the authors or the papers do.
+        form: in which the authors let closed questions be answered: by the letter, or ranked by likelihood.
+        answer_tokens: longest answer that their code lets a model write in that form, always greedily; None where it
+            sets none or is not public: params/eval.yaml then says.
         official: name in `shared.parsers.OFFICIAL` of how the authors' code reads an option.
         published: system, and which of its tables where they differ -> its headline score in percent.
         load_alike: `load` where wrong options are chosen: it takes what chooses them too (`distractors.nearest`).
@@ -170,6 +173,8 @@ class Benchmark:
     licence: str
     origin: str
     frames: int
+    form: Literal["letter", "ranked"] = "letter"
+    answer_tokens: int | None = None
     averaged: int = 0
     official: str = "start_or_word"
     published: tuple[tuple[str, float], ...] = ()

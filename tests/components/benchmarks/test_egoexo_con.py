@@ -10,6 +10,7 @@ from components import params, video
 from components.benchmarks import egoexo_con, egoexo_fitness, registry
 from components.benchmarks.runner import pairs, run
 from components.benchmarks.runner.metrics import METRICS
+from components.benchmarks.runner.protocol import How
 from components.data.frames.step import contract_of
 from components.train import checkpoints
 
@@ -99,7 +100,7 @@ def test_a_model_is_scored_by_pair_beside_its_answers_without_frames(model, proc
         model, processor, tmp_path / "s", provenance | {"frames_contract": contract_of(data.frames)["digest"]}
     )
     asked = run.Asked(tmp_path / "s", data, params.load(ROOT / "params/eval.yaml", params.Eval))
-    how = run.How(form="ranked", frames=4, limit=None, max_new_tokens=8)
+    how = How(form="ranked", frames=4, limit=None, max_new_tokens=8)
     found = asked.run("egoexo_con_verify", registry.BENCHMARKS["egoexo_con_verify"], [tmp_path], how)
     entry = found["egoexo_con_verify/consistent"]
     assert (entry["n"], entry["chance"], entry["constant"]) == (4, 0.25, 0.5) and 0 <= entry["blind"] <= 0.5

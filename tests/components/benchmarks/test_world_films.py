@@ -89,5 +89,5 @@ def test_a_killed_run_goes_on_to_scores_in_mlflow_and_on_the_leaderboard(project
     monkeypatch.setattr(benchmark_tables, "RESULTS", project / "results")
     head, *page = benchmark_tables.leaderboard().splitlines()
     [line] = [line for line in page if line.startswith("| Charades-Ego |")]
-    assert "tiny (letter, prescribed frames, up to 4 tokens" in head
+    assert "tiny (prescribed options, prescribed frames, 4 answer tokens at most" in head
     assert line.split("|")[-2].strip() == benchmark_tables.figure(entry)

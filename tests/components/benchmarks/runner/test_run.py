@@ -12,13 +12,14 @@ import pytest
 from components import params, records, video
 from components.benchmarks import registry
 from components.benchmarks.runner import asking, run
+from components.benchmarks.runner.protocol import How
 from components.benchmarks.runner.rows import ROW
 from components.benchmarks.shared.sample import Medium, Sample, Text
 from components.data.frames.step import contract_of
 from components.train import checkpoints
 
 ROOT = Path(__file__).parents[4]
-HOW = run.How(form="letter", frames=4, limit=None, max_new_tokens=8)
+HOW = How(form="letter", frames=4, limit=None, max_new_tokens=8)
 ANSWERED = 9
 
 
@@ -125,15 +126,29 @@ def test_a_film_that_cannot_be_decoded_is_a_reject_and_hidden_answers_make_a_sub
 
 def test_ranked_options_need_no_parser_and_other_frames_are_another_run(asked, films):
     benchmark = registry.BENCHMARKS["egoschema"]
-    how = run.How(form="ranked", frames=2, limit=7, max_new_tokens=8)
+    how = How(form="ranked", frames=2, limit=7, max_new_tokens=8)
     asked.run("egoschema", benchmark, [films], how)
     rows, metrics = result(asked, "ranked")
     assert {(row["parser"], row["read_by"]) for row in rows} == {("ranked", "ranked")}
     n_rows = Counter(row["condition"] for row in rows)
     assert n_rows["model"] == n_rows["text_only"] == metrics["egoschema/accuracy"]["n"] <= 7
     [folder] = (asked.checkpoint / "benchmarks/egoschema/ranked/items").iterdir()
-    asked.run("egoschema", benchmark, [films], run.How(form="ranked", frames=4, limit=7, max_new_tokens=8))
+    asked.run("egoschema", benchmark, [films], How(form="ranked", frames=4, limit=7, max_new_tokens=8))
     assert [other for other in folder.parent.iterdir() if other != folder]
+
+
+def test_what_is_left_open_is_prescribed_and_the_whole_contract_is_what_a_run_is(asked, films):
+    benchmark = registry.BENCHMARKS["egoschema"]
+    how = How(form=None, frames=None, limit=3, max_new_tokens=None)
+    folder = asked.checkpoint / "benchmarks/egoschema/letter"
+    told = []
+    for each in (how, replace(how, frames=2), replace(how, max_new_tokens=4)):
+        asked.run("egoschema", benchmark, [films], each)
+        told.append(json.loads((folder / "identity.json").read_text())["sampling"])
+    prescribed = {"frames": 32, "frame_rule": "middles of equal segments", "size_px": 64, "form": "letter"}
+    prescribed |= {"decoding": "greedy", "max_new_tokens": 16}
+    assert told == [prescribed, prescribed | {"frames": 2}, prescribed | {"max_new_tokens": 4}]
+    assert len([*(folder / "items").iterdir()]) == 3, "answers under another contract are others"
 
 
 def test_a_level_of_the_prompt_is_another_run_of_the_same_samples(asked, films):
@@ -164,6 +179,6 @@ def test_text_alone_needs_no_film_and_without_one_the_reasons_are_counted(asked,
     (tmp_path / "500questions.jsonl").write_text((films / "egoschema/500questions.jsonl").read_text())
     with pytest.raises(ValueError, match=r"none of 12 rows in .* can be asked: \{'film_missing': 11, 'path_leaves"):
         asked.run("egoschema", registry.BENCHMARKS["egoschema"], [tmp_path], HOW)
-    text_alone = run.How(form="ranked", frames=0, limit=None, max_new_tokens=8)
+    text_alone = How(form="ranked", frames=0, limit=None, max_new_tokens=8)
     metrics = asked.run("egoschema", registry.BENCHMARKS["egoschema"], [tmp_path], text_alone)
     assert metrics["egoschema/accuracy"]["n"] == 12 and metrics["egoschema/accuracy"]["blind"] is None
