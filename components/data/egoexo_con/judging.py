@@ -22,13 +22,18 @@ The camera in the room shows:
 {exo}
 
 The query: {query}
-It happens from {start_s:.2f} to {end_s:.2f} s.
+It happens {when}.
 
 In `keep`, say whether a person who sees either film alone can tell that this happens, and when; in `why`, say why in \
 one sentence. In `refined`, write the query in one clear sentence of the same meaning. In `misaligned`, write a \
 sentence of the same form and length about something that is as plausible, and happens at no time in either film."""
 _TEXT = {"type": "string", "maxLength": 500}
 _PROPERTIES = {"keep": {"type": "boolean"}, "why": _TEXT, "refined": _TEXT, "misaligned": _TEXT}
+_ONCE = "from {:.2f} to {:.2f} s"
+_TWICE = (
+    "from {:.2f} to {:.2f} s of the worn camera's film and from {:.2f} to {:.2f} s of the other: these two were filmed "
+    "one after the other, and share no time"
+)
 SCHEMA = {
     "type": "object",
     "properties": _PROPERTIES,
@@ -42,11 +47,13 @@ def requests(queries: pd.DataFrame) -> Iterator[llm.Request]:
 
     Args:
         queries: `query_id`, `event`, `false_event` (which does not happen), `from_s` and `to_s`, and the facts of each
-            view, `facts_ego` and `facts_exo`: (event, start, end), in seconds from the start of the window.
+            view, `facts_ego` and `facts_exo`: (event, start, end), in seconds from the start of the window; and
+            `times`, see `step.queries`.
     """
-    columns = ["query_id", "event", "false_event", "from_s", "to_s", "facts_ego", "facts_exo"]
-    for query_id, event, false_event, from_s, to_s, ego, exo in queries[columns].itertuples(index=False, name=None):
-        user = _ASKED.format(ego=_listed(ego), exo=_listed(exo), query=event, start_s=from_s, end_s=to_s)
+    columns = ["query_id", "event", "false_event", "from_s", "to_s", "facts_ego", "facts_exo", "times"]
+    for query_id, event, false_event, *span, ego, exo, times in queries[columns].itertuples(index=False, name=None):
+        when = _ONCE.format(*span) if times is None else _TWICE.format(*times["ego"][2:], *times["exo"][2:])
+        user = _ASKED.format(ego=_listed(ego), exo=_listed(exo), query=event, when=when)
         facts = {"event": event, "false_event": false_event}
         yield llm.Request(f"{KIND}/{query_id}", KIND, SYSTEM, user, SCHEMA, facts)
 

@@ -2,8 +2,8 @@
 
 The items stand in data/egoexo_con.json, in the form of components/benchmarks/egoexo_con.py, with films below data/:
 `python -m flows.benchmark --benchmarks egoexo_con_verify,egoexo_con_ground --root data`. Each has one misaligned query,
-so that "yes" and "no" are right equally often. Of Charades-Ego, whose views were filmed one after the other, there are
-no moments in both views, and so no items.
+so that "yes" and "no" are right equally often. Where the views were filmed one after the other (Charades-Ego), each has
+times of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from components import llm, records
 from components.data import sample_table
-from components.data.egoexo_con import happening, judging, review
+from components.data.egoexo_con import acted_twice, happening, judging, review
 from components.data.egore import both_views, by_rule
 from components.data.egore import step as egore
 from components.data.partition import runner
@@ -36,7 +36,8 @@ def queries(params: Data, data_dir: Path) -> pd.DataFrame:
     Returns:
         `query_id`, `source`, `take`, `video_ego`, `video_exo`, `start_s` and `end_s` of the window, `from_s` and `to_s`
         of the event in it, `event`, `false_event`, the facts of each view, whether it is visible in each, whether the
-        grammar of the kitchen tells the take, and all that is `told` of it in the window.
+        grammar of the kitchen tells the take, all that is `told` of it in the window, and `times`: None, or those of
+        each view where they differ (`acted_twice`).
     """
     tables = {name: _held_out(data_dir / f"{name}.parquet", runner.schema_of(name)) for name in egore.INPUTS}
     settings = egore.settings_of(params, data_dir)
@@ -53,7 +54,9 @@ def queries(params: Data, data_dir: Path) -> pd.DataFrame:
     both = both.rename(columns=names).assign(
         end_s=both[["end_s_ego", "end_s_exo"]].min(axis=1), source=both["video_id_ego"].map(filmed_for)
     )
-    return both.assign(in_kitchen=both["take"].isin(takes.kitchen), told=happening.told(takes, both))
+    both = both.assign(in_kitchen=both["take"].isin(takes.kitchen), told=happening.told(takes, both), times=None)
+    twice = acted_twice.queries(asked.made[0][0], takes.annotations["intervals"], takes.annotations["videos"])
+    return pd.concat([both, twice], ignore_index=True) if len(twice) else both
 
 
 def _held_out(path: Path, schema: pa.Schema) -> pa.Table:
@@ -153,10 +156,16 @@ def _reason(row: dict, paths: dict[str, str]) -> str:
 
 
 def _item(row: dict, paths: dict[str, str]) -> dict:
-    start_s, end_s, from_s, to_s = (round(row[name], _DIGITS) for name in ("start_s", "end_s", "from_s", "to_s"))
-    return {
+    item = {
         "id": row["query_id"], "source": row["source"], "take": row["take"],
         "ego": paths[row["video_ego"]], "exo": paths[row["video_exo"]],
         "query": row["refined"], "misaligned": row["misaligned"],
-        "segment": [start_s, end_s], "start": from_s, "end": min(to_s, round(end_s - start_s, _DIGITS)),
     }  # fmt: skip
+    if row["times"] is None:
+        return item | _times(*(row[name] for name in acted_twice.TIMES))
+    return item | {"times": {view: _times(*of_view) for view, of_view in row["times"].items()}}
+
+
+def _times(*seconds: float) -> dict:
+    start_s, end_s, from_s, to_s = (round(each, _DIGITS) for each in seconds)
+    return {"segment": [start_s, end_s], "start": from_s, "end": min(to_s, round(end_s - start_s, _DIGITS))}

@@ -139,6 +139,7 @@ def test_of_what_people_say_another_word_is_no_other_event():
 
 def test_the_rule_keeps_what_it_is_asked():
     query = {"query_id": "q", "event": "C cuts the fish", "false_event": "C opens the fish", "from_s": 1.0, "to_s": 2.0}
+    query |= {"times": None}
     facts = [("C cuts the fish", 1.0, 2.0)]
     [request] = judging.requests(pd.DataFrame([query | {"facts_ego": facts, "facts_exo": facts}]))
     assert judging.by_rule(request)["misaligned"] == "C opens the fish" and review.YES == "yes"
