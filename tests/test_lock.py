@@ -16,7 +16,7 @@ LOCK = (ROOT / "requirements.lock").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # file -> the extras that it holds beside what every environment needs
 EXTRAS = {
-    ROOT / "requirements.lock": ("orchestration", "training", "s3", "docs", "dev"),
+    ROOT / "requirements.lock": ("orchestration", "training", "s3", "servers", "docs", "dev"),
     ENVIRONMENTS / "orchestration.txt": ("orchestration",),
     ENVIRONMENTS / "training.txt": ("training",),
     ENVIRONMENTS / "gpu-vllm.txt": ("training", "vllm"),

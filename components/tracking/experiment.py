@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT = "egoflow"
+ARTIFACTS = "MLFLOW_DEFAULT_ARTIFACT_ROOT"  # environment variable, as `mlflow server` reads it
 MARK = "egoflow"  # tag of the experiment, by which it is known under another name
 
 
@@ -20,10 +22,11 @@ def experiment(store: MlflowClient, uri: str) -> str:
 
     Args:
         store: that it is in.
-        uri: of the store; beside a sqlite database lie the artifacts, a tracking server has a place of its own.
+        uri: of the store. Artifacts lie where MLFLOW_DEFAULT_ARTIFACT_ROOT says, by default beside a sqlite database;
+            a tracking server has a place of its own.
 
     Raises:
-        ValueError: it was deleted or renamed; says how to have it back.
+        ValueError: it was deleted or renamed, or another database was given no place for artifacts; says what to do.
     """
     found = store.get_experiment_by_name(EXPERIMENT)
     if found is None:
@@ -60,12 +63,25 @@ def _made(store: MlflowClient, uri: str) -> str:
             f'MLFLOW_TRACKING_URI={shown(uri)} python -c "import mlflow; '
             f"mlflow.MlflowClient().delete_experiment_tag('{other.experiment_id}', '{MARK}')\""
         )
-    sqlite = uri.startswith("sqlite:///")
-    artifacts = own_folder.artifacts_of(Path(uri.removeprefix("sqlite:///")).resolve()) if sqlite else None
     try:
-        return store.create_experiment(EXPERIMENT, artifacts, tags={MARK: EXPERIMENT})
+        return store.create_experiment(EXPERIMENT, _artifacts(uri), tags={MARK: EXPERIMENT})
     except MlflowException as error:
         found = store.get_experiment_by_name(EXPERIMENT)  # another process may have created it first
         if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
             raise
         return found.experiment_id
+
+
+def _artifacts(uri: str) -> str | None:
+    """Return where a new experiment keeps its artifacts; None where its server knows."""
+    if uri.startswith("http"):
+        return None
+    if place := os.environ.get(ARTIFACTS):
+        return f"{place.rstrip('/')}/{EXPERIMENT}"
+    if uri.startswith("sqlite:///"):
+        return own_folder.artifacts_of(Path(uri.removeprefix("sqlite:///")).resolve())
+    # MLflow would take ./mlruns, which lies elsewhere for whoever starts elsewhere
+    raise ValueError(
+        f"{ARTIFACTS} is not set, and the database at {shown(uri)} holds no files: name a place that all who use it "
+        f"reach, as {ARTIFACTS}=s3://bucket/folder (and MLFLOW_S3_ENDPOINT_URL where it is not Amazon's)"
+    )

@@ -1,4 +1,4 @@
-"""A real tracking server that goes away at any moment: whoever needs it waits, says so, and loses nothing."""
+"""A real tracking server on PostgreSQL and S3 goes away at any moment: who needs it waits, says so, loses nothing."""
 
 import contextlib
 import logging
@@ -18,6 +18,7 @@ from mlflow.exceptions import MlflowException
 from components import tracking
 from components.tracking import away
 from components.tracking.store import client
+from tests.components.tracking import servers
 from tests.components.tracking.test_registry import checkpoint_of, register
 
 pytestmark = pytest.mark.long
@@ -61,21 +62,25 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    # a database of its own: the experiment that this server makes keeps its artifacts behind the server
-    store_folder = tmp_path_factory.mktemp("served")
+def started() -> Iterator[Server]:
     with socket.socket() as door:
         door.bind(("127.0.0.1", 0))
         port = door.getsockname()[1]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store_folder}/mlflow.db")
-        client().search_experiments()  # makes the database
-    # as `mlflow server` starts it, without its workers for jobs
-    store = {"FILE_STORE": f"sqlite:///{store_folder}/mlflow.db", "ARTIFACT_ROOT": "mlflow-artifacts:/"}
-    store |= {"ARTIFACT_DESTINATION": str(store_folder / "served"), "SERVE_ARTIFACTS": "true"}
-    environment = os.environ | {f"_MLFLOW_SERVER_{name}": value for name, value in store.items()}
-    words = [sys.executable, "-m", "uvicorn", "mlflow.server.fastapi_app:app", "--port", str(port)]
-    process = subprocess.Popen(words, env=environment)
+    with servers.postgresql() as runs, servers.s3() as access:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MLFLOW_TRACKING_URI", runs)
+            client().search_experiments()  # makes the tables
+        # as `mlflow server` starts it, without its workers for jobs
+        store = {"FILE_STORE": runs, "ARTIFACT_ROOT": "mlflow-artifacts:/"}
+        store |= {"ARTIFACT_DESTINATION": "s3://runs/served", "SERVE_ARTIFACTS": "true"}
+        environment = os.environ | access | {f"_MLFLOW_SERVER_{name}": value for name, value in store.items()}
+        words = [sys.executable, "-m", "uvicorn", "mlflow.server.fastapi_app:app", "--port", str(port)]
+        with served(subprocess.Popen(words, env=environment), port) as server:
+            yield server
+
+
+@contextlib.contextmanager
+def served(process: subprocess.Popen, port: int) -> Iterator[Server]:
     end_s = time.monotonic() + 200
     while not away.is_there(f"http://127.0.0.1:{port}"):
         assert process.poll() is None and time.monotonic() < end_s
@@ -108,7 +113,7 @@ def while_away(server: Server, call: Callable[[], object]) -> object:
     return found
 
 
-def test_a_server_that_is_away_at_any_moment_loses_nothing(server: Server, tmp_path: Path, caplog):
+def test_a_server_that_is_away_at_any_moment_loses_nothing(server: Server, little_code, tmp_path: Path, caplog):
     with caplog.at_level(logging.WARNING, "components.tracking.away"):
         parent = while_away(server, lambda: tracking.open_pipeline_run("p", tags={"recipe": "r"}))
     assert [record.message.split(" at ")[0] for record in caplog.records] == ["MLflow"]

@@ -1,8 +1,5 @@
 import json
-import os
 import shutil
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +9,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST
 
 from components import tracking
-from components.tracking.store import ROOT, client
+from components.tracking.store import client
+from tests.components.tracking.many_writers import check_written_at_once
 
 METRICS = {
     "qa/accuracy": {
@@ -195,16 +193,6 @@ def test_a_dataset_that_another_process_adds_at_the_same_time_is_the_same_one(mo
 
 
 @pytest.mark.long
-def test_eight_processes_begin_on_one_database_that_is_not_there_yet(tmp_path):
-    program = [sys.executable, "-m", "tests.components.tracking.eight_writers", str(tmp_path)]
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    environment = os.environ | {"MLFLOW_TRACKING_URI": uri}
-    done = subprocess.run(program, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    store = MlflowClient(uri)
-    for number, run_id in enumerate(json.loads(done.stdout.splitlines()[-1])):
-        run = store.get_run(run_id)
-        assert (run.info.status, run.data.params) == ("FINISHED", {"number": str(number)})
-        assert run.inputs.dataset_inputs[0].dataset.digest == "f" * 36
-        points = [(point.step, point.value) for point in store.get_metric_history(run_id, "loss")]
-        assert points == [(step, step * number) for step in range(20)]
+def test_eight_processes_begin_on_one_database_that_is_not_there_yet(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    check_written_at_once(8, tmp_path)
