@@ -72,16 +72,23 @@ def nearest_of(folder: Path) -> Callable[..., list[str]]:
     embed = embedder(folder)
     known: dict[str, np.ndarray] = {}
 
-    def nearest(text: str, candidates: Iterable[str], *, count: int) -> list[str]:
+    def nearest(text: str, candidates: Iterable[str], *, count: int, beside: Sequence[str] = ()) -> list[str]:
         others = list(dict.fromkeys(candidates))
-        if new := [each for each in (text, *others) if each not in known]:
+        if new := [each for each in dict.fromkeys((text, *others, *beside)) if each not in known]:
             known.update(zip(new, embed(new), strict=True))
-        return most_alike(text, others, known, count=count)
+        return most_alike(text, others, known, count=count, beside=beside)
 
     return nearest
 
 
-def most_alike(text: str, candidates: Iterable[str], vectors: Mapping[str, np.ndarray], *, count: int) -> list[str]:
+def most_alike(
+    text: str,
+    candidates: Iterable[str],
+    vectors: Mapping[str, np.ndarray],
+    *,
+    count: int,
+    beside: Sequence[str] = (),
+) -> list[str]:
     """Return the candidates nearest to a text that say the same neither as it nor as one another.
 
     Args:
@@ -89,13 +96,14 @@ def most_alike(text: str, candidates: Iterable[str], vectors: Mapping[str, np.nd
         candidates: that are wrong.
         vectors: of all of them, of length one.
         count: how many are wanted.
+        beside: wrong options that the question has already; what says the same is no further one.
 
     Raises:
         RowError: there are fewer.
     """
     chosen: list[str] = []
     for each in sorted(candidates, key=lambda one: (-float(vectors[one] @ vectors[text]), one)):
-        if all(float(vectors[each] @ vectors[other]) < SAME for other in (text, *chosen)):
+        if all(float(vectors[each] @ vectors[other]) < SAME for other in (text, *beside, *chosen)):
             chosen.append(each)
         if len(chosen) == count:
             return chosen

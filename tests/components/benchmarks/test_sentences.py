@@ -1,6 +1,7 @@
 """Wrong options by sentences: a random model in the layout of sentence-transformers, and vectors drawn by hand."""
 
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,21 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from components.benchmarks import charades_ego
+from components.benchmarks import charades_ego, egomcq, egotaskqa
+from components.benchmarks.shared import distractors
 from components.benchmarks.shared.files import RowError
 from components.benchmarks.shared.sentences import SAME, embedder, most_alike, nearest_of
 
 WORDS = "door book lamp hand cup pan towel shoe bag box chair table phone sink knife window".split()
 NAMES = ["closing a door", "opening a door", "eating", *(f"holding the {word}" for word in WORDS), *WORDS]
+
+
+VECTORS = dict(zip(NAMES, np.random.default_rng(0).normal(size=(len(NAMES), 16)), strict=True))
+VECTORS = {name: vector / np.linalg.norm(vector) for name, vector in VECTORS.items()}
+
+
+def by_vectors(text: str, candidates: Iterable[str], *, count: int, beside: Sequence[str] = ()) -> list[str]:
+    return most_alike(text, candidates, VECTORS, count=count, beside=beside)
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +62,67 @@ def test_wrong_options_of_charades_are_the_nearest_sentences(folder, tmp_path):
     assert set(by_words.target.options) != set(sample.target.options)
 
 
+@pytest.mark.parametrize("nearest", [distractors.nearest, by_vectors])
+def test_open_questions_of_egotaskqa_have_the_likest_answers_of_their_split_as_wrong_options(nearest, tmp_path):
+    for split, names in (("direct", NAMES[:8]), ("indirect", NAMES[8:])):
+        asked = {"question": "what?", "interval": "27k-22-11-2|P1|30|90"}
+        rows = [asked | {"answer": name} for name in (*names, names[0])]
+        (tmp_path / split).mkdir()
+        (tmp_path / split / "test_qas.json").write_text(json.dumps([*rows, asked, "text"]))
+    found = egotaskqa.BENCHMARK.load_alike(tmp_path, nearest)
+    assert found.rows == len(NAMES) + 2 + 4 and found.reasons == {"malformed_row": 4}
+    for sample in found.samples:
+        answers = NAMES[:8] if sample.subsets == ("direct",) else NAMES[8:]
+        right = sample.target.options[sample.target.index]
+        others = nearest(right, [name for name in answers if name != right], count=4)
+        assert set(sample.target.options) == {right, *others} and sample.length_s == 2.0
+    one, again = (
+        sample.target for sample in found.samples if sample.sample_id in ("direct/test_qas 0", "direct/test_qas 8")
+    )
+    assert set(one.options) == set(again.options) and one.index_in_file == again.index_in_file == 0
+    assert len({sample.target.index for sample in found.samples}) == 5, "the right one stands anywhere"
+
+
+@pytest.mark.parametrize("nearest", [distractors.nearest, by_vectors])
+def test_egomcq_is_raised_to_ten_options_by_narrations_of_its_own_videos(nearest, tmp_path):
+    def question(first: int, *videos: str) -> dict:
+        clips = [
+            {"video_uid": video, "clip_start": 0, "clip_end": 2, "clip_text": f"#C {NAMES[first + place]}"}
+            for place, video in enumerate(videos)
+        ]
+        return {"answer": 3, "choices": {str(place): clip for place, clip in enumerate(clips)}, "types": 1}
+
+    rows = {
+        "0": question(0, *"vvvvv"),
+        "1": question(5, *"vvvvv"),
+        "2": question(10, *"wwwww"),
+        "3": question(15, *"xwwww"),
+    }
+    (tmp_path / "egomcq.json").write_text(json.dumps(rows))
+    in_file = egomcq.load(tmp_path).samples
+    raised = egomcq.BENCHMARK.load_alike(tmp_path, nearest)
+    assert [len(sample.target.options) for sample in in_file] == [5] * 4
+    assert raised.reasons == {"too_few_wrong_options": 1}, "of the third question's own video there are four others"
+    for before, after in zip([in_file[0], in_file[1], in_file[3]], raised.samples, strict=True):
+        assert len(set(after.target.options)) == 10 and set(before.target.options) < set(after.target.options)
+        assert before.target.options[before.target.index] == after.target.options[after.target.index]
+        of_videos = NAMES[:10] if before.media[0].path == "v.mp4" else NAMES[10:20]
+        assert set(after.target.options) <= set(of_videos) and before.subsets == after.subsets
+
+
+def test_what_an_option_says_already_is_no_further_one(folder):
+    for nearest in (distractors.nearest, nearest_of(folder)):
+        with pytest.raises(RowError, match="too_few_wrong_options"):
+            nearest("eating", ["holding the door"], count=1, beside=["holding the door"])
+
+
 def test_what_says_the_same_is_no_wrong_option_and_no_second_one():
     angles = {"right": 0.0, "same": 0.1, "near": 0.5, "like near": 0.6, "far": 1.2}
     assert np.cos(0.1) > SAME and np.cos(0.5) < SAME
     vectors = {name: np.array([np.cos(angle), np.sin(angle)]) for name, angle in angles.items()}
     others = [name for name in angles if name != "right"]
     assert most_alike("right", others, vectors, count=2) == ["near", "far"]
+    assert most_alike("right", others, vectors, count=1, beside=["like near"]) == ["far"]
     with pytest.raises(RowError, match="too_few_wrong_options"):
         most_alike("right", others, vectors, count=3)
 
