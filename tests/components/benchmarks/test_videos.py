@@ -56,6 +56,9 @@ def test_videos_are_listed_under_the_names_that_other_data_sets_give_them(tmp_pa
         ("hd_epic", "", "P01/P01-20240202-110250.mp4"),
         ("mvbench", "", "Charades_v1_480/01KML.mp4"),
         ("pope", "", "val2014/COCO_val2014_000000001171.jpg"),
+        ("pope_2", "", "coco/train2017/000000046207.jpg"),
+        ("video_consistency_verify", "", "activitynet/v_uqiMw7tQ1Cc.mp4"),
+        ("video_consistency_verify", "", "Charades_v1_480/WIOOY.mp4"),
         ("vlnqa", "", "left/101_frame51.mp4"),
     ],
 )
@@ -69,7 +72,10 @@ def test_every_list_is_of_a_benchmark():
     assert LISTED and set(LISTED) <= set(registry.BENCHMARKS)
 
 
-@pytest.mark.parametrize("name", ["vlnqa", "egoplan_2", "egoexomem", "egotempo", "pope"])
+@pytest.mark.parametrize(
+    "name",
+    ["vlnqa", "egoplan_2", "egoexomem", "egotempo", "pope", "mvbench", "epic100_mir", "video_consistency_verify"],
+)
 def test_the_videos_of_a_released_file_are_all_listed(name):
     listed_as = registry.BENCHMARKS[name].listed_as
     assert {listed_as(sample.video) for sample in released.loaded(name).samples} <= LISTED[name]
