@@ -35,18 +35,19 @@ def constant(samples: Sequence[Sample]) -> list[Any]:
     """Return the most frequent text for every sample, or the median of each number."""
     truths = [truth(sample) for sample in samples]
     if isinstance(truths[0], str):
-        [(most, _)] = Counter(text.strip() for text in truths).most_common(1)
-        return [most] * len(samples)
+        counts = Counter(text.strip() for text in truths)
+        return [min(counts, key=lambda text: (-counts[text], text))] * len(samples)  # of equal ones the first word
     return [tuple(np.median(np.array(truths), axis=0).tolist())] * len(samples)
 
 
 def others(samples: Sequence[Sample]) -> list[Any]:
     """Return for each sample the truth of a random one about another video; None where there is none."""
-    rng = random.Random(SEED)
+    known = sorted(samples, key=lambda one: one.sample_id)
     found = []
     for sample in samples:
+        rng = random.Random(f"{SEED} {sample.sample_id}")  # by the id alone, in whatever order samples come
         # a draw that falls on the same video is repeated some times: rare, and a list of all others would be large
-        drawn = next((one for one in rng.choices(samples, k=20) if one.video != sample.video), None)
+        drawn = next((one for one in rng.choices(known, k=20) if one.video != sample.video), None)
         found.append(None if drawn is None else truth(drawn))
     return found
 

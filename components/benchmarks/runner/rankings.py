@@ -24,9 +24,10 @@ def blind(samples: Sequence[Sample[Action]]) -> dict[str, Blind]:
         and "ndcg" (the mean of both directions) and those from captions to clips.
     """
     clips = [(sample.target.verb, sample.target.nouns) for sample in samples]
-    texts = [clip for clip, sample in zip(clips, samples, strict=True) if sample.target.is_caption]
+    captions = [sample for sample in samples if sample.target.is_caption]
+    texts = [(sample.target.verb, sample.target.nouns) for sample in captions]
     rng = np.random.default_rng(SEED)
-    random_N, random_M = (rng.standard_normal((len(each), WIDTH)).astype(np.float32) for each in (clips, texts))
+    random_N, random_M = (_random(rng, of) for of in (samples, captions))
     nothing_N, nothing_M = (np.zeros((len(each), 1), dtype=np.float32) for each in (clips, texts))
     to_clips = retrieval.of_features(nothing_M, nothing_N, texts, clips)  # unseen clips cannot be told apart
     return {
@@ -38,6 +39,12 @@ def blind(samples: Sequence[Sample[Action]]) -> dict[str, Blind]:
         ),
         "text_only": _scores("usual captions", _by_frequency([one.video for one in samples], clips, texts), to_clips),
     }
+
+
+def _random(rng: np.random.Generator, samples: Sequence[Sample[Action]]) -> np.ndarray:
+    """Return random features [N, WIDTH], drawn in the order of the ids, in whatever order the samples come."""
+    drawn = rng.standard_normal((len(samples), WIDTH)).astype(np.float32)
+    return drawn[np.argsort(np.argsort([sample.sample_id for sample in samples]))]
 
 
 def _by_frequency(
