@@ -14,8 +14,8 @@ export VIRTUAL_ENV := $(CURDIR)/.venv
 export HF_HUB_OFFLINE := 1
 
 demo: .venv/installed
-	python -m flows.doctor
-	python -m flows.pipeline
+	egoflow doctor
+	egoflow run
 
 # a worker for each core; a file stays with one worker, which builds its shared fixtures once; tests/conftest.py orders
 # one thread each: threads of two workers on two cores wait for one another, spinning

@@ -59,8 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     given = parser().parse_args(words)
-    if not _is_right(given):
-        return 1
+    if (code := _before_imports(given)) is not None:
+        return code
     if given.subcommand in PROGRAMS:
         module, first = PROGRAMS[given.subcommand]
         sys.argv = [f"egoflow {given.subcommand}", *first, *words[1:]]
@@ -69,16 +69,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _run_flow(given)
 
 
-def _is_right(given: argparse.Namespace) -> bool:
-    """Return whether what the command line names is there and right; else say what is not."""
+def _before_imports(given: argparse.Namespace) -> int | None:
+    """Look at what needs no Prefect; return the exit code where that ends the command, else None.
+
+    What the command line names is there and right, or it is said what is not; a pipeline run that would only repeat the
+    last one is told instead.
+    """
     from flows import failure, preflight
 
     try:
         preflight.CHECKS.get(given.subcommand, preflight.nothing)(given)
-    except (ValueError, OSError) as error:
+        if given.subcommand == "run" and not given.dry_run and not given.rehearse:
+            from flows import unchanged
+
+            return 0 if unchanged.is_shown(given.recipe, tuple(given.overrides)) else None
+    except (RuntimeError, ValueError, OSError) as error:
         failure.show(error)
-        return False
-    return True
+        return 1
+    return None
 
 
 def _run_flow(given: argparse.Namespace) -> int:

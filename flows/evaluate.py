@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ from prefect.logging import get_run_logger
 from components import params, tracking
 from components.train import interpreter, launch_command, plan
 from flows import data, gpus, supervisor, tasks
+from flows.evaluation_key import KEY_FILE, is_evaluated, key, max_new_tokens, recipe_of
 from flows.tasks import Job, NestedStage, Stop, TrainedStage
 
 TIMEOUT_S = 24 * 3600.0
@@ -67,16 +66,15 @@ def evaluate_stage(job: Job, stage: TrainedStage, pipeline_run_id: str, stop: St
     """
     logger, started_s = get_run_logger(), time.monotonic()
     folder = stage.checkpoint / "evaluation"
-    key_file = folder / "key.txt"
-    if key_file.is_file() and key_file.read_text() == _key(job, stage):
+    if is_evaluated(job, stage):
         logger.info("%s has been evaluated on this data already: %s", stage.name, folder / "metrics.json")
     else:
-        evaluate_checkpoint(job, stage.checkpoint, stop, how=_recipe_of(job, stage), threads=threads)
+        evaluate_checkpoint(job, stage.checkpoint, stop, how=recipe_of(job, stage), threads=threads)
         tracking.log_evaluation(stage.run_id, folder / "metrics.json")
         for name in ("predictions.parquet", "skipped.json", "identity.json"):
             tracking.log_artifacts(stage.run_id, folder / name, "evaluation")
         (folder / "seconds.txt").write_text(f"{time.monotonic() - started_s:.1f}\n")
-        key_file.write_text(_key(job, stage))  # last: whatever broke before is done again
+        (stage.checkpoint / KEY_FILE).write_text(key(job, stage))  # last: whatever broke before is done again
         logger.info("%s evaluated in %.0f s", stage.name, time.monotonic() - started_s)
     return tasks.nest(stage, pipeline_run_id, evaluation_s=time.monotonic() - started_s)
 
@@ -96,7 +94,7 @@ def evaluate_checkpoint(job: Job, checkpoint: Path, stop: Stop, *, how: params.S
     Raises:
         StageFailed: it failed; with the last lines of its log.
     """
-    (checkpoint / "evaluation" / "key.txt").unlink(missing_ok=True)
+    (checkpoint / KEY_FILE).unlink(missing_ok=True)
     words = ["--checkpoint", str(checkpoint), "--data", str(tasks.DATA), "--params", str(tasks.EVALUATION)]
     words += ["--tasks", *how.evaluate] if how.evaluate else []
     words += ["--max-new-tokens", str(max_new_tokens(how))]
@@ -113,30 +111,6 @@ def evaluate_checkpoint(job: Job, checkpoint: Path, stop: Stop, *, how: params.S
             cwd=job.root,
             stop=stop,
         )
-
-
-def max_new_tokens(stage: params.Stage) -> int:
-    """Return the token budget of a stage's answers: its own, else of grpo its completions', else params/eval.yaml's."""
-    return stage.answer_tokens or params.load(tasks.EVALUATION, params.Eval).max_new_tokens
-
-
-def _recipe_of(job: Job, trained: TrainedStage) -> params.Stage:
-    return next(stage for stage in job.recipe.stages if stage.name == trained.name)
-
-
-def _key(job: Job, trained: TrainedStage) -> str:
-    """Return what tells the evaluation of a stage, with its numbers, from every other.
-
-    The numbers stand in it because a person may have evaluated the same checkpoint otherwise since.
-    """
-    # the gate decides on numbers, it does not make them
-    settings = params.load(tasks.EVALUATION, params.Eval).model_dump(mode="json", exclude={"promotion"})
-    code = plan.code_digest(plan.code_files(job.root, plan.EVALUATION))
-    stage = _recipe_of(job, trained)
-    asked = [stage.evaluate, stage.rank_options, max_new_tokens(stage), stage.teacher and job.keys[stage.teacher]]
-    numbers = plan.digests_of(trained.checkpoint / "evaluation", ("metrics.json",))
-    parts = [trained.checkpoint.name, trained.run_id, job.dataset, settings, asked, code, numbers]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def finished_stage(job: Job, stage: str) -> TrainedStage:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from components.params import Stage
 from components.train import launch_command
-from flows import tasks
+from flows import jobs
 
 
 def on_this_machine(stages: Sequence[Stage]) -> list[list[Stage]]:
     """Group stages as `of_stages` does, by the processor cores and the GPUs that we may use."""
-    return of_stages(stages, threads=tasks.cores(), gpus=len(launch_command.gpus()))
+    return of_stages(stages, threads=jobs.cores(), gpus=len(launch_command.gpus()))
 
 
 def of_stages(stages: Sequence[Stage], *, threads: int, gpus: int) -> list[list[Stage]]:

@@ -15,7 +15,20 @@ from prefect import flow
 
 from components import report, tracking
 from components.evaluation.promotion_gate import Decision
-from flows import data, evaluate, failure, options, preflight, promote, rehearse, shown, summary, tasks, train
+from flows import (
+    data,
+    evaluate,
+    failure,
+    options,
+    preflight,
+    promote,
+    rehearse,
+    shown,
+    summary,
+    tasks,
+    train,
+    unchanged,
+)
 from flows.summary import Finished
 from flows.tasks import NestedStage, Outcome
 
@@ -38,12 +51,13 @@ def pipeline(
     started_s = time.monotonic()
     # a mistake in the recipe comes out before the data is made
     job = tasks.open_job(recipe, overrides, dataset=None, trains=True, promotes=True)
+    made_by = {"source_digest": tasks.source_digest(job.root)}
     with tasks.stopping() as stop, tasks.pipeline_run("pipeline", job) as run_id:
         base = train.start_without_data(job, run_id, stop)  # the base models train while the data is made
         data_stages = data.refresh(stop) if refresh_data else []
         dataset = data.digest()
         job = tasks.with_dataset(job, dataset)
-        tracking.set_tags(run_id, {"dataset_digest": dataset})
+        tracking.set_tags(run_id, made_by | {"dataset_digest": dataset})
         tracking.log_dataset(run_id, dataset)
         # each stage is evaluated beside the training of the next
         stages = train.train_stages(job, run_id, stop, after=evaluate.Background(job, run_id, stop), started=base)
@@ -85,7 +99,7 @@ def write_report(
 
 
 def main() -> int:
-    """Run the pipeline in this process and say where everything is."""
+    """Run the pipeline in this process, where there is anything to do, and say where everything is."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.run(parser)
     arguments = parser.parse_args()
@@ -99,6 +113,8 @@ def main() -> int:
             return rehearse.rehearse(pipeline, arguments.recipe, scale, arguments.overrides)
         else:
             preflight.run(arguments)  # without this, a mistake would come behind the start of Prefect's server
+            if unchanged.is_shown(arguments.recipe, tuple(arguments.overrides)):
+                return 0
             finished = pipeline(arguments.recipe, arguments.overrides)
             assert finished is not None, "only a dry run returns nothing"
             summary.show(finished)

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from components import tracking
-from components.evaluation.promotion_gate import Decision
 from components.params.overrides import title
 from components.train import launch_command, plan, shipped
 from components.train.dry_run.tables import table
 from components.train.judge import mixture, samples, verdict
-from flows import data, levels, tasks
-from flows.tasks import Job, NestedStage, Outcome
+from flows import data_graph, jobs, levels
+from flows.jobs import Job, NestedStage, Outcome
+
+if TYPE_CHECKING:
+    from components.evaluation.promotion_gate import Decision
 
 
 @dataclass(frozen=True)
@@ -32,16 +35,37 @@ class Finished:
 
 def show(finished: Finished) -> None:
     """Print every stage, whether it ran or was reused, and where checkpoint, page and logs are."""
-    rows = [("data", one.name, one.how, _seconds(one.seconds), "") for one in finished.data]
-    rows += [("train", one.name, one.how, _seconds(one.seconds), _seconds(one.evaluation_s)) for one in finished.stages]
-    stages = table(f"pipeline run {finished.run_id}", ("", "stage", "", "time", "evaluation"), rows, is_dim=_is_reused)
+    decision = finished.decision
+    model = f"model version {decision.version}{' is the champion now' if decision.promoted else ''}: {decision.reason}"
+    _show(finished, finished.seconds, model)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A pipeline run of before that another would only repeat: its stages, its page, and the champion's version."""
+
+    data: list[Outcome]
+    stages: list[NestedStage]
+    champion: str
+    report: Path
+    run_id: str
+
+
+def show_standing(standing: Standing, seconds: float) -> None:
+    """Print a run that stands as `show` does, after so many seconds of looking."""
+    _show(standing, seconds, f"nothing changed since that run; version {standing.champion} is the champion")
+
+
+def _show(run: Finished | Standing, seconds: float, model: str) -> None:
+    rows = [("data", one.name, one.how, _seconds(one.seconds), "") for one in run.data]
+    rows += [("train", one.name, one.how, _seconds(one.seconds), _seconds(one.evaluation_s)) for one in run.stages]
+    stages = table(f"pipeline run {run.run_id}", ("", "stage", "", "time", "evaluation"), rows, is_dim=_is_reused)
     reused = sum(row[2] != "ran" for row in rows)
-    verdict = " is the champion now" if finished.decision.promoted else ""
     console = Console()
     console.print(stages)
-    console.print(f"{len(rows) - reused} stages ran, {reused} reused, {finished.seconds:.0f} s in all")
-    console.print(f"model version {finished.decision.version}{verdict}: {finished.decision.reason}\n")
-    console.print(_where(finished), soft_wrap=True)
+    console.print(f"{len(rows) - reused} stages ran, {reused} reused, {seconds:.0f} s in all")
+    console.print(f"{model}\n")
+    console.print(_where(run), soft_wrap=True)
 
 
 def show_stages(stages: Sequence[Outcome]) -> None:
@@ -50,37 +74,38 @@ def show_stages(stages: Sequence[Outcome]) -> None:
     Console().print(table(f"{len(stages)} stages", ("", "stage", "", "time"), rows, is_dim=_is_reused))
 
 
-def _where(finished: Finished) -> str:
+def _where(run: Finished | Standing) -> str:
     return "\n".join(
         [
-            f"report        {finished.report}",
-            f"checkpoint    {finished.stages[-1].checkpoint}",
+            f"report        {run.report}",
+            f"checkpoint    {run.stages[-1].checkpoint}",
             f"MLflow        .venv/bin/mlflow ui --backend-store-uri {tracking.tracking_uri()}",
-            f"              then {tracking.runs_url(finished.run_id)}",
+            f"              then {tracking.runs_url(run.run_id)}",
             "Prefect       .venv/bin/prefect server start   then http://127.0.0.1:4200",
-            f"logs          {tasks.LOGS.resolve()}",
+            f"logs          {jobs.LOGS.resolve()}",
         ]
     )
 
 
 def show_plan(recipe: str, overrides: Sequence[str] = ()) -> None:
     """Print what a pipeline run would do with each stage, without running any."""
-    tasks.open_job(recipe, overrides, dataset=None, trains=True, promotes=True)  # its mistakes come out first
-    stale = set(data.stale())
-    digest = None if stale else data.digest()
-    job = tasks.open_job(recipe, overrides, dataset=digest, trains=True, promotes=True)
+    jobs.open_job(recipe, overrides, dataset=None, trains=True, promotes=True)  # its mistakes come out first
+    stale = set(data_graph.stale())
+    digest = None if stale else data_graph.digest()
+    job = jobs.open_job(recipe, overrides, dataset=digest, trains=True, promotes=True)
     rows = [
-        ("data", name, "runs" if name in stale else "up to date", "") for name in data.stage_names(Path("dvc.yaml"))
+        ("data", name, "runs" if name in stale else "up to date", "")
+        for name in data_graph.stage_names(Path("dvc.yaml"))
     ]
     for number, level in enumerate(levels.on_this_machine(job.recipe.stages), start=1):
         rows += [("train", stage.name, _action(job, stage.name), str(number)) for stage in level]
     console, caption = Console(), f"{title(job.recipe_path, overrides)}, nothing was run"
     console.print(table(caption, ("", "stage", "", "step"), rows, is_dim=_is_reused))
     console.print("Stages of one step train at the same time. Run it: python -m flows.pipeline", soft_wrap=True)
-    kinds = None if stale else samples.counted(tasks.DATA)
+    kinds = None if stale else samples.counted(jobs.DATA)
     for line in mixture.rewarded(job.recipe, kinds):
         console.print(line, soft_wrap=True, highlight=False)
-    for line in verdict.slow_on_cpu(job.recipe, tasks.cores()) if not launch_command.gpus() else ():
+    for line in verdict.slow_on_cpu(job.recipe, jobs.cores()) if not launch_command.gpus() else ():
         console.print(line, style="yellow", soft_wrap=True, highlight=False)
 
 

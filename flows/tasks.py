@@ -1,4 +1,4 @@
-"""What the flows share: a recipe with the keys of its stages, stage outcomes, the reason to stop, and Prefect tasks.
+"""What the flows share: the reason to stop, their run in MLflow, and Prefect tasks; and all of flows/jobs.py.
 
 The working directory is the project root: a deployment's worker sets it, and `python -m flows.…` needs it anyway.
 """
@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
-import json
 import os
 import time
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any, Literal, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
@@ -24,79 +21,60 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from components import params, tracking
-from components.train import interpreter, plan
+from components import tracking
 from components.train.provenance import git_commit
-from flows import interrupt, options, recipes
+from flows import interrupt
+from flows.jobs import (
+    DATA,
+    DATA_PARAMS,
+    EVALUATION,
+    LOGS,
+    RECIPE,
+    ChangedMeanwhile,
+    How,
+    Job,
+    NestedStage,
+    Outcome,
+    TrainedStage,
+    check_unchanged,
+    cores,
+    digest_tags,
+    open_job,
+    source_digest,
+    with_dataset,
+)
 from flows.supervisor import StagePaused, StageStopped
 
-RECIPE = options.RECIPE
-DATA_PARAMS = options.DATA_PARAMS
-EVALUATION = options.EVALUATION
-LOGS = Path(".cache/logs")
-DATA = Path("data")
+__all__ = [
+    "DATA",
+    "DATA_PARAMS",
+    "EVALUATION",
+    "LOGS",
+    "RECIPE",
+    "ChangedMeanwhile",
+    "How",
+    "Job",
+    "NestedStage",
+    "Outcome",
+    "Stop",
+    "TrainedStage",
+    "as_task",
+    "check_unchanged",
+    "cores",
+    "digest_tags",
+    "git_commit",
+    "nest",
+    "open_job",
+    "pipeline_run",
+    "run_name",
+    "runner",
+    "source_digest",
+    "stopping",
+    "with_dataset",
+]
 
-How = Literal["ran", "shipped", "reused", "from cache"]
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Job:
-    """One recipe on one state of data and code.
-
-    Attributes:
-        root: project root, absolute.
-        recipe_path: YAML of the recipe, relative to the root where it lies below it.
-        recipe: its content.
-        dataset: digest of the dataset; None before the data is up to date.
-        code: digest of the training code.
-        keys: stage name -> stage key (components/train/plan.py); without a dataset only those of base stages.
-        files: file name -> sha256 of every file that the keys were made from.
-        overrides: changes of the recipe from the command line, which `recipe` has.
-    """
-
-    root: Path
-    recipe_path: Path
-    recipe: params.Recipe
-    dataset: str | None
-    code: str
-    keys: dict[str, str]
-    files: dict[str, str]
-    overrides: tuple[str, ...] = ()
-
-    def checkpoint(self, stage: str) -> Path:
-        """Return the checkpoint folder of a stage."""
-        return plan.checkpoint_dir(self.root, stage, self.keys[stage])
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one stage of the data graph or of a recipe, and how long that took."""
-
-    name: str
-    how: How
-    seconds: float
-
-
-@dataclass(frozen=True)
-class TrainedStage(Outcome):
-    """A training stage that is finished: its checkpoint folder, and the MLflow run that trained it."""
-
-    checkpoint: Path
-    run_id: str
-
-
-@dataclass(frozen=True)
-class NestedStage(TrainedStage):
-    """A finished stage in a pipeline run: the MLflow run nested in that, and the seconds of its evaluation, if any."""
-
-    nested_run_id: str
-    evaluation_s: float | None = None
-
-
-class ChangedMeanwhile(RuntimeError):  # noqa: N818 - like StagePaused, it says what happened
-    """Code or parameters changed on disk while a flow ran."""
 
 
 class Stop:
@@ -136,71 +114,6 @@ def stopping() -> Generator[Stop]:
         stop.reason = "its flow run ended (cancelled, or another stage failed)"
 
 
-def open_job(
-    recipe: str, overrides: Sequence[str] = (), *, dataset: str | None, trains: bool = False, promotes: bool = False
-) -> Job:
-    """Read and judge a recipe and compute the key of each of its stages.
-
-    Args:
-        recipe: see `recipes.file_of`.
-        overrides: changes of it from the command line (components/params/overrides.py).
-        dataset: digest of the data; None where the data is stale, then only base stages get a key.
-        trains: whether it is to be trained on this machine, and on the data where that is not stale.
-        promotes: whether its last stage is put before the promotion gate.
-
-    Raises:
-        ValueError: no such recipe, or as `recipes.load` and, where it trains, `interpreter.python`.
-    """
-    root, path = Path.cwd(), recipes.file_of(recipe)
-    on = DATA if trains and dataset is not None else None
-    loaded = recipes.load(path, overrides, trains=trains, promotes=promotes, data=on)
-    if trains:
-        interpreter.python()  # before the data, not after it
-    files = plan.code_files(root)
-    code, settings = plan.code_digest(files), plan.digests_of(root, (str(path), str(DATA_PARAMS)))
-    keys = _keys(loaded, dataset, code)
-    return Job(root, path, loaded, dataset, code, keys, files | settings, tuple(overrides))
-
-
-def _keys(recipe: params.Recipe, dataset: str | None, code: str) -> dict[str, str]:
-    world = plan.world_values(params.load(DATA_PARAMS, params.Data))
-    return plan.stage_keys(recipe, dataset=dataset, world=world, code=code)
-
-
-def with_dataset(job: Job, dataset: str) -> Job:
-    """Complete a job that was opened before its data was up to date: its dataset, and the keys of all stages.
-
-    Args:
-        job: opened with `dataset=None`, to be trained.
-        dataset: digest of the data as it is now.
-
-    Raises:
-        ChangedMeanwhile: as `check_unchanged`.
-        ValueError: the data has not what the recipe asks for.
-    """
-    check_unchanged(job)
-    recipes.load(job.recipe_path, job.overrides, trains=True, data=DATA)
-    return replace(job, dataset=dataset, keys=_keys(job.recipe, dataset, job.code))
-
-
-def check_unchanged(job: Job) -> None:
-    """Make sure that code and parameters are still those that the keys of a job were made from.
-
-    Raises:
-        ChangedMeanwhile: a file is not what it was when the job was opened.
-    """
-    now = plan.digests_of(job.root, job.files)
-    changed = [
-        f"{name} {'changed' if now[name] else 'is gone'}" for name in sorted(now) if now[name] != job.files[name]
-    ]
-    if changed:
-        raise ChangedMeanwhile(
-            f"{', '.join(changed)} while this run went on; all stages of a run must come from the same code and "
-            f"parameters, so no other is started.\nRun it again: what is finished for the files as they are then is "
-            "reused, and everything this run finished is, once they are again what they were"
-        )
-
-
 @contextlib.contextmanager
 def pipeline_run(kind: str, job: Job) -> Generator[str]:
     """Open the MLflow run that the stages' runs are nested in, yield its id, and end it as the block ends.
@@ -231,13 +144,6 @@ def pipeline_run(kind: str, job: Job) -> Generator[str]:
         raise
     finally:
         tracking.finish(run_id, status)
-
-
-def digest_tags(job: Job) -> dict[str, str]:
-    """Return the digests of what a pipeline run is made from, as tags of its run; no dataset before that is known."""
-    recipe = json.dumps(job.recipe.model_dump(mode="json"), sort_keys=True)
-    tags = {"code_digest": job.code, "recipe_digest": hashlib.sha256(recipe.encode()).hexdigest()}
-    return tags if job.dataset is None else tags | {"dataset_digest": job.dataset}
 
 
 def nest(stage: TrainedStage, pipeline_run_id: str, *, evaluation_s: float | None = None) -> NestedStage:
@@ -293,8 +199,3 @@ def runner() -> TaskRunner[PrefectFuture[Any]]:
     """Return the task runner of every flow: a thread for each supervised process; the processes do the work."""
     # `flow` is typed for a runner of any futures, this one is for those of threads, and the parameter is invariant
     return cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=8))
-
-
-def cores() -> int:
-    """Return the number of processor cores that we may use."""
-    return len(os.sched_getaffinity(0))

@@ -17,7 +17,7 @@ from components.tracking.experiment import experiment
 from components.tracking.store import client, tracking_uri, ui
 
 if TYPE_CHECKING:
-    from mlflow.entities import DatasetInput
+    from mlflow.entities import DatasetInput, Run
 
 OWNER = "owner"  # tag of a run: the process that will end it
 MAX_METRICS, _MAX_PARAMS = 1000, 100  # in one call to MLflow
@@ -146,23 +146,32 @@ def finished_stage(stage_key: str) -> str | None:
 
 def last_pipeline_tags(recipe: str) -> dict[str, str] | None:
     """Return the tags of the last finished pipeline run of a recipe (itself a tag), None where there is none."""
+    last = last_pipeline_run(recipe)
+    return None if last is None else last.tags
+
+
+def last_pipeline_run(recipe: str) -> RunInfo | None:
+    """Return the last finished pipeline run of a recipe (one of its tags), None where there is none."""
     finished = _finished(f"tags.kind = 'pipeline' and tags.recipe = '{recipe}'")
-    return next((run.data.tags for run in finished), None)
+    return next((_info(run) for run in finished), None)
 
 
 def describe(run_id: str) -> RunInfo:
     """Read a run for the report, with its address in the MLflow UI."""
-    run = client().get_run(run_id)
+    return _info(client().get_run(run_id))
+
+
+def _info(run: Run) -> RunInfo:
     info = run.info
     return RunInfo(
-        run_id=run_id,
-        name=info.run_name or run_id,
+        run_id=info.run_id,
+        name=info.run_name or info.run_id,
         status=info.status,
         start_s=info.start_time / 1000,
         end_s=info.end_time / 1000 if info.end_time else None,
         params=dict(run.data.params),
         tags=dict(run.data.tags),
-        url=f"{ui()}/#/experiments/{info.experiment_id}/runs/{run_id}",
+        url=f"{ui()}/#/experiments/{info.experiment_id}/runs/{info.run_id}",
     )
 
 

@@ -97,6 +97,11 @@ def test_pipeline_runs_and_says_what_it_would_reuse(project: Path):
     assert [fates[name] for name in ("world", "dataset", "frames")] == ["up to date"] * 3
     assert all(fates[name].startswith("reused: run ") for name in ("text", "images", "first", "second"))
 
+    done = stand_in.python(project, "-m", "flows.pipeline")
+    assert done.returncode == 0 and "nothing changed since that run; version 1 is the champion" in done.stdout
+    assert "0 stages ran, 7 reused" in done.stdout and "temporary server" not in done.stderr
+    check_first_sight(project)  # no run beside the first
+
     (project / "seed.txt").write_text("2")
     fates = plan()
     assert fates["frames"] == "runs" and fates["first"] == stale and fates["text"].startswith("reused")

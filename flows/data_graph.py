@@ -1,0 +1,66 @@
+"""What dvc.yaml says, and what DVC would run; runs nothing. No Prefect."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from components.train import plan
+
+DVC = [sys.executable, "-m", "dvc"]
+
+
+def digest() -> str:
+    """Return the digest of the dataset as dvc.lock has it."""
+    return plan.dataset_digest(Path("dvc.lock"))
+
+
+def stage_names(dvc_yaml: Path) -> list[str]:
+    """Return the stages of dvc.yaml, each after those that make what it reads.
+
+    `dvc repro --single-item` looks at one stage only, so the order is ours to keep.
+    """
+    return list(TopologicalSorter(_needs(dvc_yaml)).static_order())
+
+
+def _needs(dvc_yaml: Path) -> dict[str, set[str]]:
+    """Return stage -> the stages that make what it reads.
+
+    Raises:
+        ValueError: there is no dvc.yaml or no stage in it.
+    """
+    stages = (YAML(typ="safe").load(dvc_yaml.read_text()) or {}).get("stages") if dvc_yaml.is_file() else None
+    if not stages:
+        raise ValueError(f"{dvc_yaml.resolve()} has no stages. Start this from the project root, where dvc.yaml is.")
+    makers = {path: name for name, stage in stages.items() for path in _paths(stage, "outs")}
+    return {
+        name: {
+            maker
+            for path in _paths(stage, "deps")
+            for out, maker in makers.items()
+            if maker != name and (path == out or out in path.parents or path in out.parents)
+        }
+        for name, stage in stages.items()
+    }
+
+
+def _paths(stage: dict, which: str) -> list[Path]:
+    # an entry is a path, or a path with options such as `cache: false`
+    return [Path(next(iter(entry)) if isinstance(entry, dict) else entry) for entry in stage.get(which, [])]
+
+
+def stale() -> list[str]:
+    """Return the stages that would run, in order: those whose inputs or outputs changed, and all that read them."""
+    status = subprocess.run([*DVC, "status", "--json"], capture_output=True, text=True, check=False)
+    if status.returncode != 0:
+        raise RuntimeError(f"`dvc status` ended with exit code {status.returncode}:\n{status.stderr.strip()}")
+    changed, needs = set(json.loads(status.stdout or "{}")), _needs(Path("dvc.yaml"))
+    for name in TopologicalSorter(needs).static_order():
+        if needs[name] & changed:
+            changed.add(name)
+    return [name for name in stage_names(Path("dvc.yaml")) if name in changed]
