@@ -15,6 +15,7 @@ Candidate = tuple[float, Box, int]  # score, box in 0..1 of the frame, and side 
 LEARNED = "learned"  # `funnel.hand_detector` of the parameters, where it names no folder
 SIDES = ("left hand", "right hand")  # VISOR's names; everything else with a box is an object
 THRESHOLD = 0.5  # lowest score of a detection
+DECIMALS = 4  # of what a model says, before anything is decided by it: more are not the same on all processors
 SAME_IOU = 0.3  # from this overlap on, two boxes are detections of one thing
 
 

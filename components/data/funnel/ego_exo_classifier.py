@@ -7,6 +7,7 @@ from itertools import repeat
 import numpy as np
 import torch
 
+from components.data.funnel.detections import DECIMALS
 from components.data.funnel.optimizer import fit
 
 HIDDEN, STEPS = 64, 150
@@ -25,9 +26,11 @@ class Classifier(torch.nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("std", torch.ones(width))
-        self.layers = torch.nn.Sequential(torch.nn.Linear(width, HIDDEN), torch.nn.GELU(), torch.nn.Linear(HIDDEN, 1))
+        kind = torch.float64  # also of the random weights: float32 ones differ in the last bit
+        self.register_buffer("mean", torch.zeros(width, dtype=kind))
+        self.register_buffer("std", torch.ones(width, dtype=kind))
+        layers = torch.nn.Linear(width, HIDDEN, dtype=kind), torch.nn.GELU(), torch.nn.Linear(HIDDEN, 1, dtype=kind)
+        self.layers = torch.nn.Sequential(*layers)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return logits [N] of features [N, D]."""
@@ -35,7 +38,7 @@ class Classifier(torch.nn.Module):
 
 
 def train(features: np.ndarray, is_ego: np.ndarray, *, seed: int) -> Classifier:
-    """Train the classifier on clips of known view; the same clips and seed give the same weights on one thread.
+    """Train the classifier on clips of known view; the same clips and seed give the same weights on every processor.
 
     Args:
         features: float32 [N, D].
@@ -47,7 +50,7 @@ def train(features: np.ndarray, is_ego: np.ndarray, *, seed: int) -> Classifier:
     """
     torch.manual_seed(seed)
     model = Classifier(features.shape[1])
-    inputs, targets = torch.from_numpy(features), torch.from_numpy(is_ego.astype(np.float32))
+    inputs, targets = torch.from_numpy(features).double(), torch.from_numpy(is_ego.astype(np.float64))
     model.mean.copy_(inputs.mean(0))
     model.std.copy_(inputs.std(0, correction=0).clamp_min(1e-3))
     # both views weigh the same, although there are more exo cameras
@@ -63,5 +66,5 @@ def train(features: np.ndarray, is_ego: np.ndarray, *, seed: int) -> Classifier:
 
 @torch.inference_mode()
 def scores(model: Classifier, features: np.ndarray) -> np.ndarray:
-    """Return the probability of ego of each clip, float64 [N]."""
-    return torch.sigmoid(model(torch.from_numpy(features)).double()).numpy()
+    """Return the probability of ego of each clip, float64 [N], rounded to what all processors agree on."""
+    return torch.sigmoid(model(torch.from_numpy(features).double())).numpy().round(DECIMALS)

@@ -6,6 +6,7 @@ box. A folder's detector (`folder_detector`) takes its place by returning the sa
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from components.data.funnel.detections import (
+    DECIMALS,
     SIDES,
     THRESHOLD,
     Candidate,
@@ -28,6 +30,7 @@ SIZE_PX, CELLS = 32, 8
 WIDTH = 32
 HAND, OBJECT, SIDE, BOXES = 0, 1, 2, slice(3, 11)  # channels: two heatmaps, the side, a box of each kind
 EPOCHS, BATCH, LEARNING_RATE, WEIGHT_DECAY = 16, 16, 1e-2, 1e-2
+_LEAST_LOGIT = math.log(THRESHOLD / (1 - THRESHOLD))
 _SIGMA = 0.6  # cells; of the Gaussian around a centre, inside which a false positive costs less
 
 
@@ -38,9 +41,9 @@ class Detector(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for inputs, outputs, stride in ((3, 16, 2), (16, 32, 2), (32, WIDTH, 1), (WIDTH, WIDTH, 1)):
-            conv = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
-            layers += [conv, nn.BatchNorm2d(outputs), nn.ReLU()]
-        head = nn.Conv2d(WIDTH, 11, 1)
+            conv = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False, dtype=torch.float64)
+            layers += [conv, nn.BatchNorm2d(outputs, dtype=torch.float64), nn.ReLU()]
+        head = nn.Conv2d(WIDTH, 11, 1, dtype=torch.float64)
         self.layers = nn.Sequential(*layers, head)
         nn.init.constant_(head.get_parameter("bias")[:SIDE], -3.0)  # centres are rare
 
@@ -54,7 +57,7 @@ def tensor_of(frames: np.ndarray) -> torch.Tensor:
     import cv2
 
     small = np.stack([cv2.resize(frame, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA) for frame in frames])
-    return torch.from_numpy(small).permute(0, 3, 1, 2).float() / 255
+    return torch.from_numpy(small).permute(0, 3, 1, 2).double() / 255
 
 
 def targets_of(boxes: list[NamedBoxes]) -> dict[str, torch.Tensor]:
@@ -65,9 +68,9 @@ def targets_of(boxes: list[NamedBoxes]) -> dict[str, torch.Tensor]:
         `box` [N, 2, 4, CELLS, CELLS]: centre offset from the cell's middle in cells, width and height in 0..1.
     """
     n = len(boxes)
-    heat, box = torch.zeros(n, 2, CELLS, CELLS), torch.zeros(n, 2, 4, CELLS, CELLS)
-    side = torch.full((n, CELLS, CELLS), -1.0)
-    middles = torch.arange(CELLS) + 0.5
+    heat, box = torch.zeros(n, 2, CELLS, CELLS).double(), torch.zeros(n, 2, 4, CELLS, CELLS).double()
+    side = torch.full((n, CELLS, CELLS), -1.0).double()
+    middles = torch.arange(CELLS).double() + 0.5
     for number, named in enumerate(boxes):
         for name, percent in named:
             x1, y1, x2, y2 = (value / 100 for value in percent)
@@ -111,7 +114,7 @@ def flip_vertically(frames: np.ndarray, boxes: list[NamedBoxes]) -> tuple[np.nda
 
 
 def train(frames: np.ndarray, boxes: list[NamedBoxes], *, seed: int) -> Detector:
-    """Train a detector; the same frames and seed give the same weights on one thread.
+    """Train a detector; the same frames and seed give the same weights on every processor.
 
     Args:
         frames: uint8 [N, S, S, 3].
@@ -137,17 +140,17 @@ def train(frames: np.ndarray, boxes: list[NamedBoxes], *, seed: int) -> Detector
 @torch.inference_mode()
 def detect(model: Detector, frames: np.ndarray) -> Detections:
     """Find hands and objects in uint8 frames [T, S, S, 3]."""
-    maps = model(tensor_of(frames))
-    heat = torch.sigmoid(maps[:, :SIDE])
-    peak = (functional.max_pool2d(heat, 3, stride=1, padding=1) == heat).numpy()
-    heat, sides, boxes = heat.numpy(), (maps[:, SIDE] > 0).numpy(), maps[:, BOXES].unflatten(1, (2, 4)).numpy()
+    maps = model(tensor_of(frames)).round(decimals=DECIMALS)
+    logits = maps[:, :SIDE]  # they rank the boxes: a sigmoid's last bit depends on the processor
+    peak = (functional.max_pool2d(logits, 3, stride=1, padding=1) == logits).numpy()
+    logits, sides, boxes = logits.numpy(), (maps[:, SIDE] > 0).numpy(), maps[:, BOXES].unflatten(1, (2, 4)).numpy()
     hands: list[list[Candidate]] = [[] for _ in frames]
     objects: list[list[Candidate]] = [[] for _ in frames]
     for kind, found in ((HAND, hands), (OBJECT, objects)):
-        for frame, row, column in np.argwhere(peak[:, kind] & (heat[:, kind] >= THRESHOLD)):
+        for frame, row, column in np.argwhere(peak[:, kind] & (logits[:, kind] >= _LEAST_LOGIT)):
             dx, dy, width, height = boxes[frame, kind, :, row, column]
             x, y = (column + 0.5 + dx) / CELLS, (row + 0.5 + dy) / CELLS
             corners = np.clip([x - width / 2, y - height / 2, x + width / 2, y + height / 2], 0, 1)
             x1, y1, x2, y2 = map(float, corners)
-            found[frame].append((heat[frame, kind, row, column], (x1, y1, x2, y2), int(sides[frame, row, column])))
+            found[frame].append((logits[frame, kind, row, column], (x1, y1, x2, y2), int(sides[frame, row, column])))
     return ranked(*([without_duplicates(of_frame) for of_frame in found] for found in (hands, objects)))

@@ -81,7 +81,8 @@ def train(
     sizes = [path.stat().st_size for path in videos if path.is_file()]
     code = code_of(ego_exo_classifier, features, optimizer, clip_reader, *DETECTORS, detector_metrics, training_set)
     made_by = features.digest(encoder), digest_of(detector)
-    settings = (*made_by, decoding.frames, decoding.size_px, seed, torch.__version__, code)
+    version = torch.__version__.partition("+")[0]  # the builds for other accelerators give the same models
+    settings = (*made_by, decoding.frames, decoding.size_px, seed, version, code)
     made_from = hashlib.sha256(repr((settings, drawn, sizes)).encode()).hexdigest()
     paths = {name: folder / f"models/{name}.safetensors" for name in SEED_OFFSET if learns or name != "detector"}
     report = folder / REPORT
@@ -154,4 +155,4 @@ def load(folder: Path, detector: str) -> tuple[ego_exo_classifier.Classifier, de
 
 def as_json(estimate: Estimate) -> dict:
     """Return an estimate for a JSON file, which knows no infinity: the interval of a single take becomes null."""
-    return {name: value if np.isfinite(value) else None for name, value in asdict(estimate).items()}
+    return {name: round(value, 6) if np.isfinite(value) else None for name, value in asdict(estimate).items()}
