@@ -35,10 +35,7 @@ def read(root: Path) -> Iterator[Tables]:
         yield {}, unread
         video = clean(rows["video_id"])
         # sample_id is null in the release: the content is the name
-        start, end, question = (
-            clean(pd.Series(list(map(str, rows[name].tolist())), dtype=object))
-            for name in ("start_sec", "end_sec", "question")
-        )
+        start, end, question = (_shown(rows[name]) for name in ("start_sec", "end_sec", "question"))
         frame = rows.assign(
             row_id=joined(video, start, end, question),
             path=file_names(video, ".mp4"),
@@ -51,3 +48,8 @@ def read(root: Path) -> Iterator[Tables]:
             split="train",
         )
         yield questions(frame, source=SOURCE)
+
+
+def _shown(values: pd.Series) -> pd.Series:
+    """Return the cleaned text of JSON values of any kind."""
+    return clean(pd.Series(list(map(str, values.tolist())), dtype=object))

@@ -176,11 +176,13 @@ class _Options:
     def __init__(self, lists: list) -> None:
         """Take what JSON has: lists of texts, or null; of anything else no text is taken."""
         self.are_unreadable = _are_no_texts(lists)
-        are_fine = (~self.are_unreadable).tolist()
-        given = [values or () if fine else () for values, fine in zip(lists, are_fine, strict=True)]
+        given = lists
+        if self.are_unreadable.any():
+            given = [None if bad else values for values, bad in zip(lists, self.are_unreadable.tolist(), strict=True)]
+        given = [values or () for values in given]
         self._texts = _cleaned(_texts(list(chain.from_iterable(given))))
         self._keys = _option_keys(self._texts)
-        self._question = np.repeat(np.arange(len(given)), [len(values) for values in given])
+        self._question = np.repeat(np.arange(len(given)), np.fromiter(map(len, given), np.int64, len(given)))
 
     def lists(self) -> pd.Series:
         """Return the texts of each question without blank ones and those that are one option with an earlier one."""

@@ -7,9 +7,11 @@ cannot be read, and the next line is looked at by itself: a stray quote costs on
 from __future__ import annotations
 
 import csv
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from functools import cache
+from itertools import chain, repeat
 from typing import NamedTuple
 
 _MOST_LINES = 1000  # of one record; a cell that goes on was opened by a stray quote
@@ -34,7 +36,7 @@ def line_records(lines: Iterable[bytes], *, first: int) -> Iterator[Record]:
     Yields:
         the records, in order.
     """
-    for number, line in enumerate(map(_without_line_break, lines), first):
+    for number, line in enumerate(_without_line_breaks(lines), first):
         if line:
             yield Record(number, line, True)
 
@@ -51,9 +53,10 @@ def csv_records(lines: Iterable[bytes], *, first: int, delimiter: str, width: in
     Yields:
         the records, in order, whatever their number of cells.
     """
-    source = map(_without_line_break, lines)
+    source = _without_line_breaks(lines)
     ahead: deque[bytes] = deque()  # lines that were looked at
     number = first
+    is_plain = _plain_lines(delimiter).fullmatch
 
     def following() -> Iterator[bytes]:
         yield from list(ahead)
@@ -62,18 +65,28 @@ def csv_records(lines: Iterable[bytes], *, first: int, delimiter: str, width: in
             yield line
 
     while (line := ahead.popleft() if ahead else next(source, None)) is not None:
-        used = 1
-        if b'"' in line and _goes_on(line, delimiter):
-            used = _lines_of_record(chain([line], following()), delimiter, width)
-            line = b"\n".join([line, *(ahead.popleft() for _ in range(used - 1))])
-        if line:
-            yield Record(number, line, used > 0)
+        if b'"' not in line or is_plain(line) or not _goes_on(line, delimiter):
+            if line:
+                yield Record(number, line, True)
+            number += 1
+            continue
+        used = _lines_of_record(chain([line], following()), delimiter, width)
+        yield Record(number, b"\n".join([line, *(ahead.popleft() for _ in range(used - 1))]), used > 0)
         number += max(used, 1)
 
 
-def _without_line_break(line: bytes) -> bytes:
-    # a lone carriage return would end a record for the parsers, but not for us
-    return line.rstrip(b"\r\n").replace(b"\r", b" ")
+def _without_line_breaks(lines: Iterable[bytes]) -> Iterator[bytes]:
+    for line in map(bytes.rstrip, lines, repeat(b"\r\n")):
+        # a lone carriage return would end a record for the parsers, but not for us
+        yield line.replace(b"\r", b" ") if b"\r" in line else line
+
+
+@cache
+def _plain_lines(delimiter: str) -> re.Pattern[bytes]:
+    """Return the pattern of a line whose quotes stand as RFC 4180 has them: nearly all, and a third of the time."""
+    mark = re.escape(delimiter.encode())
+    cell = rb'(?:"(?:[^"]++|"")*+"|[^"%b]*+)' % mark
+    return re.compile(rb"%b(?:%b%b)*+" % (cell, mark, cell))
 
 
 def _goes_on(line: bytes, delimiter: str) -> bool:

@@ -14,10 +14,9 @@ import json
 import re
 import reprlib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
-
-import numpy as np
 
 from components.data.sources.shared.json_fields import KINDS, Kind, MemberError
 
@@ -70,18 +69,18 @@ def _elements(reader: _Reader, kind: Kind) -> Iterator[tuple[str | int, Any]]:
     if reader.peek() not in _opening(kind):
         raise ValueError(f"{reprlib.repr(reader.value())} came, allowed is {KINDS[kind]}")
     if reader.peek() == "[":
-        yield from enumerate(_array(reader))
+        yield from enumerate(chain.from_iterable(_array(reader)))
         return
     for key in _keys(reader):
         yield key, reader.value(f"element {key!r}")
 
 
-def _array(reader: _Reader) -> Iterator[Any]:
+def _array(reader: _Reader) -> Iterator[list]:
     position = 0
     for _ in _keys(reader):
         values = reader.values(f"element {position}")
         position += len(values)
-        yield from values
+        yield values
 
 
 def _elements_of_member(reader: _Reader, name: str, kind: Kind) -> Iterator[tuple[str | int, Any]]:
@@ -244,12 +243,11 @@ def _decode_flat(text: str) -> tuple[list, int]:
     no object had a key twice and none is within another; a text may have such a colon too: all is decoded again then.
     """
     values, end = _decode_unchecked(text)
-    keys = sum(len(value) for value in values if isinstance(value, dict))
-    marks = np.frombuffer(text.encode(), np.uint8)
-    before = marks[np.flatnonzero(marks == ord(":")) - 1]
-    return (values, end) if np.isin(before, _BEFORE_COLON).sum() == keys else _decode(text)
+    objects = values if set(map(type, values)) <= {dict} else [each for each in values if isinstance(each, dict)]
+    keys = sum(map(len, objects))
+    return (values, end) if sum(map(text.count, _COLONS)) == keys else _decode(text)
 
 
-_BEFORE_COLON = list(b'" \t\n\r')
+_COLONS = ('":', " :", "\t:", "\n:", "\r:")
 _decode = json.JSONDecoder(object_pairs_hook=_object).raw_decode
 _decode_unchecked = json.JSONDecoder().raw_decode

@@ -178,11 +178,13 @@ def _parsed_batches(
     """Parse the records in batches."""
     schema = pa.schema([(column, pa.string()) for column in columns])
     while batch := list(islice(found, batch_rows)):
-        closed = [at for at, record in enumerate(batch) if record.is_closed]
-        tables, bad = _parsed([batch[at].content for at in closed], parse)
-        refused = {closed[at] for at in bad} | {at for at, record in enumerate(batch) if not record.is_closed}
+        lines, contents, are_closed = map(list, zip(*batch, strict=True))
+        open_ones = {at for at, is_closed in enumerate(are_closed) if not is_closed}
+        closed = [at for at in range(len(batch)) if at not in open_ones]
+        tables, bad = _parsed([contents[at] for at in closed] if open_ones else contents, parse)
+        refused = {closed[at] for at in bad} | open_ones
         frame = pa.concat_tables([schema.empty_table(), *tables]).to_pandas()
-        frame["line"] = [record.line for at, record in enumerate(batch) if at not in refused]
+        frame["line"] = [line for at, line in enumerate(lines) if at not in refused] if refused else lines
         lost = [batch[at] for at in sorted(refused)]
         yield (
             frame,
@@ -246,10 +248,13 @@ def read_json_records(
     """
     items, checked = json_items(path, source=source), False
     while batch := list(islice(items, batch_rows)):
-        others = [(key, value) for key, value in batch if not isinstance(value, dict)]
-        kept = [pair for pair in batch if isinstance(pair[1], dict)] if others else batch
-        keys, values = zip(*kept, strict=True) if kept else ((), ())
-        if kept and not checked:
+        keys, values = zip(*batch, strict=True)
+        others: list[tuple] = []
+        if not set(map(type, values)) <= {dict}:
+            others = [(key, value) for key, value in batch if not isinstance(value, dict)]
+            kept = [pair for pair in batch if isinstance(pair[1], dict)]
+            keys, values = zip(*kept, strict=True) if kept else ((), ())
+        if values and not checked:
             names = values[0] if set(columns) <= values[0].keys() else dict.fromkeys(chain.from_iterable(values))
             _check_columns(path, list(names), columns, source)
             checked = True

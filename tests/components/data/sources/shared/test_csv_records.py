@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.data.sources.shared import csv_records
 from components.data.sources.shared.readers import read_delimited
 
 HEADER = ["number", "text", "place"]
@@ -101,3 +102,11 @@ def test_a_record_of_many_lines_and_windows_line_ends_is_one(folder):
 def test_a_record_of_many_lines_with_too_many_cells_is_one_reject(folder):
     rows, lines, rejects = read(folder, '0,"a\nb",here,too many\n1,a,b\n')
     assert (rows, lines, rejects) == ([["1", "a", "b"]], [4], [("file.csv:2", "malformed_line")])
+
+
+@patient
+@given(line=st.text('a b,"', max_size=12), delimiter=st.sampled_from([",", "\t", "|"]))
+def test_a_line_that_is_taken_for_plain_is_a_whole_record(line, delimiter):
+    written = line.replace(",", delimiter).encode()
+    if csv_records._plain_lines(delimiter).fullmatch(written):
+        assert not csv_records._goes_on(written, delimiter)
