@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from components.benchmarks.shared.choices import choice, shuffled
@@ -44,7 +45,8 @@ def load(folder: Path, nearest: Callable[..., list[str]] = nearest) -> Loaded:
             raise RowError("unknown_class", name)
         wrong = nearest(names[name], (text for key, text in names.items() if key not in shown), count=WRONG)
         sample_id = f"{video} {action}"
-        target = shuffled(choice([names[name], *wrong], 0), sample_id)
+        # the file has no options, so no order of them could leak
+        target = replace(shuffled(choice([names[name], *wrong], 0), sample_id), index_in_file=None)
         view = "ego" if video.endswith("EGO") else "exo"
         medium = Medium(str(films / f"{video}.mp4"), view, start_s, end_s)
         return Sample(sample_id, video.removesuffix("EGO"), QUESTION, (medium,), target, (view,), end_s - start_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -54,7 +55,8 @@ def load(folder: Path, nearest: Callable[..., list[str]] = nearest) -> Loaded:
         recording, *_, first, last = path.stem.split("|")
         sample_id = f"{name} {place}"
         if is_open:
-            target = shuffled(choice([found["answer"], *wrong(name, found["answer"])], 0), sample_id)
+            options = choice([found["answer"], *wrong(name, found["answer"])], 0)
+            target = replace(shuffled(options, sample_id), index_in_file=None)  # no order of the file could leak
         else:
             target = choice(*letters(found["option"], found["a"]))
         length_s = (int(last) - int(first)) / FPS
