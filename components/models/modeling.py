@@ -11,6 +11,7 @@ from transformers import GenerationMixin
 from transformers.cache_utils import Cache
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
+from components.models import clip_features
 from components.models.backbone import EgoflowModel, EgoflowPreTrainedModel
 from components.models.configuration import EgoflowConfig
 
@@ -20,10 +21,12 @@ class EgoflowOutput(CausalLMOutputWithPast):
     """A causal language model's output, and with paired frames the feature grids that the guidance losses compare.
 
     `grids` holds, each [N, D, H, W]: x (ego), y (exo), fx = F(x), and where they are asked for gfx = G(F(x)) and
-    fgy = F(G(y)).
+    `grids` holds, each [N, D, H, W]: x (ego), y (exo), fx = F(x), and where they are asked for gfx = G(F(x)) and
+    fgy = F(G(y)). `features`, where they are asked for, is the mean visual token of each exo clip [clips, W].
     """
 
     grids: dict[str, Tensor] | None = None
+    features: Tensor | None = None
 
 
 class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
@@ -96,6 +99,7 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
         paired_pixel_values: Tensor | None = None,
         paired_grids: tuple[Tensor, Tensor] | None = None,
         round_trips: Collection[str] = (),
+        exo_features: bool = False,
         facts: tuple[Tensor, Tensor] | None = None,
         inputs_embeds: Tensor | None = None,
         past_key_values: Cache | None = None,
@@ -114,6 +118,7 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
             paired_grids: what is known of their features: bool [N], whether a step's are, and those [K, H * W, D];
                 `paired_pixel_values` then holds the frames of the other steps, if there are any.
             round_trips: which of "gfx" and "fgy" the losses read; the others are not computed.
+            exo_features: give `features` of the exo clips too.
             facts: instead of frames, words that stand for them; see `EgoflowModel.embed`.
             inputs_embeds: instead of tokens, embeddings [B, L, W].
             word_weights: what each word of the vocabulary counts in the loss [vocabulary]; None counts all alike.
@@ -122,14 +127,19 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
 
         Returns:
             `loss` (mean over answer tokens; None without labels), `logits` (with labels only those that predict an
-            answer token [answer tokens, vocabulary], else [B, L, vocabulary]), and `grids` with paired frames.
+            answer token [answer tokens, vocabulary], else [B, L, vocabulary]), `grids` with paired frames, and
+            `features`.
         """
-        grids = None
+        grids = features = None
         if inputs_embeds is None:
             inputs_embeds, seen = self.model.embed(input_ids, pixel_values, facts)
             y = self._exo_grids(paired_pixel_values, paired_grids)
             if y is not None:
                 grids = self._compared(seen["ego"], y, seen.get("guide"), round_trips)
+            if exo_features:
+                connector = getattr(self.model, f"{self.config.branch('exo')}_connector")
+                steps = clip_features.steps_of(self.config, input_ids, "exo")
+                features = clip_features.pooled(connector, self.config, seen["exo"], steps)
         output = self.model(
             attention_mask=attention_mask, inputs_embeds=inputs_embeds, past_key_values=past_key_values, **kwargs
         )
@@ -142,7 +152,9 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
             answering = (following != -100).nonzero()[:, 0]
             logits = self.lm_head(hidden.flatten(0, 1).index_select(0, answering))
             loss = nn.functional.cross_entropy(logits.float(), following[answering], weight=word_weights)
-        return EgoflowOutput(loss=loss, logits=logits, past_key_values=output.past_key_values, grids=grids)
+        return EgoflowOutput(
+            loss=loss, logits=logits, past_key_values=output.past_key_values, grids=grids, features=features
+        )
 
     def _exo_grids(self, frames_NCHW: Tensor | None, known: tuple[Tensor, Tensor] | None) -> Tensor | None:
         """Encode the frames of the steps whose features are not known, and put all in order: [N, D, H, W].

@@ -15,7 +15,7 @@ from components.params.strict import Strict
 
 LearningRate = Annotated[float, Field(gt=0, lt=1)]
 # vtg is the token loss over answers; the others are the functions of components/train/losses.py
-Loss = Literal["vtg", "ccl", "ccl_forward", "kl", "kl_pooled", "kl_reverse", "kl_pooled_reverse"]
+Loss = Literal["vtg", "ccl", "ccl_forward", "kl", "kl_pooled", "kl_reverse", "kl_pooled_reverse", "feature_mse"]
 
 # what a stage needs that takes optimiser steps, for one that asks each question once and is no checkpoint to evaluate
 _ASKED_ONCE = {"num_train_epochs": 1.0, "warmup_ratio": 0.0, "weight_decay": 0.0, "save_steps": 1, "evaluate": ()}
@@ -69,7 +69,10 @@ class Stage(Strict):
     )
     lora: Lora | None = Field(default=None, description="low-rank adapters; null: none are trained")
     loss_weights: dict[Loss, NonNegativeFloat] = Field(
-        default_factory=_token_loss, description="loss -> weight: vtg, words of train/losses.py"
+        default_factory=_token_loss,
+        description="loss -> weight: vtg, words of train/losses.py; feature_mse draws the mean features, behind the "
+        "connector, of exo clips that a teacher answered about to those of their ego clips in the model that the stage "
+        "begins with",
     )
     mapping: Literal["resnet", "fc"] | None = Field(
         default=None, description="begin here with fresh F and G of this kind; null: those of the parents"
@@ -181,8 +184,13 @@ class Stage(Strict):
 
     @property
     def compares_views(self) -> bool:
-        """Whether a loss needs the exo view of the same moment: any but that over answers."""
-        return bool(set(self.loss_weights) - {"vtg"})
+        """Whether a loss needs the exo view of the same ego moment: any but that over answers and that of features."""
+        return bool(set(self.loss_weights) - {"vtg", "feature_mse"})
+
+    @property
+    def distils_features(self) -> bool:
+        """Whether a loss draws exo features to those of the ego clip that a sample's answer is about."""
+        return "feature_mse" in self.loss_weights
 
     @model_validator(mode="before")
     @classmethod

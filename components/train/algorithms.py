@@ -16,6 +16,7 @@ from components import params
 from components.data.frames.step import contract_of
 from components.models import build, pretrained_weights
 from components.models.backbone import PARTS
+from components.models.clip_features import FrozenFeatures
 from components.models.configuration import EgoflowConfig
 from components.models.modeling import EgoflowForConditionalGeneration
 from components.models.processing import EgoflowProcessor
@@ -180,6 +181,7 @@ def samples(
         leave_out=leave_out,
         distilled=distilled,
         video_last=stage.video_last,
+        ego_twins=stage.distils_features,
     )
     if stage.reasoned and stage.algorithm == "supervised":
         closed = pc.equal(pc.struct_field(dataset.samples["target"], "kind"), "choice")
@@ -262,7 +264,8 @@ def _supervised(
             contract=dataset.store.contract["digest"],
             room_gib=stage.feature_cache_gib,
         )
-    losses = supervised.losses(stage.loss_weights, dataset.features)
+    teacher = FrozenFeatures(model.model, "ego") if stage.distils_features else None
+    losses = supervised.losses(stage.loss_weights, dataset.features, teacher)
     return model, dataset, Collate(model.config, processor), losses, []
 
 

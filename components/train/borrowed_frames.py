@@ -63,3 +63,11 @@ class BorrowedFrames(FrameStore):
         """Return the frames of a sample, as `FrameStore.frames` does; of an exo sample there are no other views."""
         bearer, borrowed = self._bearers.get(sample_id, (sample_id, None))
         return super().frames(bearer, exo_view=borrowed if exo_view is None else exo_view)
+
+    def ego_frames(self, sample_id: str) -> np.ndarray:
+        """Return the ego frames of the segment that a sample was made from, whatever view the sample shows.
+
+        Raises:
+            KeyError: the sample was made from none.
+        """
+        return super().frames(self._bearers[sample_id][0])

@@ -47,6 +47,7 @@ class SampleDataset(Dataset):
         leave_out: Callable[[pa.Table, dict[str, float]], pa.Table] | None = None,
         distilled: Path | None = None,
         video_last: float = 0.0,
+        ego_twins: bool = False,
     ):
         """Open the samples and the frame store.
 
@@ -69,6 +70,7 @@ class SampleDataset(Dataset):
             distilled: table of more samples, which a teacher answered; their frames are those of the samples that they
                 were made from.
             video_last: share of the items whose frames stand behind the question.
+            ego_twins: give the ego frames of the segment too that a teacher answered about; of `distilled` alone.
 
         Raises:
             ValueError: a key of the mixture has no sample, the shards were sampled by another contract, or neither
@@ -116,10 +118,12 @@ class SampleDataset(Dataset):
             self.exo_view = (begin[self.order] + self.times) % views[self.order]
         self.video_last = np.random.default_rng((seed, 7)).random(len(self.order)) < video_last
         self.reasoned, self.paired, self.shown = reasoned, exo_views is not None, shown
+        self.ego_twins = ego_twins
         self.features: feature_cache.FeatureCache | None = None  # of a stage whose exo tower is frozen
         schedule = {"steps": steps, "epochs": epochs, "batch": batch, "turns": turns, "seed": seed}
         seen = {"reasoned": reasoned, "exo_views": exo_views, "contract": contract}
         made_of = {"shown": shown, "leave_out": leave_out, "distilled": distilled, "video_last": video_last}
+        made_of |= {"ego_twins": ego_twins}
         self._made_of = (data, mixture), schedule | seen | made_of
 
     def __reduce__(self) -> tuple:
@@ -201,6 +205,9 @@ class SampleDataset(Dataset):
             "times_s": times_s,
             "video_last": bool(self.video_last[index]),
         }
+        if self.ego_twins:
+            assert isinstance(self.store, BorrowedFrames), "the judge of recipes lets no other mixture through"
+            item["ego_frames"] = self.store.ego_frames(sample["sample_id"])
         if self.paired:
             item |= self.features.item(index) if self.features else {}
             if "paired_grids" not in item:
@@ -218,12 +225,16 @@ class Collate:
     def __call__(self, items: list[dict]) -> dict[str, torch.Tensor]:
         """Return what `packing.pad` gives, pixel_values and, where paired, what `features.collate` gives.
 
+        Of items with `ego_frames`, ego_pixel_values [frames, 3, H, W] too.
+
         An item without frames is text alone; a batch of such items has no pixel_values.
         """
         rows = [self._row(item) for item in items]
         batch = pad(rows, self.processor.tokenizer.pad_token_id)
         if shown := [item["frames"] for item in items if len(item["frames"])]:
             batch["pixel_values"] = normalise(np.concatenate(shown))
+        if "ego_frames" in items[0]:
+            batch["ego_pixel_values"] = normalise(np.concatenate([item["ego_frames"] for item in items]))
         if "paired_frames" in items[0] or "paired_grids" in items[0]:
             batch |= feature_cache.collate(items, self.config.tubelet_frames)
         return batch

@@ -79,7 +79,8 @@ def demand(stage: params.Stage, config: PretrainedConfig, frames: params.Frames)
         guided = stage.guidance and view == "ego"
         paired = stage.compares_views
         tower = (steps, config.tower_tokens)
-        shown_views = {view, *(("exo",) if paired else ()), *(stage.distill.views if stage.distill else ())}
+        twins = ("ego",) if stage.distils_features else ()
+        shown_views = {view, *(("exo",) if paired else twins), *(stage.distill.views if stage.distill else ())}
         for part in {f"{config.branch(each)}_encoder" for each in shown_views}:
             towers[part] = max(towers.get(part, tower), tower)
         visual = max(visual, layout(config, view, shown, guidance=guided).count("<"))

@@ -85,6 +85,13 @@ def _views(stage: Stage, keys: list[str]) -> Iterator[Problem]:
         came = "a segment is an ego clip with an exo view" if stage.distill else compared
         for key in outside:
             yield at(stage, f"mixture.{key}", came, "keys of view ego")
+    if stage.distils_features:
+        for key in keys:
+            if key.split("/")[0] not in WRITTEN or not key.endswith("/exo"):
+                yield at(
+                    stage, f"mixture.{key}", "`loss_weights.feature_mse` compares an exo clip with the ego clip of its "
+                    "segment", "exo keys of a teacher's answers: distilled/caption/exo, captioned/caption/exo",
+                )  # fmt: skip
     if stage.distill and len(set(stage.mixture.values())) > 1:
         yield at(
             stage, "mixture", f"{stage.mixture} came, and every segment is asked about once, whatever its share",

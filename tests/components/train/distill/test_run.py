@@ -132,6 +132,13 @@ def test_a_student_is_shown_the_exo_frames_of_the_segment(written, tiny_data):
         tiny_data, {"distilled/caption/exo": 1.0, "egoexoclip/caption/exo": 0.5}, steps=6, batch=4, seed=0,
         exo_views=None, contract=store.contract["digest"], distilled=written / "samples.parquet",
     )  # fmt: skip
+    twins = SampleDataset(
+        tiny_data, {"distilled/caption/exo": 1.0}, steps=2, batch=4, seed=0, exo_views=None, ego_twins=True,
+        contract=store.contract["digest"], distilled=written / "samples.parquet",
+    )  # fmt: skip
+    for index in range(len(twins)):
+        [sample] = twins.asked(index)
+        assert np.array_equal(twins[index]["ego_frames"], store.frames(sample["parents"][0]))
     by_id = {row["sample_id"]: row for row in records.read_table(
         tiny_data / "dataset/samples.parquet", records.SAMPLE).to_pylist()}  # fmt: skip
     seen = 0

@@ -16,7 +16,7 @@ from components.rewards import CROSS_VIEW, REWARDS
 from components.train import interpreter
 from components.train.judge import mixture, samples, verdict
 from components.train.judge.samples import Kind
-from components.train.losses import GUIDANCE
+from components.train.losses import FEATURES, GUIDANCE
 from tests.components.train.judge.spoilt import DATA, EVALUATION, RECIPES, ROOT, changed, complaint
 
 
@@ -55,7 +55,7 @@ def test_a_key_that_comes_twice_is_refused_at_every_depth(text, schema, tmp_path
 
 
 def test_the_words_of_recipes_are_those_of_the_code():
-    assert set(get_args(Loss)) == {"vtg", *GUIDANCE}
+    assert set(get_args(Loss)) == {"vtg", *GUIDANCE, *FEATURES}
     assert set(model.EGOFLOW_PARTS) == set(PARTS) and set(model.QWEN_PARTS) == set(QWEN_PARTS)
     assert mixture.CORPORA == CORPORA
 
