@@ -136,7 +136,7 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
             y = self._exo_grids(paired_pixel_values, paired_grids)
             if y is not None:
                 grids = self._compared(seen["ego"], y, seen.get("guide"), round_trips)
-            if exo_features:
+            if exo_features and input_ids is not None:
                 connector = getattr(self.model, f"{self.config.branch('exo')}_connector")
                 steps = clip_features.steps_of(self.config, input_ids, "exo")
                 features = clip_features.pooled(connector, self.config, seen["exo"], steps)
