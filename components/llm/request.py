@@ -11,14 +11,16 @@ from typing import Any
 from components.llm.schema import decodable
 
 _BYTES_PER_TOKEN = 4  # of English text in the usual vocabularies, roughly
+TOKENS_PER_IMAGE = 256  # of a small frame; servers count by the pixels, each in its own way
 
 
 @dataclass(frozen=True, eq=False)
 class Request:
     """One question to a text generator.
 
-    `schema` (JSON Schema) is what the answer must satisfy. `facts` are for the rule of this `kind`: they are not sent
-    and do not name the reply, so what the prompt does not say cannot matter to a model.
+    `schema` (JSON Schema) is what the answer must satisfy. `images` are data URIs that stand before `user`, for a model
+    that sees: they are part of the question, and the ledger keeps their digests alone. `facts` are for the rule of this
+    `kind`: they are not sent and do not name the reply, so what the prompt does not say cannot matter to a model.
     """
 
     request_id: str
@@ -27,6 +29,7 @@ class Request:
     user: str
     schema: dict
     facts: Mapping[str, Any] = field(default_factory=dict)
+    images: tuple[str, ...] = ()
 
 
 Rule = Callable[[Request], object]  # returns the answer as a JSON value; None where the rule has none
@@ -112,8 +115,8 @@ class StoppedError(ValueError):
 
 
 def key_of(request: Request, settings: Settings) -> str:
-    """Return the content key of a reply: SHA-256 of prompt, schema, model and sampling settings."""
-    asked = [request.system, request.user, request.schema, settings.model, settings.sampling]
+    """Return the content key of a reply: SHA-256 of prompt, images, schema, model and sampling settings."""
+    asked = [request.system, request.user, request.schema, settings.model, settings.sampling, *_digests(request)]
     return hashlib.sha256(json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -131,10 +134,12 @@ def body(request: Request, settings: Settings, *, seed_shift: int = 0) -> dict:
     sampling = settings.sampling
     if "seed" in sampling:
         sampling["seed"] += seed_shift
+    shown = [{"type": "image_url", "image_url": {"url": uri}} for uri in request.images]
+    user = [*shown, {"type": "text", "text": request.user}] if shown else request.user
     name = "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in request.kind)[:64]
     return {
         "model": settings.model,
-        "messages": [{"role": "system", "content": request.system}, {"role": "user", "content": request.user}],
+        "messages": [{"role": "system", "content": request.system}, {"role": "user", "content": user}],
         "response_format": {
             "type": "json_schema",
             "json_schema": {"name": name, "strict": True, "schema": decodable(request.schema)},
@@ -144,8 +149,8 @@ def body(request: Request, settings: Settings, *, seed_shift: int = 0) -> dict:
 
 
 def input_tokens(request: Request) -> int:
-    """Estimate the tokens of the prompt and its schema from their bytes."""
-    return tokens(request.system + request.user + json.dumps(request.schema))
+    """Estimate the tokens of the prompt and its schema from their bytes, and those of images by a flat number."""
+    return tokens(request.system + request.user + json.dumps(request.schema)) + TOKENS_PER_IMAGE * len(request.images)
 
 
 def tokens(text: str) -> int:
@@ -159,9 +164,15 @@ def settings_of(values: Mapping[str, Any]) -> Settings:
     return Settings(**fields)
 
 
+def _digests(request: Request) -> list[str]:
+    return [hashlib.sha256(uri.encode()).hexdigest() for uri in request.images]
+
+
 def trace(request: Request, settings: Settings) -> dict:
-    """Return what a ledger line holds of the question, beside the reply."""
+    """Return what a ledger line holds of the question, beside the reply; of images their digests."""
+    shown = {"images": _digests(request)} if request.images else {}
     return {name: getattr(request, name) for name in ("request_id", "kind", "system", "user", "schema")} | {
         "model": settings.model,
         "sampling": settings.sampling,
+        **shown,
     }

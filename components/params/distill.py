@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from components.params.data import Llm
 from components.params.strict import Strict
 
 
@@ -32,6 +33,31 @@ class Distill(Strict):
     keep_cut: bool = Field(
         default=False, description="an answer that `max_new_tokens` ends is a sample too, as published; else a reject"
     )
+    endpoint: Llm | None = Field(
+        default=None,
+        description="a teacher behind an OpenAI-compatible endpoint, which is sent the frames as images; null: the "
+        "model of the stage's parents answers",
+    )
+
+    @model_serializer(mode="wrap")
+    def _as_before_without_an_endpoint(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # what is written names the stage: one that has no endpoint is the same stage as before there were any
+        return {name: value for name, value in plain(self).items() if name != "endpoint" or value is not None}
+
+    @model_validator(mode="after")
+    def _an_endpoint_has_settings_of_its_own(self) -> Distill:
+        if self.endpoint is None:
+            return self
+        if self.endpoint.generator != "openai":
+            raise ValueError(
+                f"`distill.endpoint.generator`: {self.endpoint.generator!r} came, allowed is openai: no rule sees video"
+            )
+        if self.generation != "greedy" or self.keep_cut:
+            raise ValueError(
+                f"`distill`: generation {self.generation!r} and keep_cut {self.keep_cut} came with `endpoint`, which "
+                "samples as its own `temperature` and `top_p` say and gives no answer that was cut; leave them out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _each_view_once(self) -> Distill:

@@ -25,7 +25,7 @@ from components.llm import ledger
 from components.models import checkpoint_files
 from components.tracking import MetricLog
 from components.train import algorithms, plan, starting_point
-from components.train.distill import questions, teacher
+from components.train.distill import endpoint_teacher, questions, teacher
 from components.train.distill.questions import Question
 from components.train.provenance import recorded_parents
 
@@ -67,7 +67,11 @@ def run(
     if place.is_main_process:  # what was logged before stays: every batch is answered once
         log = MetricLog(options.run_id, output / "history.jsonl", from_step=len(batches))
     try:
-        if {question.key for question in asked} - outcomes(output).keys():
+        left = [question for question in asked if question.key not in outcomes(output)]
+        if left and settings.endpoint:
+            if place.is_main_process:  # the calls are under way together, in one process
+                _ask_endpoint(left, store, settings.endpoint, output, most_frames=stage.max_frames)
+        elif left:
             model, processor = starting_point.load(recipe, stage, data, parents)
             device = torch.device(place.device or "cpu")
             dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
@@ -128,13 +132,28 @@ def _answer(
             said = answering.answer(batch, seed=seed + number)
             for question, reply in zip(batch, said, strict=True):
                 if question.key in left:
-                    usage = {"input_tokens": reply.prompt_tokens, "output_tokens": reply.answer_tokens}
-                    line = {"key": question.key, "outcome": reply.outcome, "text": reply.text, "usage": usage}
-                    replies.append(line | {"query": question.query, "view": question.view})
+                    replies.append(_line(question, reply))
             if log:
                 rejected = sum(reply.outcome != teacher.ANSWER for reply in said)
                 tokens = sum(reply.answer_tokens for reply in said) / len(said)
                 log.log(number + 1, {"answer_tokens": tokens, "rejected": rejected})
+
+
+def _ask_endpoint(
+    left: Sequence[Question], store: FrameStore, endpoint: params.Llm, output: Path, *, most_frames: int | None
+) -> None:
+    """Answer questions by an endpoint, and keep its answers as those of a model are kept."""
+    said = endpoint_teacher.answers(left, store, endpoint, output=output, most_frames=most_frames)
+    with ledger.opened(output / plan.ANSWERS_FILES.replace("*", "0")) as replies:
+        for question, reply in said:
+            replies.append(_line(question, reply))
+
+
+def _line(question: Question, reply: teacher.Said) -> dict:
+    """Return the line of the ledger for an answer."""
+    usage = {"input_tokens": reply.prompt_tokens, "output_tokens": reply.answer_tokens}
+    line = {"key": question.key, "outcome": reply.outcome, "text": reply.text, "usage": usage}
+    return line | {"query": question.query, "view": question.view}
 
 
 def _write(asked: Sequence[Question], settings: params.Distill, step: str, output: Path) -> tuple[str, dict[str, int]]:

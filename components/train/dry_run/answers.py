@@ -40,7 +40,10 @@ def told(needs: Budget) -> str | None:
     stage, settings = needs.stage, needs.stage.distill
     if settings is None:
         return None
+    most, how = settings.max_new_tokens, settings.generation
+    if settings.endpoint:
+        most, how = settings.endpoint.max_tokens, f"of {settings.endpoint.model} at an endpoint"
     return (
-        f"stage {stage.name!r} writes {stage.dataset_samples:,} answers of {settings.max_new_tokens} tokens at most, "
-        f"{settings.generation}, about {' and '.join(settings.views)} clips"
+        f"stage {stage.name!r} writes {stage.dataset_samples:,} answers of {most} tokens at most, {how}, about "
+        f"{' and '.join(settings.views)} clips"
     )

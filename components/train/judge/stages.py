@@ -187,6 +187,8 @@ def _objective(stage: Stage, *, last: bool) -> Iterator[Problem]:
         yield at(stage, "loss_weights", f"{stage.loss_weights} came, so nothing is learned", "a weight above 0")
     if stage.distils_features and stage.zero_stage == 3:
         yield at(stage, "zero_stage", "3 came, which spreads the weights that `feature_mse` copies", "0 to 2")
+    if stage.distill and stage.distill.endpoint and stage.ranks > 1:
+        yield at(stage, "ranks", f"{stage.ranks} came, and one process asks `distill.endpoint`", "1")
     if stage.distill and stage.evaluate:
         yield at(stage, "evaluate", f"{listed(stage.evaluate)} came, and the stage leaves no weights", "[]")
     if stage.distill and last:

@@ -39,6 +39,11 @@ def test_an_asking_stage_needs_no_values_of_an_optimiser():
         assert complaints(student={"evaluate": ("alignment",), "teacher": teacher}) == ""
 
 
+ENDPOINT = {
+    "generator": "openai", "model": "eyes", "temperature": None, "top_p": None, "seed": None, "max_tokens": 64,
+    "concurrency": 1, "requests_per_minute": None, "timeout_s": 5.0, "tries": 2, "backoff_s": 0.0,
+    "budget": {"calls": None, "tokens": None},
+}  # fmt: skip
 TWICE = {"algorithm": "distill", "parents": {"all": "init_exo"}, "num_train_epochs": 1.0, "max_steps": None}
 
 
@@ -59,12 +64,23 @@ TWICE = {"algorithm": "distill", "parents": {"all": "init_exo"}, "num_train_epoc
         ({"student": {"mixture": {"egoexoclip/caption/ego": 1.0}, "loss_weights": {"feature_mse": 1.0}}},
          "compares an exo clip with the ego clip of its segment"),
         ({"student": {"loss_weights": {"vtg": 1.0, "feature_mse": 1.0}, "zero_stage": 3}}, "that `feature_mse` copies"),
+        ({"asking": {"ranks": 2, "distill": SETTINGS | {"endpoint": ENDPOINT}}}, "one process asks `distill.endpoint`"),
         ({"asking": {"evaluate": ("caption_exo",)}}, "the stage leaves no weights"),
         ({"student": TWICE | {"mixture": {"egoit/caption/ego": 1.0}, "distill": {}}}, "the recipe ends with it"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked_or_learned_is_refused_in_words(changes, words):
     assert words in complaints(**changes)
+
+
+def test_without_an_endpoint_what_names_a_stage_is_what_it_was():
+    assert "endpoint" not in params.Distill(**SETTINGS).model_dump(mode="json")
+    asking = params.Distill(**SETTINGS, endpoint=ENDPOINT)
+    assert params.Distill(**asking.model_dump(mode="json")) == asking
+    for wrong, words in (({"endpoint": ENDPOINT | {"generator": "rules"}}, "no rule sees video"),
+                         ({"endpoint": ENDPOINT, "keep_cut": True}, "gives no answer that was cut")):  # fmt: skip
+        with pytest.raises(ValueError, match=words):
+            params.Distill(**SETTINGS | wrong)
 
 
 def test_each_view_is_shown_once():
