@@ -1,9 +1,10 @@
 """Let a finished checkpoint stand for a stage whose key has changed: a person's decision, with a reason, on record.
 
-Run as: python -m flows.adopt checkpoints/base_lm-e520f0f7efa9 --for base_lm --why "docstrings alone changed"
+Run as: python -m flows.adopt checkpoints/base_lm-e520f0f7efa9 --for base_lm --why "its data is the same"
 
-A key covers all that a stage is made from, so that a new docstring changes it too, and a stage of thousands of GPU
-hours need not train again for that. What differs is printed, kept in the checkpoint's stage.json and in MLflow, and
+A key covers all that a stage is made from. A parent that was trained again, a version that was raised for a case which
+the stage has not, a value that says the same in other words: each gives another key, and a stage of thousands of GPU
+hours need not train again for it. What differs is printed, kept in the checkpoint's stage.json and in MLflow, and
 shown in every report. It is for training what `dvc commit` is for data.
 """
 
@@ -18,7 +19,8 @@ from pathlib import Path
 
 from components import tracking
 from components.records.single_writer import LOCKS, single_writer
-from components.train import plan
+from components.tracking.code import code_of
+from components.train import plan, versions
 from components.train.provenance import recorded
 from flows import data, failure, options, tasks
 from flows.tasks import Job
@@ -63,7 +65,7 @@ def adopt(checkpoint: Path, stage: str, why: str, *, recipe: str = tasks.RECIPE,
         if to.exists():
             raise ValueError(f"{to} is begun: let it go on by running the pipeline, or remove it")
         copy(checkpoint, to, made, {"stage": stage, "stage_key": job.keys[stage]}, why, changed)
-        _record(job, stage, to, why)
+        _record(job, stage, to, why, made)
     return to
 
 
@@ -99,18 +101,21 @@ def differences(made: dict, job: Job, stage: str) -> dict[str, tuple]:
         job: recipe and keys.
         stage: name of the stage.
     """
-    now = next(one for one in job.recipe.stages if one.name == stage).model_dump(mode="json")
-    was = made["params"]
+    wanted = next(one for one in job.recipe.stages if one.name == stage)
+    now, was = wanted.model_dump(mode="json"), made["params"]
     changed = {
         name: (was.get(name), value) for name, value in now.items() if name != "parents" and was.get(name) != value
     }
+    used = versions.moved(made.get("versions"), versions.of(job.recipe, wanted))
+    changed |= {f"version of {part}": both for part, both in used.items()}
     if made.get("code_digest") != job.code:
         changed["code_digest"] = (made.get("code_digest"), job.code)
     if now["algorithm"] not in plan.WITHOUT_DATASET and made.get("dataset_digest") != job.dataset:
         changed["dataset_digest"] = (made.get("dataset_digest"), job.dataset)
-    model = job.recipe.model.model_dump(mode="json")
-    if made.get("model") != model:  # None: of a version that did not write it down
-        changed["model"] = (made.get("model"), model)
+    model = plan.settings(job.recipe, wanted)["model"]
+    # None: of a release that did not write it down
+    if (before := versions.settings("model", made["model"]) if made.get("model") else None) != model:
+        changed["model"] = (before, model)
     parents = {part: job.checkpoint(parent).name for part, parent in now["parents"].items()}
     if (came := {part: Path(path).name for part, path in made["parents"].items()}) != parents:
         changed["parents"] = (came, parents)
@@ -121,14 +126,14 @@ def _job(recipe: str, overrides: Sequence[str]) -> Job:
     return tasks.open_job(recipe, overrides, dataset=None if data.stale() else data.digest())
 
 
-def _record(job: Job, stage: str, checkpoint: Path, why: str) -> None:
+def _record(job: Job, stage: str, checkpoint: Path, why: str, made: dict) -> None:
     pipeline = tracking.open_pipeline_run(f"adopt {stage}", tags={"kind": "adoption", "recipe": str(job.recipe_path)})
     now = next(one for one in job.recipe.stages if one.name == stage)
     run_id = tracking.open_stage_run(
         pipeline,
         stage,
         params=now.model_dump(mode="json") | {"model": job.recipe.model.model_dump(mode="json")},
-        tags={"stage_key": job.keys[stage], "checkpoint": str(recorded(checkpoint)), "adopted": why},
+        tags=code_of(made) | {"stage_key": job.keys[stage], "checkpoint": str(recorded(checkpoint)), "adopted": why},
         dataset_digest=job.dataset if now.algorithm not in plan.WITHOUT_DATASET else None,
     )
     for run in (run_id, pipeline):

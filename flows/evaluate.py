@@ -126,7 +126,7 @@ def finished_stage(job: Job, stage: str) -> TrainedStage:
     run_id, checkpoint = tracking.finished_stage(job.keys[stage]), job.checkpoint(stage)
     if run_id is None or not plan.is_finished(checkpoint):
         raise ValueError(
-            f"stage {stage!r} of {job.recipe_path} has no finished checkpoint for the present data and code "
+            f"stage {stage!r} of {job.recipe_path} has no finished checkpoint for the present data and recipe "
             f"(MLflow run {run_id}, checkpoint {checkpoint}).\nTrain it first: prefect deployment run train/train, "
             "or the whole path: python -m flows.pipeline"
         )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from components import params
-from components.train import interpreter, plan
+from components.train import interpreter, plan, versions
 from flows import options, recipes
 
 RECIPE = options.RECIPE
@@ -37,9 +37,9 @@ class Job:
         recipe_path: YAML of the recipe, relative to the root where it lies below it.
         recipe: its content.
         dataset: digest of the dataset; None before the data is up to date.
-        code: digest of the training code.
+        code: digest of the training code, which says what trained; no key has it.
         keys: stage name -> stage key (components/train/plan.py); without a dataset only those of base stages.
-        files: file name -> sha256 of every file that the keys were made from.
+        files: file name -> sha256 of every file of the training code, of the recipe and of the data's parameters.
         overrides: changes of the recipe from the command line, which `recipe` has.
     """
 
@@ -108,13 +108,13 @@ def open_job(
         interpreter.python()  # before the data, not after it
     files = plan.code_files(root)
     code, settings = plan.code_digest(files), plan.digests_of(root, (str(path), str(DATA_PARAMS)))
-    keys = _keys(loaded, dataset, code)
+    keys = _keys(loaded, dataset)
     return Job(root, path, loaded, dataset, code, keys, files | settings, tuple(overrides))
 
 
-def _keys(recipe: params.Recipe, dataset: str | None, code: str) -> dict[str, str]:
+def _keys(recipe: params.Recipe, dataset: str | None) -> dict[str, str]:
     world = plan.world_values(params.load(DATA_PARAMS, params.Data))
-    return plan.stage_keys(recipe, dataset=dataset, world=world, code=code)
+    return plan.stage_keys(recipe, dataset=dataset, world=world)
 
 
 def with_dataset(job: Job, dataset: str) -> Job:
@@ -130,7 +130,7 @@ def with_dataset(job: Job, dataset: str) -> Job:
     """
     check_unchanged(job)
     recipes.load(job.recipe_path, job.overrides, trains=True, data=DATA)
-    return replace(job, dataset=dataset, keys=_keys(job.recipe, dataset, job.code))
+    return replace(job, dataset=dataset, keys=_keys(job.recipe, dataset))
 
 
 def check_unchanged(job: Job) -> None:
@@ -153,8 +153,8 @@ def check_unchanged(job: Job) -> None:
 
 def digest_tags(job: Job) -> dict[str, str]:
     """Return the digests of what a pipeline run is made from, as tags of its run; no dataset before that is known."""
-    recipe = json.dumps(job.recipe.model_dump(mode="json"), sort_keys=True)
-    tags = {"code_digest": job.code, "recipe_digest": hashlib.sha256(recipe.encode()).hexdigest()}
+    recipe = hashlib.sha256(json.dumps(job.recipe.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+    tags = {"code_digest": job.code, "versions_digest": versions.digest(job.recipe), "recipe_digest": recipe}
     return tags if job.dataset is None else tags | {"dataset_digest": job.dataset}
 
 

@@ -1,4 +1,4 @@
-"""On a schedule: bring the data up to date, and train again only if data, recipe or code are not what they were."""
+"""On a schedule: bring the data up to date, and train again only if data, recipe or versions are not what they were."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from components import tracking
 from flows import data, missed, tasks
 from flows.pipeline import pipeline
 
-COMPARED = {"dataset_digest": "dataset", "recipe_digest": "recipe", "code_digest": "code"}  # tags of a pipeline run
+# tags of a pipeline run; code that moves no version (components/train/versions.py) trains nothing anew
+COMPARED = {"dataset_digest": "dataset", "recipe_digest": "recipe", "versions_digest": "versions of what trains"}
 
 
 @flow(name="retrain", flow_run_name=tasks.run_name, task_runner=tasks.runner())
 def retrain(recipe: str = tasks.RECIPE) -> State:
-    """Run the pipeline of a recipe if dataset, recipe or code are others than those of its last finished pipeline run.
+    """Run the pipeline of a recipe if anything of `COMPARED` is not that of its last finished pipeline run.
 
     Args:
         recipe: YAML of the training run, or its bare name in params/recipes.
@@ -35,7 +36,8 @@ def retrain(recipe: str = tasks.RECIPE) -> State:
         message = f"Trained: {'; '.join(moved)}."
     else:
         message = (
-            f"Nothing to do: dataset, recipe and code are those of the last finished pipeline run of {job.recipe_path}."
+            "Nothing to do: dataset, recipe and versions of what trains are those of the last finished pipeline run of "
+            f"{job.recipe_path}."
         )
     logger.info(message)
     return Completed(message=message)

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from components import tracking
 from components.params.overrides import title
+from components.tracking.code import other_code
 from components.train import launch_command, plan, shipped
 from components.train.dry_run.tables import table
 from components.train.judge import mixture, samples, verdict
@@ -119,7 +120,8 @@ def _action(job: Job, stage: str) -> str:
         return "runs" + (", goes on from its last checkpoint" if job.checkpoint(stage).exists() else "")
     if (run_id := tracking.finished_stage(job.keys[stage])) is None:
         return "runs: MLflow knows no finished run of its checkpoint"
-    return f"reused: run {run_id}"
+    by = other_code(plan.checked(job.checkpoint(stage)), job.code)
+    return f"reused: run {run_id}" + (f"; {by}" if by else "")
 
 
 def _seconds(seconds: float | None) -> str:

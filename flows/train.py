@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -17,9 +18,9 @@ from components import storage, tracking
 from components.params import Stage
 from components.records.single_writer import LOCKS, BusyError, single_writer
 from components.tracking import history
-from components.train import interpreter, launch_command, plan
+from components.tracking.code import code_of, other_code
+from components.train import interpreter, launch_command, plan, provenance, versions
 from components.train.judge import verdict
-from components.train.provenance import recorded
 from components.train.safety import resumable
 from flows import base_models, data, gpus, levels, supervisor, tasks
 from flows.tasks import Job, NestedStage, Stop, TrainedStage
@@ -147,16 +148,21 @@ def _reuse_or_train(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop, *,
     if known is not None and kept_at and not plan.is_finished(checkpoint):
         _fetch(kept_at, checkpoint, stage)
     if known is not None and plan.is_finished(checkpoint):
-        plan.checked(checkpoint, stage)
-        logger.info("%s is reused: run %s has the key %s, checkpoint %s", stage.name, known, key[:12], checkpoint)
+        made = plan.checked(checkpoint, stage)
+        by = other_code(made, job.code)
+        told = f"run {known} has the key {key[:12]}, checkpoint {checkpoint}{by and f'; {by}'}"
+        logger.info("%s is reused: %s", stage.name, told)
         _keep(checkpoint, kept_at)
         return TrainedStage(stage.name, "reused", time.monotonic() - started_s, checkpoint, known)
     tasks.check_unchanged(job)
-    provenance = {"stage_key": key, "code_digest": job.code, "git_commit": tasks.git_commit(job.root)}
+    made = {"stage_key": key, "code_digest": job.code, "git_commit": tasks.git_commit(job.root)}
+    used = versions.of(job.recipe, stage)
     shipped = base_models.place(job, stage)  # the program of the stage then finds it finished, and logs its curves
+    if shipped:  # it was other code that trained it
+        made |= code_of(plan.checked(checkpoint, stage))
     # which command made it; the values themselves are among the parameters
     made_by = {"recipe_file": str(job.recipe_path), "overrides": " ".join(job.overrides)}
-    tags = provenance | made_by | {"checkpoint": str(recorded(checkpoint))}
+    tags = made | made_by | {"versions": json.dumps(used), "checkpoint": str(provenance.recorded(checkpoint))}
     run_id = tracking.open_stage_run(
         pipeline_run_id,
         stage.name,
@@ -167,8 +173,8 @@ def _reuse_or_train(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop, *,
     status = "FAILED"
     try:
         with gpus.reserved(stage.ranks, stop=stop) as gpu_ids, tracking.system_metrics(run_id):
-            known = provenance | made_by | {"dataset_digest": job.dataset}
-            _launch(job, stage, run_id, stop, gpu_ids, provenance=known, lock=lock)
+            known = made | made_by | {"versions": used, "dataset_digest": job.dataset}
+            _launch(job, stage, run_id, stop, gpu_ids, known=known, lock=lock)
         tracking.send_rest(checkpoint)
         _keep(checkpoint, kept_at)
         status = "FINISHED"
@@ -206,7 +212,7 @@ def _launch(
     stop: Stop,
     gpu_ids: Sequence[str],
     *,
-    provenance: dict[str, str | None],
+    known: Mapping[str, object],
     lock: int,
 ) -> None:
     logger, checkpoint = get_run_logger(), job.checkpoint(stage.name)
@@ -234,7 +240,7 @@ def _launch(
         data=tasks.DATA,
         output=checkpoint,
         run_id=run_id,
-        provenance=provenance,
+        provenance=known,
         gpu_ids=gpu_ids,
     )
     env = launch_command.environment(

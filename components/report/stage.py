@@ -10,6 +10,7 @@ from pathlib import Path
 from components import tracking
 from components.records import PREDICTION, read_table
 from components.tracking import history
+from components.tracking.code import other_code
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,14 @@ class Stage:
     def adopted(self) -> str:
         """Why another checkpoint stands for this stage; "" where it was trained."""
         return self.trained.tags.get("adopted", "")
+
+    def trained_by(self, code: str | None) -> str:
+        """Say which code trained a reused stage, where that is not the code of the run; "" where it is.
+
+        Args:
+            code: digest of the training code of the run, a tag of it.
+        """
+        return other_code(self.trained.tags, code) if self.reused and code else ""
 
     @property
     def uses_muon(self) -> bool:

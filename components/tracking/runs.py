@@ -54,7 +54,7 @@ def open_stage_run(
         parent_run_id: the pipeline run.
         stage_name: becomes the run's name.
         params: every parameter of the stage; nested dicts become `outer.inner`.
-        tags: stage_key, code_digest, git_commit, checkpoint.
+        tags: stage_key, versions, code_digest, git_commit, checkpoint.
         dataset_digest: of the data it trains on, logged as MLflow input; None for a stage that reads no dataset.
 
     Returns:

@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("--run-id", help="MLflow run that takes the curves")
     parser.add_argument("--params", type=Path, default=Path("params/data.yaml"))
     parser.add_argument(
-        "--provenance", type=json.loads, default={}, help="JSON to keep in stage.json: key, digests, commit"
+        "--provenance", type=json.loads, default={}, help="JSON to keep in stage.json: key, versions, digests, commit"
     )
     halves = parser.add_mutually_exclusive_group()
     halves.add_argument(
@@ -154,6 +154,10 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     """
     if finished_before(options):
         return 0
+    from components.train import provenance
+
+    if int(os.environ.get("RANK", "0")) == 0:  # it writes stage.json
+        options.provenance |= provenance.of_training(options.output / "trainer", options.provenance)
     if stage.algorithm == "distill":
         from components.models import build
         from components.train import rendezvous
@@ -186,7 +190,6 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
     from components.train.grpo import pause_callback
     from components.train.grpo.rollout_files import RolloutsWrittenError
     from components.train.pretraining import contrastive
-    from components.train.provenance import recorded_parents
     from components.train.safety import errors, resumable, sigterm, universal_checkpoint
 
     began_s = time.monotonic()
@@ -237,13 +240,13 @@ def train(recipe, stage, data_params, parents: dict[str, Path], options: argpars
         elif log and more:
             sys.stderr.write(f"stage {stage.name!r} has learnt from all rollouts. {errors.kept(output)}\n")
         elif log:
-            provenance = {**options.provenance, "stage": stage.name, "recipe": recipe.name}
-            provenance |= {"params": made.stage.model_dump(), "parents": recorded_parents(options.parents)}
-            provenance |= {"trained": trained, "model": recipe.model.model_dump(mode="json")}
-            provenance |= {"steps": result.global_step, "seconds": round(time.monotonic() - began_s, 1)}
-            provenance |= {"frames_contract": algorithms.contract(data_params)}
-            provenance |= {"samples_digest": made.dataset.samples_digest(result.global_step)}
-            checkpoints.save(model, processor, output, provenance)
+            record = {**options.provenance, "stage": stage.name, "recipe": recipe.name}
+            record |= {"params": made.stage.model_dump(), "parents": provenance.recorded_parents(options.parents)}
+            record |= {"trained": trained, "model": recipe.model.model_dump(mode="json")}
+            record |= {"steps": result.global_step, "seconds": round(time.monotonic() - began_s, 1)}
+            record |= {"frames_contract": algorithms.contract(data_params)}
+            record |= {"samples_digest": made.dataset.samples_digest(result.global_step)}
+            checkpoints.save(model, processor, output, record)
     except RolloutsWrittenError as written:
         if log:
             sys.stderr.write(f"stage {stage.name!r}: {written}\n")

@@ -25,7 +25,7 @@ def command(
     data: Path,
     output: Path,
     run_id: str,
-    provenance: Mapping[str, str | None],
+    provenance: Mapping[str, object],
     overrides: Sequence[str] = (),
     gpu_ids: Sequence[str] = (),
 ) -> list[str]:
@@ -39,7 +39,7 @@ def command(
         data: folder of the data graph's outputs.
         output: checkpoint folder to write.
         run_id: MLflow run that the stage logs into.
-        provenance: key, digests and commit, kept in the checkpoint.
+        provenance: key, versions, digests and commit, kept in the checkpoint.
         overrides: changes of the recipe from the command line.
         gpu_ids: one for each rank, as CUDA_VISIBLE_DEVICES takes them; without, the ranks take the first ones.
 
@@ -72,7 +72,7 @@ def arguments(
     data: Path,
     output: Path,
     run_id: str,
-    provenance: Mapping[str, str | None],
+    provenance: Mapping[str, object],
     overrides: Sequence[str] = (),
 ) -> list[str]:
     """Return the arguments of every rank of a stage, on whatever hosts it runs.
@@ -84,7 +84,7 @@ def arguments(
         data: folder of the data graph's outputs.
         output: checkpoint folder to write.
         run_id: MLflow run that the stage logs into.
-        provenance: key, digests and commit, kept in the checkpoint.
+        provenance: key, versions, digests and commit, kept in the checkpoint.
         overrides: changes of the recipe from the command line.
     """
     words = ["--recipe", str(recipe), "--stage", stage, "--data", str(data), "--output", str(output)]

@@ -23,7 +23,7 @@ import jinja2
 
 from components import params
 from components.params.overrides import title
-from components.train import interpreter, launch_command, plan
+from components.train import interpreter, launch_command, plan, versions
 from components.train.judge import verdict
 from components.train.judge.problem import refuse
 from components.train.provenance import git_commit
@@ -173,8 +173,7 @@ def arguments_of(
     """
     root, dataset = Path.cwd(), plan.dataset_digest(Path("dvc.lock"))
     world = plan.world_values(params.load(data_params, params.Data))
-    code = plan.code_digest(plan.code_files(root))
-    keys = plan.stage_keys(recipe, dataset=dataset, world=world, code=code)
+    keys = plan.stage_keys(recipe, dataset=dataset, world=world)
     # relative, so that they hold on every host; the pipeline's own are below its root
     folders = {name: plan.checkpoint_dir(Path(), name, key) for name, key in keys.items()}
     return launch_command.arguments(
@@ -186,7 +185,8 @@ def arguments_of(
         run_id=RUN_ID,
         provenance={
             "stage_key": keys[stage.name],
-            "code_digest": code,
+            "versions": versions.of(recipe, stage),
+            "code_digest": plan.code_digest(plan.code_files(root)),
             "git_commit": git_commit(root),
             "dataset_digest": dataset,
             "recipe_file": str(recipe_path),

@@ -1,6 +1,7 @@
 """What identifies a training stage, and where its checkpoint lies. No torch.
 
 Two stages with the same key would end in the same checkpoint, so a finished one is reused instead of trained again.
+The code stands in a key by the versions of the parts that the stage uses (versions.py); its digest is provenance.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ruamel.yaml import YAML
 
 from components.models import checkpoint_files
 from components.params import Model, Qwen
+from components.train import versions
 
 if TYPE_CHECKING:
     from components.params import Data, Frames, Recipe, Stage
@@ -164,7 +166,6 @@ def stage_key(
     dataset: str | None,
     world: Mapping[str, float],
     parents: Mapping[str, str],
-    code: str,
 ) -> str:
     """Return the sha256 that stands for the checkpoint a stage ends in.
 
@@ -174,10 +175,9 @@ def stage_key(
         dataset: digest of the data; not looked at for a base stage, which makes its own.
         world: what a base stage makes its data from (`world_values`); not looked at for others.
         parents: stage name -> key, at least for the parents of `stage`.
-        code: digest of the code.
 
     Raises:
-        ValueError: a stage that reads the dataset came without its digest.
+        ValueError: a stage that reads the dataset came without its digest, or uses a part that has no version.
     """
     reads_dataset = stage.algorithm not in WITHOUT_DATASET
     if reads_dataset and dataset is None:
@@ -188,13 +188,18 @@ def stage_key(
     return _sha256(
         {
             **({"bases": bases} if bases else {}),
-            "model": recipe.model.model_dump(mode="json"),
-            "stage": stage.model_dump(mode="json", exclude=NOT_IN_KEY),
+            **settings(recipe, stage),
             "data": dataset if reads_dataset else dict(world),
             "parents": {part: parents[name] for part, name in stage.parents.items()},
-            "code": code,
+            "versions": versions.of(recipe, stage),
         }
     )
+
+
+def settings(recipe: Recipe, stage: Stage) -> dict[str, dict]:
+    """Return the values of a stage and of its model that tell what it learns: "model" and "stage" -> name -> value."""
+    blocks = {"model": recipe.model.model_dump(mode="json"), "stage": stage.model_dump(mode="json", exclude=NOT_IN_KEY)}
+    return {block: versions.settings(block, values) for block, values in blocks.items()}
 
 
 def _downloaded(recipe: Recipe, stage: Stage) -> dict[str, str]:
@@ -207,20 +212,19 @@ def _downloaded(recipe: Recipe, stage: Stage) -> dict[str, str]:
     return {part: base for part, base in model.base.items() if part not in stage.parents}
 
 
-def stage_keys(recipe: Recipe, *, dataset: str | None, world: Mapping[str, float], code: str) -> dict[str, str]:
+def stage_keys(recipe: Recipe, *, dataset: str | None, world: Mapping[str, float]) -> dict[str, str]:
     """Return stage name -> key for a whole recipe.
 
     Args:
         recipe: the whole training run.
         dataset: digest of the dataset; with None (the data is stale) the stages that depend on it are left out.
         world: the numbers of params/data.yaml that the base models read.
-        code: digest of the code.
     """
     keys: dict[str, str] = {}
     for stage in recipe.stages:
         known = set(stage.parents.values()) <= keys.keys()
         if known and (dataset is not None or stage.algorithm in WITHOUT_DATASET):
-            keys[stage.name] = stage_key(recipe, stage, dataset=dataset, world=world, parents=keys, code=code)
+            keys[stage.name] = stage_key(recipe, stage, dataset=dataset, world=world, parents=keys)
     return keys
 
 

@@ -1,8 +1,8 @@
 """Base models that the project ships in infra/base_models: to the miniature what downloaded weights are to others.
 
 One stands for a base stage of any recipe that asks for what it was made from: the same values of the stage, model and
-world. That its code has changed since is no reason to train it again, and is shown in MLflow and in every report; the
-tests hold it to what it scored. `python -m flows.ship_base_models` makes them anew.
+world, and the same versions of the parts that it uses (versions.py). The tests hold it to what it scored.
+`python -m flows.ship_base_models` makes them anew.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from components import params
-from components.train import plan
+from components.train import plan, versions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,11 +48,9 @@ def unlike(made: dict, recipe: Recipe, stage: Stage, world: dict[str, float]) ->
         stage: one of it.
         world: as `world` returns it.
     """
-    asked = stage.model_dump(mode="json", exclude=plan.NOT_IN_KEY) | {
-        "model": recipe.model.model_dump(mode="json"),
-        "world": world,
-    }
-    was = made["params"] | {"model": made["model"], "world": made["world"]}
+    asked = plan.settings(recipe, stage)
+    asked = asked["stage"] | {"model": asked["model"], "world": world, "versions": versions.of(recipe, stage)}
+    was = made["params"] | {name: made.get(name) for name in ("model", "world", "versions")}
     return sorted(name for name, value in asked.items() if was.get(name) != value)
 
 

@@ -3,20 +3,21 @@
 import json
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from prefect.logging import disable_run_logger
 
 from components import tracking
-from components.train import plan
+from components.train import plan, versions
 from flows import adopt, data, tasks, train
 from tests.flows import stand_in
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose stage `text` was trained, and whose code changed since."""
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project whose stage `text` was trained, and whose code changed since, and a version."""
     root = stand_in.make(tmp_path_factory.mktemp("project"))
     with pytest.MonkeyPatch.context() as patch, disable_run_logger():
         patch.chdir(root)
@@ -27,7 +28,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         train.train_stage(job, text, parent, lambda: None)
         with (root / "components/train/__main__.py").open("a") as file:
             file.write("# another comment\n")
-    return root
+        patch.setitem(versions.VERSIONS, "text", {1: "", 2: "for a test"})
+        yield root
 
 
 @pytest.fixture
@@ -86,7 +88,8 @@ def test_an_adopted_checkpoint_is_reused_and_says_why(old: Path, monkeypatch, ca
     before = json.loads((old / plan.FINISHED).read_text())
     monkeypatch.setattr(sys, "argv", ["adopt", str(old), "--for", "text", "--why", "a comment changed"])
     assert adopt.main() == 0
-    assert "code_digest: was" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "version of text: was 1, is 2" in told and "code_digest: was" in told
     job = tasks.open_job(stand_in.RECIPE, dataset=None)
     folder = job.checkpoint("text")
     made = json.loads((folder / plan.FINISHED).read_text())
@@ -96,6 +99,8 @@ def test_an_adopted_checkpoint_is_reused_and_says_why(old: Path, monkeypatch, ca
     with disable_run_logger():
         reused = train.train_stage(job, text, tracking.open_pipeline_run("p", tags={}), lambda: None)
     assert (reused.how, reused.checkpoint) == ("reused", folder)
-    assert tracking.describe(reused.run_id).tags["adopted"] == "a comment changed"
+    tags = tracking.describe(reused.run_id).tags
+    assert tags["adopted"] == "a comment changed" and tags["code_digest"] == before["code_digest"] != job.code
+    assert made["versions"] == before["versions"], "what it was made by stays on record"
     monkeypatch.setenv("COLUMNS", "1000")  # the panel would fold the sentence
     assert adopt.main() == 1 and "finished already" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from components import tracking
 from components.models import checkpoint_files
-from components.train import plan, shipped, trained_parts
+from components.train import plan, shipped, trained_parts, versions
 from flows import base_models, tasks, train
 from flows.tasks import Job
 from tests.flows import stand_in
@@ -71,6 +71,12 @@ def test_another_world_needs_another_model(job: Job, project: Path, monkeypatch)
     assert base_models.place(job, stage(job, "text")) is None
 
 
+def test_another_version_needs_another_model(job: Job, monkeypatch):
+    monkeypatch.setitem(versions.VERSIONS, "text", {1: "", 2: "for a test"})
+    raised = tasks.open_job(stand_in.RECIPE, dataset=None)
+    assert base_models.place(raised, stage(raised, "text")) is None
+
+
 def test_a_stage_that_is_begun_goes_on(job: Job):
     job.checkpoint("text").mkdir(parents=True)
     assert base_models.place(job, stage(job, "text")) is None
@@ -89,7 +95,9 @@ def test_a_shipped_model_stands_for_its_stage_and_says_so(job: Job):
         stands = train.train_stage(job, stage(job, "text"), parent, lambda: None)
         nested = tasks.nest(stands, parent)
     assert (stands.how, nested.nested_run_id) == ("shipped", stands.run_id)
-    assert tracking.describe(stands.run_id).tags["adopted"] == shipped.WHY
+    tags = tracking.describe(stands.run_id).tags
+    assert tags["adopted"] == shipped.WHY
+    assert tags["code_digest"] == made["code_digest"] != job.code, "it was other code that trained it"
 
 
 def test_an_adopted_copy_is_not_shipped(job: Job, project: Path):

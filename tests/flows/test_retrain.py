@@ -4,11 +4,15 @@ import pytest
 from prefect.logging import disable_run_logger
 
 from components import tracking
+from components.train import versions
 from flows import data, retrain, tasks
 from tests.flows import stand_in
 
-LAST = {"dataset_digest": "d" * 64, "recipe_digest": "r" * 64, "code_digest": "c" * 64}
-UNMOVED = f"Nothing to do: dataset, recipe and code are those of the last finished pipeline run of {stand_in.RECIPE}."
+LAST = {"dataset_digest": "d" * 64, "recipe_digest": "r" * 64, "versions_digest": "c" * 64}
+UNMOVED = (
+    "Nothing to do: dataset, recipe and versions of what trains are those of the last finished pipeline run of "
+    f"{stand_in.RECIPE}."
+)
 
 
 @pytest.mark.parametrize(
@@ -17,9 +21,9 @@ UNMOVED = f"Nothing to do: dataset, recipe and code are those of the last finish
         (LAST, UNMOVED),
         (LAST | {"dataset_digest": "e" * 64}, "Trained: the dataset moved from eeeeeeeeeeee to dddddddddddd."),
         (
-            LAST | {"recipe_digest": "s" * 64, "code_digest": "b" * 64},
-            "Trained: the recipe moved from ssssssssssss to rrrrrrrrrrrr; the code moved from bbbbbbbbbbbb to "
-            "cccccccccccc.",
+            LAST | {"recipe_digest": "s" * 64, "versions_digest": "b" * 64, "code_digest": "b"},
+            "Trained: the recipe moved from ssssssssssss to rrrrrrrrrrrr; the versions of what trains moved from "
+            "bbbbbbbbbbbb to cccccccccccc.",
         ),
         (None, "Trained: no pipeline run of this recipe has finished before."),
     ],
@@ -41,7 +45,9 @@ def test_retrain_trains_only_on_what_moved_and_says_what(
     assert state.is_completed() and state.message == message
 
 
-def test_the_digests_of_a_job_move_with_its_recipe_and_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_digests_of_a_job_move_with_its_recipe_its_code_and_its_versions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     root = stand_in.make(tmp_path)
     monkeypatch.chdir(root)
 
@@ -49,7 +55,7 @@ def test_the_digests_of_a_job_move_with_its_recipe_and_its_code(tmp_path: Path, 
         return tasks.digest_tags(tasks.open_job(stand_in.RECIPE, dataset="d" * 64))
 
     first = now()
-    assert now() == first and first.keys() == retrain.COMPARED.keys()
+    assert now() == first and first.keys() == {*retrain.COMPARED, "code_digest"}
     stand_in.recipe(root, stand_in.RECIPE, [*stand_in.STAGES[:-1], {**stand_in.STAGES[-1], "weight_decay": 0.1}])
     second = now()
     assert [name for name in first if first[name] != second[name]] == ["recipe_digest"]
@@ -57,3 +63,5 @@ def test_the_digests_of_a_job_move_with_its_recipe_and_its_code(tmp_path: Path, 
         file.write("\n# changed")
     third = now()
     assert [name for name in first if third[name] != second[name]] == ["code_digest"]
+    monkeypatch.setitem(versions.VERSIONS, "supervised", {1: "", 2: "for a test"})
+    assert [name for name in first if now()[name] != third[name]] == ["versions_digest"]

@@ -17,7 +17,7 @@ COMPARISON = params.load(ROOT / "params/ablations/exo2ego.yaml", Comparison)
 
 def keys(recipe: params.Recipe) -> dict[str, str]:
     world = plan.world_values(params.load(ROOT / "params/data.yaml", params.Data))
-    return plan.stage_keys(recipe, dataset="d" * 64, world=world, code="c")
+    return plan.stage_keys(recipe, dataset="d" * 64, world=world)
 
 
 def test_the_same_changes_in_a_file_give_the_same_keys(tmp_path):

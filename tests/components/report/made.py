@@ -200,7 +200,7 @@ def make_run(folder: Path) -> dict:
     write_table(data / "quality" / "types.parquet", [quality | none], TYPES)
 
     tags = {"recipe": "miniature", "dataset_digest": "9f2c" * 16, "git_commit": "c0ffee" * 6 + "abcd"}
-    tags["overrides"] = "stages.stage3.max_steps=8"
+    tags |= {"overrides": "stages.stage3.max_steps=8", "code_digest": "c"}
     pipeline = tracking.open_pipeline_run("miniature", tags=tags)
     stages = []
     for number, name in enumerate(STAGES):
@@ -221,7 +221,8 @@ def make_run(folder: Path) -> dict:
         if name == "grpo":
             (checkpoint / "rollouts").mkdir()
             (checkpoint / "rollouts" / "step-000040.html").write_text("completions")
-        run_id = tracking.open_stage_run(pipeline, name, params=parents, tags={"stage_key": name}, dataset_digest=None)
+        tags = {"stage_key": name, "code_digest": "b" if number == 0 else "c", "git_commit": "feed" * 10}
+        run_id = tracking.open_stage_run(pipeline, name, params=parents, tags=tags, dataset_digest=None)
         tracking.finish(run_id, "FINISHED")
         reused = number < 3
         stages.append((name, checkpoint, tracking.link_reused(pipeline, name, run_id) if reused else run_id, reused))

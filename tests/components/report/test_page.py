@@ -73,6 +73,12 @@ def test_the_decision_stands_first_with_the_champion_and_the_guardrails(elements
     assert text.count("champion, version 3") == 1 + len(made.COLUMNS) + 2, "a row in every task, pairs of views too"
 
 
+def test_a_reused_stage_of_other_code_says_which(elements):
+    text = " ".join(elements.text.split())
+    assert f"{made.STAGES[0]} reused trained by code of feedfeedfeed" in text
+    assert text.count("trained by code of") == 1
+
+
 def test_data_steps_have_their_times(elements):
     assert "clips ran 75 s frames reused 0 s" in " ".join(elements.text.split())
 

@@ -177,7 +177,7 @@ def test_other_weights_under_the_same_path_make_another_checkpoint(base, tmp_pat
     recipe = recipe_of(base | {"ego_encoder": str(folder)}, tmp_path / "recipe.yaml")
 
     def keys() -> list[str]:
-        found = plan.stage_keys(recipe, dataset="d", world={}, code="c")
+        found = plan.stage_keys(recipe, dataset="d", world={})
         return list(found.values())
 
     first = keys()

@@ -163,7 +163,7 @@ def test_the_command_line_prints_the_script_of_the_stage_that_the_pipeline_would
     assert option(words, "--recipe") == "params/recipes/exo2ego.yaml"
     made_of = json.loads(option(words, "--provenance"))
     made_by = {"recipe_file", "overrides"}
-    assert set(made_of) == {"stage_key", "code_digest", "git_commit", "dataset_digest"} | made_by
+    assert set(made_of) == {"stage_key", "versions", "code_digest", "git_commit", "dataset_digest"} | made_by
     assert option(words, "--output") == f"checkpoints/stage2-{made_of['stage_key'][:12]}"
     assert set(json.loads(option(words, "--parents")).values()) <= {
         str(plan.checkpoint_dir(Path(), name, key))
@@ -171,7 +171,6 @@ def test_the_command_line_prints_the_script_of_the_stage_that_the_pipeline_would
             params.load(ROOT / "params/recipes/exo2ego.yaml", params.Recipe),
             dataset=made_of["dataset_digest"],
             world=plan.world_values(params.load(ROOT / "params/data.yaml", params.Data)),
-            code=made_of["code_digest"],
         ).items()
     }
 

@@ -35,8 +35,8 @@ def recipe(**changes_of_last) -> Recipe:
 WORLD = {"box_grid": 4}
 
 
-def keys(dataset: str | None = "d", code: str = "c", world: dict = WORLD, **changes) -> dict[str, str]:
-    return plan.stage_keys(recipe(**changes), dataset=dataset, world=world, code=code)
+def keys(dataset: str | None = "d", world: dict = WORLD, **changes) -> dict[str, str]:
+    return plan.stage_keys(recipe(**changes), dataset=dataset, world=world)
 
 
 def test_a_changed_stage_changes_its_key_and_no_other():
@@ -51,11 +51,6 @@ def test_dataset_moves_every_stage_that_reads_it_but_not_the_base_models():
 
 def test_values_of_the_world_move_the_base_models_and_so_all_above_them():
     assert not set(keys().values()) & set(keys(world={"box_grid": 5}).values())
-
-
-def test_code_moves_every_stage():
-    before, after = keys(code="c"), keys(code="d")
-    assert not set(before.values()) & set(after.values())
 
 
 def test_limits_and_saving_do_not_retrain():
@@ -74,14 +69,14 @@ def test_limits_and_saving_do_not_retrain():
 def test_a_changed_parent_moves_its_children():
     base = recipe()
     changed = base.model_copy(update={"stages": (stage("lm", algorithm="text", max_steps=99), *base.stages[1:])})
-    after = plan.stage_keys(changed, dataset="d", world=WORLD, code="c")
+    after = plan.stage_keys(changed, dataset="d", world=WORLD)
     assert {name for name in after if after[name] != keys()[name]} == {"lm", "ego", "exo", "last"}
 
 
 def test_without_a_digest_only_the_base_models_have_a_key():
     assert set(keys(dataset=None)) == {"lm", "encoder"}
     with pytest.raises(ValueError, match="'ego' .* needs the dataset digest"):
-        plan.stage_key(recipe(), recipe().stages[2], dataset=None, world=WORLD, parents={}, code="c")
+        plan.stage_key(recipe(), recipe().stages[2], dataset=None, world=WORLD, parents={})
 
 
 @pytest.fixture
@@ -133,7 +128,7 @@ def test_limits_and_pages_of_grpo_are_not_in_the_key():
     def key(**grpo: object) -> str:
         changed = stage.model_copy(update={"grpo": stage.grpo.model_copy(update=grpo)})
         parents = dict.fromkeys(stage.parents.values(), "p")
-        return plan.stage_key(recipe, changed, dataset="d", world={}, parents=parents, code="c")
+        return plan.stage_key(recipe, changed, dataset="d", world={}, parents=parents)
 
     assert key() == key(pause_rules=PauseRules(max_kl=9.0)) == key(pause_rules=None) == key(rollout_page_steps=5)
     assert key() != key(beta=0.5)

@@ -116,7 +116,7 @@ def test_the_dry_run_says_how_many_answers_there_will_be():
 
 def test_a_changed_teacher_changes_its_students_key():
     def keys(whole: params.Recipe) -> dict[str, str]:
-        return plan.stage_keys(whole, dataset="d", world={}, code="c")
+        return plan.stage_keys(whole, dataset="d", world={})
 
     before, after = keys(recipe()), keys(recipe(asking={"seed": 1}))
     assert {name for name in before if before[name] != after[name]} == {"distill", "stage1"}
