@@ -19,7 +19,7 @@ demo: .venv/installed
 
 # a worker for each core; a file stays with one worker, which builds its shared fixtures once; tests/conftest.py orders
 # one thread each: threads of two workers on two cores wait for one another, spinning
-PYTEST := OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+PYTEST := OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 40
 test: .venv/installed
 	$(PYTEST) -m "not long"
 

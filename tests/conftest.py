@@ -18,17 +18,38 @@ PROJECT = Path(__file__).parents[1]
 settings.register_profile("same", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None)
 settings.load_profile("same")
-# files whose tests wait for servers and processes; the last ones of a run would leave the other workers idle
+# the files that take longest, the longest first: one of them at the end of a run would leave the other workers idle.
+# `make test-all` prints its slowest tests, by which to order these.
 FIRST = (
-    *("flows/test_deployments.py", "train/test_stages.py", "survival/test_killed.py", "flows/test_pipeline.py"),
-    "data/test_graph.py",
     "flows/test_rehearse.py",
+    "flows/test_deployments.py",
+    "train/survival/test_killed.py",
+    "data/test_graph.py",
+    "train/test_stages.py",
+    "data/test_one_source.py",
+    "train/rehearsal/test_other_ranks.py",
+    "flows/test_pipeline.py",
+    "train/survival/test_stopped.py",
+    "train/test_qwen_stages.py",
+    "data/partition/test_on_ray.py",
+    "train/test_multi_node.py",
+    "evaluation/test_killed_and_resumed.py",
+    "flows/test_compare.py",
+    "train/survival/test_mishaps.py",
+    "train/survival/test_listening.py",
+    "train/test_downloaded_stages.py",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest; workers take them in this order."""
-    items.sort(key=lambda item: not item.path.as_posix().endswith(FIRST))
+    places = {f"/{name}": place for place, name in enumerate(FIRST)}
+
+    def place_of(item: pytest.Item) -> int:
+        path = item.path.as_posix()
+        return next((place for name, place in places.items() if path.endswith(name)), len(FIRST))
+
+    items.sort(key=place_of)
 
 
 @dataclass(frozen=True)
