@@ -117,7 +117,7 @@ def _write(whole: tasks.Job, project: Path, scale: Scale) -> Outcome:
     """Write the project folder of a rehearsal; return what is known of the outcome before it runs."""
     root = whole.root
     data = params.load(root / tasks.DATA_PARAMS, params.Data)
-    evaluation = smaller.evaluation(params.load(root / tasks.EVALUATION, params.Eval))
+    evaluation = smaller.evaluation(params.load(root / tasks.EVALUATION, params.Eval), on=scale.data)
     (project / "params" / "recipes").mkdir(parents=True, exist_ok=True)
     for name in CODE:
         _link(root / name, project / name)
@@ -142,6 +142,7 @@ def _write(whole: tasks.Job, project: Path, scale: Scale) -> Outcome:
         ranks=scale.ranks,
         zero_stage=scale.zero_stage,
         has_gpus=bool(launch_command.gpus()),
+        on=scale.data,
     )
     _dump(evaluation, project / tasks.EVALUATION)
     _dump(small, project / "params" / "recipes" / whole.recipe_path.name)

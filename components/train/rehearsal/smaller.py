@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from components import params
 from components.params.strict import Strict
@@ -22,7 +22,9 @@ SAMPLES_AT_ONCE = 2  # losses between the samples of a batch need two
 GENERATIONS = 2
 COMPLETION_TOKENS = 16
 SEGMENTS = 4  # that a teacher is asked about
-ANSWER_TOKENS = 128  # of evaluation, which refuses a budget that right answers do not fit
+# of evaluation, which refuses a budget that right answers do not fit: those of the world are known, and random weights
+# hardly ever end before it
+ANSWER_TOKENS = {"world": 48, "data": 128}
 LORA_RANK = 4
 WIDTH, LAYERS, HEADS, MAPPING_BLOCKS = 32, 2, 2, 2
 RENDERED_IMAGES = 8
@@ -43,6 +45,7 @@ def recipe(
     ranks: int,
     zero_stage: int | None,
     has_gpus: bool,
+    on: Literal["world", "data"],
 ) -> params.Recipe:
     """Return a recipe with smaller numbers and tiny weights in the place of its bases.
 
@@ -53,9 +56,10 @@ def recipe(
         ranks: training processes of every stage.
         zero_stage: of every stage, with Muon at most 2; None keeps each stage's own.
         has_gpus: whether completions may be sampled by vLLM, where the recipe asks for it.
+        on: whose answers an evaluation must leave room for, those of the small world or of the project's data.
     """
     stages = [
-        _stage(stage, whole.model, frames=frames, ranks=ranks, has_gpus=has_gpus)
+        _stage(stage, whole.model, frames=frames, ranks=ranks, has_gpus=has_gpus, answer_tokens=ANSWER_TOKENS[on])
         | {"zero_stage": stage.zero_stage if zero_stage is None else _zero_stage(stage, zero_stage)}
         for stage in whole.stages
     ]
@@ -68,7 +72,13 @@ def _zero_stage(stage: params.Stage, asked: int) -> int:
 
 
 def _stage(
-    stage: params.Stage, model: params.AnyModel, *, frames: params.Frames, ranks: int, has_gpus: bool
+    stage: params.Stage,
+    model: params.AnyModel,
+    *,
+    frames: params.Frames,
+    ranks: int,
+    has_gpus: bool,
+    answer_tokens: int,
 ) -> dict[str, Any]:
     share = max(1, stage.train_batch_size // stage.ranks)
     micro = min(SAMPLES_AT_ONCE, stage.per_device_train_batch_size or share)
@@ -89,7 +99,7 @@ def _stage(
         is_qwen = model.architecture in params.QWEN
         values["max_frames"] = min(stage.max_frames, frames.window_frames) if is_qwen else None
     if stage.answer_tokens is not None:
-        values["max_new_tokens"] = min(stage.answer_tokens, ANSWER_TOKENS)
+        values["max_new_tokens"] = min(stage.answer_tokens, answer_tokens)
     if stage.lora is not None:
         rank = min(stage.lora.r, LORA_RANK)
         alpha = max(1, round(stage.lora.lora_alpha * rank / stage.lora.r))
@@ -141,12 +151,17 @@ def data(whole: params.Data) -> params.Data:
     )
 
 
-def evaluation(whole: params.Eval) -> params.Eval:
-    """Return the parameters of an evaluation of a few samples of each task, with a few draws under its intervals."""
+def evaluation(whole: params.Eval, *, on: Literal["world", "data"]) -> params.Eval:
+    """Return the parameters of an evaluation of a few samples of each task, with a few draws under its intervals.
+
+    Args:
+        whole: params/eval.yaml as the project has it.
+        on: as `recipe` takes it.
+    """
     return _changed(
         whole,
         bootstrap_resamples=min(whole.bootstrap_resamples, RESAMPLES),
-        max_new_tokens=min(whole.max_new_tokens, ANSWER_TOKENS),
+        max_new_tokens=min(whole.max_new_tokens, ANSWER_TOKENS[on]),
         limits={task: min(limit, EVALUATED) for task, limit in whole.limits.items()},
         controls={control: min(limit, CONTROLLED) for control, limit in whole.controls.items()},
     )

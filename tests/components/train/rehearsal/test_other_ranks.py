@@ -33,6 +33,7 @@ def test_every_stage_trains(rehearsal_project, tmp_path, monkeypatch, recipe, ra
         ranks=ranks,
         zero_stage=zero_stage,
         has_gpus=False,
+        on="world",
     )
     path = tmp_path / "small.yaml"
     with path.open("w") as file:

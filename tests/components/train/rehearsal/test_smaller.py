@@ -31,7 +31,7 @@ def rehearsed(recipe: params.Recipe, *, ranks: int = 1, zero_stage: int | None =
     base = recipe.model.model_dump().get("base", {})
     names = base.values() if isinstance(base, dict) else [base]
     bases = {name: Path("/tiny") / str(number) for number, name in enumerate(names)}
-    of = {"frames": DATA.frames, "has_gpus": False} | more
+    of = {"frames": DATA.frames, "has_gpus": False, "on": "world"} | more
     return smaller.recipe(recipe, bases=bases, ranks=ranks, zero_stage=zero_stage, **of)
 
 
@@ -96,7 +96,7 @@ def test_the_small_world_writes_every_source_and_keeps_the_rules_of_the_data():
 
 
 def test_an_evaluation_measures_the_same_tasks_by_fewer_samples():
-    small = smaller.evaluation(EVALUATION)
+    small = smaller.evaluation(EVALUATION, on="data")
     assert small.limits.keys() == EVALUATION.limits.keys() and small.promotion == EVALUATION.promotion
     assert max(small.limits.values()) == smaller.EVALUATED
     assert small.controls == dict.fromkeys(EVALUATION.controls, smaller.CONTROLLED)

@@ -47,7 +47,7 @@ def test_bases_of_egoflow_fill_the_whole_model(name, turn, folder):
     whole = recipe(name)
     bases = {base.base: Path(base.folder) for base in tiny_bases.write(whole.model, folder, DATA)}
     assert len(bases) == 2, "two towers of one name are one folder"
-    small = smaller.recipe(whole, bases=bases, frames=DATA.frames, ranks=1, zero_stage=None, has_gpus=False)
+    small = smaller.recipe(whole, bases=bases, frames=DATA.frames, ranks=1, zero_stage=None, has_gpus=False, on="world")
     processor = pretrained_weights.processor(small.model)
     model = build.assemble(build.config_of(processor), {}, seed=0)
     pretrained_weights.fill(model, small.model.base, set(small.model.base))
