@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from pathlib import Path
 
 import pyarrow as pa
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from components.data.contracts import offline_docs, values
 from components.data.contracts.large_tables import across_tables, in_batches, lookup, without_rows
@@ -31,7 +34,7 @@ def check(step: str, tables: dict[str, pa.Table | Path], *, docs_dir: Path) -> P
 
     Raises:
         ValueError: an expectation failed; the message names each with its table, count and examples, and
-            the page to look at.
+            the page to look at. Or a file in `docs_dir` is damaged; the message names it.
     """
     own = {name: tables[f"{step}/{name}"] for name in OUTPUTS[step]}
     # the other contracts read columns by name and trust their values, so these are looked at first
@@ -77,9 +80,33 @@ def _context(docs_dir: Path, step: str):
     for folder in ("validations", "data_docs/local_site/validations", "data_docs/local_site/expectations"):
         shutil.rmtree(docs_dir / "uncommitted" / folder / step, ignore_errors=True)
     shutil.rmtree(docs_dir / "expectations" / step, ignore_errors=True)
-    context = gx.get_context(mode="file", context_root_dir=docs_dir)
+    for path in sorted([*docs_dir.rglob("*.json"), *docs_dir.rglob("*.yml")]):
+        _check_readable(path, docs_dir)
+    try:
+        context = gx.get_context(mode="file", context_root_dir=docs_dir)
+    # pydantic's errors, which some of its parts raise, are ValueErrors
+    except (gx.exceptions.GreatExpectationsError, ValueError) as error:
+        raise _damaged(docs_dir / gx.data_context.FileDataContext.GX_YML, docs_dir, str(error)) from error
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     return context
+
+
+def _check_readable(path: Path, docs_dir: Path) -> None:
+    """Raise ValueError where a file of the context is cut: Great Expectations would not say which one it is."""
+    try:
+        held = json.loads(path.read_text()) if path.suffix == ".json" else YAML(typ="safe").load(path)
+    except (ValueError, YAMLError) as error:
+        raise _damaged(path, docs_dir, str(error)) from error
+    if not isinstance(held, dict):
+        raise _damaged(path, docs_dir, f"it holds {held!r}, written was a mapping")
+
+
+def _damaged(path: Path, docs_dir: Path, why: str) -> ValueError:
+    return ValueError(
+        f"{path}, a file of Great Expectations, is damaged: {' '.join(why.split())}\n"
+        f"Nothing is read from it but the pages of Data Docs, so remove it, or the whole of {docs_dir}, and run the "
+        "step again; what it showed of other steps comes back when they run again."
+    )
 
 
 def _failures(context, batch, step: str, named: dict[str, Contract], *, rows: str = "") -> list[str]:
