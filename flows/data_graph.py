@@ -13,6 +13,9 @@ from ruamel.yaml import YAML
 from components.train import plan
 
 DVC = [sys.executable, "-m", "dvc"]
+JUDGES = (
+    "parameters"  # stage that judges params/data.yaml: what it writes is always the same, so no other is stale by it
+)
 
 
 def digest() -> str:
@@ -61,6 +64,6 @@ def stale() -> list[str]:
         raise RuntimeError(f"`dvc status` ended with exit code {status.returncode}:\n{status.stderr.strip()}")
     changed, needs = set(json.loads(status.stdout or "{}")), _needs(Path("dvc.yaml"))
     for name in TopologicalSorter(needs).static_order():
-        if needs[name] & changed:
+        if needs[name] & changed - {JUDGES}:
             changed.add(name)
     return [name for name in stage_names(Path("dvc.yaml")) if name in changed]

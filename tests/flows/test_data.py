@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prefect.logging import disable_run_logger
 
-from flows import data, tasks
+from flows import data, data_graph, tasks
 from flows.supervisor import StageFailed, StageStopped
 from tests.flows import stand_in
 
@@ -82,6 +82,14 @@ def test_a_stage_runs_once_and_only_what_depends_on_a_change_is_stale(project: P
     # DVC still has the outputs of the first seed
     (project / "seed.txt").write_text("1")
     assert repro("a").how == "from cache" and (project / "a.txt").read_text() == "1"
+
+
+def test_a_change_of_the_parameters_that_no_stage_reads_makes_no_other_stale(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(stand_in.ROOT)
+    assert data.stage_names(Path("dvc.yaml"))[0] == data_graph.JUDGES
+    told = subprocess.CompletedProcess([], 0, stdout='{"parameters": [{"changed deps": {}}]}')
+    monkeypatch.setattr(data_graph.subprocess, "run", lambda *_, **__: told)
+    assert data.stale() == ["parameters"]
 
 
 def test_a_failing_stage_shows_its_last_lines_and_its_log(project: Path):

@@ -50,7 +50,8 @@ def dvc(project: Path, *command: str) -> subprocess.CompletedProcess:
 
 
 def ran(done: subprocess.CompletedProcess) -> list[str]:
-    return re.findall(r"Running stage '(\w+)'", done.stdout + done.stderr)
+    """Give the stages that ran, but for the one that judges the parameters, which makes nothing."""
+    return [name for name in re.findall(r"Running stage '(\w+)'", done.stdout + done.stderr) if name != "parameters"]
 
 
 def change_params(project: Path, **blocks: dict) -> None:
@@ -119,6 +120,19 @@ def test_the_edit_of_a_person_runs_the_step_and_comes_back_with_no_earlier_state
         assert ran(done) == ["egoexo_con"], done.stdout + done.stderr
     assert dropped not in (project / "data/egoexo_con.json").read_text()
     assert f"{dropped}," in path.read_text() and ",no," in path.read_text()
+
+
+@pytest.mark.slow
+def test_a_mistake_in_the_parameters_is_told_before_an_output_is_removed(project):
+    sound = (project / "params/data.yaml").read_bytes()
+    change_params(project, clips={"min_frames": "two"})
+    made = sorted((project / "data/clips").iterdir())
+    for target in ([], ["clips"]):
+        done = dvc(project, "repro", *target)
+        assert done.returncode != 0 and "clips.min_frames" in done.stderr and "Traceback" not in done.stderr
+        assert ran(done) == [] and sorted((project / "data/clips").iterdir()) == made
+    (project / "params/data.yaml").write_bytes(sound)
+    assert ran(dvc(project, "repro")) == []
 
 
 @pytest.mark.slow

@@ -61,7 +61,7 @@ def test_the_inputs_of_steps_are_those_of_the_graph():
     stages = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
     for step in command.STEPS:
         folders = {Path(path).parts[1] for path in stages[step]["deps"] if path.startswith("data/")}
-        assert folders - {"raw"} == set(command.INPUTS[step]), step
+        assert folders - {"raw", "parameters.txt"} == set(command.INPUTS[step]), step
 
 
 def test_a_wrong_parameter_ends_the_command_before_any_table(annotated, data_params):
