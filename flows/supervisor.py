@@ -52,6 +52,7 @@ def supervise(
     grace_s: float = 10.0,
     on_line: Callable[[str], None] | None = None,
     stop: Callable[[], str | None] | None = None,
+    leave_s: float | None = None,
     locks: Sequence[int] = (),
 ) -> None:
     """Run a command to its end; leave no process of it behind, however we or it end.
@@ -65,6 +66,8 @@ def supervise(
         grace_s: seconds between SIGTERM and SIGKILL.
         on_line: called with each finished line of output.
         stop: asked five times a second; a reason ends the command.
+        leave_s: longest wait for the end of a stopped command; then it is left to its watchdog, which gives it all of
+            `grace_s`. None waits for its end.
         locks: descriptors of lock files, which the watchdog holds too: as long as anything of the command lives.
 
     Raises:
@@ -98,8 +101,10 @@ def supervise(
             elif stop is not None and (reason := stop()):
                 why, kind = f"was stopped: {reason}", StageStopped
     finally:
-        _end(process, grace_s)
+        ended = _end(process, grace_s, leave_s if kind is StageStopped else None)
     lines.read(last=True)
+    if not ended:
+        why = f"{why}; it still saves, and is ended {grace_s:g} s after it was told, while nothing waits for it"
     if why is None and process.returncode == PAUSED:
         why, kind = f"paused itself (exit code {PAUSED})", StagePaused
     if why is None and process.returncode != 0:
@@ -132,18 +137,25 @@ class _Tail:
                 self._on_line(line)
 
 
-def _end(process: subprocess.Popen, grace_s: float) -> None:
-    """Close the watchdog's pipe, so that it ends its command, and end what it left if it was killed itself."""
+def _end(process: subprocess.Popen, grace_s: float, leave_s: float | None) -> bool:
+    """Close the watchdog's pipe, so that it ends its command, and end what it left if it was killed itself.
+
+    Returns:
+        Whether all has ended; not always after `leave_s`, and always where that is None.
+    """
     assert process.stdin is not None, "the watchdog is started with a pipe"
     process.stdin.close()
     try:
-        process.wait(grace_s + 10)
+        process.wait(grace_s + 10 if leave_s is None else leave_s)
     except subprocess.TimeoutExpired:
+        if leave_s is not None:
+            return False
         process.kill()
         process.wait()
     if process.returncode < 0:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+    return True
 
 
 def watch(command: Sequence[str], *, grace_s: float) -> int:

@@ -28,6 +28,9 @@ from flows.tasks import Job, NestedStage, Stop, TrainedStage
 PROGRESS_S = 15.0
 WAIT_S = 0.5  # between two looks whether another flow has ended the same stage
 GRACE_S = 60.0  # from SIGTERM to SIGKILL: a stage ends its step and saves a checkpoint
+# Prefect 3.9 kills a cancelled flow after 30 s, and has no setting for it. By then the flow has ended by itself, while
+# the stage saves on below its watchdog, which holds the lock of its folder
+LEAVE_S = 15.0
 
 
 @flow(name="train", flow_run_name=tasks.run_name, task_runner=tasks.runner())
@@ -256,6 +259,7 @@ def _launch(
             cwd=job.root,
             stop=stop_and_log,
             grace_s=GRACE_S,
+            leave_s=LEAVE_S,
             locks=(lock,),  # a flow that dies leaves a stage that saves a checkpoint for up to a minute
         )
     except supervisor.StagePaused as paused:

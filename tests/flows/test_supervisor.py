@@ -48,9 +48,15 @@ def wait_for_family(folder: Path, seconds: float = 20) -> list[int]:
     return pids
 
 
+def lives(pid: int) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):  # it may go between two looks
+        return psutil.Process(pid).status() != "zombie"
+    return False
+
+
 def assert_dead(pids: list[int], seconds: float = 10) -> None:
     end = time.monotonic() + seconds
-    while left := [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]:
+    while left := [pid for pid in pids if lives(pid)]:
         assert time.monotonic() < end, f"still alive: {left}"
         time.sleep(0.05)
 
@@ -108,6 +114,38 @@ def test_a_stop_reason_ends_the_whole_family(tmp_path: Path, family: list[str]):
     with pytest.raises(supervisor.StageStopped, match="was stopped: cancelled by hand"):
         supervise(family, tmp_path / "a.log", stop=stop)
     assert_dead(wait_for_family(tmp_path), seconds=0.1)
+
+
+SAVES = """
+import os, signal, sys, time
+from pathlib import Path
+
+def save(*_):
+    time.sleep(3)
+    Path("saved").touch()
+    sys.exit()
+
+signal.signal(signal.SIGTERM, save)
+print(os.getpid(), flush=True)
+time.sleep(120)
+"""
+
+
+def test_a_stopped_command_that_saves_for_long_is_left_to_its_watchdog(tmp_path: Path):
+    lines: list[str] = []
+    options = {"stop": lambda: "cancelled" if lines else None, "on_line": lines.append, "cwd": tmp_path}
+    began_s = time.monotonic()
+    with single_writer(tmp_path / "lock", "it") as lock, pytest.raises(supervisor.StageStopped, match="still saves"):
+        command = [sys.executable, "-c", SAVES]
+        supervise(command, tmp_path / "a.log", grace_s=20, leave_s=0.5, locks=(lock,), **options)
+    with pytest.raises(BusyError), single_writer(tmp_path / "lock", "it"):
+        pass  # nobody writes into the folder meanwhile
+    assert psutil.pid_exists(int(lines[0])) and not (tmp_path / "saved").exists()
+    end_s = time.monotonic() + 20
+    while not (tmp_path / "saved").exists():
+        assert time.monotonic() < end_s, "it was ended before it had saved"
+        time.sleep(0.05)
+    assert time.monotonic() - began_s > 3
 
 
 def test_an_exception_in_the_caller_ends_the_whole_family(tmp_path: Path, family: list[str]):
