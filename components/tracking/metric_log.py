@@ -72,7 +72,9 @@ class MetricLog:
         if left or files:
             waiting = [[str(path), place] for path, place in files]
             rest = {"run_id": self._run_id, "sent_bytes": self._sent_bytes, "files": waiting}
-            self._spool.with_name(UNSENT).write_text(json.dumps(rest))
+            partial = self._spool.with_name(f"{UNSENT}.partial")  # a process that is killed here leaves no half of it
+            partial.write_text(json.dumps(rest))
+            partial.rename(self._spool.with_name(UNSENT))
             logger.warning(
                 "%d records and %d files did not reach %s; they are sent when the stage ends: %s",
                 left, len(files), shown(tracking_uri()), [str(self._spool), *(str(path) for path, _ in files)],

@@ -23,7 +23,7 @@ from components import params, records
 from components.data.frames.store import FrameStore
 from components.llm import ledger
 from components.models import checkpoint_files
-from components.tracking import MetricLog
+from components.tracking import MetricLog, history
 from components.train import algorithms, plan, starting_point
 from components.train.distill import endpoint_teacher, questions, teacher
 from components.train.distill.questions import Question
@@ -66,7 +66,10 @@ def run(
     log = None
     if place.is_main_process:  # what was logged before stays: every batch is answered once
         log = MetricLog(options.run_id, output / "history.jsonl", from_step=len(batches))
+    mine = list(enumerate(batches))[place.process_index :: place.num_processes]
     try:
+        if log and not settings.endpoint:  # which is asked in no batches
+            _log_again(mine, output, log)
         left = [question for question in asked if question.key not in outcomes(output)]
         if left and settings.endpoint:
             if place.is_main_process:  # the calls are under way together, in one process
@@ -79,7 +82,6 @@ def run(
                 model.to(device, dtype), processor, store, settings, folder=_folder(recipe.model, parents),
                 most_frames=stage.max_frames,
             )  # fmt: skip
-            mine = list(enumerate(batches))[place.process_index :: place.num_processes]
             _answer(mine, answering, output, place.process_index, stage.seed, log)
         place.wait_for_everyone()
         if log:
@@ -122,21 +124,36 @@ def _answer(
     log: MetricLog | None,
 ) -> None:
     """Answer this rank's batches; of one that is finished in part, only what is missing is kept."""
-    settled = outcomes(output).keys()
+    settled = outcomes(output)
     with ledger.opened(output / plan.ANSWERS_FILES.replace("*", str(rank))) as replies:
         for number, batch in batches:
-            left = {question.key for question in batch} - settled
+            left = {question.key for question in batch} - settled.keys()
             if not left:
                 continue
             # the whole batch again, or its answers might round otherwise than beside their neighbours
             said = answering.answer(batch, seed=seed + number)
             for question, reply in zip(batch, said, strict=True):
                 if question.key in left:
-                    replies.append(_line(question, reply))
+                    settled[question.key] = _line(question, reply)
+                    replies.append(settled[question.key])
             if log:
-                rejected = sum(reply.outcome != teacher.ANSWER for reply in said)
-                tokens = sum(reply.answer_tokens for reply in said) / len(said)
-                log.log(number + 1, {"answer_tokens": tokens, "rejected": rejected})
+                log.log(number + 1, _measured(batch, settled))
+
+
+def _log_again(batches: Sequence[tuple[int, list[Question]]], output: Path, log: MetricLog) -> None:
+    """Log the batches whose answers are whole and whose record is missing: a kill came between the two."""
+    settled = outcomes(output)
+    logged = {row["step"] for row in history.read(output / "history.jsonl")[0]}
+    for number, batch in batches:
+        if number + 1 not in logged and all(question.key in settled for question in batch):
+            log.log(number + 1, _measured(batch, settled))
+
+
+def _measured(batch: Sequence[Question], lines: Mapping[str, dict]) -> dict[str, float]:
+    """Return what the curves show of a batch, from its lines in the ledgers."""
+    found = [lines[question.key] for question in batch]
+    tokens = sum(line["usage"]["output_tokens"] for line in found) / len(found)
+    return {"answer_tokens": tokens, "rejected": sum(line["outcome"] != teacher.ANSWER for line in found)}
 
 
 def _ask_endpoint(

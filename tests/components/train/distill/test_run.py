@@ -13,6 +13,7 @@ from transformers import GenerationConfig
 from components import params, records
 from components.data.frames.store import FrameStore
 from components.models import build
+from components.tracking import history
 from components.train.dataset import Collate, SampleDataset
 from components.train.distill import queries, questions, run, teacher
 from tests.components.train.conftest import ROOT, shrunk_recipe, write_fresh
@@ -117,13 +118,19 @@ def test_a_killed_stage_ends_in_the_same_bytes_and_asks_nothing_twice(ask, writt
     assert len(lines) == len(set(lines)) == 24
     for name in ("samples.parquet", "rejects.parquet"):
         assert (tmp_path / name).read_bytes() == (written / name).read_bytes()
+    # a batch whose answers were whole and whose record was not written yet has its point all the same
+    assert curves(tmp_path) == curves(written)
+
+
+def curves(output: Path) -> dict[str, list[tuple[int, float]]]:
+    return history.curves(history.read(output / "history.jsonl")[0])
 
 
 def test_a_whole_ledger_needs_no_teacher(ask, written, monkeypatch):
-    before = (written / "samples.parquet").read_bytes()
+    before, points = (written / "samples.parquet").read_bytes(), curves(written)
     monkeypatch.setattr(teacher, "Teacher", None)
     ask(written)
-    assert (written / "samples.parquet").read_bytes() == before
+    assert (written / "samples.parquet").read_bytes() == before and curves(written) == points
 
 
 def test_a_student_is_shown_the_exo_frames_of_the_segment(written, tiny_data):
