@@ -1,8 +1,9 @@
 """What training takes from inside other libraries, read in transformers 5.23.0, TRL 1.16.0 and DeepSpeed 0.19.8.
 
 None of it is documented, so it is looked up again here, and only here, when one of these versions changes. What our
-trainers override of transformers' and TRL's private methods stands in their classes (safety/finite_checks.py;
-answer_likelihood.py, contrast.py, cross_view.py, rationale_judge.py, replay.py and shared_prompt.py of grpo/).
+trainers override of transformers' and TRL's private methods stands in their classes (finite_checks.py and log_window.py
+of safety/; answer_likelihood.py, contrast.py, cross_view.py, rationale_judge.py, replay.py and shared_prompt.py of
+grpo/).
 """
 
 from __future__ import annotations
@@ -65,6 +66,11 @@ def last_completions(trainer: GRPOTrainer) -> dict[str, Any]:
     return trainer._logs
 
 
+def unlogged(trainer: GRPOTrainer) -> dict[str, list[float]]:
+    """Return what TRL has measured since its last record: name -> a value for each step; NaN: none in that step."""
+    return trainer._metrics["train"]
+
+
 def set_zero_spread(trainer: GRPOTrainer, share: float) -> None:
     """Put another share of prompts without spread of rewards in the place of the one that TRL logs for this step.
 
@@ -72,4 +78,4 @@ def set_zero_spread(trainer: GRPOTrainer, share: float) -> None:
         trainer: after its first step.
         share: from 0 to 1.
     """
-    trainer._metrics["train"]["frac_reward_zero_std"][-1] = share
+    unlogged(trainer)["frac_reward_zero_std"][-1] = share

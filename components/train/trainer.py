@@ -9,7 +9,7 @@ from typing import cast
 
 import torch
 from torch import nn
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import TrainerCallback, TrainingArguments
 from transformers.trainer_utils import SchedulerType
 
 from components import params
@@ -17,6 +17,7 @@ from components.models.backbone import PARTS, part_of
 from components.models.build import has_bf16_cpu, has_fp16
 from components.tracking import MetricLog
 from components.train.safety import resumable
+from components.train.safety.log_window import LogWindow
 
 DEEPSPEED = Path(__file__).resolve().parents[2] / "infra" / "deepspeed"
 # a model and a batch to the losses by name; "total" is trained, the others are logged
@@ -160,7 +161,7 @@ class LogToTracking(TrainerCallback):
             self.log.log(state.global_step, values)
 
 
-class StageTrainer(Trainer):
+class StageTrainer(LogWindow):
     """Sequential batches (the order is drawn beforehand), losses by part, one optimiser group per part."""
 
     def __init__(self, *, losses: Losses, groups: list[dict], **kwargs):
@@ -214,6 +215,15 @@ class StageTrainer(Trainer):
             logs = {**logs, **{f"loss/{name}": total / self._count for name, total in self._sums.items()}}
             self._sums, self._count = {}, 0
         super().log(logs, *args, **kwargs)
+
+    def window(self) -> dict:
+        """As `LogWindow`, with the loss parts."""
+        return super().window() | {"sums": self._sums, "count": self._count}
+
+    def reopen(self, window: dict) -> None:
+        """As `LogWindow`."""
+        super().reopen(window)
+        self._sums, self._count = window["sums"], window["count"]
 
 
 def arguments_for(stage: params.Stage, output: Path) -> TrainingArguments:

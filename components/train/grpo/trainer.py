@@ -16,6 +16,7 @@ from components.models.configuration import EgoflowConfig
 from components.models.processing import conversation
 from components.prompts import cite_frames
 from components.rewards import REWARDS
+from components.train import private_api
 from components.train.dataset import SampleDataset
 from components.train.grpo.answer_likelihood import LikelihoodTrainer
 from components.train.grpo.contrast import ContrastTrainer
@@ -26,6 +27,7 @@ from components.train.grpo.rollout_files import Half
 from components.train.grpo.shared_prompt import SharedPromptTrainer
 from components.train.qwen import encode_once
 from components.train.safety.finite_checks import FiniteChecks
+from components.train.safety.log_window import LogWindow
 from components.train.trainer import arguments
 from components.video import frames_within
 
@@ -105,6 +107,7 @@ def reward_function(name: str) -> Callable[..., list[float | None]]:
 
 class OrderedGRPOTrainer(
     FiniteChecks,
+    LogWindow,
     ReplayTrainer,
     CrossViewTrainer,
     JudgedTrainer,
@@ -128,6 +131,15 @@ class OrderedGRPOTrainer(
         """Make AdamW over the stage's groups."""
         self.optimizer = torch.optim.AdamW(self.groups, betas=(0.9, self.adam_beta2))
         return self.optimizer
+
+    def window(self) -> dict:
+        """As `LogWindow`, with the values that TRL logs the means of."""
+        return super().window() | {"metrics": private_api.unlogged(self)}
+
+    def reopen(self, window: dict) -> None:
+        """As `LogWindow`."""
+        super().reopen(window)
+        private_api.unlogged(self).update(window["metrics"])
 
 
 def sampling(vllm: params.Vllm | None, suppressed: list[int] | None) -> dict:

@@ -37,7 +37,7 @@ class Proving:
     folder: Path
     data: Path
     parents: dict[str, Path]
-    uninterrupted: dict[str, Path] = field(default_factory=dict)
+    uninterrupted: dict[tuple[str, int], Path] = field(default_factory=dict)
 
     def stage(self, recipe: Path, algorithm: str) -> params.Stage:
         found = params.load(recipe, params.Recipe).stages
@@ -64,13 +64,13 @@ class Proving:
     def log(self, output: Path) -> Path:
         return output.with_suffix(".log")
 
-    def whole(self, algorithm: str) -> Path:
-        """Give the checkpoint of a run that nothing disturbed."""
-        if algorithm not in self.uninterrupted:
-            output = self.folder / f"whole_{algorithm}"
-            assert self.run(algorithm, output) == [0], self.log(output).read_text()[-3000:]
-            self.uninterrupted[algorithm] = output
-        return self.uninterrupted[algorithm]
+    def whole(self, algorithm: str, every: int = 1) -> Path:
+        """Give the checkpoint of a run that nothing disturbed, with a record of its curves every so many steps."""
+        if (algorithm, every) not in self.uninterrupted:
+            output = self.folder / f"whole_{algorithm}_{every}"
+            assert self.run(algorithm, output, every=every) == [0], self.log(output).read_text()[-3000:]
+            self.uninterrupted[algorithm, every] = output
+        return self.uninterrupted[algorithm, every]
 
 
 @pytest.fixture(scope="module")

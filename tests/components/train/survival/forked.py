@@ -48,7 +48,13 @@ class Mishap:
 
 
 def run(
-    words: list[str], *, log: Path, ranks: int = 1, mishap: Mishap | None = None, env: Mapping[str, str] | None = None
+    words: list[str],
+    *,
+    log: Path,
+    ranks: int = 1,
+    mishap: Mishap | None = None,
+    env: Mapping[str, str] | None = None,
+    every: int = 1,
 ) -> list[int]:
     """Run all ranks of a stage to their end and give their exit codes, negative for signals.
 
@@ -59,6 +65,7 @@ def run(
         log: takes the output of all ranks.
         mishap: what happens on the way.
         env: beside the environment of a stage.
+        every: steps from one record of the curves to the next.
     """
     from components.train import launch_command
 
@@ -77,7 +84,7 @@ def run(
             place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": ranks, "LOCAL_SIZE": ranks, "MASTER_PORT": port}
             values = environment | {name: str(value) for name, value in place.items()} | dict(env or {})
             mine = mishap if mishap and mishap.rank == rank else None
-            processes.append(context.Process(target=_rank, args=(words, values, log, mine)))
+            processes.append(context.Process(target=_rank, args=(words, values, log, mine, every)))
             processes[-1].start()
     end_s = time.monotonic() + 240
     while any(process.exitcode is None for process in processes):
@@ -91,7 +98,7 @@ def run(
     return [process.exitcode for process in processes]
 
 
-def _rank(words: list[str], environment: dict[str, str], log: Path, mishap: Mishap | None) -> None:
+def _rank(words: list[str], environment: dict[str, str], log: Path, mishap: Mishap | None, every: int) -> None:
     os.environ.update(environment | {"MASTER_ADDR": "127.0.0.1"})
     os.chdir(ROOT)
     with log.open("ab") as file:
@@ -101,6 +108,7 @@ def _rank(words: list[str], environment: dict[str, str], log: Path, mishap: Mish
 
     output = Path(words[words.index("--output") + 1])
     _record(output.with_suffix(f".ledger{os.environ['RANK']}"))
+    _log_every(every)
     if mishap:
         _arm(mishap)
     sys.argv = ["components.train", *words]
@@ -133,6 +141,15 @@ def _record(path: Path) -> None:
         return loss
 
     Trainer.training_step = recorded
+
+
+def _log_every(steps: int) -> None:
+    """Let a stage of a few steps write its records as a stage of hundreds does: each a mean over some steps."""
+    from components.train import trainer
+    from components.train.grpo import trainer as grpo
+
+    original = trainer.arguments
+    trainer.arguments = grpo.arguments = lambda *given: original(*given) | {"logging_steps": steps}
 
 
 def fingerprint(value: object) -> str:
