@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from components.params import Data, Eval, Recipe
+from components.params import Data, Drift, Eval, Recipe
 from components.params.claims import Claims
 from components.params.comparison import Comparison
 from components.params.mistakes import blocks_of
@@ -26,6 +26,7 @@ FILES = {
     "params/recipes/*.yaml": Recipe,
     "params/ablations/*.yaml": Comparison,
     "params/claims.yaml": Claims,
+    "params/drift.yaml": Drift,
 }
 NAMES = {int: "integer", float: "number", str: "text", bool: "true or false", Path: "path", Any: "any value"}
 BOUNDS = ((Gt, "gt", ">"), (Ge, "ge", "≥"), (Lt, "lt", "<"), (Le, "le", "≤"))

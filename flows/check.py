@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from components import params
-from components.params import claims
+from components.params import claims, drift
 from components.params.comparison import Comparison
 from flows import arm_recipes, options, tasks
 
@@ -52,9 +52,11 @@ def _check(file: Path) -> None:
         params.load(file, params.Eval)
     elif file.name == claims.FILE.name:
         claims.load(file.parents[1])
+    elif file.name == drift.FILE.name:
+        params.load(file, params.Drift)
     else:
         raise ValueError(
-            f"{file} came, allowed are data.yaml, eval.yaml, claims.yaml and the YAML files of folders "
+            f"{file} came, allowed are data.yaml, eval.yaml, claims.yaml, drift.yaml and the YAML files of folders "
             f"{params.RECIPES.name} and {params.COMPARISONS.name}"
         )
 

@@ -27,6 +27,7 @@ PROGRAMS: dict[str, tuple[str, list[str]]] = {
     "why": ("components.evaluation.lineage", []),
     "impact": ("components.train.lineage", []),
     "lineage": ("flows.lineage", []),
+    "drift": ("flows.drift", []),
     "dry-run": ("components.train", ["--dry-run"]),
     "export": ("components.models.export", []),
     "ask": ("flows.ask", []),

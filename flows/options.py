@@ -160,6 +160,12 @@ def lineage(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, default=Path("reports/lineage.html"), help="default: %(default)s")
 
 
+def drift(parser: argparse.ArgumentParser) -> None:
+    """Add the options of flows/drift.py."""
+    told = "compare with the data of its last finished pipeline run (default: with the champion's)"
+    parser.add_argument("--recipe", help=told)
+
+
 def _count_from(least: int) -> Callable[[str], int]:
     """Return what reads a whole number of at least `least`."""
 
@@ -226,6 +232,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None] | None]
     "why": ("what a score stands on: items, seconds of film, rows of annotation", why),
     "impact": ("what a take or a video is in: samples, stages, registered versions", impact),
     "lineage": ("draw what a score stands on and what a take is in, as one page", lineage),
+    "drift": ("compare the data with those that the champion learned from", drift),
     "dry-run": ("print parameters, memory, disk and hours of a recipe", dry_run),
     "export": ("write a checkpoint as a transformers folder", export),
     "ask": ("answer a question about a video by a checkpoint", ask),

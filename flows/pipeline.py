@@ -17,6 +17,7 @@ from components import report, tracking
 from components.evaluation.promotion_gate import Decision
 from flows import (
     data,
+    drift,
     evaluate,
     failure,
     options,
@@ -59,6 +60,7 @@ def pipeline(
         job = tasks.with_dataset(job, dataset)
         tracking.set_tags(run_id, made_by | {"dataset_digest": dataset})
         tracking.log_dataset(run_id, dataset)
+        drift.keep(run_id, dataset)
         # each stage is evaluated beside the training of the next
         stages = train.train_stages(job, run_id, stop, after=evaluate.Background(job, run_id, stop), started=base)
         decision = tasks.as_task(promote.promote_stage, "promote")(job, stages[-1], stop)

@@ -22,7 +22,7 @@ from components.tracking.code import code_of, other_code
 from components.train import interpreter, launch_command, plan, provenance, versions
 from components.train.judge import verdict
 from components.train.safety import resumable
-from flows import base_models, data, gpus, levels, supervisor, tasks
+from flows import base_models, data, drift, gpus, levels, supervisor, tasks
 from flows.tasks import Job, NestedStage, Stop, TrainedStage
 
 PROGRESS_S = 15.0
@@ -38,6 +38,7 @@ def train(recipe: str = tasks.RECIPE, overrides: Sequence[str] = ()) -> list[Nes
     """Train every stage of a recipe, with changes of the command line, on the data as it is."""
     job = tasks.open_job(recipe, overrides, dataset=data.digest(), trains=True)
     with tasks.stopping() as stop, tasks.pipeline_run("train", job) as run_id:
+        drift.keep(run_id, data.digest())
         return train_stages(job, run_id, stop, after=lambda stage, _threads: tasks.nest(stage, run_id))
 
 

@@ -16,6 +16,7 @@ from ruamel.yaml.error import YAMLError
 
 from components.params.data import Clips, Data, EgoRe, Frames, Funnel, Llm, LlmBudget, Sources, World
 from components.params.distill import Distill
+from components.params.drift import Drift
 from components.params.evaluation import Eval, MappingTask, Promotion, Task
 from components.params.grpo import Grpo, PauseRules, Vllm
 from components.params.mistakes import meant, told
@@ -30,6 +31,7 @@ __all__ = [
     "Clips",
     "Data",
     "Distill",
+    "Drift",
     "EgoRe",
     "Egoflow",
     "Eval",

@@ -1,9 +1,11 @@
 """The only door to MLflow; nothing else imports it.
 
-`runs` opens and reads runs, `metric_log` sends the curves of a training process, `registry` keeps model versions.
+`runs` opens and reads runs, `metric_log` sends the curves of a training process, `registry` keeps model versions,
+`data_profiles` what a dataset was like.
 """
 
 from components.tracking.address import runs_url
+from components.tracking.data_profiles import fetch_profile, has_profile, keep_profile
 from components.tracking.metric_log import MetricLog, send_rest
 from components.tracking.registry import Champion, champion, record_decision, register, versions_of
 from components.tracking.runs import (
@@ -36,8 +38,11 @@ __all__ = [
     "describe",
     "end_open",
     "evaluation",
+    "fetch_profile",
     "finish",
     "finished_stage",
+    "has_profile",
+    "keep_profile",
     "last_pipeline_run",
     "last_pipeline_tags",
     "link_reused",

@@ -25,10 +25,12 @@ _SERVING_NEEDS = ("torch", "transformers", "numpy", "pillow", "pyarrow", "pydant
 
 @dataclass(frozen=True)
 class Champion:
-    """The version that holds the alias, and its checkpoint folder."""
+    """The version that holds the alias, its checkpoint folder, the run that trained it and the digest of its data."""
 
     version: str
     checkpoint: str
+    run_id: str
+    dataset_digest: str
 
 
 def register(run_id: str, checkpoint: Path, name: str, *, example: list[dict]) -> str:
@@ -132,7 +134,8 @@ def champion(name: str) -> Champion | None:
     for model in store.search_registered_models(f"name = '{name}'"):
         if (version := model.aliases.get(ALIAS)) is not None:
             found = store.get_model_version(name, version)
-            return Champion(str(version), found.tags.get("checkpoint", ""))
+            checkpoint, dataset = (found.tags.get(tag, "") for tag in ("checkpoint", "dataset_digest"))
+            return Champion(str(version), checkpoint, found.run_id or "", dataset)
     return None
 
 

@@ -105,6 +105,20 @@ def build(pipeline_run_id, stages, *, data, output, decision, data_steps):
     (output / "index.html").write_text(str(stages))
     return output / "index.html"
 '''
+DRIFT_PAGE = '''
+"""A page."""
+def write(output, changes, **words):
+    raise NotImplementedError
+'''
+PROFILE = '''
+"""A profile."""
+TEXT = "all texts: words"
+def write(data, path):
+    path.write_text((data / "dataset").name)
+def read(path):
+    raise NotImplementedError
+totals = read
+'''
 STAGE = {
     "algorithm": "supervised",
     "max_steps": 1,
@@ -136,7 +150,9 @@ def make(root: Path) -> Path:
         "deepspeed/launcher/launch.py": LAUNCHER,
         "components/train/__main__.py": TRAIN,
         "components/evaluation/__main__.py": EVALUATE,
-        "components/report.py": REPORT,
+        "components/report/__init__.py": REPORT,
+        "components/report/drift.py": DRIFT_PAGE,
+        "components/data/drift/profile.py": PROFILE,
         "seed.txt": "1",
         "unused.txt": "1",
     }.items():

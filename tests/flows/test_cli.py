@@ -85,8 +85,7 @@ def test_an_unknown_subcommand_names_those_there_are(capsys: pytest.CaptureFixtu
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = stand_in.make(tmp_path_factory.mktemp("project"))
-    (root / "components/report.py").unlink()
-    shutil.copytree(stand_in.ROOT / "components/report", root / "components/report")
+    shutil.copytree(stand_in.ROOT / "components/report", root / "components/report", dirs_exist_ok=True)
     stand_in.write_yaml(root / "params/ablations/tiny.yaml", TINY)
     return root
 

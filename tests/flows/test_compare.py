@@ -63,8 +63,7 @@ with open("evaluations.txt", "a") as log:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A stand-in project with the real page, and checkpoints and scores that know their stage."""
     root = stand_in.make(tmp_path_factory.mktemp("project"))
-    (root / "components/report.py").unlink()
-    shutil.copytree(stand_in.ROOT / "components/report", root / "components/report")
+    shutil.copytree(stand_in.ROOT / "components/report", root / "components/report", dirs_exist_ok=True)
     (root / "components/evaluation/__main__.py").write_text(EVALUATE)
     train = root / "components/train/__main__.py"
     told = """

@@ -34,6 +34,7 @@ def shipped() -> Iterator[Strict]:
     for path in (ROOT / "params/ablations").glob("*.yaml"):
         yield params.load(path, Comparison)
     yield params.load(ROOT / "params/claims.yaml", Claims)
+    yield params.load(ROOT / "params/drift.yaml", params.Drift)
     yield params.Vllm(mode="colocate")
     yield params.Distill()
 
@@ -76,7 +77,7 @@ BOUNDS = {
         "mapping_blocks text_width text_layers text_heads",
         "Egoflow": "tubelet_frames image_tokens video_tokens mapping_blocks", "Lora": "r lora_alpha",
         "Grpo": "max_completion_length", "PauseRules": "max_unapplied_records", "Claims": "seeds",
-        "Distill": "segments max_new_tokens",
+        "Distill": "segments max_new_tokens", "Drift": "permutations",
         "Stage": "max_steps dataset_samples train_batch_size per_device_train_batch_size max_frames max_pixels "
         "max_new_tokens questions_per_context save_steps ranks threads_per_rank ego_tokens",
     },
@@ -87,27 +88,28 @@ BOUNDS = {
         "Lora": "lora_dropout",
         "PauseRules": "max_reward_trade max_kl min_length_share max_truncated_share max_equal_groups_share "
         "max_repeated_share",
-        "Grpo": "beta rollout_page_steps",
+        "Grpo": "beta rollout_page_steps", "Drift": "seed",
         "Stage": "feature_cache_gib max_text_tokens video_last warmup_ratio weight_decay rendered_images seed",
     },
     (2, 1): {"Funnel": "clip_frames", "EgoRe": "choices", "PauseRules": "window_records", "Grpo": "num_generations"},
     (0.01, 0.0): {
         "World": "val_fraction", "Annotations": "most_rejected_share", "Clips": "length_s", "Funnel": "timeout_s",
         "Llm": "top_p requests_per_minute timeout_s", "EgoRe": "long_max_s time_step_s window_max_s",
-        "Vllm": "gpu_memory_utilization", "Grpo": "temperature adam_beta2",
+        "Vllm": "gpu_memory_utilization", "Grpo": "temperature adam_beta2", "Drift": "alpha psi growth",
         "Stage": "muon_learning_rate num_train_epochs timeout_minutes published_hours stop_at_score",
     },
     (0.99, 1.0): {
         "World": "val_fraction test_fraction", "Lora": "lora_dropout", "Vllm": "gpu_memory_utilization",
-        "Stage": "warmup_ratio muon_learning_rate", "Grpo": "adam_beta2",
+        "Stage": "warmup_ratio muon_learning_rate", "Grpo": "adam_beta2", "Drift": "alpha",
     },
     (1.0, 1.01): {
         "Annotations": "most_rejected_share", "Llm": "top_p", "EgoIT": "open_share",
         "EgoRe": "cot_fraction rationale_share",
         "PauseRules": "min_length_share max_truncated_share max_equal_groups_share max_repeated_share",
-        "Stage": "stop_at_score video_last",
+        "Stage": "stop_at_score video_last", "Drift": "auc",
     },
     (2**32 - 1, 2**32): {"Stage": "seed"},
+    (0.5, 0.49): {"Drift": "auc"},
     (100, 101): {"Frames": "jpeg_quality"},
     (-1, 0): {"Egoflow": "vision_layer"},
 }  # fmt: skip
