@@ -35,7 +35,7 @@ mutation: .venv/installed
 
 # modules of tests/benchmarks that measure the data path: about ten minutes of an idle machine with two
 # cores, and five more for the ten million narrations of clips
-BENCH_DATA := annotations clips templates fetch graph funnel
+BENCH_DATA := annotations clips templates fetch graph funnel frame_memory idle
 bench-data: .venv/installed
 	set -e; for name in $(BENCH_DATA); do python -m tests.benchmarks.$$name; done
 
