@@ -8,7 +8,7 @@ from tests.checkout import write_checkout
 # Ratchets: what the code has today. Lower a number when a change allows it; raise one only in the commit that brings
 # the new room or import between rooms, with the reason in its message.
 MOST_ROOMS = 17
-MOST_IMPORTS_BETWEEN_ROOMS = 58
+MOST_IMPORTS_BETWEEN_ROOMS = 59
 MOST_LOOSE_FILES = 1  # storage.py: used from several rooms, and one file
 
 

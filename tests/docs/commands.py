@@ -20,7 +20,7 @@ from flows import cli
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 _BLOCK = re.compile(r"^```bash\n(.*?)^```", re.DOTALL | re.MULTILINE)
-_SET = re.compile(r"([A-Z_]+)=.*")
+_SET = re.compile(r"([A-Z][A-Z0-9_]*)=.*")
 # made by the installation, so not there in every checkout
 _MADE = {".venv/bin/activate"}
 

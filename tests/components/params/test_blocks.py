@@ -155,7 +155,7 @@ DEFAULTS = {
     },
     params.Distill: {
         "queries": "open", "views": ("ego",), "segments": None, "generation": "greedy", "max_new_tokens": 1024,
-        "keep_cut": False,
+        "keep_cut": False, "endpoint": None,
     },
     params.Vllm: {"server_base_url": "http://127.0.0.1:8000", "gpu_memory_utilization": 0.3},
     params.Grpo: {
