@@ -55,6 +55,7 @@ def run(
     mishap: Mishap | None = None,
     env: Mapping[str, str] | None = None,
     every: int = 1,
+    target: Callable[..., None] | None = None,
 ) -> list[int]:
     """Run all ranks of a stage to their end and give their exit codes, negative for signals.
 
@@ -66,6 +67,7 @@ def run(
         mishap: what happens on the way.
         env: beside the environment of a stage.
         every: steps from one record of the curves to the next.
+        target: what each rank does, by its arguments; None for `_rank`.
     """
     from components.train import launch_command
 
@@ -84,7 +86,7 @@ def run(
             place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": ranks, "LOCAL_SIZE": ranks, "MASTER_PORT": port}
             values = environment | {name: str(value) for name, value in place.items()} | dict(env or {})
             mine = mishap if mishap and mishap.rank == rank else None
-            processes.append(context.Process(target=_rank, args=(words, values, log, mine, every)))
+            processes.append(context.Process(target=target or _rank, args=(words, values, log, mine, every)))
             processes[-1].start()
     end_s = time.monotonic() + 240
     while any(process.exitcode is None for process in processes):
