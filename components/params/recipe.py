@@ -15,7 +15,16 @@ from components.params.strict import Strict
 
 LearningRate = Annotated[float, Field(gt=0, lt=1)]
 # vtg is the token loss over answers; the others are the functions of components/train/losses.py
-Loss = Literal["vtg", "ccl", "ccl_forward", "kl", "kl_pooled", "kl_reverse", "kl_pooled_reverse", "feature_mse"]
+Loss = Literal[
+    "vtg",
+    "ccl",
+    "ccl_forward",
+    "kl",
+    "kl_pooled",
+    "kl_reverse",
+    "kl_pooled_reverse",
+    "feature_mse",
+]
 
 # what a stage needs that takes optimiser steps, for one that asks each question once and is no checkpoint to evaluate
 _ASKED_ONCE = {"num_train_epochs": 1.0, "warmup_ratio": 0.0, "weight_decay": 0.0, "save_steps": 1, "evaluate": ()}
