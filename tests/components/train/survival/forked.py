@@ -1,7 +1,6 @@
 """Training processes forked from one that has imported everything: a start costs a second in the place of ten.
 
-What runs is `components.train` as DeepSpeed's launcher starts it, each rank with the launcher's variables. A `Mishap`
-happens inside a rank at an exact point of its code.
+`components.train` runs as DeepSpeed's launcher starts it; a `Mishap` happens in a rank at an exact point of its code.
 """
 
 from __future__ import annotations
