@@ -1,7 +1,7 @@
 """Shared by all tests: a miniature world of a few takes, filmed once for the run."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,6 +118,15 @@ def built_once(of: pytest.TempPathFactory, name: str, build: Callable[[Path], No
 @pytest.fixture(scope="session")
 def tiny_world(tmp_path_factory) -> TinyWorld:
     return tiny_world_of(built_once(tmp_path_factory, "tiny_world", film))
+
+
+@pytest.fixture(scope="session")
+def warm_python() -> Iterator[Path]:
+    """A Python that starts what trains and evaluates in a second (tests/warm_python.py)."""
+    from tests import warm_python
+
+    with warm_python.interpreter() as program:
+        yield program
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from components.train import launch_command
+from components.train import interpreter, launch_command
 from flows import supervisor
 from tests.components.train.conftest import ROOT
 from tests.components.train.test_qwen_stages import moved, weights
@@ -14,8 +14,9 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 MIXED_RANKS = "tests.components.train.mixed_ranks_qwen"
 
 
-def test_ranks_with_text_alone_and_with_videos_do_not_wait_for_one_another(qwen_bases, tmp_path):
+def test_ranks_with_text_alone_and_with_videos_do_not_wait(qwen_bases, warm_python, monkeypatch, tmp_path):
     base = qwen_bases["qwen2_vl"]
+    monkeypatch.setenv(interpreter.VARIABLE, str(warm_python))
     command = launch_command.command(
         recipe=Path("none"), stage="mixed", ranks=2, parents={}, data=tmp_path, output=tmp_path, run_id="none",
         provenance={},

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import resource
 import shutil
 import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -21,19 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pytest
+
+from tests import warm_python
 
 ROOT = Path(__file__).parents[4]
-PRELOAD = [
-    "mlflow", "sqlalchemy", "deepspeed", "trl",
-    "components.train.grpo.trainer", "components.train.grpo.rollouts", "components.train.trainer_factory",
-    "components.train.checkpoints", __name__,
-]  # fmt: skip
-NOWHERE = "http://127.0.0.1:9"  # no MLflow answers there; the curves stay in the spool
 # places of a mishap inside a step, in the order in which a step comes by; then those after the last step
 IN_STEP = ("batch", "taken", "weights", "optimiser", "state", "rotation")
 AT_END = ("model", "json", "cleaning", "after")
-_starting = threading.Lock()  # stages may start side by side, and a start changes the environment of this process
 
 
 @dataclass(frozen=True)
@@ -70,23 +62,14 @@ def run(
     """
     from components.train import launch_command
 
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOAD)
-    environment = launch_command.environment(ROOT, threads=1) | {
-        "MLFLOW_TRACKING_URI": NOWHERE,
-        "DS_ACCELERATOR": "cpu",
-    }
+    environment = warm_python.environment()
     port = str(launch_command._free_port())
     processes = []
-    with _starting, pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():  # some of it is read when torch and DeepSpeed are imported
-            patch.setenv(name, value)
-        for rank in range(ranks):
-            place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": ranks, "LOCAL_SIZE": ranks, "MASTER_PORT": port}
-            values = environment | {name: str(value) for name, value in place.items()} | dict(env or {})
-            mine = mishap if mishap and mishap.rank == rank else None
-            processes.append(context.Process(target=target or _rank, args=(words, values, log, mine, every)))
-            processes[-1].start()
+    for rank in range(ranks):
+        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": ranks, "LOCAL_SIZE": ranks, "MASTER_PORT": port}
+        values = environment | {name: str(value) for name, value in place.items()} | dict(env or {})
+        mine = mishap if mishap and mishap.rank == rank else None
+        processes.append(warm_python.start(target or _rank, words, values, log, mine, every))
     end_s = time.monotonic() + 240
     while any(process.exitcode is None for process in processes):
         assert time.monotonic() < end_s, log.read_text()[-3000:]

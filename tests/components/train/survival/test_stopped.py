@@ -13,6 +13,7 @@ from components.tracking import history
 from components.train import launch_command, plan
 from components.train.safety import resumable, sigterm, universal_checkpoint
 from flows import supervisor
+from tests import warm_python
 from tests.components.train.conftest import ROOT
 from tests.components.train.survival import forked
 from tests.components.train.survival.conftest import STAGES, Proving, assert_the_same, curves, weights
@@ -117,7 +118,7 @@ def test_the_death_of_the_launcher_leaves_no_process_and_loses_no_step(proving: 
         recipe=recipe, stage=stage.name, ranks=1, parents={"all": proving.parents["stage3"]}, data=proving.data,
         output=output, run_id="none", provenance={"stage_key": "supervised"},
     )  # fmt: skip
-    environment = launch_command.environment(ROOT, threads=1) | {"MLFLOW_TRACKING_URI": forked.NOWHERE}
+    environment = launch_command.environment(ROOT, threads=1) | {"MLFLOW_TRACKING_URI": warm_python.NOWHERE}
     seen: list[int] = []
     with ThreadPoolExecutor() as pool:
         killer = pool.submit(kill_launcher_in, output, seen)
