@@ -26,6 +26,7 @@ def on_loopback(folder: Path) -> None:
     on_this_host = os.environ.get("LOCAL_WORLD_SIZE", os.environ.get("LOCAL_SIZE"))
     if os.environ.get("MASTER_ADDR") != LOOPBACK["address"] or on_this_host != os.environ["WORLD_SIZE"]:
         return
+    world_size = int(on_this_host)
     for library in ("GLOO", "NCCL"):
         os.environ[f"{library}_SOCKET_IFNAME"] = LOOPBACK["interface"]
     folder.mkdir(parents=True, exist_ok=True)
@@ -34,8 +35,9 @@ def on_loopback(folder: Path) -> None:
         left.unlink(missing_ok=True)
     distributed.init_process_group(
         "nccl" if cuda.is_available() and os.environ.get("DS_ACCELERATOR") != "cpu" else "gloo",
-        init_method=meeting.as_uri(),
+        # no address: torch does not decode what `Path.as_uri` writes for a space, and waits in a folder that is not there
+        store=distributed.FileStore(str(meeting), world_size),
         rank=int(os.environ["RANK"]),
-        world_size=int(os.environ["WORLD_SIZE"]),
+        world_size=world_size,
         timeout=TIMEOUT,
     )

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,10 +28,12 @@ def alive(pids: list[int]) -> list[int]:
     return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
 
 
-def new_code_that_hangs(project: Path) -> None:
-    """Move every stage key, and let the stages that then train hang."""
-    main = project / "components" / "train" / "__main__.py"
-    main.write_text(main.read_text() + "\n# changed")
+def new_versions_that_hang(project: Path) -> None:
+    """Move the keys of both base stages, and so of all, and let the stages that then train hang."""
+    file = project / "components" / "train" / "versions.py"
+    text = file.read_text()
+    newest = 2 + text.count("for a test")
+    file.write_text(re.sub('"(text|contrastive)": {', rf'\g<0>{newest}: "for a test", ', text))
     (project / "hang").touch()
 
 
@@ -65,7 +68,7 @@ def test_deployments_run_on_a_worker_and_leave_no_process(server: Server, projec
     file.write_text(text.replace('cron: "0 3 * * *"', 'cron: "* * * * *"'))
     server.prefect("deploy", "--all", "--prefect-file", "infra/prefect.yaml")
     deployed = {deployment["name"]: deployment for deployment in server.post("deployments/filter")}
-    assert deployed.keys() == {"pipeline", "data", "train", "evaluate", "promote", "compare", "retrain"}
+    assert deployed.keys() == {"pipeline", "data", "train", "evaluate", "promote", "compare", "retrain", "drift"}
     assert deployed["compare"]["parameters"] == {"comparison": compare.COMPARISON, "seeds": 3, "only": []}
     taken = deployed["compare"]["parameter_openapi_schema"]["properties"].keys()
     assert taken == {"comparison", "seeds", "only", "overrides"}
@@ -87,7 +90,7 @@ def test_deployments_run_on_a_worker_and_leave_no_process(server: Server, projec
         server.prefect("deployment", "schedule", "pause", "retrain/retrain", schedule["id"])
 
         # cancelled: Prefect signals the flow's process, which knows of the training below it
-        new_code_that_hangs(project)
+        new_versions_that_hang(project)
         run_id, pids = hanging_run(server)
         server.prefect("flow-run", "cancel", run_id)
         wait(lambda: not alive(pids), 120, lambda: (alive(pids), server.state(run_id)))
@@ -97,7 +100,7 @@ def test_deployments_run_on_a_worker_and_leave_no_process(server: Server, projec
         assert {one["state_type"] for one in found} == {"CANCELLED"}, [(one["name"], one["state"]) for one in found]
 
         # the worker dies without a word: the flow run ends by itself, and says so to the server
-        new_code_that_hangs(project)
+        new_versions_that_hang(project)
         run_id, pids = hanging_run(server)
         os.kill(worker.pid, signal.SIGKILL)
         wait(lambda: not alive(pids), 120, lambda: (alive(pids), server.state(run_id)))
