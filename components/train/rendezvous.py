@@ -35,7 +35,7 @@ def on_loopback(folder: Path) -> None:
         left.unlink(missing_ok=True)
     distributed.init_process_group(
         "nccl" if cuda.is_available() and os.environ.get("DS_ACCELERATOR") != "cpu" else "gloo",
-        # no address: torch does not decode what `Path.as_uri` writes for a space, and waits in a folder that is not there
+        # no address: torch does not decode `Path.as_uri`, and waits where no folder is when a name holds a space
         store=distributed.FileStore(str(meeting), world_size),
         rank=int(os.environ["RANK"]),
         world_size=world_size,
