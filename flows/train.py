@@ -284,7 +284,7 @@ def _progress(job: Job, stage: Stage) -> str:
     if not rows:
         return f"{stage.name}: not at its first step yet"
     values = [f"{name} {value:.4g}" for name, value in rows[-1].items() if name not in ("step", "time_s")]
-    length = f"of {stage.max_steps}" if stage.max_steps else f"of {stage.num_train_epochs:g} epochs"
+    length = f"of {stage.max_steps}" if stage.max_steps else f"(epochs: {stage.num_train_epochs:g})"
     return f"{stage.name}: step {rows[-1]['step']} {length}{_left(rows[-10:], stage)}: {', '.join(values[:4])}"
 
 
