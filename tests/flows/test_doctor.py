@@ -29,7 +29,7 @@ def test_this_machine_is_looked_at_in_the_first_second_of_the_demo():
         line.split()[0] for line in done.stdout.splitlines()[1:]
     }
     demo = (stand_in.ROOT / "Makefile").read_text().split("\ndemo:")[1].splitlines()
-    assert demo[1].split() == ["python", "-m", "flows.doctor"]
+    assert demo[1].split() == ["egoflow", "doctor"]
 
 
 def test_a_package_of_another_version_is_told_with_the_one_that_was_tested(tmp_path, monkeypatch):
