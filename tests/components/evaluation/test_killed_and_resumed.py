@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -43,13 +44,17 @@ def settings(tmp_path) -> Path:
     return tmp_path / "eval.yaml"
 
 
-def started(checkpoint: Path, data: Path, settings: Path, *, ranks: int) -> subprocess.Popen:
-    words = ["--checkpoint", str(checkpoint), "--data", str(data), "--params", str(settings), "--tasks", *TASKS]
-    return subprocess.Popen(
-        [*launch_command.evaluation(ranks=ranks), *words],
-        cwd=ROOT,
-        env=launch_command.environment(ROOT, threads=1, gpu_ids=()),
-    )
+@pytest.fixture
+def started(warm_python, tiny_data, settings) -> Callable[..., subprocess.Popen]:
+    def start(checkpoint: Path, *, ranks: int) -> subprocess.Popen:
+        words = ["--checkpoint", str(checkpoint), "--data", str(tiny_data), "--params", str(settings)]
+        return subprocess.Popen(
+            [*launch_command.evaluation(ranks=ranks, python=str(warm_python)), *words, "--tasks", *TASKS],
+            cwd=ROOT,
+            env=launch_command.environment(ROOT, threads=1, gpu_ids=()),
+        )
+
+    return start
 
 
 def items(checkpoint: Path) -> list[tuple]:
@@ -64,10 +69,10 @@ def result(checkpoint: Path) -> tuple:
 
 
 @pytest.mark.long
-def test_two_ranks_killed_and_resumed_end_where_one_rank_does(checkpoint, tiny_data, settings, tmp_path):
+def test_two_ranks_killed_and_resumed_end_where_one_rank_does(checkpoint, started, tmp_path):
     alone = Path(shutil.copytree(checkpoint, tmp_path / "alone"))
-    assert started(alone, tiny_data, settings, ranks=1).wait(600) == 0
-    first = started(checkpoint, tiny_data, settings, ranks=2)
+    assert started(alone, ranks=1).wait(600) == 0
+    first = started(checkpoint, ranks=2)
     try:
         while not items(checkpoint):
             assert first.poll() is None, "it ended before it could be killed"
@@ -79,7 +84,7 @@ def test_two_ranks_killed_and_resumed_end_where_one_rank_does(checkpoint, tiny_d
         first.wait()
     kept = items(checkpoint)
     assert not (checkpoint / "evaluation" / "metrics.json").exists() and len(kept) < len(items(alone))
-    assert started(checkpoint, tiny_data, settings, ranks=2).wait(600) == 0
+    assert started(checkpoint, ranks=2).wait(600) == 0
     assert result(checkpoint) == result(alone)
     made = items(checkpoint)
     assert set(kept) <= set(made) and len(made) == len(set(made)) == len(items(alone)), "an item was answered twice"

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from components import params, tracking
 from components.models import build, checkpoint_files
-from components.train import algorithms, launch_command, plan
+from components.train import algorithms, interpreter, launch_command, plan
 from flows import levels, supervisor
 from tests.components.train.survival import forked
 
@@ -82,16 +82,22 @@ class Workshop:
     data: Path
     pipeline_run_id: str
     tracking_uri: str
+    warm_python: Path
 
     def open_run(self, stage: str) -> str:
         return tracking.open_stage_run(self.pipeline_run_id, stage, params={}, tags={}, dataset_digest=None)
 
-    def train(self, recipe: Path, stage: params.Stage, parents: dict[str, Path], output: Path, run_id: str) -> None:
-        """Train a stage as the flow does: launcher, environment, watchdog."""
-        command = launch_command.command(
-            recipe=recipe, stage=stage.name, ranks=stage.ranks, parents=parents, data=self.data, output=output,
-            run_id=run_id, provenance={"stage_key": "k"},
-        )  # fmt: skip
+    def train(
+        self, recipe: Path, stage: params.Stage, parents: dict[str, Path], output: Path, run_id: str, *, warm: bool
+    ) -> None:
+        """Train a stage as the flow does: launcher, environment, watchdog; `warm` in a Python that starts at once."""
+        with pytest.MonkeyPatch.context() as patch:
+            if warm:
+                patch.setenv(interpreter.VARIABLE, str(self.warm_python))
+            command = launch_command.command(
+                recipe=recipe, stage=stage.name, ranks=stage.ranks, parents=parents, data=self.data, output=output,
+                run_id=run_id, provenance={"stage_key": "k"},
+            )  # fmt: skip
         environment = launch_command.environment(ROOT, threads=stage.threads_per_rank)
         supervisor.supervise(command, environment, log_path=output.with_suffix(".log"), timeout_s=850, cwd=ROOT)
 
@@ -107,12 +113,13 @@ class Workshop:
 
 
 @pytest.fixture(scope="module")
-def workshop(tiny_data, tmp_path_factory):
+def workshop(tiny_data, warm_python, tmp_path_factory):
     folder = tmp_path_factory.mktemp("workshop")
     tracking_uri = f"sqlite:///{folder}/mlflow.db"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", tracking_uri)
-        yield Workshop(folder, tiny_data, tracking.open_pipeline_run("tiny", tags={}), tracking_uri)
+        pipeline_run_id = tracking.open_pipeline_run("tiny", tags={})
+        yield Workshop(folder, tiny_data, pipeline_run_id, tracking_uri, warm_python)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import functools
 import socket
 import subprocess
-import sys
 
 import pytest
 import torch
@@ -24,7 +23,7 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(warm_python, tmp_path_factory):
     """What both ranks of every case ended in."""
     folder, port = tmp_path_factory.mktemp("ranks"), str(free_port())
     processes = []
@@ -35,7 +34,7 @@ def trained(tmp_path_factory):
             "WORLD_SIZE": "2",
         }
         env |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-m", "tests.components.train.mixed_ranks", str(folder)]
+        command = [str(warm_python), "-m", "tests.components.train.mixed_ranks", str(folder)]
         log = (folder / f"{rank}.log").open("w")
         processes.append(subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log))
     try:

@@ -219,7 +219,7 @@ def one_host(workshop) -> tuple[Path, Path, Path]:
     recipe = shrunk_recipe(path, lambda stage: {"ranks": 2} if stage["name"] == "init_ego" else {})
     base = write_fresh(workshop.folder / "base", recipe.model)
     stage = next(stage for stage in recipe.stages if stage.name == "init_ego")
-    workshop.train(path, stage, {"all": base}, alone, workshop.open_run("one_host"))
+    workshop.train(path, stage, {"all": base}, alone, workshop.open_run("one_host"), warm=True)
     return path, base, alone
 
 
@@ -234,7 +234,9 @@ def test_two_hosts_learn_bit_for_bit_what_two_ranks_of_one_host_learn(kind, one_
     shared.mkdir()
     for name in ("components", "params"):
         (shared / name).symlink_to(ROOT / name)
-    place = multi_node.Place(2, 1, launch_command._free_port(), shared, ("127.0.0.1", "127.0.0.2"))
+    place = multi_node.Place(
+        2, 1, launch_command._free_port(), shared, ("127.0.0.1", "127.0.0.2"), python=workshop.warm_python
+    )
     arguments = launch_command.arguments(
         recipe=path, stage="init_ego", parents={"all": base}, data=workshop.data, output=output,
         run_id=multi_node.RUN_ID, provenance={"stage_key": "k"},

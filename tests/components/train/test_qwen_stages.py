@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -60,7 +61,7 @@ def sft(workshop, recipe) -> Path:
     """The finished stage; what it was after two steps lies in the folder BROKEN, as an interrupted run leaves it."""
     with ThreadPoolExecutor() as pool:
         copy = pool.submit(copy_after_two_steps, workshop.folder / "qwen_sft", workshop.folder / BROKEN)
-        output = trained(workshop, workshop.train, recipe.stages[0], {}, "qwen_sft")
+        output = trained(workshop, partial(workshop.train, warm=False), recipe.stages[0], {}, "qwen_sft")
         copy.result()
     return output
 

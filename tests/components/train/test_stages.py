@@ -129,12 +129,12 @@ def test_a_killed_stage_resumes_to_the_same_weights(chain, workshop, recipe):
         with pytest.raises(
             supervisor.StageFailed, match=r"(?s)a rank was ended by SIGKILL\..*`gradient_checkpointing: true`"
         ):
-            workshop.train(*arguments)
+            workshop.train(*arguments, warm=False)
         killer.result()
     assert len(killed) == 1 and not plan.is_finished(output)
     # killed while it saved step 4, the newest whole one is that of step 2
     assert (output / "trainer" / "checkpoint-2").is_dir() or (output / "trainer" / "checkpoint-4").is_dir()
-    workshop.train(*arguments)
+    workshop.train(*arguments, warm=True)
     expected, resumed = weights(chain["stage3"]), weights(output)
     assert set(resumed) == set(expected)
     assert all(torch.equal(resumed[name], expected[name]) for name in expected)
@@ -161,7 +161,7 @@ def test_a_run_whose_kl_is_too_high_pauses_and_goes_on_under_a_higher_limit(work
             return {"max_steps": 6, "save_steps": 100, "weight_decay": 10.0, "grpo": grpo}
 
         stage = stage_of(shrunk_recipe(path, changes), "grpo")
-        workshop.train(path, stage, {"all": fresh}, output, run_id)
+        workshop.train(path, stage, {"all": fresh}, output, run_id, warm=True)
         return stage
 
     with pytest.raises(supervisor.StagePaused, match=r"(?s)paused itself \(exit code 75\).*a KL to the reference of"):
@@ -197,7 +197,7 @@ def test_two_ranks_learn_what_one_learns(chain, workshop, recipe):
     stage = stage_of(shrunk_recipe(path, lambda stage: {"ranks": 2}), "init_ego")
     alone, output = chain["init_ego"], workshop.folder / "two_ranks"
     parents = {part: chain[parent] for part, parent in stage.parents.items()}
-    workshop.train(path, stage, parents, output, workshop.open_run("two_ranks"))
+    workshop.train(path, stage, parents, output, workshop.open_run("two_ranks"), warm=True)
     for one, two in zip(*(history.read(folder / "history.jsonl")[0] for folder in (alone, output)), strict=True):
         assert two["loss"] == pytest.approx(one["loss"], rel=0.005)
         assert two["grad_norm"] == pytest.approx(one["grad_norm"], rel=0.05)
