@@ -7,6 +7,7 @@ On several GPUs: torchrun --nproc-per-node 8 -m components.evaluation --checkpoi
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 from pathlib import Path
@@ -47,12 +48,17 @@ def main() -> None:
         evaluate(options.checkpoint, options.data, settings, how, ranks=place)
 
 
-def lower_priority() -> None:
-    """Let every other process on this machine have the cores first."""
+def lower_priority(group: Path = Path("/proc/self/autogroup")) -> None:
+    """Let every other process on this machine have the cores first.
+
+    Args:
+        group: where Linux takes the priority of a session. It may weigh sessions before processes, and a flow starts
+            each process in a session of its own.
+    """
     os.nice(19)
-    group = Path("/proc/self/autogroup")  # Linux may weigh sessions before processes, and a flow starts each in its own
     if group.is_file():
-        group.write_text("19")
+        with contextlib.suppress(OSError):  # of the session that the machine or container began with, it takes none
+            group.write_text("19")
 
 
 if __name__ == "__main__":
