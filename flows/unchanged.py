@@ -2,6 +2,10 @@
 
 Asked are those who own the answer: DVC about the data, MLflow about runs and champion, the folders about checkpoints
 and evaluations. Where any of them says otherwise, or nothing is known, the flow itself looks.
+
+Code is compared byte by byte. The versions of components/train/versions.py would not serve: they speak of what is
+learned, while a run also evaluates, decides and writes a page, and no version stands for the code of these. A comment
+costs a run of the flow, which trains nothing.
 """
 
 from __future__ import annotations
