@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from prefect.logging import disable_run_logger
 
-from components import tracking
+from components import params, tracking
 from components.data.drift import profile
 from flows import drift
 from tests.components.data.drift.made import VERBS, Frames, profiled, samples
+from tests.components.tracking.test_registry import EXAMPLE, checkpoint_of
 from tests.flows import stand_in
 
 THEN, NOW = "d" * 64, "e" * 64
@@ -16,22 +17,28 @@ VERSION = "the champion, version 4,"
 
 
 @pytest.fixture
-def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
-    """A project whose data have verbs of their own; profiles by digest, in the place of MLflow."""
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose data have verbs of their own."""
+    monkeypatch.setattr(drift.data, "digest", lambda: NOW)
+    monkeypatch.setattr(drift, "create_table_artifact", lambda rows, **how: None)
+    (tmp_path / "params").symlink_to(stand_in.ROOT / "params")
+    monkeypatch.chdir(tmp_path)
+    profiled(Path("data"), samples(100, seed=2, favoured={VERBS[4]: 6.0}), monkeypatch)
+    return tmp_path
+
+
+@pytest.fixture
+def kept(project: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    """Profiles by digest, in the place of MLflow."""
     profiles: dict[str, Path] = {}
 
     def keep(run_id: str, digest: str, path: Path) -> None:
-        profiles[digest] = path.rename(tmp_path / f"{digest}.parquet")
+        profiles[digest] = path.rename(project / f"{digest}.parquet")
 
     monkeypatch.setattr(tracking, "has_profile", lambda digest: digest in profiles)
     monkeypatch.setattr(tracking, "fetch_profile", lambda digest, folder: profiles.get(digest))
     monkeypatch.setattr(tracking, "keep_profile", keep)
-    monkeypatch.setattr(drift.data, "digest", lambda: NOW)
-    monkeypatch.setattr(drift, "create_table_artifact", lambda rows, **how: None)
     monkeypatch.setattr(tracking, "champion", lambda name: tracking.Champion("4", "c", "run", THEN))
-    (tmp_path / "params").symlink_to(stand_in.ROOT / "params")
-    monkeypatch.chdir(tmp_path)
-    profiled(Path("data"), samples(100, seed=2, favoured={VERBS[4]: 6.0}), monkeypatch)
     return profiles
 
 
@@ -89,3 +96,29 @@ def test_a_run_that_trains_keeps_the_profile_of_its_data_once(kept, monkeypatch)
     assert kept.keys() == {NOW}
     monkeypatch.setattr(Frames, "frames", None)
     drift.keep("another run", NOW)
+
+
+@pytest.mark.slow
+def test_a_champion_of_mlflow_is_compared_with_by_the_profile_that_its_pipeline_run_kept(project, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project / 'mlflow.db'}")
+    changed = (project / "data").rename(project / "changed")
+    profiled(Path("data"), samples(100, seed=1), monkeypatch)
+    pipeline = tracking.open_pipeline_run("pipeline", tags={"kind": "pipeline"})
+    drift.keep(pipeline, THEN)
+    run_id = tracking.open_stage_run(pipeline, "grpo", params={}, tags={}, dataset_digest=THEN)
+    tracking.finish(run_id, "FINISHED")
+    name = params.load(Path("params/eval.yaml"), params.Eval).promotion.model_name
+    version = tracking.register(run_id, checkpoint_of(project / "grpo-0123", "weights"), name, example=EXAMPLE)
+    tracking.record_decision(name, version, promoted=True, reason="it is the first", numbers={})
+
+    monkeypatch.setattr(drift.data, "digest", lambda: THEN)
+    assert str(compared()) == f"the dataset is the one that the champion, version {version}, learned from"
+    (project / "data").rename(project / "then")
+    changed.rename(project / "data")
+    monkeypatch.setattr(drift.data, "digest", lambda: NOW)
+    found = compared()
+    assert str(found).startswith(
+        f"the dataset moved from dddddddddddd, which the champion, version {version}, learned from, to eeeeeeeeeeee, "
+        f"with drift in {len(found.drifted)} of {len(found.changes)} features: "
+    )
+    assert "egore/qa: words of the answer" in [change.feature for change in found.drifted]

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components import records
+from components import params, records
 from components.data.drift import profile
+from components.world import narrate, plan
 
+ROOT = Path(__file__).parents[4]
 VERBS = ("picks up", "puts down", "washes", "cuts", "opens", "stirs")
 OF_A_TAKE = 16
 
@@ -46,25 +48,52 @@ def samples(takes: int, *, seed: int, favoured: dict[str, float] | None = None) 
         for number in range(OF_A_TAKE):
             verb = VERBS[rng.choice(len(VERBS), p=own / own.sum())]
             asks = number % 2
-            row = dict.fromkeys(records.SAMPLE.names) | {
-                "sample_id": f"{seed}-{take}-{1000 * take + number}",
-                "corpus": "egore" if asks else "egoexoclip",
-                "task": "qa" if asks else "caption",
-                "question_type": "action" if asks else "narration",
-                "take_id": f"{seed}-{take}",
-                "split": "train",
-                "view": "ego" if rng.random() < 0.5 else "exo",
-                "media": [{"video_id": "v", "view": "ego", "start_s": 0.0, "end_s": float(rng.gamma(4, 0.3))}],
-                "paired": [],
-                "frame_kind": "clip",
-                "question": "which action is this?" if asks else "what does C do?",
-                "answer": verb if asks else f"C {verb} the cup.",
-                "parents": [],
+            view, seconds = "ego" if rng.random() < 0.5 else "exo", float(rng.gamma(4, 0.3))
+            row = _caption(f"{seed}-{take}", 1000 * take + number, f"C {verb} the cup.", view=view, seconds=seconds)
+            target = row["target"] | {"kind": "choice", "text": None, "choices": list(VERBS[:4])}
+            of_questions = {
+                "corpus": "egore",
+                "task": "qa",
+                "question_type": "action",
+                "question": "which action is this?",
+                "answer": verb,
+                "target": target | {"answer_index": int(rng.integers(4))},
             }
-            target = dict.fromkeys(("text", "choices", "answer_index", "span", "box_xyxy"))
-            choice = {"kind": "choice", "choices": list(VERBS[:4]), "answer_index": int(rng.integers(4))}
-            rows.append(row | {"target": target | (choice if asks else {"kind": "text", "text": row["answer"]})})
+            rows.append(row | (of_questions if asks else {}))
     return rows
+
+
+def narrated(takes: int) -> list[dict]:
+    """Return captions of takes of the miniature: what its annotators say, at the times when they say it."""
+    data, rows = params.load(ROOT / "params/data.yaml", params.Data), []
+    size = data.world.model_dump(include={"take_s", "val_fraction", "test_fraction"})
+    for planned in plan.plan_takes(data.seed, takes=takes, **size):
+        said = narrate.annotate(planned, seed=data.seed)[-1]["descriptions"]
+        for number, one in enumerate(said):
+            seconds = max(0.5, planned.take.take_s - one["timestamp"])
+            place = 1000 * planned.number + number
+            rows.append(_caption(planned.uid, place, one["text"], view="ego", seconds=seconds))
+    return rows
+
+
+def _caption(take_id: str, number: int, text: str, *, view: str, seconds: float) -> dict:
+    target = dict.fromkeys(("text", "choices", "answer_index", "span", "box_xyxy"))
+    return dict.fromkeys(records.SAMPLE.names) | {
+        "sample_id": f"{take_id}-{number}",
+        "corpus": "egoexoclip",
+        "task": "caption",
+        "question_type": "narration",
+        "take_id": take_id,
+        "split": "train",
+        "view": view,
+        "media": [{"video_id": "v", "view": "ego", "start_s": 0.0, "end_s": seconds}],
+        "paired": [],
+        "frame_kind": "clip",
+        "question": "what does C do?",
+        "answer": text,
+        "parents": [],
+        "target": target | {"kind": "text", "text": text},
+    }
 
 
 def profiled(folder: Path, rows: list[dict], monkeypatch: pytest.MonkeyPatch, *, brightness: float = 1.0):

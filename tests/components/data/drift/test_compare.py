@@ -9,7 +9,8 @@ from scipy.stats import chi2_contingency
 from components.data.drift import classifier, permutation
 from components.data.drift.compare import compare
 from components.metrics.statistics import wilson
-from tests.components.data.drift.made import VERBS, profiled, samples
+from tests import simulate_drift
+from tests.components.data.drift.made import VERBS, narrated, profiled, samples
 
 LIMITS = {"alpha": 0.05, "psi": 0.1, "auc": 0.6, "growth": 0.2, "permutations": 999, "seed": 1}
 
@@ -33,16 +34,20 @@ def test_the_same_data_lie_nowhere_apart(reference):
 
 @pytest.mark.slow
 def test_takes_of_one_world_raise_a_false_alarm_as_seldom_as_the_limit_says(reference):
-    takes, rng = np.array(sorted(set(reference["take_id"].to_pylist()))), np.random.default_rng(2)
-    alarms = by_sample = 0
+    alarms, by_sample, rng = 0, 0, np.random.default_rng(2)
     for _ in range(40):
-        is_first = rng.permutation(len(takes)) < len(takes) // 2
-        halves = [reference.filter(pc.is_in(reference["take_id"], pa.array(takes[of]))) for of in (is_first, ~is_first)]
+        halves = simulate_drift.deal(reference, None, rng)
         found = compare(*halves, **LIMITS | {"permutations": 499})
         alarms += min(change.p for change in found if change.p is not None) <= LIMITS["alpha"]  # whatever the effect
         by_sample += _by_sample(*halves) <= LIMITS["alpha"]
     assert wilson(alarms, 40)[0] <= LIMITS["alpha"]  # 2 of 40 are to be expected
-    assert by_sample > 20  # a test that takes samples for independent calls most of them drift
+    assert wilson(by_sample, 40)[0] > 0.2  # a test that takes samples for independent is wrong far more often
+
+
+@pytest.mark.slow
+def test_takes_of_the_miniature_raise_a_false_alarm_as_seldom_as_the_limit_says(tmp_path, monkeypatch):
+    found = simulate_drift.shares(profiled(tmp_path, narrated(120), monkeypatch), 60, deals=30)
+    assert wilson(round(30 * found["by_tests_whatever_the_effect"]), 30)[0] <= simulate_drift.LIMITS["alpha"]
 
 
 def _by_sample(first: pa.Table, second: pa.Table) -> float:
