@@ -1,5 +1,7 @@
 """Write the generated parts of README.md and docs/: they lie between `<!-- generated: NAME -->` and `<!-- end -->`.
 
+Also the notebook docs/asking.ipynb, which is generated as a whole.
+
 Run as: python -m docs.generate
 """
 
@@ -12,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from docs import benchmark_tables, claim_tables, parameters, simulated, tables
+from docs import benchmark_tables, claim_tables, notebook, parameters, simulated, tables
 
 ROOT = Path(__file__).parents[1]
 PAGES = (
@@ -24,6 +26,7 @@ PAGES = (
     "docs/benchmarks.md",
     "docs/leaderboard.md",
 )
+NOTEBOOK = "docs/asking.ipynb"
 REGION = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 REGIONS: dict[str, Callable[[], str]] = {
     "claims": claim_tables.whole,
@@ -71,11 +74,10 @@ def filled(page: str) -> str:
 def main() -> int:
     """Write all pages, and name those that changed."""
     argparse.ArgumentParser(prog="python -m docs.generate", description=__doc__.splitlines()[0]).parse_args()
-    for name in PAGES:
+    written = {name: filled((ROOT / name).read_text()) for name in PAGES} | {NOTEBOOK: notebook.asking()}
+    for name, after in written.items():
         path = ROOT / name
-        before = path.read_text()
-        after = filled(before)
-        if after != before:
+        if not path.exists() or after != path.read_text():
             path.write_text(after)
             sys.stdout.write(f"{name} written\n")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from docs import generate
+from docs import generate, notebook
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -41,6 +42,16 @@ def test_the_site_fetches_nothing_from_elsewhere(site):
 def test_generated_parts_are_what_the_command_writes(name):
     page = (ROOT / name).read_text()
     assert page == generate.filled(page), f"{name} is stale: run python -m docs.generate"
+
+
+def test_the_notebook_has_the_code_that_the_test_of_its_page_runs():
+    text = (ROOT / generate.NOTEBOOK).read_text()
+    assert text == notebook.asking(), "stale: run python -m docs.generate"
+    cells = [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(text)["cells"]]
+    code = [source for kind, source in cells if kind == "code"]
+    blocks = re.findall(r"^```python\n(.*?)^```", notebook.PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    assert code == [notebook.TO_ROOT, *(block.strip() for block in blocks)] and len(blocks) == 3
+    assert not any("```" in source for _, source in cells)
 
 
 def test_every_region_is_on_a_page():
