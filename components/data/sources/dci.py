@@ -7,7 +7,6 @@ not read. The media root holds `image` (the folder photos). One row in is one fi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from components.data.sources.shared.cleaning import captions, clean
+from components.data.sources.shared.json_values import decode
 from components.data.sources.shared.readers import BATCH_ROWS, find_files
 from components.data.sources.shared.rejecting import Tables, reject_rows
 
@@ -60,7 +60,7 @@ def read(root: Path) -> Iterator[Tables]:
 def _load(path: Path) -> tuple[dict | None, str]:
     """Return the object in a file, without its masks, or why there is none."""
     try:
-        image = json.loads(path.read_text(encoding="utf-8-sig"))
+        image = decode(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         return None, str(error)
     if not isinstance(image, dict):

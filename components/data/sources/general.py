@@ -13,7 +13,6 @@ is the text of the option that is meant.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -25,6 +24,7 @@ from components.data.sources.shared import conversations
 from components.data.sources.shared.cleaning import captions, questions
 from components.data.sources.shared.description_requests import asks_to_describe
 from components.data.sources.shared.json_stream import json_items
+from components.data.sources.shared.json_values import decode
 from components.data.sources.shared.rejecting import Tables, reject_rows
 from components.data.sources.shared.written_options import chosen, split_options
 
@@ -59,11 +59,11 @@ def read(root: Path) -> Iterator[Tables]:
         )
     for path in paths:
         items = _lines(path) if path.suffix == ".jsonl" else json_items(path, source=SOURCE)
-        folder = path.parent.relative_to(root)
+        file = path.relative_to(root)
         while batch := list(islice(items, BATCH_RECORDS)):
             rows, rejects = [], []
             for key, record in batch:
-                for row in _rows(f"{path.relative_to(root)}:{key}", record, folder):
+                for row in _rows(f"{file}:{key}", record, file.parent):
                     (rejects if "reason" in row else rows).append(row)
             refused = pd.DataFrame(rejects, columns=_REJECT)
             yield {}, reject_rows(SOURCE, *(refused[name] for name in _REJECT))
@@ -76,7 +76,7 @@ def _lines(path: Path) -> Iterator[tuple[int, object]]:
         for number, line in enumerate(file, 1):
             if line.strip():
                 try:
-                    yield number, json.loads(line.decode("utf-8-sig"))
+                    yield number, decode(line.decode("utf-8-sig"))
                 except (ValueError, RecursionError) as error:
                     yield number, error
 

@@ -9,13 +9,13 @@ one line without clips that can be read.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from components.data.sources.shared.cleaning import captions, clean, clock_to_seconds
+from components.data.sources.shared.json_values import decode
 from components.data.sources.shared.readers import find_files, header_of, read_delimited
 from components.data.sources.shared.rejecting import Tables, reject_rows
 
@@ -74,7 +74,7 @@ def _clips(rows: pd.DataFrame, file: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _list(cell: str) -> list[dict] | None:
     try:
-        clips = json.loads(cell)
+        clips = decode(cell)
     except (ValueError, RecursionError):
         return None
     return clips if isinstance(clips, list) and all(isinstance(clip, dict) for clip in clips) else None

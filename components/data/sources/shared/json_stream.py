@@ -1,9 +1,9 @@
 """Reading a JSON file element by element: no more of it is in memory than a few megabytes and one element.
 
-Values are decoded by the standard library; only the steps from one element to the next are written here. Objects of an
-array that hold no other object are decoded many at once, which takes half the time. ijson 3.6
-(yajl2_c) was measured against it (CPU seconds of 100,000 records, 29 MB): 0.44 s without a check for repeated keys and
-1.06 s with it, here 0.72 s with it. ijson also turns a lone surrogate into "?", refuses a whole file for one number
+Values are decoded by json_values.py; only the steps from one element to the next are written here. Objects of an
+array that hold no other object are decoded many at once, which takes less than half the time. ijson 3.6
+(yajl2_c) was measured against it (CPU seconds of 100,000 such objects, 34 MB): 0.44 s without a check for repeated
+keys, here 0.36 s with it. ijson also turns a lone surrogate into "?", refuses a whole file for one number
 beyond 64 bits, `1e400` or `NaN`, where only that row is rejected here, and needs memory that grows with the square of
 the depth of a broken file.
 """
@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from components.data.sources.shared.json_fields import KINDS, Kind, MemberError
+from components.data.sources.shared.json_values import decode_array, decode_at, repeated
 
 _CHUNK = 1 << 22  # characters read at once
+_AT_ONCE = 1 << 20  # characters of an array that are decoded at once: memory is used again, which is faster than more
 _LONGEST = 1 << 28  # characters; a longer element means that the JSON is broken somewhere before
 _NO_SPACE = re.compile(r"[^ \t\n\r]")
 _ENDS = ",:]}"  # what may follow a value
@@ -92,7 +94,7 @@ def _elements_of_member(reader: _Reader, name: str, kind: Kind) -> Iterator[tupl
             reader.value()
             continue
         if is_there:
-            raise ValueError(_repeated(name))
+            raise ValueError(repeated(name))
         is_there = True
         if reader.peek() not in _opening(kind):
             raise MemberError(f"{name!r} is {reprlib.repr(reader.value())}, allowed is {KINDS[kind]}")
@@ -178,7 +180,7 @@ class _Reader:
         while True:
             self.peek()
             try:
-                value, end = _decode(self._held, self._at)
+                value, end = decode_at(self._held, self._at)
                 if self._held[end : end + 1] not in _MARKS_AFTER:
                     following = _NO_SPACE.search(self._held, end)
                     if not (following[0] in _ENDS if following else self._is_last):
@@ -192,7 +194,7 @@ class _Reader:
                 return value
 
     def values(self, what: str) -> list:
-        """Decode the value of an array that comes next, and all that are held after it where that can be done at once.
+        """Decode the value of an array that comes next, and others that are held after it where it can be done at once.
 
         Args:
             what: name of the first value in errors.
@@ -200,17 +202,18 @@ class _Reader:
         Raises:
             ValueError: it is broken, or longer than _LONGEST.
         """
-        end = self._held.rfind("},", self._at) + 1 if self._is_flat else 0
+        end = self._held.rfind("},", self._at, self._at + _AT_ONCE) + 1 if self._is_flat else 0
         if end:
-            text = f"[{self._held[self._at : end]}]"
             try:
-                values, length = _decode_flat(text)
-            except (ValueError, RecursionError):  # "}," stands inside an element, or the JSON is broken somewhere
-                length = 0
-            if length == len(text):  # else the array ends before
+                values = decode_array(f"[{self._held[self._at : end]}]")
+            except (
+                ValueError,
+                RecursionError,
+            ):  # "}," stands in an element or behind the array, or it is broken
+                self._is_flat = False
+            else:
                 self._at = end
                 return values
-            self._is_flat = False
         return [self.value(what)]
 
     def _read_on(self) -> bool:
@@ -222,32 +225,3 @@ class _Reader:
         self._dropped += self._at
         self._held, self._at = rest + came, 0
         return came != ""
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict:
-    made = dict(pairs)
-    if len(made) < len(pairs):  # the first of the two would be lost
-        keys = [key for key, _ in pairs]
-        raise ValueError(_repeated(next(key for key in keys if keys.count(key) > 1)))
-    return made
-
-
-def _repeated(key: str) -> str:
-    return f"key {key!r} stands twice in one object"
-
-
-def _decode_flat(text: str) -> tuple[list, int]:
-    """Decode a JSON array as `_decode` does, and where its objects are flat in two thirds of the time.
-
-    Every pair of an object has a colon behind a quote or a space. Where there are as many of these as keys were kept,
-    no object had a key twice and none is within another; a text may have such a colon too: all is decoded again then.
-    """
-    values, end = _decode_unchecked(text)
-    objects = values if set(map(type, values)) <= {dict} else [each for each in values if isinstance(each, dict)]
-    keys = sum(map(len, objects))
-    return (values, end) if sum(map(text.count, _COLONS)) == keys else _decode(text)
-
-
-_COLONS = ('":', " :", "\t:", "\n:", "\r:")
-_decode = json.JSONDecoder(object_pairs_hook=_object).raw_decode
-_decode_unchecked = json.JSONDecoder().raw_decode

@@ -24,6 +24,7 @@ from components.data.sources.shared.json_stream import json_items
 from components.data.sources.shared.rejecting import Batch, reject_rows
 
 BATCH_ROWS = 50_000
+_OBJECTS = 1_000  # of JSON that are held at once
 _HEADER = 1 << 16  # bytes; a longer first line is no header
 _SHOWN = 500  # characters of a header
 
@@ -246,25 +247,41 @@ def read_json_records(
     Raises:
         ValueError: the file is broken, or every object of the first batch lacks a member of `columns`.
     """
-    items, checked = json_items(path, source=source), False
-    while batch := list(islice(items, batch_rows)):
-        keys, values = zip(*batch, strict=True)
+    items, names = json_items(path, source=source), [*columns, *optional]
+    came: dict[str, None] = {}  # names of the members of the objects, until all of `columns` are among them
+    is_checked = False
+    while True:
+        cells: dict[str, list] = {name: [] for name in [*names, "key"]}
         others: list[tuple] = []
-        if not set(map(type, values)) <= {dict}:
-            others = [(key, value) for key, value in batch if not isinstance(value, dict)]
-            kept = [pair for pair in batch if isinstance(pair[1], dict)]
-            keys, values = zip(*kept, strict=True) if kept else ((), ())
-        if values and not checked:
-            names = values[0] if set(columns) <= values[0].keys() else dict.fromkeys(chain.from_iterable(values))
-            _check_columns(path, list(names), columns, source)
-            checked = True
-        cells = {name: _members(values, name) for name in [*columns, *optional]} | {"key": list(map(str, keys))}
+        for part in _parts(items, batch_rows):
+            keys, values = zip(*part, strict=True)
+            if not set(map(type, values)) <= {dict}:
+                others += [(key, value) for key, value in part if not isinstance(value, dict)]
+                kept = [pair for pair in part if isinstance(pair[1], dict)]
+                keys, values = zip(*kept, strict=True) if kept else ((), ())
+            if values and not set(columns) <= came.keys():
+                came |= dict.fromkeys(values[0] if set(columns) <= values[0].keys() else chain.from_iterable(values))
+            for name in names:
+                cells[name] += _members(values, name)
+            cells["key"] += map(str, keys)
+        if not cells["key"] and not others:
+            return
+        if cells["key"] and not is_checked:
+            _check_columns(path, list(came), columns, source)
+            is_checked = True
         yield (
-            pd.DataFrame({name: pd.Series(column, dtype=object) for name, column in cells.items()}),
+            pd.DataFrame({name: pd.Series(column, dtype=object) for name, column in cells.items()}, copy=False),
             reject_rows(
                 source, [str(key) for key, _ in others], ["not_an_object"] * len(others), [value for _, value in others]
             ),
         )
+
+
+def _parts(items: Iterator[tuple], rows: int) -> Iterator[list[tuple]]:
+    """Yield so many items some at a time, that the memory of objects which were looked at is used for the next."""
+    while rows and (part := list(islice(items, min(_OBJECTS, rows)))):
+        rows -= len(part)
+        yield part
 
 
 def _members(objects: Sequence[dict], name: str) -> list:

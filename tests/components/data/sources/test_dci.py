@@ -46,7 +46,9 @@ def test_a_bad_file_is_a_reject(tmp_path, edit, reason):
     assert len(rows) == 1 and [(row["row_id"], row["reason"]) for row in rejects] == [("1.json", reason)]
 
 
-@pytest.mark.parametrize("content", [b'{"image": ', b"[]", b"\xff\xfe", b"", b"[" * 100_000])
+@pytest.mark.parametrize(
+    "content", [b'{"image": ', b"[]", b"\xff\xfe", b"", b"[" * 100_000, b'{"image": "a", "image": "b"}']
+)
 def test_a_broken_file_is_a_reject(tmp_path, content):
     write(tmp_path, GOOD)
     (tmp_path / "annotations/broken.json").write_bytes(content)

@@ -237,12 +237,13 @@ def test_a_question_that_nobody_answers_costs_no_other(tmp_path):
 
 def test_a_line_that_cannot_be_read_costs_only_itself(tmp_path):
     content = [json.dumps(LLAVA).encode(), b'{"image": "x', b"[]", b'"text"', b"\xff", b"", b"[" * 99_999]
+    content.append(b'{"image": "x.jpg", "image": "y.jpg"}')  # one of the two would be lost
     (tmp_path / "a.jsonl").write_bytes(b"\n".join([*content, content[0]]))
     tables, rejects = gathered_tables(general.read(tmp_path))
     assert len(tables["questions"]) == 2
-    reasons = ["malformed_line", "not_an_object", "not_an_object", "malformed_line", "malformed_line"]
+    reasons = ["malformed_line", "not_an_object", "not_an_object", *["malformed_line"] * 3]
     assert [row["reason"] for row in rejects] == reasons
-    assert [row["row_id"] for row in rejects] == [f"a.jsonl:{number}" for number in (2, 3, 4, 5, 7)]
+    assert [row["row_id"] for row in rejects] == [f"a.jsonl:{number}" for number in (2, 3, 4, 5, 7, 8)]
 
 
 @round_trip

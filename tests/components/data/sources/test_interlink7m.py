@@ -61,6 +61,7 @@ def test_a_caption_comes_back_as_written(tmp_path_factory, text):
         ("{}", "bad_clips"),
         ("[1]", "bad_clips"),
         ("[" * 100_000, "bad_clips"),
+        ('[{"clip": "0:00:05 - 0:00:06", "clip": "0:00:07 - 0:00:08", "caption": "x"}]', "bad_clips"),
         ([], "no_clips"),
         ([{"clip": "0:00:05 - 0:00:05", "caption": "x"}], "zero_span"),
         ([{"clip": "0:00:05 - 0:00:04", "caption": "x"}], "end_before_start"),

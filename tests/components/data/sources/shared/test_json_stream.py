@@ -61,11 +61,13 @@ def test_the_elements_are_those_of_the_file_whatever_the_size_of_a_read(
 @given(
     content=st.lists(st.dictionaries(st.sampled_from("ab"), SCALARS | st.just("},{"), min_size=1), max_size=9),
     chunk=st.sampled_from([1, 20, 60, 1000]),
+    at_once=st.sampled_from([1, 30, 1000]),
 )
-def test_objects_that_are_decoded_many_at_once_are_those_of_the_file(tmp_path_factory, content, chunk):
+def test_objects_that_are_decoded_many_at_once_are_those_of_the_file(tmp_path_factory, content, chunk, at_once):
     path = tmp_path_factory.mktemp("json") / "file.json"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_stream, "_CHUNK", chunk)
+        patch.setattr(json_stream, "_AT_ONCE", at_once)
         path.write_text(json.dumps(content))
         assert list(json_items(path, source="s")) == items(content)
         path.write_text(json.dumps({"wanted": content, "after": [{"a": {}}, {}]}))

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.data.sources.shared import readers
 from components.data.sources.shared.readers import find_files, read_delimited, read_json_lines, read_json_records
 
 
@@ -69,6 +70,19 @@ def test_records_come_in_batches_and_others_are_rejects(write):
     assert len(batches) == 2 and rejects == [("1", "not_an_object")]
     assert frame["a"].tolist() == [1, None, "x"] and frame["b"].tolist() == [2, None, None]
     assert frame["key"].tolist() == ["0", "2", "3"]
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 100])
+def test_a_batch_is_the_same_however_few_objects_of_it_are_held_at_once(write, monkeypatch, at_once):
+    monkeypatch.setattr(readers, "_OBJECTS", at_once)
+    objects = [{"b": 1}, "x", {"c": 2}, {"a": 3}, 4, {"a": 5}, {"b": 6}]
+    batches = list(readers.read_json_records(write(json.dumps(objects).encode()), ["a", "b"], source="s", batch_rows=5))
+    assert [frame["a"].tolist() for frame, _ in batches] == [[None, None, 3], [5, None]]
+    assert [frame["b"].tolist() for frame, _ in batches] == [[1, None, None], [None, 6]]
+    assert [frame["key"].tolist() for frame, _ in batches] == [["0", "2", "3"], ["5", "6"]]
+    assert [rejects["row_id"].tolist() for _, rejects in batches] == [["1", "4"], []]
+    with pytest.raises(ValueError, match=r"columns are \['b', 'c', 'a'\], missing \(or there twice\) are \['d'\]"):
+        list(readers.read_json_records(write(json.dumps(objects).encode()), ["a", "d"], source="s", batch_rows=5))
 
 
 def test_a_missing_file_says_how_to_get_it(tmp_path):
