@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from great_expectations.data_context import AbstractDataContext
 from rich.console import Console
 
 from components import params
 from components.data import __main__ as data
+from components.data.contracts import offline_docs
 from components.data.statistics import corpus as statistics
 from components.report import corpus, funnel, mixture
 from components.world.__main__ import build
@@ -29,6 +31,13 @@ GIVEN = {  # sources that are named together -> some of the `corpus/task/questio
     ("openeqa",): {"egoit/qa/question_open"},
     ("webvid",): {"web/caption/caption"},
 }
+
+
+@pytest.fixture(autouse=True)
+def without_pages(monkeypatch):
+    """Judge the tables and draw no Data Docs: a third of the time, and the tests of the contracts have them."""
+    monkeypatch.setattr(AbstractDataContext, "build_data_docs", lambda _self, **_: None)
+    monkeypatch.setattr(offline_docs, "write", lambda *_: None)
 
 
 def alone(root: Path, *names: str) -> params.Data:
