@@ -130,6 +130,10 @@ def _mkdocs() -> click.Command:
     return importlib.import_module("mkdocs.__main__").cli
 
 
+def _lint_imports() -> click.Command:
+    return importlib.import_module("importlinter.cli").lint_imports_command
+
+
 def _dvc(arguments: list[str]) -> None:
     from dvc.cli import parse_args
 
@@ -230,7 +234,7 @@ PROGRAMS: dict[str, Callable[[list[str]], None]] = {
     "mkdocs": _click(_mkdocs),
     "prefect": _prefect,
     "ruff": _executed(sys.executable, "-m", "ruff"),
-    "lint-imports": _executed(sys.executable, "-c", "from importlinter.cli import lint_imports_command as l; l()"),
+    "lint-imports": _click(_lint_imports),  # tests/test_habits.py runs it
     "pytest": _paths,
     # these start long work, change the installation or speak to the outside: existence is what can be checked
     "make": _make,
