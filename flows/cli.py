@@ -74,16 +74,22 @@ def _before_imports(given: argparse.Namespace) -> int | None:
     """Look at what needs no Prefect; return the exit code where that ends the command, else None.
 
     What the command line names is there and right, or it is said what is not; a pipeline run that would only repeat the
-    last one is told instead.
+    last one is told instead, and so is the plan of one.
     """
     from flows import failure, preflight
 
     try:
         preflight.CHECKS.get(given.subcommand, preflight.nothing)(given)
-        if given.subcommand == "run" and not given.dry_run and not given.rehearse:
-            from flows import unchanged
+        if given.subcommand != "run" or given.rehearse:
+            return None
+        if given.dry_run:
+            from flows import summary
 
-            return 0 if unchanged.is_shown(given.recipe, tuple(given.overrides)) else None
+            summary.show_plan(given.recipe, given.overrides)
+            return 0
+        from flows import unchanged
+
+        return 0 if unchanged.is_shown(given.recipe, tuple(given.overrides)) else None
     except (RuntimeError, ValueError, OSError) as error:
         failure.show(error)
         return 1
