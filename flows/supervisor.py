@@ -50,7 +50,7 @@ def supervise(
     timeout_s: float,
     cwd: Path | None = None,
     grace_s: float = 10.0,
-    on_line: Callable[[str], None] | None = None,
+    on_line: Callable[[str], object] | None = None,
     stop: Callable[[], str | None] | None = None,
     leave_s: float | None = None,
     locks: Sequence[int] = (),
@@ -61,10 +61,10 @@ def supervise(
         command: program and arguments.
         env: its whole environment.
         log_path: file that takes its output (appended).
-        timeout_s: wall clock, seconds.
+        timeout_s: wall clock, seconds; of each part, where `on_line` tells parts.
         cwd: working directory.
         grace_s: seconds between SIGTERM and SIGKILL.
-        on_line: called with each finished line of output.
+        on_line: called with each finished line of output; returns True where that begins another part.
         stop: asked five times a second; a reason ends the command.
         leave_s: longest wait for the end of a stopped command; then it is left to its watchdog, which gives it all of
             `grace_s`. None waits for its end.
@@ -78,7 +78,14 @@ def supervise(
     log_path.parent.mkdir(parents=True, exist_ok=True)
     # -P: this folder must not come first on the watchdog's import path
     watchdog = [sys.executable, "-P", str(Path(__file__).resolve()), "--watch", "--grace-s", str(grace_s)]
-    lines = _Tail(log_path, on_line)
+    deadline_s = time.monotonic() + timeout_s
+
+    def hear(line: str) -> None:
+        nonlocal deadline_s
+        if on_line is not None and on_line(line) is True:
+            deadline_s = time.monotonic() + timeout_s
+
+    lines = _Tail(log_path, hear)
     with log_path.open("ab") as log:
         process = subprocess.Popen(
             [*watchdog, "--", *command],
@@ -90,7 +97,6 @@ def supervise(
             start_new_session=True,
             pass_fds=locks,
         )
-    deadline_s = time.monotonic() + timeout_s
     why, kind = None, StageFailed
     try:
         while process.poll() is None and why is None:
@@ -117,7 +123,7 @@ def supervise(
 class _Tail:
     """Reads what a process appends to its log file; the process writes there itself, so nothing is lost with us."""
 
-    def __init__(self, path: Path, on_line: Callable[[str], None] | None):
+    def __init__(self, path: Path, on_line: Callable[[str], None]):
         self._path, self._on_line, self._rest = path, on_line, b""
         self._offset = path.stat().st_size if path.exists() else 0
         self.last: list[str] = []
@@ -133,8 +139,7 @@ class _Tail:
         for raw in lines:
             line = raw.decode(errors="replace").rsplit("\r", 1)[-1]
             self.last = [*self.last[1 - LAST_LINES :], line]
-            if self._on_line is not None:
-                self._on_line(line)
+            self._on_line(line)
 
 
 def _end(process: subprocess.Popen, grace_s: float, leave_s: float | None) -> bool:

@@ -1,6 +1,7 @@
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def repro(name: str, stop=lambda: None) -> tasks.Outcome:
-    with disable_run_logger():
-        return data.repro(name, stop)
+def repro(*names: str, stop=lambda: None) -> list[str]:
+    with disable_run_logger(), data.reproduced(names, stop) as told:
+        return [data.follow(name, lines).how for name, lines in told.items()]
 
 
 def test_stages_come_after_what_they_read_whatever_the_file_says(project: Path):
@@ -70,18 +71,17 @@ def test_a_mistake_in_the_parameters_comes_before_dvc_removes_what_a_stage_made(
 
 def test_a_stage_runs_once_and_only_what_depends_on_a_change_is_stale(project: Path):
     assert data.stale() == data.stage_names(project / "dvc.yaml")
-    for name in ("a", "b", "c", "other"):
-        assert repro(name).how == "ran"
-    assert repro("a").how == "reused" and data.stale() == []
+    assert repro("a", "b", "c", "other") == ["ran", "ran", "ran", "ran"]
+    assert repro("a") == ["reused"] and data.stale() == []
 
     (project / "seed.txt").write_text("2")
     assert data.stale() == ["a", "b", "c"]
-    assert [repro(name).how for name in ("a", "b", "c", "other")] == ["ran", "ran", "ran", "reused"]
+    assert repro("a", "b", "c", "other") == ["ran", "ran", "ran", "reused"]
     assert (project / "c.txt").read_text() == "2"
 
     # DVC still has the outputs of the first seed
     (project / "seed.txt").write_text("1")
-    assert repro("a").how == "from cache" and (project / "a.txt").read_text() == "1"
+    assert repro("a") == ["from cache"] and (project / "a.txt").read_text() == "1"
 
 
 def test_a_change_of_the_parameters_that_no_stage_reads_makes_no_other_stale(monkeypatch: pytest.MonkeyPatch):
@@ -92,16 +92,27 @@ def test_a_change_of_the_parameters_that_no_stage_reads_makes_no_other_stale(mon
     assert data.stale() == ["parameters"]
 
 
-def test_a_failing_stage_shows_its_last_lines_and_its_log(project: Path):
-    (project / "seed.txt").write_text("broken")
-    with pytest.raises(StageFailed, match=r"(?s)failed to reproduce 'a'.*\.cache/logs/data-a\.log"):
-        repro("a")
+def test_a_failing_stage_shows_its_last_lines_and_the_log(project: Path):
+    (project / "other.txt").write_text("broken")
+    with pytest.raises(StageFailed, match=r"(?s)failed to reproduce 'other'.*\.cache/logs/data\.log"):
+        repro("a", "other", "b")
+    assert (project / "a.txt").exists() and not (project / "b.txt").exists()
+
+
+def test_dvc_ends_with_what_waits_for_it(project: Path):
+    stand_in.write_yaml(project / "dvc.yaml", {"stages": {"slow": {"cmd": "echo begun > slow.txt && sleep 300"}}})
+    began_s = time.monotonic()
+    with pytest.raises(KeyError, match="slow"), disable_run_logger(), data.reproduced(["slow"], lambda: None) as told:
+        while not (project / "slow.txt").exists():
+            assert time.monotonic() - began_s < 60
+        raise KeyError(*told)
+    assert time.monotonic() - began_s < 100
 
 
 def test_a_stopped_stage_is_not_tried_again(project: Path):
     def error_of(stop) -> StageFailed:
         with pytest.raises(StageFailed) as failed:
-            repro("a", stop)
+            repro("a", stop=stop)
         return failed.value
 
     stopped = error_of(lambda: "cancelled")
@@ -116,5 +127,5 @@ def test_a_stopped_stage_is_not_tried_again(project: Path):
         def result(self, *, raise_on_failure: bool) -> Exception:
             return self.error
 
-    retry = tasks.as_task(repro, "a", retries=1).retry_condition_fn
+    retry = tasks.as_task(data.follow, "a", retries=1).retry_condition_fn
     assert [retry(None, None, State(error)) for error in (stopped, failed)] == [False, True]

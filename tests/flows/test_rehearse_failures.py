@@ -37,7 +37,6 @@ def rehearsal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(rehearse.tasks, "open_job", lambda *words, **more: job)
     monkeypatch.setattr(rehearse, "_write", write)
-    monkeypatch.setattr(rehearse.data_graph, "stale", lambda: [])
     monkeypatch.setattr(supervisor, "supervise", supervise)
     return run
 

@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -105,6 +106,21 @@ def test_timeout_ends_the_whole_family(tmp_path: Path, family: list[str]):
     with pytest.raises(supervisor.StageFailed, match="longer than the 4 s"):
         supervise(family, tmp_path / "a.log", timeout_s=4)
     assert_dead(wait_for_family(tmp_path), seconds=0.1)
+
+
+def test_each_part_of_a_command_has_all_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    now_s = 0.0
+
+    def on_line(line: str) -> bool:
+        nonlocal now_s
+        now_s += 40
+        return line == "part"
+
+    monkeypatch.setattr(supervisor, "time", SimpleNamespace(sleep=time.sleep, monotonic=lambda: now_s))
+    supervise([sys.executable, "-c", "print('part\\n' * 3)"], tmp_path / "a.log", on_line=on_line)
+    code = "import time; print('part\\nless\\nless', flush=True); time.sleep(120)"
+    with pytest.raises(supervisor.StageFailed, match="longer than the 60 s"):
+        supervise([sys.executable, "-c", code], tmp_path / "a.log", on_line=on_line)
 
 
 def test_a_stop_reason_ends_the_whole_family(tmp_path: Path, family: list[str]):
@@ -221,9 +237,8 @@ def test_death_of_the_watchdog_is_noticed(tmp_path: Path):
     assert_dead(killed)
 
 
-@pytest.mark.slow
-def test_the_deepspeed_launcher_takes_the_command(tmp_path: Path):
-    """The real launcher, two ranks, with a module of our own in the place of the training."""
+def test_the_launcher_takes_the_command(tmp_path: Path):
+    """Two ranks, with a module of our own in the place of the training."""
     # one write a line: both ranks write to one pipe, and print writes each of its words by itself
     module = (
         "import json, os, sys; e = os.environ; "
@@ -237,7 +252,7 @@ def test_the_deepspeed_launcher_takes_the_command(tmp_path: Path):
     lines: list[str] = []
     supervisor.supervise(
         [word if word != "components.train" else "stand_in" for word in command],
-        launch_command.environment(ROOT, threads=1),
+        launch_command.environment(ROOT, threads=1) | {"PYTHONPATH": str(ROOT)},
         log_path=tmp_path / "a.log",
         timeout_s=60,
         cwd=tmp_path,
