@@ -6,9 +6,11 @@ import functools
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -18,12 +20,6 @@ from components.params import Model
 ROOT = Path(__file__).parents[2]
 RECIPE = "params/recipes/miniature.yaml"  # the one that the deployments name
 
-# Takes the place of the DeepSpeed launcher: the real one takes seconds to import (tests/components/train covers it).
-LAUNCHER = """
-import subprocess, sys
-at = sys.argv.index("--module")
-sys.exit(subprocess.call([sys.executable, "-m", *sys.argv[at + 1:]]))
-"""
 # Files in the root steer it: `fail` lets the stage it names fail once, `pause` pauses it while the file is there,
 # `hang` sleeps with a child until ended.
 TRAIN = """
@@ -145,9 +141,6 @@ def make(root: Path) -> Path:
         shutil.copytree(ROOT / folder, root / folder, ignore=leave_out)
     shutil.copy(ROOT / "flows" / "evaluate.py", root / "flows")
     for path, text in {
-        "deepspeed/__init__.py": "",
-        "deepspeed/launcher/__init__.py": "",
-        "deepspeed/launcher/launch.py": LAUNCHER,
         "components/train/__main__.py": TRAIN,
         "components/evaluation/__main__.py": EVALUATE,
         "components/report/__init__.py": REPORT,
@@ -160,6 +153,8 @@ def make(root: Path) -> Path:
         (root / path).write_text(text)
     recipe(root, RECIPE, STAGES)
     (root / "mlflow.db").write_bytes(_database())
+    (root / ".prefect").mkdir()
+    (root / ".prefect" / "prefect.db").write_bytes(_prefect_database())
     # written in the wrong order on purpose
     write_yaml(
         root / "dvc.yaml",
@@ -190,6 +185,19 @@ def _database() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         MlflowClient(f"sqlite:///{folder}/mlflow.db").search_experiments()
         return Path(folder, "mlflow.db").read_bytes()
+
+
+@functools.cache
+def _prefect_database() -> bytes:
+    """Make an empty database of Prefect's server once: its migrations take ten seconds, and are of a machine."""
+    code = "import asyncio; from prefect.server.database import provide_database_interface as of"
+    with tempfile.TemporaryDirectory() as folder:
+        env = environment(Path(folder))
+        subprocess.run([sys.executable, "-c", f"{code}; asyncio.run(of().create_db())"], env=env, check=True)
+        whole = Path(folder, "whole.db")
+        with closing(sqlite3.connect(Path(folder, ".prefect", "prefect.db"))) as database:
+            database.execute("VACUUM INTO ?", (str(whole),))  # with what lies in its write-ahead log
+        return whole.read_bytes()
 
 
 def copying(source: str, target: str, out: str | None = None) -> dict:
