@@ -4,9 +4,10 @@ Run as: python -m tests.benchmarks.idle [--before FOLDER] [--repeat 3]
 
 The project is the stand-in of tests/flows with as many data steps as dvc.yaml has, the first of which leaves as many
 files as the miniature world does; DVC, MLflow and Prefect are real, training, evaluation and page stand-ins that end at
-once. The first run is measured beside a bare chain of the same processes, one after another, which keeps no record,
-finds nothing stale and registers no model; what comes after it beside the programs of another checkout. CPU seconds are
-of the whole tree of processes, servers included; wall seconds mean something on an idle machine only.
+once. MLflow and Prefect find the tables of their databases made, which is done once in a project and once on a machine.
+The first run is measured beside a bare chain of the same processes, one after another, which keeps no record, finds
+nothing stale and registers no model; what comes after it beside the programs of another checkout. CPU seconds are of
+the whole tree of processes, servers included; wall seconds mean something on an idle machine only.
 """
 
 from __future__ import annotations
