@@ -9,6 +9,7 @@ none at all (`guesser`). What they score too does not come from seeing.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ from components.prompts import reasons
 
 logger = logging.getLogger(__name__)
 
-ITEMS_AT_ONCE = 32  # that a rank answers and keeps together; a killed evaluation loses at most these
+ITEMS_AT_ONCE = 128  # that a rank answers and keeps together; a killed evaluation loses at most these
 ALONE = Ranks()
 # they ask ego captions whose moment was filmed from outside too
 OF_BOTH_VIEWS = mapping.TASKS | perception.TASKS | alignment.TASKS
@@ -253,7 +254,7 @@ def answer_all(items: Sequence[Item], answers: Mapping[str, Answer], journal: Jo
         ranks: the place of this process among those that answer together.
     """
     finished = journal.read()
-    for number, part in enumerate(_parts(items)):
+    for number, part in enumerate(_parts(items, ranks.size)):
         left = [item for item in part if item.key not in finished]
         if number % ranks.size != ranks.rank or not left:
             continue
@@ -266,11 +267,11 @@ def answer_all(items: Sequence[Item], answers: Mapping[str, Answer], journal: Jo
         logger.info("%s, %s: %d items answered", task, left[0].condition, len(left))
 
 
-def _parts(items: Sequence[Item]) -> Iterator[list[Item]]:
-    """Yield items that are answered together: of one task and condition, and of similar length."""
+def _parts(items: Sequence[Item], ranks: int) -> Iterator[list[Item]]:
+    """Yield items that are answered together: of one task and condition, of similar length, some for each rank."""
     for (task, _), group in groupby(items, lambda item: (item.task, item.condition)):
         ordered = sorted(group, key=lambda item: (item.sample["frame_kind"], len(item.sample["question"])))
-        size = len(ordered) if task in mapping.RETRIEVAL else ITEMS_AT_ONCE
+        size = len(ordered) if task in mapping.RETRIEVAL else min(ITEMS_AT_ONCE, math.ceil(len(ordered) / ranks))
         yield from (ordered[start : start + size] for start in range(0, len(ordered), size))
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from components.evaluation.prefix_cache import Prompts, behind
+
+LOGITS_AT_ONCE = 2048  # tokens
 
 
 def continued(
@@ -34,47 +40,51 @@ def continued(
     return kept, [[whole[len(one) :] for whole in wholes] for one, (_, *wholes) in zip(kept, read, strict=True)]
 
 
-def likeliest(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    inputs: Mapping[str, torch.Tensor],
-    options: Sequence[Sequence[list[int]]],
-    *,
-    next_positions: torch.Tensor | None = None,
-) -> list[int]:
+def likeliest(model: PreTrainedModel, prompts: Prompts, options: Sequence[Sequence[list[int]]]) -> list[int]:
     """Return, for each prompt of a batch, the option with the highest mean log-probability of its tokens.
 
-    A prompt is read once; its options continue from its key-value cache.
+    All options of a prompt stand on one row behind it, and none sees another: its cache is copied for none.
 
     Args:
         model: in evaluation mode.
-        tokenizer: pads the options.
-        inputs: of the prompts, padded on the left: keyword arguments of the model, with `attention_mask` [B, L].
+        prompts: that it has read; their cache is used up.
         options: for each prompt the token ids of its options, each with the end token.
-        next_positions: [B, 1], the position of the first token after each prompt, for a model in which an image takes
-            fewer positions than tokens; its positions have three axes. None: the model counts them itself.
 
     Returns:
         An index into its options for each prompt; of equal ones the first.
     """
-    rows = torch.tensor([row for row, choices in enumerate(options) for _ in choices], device=model.device)
-    tokens = [ids for choices in options for ids in choices]
-    answers = tokenizer.pad({"input_ids": tokens}, padding_side="right", return_tensors="pt")
-    ids, real = answers["input_ids"].to(model.device), answers["attention_mask"].to(model.device)
-    read = model(**inputs, use_cache=True, logits_to_keep=1)
-    read.past_key_values.batch_select_indices(rows)
-    positions = {}
-    if next_positions is not None:
-        steps = torch.arange(ids.shape[1], device=model.device)
-        positions["position_ids"] = (next_positions[rows] + steps).expand(3, -1, -1)
-    follow = model(
-        ids,
-        attention_mask=torch.cat([inputs["attention_mask"][rows], real], dim=1),
-        past_key_values=read.past_key_values,
-        **positions,
-    )
-    logits = torch.cat([read.logits[rows], follow.logits[:, :-1]], dim=1)
-    logp = logits.float().log_softmax(-1).gather(2, ids.unsqueeze(2)).squeeze(2)
-    means = ((logp * real).sum(1) / real.sum(1)).cpu().numpy()
-    of_row = rows.cpu().numpy()
-    return [int(np.argmax(means[of_row == row])) for row in range(len(options))]
+    rows = [row for row, choices in enumerate(options) for _ in choices]
+    flat = [ids for choices in options for ids in choices]
+    device = prompts.logits.device
+    firsts = torch.tensor([ids[0] for ids in flat], device=device)
+    sums = prompts.logits.float().log_softmax(-1)[torch.tensor(rows, device=device), firsts]
+    if max(map(len, flat)) > 1:
+        sums = sums + _behind_the_first(model, prompts, options)
+    means = (sums / torch.tensor([len(ids) for ids in flat], device=device)).cpu().numpy()
+    ends = np.cumsum([len(choices) for choices in options])
+    return [int(np.argmax(of_row)) for of_row in np.split(means, ends[:-1])]
+
+
+def _behind_the_first(model: PreTrainedModel, prompts: Prompts, options: Sequence[Sequence[list[int]]]) -> torch.Tensor:
+    """Return the sum over the tokens of each option but its first [options of all prompts]."""
+    number = itertools.count()
+    of_rows: list[list[tuple[int, int, int, int]]] = [
+        [
+            (option, place, token, following)
+            for ids, option in zip(choices, number, strict=False)
+            for place, (token, following) in enumerate(itertools.pairwise(ids))
+        ]
+        for choices in options
+    ]
+    length = max(map(len, of_rows))
+    padded = np.array([row + [(-1, 0, 0, -1)] * (length - len(row)) for row in of_rows]).transpose(2, 0, 1)
+    of_option, places, tokens, following = torch.from_numpy(padded).to(prompts.logits.device)
+    # what pads sees what pads, at least itself: a position that sees nothing would give NaN
+    own = (of_option.unsqueeze(2) == of_option.unsqueeze(1)).tril()
+    sees = torch.cat([prompts.real.unsqueeze(1).expand(-1, length, -1), own], 2)
+    hidden = behind(model, prompts.cache, tokens, sees, prompts.next_positions + places)
+    asked = of_option >= 0
+    # not all at once: of many tokens each word of a large vocabulary would be gigabytes
+    parts = zip(hidden[asked].split(LOGITS_AT_ONCE), following[asked].split(LOGITS_AT_ONCE), strict=True)
+    logp = [-functional.cross_entropy(model.lm_head(part).float(), ids, reduction="none") for part, ids in parts]
+    return torch.zeros(sum(map(len, options)), device=hidden.device).index_add(0, of_option[asked], torch.cat(logp))

@@ -41,16 +41,15 @@ def written(ids: torch.Tensor, model: PreTrainedModel, tokenizer: PreTrainedToke
     """
     known = model.generation_config.eos_token_id
     ends = set(known if isinstance(known, list) else [known])
-    replies = []
-    for row in ids.tolist():
-        tokens = next((place + 1 for place, token in enumerate(row) if token in ends), None)
-        [completion] = tokenizer.batch_decode([row[:tokens]], skip_special_tokens=True)
-        replies.append(Reply(completion, tokens or len(row), is_cut=tokens is None))
-    return replies
+    rows = ids.tolist()
+    tokens = [next((place + 1 for place, token in enumerate(row) if token in ends), None) for row in rows]
+    said = [row[:count] for row, count in zip(rows, tokens, strict=True)]
+    texts = tokenizer.batch_decode(said, skip_special_tokens=True)
+    return [Reply(text, len(row), is_cut=count is None) for text, row, count in zip(texts, said, tokens, strict=True)]
 
 
 def batches(
-    prompt_tokens: Sequence[int], *, new_tokens: int, most_tokens: int, context_tokens: int, copies: int = 1
+    prompt_tokens: Sequence[int], *, new_tokens: int, most_tokens: int, context_tokens: int, answers: int = 1
 ) -> list[list[int]]:
     """Group prompts of similar length into batches that hold a budget of tokens, padding counted.
 
@@ -59,10 +58,10 @@ def batches(
 
     Args:
         prompt_tokens: length of each prompt.
-        new_tokens: that may follow each.
+        new_tokens: of an answer.
         most_tokens: of a batch, prompts and answers.
         context_tokens: positions that the model knows.
-        copies: rows of a batch that each prompt takes: one, or as many as it has options to be ranked.
+        answers: that stand behind each prompt: one, or as many as it has options to be ranked.
 
     Returns:
         Places of the prompts, shortest first.
@@ -73,7 +72,7 @@ def batches(
     fitting = [place for place, length in enumerate(prompt_tokens) if length + new_tokens <= context_tokens]
     found: list[list[int]] = []
     for place in sorted(fitting, key=prompt_tokens.__getitem__):  # so that the newest of a batch is its longest
-        row_tokens = (prompt_tokens[place] + new_tokens) * copies
+        row_tokens = prompt_tokens[place] + new_tokens * answers
         if found and (len(found[-1]) + 1) * row_tokens <= most_tokens:
             found[-1].append(place)
         else:

@@ -197,9 +197,9 @@ def test_the_same_frames_under_another_view_are_another_context(sharp, processor
     """And under another name they are the same: two questions about one clip have ids of their own."""
     store = Frames()
     ego, exo, twin = ({**samples[0], "view": view} for view in ("ego", "exo", "ego"))
-    embeds = answerer(sharp, processor, store=store)._contexts([ego, exo, twin], ["0-2", "0-2", "00-2"])
+    shown = answerer(sharp, processor, store=store)._prefixes([ego, exo, twin], ["0-2", "0-2", "00-2"])
     assert store.asked == ["0-2", "0-2", "00-2"]
-    assert embeds[0] is embeds[2] and not torch.equal(embeds[0], embeds[1])
+    assert shown[0] is shown[2] and not torch.equal(shown[0].inputs, shown[1].inputs)
 
 
 def test_how_much_was_written_is_counted_and_what_the_budget_ended_is_cut(sharp, processor, samples):
@@ -221,4 +221,4 @@ def test_a_prompt_beyond_the_context_is_not_asked_and_the_others_are(sharp, proc
 def test_a_model_answers_in_its_own_dtype(sharp, processor, samples):
     answers = answerer(sharp.to(torch.bfloat16), processor)
     assert len(answers.complete(samples, ids_of(samples))) == len(answers.rank(samples, ids_of(samples))) == 8
-    assert {embeds.dtype for embeds in answers._embedded.values()} == {torch.bfloat16}
+    assert {prefix.inputs.dtype for prefix in answers._embedded.values()} == {torch.bfloat16}

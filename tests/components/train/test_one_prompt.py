@@ -45,6 +45,13 @@ def speaking() -> tuple:
     return build.assemble(build.config_of(processor), {}, seed=0).eval(), processor
 
 
+def evaluation_embeds(answerer: Answerer, asked: list[dict], sample_id: str) -> torch.Tensor:
+    """The embeddings [L, W] of the one prompt that evaluation makes of a sample."""
+    [prefix], [text] = answerer._laid_out(asked, [sample_id])
+    ids = answerer.processor.tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
+    return torch.cat([prefix.inputs, answerer.model.get_input_embeddings()(ids[0])])
+
+
 def test_egoflow_is_asked_alike_everywhere(tiny_data, speaking):
     model, processor = speaking
     samples = opened(tiny_data)
@@ -57,10 +64,10 @@ def test_egoflow_is_asked_alike_everywhere(tiny_data, speaking):
         labels = trained([item])["labels"][0]
         asked = row[: int((labels != IGNORE).nonzero()[0])]
         assert rollout(processor, sampled[index])["input_ids"][0] == asked
-        [(_, embeds, _)] = answerer._prompts(samples.asked(index), [item["sample_id"]], new_tokens=1)
+        embeds = evaluation_embeds(answerer, samples.asked(index), item["sample_id"])
         words = model.get_input_embeddings()(torch.tensor(asked))
         text = asked.index(processor.tokenizer.convert_tokens_to_ids("<user>"))  # before it stand the frames
-        assert embeds.shape[1] == len(asked) and torch.equal(embeds[0][text:], words[text:])
+        assert len(embeds) == len(asked) and torch.equal(embeds[text:], words[text:])
         lines += processor.tokenizer.decode(asked[text:]).startswith(
             "<user> 16 s , frames every 0 . 5 s from 0 . 25 s : when"
         )
@@ -82,7 +89,10 @@ def test_qwen_is_asked_alike_everywhere(tiny_data, qwen_bases, architecture, mos
         item = samples[index]
         batch, rolled = trained([item]), rollout(processor, sampled[index])
         length = int((batch["labels"][0] != IGNORE).nonzero()[0])
-        [(_, evaluated)] = answerer._prompts(samples.asked(index), [item["sample_id"]], new_tokens=1)
+        [prefix], [text] = answerer._laid_out(samples.asked(index), [item["sample_id"]])
+        read, ids = prefix.inputs(), torch.tensor(processor.tokenizer([text])["input_ids"])
+        behind = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "mm_token_type_ids": torch.zeros_like(ids)}
+        evaluated = read | {name: torch.cat([read[name], values], 1) for name, values in behind.items()}
         asked = {"input_ids": batch["input_ids"][:, :length]}
         asked |= {name: batch[name] for name in ("pixel_values", "image_grid_thw")}
         for other in (evaluated, {name: torch.as_tensor(np.asarray(value)) for name, value in rolled.items()}):
@@ -111,11 +121,11 @@ def test_a_reasoned_question_is_asked_alike_everywhere_and_by_every_model(tiny_d
         question = item["turns"][0][0]
         assert foreign[index]["turns"][0] == item["turns"][0]
         assert rolled[index]["prompt"][0]["content"][-1]["text"] == question
-        [(_, embeds, _)] = answerer._prompts(ours.asked(index), [item["sample_id"]], new_tokens=1)
+        embeds = evaluation_embeds(answerer, ours.asked(index), item["sample_id"])
         asked = rollout(processor, rolled[index])["input_ids"][0]
         words = model.get_input_embeddings()(torch.tensor(asked))
         text = asked.index(processor.tokenizer.convert_tokens_to_ids("<user>"))
-        assert embeds.shape[1] == len(asked) and torch.equal(embeds[0][text:], words[text:])
+        assert len(embeds) == len(asked) and torch.equal(embeds[text:], words[text:])
         assert processor.tokenizer.unk_token_id not in asked
         lines = question.split("\n")[1:-1]
         assert [line.split(". ", 1)[1] for line in lines] == item["target"]["choices"]
