@@ -270,7 +270,7 @@ def _medium(
             return _probed(file, folder, worker), ""
         except video.VideoError as error:
             causes.append(error.cause)
-    return "", f"of the first {len(looked)} media none can be read; {looked[0]} is {causes[0]}"
+    return "", f"of the first {len(looked)} media none can be read; {looked[0]}: {causes[0]}"
 
 
 def shown(found: list[Finding]) -> Table:

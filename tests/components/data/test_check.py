@@ -2,11 +2,13 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 from components import params
 from components.data import __main__ as data_main
@@ -74,6 +76,28 @@ def test_one_medium_that_is_missing_does_not_stop_a_small_source(tiny_world, tmp
     data = tiny_world.params.model_copy(update={"sources": params.Sources(general=folder)})
     (found,) = check.findings(data, tmp_path)
     assert (found.problem, found.rows) == ("", "1 captions, 1 questions") and found.medium.startswith("there.png, 1 s")
+
+
+@pytest.mark.parametrize(("image", "state", "code"), [("broken.png", "mend", 1), ("there.png", "ok", 0)])
+def test_the_command_ends_with_1_where_the_table_has_a_mistake(
+    tiny_world, tmp_path, monkeypatch, capsys, image, state, code
+):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "there.png"), np.zeros((8, 8, 3), np.uint8))
+    (folder / "broken.png").write_text("no image")
+    said = [{"from": "human", "value": "Describe the image."}, {"from": "gpt", "value": "a cup"}]
+    (folder / "talk.jsonl").write_text(json.dumps({"image": image, "conversations": said}))
+    data = tiny_world.params.model_dump(mode="json") | {"sources": {"general": "mine"}}
+    (tmp_path / "data.yaml").write_text(yaml.safe_dump(data))
+    monkeypatch.setattr(sys, "argv", ["data", "check", "--params", "data.yaml"])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        data_main.main()
+    assert int(stop.value.code) == code
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert f"general {state} folder:" in shown and "first rows: 1 captions" in shown
+    assert ("broken.png: it is broken" in shown) == bool(code)
 
 
 def test_the_step_stops_before_it_reads(copied, tmp_path):
