@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, model_validator
 
 from components.params.data import Llm
 from components.params.strict import Strict
@@ -38,11 +38,6 @@ class Distill(Strict):
         description="a teacher behind an OpenAI-compatible endpoint, which is sent the frames as images; null: the "
         "model of the stage's parents answers",
     )
-
-    @model_serializer(mode="wrap")
-    def _as_before_without_an_endpoint(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # what is written names the stage: one that has no endpoint is the same stage as before there were any
-        return {name: value for name, value in plain(self).items() if name != "endpoint" or value is not None}
 
     @model_validator(mode="after")
     def _an_endpoint_has_settings_of_its_own(self) -> Distill:

@@ -75,7 +75,7 @@ VERSIONS: dict[str, dict[int, str]] = {
 
 # A field that a schema gets later -> the value at which stages do what they did before it was there. With that value it
 # stands in no key, or a new option would train everything anew: {"stage.video_last": 0.0, "stage.grpo.vllm": None}
-ADDED_LATER: dict[str, object] = {}
+ADDED_LATER: dict[str, object] = {"stage.distill.endpoint": None}
 
 
 def of(recipe: Recipe, stage: Stage) -> dict[str, int]:

@@ -32,7 +32,7 @@ from tests.benchmarks import training
 from tests.benchmarks.gpu_model import LARGE, Sizes, items, loaded, write_base
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig, TrainerCallback
+    from transformers import PretrainedConfig
 
     from components.train.dry_run.stage_budget import Budget
 
@@ -60,7 +60,7 @@ def sft(base: Path, folder: Path, sizes: Sizes) -> list[dict]:
     model, processor = loaded(base)
     checkpoints.prepare(model, stage.learning_rates, None, QWEN_PARTS)
     given = items(folder, sizes, sizes.samples * sizes.steps)
-    collate, clock = qwen.Collate(processor), _clock()
+    collate, clock = qwen.Collate(processor), training.clock(_now_s)
     tokens = int((collate(given[: sizes.samples])["input_ids"] != processor.tokenizer.pad_token_id).sum())
     trainer = StageTrainer(
         model=model, args=TrainingArguments(**arguments(stage, folder / "out") | {"save_strategy": "no"}),
@@ -191,24 +191,6 @@ def _budget(stage: params.Stage, config: PretrainedConfig, *, tokens: float | No
         return needs
     text = max(1, round((tokens - needs.demand.visual_tokens) / stage.questions_per_context))
     return budget(stage.model_copy(update={"max_text_tokens": text}), config, frames)
-
-
-def _clock() -> TrainerCallback:
-    """Make a callback whose `seconds` are those from the end of a step to the end of the next."""
-    from transformers import TrainerCallback
-
-    class Clock(TrainerCallback):
-        def __init__(self):
-            self.ends_s: list[float] = []
-
-        @property
-        def seconds(self) -> list[float]:
-            return np.diff(self.ends_s).tolist()
-
-        def on_step_end(self, *_, **__) -> None:
-            self.ends_s.append(_now_s())
-
-    return Clock()
 
 
 def _now_s() -> float:

@@ -111,10 +111,13 @@ def plain_convolutions() -> None:
     ReflectConv.forward = nn.Conv2d.forward
 
 
-def clock() -> TrainerCallback:
-    """Make a callback whose `seconds` are the CPU seconds from step to step, batches and all; the first step is none's.
+def clock(now_s: Callable[[], float] = time.process_time) -> TrainerCallback:
+    """Make a callback whose `seconds` are those from step to step, batches and all; the first step is none's.
 
     A batch is collated while the one before it is trained on, so only what lies between two ends is a whole step.
+
+    Args:
+        now_s: the clock to read; by default it counts CPU seconds.
     """
     from transformers import TrainerCallback
 
@@ -127,7 +130,7 @@ def clock() -> TrainerCallback:
             return np.diff(self.ends_s).tolist()
 
         def on_step_end(self, *_, **__) -> None:
-            self.ends_s.append(time.process_time())
+            self.ends_s.append(now_s())
 
     return Clock()
 
