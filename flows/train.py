@@ -270,7 +270,7 @@ def _launch(
             f"{plan.pause_of(checkpoint)}\nThe numbers: {evidence}\nThe whole log: {log_path}"
         ) from paused
     tracking.log_artifacts(run_id, log_path, "log")
-    # an exit code proves less than what is written last
+    # the launcher ends with 0 when a signal ends its inner half, so its exit code alone proves nothing
     if not plan.is_finished(checkpoint):
         raise supervisor.StageFailed(
             f"stage {stage.name!r} ended without an error but {checkpoint} has no stage.json, which is written last."

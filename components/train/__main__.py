@@ -1,4 +1,4 @@
-"""One training stage, inside the processes that a launcher starts; or the plan of a whole recipe.
+"""One training stage, inside the processes that the DeepSpeed launcher starts; or the plan of a whole recipe.
 
 Run as: deepspeed --num_accelerators 1 --module components.train --recipe params/recipes/miniature.yaml --stage stage1
     --parents '{"all": "checkpoints/init_exo-…"}' --data data --output checkpoints/stage1-… --run-id <MLflow run>

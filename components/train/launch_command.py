@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import os
@@ -45,9 +46,11 @@ def command(
     Raises:
         ValueError: as `interpreter.python`.
     """
-    launcher = [interpreter.python(), "-m", "components.train.node_launcher"]
-    # what CUDA_VISIBLE_DEVICES of the ranks becomes, whatever it was before
-    launcher += ["--gpus", ",".join(gpu_ids or map(str, range(ranks))), "--port", str(_free_port())]
+    # The launcher's part for one node: its part for many imports torch once more to find out that this is the one.
+    # It sets CUDA_VISIBLE_DEVICES of the ranks to this list, whatever it was before.
+    world = base64.urlsafe_b64encode(json.dumps({"localhost": list(gpu_ids or range(ranks))}).encode()).decode()
+    launcher = [interpreter.python(), "-m", "components.train.node_launcher", "--world_info", world]
+    launcher += ["--master_addr", "127.0.0.1", "--master_port", str(_free_port()), "--no_local_rank"]
     words = arguments(
         recipe=recipe,
         stage=stage,
@@ -58,7 +61,7 @@ def command(
         provenance=provenance,
         overrides=overrides,
     )
-    return [*launcher, "components.train", *words]
+    return [*launcher, "--module", "components.train", *words]
 
 
 def arguments(

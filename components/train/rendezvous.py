@@ -22,7 +22,7 @@ def on_loopback(folder: Path) -> None:
     Args:
         folder: of the trainer's own files, which goes when the stage is finished.
     """
-    # the second name is our launcher's and DeepSpeed's, the first torchrun's; two hosts may have an address of loopback
+    # the second name is DeepSpeed's launcher's, the first torchrun's; an address of loopback may be that of two hosts
     on_this_host = os.environ.get("LOCAL_WORLD_SIZE", os.environ.get("LOCAL_SIZE"))
     if os.environ.get("MASTER_ADDR") != LOOPBACK["address"] or on_this_host != os.environ["WORLD_SIZE"]:
         return

@@ -20,6 +20,12 @@ from components.params import Model
 ROOT = Path(__file__).parents[2]
 RECIPE = "params/recipes/miniature.yaml"  # the one that the deployments name
 
+# Takes the place of the DeepSpeed launcher: the real one takes seconds to import (tests/components/train covers it).
+LAUNCHER = """
+import subprocess, sys
+at = sys.argv.index("--module")
+sys.exit(subprocess.call([sys.executable, "-m", *sys.argv[at + 1:]]))
+"""
 # Files in the root steer it: `fail` lets the stage it names fail once, `pause` pauses it while the file is there,
 # `hang` sleeps with a child until ended.
 TRAIN = """
@@ -141,6 +147,9 @@ def make(root: Path) -> Path:
         shutil.copytree(ROOT / folder, root / folder, ignore=leave_out)
     shutil.copy(ROOT / "flows" / "evaluate.py", root / "flows")
     for path, text in {
+        "deepspeed/__init__.py": "",
+        "deepspeed/launcher/__init__.py": "",
+        "deepspeed/launcher/launch.py": LAUNCHER,
         "components/train/__main__.py": TRAIN,
         "components/evaluation/__main__.py": EVALUATE,
         "components/report/__init__.py": REPORT,

@@ -1,6 +1,8 @@
 """GPUs are taken and given back; their number is faked, the locks are real."""
 
+import base64
 import contextlib
+import json
 import subprocess
 import sys
 import threading
@@ -64,7 +66,8 @@ def test_a_process_sees_the_gpus_that_it_was_given(driver: Path):
 def test_the_launcher_gives_its_ranks_the_gpus_of_the_stage():
     options = {"recipe": Path("r"), "stage": "s", "parents": {}, "data": Path("d"), "output": Path("o")}
     words = launch_command.command(ranks=2, **options, run_id="0", provenance={}, gpu_ids=("2", "3"))
-    assert words[words.index("--gpus") + 1] == "2,3"
+    world = json.loads(base64.urlsafe_b64decode(words[words.index("--world_info") + 1]))
+    assert world == {"localhost": ["2", "3"]}
 
 
 def test_a_machine_without_gpus_waits_for_none(monkeypatch: pytest.MonkeyPatch):

@@ -13,7 +13,7 @@ STOPPED = 128 + signal.SIGTERM  # exit code, as shells give it
 class StopOnSignal(TrainerCallback):
     """Asks for a checkpoint and the end at the first step that ends after SIGTERM; on several ranks all stop at it.
 
-    The watchdog and the launcher both send the signal, so it may come more than once.
+    The watchdog and DeepSpeed's launcher both send the signal, so it may come more than once.
     """
 
     def __init__(self):

@@ -1,6 +1,6 @@
 """Training processes forked from one that has imported everything: a start costs a second in the place of ten.
 
-`components.train` runs as the launcher starts it; a `Mishap` happens in a rank at an exact point of its code.
+`components.train` runs as DeepSpeed's launcher starts it; a `Mishap` happens in a rank at an exact point of its code.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def run(
 ) -> list[int]:
     """Run all ranks of a stage to their end and give their exit codes, negative for signals.
 
-    As the launcher does, it ends the other ranks when one has failed.
+    As DeepSpeed's launcher does, it ends the other ranks when one has failed.
 
     Args:
         words: arguments of `components.train`.

@@ -176,7 +176,7 @@ def test_the_launcher_speaks_for_a_rank_that_the_kernel_ended(tmp_path: Path):
         resumable.note_sizes(checkpoint)
         (checkpoint / "trainer_state.json").write_text(state)
     recipe = str(ROOT / "params/recipes/miniature.yaml")
-    words = ["--recipe", recipe, "--stage", "sft"]
+    words = ["--world_info", "x", "--module", "components.train", "--recipe", recipe, "--stage", "sft"]
     text = node_launcher.killed([*words, "--output", str(tmp_path), "--run-id", "r"])
     assert text.startswith("stage 'sft': a rank was ended by SIGKILL. Where nobody did that by hand, the kernel did")
     assert "`gradient_checkpointing: true`" in text and "checkpoint-40" in text

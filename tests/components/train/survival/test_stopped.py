@@ -96,7 +96,7 @@ def test_muon_refuses_another_number_of_ranks_in_words(proving: Proving):
 
 
 def kill_launcher_in(output: Path, seen: list[int]) -> None:
-    """Wait for the first step of a stage, note the pids of all its processes, and SIGKILL their launcher."""
+    """Wait for the first step of a stage, note the pids of all its processes, and SIGKILL DeepSpeed's launcher."""
     end_s = time.monotonic() + 200
     while not history.read(output / "history.jsonl")[0]:
         assert time.monotonic() < end_s, "no step came"
@@ -110,7 +110,7 @@ def kill_launcher_in(output: Path, seen: list[int]) -> None:
 
 
 def test_the_death_of_the_launcher_leaves_no_process_and_loses_no_step(proving: Proving):
-    """Real processes: watchdog, launcher, rank. Killed is the launcher, in the second step or later."""
+    """Real processes: watchdog, DeepSpeed's launcher, rank. Killed is the launcher, in the second step or later."""
     output = proving.folder / "launched"
     recipe = proving.recipe("plain")
     stage = proving.stage(recipe, "supervised")
