@@ -140,7 +140,7 @@ def _open(checkpoint: Path) -> tuple[Path, dict]:
 
 def _views(folder: Path, parents: Mapping[str, str]) -> tuple[str, ...]:
     """Return the views that a model was taught to see: where each has a tower, one without a parent is of chance."""
-    if json.loads((folder / "config.json").read_text())["model_type"] in params.QWEN:
+    if json.loads((folder / "config.json").read_text())["model_type"].startswith(params.QWEN):
         return VIEWS
     if EgoflowConfig.from_pretrained(folder).shared_encoder or not parents or "all" in parents:
         return VIEWS

@@ -68,7 +68,7 @@ def opened(folder: Path, stage: dict, *, device: torch.device | None = None) -> 
     """
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    if json.loads((folder / "config.json").read_text())["model_type"] in params.QWEN:
+    if json.loads((folder / "config.json").read_text())["model_type"].startswith(params.QWEN):
         from components.evaluation.qwen import QwenAnswerer
         from components.models import qwen_vl
 

@@ -18,7 +18,7 @@ def example(checkpoint: Path) -> list[dict]:
         checkpoint: the finished stage's folder, with `model/`.
     """
     config = json.loads((checkpoint / "model" / "config.json").read_text())
-    if config["model_type"] in params.QWEN:
+    if config["model_type"].startswith(params.QWEN):
         size_px, count = QWEN_PX, 2
     else:
         size_px, count = config["vision_config"]["image_size"], config["tubelet_frames"]

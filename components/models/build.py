@@ -18,6 +18,7 @@ from transformers import (
 )
 
 from components import params
+from components.models import qwen_ego_tokens
 from components.models.backbone import PARTS, ego_tokens_of, part_of
 from components.models.configuration import EgoflowConfig
 from components.models.mappings import Guide, mapping_of
@@ -27,11 +28,14 @@ from components.models.typed_transformers import word_table
 
 
 def register() -> None:
-    """Tell transformers' Auto classes about Egoflow, so that a folder is enough to load one (TRL's reference model)."""
+    """Tell transformers' Auto classes about our own, so that a folder is enough to load one (TRL's reference model)."""
     AutoConfig.register(EgoflowConfig.model_type, EgoflowConfig, exist_ok=True)
     AutoModelForImageTextToText.register(EgoflowConfig, EgoflowForConditionalGeneration, exist_ok=True)
     AutoProcessor.register(EgoflowConfig, EgoflowProcessor, exist_ok=True)
     AutoImageProcessor.register(EgoflowConfig, EgoflowImageProcessor, exist_ok=True)
+    for config, model in qwen_ego_tokens.CLASSES.items():
+        AutoConfig.register(config.model_type, config, exist_ok=True)
+        AutoModelForImageTextToText.register(config, model, exist_ok=True)
 
 
 def tiny_config(model: params.Model, tokenizer: PreTrainedTokenizerFast) -> EgoflowConfig:

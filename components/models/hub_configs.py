@@ -80,6 +80,7 @@ QWEN_PARTS = {
     "merger": ("model.visual.merger.",),
     "vision_encoder": ("model.visual.",),
     "language_model": ("model.language_model.", "lm_head."),
+    "ego_tokens": ("model.ego_tokens.",),
 }
 
 

@@ -36,6 +36,8 @@ from components.models import build
 from components.models.frame_choice import evenly
 from components.models.hub_configs import READING
 from components.models.processing import conversation
+from components.models.qwen_ego_setup import PLACE
+from components.models.qwen_ego_tokens import CLASSES, SUFFIX
 from components.models.typed_transformers import load_with_info
 from components.prompts import spelled_out, taught_answer
 
@@ -97,11 +99,12 @@ def load(folder: Path, *, architecture: str | None = None) -> QwenModel:
 
     Args:
         folder: with safetensors.
-        architecture: the `model_type` that it must have; None takes any.
+        architecture: the `model_type` that it must have, ego-adaptive tokens aside; None takes any.
 
     Raises:
         ValueError: another architecture, or parameters are missing or unknown.
     """
+    build.register()
     dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
     loaded, found = load_with_info(
         AutoModelForImageTextToText,
@@ -111,7 +114,7 @@ def load(folder: Path, *, architecture: str | None = None) -> QwenModel:
         attn_implementation=build.attention(),
     )
     model = cast("QwenModel", loaded)  # what the Auto class makes of the architectures that a recipe may name
-    if architecture not in (None, model.config.model_type):
+    if architecture not in (None, model.config.model_type.removesuffix(SUFFIX)):
         raise ValueError(
             f"{folder} is a {model.config.model_type!r}, the recipe's architecture is {architecture!r}; mend the recipe"
         )
@@ -127,7 +130,9 @@ def load(folder: Path, *, architecture: str | None = None) -> QwenModel:
 
 def never_generated(model: PreTrainedModel) -> list[int]:
     """Return the tokens that no answer may hold: a sampled placeholder would ask for frames that are not there."""
-    names = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
+    names = ["image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id"]
+    if isinstance(model.config, tuple(CLASSES)):
+        names.append("ego_token_id")
     return sorted(getattr(model.config, name) for name in names)
 
 
@@ -145,6 +150,12 @@ class QwenProcessor(Qwen2VLProcessor):
         self.image_token_id, self.video_token_id = build.ids_of(tokenizer, (self.image_token, self.video_token))
         ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
         self.folder: Path | None = None
+        self.published_template = chat_template
+
+    @property
+    def ego_tokens(self) -> int:
+        """How many places of ego-adaptive tokens the chat template writes behind the frames of a clip."""
+        return str(self.chat_template).count(PLACE)
 
     def _process_images(self, images, **kwargs):
         # transformers' own step; images that are alike are cut into patches once: GRPO shows a group the same
@@ -171,6 +182,10 @@ class QwenProcessor(Qwen2VLProcessor):
         output, size = Path(save_directory), dict(self.image_processor.size)
         for path in sorted({path for pattern in READING for path in self.folder.glob(pattern)}):
             shutil.copy(path, output / path.name)
+        if self.chat_template != self.published_template:
+            # first, for transformers reads the older file before the newer
+            (output / "chat_template.json").unlink(missing_ok=True)
+            (output / "chat_template.jinja").write_text(str(self.chat_template))
         limits = {"size": size, "min_pixels": size["shortest_edge"], "max_pixels": size["longest_edge"]}
         for file in filter(Path.is_file, (output / "preprocessor_config.json", output / "processor_config.json")):
             values = json.loads(file.read_text())

@@ -13,7 +13,7 @@ EGOFLOW_PARTS = (
     "language_model", "ego_encoder", "exo_encoder", "ego_connector", "exo_connector", "mapping_f", "mapping_g",
     "ego_tokens",
 )  # fmt: skip
-QWEN_PARTS = ("merger", "vision_encoder", "language_model")
+QWEN_PARTS = ("merger", "vision_encoder", "language_model", "ego_tokens")
 
 
 class Model(Strict):
@@ -92,7 +92,10 @@ QWEN = ("qwen2_vl", "qwen2_5_vl")  # the words of `Qwen.architecture`, as in tra
 
 
 class Qwen(Strict):
-    """A Qwen vision-language model by transformers' own classes; its parts: vision_encoder, merger, language_model."""
+    """A Qwen vision-language model by transformers' own classes.
+
+    Its parts: vision_encoder, merger, language_model, and ego_tokens where a stage begins them.
+    """
 
     architecture: Literal["qwen2_vl", "qwen2_5_vl"] = Field(description="`model_type` of the weights in transformers")
     base: str = Field(

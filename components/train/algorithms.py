@@ -6,11 +6,12 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from torch import nn
-from transformers import CLIPVisionConfig, PreTrainedModel, ProcessorMixin, TrainerCallback
+from transformers import CLIPVisionConfig, TrainerCallback
 
 from components import params
 from components.data.frames.step import contract_of
@@ -28,6 +29,9 @@ from components.train.ordered_dataset import OrderedDataset
 from components.train.plan import WITHOUT_DATASET, frames_of
 from components.train.pretraining import contrastive, language
 from components.train.trainer import Losses, check_groups, optimiser_groups
+
+if TYPE_CHECKING:
+    from components.models.qwen_vl import QwenModel, QwenProcessor
 
 logger = logging.getLogger(__name__)
 
@@ -105,9 +109,7 @@ def check_frames(stage: params.Stage, config: EgoflowConfig, data: params.Data) 
             )
 
 
-def qwen_model(
-    model: params.Qwen, stage: params.Stage, parents: dict[str, Path]
-) -> tuple[PreTrainedModel, ProcessorMixin]:
+def qwen_model(model: params.Qwen, stage: params.Stage, parents: dict[str, Path]) -> tuple[QwenModel, QwenProcessor]:
     """Load the model that a stage starts from and its processor: the parent's, or those that `base` names.
 
     Args:

@@ -17,6 +17,8 @@ from transformers import BatchFeature
 
 from components.models import build
 from components.models.processing import conversation
+from components.models.qwen_ego_setup import PLACE
+from components.models.qwen_ego_tokens import CLASSES
 from components.models.qwen_vl import QwenProcessor
 from components.train import qwen_rows
 from components.train.packing import IGNORE
@@ -61,8 +63,8 @@ class Collate:
                 chat = conversation(question, item["view"], len(frames))
                 text = self.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
                 # a special token: on both of its sides the text is tokenized as if it stood alone
-                before, end, behind = text.rpartition(_VISION_END)
-                context = before + end
+                behind = text.rpartition(_VISION_END)[2].removeprefix(PLACE * self.processor.ego_tokens)
+                context = text[: len(text) - len(behind)]
                 key = (context, *same) if context else (context, len(asked))  # text alone shares nothing
                 asked.setdefault(key, (frames, []))[1].append((behind, answer))
         shown = [frame for frames, _ in asked.values() for frame in frames]
@@ -95,7 +97,10 @@ class Collate:
         of = self.processor.image_processor
         values = torch.zeros(of.merge_size**2, 3 * of.temporal_patch_size * of.patch_size**2)
         grid = torch.tensor([[1, of.merge_size, of.merge_size]])
-        return qwen_rows.piece(([self.processor.image_token_id], [1]), [], values, grid, merge_size=of.merge_size)
+        # with the places of its tokens: they have parts of their own, which every rank must run
+        places = self.processor.tokenizer([PLACE * self.processor.ego_tokens])["input_ids"][0]
+        context = [self.processor.image_token_id, *places], [1, *[0] * len(places)]
+        return qwen_rows.piece(context, [], values, grid, merge_size=of.merge_size)
 
 
 def losses(weights: dict[str, float]) -> Losses:
@@ -127,8 +132,11 @@ class _Backbone(Protocol):
 def encode_once(model: nn.Module) -> None:
     """Let a model encode images that stand twice in a batch once: GRPO shows a group the same frames.
 
-    Exact, with gradients and without, in sampling and in scoring.
+    Exact, with gradients and without, in sampling and in scoring. A model with ego-adaptive tokens is left alone: they
+    read the patches of every clip in every layer, which must be there as often as they are shown.
     """
+    if isinstance(model.config, tuple(CLASSES)):
+        return
     backbone = cast(_Backbone, model.model)
     encode_all = backbone.get_image_features
 

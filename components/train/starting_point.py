@@ -7,7 +7,7 @@ from pathlib import Path
 from transformers import PreTrainedModel, ProcessorMixin
 
 from components import params
-from components.models import build
+from components.models import build, qwen_ego_setup
 from components.train import algorithms
 
 
@@ -26,7 +26,7 @@ def load(
         ValueError: the recipe and the parents or the data do not fit; the message says where to mend it.
     """
     if isinstance(recipe.model, params.Qwen):
-        return algorithms.qwen_model(recipe.model, stage, parents)
+        return _qwen(recipe.model, stage, parents)
     processor = algorithms.processor_of(recipe.model, data, parents)
     processor.layout_config["guidance"] = stage.guidance  # and with it, of the model's configuration
     algorithms.check_frames(stage, build.config_of(processor), data)
@@ -37,3 +37,15 @@ def load(
     if stage.ego_tokens:
         build.renew_ego_tokens(model, processor, stage.ego_tokens, seed=stage.seed)
     return model, processor
+
+
+def _qwen(model: params.Qwen, stage: params.Stage, parents: dict[str, Path]) -> tuple[PreTrainedModel, ProcessorMixin]:
+    made, processor = algorithms.qwen_model(model, stage, parents)
+    if not parents.get("all") and processor.ego_tokens:
+        raise ValueError(
+            f"base {model.base!r} has {processor.ego_tokens} ego-adaptive tokens, allowed is a base without: a stage "
+            "begins them by `ego_tokens`, or has them from a parent"
+        )
+    if stage.ego_tokens:
+        made = qwen_ego_setup.renewed(made, processor, stage.ego_tokens, seed=stage.seed)
+    return made, processor

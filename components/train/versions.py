@@ -41,6 +41,7 @@ VERSIONS: dict[str, dict[int, str]] = {
     "connector/mlp": {1: "VideoLLaMA3's"},
     "mapping": {1: "F and G between the views; F(x) stands beside x"},
     "ego_tokens": {1: "ego-adaptive tokens behind the frames of a clip"},
+    "ego_tokens/qwen": {1: "the same on the vision tower of a Qwen model"},
     # what a model is shown
     "layout/egoflow": {1: "a conversation, its frames and the answers that are learned, as token ids"},
     "layout/qwen": {1: "the same in the chat format of the weights, several frames to a step of time"},
@@ -136,8 +137,8 @@ def _used(recipe: Recipe, stage: Stage) -> Iterator[str]:
         yield f"connector/{getattr(recipe.model, 'connector', 'pool')}"
         if stage.guidance or stage.compares_views:
             yield "mapping"
-        if recipe.ego_tokens[stage.name]:
-            yield "ego_tokens"
+    if recipe.ego_tokens[stage.name]:
+        yield "ego_tokens/qwen" if is_qwen else "ego_tokens"
     if stage.algorithm != "distill":
         yield "optimiser"
     if stage.muon_learning_rate:

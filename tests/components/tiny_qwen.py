@@ -38,8 +38,8 @@ VISION = {
 }  # fmt: skip
 
 
-def tokenizer() -> Qwen2Tokenizer:
-    """Bytes and some merges learned from TEXTS, with the special tokens of the chat format."""
+def tokenizer(more: tuple[str, ...] = ()) -> Qwen2Tokenizer:
+    """Bytes and some merges learned from TEXTS, with the special tokens of the chat format, and more of them."""
     learned = Tokenizer(models.BPE())
     learned.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = pre_tokenizers.ByteLevel.alphabet()
@@ -51,12 +51,14 @@ def tokenizer() -> Qwen2Tokenizer:
         vocab=made["vocab"] | {"<|endoftext|>": len(made["vocab"])},
         merges=[tuple(pair) for pair in made["merges"]],
         eos_token="<|im_end|>",
-        additional_special_tokens=list(SPECIAL),
+        additional_special_tokens=[*SPECIAL, *more],
         chat_template=TEMPLATE,
     )
 
 
-def write_base(folder: Path, architecture: str, *, text: dict | None = None, vision: dict | None = None) -> Path:
+def write_base(
+    folder: Path, architecture: str, *, text: dict | None = None, vision: dict | None = None, more: tuple[str, ...] = ()
+) -> Path:
     """Write weights, tokenizer and processor files; Qwen2.5's words are tied to its head, as in the 3B model.
 
     Args:
@@ -64,8 +66,9 @@ def write_base(folder: Path, architecture: str, *, text: dict | None = None, vis
         architecture: a key of VISION.
         text: values of the language model that differ from TEXT.
         vision: of the vision tower, that differ from VISION.
+        more: special tokens that the published tokenizers have beside SPECIAL.
     """
-    words = tokenizer()
+    words = tokenizer(more)
     ids = dict(zip(SPECIAL, words.convert_tokens_to_ids(list(SPECIAL)), strict=True))
     ends = {"bos_token_id": None, "eos_token_id": words.eos_token_id, "pad_token_id": words.pad_token_id}
     config = CONFIG_MAPPING[architecture](

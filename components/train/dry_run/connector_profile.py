@@ -57,18 +57,17 @@ def connector(model: PreTrainedModel, config: EgoflowConfig, steps: int) -> Prof
     return _measure(model.model.ego_connector, lambda module: module(grids, sizes))
 
 
-def ego_tokens(model: PreTrainedModel, config: EgoflowConfig, steps: int) -> Profile:
+def ego_tokens(model: PreTrainedModel, patches: int) -> Profile:
     """Measure the ego-adaptive tokens on the layers of one video; what they keep of a frozen tower is theirs alone.
 
     Args:
         model: on the meta device, with such tokens.
-        config: of the model.
-        steps: grids of the video.
+        patches: of the video, all frames together.
     """
     tokens = model.model.ego_tokens
-    patches = _grids(config, steps).flatten(2).mT
-    layers = [torch.empty_like(patches) for _ in tokens.cross_attention]
-    return _measure(tokens, lambda module: module(layers, [steps]))
+    shape = patches, 1, tokens.queries.shape[1]
+    layers = [torch.empty(shape, device="meta", dtype=torch.bfloat16) for _ in tokens.cross_attention]
+    return _measure(tokens, lambda module: module(layers, [patches]))
 
 
 def _grids(config: EgoflowConfig, count: int) -> torch.Tensor:

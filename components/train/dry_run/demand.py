@@ -61,7 +61,7 @@ def demand(stage: params.Stage, config: PretrainedConfig, frames: params.Frames)
     if not isinstance(config, EgoflowConfig):
         shown, patches = _qwen_frames(stage, config, frames)
         merged = patches // config.vision_config.spatial_merge_size**2
-        visual = shown * (merged + 2)  # between a start and an end token
+        visual = shown * (merged + 2) + getattr(config, "ego_tokens", 0)  # between a start and an end token
         towers = {"vision_encoder": (shown, patches)}
         return Demand(towers, visual, text, sequences, completion or visual + text, mapped=0)
     if stage.algorithm == "contrastive":

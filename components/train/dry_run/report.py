@@ -17,7 +17,7 @@ from rich.table import Table
 from transformers import PretrainedConfig
 
 from components import params
-from components.models import build, hub_configs
+from components.models import build, hub_configs, qwen_ego_setup
 from components.models.configuration import EgoflowConfig
 from components.train import algorithms
 from components.train.dry_run import answers, mixture_table
@@ -56,9 +56,7 @@ def run(
             raise ValueError("\n".join(problems))  # a stage without steps has no plan
     budgets = []
     for stage in stages:
-        if isinstance(config, EgoflowConfig):
-            config.ego_tokens = recipe.ego_tokens[stage.name]
-        budgets.append(budget(stage, config, data.frames))
+        budgets.append(budget(stage, _with_tokens(config, recipe.ego_tokens[stage.name]), data.frames))
     console.print(_stages(recipe, budgets, machine))
     if parts:
         console.print(mixture_table.lay_out(recipe.stages, parts))
@@ -112,6 +110,13 @@ def config_of(model: params.Model | params.Egoflow | params.Qwen, data: params.D
     return hub_configs.config_of(model)
 
 
+def _with_tokens(config: PretrainedConfig, count: int) -> PretrainedConfig:
+    if isinstance(config, EgoflowConfig):
+        config.ego_tokens = count
+        return config
+    return qwen_ego_setup.config_with(config, count) if count else config
+
+
 def _stages(recipe: params.Recipe, budgets: Sequence[Budget], machine: Machine) -> Table:
     """Lay out what each stage does in a step, and how long it takes."""
     columns = (
@@ -141,12 +146,13 @@ def _stages(recipe: params.Recipe, budgets: Sequence[Budget], machine: Machine) 
 
 def _parts(budgets: Sequence[Budget]) -> Table:
     """Lay out the parameters of each part, and the learning rate with which each stage trains them."""
-    counts = budgets[0].parameters
+    names = dict.fromkeys(part for needs in budgets for part in needs.parameters)
+    counts = {part: max(needs.parameters.get(part, 0) for needs in budgets) for part in names}
     rows = [
         (
             part,
             f"{count:,}",
-            *(f"{needs.stage.learning_rates[part]:g}" if needs.trained[part] else "frozen" for needs in budgets),
+            *(f"{needs.stage.learning_rates[part]:g}" if needs.trained.get(part) else "frozen" for needs in budgets),
         )
         for part, count in counts.items()
     ]

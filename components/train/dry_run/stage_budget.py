@@ -5,6 +5,7 @@ No weight is allocated and no data read.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -187,7 +188,9 @@ def budget(stage: params.Stage, config: PretrainedConfig, frames: params.Frames)
         mapping = connector_profile.mapping(model, config) if needed.mapped else mapping
         connector = connector_profile.connector(model, config, needed.steps) if needed.connected else connector
         if config.ego_tokens and needed.connected:
-            ego_tokens = connector_profile.ego_tokens(model, config, needed.steps)
+            ego_tokens = connector_profile.ego_tokens(model, needed.steps * config.vision_grid**2)
+    elif getattr(config, "ego_tokens", 0):
+        ego_tokens = connector_profile.ego_tokens(model, math.prod(needed.towers["vision_encoder"]))
     return Budget(
         stage=stage,
         parameters=parameters,
@@ -234,7 +237,7 @@ def _shapes(config: PretrainedConfig) -> dict[str, Transformer]:
         width, layers = vision.hidden_size, vision.num_hidden_layers + 1 + config.vision_feature_layer
         tower = Transformer(layers, width, width, width, vision.intermediate_size, gated=False)
         return {"language_model": language, "ego_encoder": tower, "exo_encoder": tower}
-    gated = config.model_type == "qwen2_5_vl"
+    gated = config.model_type.startswith("qwen2_5_vl")
     width = vision.hidden_size if gated else vision.embed_dim
     inner = vision.intermediate_size if gated else int(width * vision.mlp_ratio)
     tower = Transformer(vision.depth, width, width, width, inner, gated)

@@ -40,18 +40,7 @@ NOT_READ_BY = {
 NOT_OF_MODEL = {
     "miniature": ("max_frames", "max_pixels"),
     "egoflow": ("max_pixels",),
-    **dict.fromkeys(
-        QWEN,
-        (
-            "video_last",
-            "guidance",
-            "mapping",
-            "ego_tokens",
-            "freeze_ego_queries",
-            "muon_learning_rate",
-            "loss_weights",
-        ),
-    ),  # fmt: skip
+    **dict.fromkeys(QWEN, ("video_last", "guidance", "mapping", "muon_learning_rate", "loss_weights")),
 }
 MUON_ZERO_STAGE = 2  # the highest: DeepSpeed 0.19.8 refuses Muon where it scatters gradients, as zero3.json has it do
 
@@ -63,7 +52,7 @@ def problems(recipe: Recipe) -> Iterator[Problem]:
         yield from _keys(stage, recipe.model)
         yield from _parts(stage, recipe.model)
         yield from _parents(stage, recipe, learned)
-        yield from _ego_tokens(stage, recipe.ego_tokens[stage.name])
+        yield from _ego_tokens(stage, recipe.model, recipe.ego_tokens[stage.name])
         yield from _objective(stage, last=stage is recipe.stages[-1])
         yield from _batch(stage)
 
@@ -131,7 +120,7 @@ def _learned(recipe: Recipe) -> dict[str, set[str]]:
         if isinstance(recipe.model, Egoflow):
             parts |= {str(part) for part in recipe.model.base}
         elif isinstance(recipe.model, Qwen):
-            parts |= set(recipe.model.parts)
+            parts |= set(recipe.model.parts) - {"ego_tokens"}
         for part, parent in stage.parents.items():
             parts |= learned[parent] if part == "all" else {part} & learned[parent]
         learned[stage.name] = parts
@@ -163,8 +152,13 @@ def _parents(stage: Stage, recipe: Recipe, learned: dict[str, set[str]]) -> Iter
         )  # fmt: skip
 
 
-def _ego_tokens(stage: Stage, count: int) -> Iterator[Problem]:
+def _ego_tokens(stage: Stage, model: Model | Egoflow | Qwen, count: int) -> Iterator[Problem]:
     trained = "ego_tokens" in stage.learning_rates
+    if count and model.architecture in QWEN and stage.grpo and stage.grpo.vllm:
+        yield at(
+            stage, "grpo.vllm", f"it came for a model with {count} ego-adaptive tokens, of which vLLM has no class",
+            "leave it out, or parents without such tokens",
+        )  # fmt: skip
     if trained and not count:
         yield at(
             stage, "learning_rates.ego_tokens", "neither this stage nor its parents begin with ego-adaptive tokens",

@@ -89,7 +89,7 @@ def test_packed_rows_have_loss_and_gradients_of_plain_ones(base, processor, atte
 @pytest.mark.parametrize("adapted", [False, True], ids=["full", "adapters"])
 def test_they_have_under_checkpointing_and_through_adapters(base, processor, adapted):
     model = loud(base)
-    rates = dict.fromkeys(QWEN_PARTS, 1e-3)
+    rates = dict.fromkeys(QWEN_PARTS.keys() - {"ego_tokens"}, 1e-3)  # which this model has not
     if adapted:
         checkpoints.prepare(model, {}, stage(lora=lora(**rates)).lora, QWEN_PARTS)
         with torch.no_grad():

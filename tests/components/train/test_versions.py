@@ -63,6 +63,9 @@ def test_ego_tokens_count_where_a_stage_has_them_from_its_parents():
     whole = params.Recipe(name="r", model=recipe().model, stages=(first, stage("then", parents={"all": "first"})))
     assert all("ego_tokens" in versions.of(whole, one) for one in whole.stages)
     assert "ego_tokens" not in versions.of(recipe(), recipe().stages[-1])
+    qwen = params.Qwen(architecture="qwen2_5_vl", base="Qwen/Qwen2.5-VL-7B-Instruct")
+    of_qwen = versions.of(whole.model_copy(update={"model": qwen}), whole.stages[-1])
+    assert "ego_tokens/qwen" in of_qwen and "ego_tokens" not in of_qwen
 
 
 def test_a_field_that_came_later_is_in_a_key_where_it_changes_something(monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from components import params
-from components.models import build
+from components.models import build, qwen_ego_setup
 from components.models.backbone import part_of
 from components.train import algorithms, checkpoints
 from components.train.dry_run import duration, fitting, report
@@ -69,6 +69,22 @@ def test_the_student_alone_has_ego_adaptive_tokens_and_pays_for_them(data):
     patches = 180 * 256 * 1152 * 2
     assert 27 * patches < tokens.checkpointed < 40 * patches < tokens.activations
     assert tokens.flops > 27 * 2 * 2 * 180 * 256 * 1152**2, "keys and values of every patch in every layer"
+
+
+def test_the_tokens_of_a_qwen_model_are_counted_as_they_are_built(data):
+    """16 queries, 32 cross-attentions and a projector of the merger's widths; 32 frames of 256 patches are kept."""
+    recipe, console = recipe_of("ego2exovlm_qwen"), Console(file=io.StringIO(), width=200)
+    assert report.run(recipe, data, A100, console) == []
+    [row] = [line for line in console.file.getvalue().splitlines() if line.startswith("│ ego_tokens ")]
+    size = 16 * 1280 + 32 * 4 * 1281 * 1280 + 1280 + 1281 * 5120 + 5121 * 3584
+    assert [cell.strip() for cell in row.split("│")[2:-1]] == [f"{size:,}", "frozen", "2e-06"]
+    plain = report.config_of(recipe.model, data)
+    with_tokens = budget(recipe.stages[-1], qwen_ego_setup.config_with(plain, 16), data.frames)
+    teacher = budget(recipe.stages[0], plain, data.frames)
+    assert with_tokens.demand.visual_tokens == 32 * 66 + 16 and teacher.demand.visual_tokens == 32 * 66
+    patches = 32 * 256 * 1280 * 2
+    assert 32 * patches < with_tokens.ego_tokens.checkpointed < 50 * patches < with_tokens.ego_tokens.activations
+    assert with_tokens.total - teacher.total == size + with_tokens.adapters
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ MODEL = {
     "image_px": 64, "patch_px": 8, "tubelet_frames": 2, "vision_width": 32, "vision_layers": 1, "vision_heads": 2,
     "image_tokens": 4, "video_tokens": 8, "mapping_blocks": 1, "text_width": 32, "text_layers": 2, "text_heads": 2,
 }  # fmt: skip
-# what each architecture starts from is made by runs.py: "start" for the miniature, folders for the others
+# what each architecture, or its `base`, starts from is made by runs.py: "start" for the miniature, folders for others
 EGOFLOW = {"architecture": "egoflow", "tubelet_frames": 1, "vision_layer": -2, "mapping_blocks": 1}
 QWEN = {"architecture": "qwen2_5_vl"}
 PLAIN = {
@@ -79,6 +79,10 @@ CASES: dict[str, tuple[dict, dict]] = {
     "Qwen": (QWEN, LEARNS | {
         "learning_rates": {"language_model": 1e-3, "merger": 1e-2}, "questions_per_context": 2,
         "lora": {"r": 2, "lora_alpha": 4, "lora_dropout": 0.0, "learning_rate": {"vision_encoder": 1e-2}},
+        "mixture": {"egore/qa/ego": 0.5, "egore/ground_spatial/ego": 0.5}, "max_pixels": 3136, "max_frames": 3,
+    }),
+    "Qwen's tokens": (QWEN | {"base": "qwen2_5_vl, places"}, LEARNS | {
+        "learning_rates": {"merger": 1e-3, "ego_tokens": 1e-3}, "ego_tokens": 4, "questions_per_context": 2,
         "mixture": {"egore/qa/ego": 0.5, "egore/ground_spatial/ego": 0.5}, "max_pixels": 3136, "max_frames": 3,
     }),
     "Qwen's rewards": (QWEN, REWARDED | {

@@ -9,13 +9,14 @@ from pathlib import Path
 import torch
 from ruamel.yaml import YAML
 from safetensors.torch import load_file
+from transformers import PreTrainedModel
 
 from components import params
-from components.models import build, checkpoint_files
+from components.models import build, checkpoint_files, qwen_vl
 from components.models.processing import build_tokenizer
 from components.tracking import history
 from components.train import launch_command, plan, versions
-from tests.components import bases, tiny_qwen
+from tests.components import bases, qwen_with_tokens, tiny_qwen
 from tests.components.train.golden import cases, footage
 from tests.components.train.survival import forked
 
@@ -33,7 +34,7 @@ def recipe_of(name: str, starts: dict[str, object]) -> params.Recipe:
     """
     model, stage = cases.CASES[name]
     architecture = model.get("architecture", "miniature")
-    base = {} if architecture == "miniature" else {"base": starts[architecture]}
+    base = {} if architecture == "miniature" else {"base": starts[model.get("base", architecture)]}
     stages = [cases.START] if stage.get("parents") else []
     stages = [*stages, {"name": "golden"} | stage, *([cases.STUDENT] if stage["algorithm"] == "distill" else [])]
     return params.Recipe.model_validate({"name": "golden", "model": model | base, "stages": stages})
@@ -45,17 +46,26 @@ def make_starts(folder: Path) -> dict[str, object]:
     words = build_tokenizer(footage.WORDS)
     processor = build.processor_for(build.tiny_config(model, words), words)
     made = build.assemble(build.config_of(processor), {}, seed=0)
-    with torch.no_grad():
-        for parameter in made.parameters():
-            if parameter.ndim > 1:
-                parameter.mul_(3)
-    made.save_pretrained(folder / "start/model")
+    _larger(made).save_pretrained(folder / "start/model")
     processor.save_pretrained(folder / "start/model")
     record = dict.fromkeys(checkpoint_files.MEMBERS) | {"stage": "start", "params": {"algorithm": "supervised"}}
     checkpoint_files.finish(folder / "start", record)
     downloaded = bases.save_bases(folder / "bases")
     qwen = tiny_qwen.write_base(folder / "qwen", "qwen2_5_vl")
-    return {"miniature": str(folder / "start"), "egoflow": downloaded, "qwen2_5_vl": str(qwen)}
+    with_places = qwen_with_tokens.write_places(folder / "qwen-places", "qwen2_5_vl")
+    _larger(qwen_vl.load(with_places), times=8).save_pretrained(with_places)
+    return {
+        "miniature": str(folder / "start"), "egoflow": downloaded, "qwen2_5_vl": str(qwen),
+        "qwen2_5_vl, places": str(with_places),
+    }  # fmt: skip
+
+
+def _larger(model: PreTrainedModel, times: float = 3) -> PreTrainedModel:
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.mul_(times)
+    return model
 
 
 def run(name: str, folder: Path, starts: dict[str, object]) -> tuple[dict[str, int], Values]:
