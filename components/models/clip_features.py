@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from components.models import towers
 from components.models.backbone import EgoflowModel
 from components.models.configuration import EgoflowConfig
+from components.models.ego_tokens import places_of
 
 
 def steps_of(config: EgoflowConfig, input_ids: Tensor, view: str) -> list[int]:
@@ -37,6 +38,19 @@ def pooled(connector: nn.Module, config: EgoflowConfig, grids_NDHW: Tensor, step
     return torch.stack(means)
 
 
+def of_tokens(config: EgoflowConfig, input_ids: Tensor, embeds: Tensor) -> Tensor | None:
+    """Return the mean of the ego-adaptive tokens of each clip [clips, text width]; None for a model without any.
+
+    Args:
+        config: of the model.
+        input_ids: [B, L].
+        embeds: of them [B, L, text width], as `EgoflowModel.embed` gives them.
+    """
+    if not config.ego_tokens:
+        return None
+    return embeds[places_of(config, input_ids)].unflatten(0, (-1, config.ego_tokens)).mean(1)
+
+
 class FrozenFeatures:
     """A tower and connector as they were when this was made, whatever is trained afterwards.
 
@@ -52,7 +66,7 @@ class FrozenFeatures:
         branch = model.config.branch(view)
         parts = [getattr(model, f"{branch}_{part}") for part in ("encoder", "connector")]
         if any(hasattr(value, "ds_id") for part in parts for value in part.parameters()):
-            raise ValueError("the loss `feature_mse` came with ZeRO-3, allowed is `zero_stage` 0 to 2; mend the recipe")
+            raise ValueError("a loss of features came with ZeRO-3, allowed is `zero_stage` 0 to 2; mend the recipe")
         self.config = model.config
         self.tower, self.connector = (copy.deepcopy(part).eval().requires_grad_(False) for part in parts)
 

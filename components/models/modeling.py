@@ -22,11 +22,13 @@ class EgoflowOutput(CausalLMOutputWithPast):
 
     `grids` holds, each [N, D, H, W]: x (ego), y (exo), fx = F(x), and where they are asked for gfx = G(F(x)) and
     `grids` holds, each [N, D, H, W]: x (ego), y (exo), fx = F(x), and where they are asked for gfx = G(F(x)) and
-    fgy = F(G(y)). `features`, where they are asked for, is the mean visual token of each exo clip [clips, W].
+    fgy = F(G(y)). Where they are asked for, `features` is the mean visual token of each exo clip [clips, W], and
+    `token_features` the mean ego-adaptive token of each clip, where the model has such tokens.
     """
 
     grids: dict[str, Tensor] | None = None
     features: Tensor | None = None
+    token_features: Tensor | None = None
 
 
 class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
@@ -118,7 +120,7 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
             paired_grids: what is known of their features: bool [N], whether a step's are, and those [K, H * W, D];
                 `paired_pixel_values` then holds the frames of the other steps, if there are any.
             round_trips: which of "gfx" and "fgy" the losses read; the others are not computed.
-            exo_features: give `features` of the exo clips too.
+            exo_features: give `features` and `token_features` too; all clips are of the exo view.
             facts: instead of frames, words that stand for them; see `EgoflowModel.embed`.
             inputs_embeds: instead of tokens, embeddings [B, L, W].
             word_weights: what each word of the vocabulary counts in the loss [vocabulary]; None counts all alike.
@@ -128,9 +130,9 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
         Returns:
             `loss` (mean over answer tokens; None without labels), `logits` (with labels only those that predict an
             answer token [answer tokens, vocabulary], else [B, L, vocabulary]), `grids` with paired frames, and
-            `features`.
+            `features` and `token_features`.
         """
-        grids = features = None
+        grids = features = token_features = None
         if inputs_embeds is None:
             inputs_embeds, seen = self.model.embed(input_ids, pixel_values, facts)
             y = self._exo_grids(paired_pixel_values, paired_grids)
@@ -140,6 +142,7 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
                 connector = getattr(self.model, f"{self.config.branch('exo')}_connector")
                 steps = clip_features.steps_of(self.config, input_ids, "exo")
                 features = clip_features.pooled(connector, self.config, seen["exo"], steps)
+                token_features = clip_features.of_tokens(self.config, input_ids, inputs_embeds)
         output = self.model(
             attention_mask=attention_mask, inputs_embeds=inputs_embeds, past_key_values=past_key_values, **kwargs
         )
@@ -153,7 +156,12 @@ class EgoflowForConditionalGeneration(EgoflowPreTrainedModel, GenerationMixin):
             logits = self.lm_head(hidden.flatten(0, 1).index_select(0, answering))
             loss = nn.functional.cross_entropy(logits.float(), following[answering], weight=word_weights)
         return EgoflowOutput(
-            loss=loss, logits=logits, past_key_values=output.past_key_values, grids=grids, features=features
+            loss=loss,
+            logits=logits,
+            past_key_values=output.past_key_values,
+            grids=grids,
+            features=features,
+            token_features=token_features,
         )
 
     def _exo_grids(self, frames_NCHW: Tensor | None, known: tuple[Tensor, Tensor] | None) -> Tensor | None:

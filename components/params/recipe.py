@@ -24,7 +24,9 @@ Loss = Literal[
     "kl_reverse",
     "kl_pooled_reverse",
     "feature_mse",
+    "token_mse",
 ]
+FEATURE_LOSSES = ("feature_mse", "token_mse")  # they compare an exo clip with its ego clip, in a copy of the model
 
 # what a stage needs that takes optimiser steps, for one that asks each question once and is no checkpoint to evaluate
 _ASKED_ONCE = {"num_train_epochs": 1.0, "warmup_ratio": 0.0, "weight_decay": 0.0, "save_steps": 1, "evaluate": ()}
@@ -81,7 +83,7 @@ class Stage(Strict):
         default_factory=_token_loss,
         description="loss -> weight: vtg, words of train/losses.py; feature_mse draws the mean features, behind the "
         "connector, of exo clips that a teacher answered about to those of their ego clips in the model that the stage "
-        "begins with",
+        "begins with; token_mse likewise the mean of their ego-adaptive tokens",
     )
     mapping: Literal["resnet", "fc"] | None = Field(
         default=None, description="begin here with fresh F and G of this kind; null: those of the parents"
@@ -194,12 +196,12 @@ class Stage(Strict):
     @property
     def compares_views(self) -> bool:
         """Whether a loss needs the exo view of the same ego moment: any but that over answers and that of features."""
-        return bool(set(self.loss_weights) - {"vtg", "feature_mse"})
+        return bool(set(self.loss_weights) - {"vtg", *FEATURE_LOSSES})
 
     @property
     def distils_features(self) -> bool:
         """Whether a loss draws exo features to those of the ego clip that a sample's answer is about."""
-        return "feature_mse" in self.loss_weights
+        return any(name in self.loss_weights for name in FEATURE_LOSSES)
 
     @model_validator(mode="before")
     @classmethod

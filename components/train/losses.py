@@ -61,7 +61,12 @@ GUIDANCE: dict[str, Callable[[dict[str, Tensor]], Tensor]] = {
 }
 # what draws the mean features of exo clips to those that the model had of the ego clips of the same moments before the
 # stage; published is the mean square (systems §2.4)
-FEATURES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"feature_mse": functional.mse_loss}
+FEATURES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "feature_mse": functional.mse_loss,
+    "token_mse": functional.mse_loss,
+}
+# of which features of the model's output
+READS = {"feature_mse": "features", "token_mse": "token_features"}
 # the grids that a loss reads beside x, y and F(x): each costs a pass through F or G, or both
 ROUND_TRIPS = {"ccl": ("gfx", "fgy"), "ccl_forward": ("gfx",)}
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from components.models import clip_features
 from components.models.clip_features import FrozenFeatures
 from components.train.feature_cache import FeatureCache
-from components.train.losses import FEATURES, GUIDANCE, ROUND_TRIPS, retrieval
+from components.train.losses import FEATURES, GUIDANCE, READS, ROUND_TRIPS, retrieval
 from components.train.trainer import Losses
 
 
@@ -43,7 +43,8 @@ def losses(
         if teacher is not None and twins_NCHW is not None:
             steps = clip_features.steps_of(teacher.config, batch["input_ids"], "exo")
             of_ego = teacher.of(twins_NCHW, steps).float()
-            parts |= {name: FEATURES[name](output.features.float(), of_ego) for name in weights if name in FEATURES}
+            of_exo = {name: getattr(output, READS[name]) for name in weights if name in FEATURES}
+            parts |= {name: FEATURES[name](value.float(), of_ego) for name, value in of_exo.items()}
         total = sum(weight * parts[name] for name, weight in weights.items())
         if output.grids is not None:
             parts |= {"retrieval": retrieval(output.grids), "retrieval_identity": retrieval(output.grids, "x")}

@@ -60,6 +60,7 @@ VERSIONS: dict[str, dict[int, str]] = {
     "loss/kl_reverse": {1: "KL of each patch over channels, F(x) to y"},
     "loss/kl_pooled_reverse": {1: "the same of the means over space"},
     "loss/feature_mse": {1: "squared distance of mean features to those of the ego clip in a frozen copy"},
+    "loss/token_mse": {1: "the same of the mean ego-adaptive token"},
     # what completions earn
     "reward/format": {1: "one thought and one answer in their tags"},
     "reward/box_iou": {1: "IoU of the answered box"},

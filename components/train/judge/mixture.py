@@ -89,7 +89,7 @@ def _views(stage: Stage, keys: list[str]) -> Iterator[Problem]:
         for key in keys:
             if key.split("/")[0] not in WRITTEN or not key.endswith("/exo"):
                 yield at(
-                    stage, f"mixture.{key}", "`loss_weights.feature_mse` compares an exo clip with the ego clip of its "
+                    stage, f"mixture.{key}", "`loss_weights` compares an exo clip with the ego clip of its "
                     "segment", "exo keys of a teacher's answers: distilled/caption/exo, captioned/caption/exo",
                 )  # fmt: skip
     if stage.distill and len(set(stage.mixture.values())) > 1:

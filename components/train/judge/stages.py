@@ -166,6 +166,11 @@ def _ego_tokens(stage: Stage, model: Model | Egoflow | Qwen, count: int) -> Iter
         )  # fmt: skip
     if stage.ego_tokens and not trained:
         yield at(stage, "ego_tokens", f"{stage.ego_tokens} came, and they are not trained", "with a learning rate")
+    if "token_mse" in stage.loss_weights and not count:
+        yield at(
+            stage, "loss_weights.token_mse", "neither this stage nor its parents begin with ego-adaptive tokens",
+            "`ego_tokens` of this stage or of one that gives them",
+        )  # fmt: skip
     if stage.freeze_ego_queries and not trained:
         yield at(stage, "freeze_ego_queries", "True came, and no ego_tokens are trained", "False")
 
@@ -180,7 +185,7 @@ def _objective(stage: Stage, *, last: bool) -> Iterator[Problem]:
     if not any(stage.loss_weights.values()):
         yield at(stage, "loss_weights", f"{stage.loss_weights} came, so nothing is learned", "a weight above 0")
     if stage.distils_features and stage.zero_stage == 3:
-        yield at(stage, "zero_stage", "3 came, which spreads the weights that `feature_mse` copies", "0 to 2")
+        yield at(stage, "zero_stage", "3 came, which spreads the weights that a loss of features copies", "0 to 2")
     if stage.distill and stage.distill.endpoint and stage.ranks > 1:
         yield at(stage, "ranks", f"{stage.ranks} came, and one process asks `distill.endpoint`", "1")
     if stage.distill and stage.evaluate:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from components.models import build
 from components.models.clip_features import FrozenFeatures, pooled, steps_of
 from components.models.processing import normalise
 from components.train import supervised
@@ -86,3 +87,40 @@ def test_the_connector_of_clips_sees_each_alone(model):
     grids = torch.randn(5, 32, model.config.vision_grid, model.config.vision_grid)
     whole = pooled(model.model.exo_connector, model.config, grids, [2, 3])
     assert torch.allclose(whole[1], pooled(model.model.exo_connector, model.config, grids[2:], [3])[0], atol=1e-6)
+
+
+@pytest.fixture
+def tokened(model, processor) -> tuple:
+    told = build.processor_for(build.config_of(processor), processor.tokenizer)
+    build.renew_ego_tokens(model, told, 3, seed=0)
+    return model, Collate(model.config, told)
+
+
+def test_the_token_features_of_a_clip_are_the_mean_of_its_ego_adaptive_tokens(tokened, items):
+    model, collate = tokened
+    made = []
+    model.model.ego_tokens.register_forward_hook(lambda module, inputs, output: made.append(output))
+    shown = {name: value for name, value in collate(items).items() if name != "ego_pixel_values"}
+    output = model(**shown, exo_features=True)
+    assert torch.equal(output.token_features, made[0].unflatten(0, (3, 3)).mean(1))
+    assert output.token_features.shape == output.features.shape
+
+
+def test_tokens_learn_from_the_distance_of_their_mean_to_the_ego_clip_and_the_tower_does_not(tokened, items):
+    model, collate = tokened
+    batch = collate(items)
+    model.requires_grad_(False)
+    model.model.ego_tokens.requires_grad_(True)
+    teacher = FrozenFeatures(model.model, "ego")
+    loss = supervised.losses({"vtg": 0.0, "token_mse": 1.0}, teacher=teacher)
+    parts = loss(model, dict(batch))
+    frames_NCHW = batch["ego_pixel_values"]
+    of_ego = teacher.of(frames_NCHW, steps_of(model.config, batch["input_ids"], "exo"))
+    shown = {name: value for name, value in batch.items() if name != "ego_pixel_values"}
+    distance = model(**shown, exo_features=True).token_features - of_ego
+    assert parts["total"].item() == pytest.approx(distance.square().mean().item(), rel=1e-5)
+    parts["total"].backward()
+    assert model.model.ego_tokens.queries.grad.any()
+    optimiser = torch.optim.SGD(model.model.ego_tokens.parameters(), lr=1e-2)
+    optimiser.step()
+    assert loss(model, dict(batch))["token_mse"] < parts["token_mse"]
