@@ -70,6 +70,7 @@ class Finding:
         rows: what its first rows are, by table; "" where none was read.
         medium: the first medium that could be read, and how long it is; "" where there is none.
         problem: what is missing or wrong; "" where nothing is.
+        rejects: why some of the first rows are rejected; "" where none is.
     """
 
     source: str
@@ -77,10 +78,11 @@ class Finding:
     rows: str = ""
     medium: str = ""
     problem: str = ""
+    rejects: str = ""
 
     def seen(self) -> list[tuple[str, str]]:
         """Return what was seen, by its name."""
-        return [("first rows", self.rows), ("first medium", self.medium)]
+        return [("first rows", self.rows), ("rejected", self.rejects), ("first medium", self.medium)]
 
 
 class _MediumReadError(Exception):
@@ -202,7 +204,8 @@ def _finding(name: str, folder: Path, worker: KillableWorker, takes: Callable[[]
     if name not in MEDIA_FOLDERS:  # a corpus whose media no step looks at
         return Finding(name, folder, rows)
     medium, problem = _medium(folder, MEDIA_FOLDERS[name], batches, worker)
-    return Finding(name, folder, rows, medium, problem)
+    refused = _reasons(batches) if any(len(rejects) for _, rejects in batches) else ""
+    return Finding(name, folder, rows, medium, problem, refused)
 
 
 def _probed(path: Path, folder: Path, worker: KillableWorker, fps: float | None = None) -> str:

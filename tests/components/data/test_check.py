@@ -87,7 +87,8 @@ def test_the_command_ends_with_1_where_the_table_has_a_mistake(
     cv2.imwrite(str(folder / "there.png"), np.zeros((8, 8, 3), np.uint8))
     (folder / "broken.png").write_text("no image")
     said = [{"from": "human", "value": "Describe the image."}, {"from": "gpt", "value": "a cup"}]
-    (folder / "talk.jsonl").write_text(json.dumps({"image": image, "conversations": said}))
+    records = ({"image": image, "conversations": said}, {"images": ["a.png", "b.png"], "conversations": said})
+    (folder / "talk.jsonl").write_text("".join(f"{json.dumps(record)}\n" for record in records))
     data = tiny_world.params.model_dump(mode="json") | {"sources": {"general": "mine"}}
     (tmp_path / "data.yaml").write_text(yaml.safe_dump(data))
     monkeypatch.setattr(sys, "argv", ["data", "check", "--params", "data.yaml"])
@@ -96,7 +97,7 @@ def test_the_command_ends_with_1_where_the_table_has_a_mistake(
         data_main.main()
     assert int(stop.value.code) == code
     shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert f"general {state} folder:" in shown and "first rows: 1 captions" in shown
+    assert f"general {state} folder:" in shown and "rejected: 1 x several_images" in shown
     assert ("broken.png: it is broken" in shown) == bool(code)
 
 
