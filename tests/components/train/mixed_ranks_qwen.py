@@ -1,6 +1,6 @@
 """Two ranks under ZeRO-3, the first with text alone, the second with videos; run by test_mixed_ranks_qwen.
 
-Run as: deepspeed … --module tests.components.train.mixed_ranks_qwen BASE OUTPUT
+Run as: deepspeed … --module tests.components.train.mixed_ranks_qwen BASE OUTPUT TOKENS
 """
 
 import json
@@ -13,7 +13,7 @@ import torch
 from transformers import TrainingArguments
 
 from components import params
-from components.models import qwen_vl
+from components.models import qwen_ego_setup, qwen_vl
 from components.models.hub_configs import QWEN_PARTS
 from components.train import algorithms, checkpoints
 from components.train.qwen import Collate, losses
@@ -23,15 +23,17 @@ from tests.components.train.test_qwen import item
 ANSWERS = ("C picks up the red cup.", "the blue bowl", "a helpful assistant")
 
 
-def main(base: str, output: str) -> None:
+def main(base: str, output: str, tokens: str) -> None:
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     stage = params.Stage(
         name="mixed", algorithm="supervised", max_steps=3, train_batch_size=4, ranks=2, zero_stage=3,
         warmup_ratio=0.0, weight_decay=0.0,
-        save_steps=3, learning_rates={"language_model": 1e-3, "vision_encoder": 1e-3, "merger": 1e-3},
+        save_steps=3, learning_rates=dict.fromkeys(set(QWEN_PARTS) - (set() if int(tokens) else {"ego_tokens"}), 1e-3),
     )  # fmt: skip
     model = qwen_vl.load(Path(base))
     processor = qwen_vl.load_processor(Path(base), pixels=3136)
+    if int(tokens):
+        model = qwen_ego_setup.renewed(model, processor, int(tokens), seed=0)
     checkpoints.prepare(model, stage.learning_rates, stage.lora, QWEN_PARTS)
     values = arguments(stage, Path(output) / "trainer")
     values["deepspeed"] = json.loads(Path(values["deepspeed"]).read_text())

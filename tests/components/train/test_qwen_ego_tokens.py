@@ -1,9 +1,11 @@
 """Ego-adaptive tokens of Qwen models in training, rollouts and evaluation: packed, shared and resumed, the same."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from ruamel.yaml import YAML
 from transformers import GenerationConfig
 from trl import GRPOTrainer
 from trl.trainer.utils import add_fused_lm_head
@@ -13,14 +15,16 @@ from components.evaluation.load import answerer_of
 from components.models import qwen_vl
 from components.models.backbone import part_of
 from components.models.hub_configs import QWEN_PARTS
+from components.tracking import history
 from components.train import algorithms, checkpoints, starting_point
-from components.train.ego_queries import NAME, QueryChange
+from components.train.ego_queries import METRIC, NAME, QueryChange
 from components.train.grpo.shared_prompt import SharedPromptTrainer, images_by_row, sample
 from components.train.qwen import Collate, encode_once, losses
 from tests.components.evaluation.test_qwen import IDS, SAMPLES, Frames
 from tests.components.qwen_with_tokens import COUNT, loaded, write_places
 from tests.components.train.conftest import ROOT
 from tests.components.train.grpo.test_qwen_shared_prompt import ROWS, SHOWN, WIDTH, asked, read_by
+from tests.components.train.survival.forked import Mishap
 from tests.components.train.test_qwen import MIXED, item, plain
 from tests.components.train.test_qwen import stage as stage_of
 from tests.components.train.test_qwen_rows import BATCHES, taught
@@ -147,6 +151,36 @@ def test_a_stage_begins_them_and_the_next_has_those_of_its_parent(base, tmp_path
     with pytest.raises(ValueError, match="has 3 ego-adaptive tokens, allowed is a base without"):
         elsewhere = recipe.model.model_copy(update={"base": str(tmp_path / "model")})
         starting_point.load(recipe.model_copy(update={"model": elsewhere}), later, data, {})
+
+
+@pytest.mark.slow
+def test_a_killed_stage_ends_as_the_one_that_nobody_killed(base, workshop):
+    from components.train import launch_command
+    from tests.components.train.survival import forked
+
+    recipe, name = recipe_of(base), base.name
+    stage, path = recipe.stages[0], workshop.folder / f"{name}.yaml"
+    with path.open("w") as file:
+        YAML().dump(recipe.model_dump(mode="json"), file)
+    whole, killed = workshop.folder / f"{name}-whole", workshop.folder / f"{name}-killed"
+    run = workshop.open_run("student")
+    workshop.fork(path, stage, {}, whole, run)
+    words = launch_command.arguments(
+        recipe=path, stage=stage.name, parents={}, data=workshop.data, output=killed, run_id=run,
+        provenance={"stage_key": "k"},
+    )  # fmt: skip
+    env = {"MLFLOW_TRACKING_URI": workshop.tracking_uri}
+    log = killed.with_suffix(".log")
+    assert forked.run(words, log=log, mishap=Mishap("kill", "batch", 3), env=env) == [-9], log.read_text()[-3000:]
+    workshop.fork(path, stage, {}, killed, run)
+    expected, found = (qwen_vl.load(folder / "model").state_dict() for folder in (whole, killed))
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+    before = qwen_vl.load(base).state_dict()
+    kept = {part_of(name, QWEN_PARTS) for name, value in before.items() if not torch.equal(expected[name], value)}
+    assert kept == {"merger"} and set(expected) - set(before) == {name for name in expected if "ego_tokens" in name}
+    rows = history.read(whole / "history.jsonl")[0]
+    assert all(row[METRIC] > 0 and row["grad_norm/ego_tokens"] > 0 for row in rows)
+    shutil.rmtree(killed)
 
 
 def test_samples_are_laid_out_with_their_places_once(tokened):
