@@ -1,4 +1,4 @@
-"""Ctrl-C: one sentence, at once, and nothing left open.
+"""Ctrl-C, or SIGTERM of whoever wants the machine back: one sentence, at once, and nothing left open.
 
 Prefect's own way waits for every task and for a server that the same Ctrl-C has ended, which took minutes and pages of
 tracebacks. The processes of the flow end by themselves when this one is gone: flows/supervisor.py.
@@ -18,17 +18,19 @@ import psutil
 
 from components import tracking
 
-CODE = 128 + signal.SIGINT  # as shells have it
+NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 MLFLOW_S = 10.0  # the store may be busy or away
 SENTENCE = (
-    "Stopped by Ctrl-C. What is finished is kept and will be reused; a stage that trains saves a checkpoint now, for a "
+    "Stopped by {}. What is finished is kept and will be reused; a stage that trains saves a checkpoint now, for a "
     "minute at most, and goes on from there. To go on, run the same command again."
 )
 
 
 @contextlib.contextmanager
 def ends(run_id: str) -> Generator[None]:
-    """End this process on Ctrl-C while the block runs; in a worker's process, whose signals are Prefect's, do nothing.
+    """End this process on a signal while the block runs, with 128 + its number, as shells have it.
+
+    In a worker's process, whose signals are Prefect's, this does nothing.
 
     Args:
         run_id: MLflow run of the pipeline, which ends as KILLED with those nested in it.
@@ -37,9 +39,10 @@ def ends(run_id: str) -> Generator[None]:
         yield
         return
 
-    def end(_number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        sys.stderr.write(f"\n{SENTENCE}\n")
+    def end(number: int, _frame: FrameType | None) -> None:
+        for one in NAMES:
+            signal.signal(one, signal.SIG_IGN)
+        sys.stderr.write(f"\n{SENTENCE.format(NAMES[signal.Signals(number)])}\n")
         try:
             # in a thread: this one may hold a lock of the store
             closing = threading.Thread(target=tracking.end_open, args=(run_id,), daemon=True)
@@ -48,13 +51,14 @@ def ends(run_id: str) -> Generator[None]:
             end_children()
             sys.stderr.flush()
         finally:
-            os._exit(CODE)
+            os._exit(128 + number)
 
-    before = signal.signal(signal.SIGINT, end)
+    before = {number: signal.signal(number, end) for number in NAMES}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def end_children() -> None:

@@ -43,16 +43,45 @@ def test_ctrl_c_ends_with_a_sentence_and_leaves_nothing_open(project: Path, monk
         assert time.monotonic() < end_s and process.poll() is None, process.stdout.read()
         time.sleep(0.2)
     below = psutil.Process(process.pid).children(recursive=True)
+    assert {int(path.name) for path in pids} <= {one.pid for one in below}
     started_s = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
     said, _ = process.communicate(timeout=60)
-    assert process.returncode == interrupt.CODE == 130
+    assert process.returncode == 130
     assert time.monotonic() - started_s < 15
-    assert interrupt.SENTENCE in said and "Traceback" not in said, said[-3000:]
+    assert interrupt.SENTENCE.format("Ctrl-C") in said and "Traceback" not in said, said[-3000:]
     _, alive = psutil.wait_procs(below, timeout=30)
-    assert not alive and not any(psutil.pid_exists(int(path.name)) for path in pids)
+    assert not alive
     found = statuses()
     assert "RUNNING" not in found and {"pipeline", "stage"} <= set(found["KILLED"])
+
+
+RUNS = """
+import subprocess, time
+from components import tracking
+from flows import interrupt
+run_id = tracking.open_pipeline_run("p", tags={"kind": "pipeline"})
+with interrupt.ends(run_id):
+    print(subprocess.Popen(["sleep", "60"]).pid, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+def test_a_signal_to_the_flow_alone_ends_it_with_a_sentence(tmp_path: Path, monkeypatch, number: int, name: str):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUNS], cwd=stand_in.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    below = [psutil.Process(int(process.stdout.readline()))]
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert said.endswith(f"\n{interrupt.SENTENCE.format(name)}\n") and "Traceback" not in said
+    assert statuses() == {"KILLED": ["pipeline"]}
+    _, left = psutil.wait_procs(below, timeout=30)
+    assert not left
 
 
 def test_a_child_that_has_ended_and_was_not_waited_for_is_no_hindrance():
