@@ -10,6 +10,7 @@ from prefect.logging import disable_run_logger
 from flows import data, data_graph, tasks
 from flows.supervisor import StageFailed, StageStopped
 from tests.flows import stand_in
+from tests.flows.conftest import wait
 
 EMPTY = "stages: {}\n"
 
@@ -90,6 +91,23 @@ def test_a_change_of_the_parameters_that_no_stage_reads_makes_no_other_stale(mon
     told = subprocess.CompletedProcess([], 0, stdout='{"parameters": [{"changed deps": {}}]}')
     monkeypatch.setattr(data_graph.subprocess, "run", lambda *_, **__: told)
     assert data.stale() == ["parameters"]
+
+
+def test_what_is_stale_can_be_asked_beside_a_running_stage(project: Path):
+    slow = stand_in.copying("seed.txt", "a.txt")
+    slow["cmd"] = f"touch started; while [ -e wait ]; do sleep 0.05; done; {slow['cmd']}"
+    others = {"b": stand_in.copying("a.txt", "b.txt"), "other": stand_in.copying("other.txt", "d.txt")}
+    stand_in.write_yaml(project / "dvc.yaml", {"stages": {"a": slow, **others}})
+    assert repro("other") == ["ran"]
+    (project / "wait").touch()
+    running = subprocess.Popen([*data_graph.DVC, "repro", "-q", "--single-item", "a"])
+    try:
+        wait(lambda: (project / "started").exists() or running.poll() is not None, 60, lambda: "it never started")
+        told = data.stale()
+    finally:
+        (project / "wait").unlink()
+        code = running.wait(60)
+    assert code == 0 and told == ["a", "b"] and data.stale() == ["b"]
 
 
 def test_a_failing_stage_shows_its_last_lines_and_the_log(project: Path):
