@@ -21,6 +21,7 @@ PAGES = (
     "README.md",
     "docs/claims.md",
     "docs/results.md",
+    "docs/operations.md",
     "docs/params.md",
     "docs/statistics.md",
     "docs/benchmarks.md",
@@ -47,6 +48,7 @@ REGIONS: dict[str, Callable[[], str]] = {
     "signs": simulated.signs,
     "gains": simulated.gains,
     "promoted": simulated.promoted,
+    "drift": simulated.drift,
     "rationale-judge": simulated.rationale_judge,
     "params": parameters.reference,
 }

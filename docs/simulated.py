@@ -1,4 +1,4 @@
-"""The tables of docs/statistics.md from results/*.json, and the gate in one sentence."""
+"""Tables of docs/statistics.md and docs/operations.md from results/*.json, and the gate in one sentence."""
 
 from __future__ import annotations
 
@@ -81,6 +81,18 @@ def rationale_judge() -> str:
     recorded = json.loads((RESULTS / "rationale_judge.json").read_text())["auc"]
     rows = [[name, f"{found['by_facts']:.3f}", f"{found['by_words']:.3f}"] for name, found in recorded.items()]
     return markdown(["corruption", "AUC by facts", "AUC by words"], rows)
+
+
+def drift() -> str:
+    """Return how often `egoflow drift` raises an alarm where takes of one dataset were dealt at random into two."""
+    recorded = json.loads((RESULTS / "drift.json").read_text())
+    names = {
+        "by_tests": "drift by tests and effect",
+        "by_tests_whatever_the_effect": "adjusted p within the limit, whatever the effect",
+        "by_counts": "drift by the number of samples",
+    }
+    rows = [[takes, *(_percent(found[name]) for name in names)] for takes, found in recorded["alarms"].items()]
+    return markdown(["takes in each", *names.values()], rows)
 
 
 def _simulated() -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """What counts as drift: a change of the data, by its name, and hardly ever chance, though takes differ."""
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -48,6 +50,14 @@ def test_takes_of_one_world_raise_a_false_alarm_as_seldom_as_the_limit_says(refe
 def test_takes_of_the_miniature_raise_a_false_alarm_as_seldom_as_the_limit_says(tmp_path, monkeypatch):
     found = simulate_drift.shares(profiled(tmp_path, narrated(120), monkeypatch), 60, deals=30)
     assert wilson(round(30 * found["by_tests_whatever_the_effect"]), 30)[0] <= simulate_drift.LIMITS["alpha"]
+
+
+def test_false_alarms_were_recorded_with_the_limits_as_they_are_and_are_as_seldom():
+    # else: python -m tests.simulate_drift, then python -m docs.generate
+    told = json.loads(simulate_drift.RESULTS.read_text())
+    assert told["limits"] == simulate_drift.LIMITS
+    raised = [found["by_tests"] for found in told["alarms"].values()]
+    assert all(wilson(round(told["deals"] * share), told["deals"])[0] <= told["limits"]["alpha"] for share in raised)
 
 
 def _by_sample(first: pa.Table, second: pa.Table) -> float:
