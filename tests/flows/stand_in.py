@@ -27,9 +27,9 @@ at = sys.argv.index("--module")
 sys.exit(subprocess.call([sys.executable, "-m", *sys.argv[at + 1:]]))
 """
 # Files in the root steer it: `fail` lets the stage it names fail once, `pause` pauses it while the file is there,
-# `hang` sleeps with a child until ended.
+# `hang` sleeps with a child until ended, and then takes as many seconds as the file says to save a checkpoint.
 TRAIN = """
-import argparse, json, os, subprocess, sys, time
+import argparse, json, os, signal, subprocess, sys, time
 from pathlib import Path
 parser = argparse.ArgumentParser()
 for name in ("recipe", "stage", "parents", "data", "output", "run-id", "provenance"):
@@ -52,6 +52,12 @@ if Path("pause").exists() and Path("pause").read_text() == given.stage:
     raise SystemExit(75)
 if Path("hang").exists():
     child = subprocess.Popen(["sleep", "300"])
+    def save(*_):
+        time.sleep(save_s)
+        (output / "saved").touch()
+        sys.exit(143)
+    if save_s := float(Path("hang").read_text() or 0):
+        signal.signal(signal.SIGTERM, save)
     (output / "pids" / str(child.pid)).write_text("")
     time.sleep(300)
 time.sleep(0.5)
@@ -242,9 +248,9 @@ def python(root: Path, *arguments: str, **env: str) -> subprocess.CompletedProce
     )
 
 
-def pids(root: Path) -> list[int]:
-    """Give the processes that the stand-in for training has started so far."""
-    return [int(path.name) for path in root.glob("checkpoints/*/pids/*")]
+def pid_files(root: Path) -> list[Path]:
+    """Give a file for each process that the stand-in for training has started so far, named by its number."""
+    return list(root.glob("checkpoints/*/pids/*"))
 
 
 def spans(root: Path) -> dict[str, tuple[float, float]]:

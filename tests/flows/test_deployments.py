@@ -4,6 +4,7 @@ import importlib
 import os
 import re
 import signal
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,35 +21,37 @@ from flows import compare, gpus, missed
 from tests.flows import stand_in
 from tests.flows.conftest import Server, wait
 from tests.flows.test_gpus import fake_gpus, waits_for
+from tests.processes import alive
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+SAVE_S = 50  # Prefect kills the process of a cancelled run after 30 s
 
 
-def alive(pids: list[int]) -> list[int]:
-    return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
-
-
-def new_versions_that_hang(project: Path) -> None:
-    """Move the keys of both base stages, and so of all, and let the stages that then train hang."""
+def new_versions_that_hang(project: Path, *, save_s: int = 0) -> None:
+    """Move the keys of both base stages, and so of all; let the stages that then train hang, and save for so long."""
     file = project / "components" / "train" / "versions.py"
     text = file.read_text()
     newest = 2 + text.count("for a test")
     file.write_text(re.sub('"(text|contrastive)": {', rf'\g<0>{newest}: "for a test", ', text))
-    (project / "hang").touch()
+    (project / "hang").write_text(f"{save_s}")
 
 
-def hanging_run(server: Server) -> tuple[str, list[int]]:
-    """Start a training that hangs and give its flow run and processes: two stages at once, each with a child."""
-    before = set(stand_in.pids(server.project))
+def hanging_run(server: Server, worker: subprocess.Popen) -> tuple[str, list[psutil.Process]]:
+    """Start a training that hangs; give its flow run and all its processes: two stages at once, each with a child."""
+    of_worker, trained = psutil.Process(worker.pid), set(stand_in.pid_files(server.project))
+    before = set(of_worker.children(recursive=True))
     run_id = server.trigger("train/train")
     log = server.project / "prefect.log"
-    pids = wait(
-        lambda: len(new := set(stand_in.pids(server.project)) - before) == 4 and sorted(new),
+    wait(
+        lambda: len(set(stand_in.pid_files(server.project)) - trained) == 4,
         160,
         lambda: (server.state(run_id), log.read_text()[-3000:]),
     )
-    assert alive(pids) == pids
-    return run_id, pids
+    processes = [process for process in of_worker.children(recursive=True) if process not in before]
+    stages = {int(path.name) for path in set(stand_in.pid_files(server.project)) - trained}
+    assert server.state(run_id)["type"] == "RUNNING"
+    assert stages < {process.pid for process in processes} and alive(processes) == processes
+    return run_id, processes
 
 
 def mlflow_statuses(project: Path) -> list[str]:
@@ -88,22 +91,31 @@ def test_deployments_run_on_a_worker_and_leave_no_process(server: Server, projec
         assert fired["state"]["message"].startswith(("Nothing to do", "Trained"))
         [schedule] = next(one for one in server.post("deployments/filter") if one["name"] == "retrain")["schedules"]
         server.prefect("deployment", "schedule", "pause", "retrain/retrain", schedule["id"])
+        # one that began meanwhile would train the new versions below, in the place of the run that is asked for
+        open_ones = {"state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}}
+        wait(
+            lambda: not server.post("flow_runs/filter", flow_runs=open_ones),
+            240,
+            lambda: server.post("flow_runs/filter"),
+        )
 
-        # cancelled: Prefect signals the flow's process, which knows of the training below it
-        new_versions_that_hang(project)
-        run_id, pids = hanging_run(server)
+        # cancelled: Prefect signals the flow's process alone, which knows of the training below it
+        new_versions_that_hang(project, save_s=SAVE_S)
+        run_id, processes = hanging_run(server, worker)
         server.prefect("flow-run", "cancel", run_id)
-        wait(lambda: not alive(pids), 120, lambda: (alive(pids), server.state(run_id)))
+        wait(lambda: mlflow_statuses(project) == ["KILLED"] * 3, SAVE_S, lambda: mlflow_statuses(project))
+        assert not list(project.glob("checkpoints/*/saved")), "who waits for the save is killed before it ends"
         assert server.wait_for_end(run_id, 120)["type"] == "CANCELLED"
-        assert mlflow_statuses(project) == ["KILLED"] * 3
         found = server.post("task_runs/filter", flow_runs={"id": {"any_": [run_id]}}, task_runs={})
         assert {one["state_type"] for one in found} == {"CANCELLED"}, [(one["name"], one["state"]) for one in found]
+        wait(lambda: not alive(processes), SAVE_S + 20, lambda: alive(processes))
+        assert len(list(project.glob("checkpoints/*/saved"))) == 2
 
         # the worker dies without a word: the flow run ends by itself, and says so to the server
         new_versions_that_hang(project)
-        run_id, pids = hanging_run(server)
+        run_id, processes = hanging_run(server, worker)
         os.kill(worker.pid, signal.SIGKILL)
-        wait(lambda: not alive(pids), 120, lambda: (alive(pids), server.state(run_id)))
+        wait(lambda: not alive(processes), 120, lambda: (alive(processes), server.state(run_id)))
         state = server.wait_for_end(run_id, 120)
         # crashed, if it first wrote a line of log into the dead worker's pipe
         assert state["type"] in ("FAILED", "CRASHED"), state

@@ -1,11 +1,5 @@
 """What a stage opens to the network while it trains: nothing beyond loopback (torch's own store listens everywhere)."""
 
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import psutil
 import pytest
 from ruamel.yaml import YAML
 
@@ -13,36 +7,9 @@ from components.llm import ledger
 from components.train import launch_command
 from tests.components.train.survival import forked
 from tests.components.train.survival.conftest import Proving
+from tests.processes import addresses
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
-
-
-@contextmanager
-def addresses() -> Iterator[set[str]]:
-    """Collect where this process and those that it starts listen or are connected."""
-    seen: set[str] = set()
-    over = threading.Event()
-
-    def look() -> None:
-        me = psutil.Process()
-        while not over.is_set():
-            for process in [me, *me.children(recursive=True)]:
-                try:
-                    opened = process.net_connections("inet")
-                except psutil.Error:  # it has ended
-                    continue
-                seen.update(
-                    one.laddr.ip for one in opened if one.status in (psutil.CONN_LISTEN, psutil.CONN_ESTABLISHED)
-                )
-            time.sleep(0.05)
-
-    watcher = threading.Thread(target=look)
-    watcher.start()
-    try:
-        yield seen
-    finally:
-        over.set()
-        watcher.join()
 
 
 def test_no_rank_listens_beyond_loopback(proving: Proving):

@@ -18,6 +18,7 @@ from tests.components.train.conftest import ROOT
 from tests.components.train.survival import forked
 from tests.components.train.survival.conftest import STAGES, Proving, assert_the_same, curves, weights
 from tests.components.train.survival.forked import Mishap
+from tests.processes import alive
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -95,15 +96,15 @@ def test_muon_refuses_another_number_of_ranks_in_words(proving: Proving):
     assert resumable.newest(output / "trainer").name == "checkpoint-1"
 
 
-def kill_launcher_in(output: Path, seen: list[int]) -> None:
-    """Wait for the first step of a stage, note the pids of all its processes, and SIGKILL DeepSpeed's launcher."""
+def kill_launcher_in(output: Path, seen: list[psutil.Process]) -> None:
+    """Wait for the first step of a stage, note all its processes, and SIGKILL DeepSpeed's launcher."""
     end_s = time.monotonic() + 200
     while not history.read(output / "history.jsonl")[0]:
         assert time.monotonic() < end_s, "no step came"
         time.sleep(0.005)
     for process in psutil.Process().children(recursive=True):
         if str(output) in (line := process.cmdline()):
-            seen.append(process.pid)
+            seen.append(process)
             # the watchdog has the same words further on
             if line[1:3] == ["-m", "components.train.node_launcher"]:
                 process.kill()
@@ -119,15 +120,15 @@ def test_the_death_of_the_launcher_leaves_no_process_and_loses_no_step(proving: 
         output=output, run_id="none", provenance={"stage_key": "supervised"},
     )  # fmt: skip
     environment = launch_command.environment(ROOT, threads=1) | {"MLFLOW_TRACKING_URI": warm_python.NOWHERE}
-    seen: list[int] = []
+    seen: list[psutil.Process] = []
     with ThreadPoolExecutor() as pool:
         killer = pool.submit(kill_launcher_in, output, seen)
         with pytest.raises(supervisor.StageFailed, match="exit code 137"):
             supervisor.supervise(command, environment, log_path=proving.log(output), timeout_s=850, cwd=ROOT, grace_s=1)
         killer.result()
     end_s = time.monotonic() + 10
-    while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in seen):
-        assert time.monotonic() < end_s, f"of {seen} some are alive"
+    while left := alive(seen):
+        assert time.monotonic() < end_s, left
         time.sleep(0.05)
     assert len(seen) >= 2 and not plan.is_finished(output)
     assert proving.run("supervised", output) == [0]
