@@ -45,8 +45,9 @@ class Background:
         """Start the evaluation of a finished stage, with so many threads, behind the one that was started before."""
         task = tasks.as_task(evaluate_stage, f"evaluate {stage.name}", retries=1)
         future = task.submit(  # ty: ignore[no-matching-overload] - it binds no keywords to a ParamSpec beside `wait_for`
-            self._job, stage, self._run_id, self._stop, threads=threads, wait_for=self._last, return_state=False
-        )
+            tasks.unseen(self._job), stage, self._run_id, self._stop, threads=threads, wait_for=self._last,
+            return_state=False,
+        )  # fmt: skip
         self._last = [future]
         return future
 

@@ -63,8 +63,10 @@ def pipeline(
         drift.keep(run_id, dataset)
         # each stage is evaluated beside the training of the next
         stages = train.train_stages(job, run_id, stop, after=evaluate.Background(job, run_id, stop), started=base)
-        decision = tasks.as_task(promote.promote_stage, "promote")(job, stages[-1], stop)
-        page = tasks.as_task(write_report, "report")(job, stages, run_id, decision, data_stages)
+        decision = tasks.as_task(promote.promote_stage, "promote")(tasks.unseen(job), stages[-1], stop)
+        page = tasks.as_task(write_report, "report")(
+            tasks.unseen(job), stages, run_id, decision, tasks.unseen(data_stages)
+        )
         # those of its last stage are those of the run, so that MLflow compares whole runs
         tracking.log_evaluation(run_id, stages[-1].checkpoint / "evaluation" / "metrics.json")
     finished = Finished(data_stages, stages, decision, page, run_id, time.monotonic() - started_s)

@@ -27,7 +27,7 @@ def promote(recipe: str = tasks.RECIPE, overrides: Sequence[str] = ()) -> str:
     job = tasks.open_job(recipe, overrides, dataset=data.digest(), promotes=True)
     with tasks.stopping() as stop:
         stage = finished_stage(job, job.recipe.stages[-1].name)
-        return tasks.as_task(promote_stage, "promote")(job, stage, stop).reason
+        return tasks.as_task(promote_stage, "promote")(tasks.unseen(job), stage, stop).reason
 
 
 def promote_stage(job: Job, stage: TrainedStage, stop: Stop) -> Decision:

@@ -20,6 +20,7 @@ from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.states import Cancelled
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.utilities.annotations import quote
 
 from components import tracking
 from components.train.provenance import git_commit
@@ -70,11 +71,13 @@ __all__ = [
     "runner",
     "source_digest",
     "stopping",
+    "unseen",
     "with_dataset",
 ]
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
+Kept = TypeVar("Kept")
 
 
 class Stop:
@@ -188,6 +191,15 @@ def as_task(body: Callable[Given, Result], name: str, *, retries: int = 0) -> Ta
         cache_policy=NO_CACHE,
         persist_result=False,
     )
+
+
+def unseen(value: Kept) -> Kept:
+    """Return a value for a parameter of a task in which Prefect looks for no results of other tasks.
+
+    It knows those by identity and goes through all that a value holds, so a name that a job and a finished stage share
+    is an edge in its graph of the run, though neither waits for the other.
+    """
+    return cast("Kept", quote(value))  # the task gets the value itself
 
 
 def _may_retry(_task: Task, _run: object, state: State) -> bool:

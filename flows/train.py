@@ -17,12 +17,11 @@ from prefect.logging import get_run_logger
 from components import storage, tracking
 from components.params import Stage
 from components.records.single_writer import LOCKS, BusyError, single_writer
-from components.tracking import history
 from components.tracking.code import code_of, other_code
 from components.train import interpreter, launch_command, plan, provenance, versions
 from components.train.judge import verdict
 from components.train.safety import resumable
-from flows import base_models, data, drift, gpus, levels, supervisor, tasks
+from flows import base_models, data, drift, gpus, levels, progress, supervisor, tasks
 from flows.tasks import Job, NestedStage, Stop, TrainedStage
 
 PROGRESS_S = 15.0
@@ -90,18 +89,27 @@ def train_stages(
         get_run_logger().warning(line)
     in_levels = levels.on_this_machine(job.recipe.stages)
     finished: list[NestedStage | PrefectFuture[NestedStage]] = []
+    running = dict(started)
     for number, level in enumerate(in_levels):
-        running = [started.get(stage.name) or _start(job, stage, pipeline_run_id, stop) for stage in level]
-        outcomes = [future.result() for future in running]
+        for stage in level:
+            if stage.name not in running:
+                parents = [running[name] for name in sorted(set(stage.parents.values()))]
+                running[stage.name] = _start(job, stage, pipeline_run_id, stop, parents=parents)
+        outcomes = [running[stage.name].result() for stage in level]
         # beside another training it takes what the threads of that leave; alone, all
         threads = 1 if number + 1 < len(in_levels) else tasks.cores()
         finished += [after(outcome, threads) for outcome in outcomes]
     return [stage.result() if isinstance(stage, PrefectFuture) else stage for stage in finished]
 
 
-def _start(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> PrefectFuture[TrainedStage]:
+def _start(
+    job: Job, stage: Stage, pipeline_run_id: str, stop: Stop, *, parents: Sequence[PrefectFuture[TrainedStage]] = ()
+) -> PrefectFuture[TrainedStage]:
     task = tasks.as_task(train_stage, f"train {stage.name}", retries=1)
-    return task.submit(job, stage, pipeline_run_id, stop)
+    # the parents have ended: Prefect draws its edges by what a task waits for
+    return task.submit(  # ty: ignore[no-matching-overload] - it binds no keywords to a ParamSpec beside `wait_for`
+        tasks.unseen(job), tasks.unseen(stage), pipeline_run_id, stop, wait_for=parents, return_state=False
+    )
 
 
 def train_stage(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop) -> TrainedStage:
@@ -232,7 +240,7 @@ def _launch(
         nonlocal logged_s
         if time.monotonic() - logged_s > PROGRESS_S:
             logged_s = time.monotonic()
-            logger.info(_progress(job, stage))
+            logger.info(progress.of(job, stage))
         return stop()
 
     command = launch_command.command(
@@ -276,22 +284,3 @@ def _launch(
             f"stage {stage.name!r} ended without an error but {checkpoint} has no stage.json, which is written last."
             f"\nThe whole log: {log_path}"
         )
-
-
-def _progress(job: Job, stage: Stage) -> str:
-    path = job.checkpoint(stage.name) / "history.jsonl"
-    rows = history.read(path)[0] if path.is_file() else []
-    if not rows:
-        return f"{stage.name}: not at its first step yet"
-    values = [f"{name} {value:.4g}" for name, value in rows[-1].items() if name not in ("step", "time_s")]
-    length = f"of {stage.max_steps}" if stage.max_steps else f"(epochs: {stage.num_train_epochs:g})"
-    return f"{stage.name}: step {rows[-1]['step']} {length}{_left(rows[-10:], stage)}: {', '.join(values[:4])}"
-
-
-def _left(rows: list[dict], stage: Stage) -> str:
-    """Say how long the steps that are left take at the pace of some records; "" where that is not known."""
-    steps = rows[-1]["step"] - rows[0]["step"]
-    if stage.max_steps is None or steps <= 0:
-        return ""
-    seconds = (rows[-1]["time_s"] - rows[0]["time_s"]) / steps * (stage.max_steps - rows[-1]["step"])
-    return f", about {seconds / 60:.0f} min left" if seconds >= 60 else f", about {seconds:.0f} s left"

@@ -3,12 +3,14 @@
 import contextlib
 import re
 import sqlite3
+import uuid
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
 from tests.flows import stand_in
+from tests.processes import addresses
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -56,8 +58,20 @@ def check_first_sight(project: Path) -> None:
     with contextlib.closing(sqlite3.connect(project / ".prefect" / "prefect.db")) as prefect:
         names = [name for (name,) in prefect.execute("select name from flow_run")]
         artifacts = dict(prefect.execute("select key, data from artifact where key is not null"))
+        tasks = prefect.execute("select id, name, task_inputs from task_run").fetchall()
     assert all(re.fullmatch(r"pipeline miniature \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", name) for name in names), names
     assert "is the champion now" in artifacts["decision"] and "index.html" in artifacts["report"]
+    named = {str(uuid.UUID(one)): name for one, name, _ in tasks}
+    edges = {name: {named[one] for one in re.findall(r'"id": ?"([^"]+)"', inputs)} for _, name, inputs in tasks}
+    assert edges == {
+        **dict.fromkeys(("train text", "train images", "data world", "data dataset", "data frames"), set()),
+        "train first": {"train text", "train images"},
+        "train second": {"train first"},
+        "evaluate first": {"train first"},
+        "evaluate second": {"train second", "evaluate first"},
+        "promote": {"evaluate second"},
+        "report": {"train text", "train images", "evaluate first", "evaluate second", "promote"},
+    }
     assert all(f'"{stage}' in artifacts["stages"].replace("\\", "") for stage in ("frames", "first", "second"))
 
 
@@ -76,8 +90,10 @@ def test_pipeline_runs_and_says_what_it_would_reuse(project: Path):
     assert not (project / "checkpoints").exists() and not (project / "data").exists()
 
     (project / "fail").write_text("second")  # its first process fails; its retry does not
-    done = stand_in.python(project, "-m", "flows.pipeline")
+    with addresses(every_s=0.2) as seen:  # of ranks that train: tests/components/train/survival/test_listening.py
+        done = stand_in.python(project, "-m", "flows.pipeline")
     assert done.returncode == 0, done.stderr[-3000:]
+    assert seen == {"127.0.0.1"}, "Prefect's temporary server, and nothing beyond loopback"
     assert {name: row[1] for name, row in rows(done.stdout).items()} == dict.fromkeys(names, "ran")
     for word in (
         "is the champion now",

@@ -1,6 +1,5 @@
 """One stage at a time in a stand-in project, without Prefect's engine; MLflow is real, in the project's own folder."""
 
-import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +10,7 @@ from prefect.logging import disable_run_logger
 from components import params, tracking
 from components.records.single_writer import LOCKS, single_writer
 from components.tracking.store import client
-from flows import supervisor, tasks, train
+from flows import supervisor, tasks
 from flows.tasks import Job
 from tests.flows import stand_in
 from tests.flows.one_stage import go, status
@@ -213,15 +212,6 @@ def test_a_recipe_has_one_name_however_it_is_called(job: Job):
 def test_an_unknown_recipe_names_those_there_are(job: Job):
     with pytest.raises(ValueError, match=r"'params/recipes/no.yaml' is no file.*'miniature'"):
         tasks.open_job("params/recipes/no.yaml", dataset=None)
-
-
-def test_progress_is_the_last_record_of_the_history(job: Job):
-    stage = job.recipe.stages[0]
-    assert "not at its first step" in train._progress(job, stage.model_copy(update={"name": "second"}))
-    folder = job.checkpoint("text")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "history.jsonl").write_text(json.dumps({"step": 1, "time_s": 0.0, "loss": 0.25}) + "\n")
-    assert train._progress(job, stage) == "text: step 1 of 1: loss 0.25"
 
 
 def test_a_recipe_that_training_cannot_follow_is_refused_before_anything_starts(job: Job, tmp_path):
