@@ -72,7 +72,7 @@ def test_the_default_budget_cuts_no_perfect_answer_of_a_qwen_tokenizer(tiny_data
 
 
 @pytest.mark.parametrize(
-    ("most", "copies", "expected"),
+    ("most", "answers", "expected"),
     [
         (1, 1, [[1], [3], [0], [4]]),  # one alone is a batch, whatever it holds
         (59, 1, [[1], [3], [0], [4]]),
@@ -80,9 +80,10 @@ def test_the_default_budget_cuts_no_perfect_answer_of_a_qwen_tokenizer(tiny_data
         (180, 1, [[1, 3, 0], [4]]),
         (280, 1, [[1, 3, 0, 4]]),
         (279, 1, [[1, 3, 0], [4]]),
-        (120, 2, [[1, 3], [0], [4]]),
+        (80, 2, [[1, 3], [0], [4]]),
+        (79, 2, [[1], [3], [0], [4]]),
     ],
 )
-def test_a_batch_holds_a_budget_of_tokens_padding_and_answers_counted(most, copies, expected):
-    found = batches([50, 10, 91, 20, 60], new_tokens=10, most_tokens=most, context_tokens=100, copies=copies)
+def test_a_batch_holds_a_budget_of_tokens_padding_and_answers_counted(most, answers, expected):
+    found = batches([50, 10, 91, 20, 60], new_tokens=10, most_tokens=most, context_tokens=100, answers=answers)
     assert found == expected, "that of 91 does not fit the context"
