@@ -3,7 +3,7 @@
 import pytest
 
 from components import params
-from components.train import plan
+from components.train import plan, versions
 from components.train.dry_run import answers, report
 from components.train.dry_run.stage_budget import budget, steps_of
 from components.train.judge import verdict
@@ -75,9 +75,11 @@ def test_what_cannot_be_asked_or_learned_is_refused_in_words(changes, words):
 
 
 def test_without_an_endpoint_what_names_a_stage_is_what_it_was():
-    assert "endpoint" not in params.Distill(**SETTINGS).model_dump(mode="json")
+    alone = {"distill": params.Distill(**SETTINGS).model_dump(mode="json")}
+    assert "endpoint" not in versions.settings("stage", alone)["distill"]
     asking = params.Distill(**SETTINGS, endpoint=ENDPOINT)
     assert params.Distill(**asking.model_dump(mode="json")) == asking
+    assert "endpoint" in versions.settings("stage", {"distill": asking.model_dump(mode="json")})["distill"]
     for wrong, words in (({"endpoint": ENDPOINT | {"generator": "rules"}}, "no rule sees video"),
                          ({"endpoint": ENDPOINT, "keep_cut": True}, "gives no answer that was cut")):  # fmt: skip
         with pytest.raises(ValueError, match=words):
