@@ -207,7 +207,7 @@ def test_a_part_is_not_trained_beside_its_adapters(model):
     asked = stage(lora=lora(vision_encoder=1e-5)).lora
     with pytest.raises(ValueError, match="`lora` and `learning_rates: vision_encoder` exclude one another"):
         checkpoints.prepare(model, {"vision_encoder": 1e-5}, asked, QWEN_PARTS)
-    with pytest.raises(ValueError, match=r"names \['ego_encoder'\], allowed are \['language_model', 'merger', "):
+    with pytest.raises(ValueError, match=r"names \['ego_encoder'\], allowed are \['ego_tokens', 'language_model', "):
         checkpoints.prepare(model, {"ego_encoder": 1e-5}, None, QWEN_PARTS)
 
 
