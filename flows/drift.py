@@ -112,11 +112,7 @@ def since(reference: str, now: str, *, against: str) -> Compared:
     limits = params.load(LIMITS, params.Drift)
     with tempfile.TemporaryDirectory() as folder:
         if (kept := tracking.fetch_profile(reference, Path(folder))) is None:
-            raise NoProfileError(
-                f"no profile is kept of dataset {reference[:12]}, which {against} learned from: every pipeline run "
-                "keeps one. Train again, or bring that dataset back (`git checkout COMMIT dvc.lock && dvc checkout`), "
-                "run `egoflow drift`, which keeps its profile, and come back"
-            )
+            raise _no_profile(reference, against)
         present = profile.write(tasks.DATA, Path(folder, "now.parquet"))
         changes = compare(profile.read(kept), present, **limits.model_dump())
     words = {"against": against, "reference": reference, "now": now}
@@ -124,6 +120,26 @@ def since(reference: str, now: str, *, against: str) -> Compared:
     page.write(OUTPUT / "index.html", changes, summary=str(compared), limits=limits, **words)
     create_table_artifact([vars(change) for change in changes], key="drift", description=f"{compared}.")
     return compared
+
+
+def _no_profile(reference: str, against: str) -> NoProfileError:
+    return NoProfileError(
+        f"no profile is kept of dataset {reference[:12]}, which {against} learned from: every pipeline run "
+        "keeps one. Train again, or bring that dataset back (`git checkout COMMIT dvc.lock && dvc checkout`), "
+        "run `egoflow drift`, which keeps its profile, and come back"
+    )
+
+
+def check(recipe: str | None) -> None:
+    """Make sure that there is something to compare with; without this, an error would come with Prefect's traceback.
+
+    Raises:
+        ValueError: as `_reference`, or no profile of the reference is kept.
+    """
+    now = data.digest()
+    against, reference = _reference(recipe, now)
+    if reference != now and not tracking.has_profile(reference):
+        raise _no_profile(reference, against)
 
 
 def _reference(recipe: str | None, now: str) -> tuple[str, str]:
@@ -178,6 +194,7 @@ def main() -> int:
     options.drift(parser)
     given = parser.parse_args()
     try:
+        check(given.recipe)
         compared = drift(given.recipe)
     except (RuntimeError, ValueError, OSError) as error:
         failure.show(error)

@@ -1,5 +1,6 @@
 """`egoflow drift`: what is compared with what, and what becomes of data whose profile nobody kept."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,10 +86,16 @@ def test_the_last_run_of_a_recipe_is_compared_with_where_it_is_named(kept, monke
         (tracking.Champion("4", "c", "run", THEN), "no profile is kept of dataset dddddddddddd, which the champion"),
     ],
 )
-def test_what_cannot_be_compared_says_so(kept, monkeypatch, champion, message):
+def test_what_cannot_be_compared_says_so(kept, monkeypatch, capsys, champion, message):
     monkeypatch.setattr(tracking, "champion", lambda name: champion)
     with pytest.raises(ValueError, match=message):
         compared()
+    # the program says so before Prefect and its server begin
+    monkeypatch.setattr(drift, "drift", None)
+    monkeypatch.setattr(sys, "argv", ["drift"])
+    assert drift.main() == 1
+    told = capsys.readouterr().err
+    assert message in " ".join(told.replace("│", " ").split()) and "Traceback" not in told
 
 
 def test_a_run_that_trains_keeps_the_profile_of_its_data_once(kept, monkeypatch):
