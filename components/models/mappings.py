@@ -1,4 +1,8 @@
-"""The mappings F (ego to exo) and G (back) between the feature grids of the views (systems §1.3)."""
+"""The mappings F (ego to exo) and G (back) between the feature grids of the views (systems §1.3).
+
+Both begin as the identity: a linear skip that passes features on, and layers beside it that add nothing yet. The towers of
+the views begin as one, so what the exo branch reads in ego features is worth more than what it reads in random ones.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +52,8 @@ class Mapping(nn.Module):
         )  # fmt: skip
         self.leave = ReflectConv(narrow, width, 7)
         self.skip = nn.Conv2d(width, width, 1)
+        nn.init.dirac_(self.skip.weight)
+        _to_zero(self.skip.bias, self.leave.weight, self.leave.bias)
 
     def forward(self, grid_NDHW: Tensor) -> Tensor:
         """Map [N, D, H, W] to the same shape in the other view's feature space."""
@@ -64,6 +70,8 @@ class PatchMapping(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
         self.skip = nn.Linear(width, width)
+        nn.init.eye_(self.skip.weight)
+        _to_zero(self.skip.bias, self.layers[-1].weight, self.layers[-1].bias)
 
     def forward(self, grid_NDHW: Tensor) -> Tensor:
         """Map [N, D, H, W] to the same shape in the other view's feature space."""
@@ -87,6 +95,12 @@ def mapping_of(kind: str, width: int, blocks: int) -> nn.Module:
     if kind == "fc":
         return PatchMapping(width)
     raise ValueError(f"mapping {kind!r} came, allowed are 'resnet' and 'fc'; mend the recipe's model block")
+
+
+def _to_zero(*parameters: Tensor | None) -> None:
+    for parameter in parameters:
+        if parameter is not None:
+            nn.init.zeros_(parameter)
 
 
 class Guide(nn.Module):

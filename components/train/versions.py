@@ -39,7 +39,7 @@ VERSIONS: dict[str, dict[int, str]] = {
     "connector/pool": {1: "patches pooled to the most tokens that an image or a video may have"},
     "connector/stc": {1: "VideoLLaMA2's"},
     "connector/mlp": {1: "VideoLLaMA3's"},
-    "mapping": {1: "F and G between the views; F(x) stands beside x"},
+    "mapping": {1: "F and G between the views; F(x) stands beside x", 2: "both begin as the identity"},
     "ego_tokens": {1: "ego-adaptive tokens behind the frames of a clip"},
     "ego_tokens/qwen": {1: "the same on the vision tower of a Qwen model"},
     # what a model is shown
@@ -136,7 +136,9 @@ def _used(recipe: Recipe, stage: Stage) -> Iterator[str]:
     yield "layout/qwen" if is_qwen else "layout/egoflow"
     if not isinstance(recipe.model, Qwen):
         yield f"connector/{getattr(recipe.model, 'connector', 'pool')}"
-        if stage.guidance or stage.compares_views:
+        # all but base models, which give their F and G to nobody, hand on those that they begin with
+        begins = "all" not in stage.parents and stage.algorithm not in ("text", "contrastive")
+        if stage.guidance or stage.compares_views or begins:
             yield "mapping"
     if recipe.ego_tokens[stage.name]:
         yield "ego_tokens/qwen" if is_qwen else "ego_tokens"

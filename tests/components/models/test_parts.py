@@ -3,6 +3,7 @@
 import pytest
 import torch
 from pydantic import ValidationError
+from torch import nn
 
 from components.models import build, parts
 from components.models.backbone import part_of
@@ -13,6 +14,15 @@ from tests.components.conftest import TINY
 KINDS = ["resnet", "fc"]
 
 
+def moved_mapping(kind: str) -> nn.Module:
+    """Return a mapping away from the identity that it begins as."""
+    torch.manual_seed(0)
+    mapping = mapping_of(kind, 8, blocks=1)
+    for parameter in mapping.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return mapping
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("side", [8, 24])
 def test_a_mapping_keeps_the_shape(kind, side):
@@ -20,10 +30,15 @@ def test_a_mapping_keeps_the_shape(kind, side):
     assert mapping_of(kind, 8, blocks=1)(grid).shape == grid.shape
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_mapping_begins_as_the_identity(kind):
+    grid = torch.randn(2, 8, 8, 8)
+    assert torch.equal(mapping_of(kind, 8, blocks=1)(grid), grid)
+
+
 @pytest.mark.parametrize(("kind", "alone"), [("resnet", False), ("fc", True)])
 def test_only_the_resnet_lets_a_patch_see_its_neighbours(kind, alone):
-    torch.manual_seed(0)
-    mapping, grid = mapping_of(kind, 8, blocks=1), torch.randn(1, 8, 8, 8)
+    mapping, grid = moved_mapping(kind), torch.randn(1, 8, 8, 8)
     other = grid.clone()
     other[:, :, 0, 0] += 1
     moved = (mapping(grid) - mapping(other)).abs().amax((0, 1)) > 1e-7
@@ -32,7 +47,7 @@ def test_only_the_resnet_lets_a_patch_see_its_neighbours(kind, alone):
 
 
 def test_fc_commutes_with_a_permutation_of_patches():
-    mapping, grid = mapping_of("fc", 8, blocks=1), torch.randn(2, 8, 4, 4)
+    mapping, grid = moved_mapping("fc"), torch.randn(2, 8, 4, 4)
     torch.testing.assert_close(mapping(grid.flip(2).transpose(2, 3)), mapping(grid).flip(2).transpose(2, 3))
 
 
@@ -41,6 +56,9 @@ def test_every_parameter_of_f_and_g_gets_a_gradient(processor, kind):
     config = build.config_of(processor)
     config.mapping = kind
     model = build.assemble(config, {}, seed=0)
+    for mapping in (model.model.mapping_f.mapping, model.model.mapping_g):
+        last = mapping.leave if kind == "resnet" else mapping.layers[-1]
+        nn.init.normal_(last.weight)  # it begins at 0, and what is before it gets no gradient in the first step
     x = torch.randn(2, config.vision_config.hidden_size, 8, 8)
     fx = model.model.mapping_f(x)
     ((model.model.mapping_g(fx) - x).abs().mean() + fx.square().mean()).backward()
