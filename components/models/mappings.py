@@ -1,7 +1,7 @@
 """The mappings F (ego to exo) and G (back) between the feature grids of the views (systems §1.3).
 
-Both begin as the identity: a linear skip that passes features on, and layers beside it that add nothing yet. The towers of
-the views begin as one, so what the exo branch reads in ego features is worth more than what it reads in random ones.
+Both begin as the identity: a linear skip that passes features on, and layers beside it that add nothing yet. The towers
+of the views begin as one, so what the exo branch reads in ego features is worth more than what it reads in random ones.
 """
 
 from __future__ import annotations

@@ -92,7 +92,10 @@ def run(name: str, folder: Path, starts: dict[str, object]) -> tuple[dict[str, i
         [*words, "--params", str(folder / "data.yaml")], log=log, target=rank, env={"CUDA_VISIBLE_DEVICES": ""}
     )
     assert codes == [0] and plan.is_finished(output), log.read_text()[-3000:]
-    return versions.of(recipe, stage), _read(output, folder / "start" if stage.parents else None)
+    used, values = versions.of(recipe, stage), _read(output, folder / "start" if stage.parents else None)
+    if not stage.parents and "mapping" not in used:  # F and G of a base model, which nobody takes
+        values = {key: value for key, value in values.items() if not key.startswith("moved model.mapping_")}
+    return used, values
 
 
 def rank(words: list[str], environment: dict[str, str], log: Path, mishap: None, every: int) -> None:
