@@ -34,6 +34,7 @@ REGIONS: dict[str, Callable[[], str]] = {
     "claims-short": claim_tables.short,
     "stages": partial(tables.results_table, "stages"),
     "ablations": partial(tables.results_table, "ablations_exo2ego"),
+    "view-grpo": partial(tables.results_table, "ablations_view_grpo"),
     "grpo-sft": partial(tables.results_table, "grpo_sft"),
     "moments": partial(tables.results_table, "moments"),
     "perception": partial(tables.results_table, "perception"),
