@@ -68,10 +68,11 @@ class PatchMapping(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+        leave = nn.Linear(width, width)
+        self.layers = nn.Sequential(nn.Linear(width, width), nn.ReLU(), leave)
         self.skip = nn.Linear(width, width)
         nn.init.eye_(self.skip.weight)
-        _to_zero(self.skip.bias, self.layers[-1].weight, self.layers[-1].bias)
+        _to_zero(self.skip.bias, leave.weight, leave.bias)
 
     def forward(self, grid_NDHW: Tensor) -> Tensor:
         """Map [N, D, H, W] to the same shape in the other view's feature space."""
