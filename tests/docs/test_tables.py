@@ -103,7 +103,7 @@ def test_every_key_of_the_schema_is_in_the_reference():
     assert keys == set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/params.md").read_text(), re.MULTILINE))
 
 
-EARLIER = {"exo2ego": "ablations_exo2ego", "grpo_sft": "grpo_sft"}  # comparison -> file of results
+EARLIER = {"grpo_sft": "grpo_sft"}  # comparison -> file of results
 
 
 def test_what_was_recorded_under_the_old_rule_is_what_the_result_tables_say():
