@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -130,8 +131,8 @@ def warm_python() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def rehearsal_project(tmp_path_factory) -> Path:
+def rehearsal_project(tmp_path_factory, warm_python) -> Path:
     """A project in which egovlm was rehearsed on one rank with ZeRO-3 (tests/rehearsals.py), for all tests."""
     from tests import rehearsals
 
-    return built_once(tmp_path_factory, "rehearsal_project", rehearsals.build)
+    return built_once(tmp_path_factory, "rehearsal_project", partial(rehearsals.build, python=warm_python))

@@ -1,5 +1,6 @@
 """What stands for an interpreter behaves as one: exit codes, output, the folder it runs in, and its end."""
 
+import json
 import os
 import subprocess
 import sys
@@ -65,3 +66,22 @@ def test_what_ends_the_program_ends_the_process_that_was_forked_for_it(warm_pyth
     while forked():
         assert time.monotonic() < end_s + 60
         time.sleep(0.05)
+
+
+def test_dvc_is_forked_and_what_it_starts_is_not(warm_python: Path, tmp_path: Path):
+    told = "import sys; print('torch' in sys.modules, file=open('told', 'w'))"
+    stage = {"cmd": f'{sys.executable} -c "{told}"', "deps": ["read"], "outs": ["told"]}
+    (tmp_path / "dvc.yaml").write_text(json.dumps({"stages": {"tell": stage}}))
+    (tmp_path / "read").touch()
+    (tmp_path / "components").mkdir()  # DVC imports none of ours
+    (tmp_path / "components/__init__.py").touch()
+    assert run(warm_python, "-m", "dvc", "init", "--no-scm", "-q", cwd=tmp_path).returncode == 0
+    first, second = (run(warm_python, "-m", "dvc", "repro", cwd=tmp_path) for _ in range(2))
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert "Running stage 'tell'" in first.stdout and (tmp_path / "told").read_text() == "False\n"
+    assert "Running" not in second.stdout and "Stage 'tell' didn't change, skipping" in second.stdout
+    (tmp_path / "read").write_text("more")
+    assert "Running stage 'tell'" in run(warm_python, "-m", "dvc", "repro", "--dry", cwd=tmp_path).stdout
+    (tmp_path / "dvc.yaml").write_text(json.dumps({"stages": {"tell": stage | {"cmd": "exit 3"}}}))
+    failed = run(warm_python, "-m", "dvc", "repro", cwd=tmp_path)
+    assert failed.returncode != 0 and "failed to reproduce 'tell'" in failed.stderr

@@ -31,6 +31,11 @@ from components.train import launch_command
 ROOT = Path(__file__).parents[1]
 NOWHERE = "http://127.0.0.1:9"  # no MLflow answers there; the curves stay in the spool
 PRELOAD = [
+    "dvc.cli.parser", "dvc.repo.reproduce", "great_expectations", "components.data.contracts.validate",
+    "components.data.contracts.large_tables", "components.data.check", "components.data.statistics.corpus",
+    "components.report.corpus", "components.report.funnel", "components.world.films", "components.world.writers",
+    *(f"components.data.{name}" for name in ("annotations", "media", "dataset", "egoit.step", "egore.step")),
+    *(f"components.data.{name}.step" for name in ("clips", "funnel", "egoexo_con", "frames", "quality")),
     "mlflow", "sqlalchemy", "deepspeed", "deepspeed.launcher.launch", "deepspeed.launcher.runner", "trl",
     "components.train.grpo.trainer", "components.train.grpo.rollouts", "components.train.trainer_factory",
     "components.train.checkpoints", "components.train.rehearsal.measure", "components.train.rehearsal.tiny_bases",
@@ -38,6 +43,11 @@ PRELOAD = [
 ]  # fmt: skip
 LAUNCHERS = {"deepspeed": "deepspeed.launcher.runner", "torchrun": "torch.distributed.run"}
 PROGRAMS = (
+    "dvc",
+    "components.params",
+    "components.world",
+    "components.data",
+    "components.report",
     "components.train",
     "components.train.node_launcher",
     "components.train.rehearsal",
@@ -147,8 +157,9 @@ def _run(asked: dict) -> None:
     for number in (1, 2):
         os.dup2(os.open(f"/proc/{asked['pid']}/fd/{number}", os.O_WRONLY | os.O_APPEND), number)
     module, *sys.argv[1:] = asked["words"]
-    code_of = Path("components").resolve()
-    assert code_of == ROOT / "components" or not code_of.exists(), f"{code_of} is other code than what is imported"
+    if module.startswith("components."):
+        code_of = Path("components").resolve()
+        assert code_of == ROOT / "components" or not code_of.exists(), f"{code_of} is other code than what is imported"
     sys.executable = asked["program"]  # by which launchers start the ranks
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))  # read where torch is imported
     code: object = 0

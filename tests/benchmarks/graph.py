@@ -11,15 +11,17 @@ videos are inputs and never copied: DVC keeps a list of their digests.
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from components import params
 from tests.benchmarks import fetch, rows
-from tests.components.data.test_graph import build_project, dvc, ran
+from tests.components.data.test_graph import build_project, dvc_by, ran
 
 ROOT = Path(__file__).parents[2]
+dvc = dvc_by(Path(sys.executable))
 CLIPS = 1_000_000
 RAW_FILES, RAW_FOLDERS = 2_076, 985  # in data/raw of the miniature
 
@@ -60,7 +62,7 @@ def main() -> None:
     given = params.load(ROOT / "params/data.yaml", params.Data)
     frames = given.frames
     with TemporaryDirectory() as folder:
-        project = build_project(Path(folder))
+        project = build_project(Path(folder), dvc)
         others, shards = files(project)
         pad(project)
         wall_s, cpu_s = repro_s(project)

@@ -1,7 +1,7 @@
 """Every shipped recipe rehearsed whole, by the command a person types.
 
-The first one ran in real processes (tests/rehearsals.py); those of the others are forked from one that has imported
-everything (tests/warm_python.py), for that is what most of a rehearsal's time goes into.
+The first one trained and evaluated in real processes (tests/rehearsals.py); those of the others are forked from one
+that has imported everything (tests/warm_python.py), for that is what most of a rehearsal's time goes into.
 """
 
 import json

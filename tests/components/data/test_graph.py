@@ -6,12 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
 
+Dvc = Callable[..., subprocess.CompletedProcess[str]]
 ROOT = Path(__file__).parents[3]
 REVIEW = "data/review/egoexo_con.csv"
 STEPS = [
@@ -33,20 +35,28 @@ STEPS = [
 ]
 
 
-def dvc(project: Path, *command: str) -> subprocess.CompletedProcess:
+def dvc_by(python: Path) -> Dvc:
+    """Return a function that runs DVC in a project; the steps that it starts are processes of the interpreter here.
+
+    Args:
+        python: interpreter of DVC.
+    """
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "DVC_NO_ANALYTICS": "1",
         "DO_NOT_TRACK": "true",
     }
-    return subprocess.run(
-        [sys.executable, "-m", "dvc", *command],
-        cwd=project,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=850,
-    )
+
+    def run(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
+        words = [str(python), "-m", "dvc", *command]
+        return subprocess.run(words, cwd=project, env=environment, capture_output=True, text=True, timeout=850)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def dvc(warm_python: Path) -> Dvc:
+    return dvc_by(warm_python)
 
 
 def ran(done: subprocess.CompletedProcess) -> list[str]:
@@ -63,7 +73,7 @@ def change_params(project: Path, **blocks: dict) -> None:
         yaml.dump(content, file)
 
 
-def build_project(copy: Path) -> Path:
+def build_project(copy: Path, dvc: Dvc) -> Path:
     """Copy the project into an empty folder with a few tiny takes, and build it by `dvc repro`."""
     for name in ("components", "params"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -79,12 +89,12 @@ def build_project(copy: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
-    return build_project(tmp_path_factory.mktemp("project"))
+def project(dvc, tmp_path_factory) -> Path:
+    return build_project(tmp_path_factory.mktemp("project"), dvc)
 
 
 @pytest.mark.slow
-def test_what_a_change_reruns(project):
+def test_what_a_change_reruns(project, dvc):
     assert ran(dvc(project, "repro")) == []
     # a dry run names what the change itself touches; what follows from it shows only in a real one
     change_params(project, egore={"choices": 3})
@@ -106,7 +116,7 @@ def test_git_keeps_the_review_file_that_dvc_must_not_store_or_delete():
 
 
 @pytest.mark.slow
-def test_the_edit_of_a_person_runs_the_step_and_comes_back_with_no_earlier_state(project):
+def test_the_edit_of_a_person_runs_the_step_and_comes_back_with_no_earlier_state(project, dvc):
     path = project / REVIEW
     header, line, *more = path.read_text().splitlines()
     assert line.count(",yes,") == 1
@@ -123,7 +133,7 @@ def test_the_edit_of_a_person_runs_the_step_and_comes_back_with_no_earlier_state
 
 
 @pytest.mark.slow
-def test_a_mistake_in_the_parameters_is_told_before_an_output_is_removed(project):
+def test_a_mistake_in_the_parameters_is_told_before_an_output_is_removed(project, dvc):
     sound = (project / "params/data.yaml").read_bytes()
     change_params(project, clips={"min_frames": "two"})
     made = sorted((project / "data/clips").iterdir())
@@ -144,7 +154,7 @@ def test_every_corpus_reaches_the_dataset(project):
 
 
 @pytest.mark.slow
-def test_the_page_of_the_corpus_is_a_leaf(project):
+def test_the_page_of_the_corpus_is_a_leaf(project, dvc):
     found = json.loads((project / "data/statistics/statistics.json").read_text())
     assert sum(found["groups"].values()) == found["groups_before"] == 8
     assert "Ego-ExoClip" in (project / "data/statistics/index.html").read_text()
@@ -178,7 +188,7 @@ def test_no_output_holds_the_path_of_the_project(project):
 
 
 @pytest.mark.slow
-def test_a_broken_table_stops_the_graph(project):
+def test_a_broken_table_stops_the_graph(project, dvc):
     source = project / "components/data/egore/multiple_choice.py"
     sound = source.read_text()
     source.write_text(sound.replace('position = draw(len(false) + 1, key, "position")', "position = 0"))
