@@ -60,9 +60,10 @@ def pipeline(
         job = tasks.with_dataset(job, dataset)
         tracking.set_tags(run_id, made_by | {"dataset_digest": dataset})
         tracking.log_dataset(run_id, dataset)
-        drift.keep(run_id, dataset)
+        profile = tasks.as_task(drift.keep, "profile").submit(run_id, dataset, return_state=False)
         # each stage is evaluated beside the training of the next
         stages = train.train_stages(job, run_id, stop, after=evaluate.Background(job, run_id, stop), started=base)
+        profile.result()
         decision = tasks.as_task(promote.promote_stage, "promote")(tasks.unseen(job), stages[-1], stop)
         page = tasks.as_task(write_report, "report")(
             tasks.unseen(job), stages, run_id, decision, tasks.unseen(data_stages)

@@ -169,7 +169,7 @@ def _reuse_or_train(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop, *,
     tasks.check_unchanged(job)
     made = {"stage_key": key, "code_digest": job.code, "git_commit": tasks.git_commit(job.root)}
     used = versions.of(job.recipe, stage)
-    shipped = base_models.place(job, stage)  # the program of the stage then finds it finished, and logs its curves
+    shipped = base_models.place(job, stage)
     if shipped:  # it was other code that trained it
         made |= code_of(plan.checked(checkpoint, stage))
     # which command made it; the values themselves are among the parameters
@@ -184,9 +184,12 @@ def _reuse_or_train(job: Job, stage: Stage, pipeline_run_id: str, stop: Stop, *,
     )
     status = "FAILED"
     try:
-        with gpus.reserved(stage.ranks, stop=stop) as gpu_ids, tracking.system_metrics(run_id):
-            known = made | made_by | {"versions": used, "dataset_digest": job.dataset}
-            _launch(job, stage, run_id, stop, gpu_ids, known=known, lock=lock)
+        if shipped:
+            tracking.send_finished(checkpoint, run_id, steps=plan.checked(checkpoint, stage)["steps"])
+        else:
+            with gpus.reserved(stage.ranks, stop=stop) as gpu_ids, tracking.system_metrics(run_id):
+                known = made | made_by | {"versions": used, "dataset_digest": job.dataset}
+                _launch(job, stage, run_id, stop, gpu_ids, known=known, lock=lock)
         tracking.send_rest(checkpoint)
         _keep(checkpoint, kept_at)
         status = "FINISHED"

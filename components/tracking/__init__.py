@@ -6,7 +6,7 @@
 
 from components.tracking.address import runs_url
 from components.tracking.data_profiles import fetch_profile, has_profile, keep_profile
-from components.tracking.metric_log import MetricLog, send_rest
+from components.tracking.metric_log import MetricLog, send_finished, send_rest
 from components.tracking.registry import Champion, champion, record_decision, register, versions_of
 from components.tracking.runs import (
     RunInfo,
@@ -56,6 +56,7 @@ __all__ = [
     "record_decision",
     "register",
     "runs_url",
+    "send_finished",
     "send_rest",
     "set_tags",
     "system_metrics",

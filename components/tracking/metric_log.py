@@ -121,6 +121,20 @@ def send_rest(folder: Path) -> None:
     unsent.unlink()
 
 
+def send_finished(folder: Path, run_id: str, *, steps: int) -> None:
+    """Send the curves and the pages of rollouts of a finished stage to a run that did not train it.
+
+    Args:
+        folder: checkpoint folder.
+        run_id: MLflow run that takes them; what does not reach it is sent by `send_rest`.
+        steps: of the stage; later records are dropped.
+    """
+    log = MetricLog(run_id, folder / "history.jsonl", from_step=steps)
+    for page in sorted((folder / "rollouts").glob("step-*.html")):
+        log.attach(page, "rollouts")
+    log.close()
+
+
 def _send_records(store: MlflowClient, run_id: str, spool: Path, from_byte: int) -> int:
     """Send the records behind a byte of the spool; one that is sent twice is stored once. Return where they end."""
     from mlflow.entities import Metric

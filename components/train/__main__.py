@@ -270,7 +270,7 @@ def finished_before(options: argparse.Namespace) -> bool:
     That is a run of the same key that came as far as stage.json, when its process was killed or MLflow was away.
     """
     from components.models import checkpoint_files
-    from components.tracking import MetricLog
+    from components.tracking import send_finished
     from components.train import plan
 
     if not plan.is_finished(options.output):
@@ -280,10 +280,7 @@ def finished_before(options: argparse.Namespace) -> bool:
         return False
     if int(os.environ.get("RANK", "0")) == 0:
         shutil.rmtree(options.output / "trainer", ignore_errors=True)
-        log = MetricLog(options.run_id, options.output / "history.jsonl", from_step=made["steps"])
-        for page in sorted((options.output / "rollouts").glob("step-*.html")):
-            log.attach(page, "rollouts")
-        log.close()
+        send_finished(options.output, options.run_id, steps=made["steps"])
     return True
 
 
