@@ -60,7 +60,7 @@ def pipeline(
         job = tasks.with_dataset(job, dataset)
         tracking.set_tags(run_id, made_by | {"dataset_digest": dataset})
         tracking.log_dataset(run_id, dataset)
-        profile = tasks.as_task(drift.keep, "profile").submit(run_id, dataset, return_state=False)
+        profile = tasks.as_task(drift.keep, "profile").submit(run_id, dataset)
         # each stage is evaluated beside the training of the next
         stages = train.train_stages(job, run_id, stop, after=evaluate.Background(job, run_id, stop), started=base)
         profile.result()
