@@ -64,7 +64,7 @@ def check_first_sight(project: Path) -> None:
     named = {str(uuid.UUID(one)): name for one, name, _ in tasks}
     edges = {name: {named[one] for one in re.findall(r'"id": ?"([^"]+)"', inputs)} for _, name, inputs in tasks}
     assert edges == {
-        **dict.fromkeys(("train text", "train images", "data world", "data dataset", "data frames"), set()),
+        **dict.fromkeys(("train text", "train images", "data world", "data dataset", "data frames", "profile"), set()),
         "train first": {"train text", "train images"},
         "train second": {"train first"},
         "evaluate first": {"train first"},
