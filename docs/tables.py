@@ -3,8 +3,9 @@
 A file of results holds `title`, `command`, `seeds`, `predictions`, `columns` and `rows`. A row has a `label`, the
 commit that recorded it and one cell a column. A cell is null, a text, or a block with `score` and, where it has them,
 `interval`, `blind` (the control by other frames) or `control` and `control_name` (the strongest control), `difference`,
-`difference_interval` and `learned`. The files bench_*.json are lists of measurements, written by `make bench-data` and
-`make bench-train`; stages.json is written by `python -m docs.record_stages`.
+`difference_interval` and `learned`; over seeds, `scores` of each, and `learned_in` how many. The files bench_*.json are
+lists of measurements, written by `make bench-data` and `make bench-train`; stages.json is written by
+`python -m docs.record_stages`.
 """
 
 from __future__ import annotations
@@ -67,12 +68,16 @@ def cell(value: Cell) -> str:
     text = f"{value['score']:.1f}"
     if "interval" in value:
         text += " " + interval([f"{end:.1f}" for end in value["interval"]])
+    if "scores" in value:
+        text += f" ({min(value['scores']):.1f} to {max(value['scores']):.1f})"
     if "blind" in value:
         text += f" / {value['blind']:.1f}"
     if "control" in value:
-        text += f" / {value['control']:.1f} {value['control_name']}"
+        text += f" / {value['control']:.1f}" + (f" {value['control_name']}" if "control_name" in value else "")
     if "difference" in value:
         text += f", {signed(value['difference'])} {interval(map(signed, value['difference_interval']))}"
+    if "learned_in" in value and value["learned_in"] < len(value["scores"]):
+        text += f" *learned in {value['learned_in']} of {len(value['scores'])}*"
     return text + ("" if value.get("learned", True) else " *not learned*")
 
 

@@ -26,6 +26,10 @@ ROOT = Path(__file__).parents[2]
         ("the same", "the same"),
         ({"score": 29.0, "interval": [22.3, 35.8], "blind": 10.5}, "29.0 [22.3, 35.8] / 10.5"),
         ({"score": 50.0, "control": 37.1, "control_name": "guesser", "learned": True}, "50.0 / 37.1 guesser"),
+        (
+            {"score": 50.0, "scores": [48.0, 52.0], "control": 37.1, "learned_in": 1},
+            "50.0 (48.0 to 52.0) / 37.1 *learned in 1 of 2*",
+        ),
         ({"score": 22.0, "blind": 20.5, "learned": False}, "22.0 / 20.5 *not learned*"),
         ({"score": 13.5, "difference": -4.6, "difference_interval": [-9.0, 0.0]}, "13.5, −4.6 [−9.0, 0.0]"),
         ({"score": 59.6, "blind": 27.2, "difference": 2.2, "difference_interval": [0.7, 3.7]},
