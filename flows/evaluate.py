@@ -30,16 +30,28 @@ def evaluate(recipe: str = tasks.RECIPE, overrides: Sequence[str] = ()) -> list[
 
 
 class Background:
-    """Starts evaluations that run beside whatever comes next, one at a time; given to `train_stages` as `after`."""
+    """Starts evaluations that run beside whatever comes next; given to `train_stages` as `after`.
+
+    Beside training there is one at a time. When nothing trains any more, the last one does not wait for the one before.
+    """
 
     def __init__(self, job: Job, pipeline_run_id: str, stop: Stop):
         self._job, self._run_id, self._stop = job, pipeline_run_id, stop
         self._last: list[PrefectFuture] = []
         self._evaluated = {stage.name for stage in job.recipe.stages if stage.evaluate}
 
-    def __call__(self, stage: TrainedStage, threads: int) -> NestedStage | PrefectFuture[NestedStage]:
-        """Start the evaluation of a finished stage; one that the recipe does not evaluate is only made visible."""
-        return self.start(stage, threads) if stage.name in self._evaluated else tasks.nest(stage, self._run_id)
+    def __call__(self, stage: TrainedStage, *, alone: bool) -> NestedStage | PrefectFuture[NestedStage]:
+        """Start the evaluation of a finished stage; one that the recipe does not evaluate is only made visible.
+
+        Args:
+            stage: finished.
+            alone: nothing trains beside it, so that it may use all cores.
+        """
+        if stage.name not in self._evaluated:
+            return tasks.nest(stage, self._run_id)
+        if alone:
+            self._last = []
+        return self.start(stage, tasks.cores() if alone else 1)
 
     def start(self, stage: TrainedStage, threads: int) -> PrefectFuture[NestedStage]:
         """Start the evaluation of a finished stage, with so many threads, behind the one that was started before."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import MappingProxyType
+from typing import Protocol
 
 from prefect import flow
 from prefect.futures import PrefectFuture, as_completed
@@ -32,13 +33,21 @@ GRACE_S = 60.0  # from SIGTERM to SIGKILL: a stage ends its step and saves a che
 LEAVE_S = 15.0
 
 
+class After(Protocol):
+    """What is done with a finished stage; see `train_stages`."""
+
+    def __call__(self, stage: TrainedStage, *, alone: bool) -> NestedStage | PrefectFuture[NestedStage]:
+        """Return the stage, or its future."""
+        ...
+
+
 @flow(name="train", flow_run_name=tasks.run_name, task_runner=tasks.runner())
 def train(recipe: str = tasks.RECIPE, overrides: Sequence[str] = ()) -> list[NestedStage]:
     """Train every stage of a recipe, with changes of the command line, on the data as it is."""
     job = tasks.open_job(recipe, overrides, dataset=data.digest(), trains=True)
     with tasks.stopping() as stop, tasks.pipeline_run("train", job) as run_id:
         drift.keep(run_id, data.digest())
-        return train_stages(job, run_id, stop, after=lambda stage, _threads: tasks.nest(stage, run_id))
+        return train_stages(job, run_id, stop, after=lambda stage, alone: tasks.nest(stage, run_id))
 
 
 def start_without_data(job: Job, pipeline_run_id: str, stop: Stop) -> dict[str, PrefectFuture[TrainedStage]]:
@@ -65,7 +74,7 @@ def train_stages(
     pipeline_run_id: str,
     stop: Stop,
     *,
-    after: Callable[[TrainedStage, int], NestedStage | PrefectFuture[NestedStage]],
+    after: After,
     started: Mapping[str, PrefectFuture[TrainedStage]] = MappingProxyType({}),
 ) -> list[NestedStage]:
     """Run the stages level by level; the stages of a level at the same time.
@@ -74,8 +83,8 @@ def train_stages(
         job: recipe and keys.
         pipeline_run_id: the MLflow run that the stages' runs are nested in.
         stop: ends the processes.
-        after: called with each finished stage and the threads it may use; it may start work (an evaluation) that goes
-            on beside the next level, and returns the stage or its future.
+        after: called with each finished stage, `alone` where no other level follows; it may start work (an evaluation)
+            that goes on beside the next level, and returns the stage or its future.
         started: stage name -> future of the stages that run already.
 
     Returns:
@@ -96,9 +105,7 @@ def train_stages(
                 parents = [running[name] for name in sorted(set(stage.parents.values()))]
                 running[stage.name] = _start(job, stage, pipeline_run_id, stop, parents=parents)
         outcomes = [running[stage.name].result() for stage in level]
-        # beside another training it takes what the threads of that leave; alone, all
-        threads = 1 if number + 1 < len(in_levels) else tasks.cores()
-        finished += [after(outcome, threads) for outcome in outcomes]
+        finished += [after(outcome, alone=number + 1 == len(in_levels)) for outcome in outcomes]
     return [stage.result() if isinstance(stage, PrefectFuture) else stage for stage in finished]
 
 
