@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from components import params
+from components.data.contracts import beside
 
 STEPS = (
     "annotations",
@@ -111,13 +112,16 @@ def _check_row_counts(step: str, row_counts: list[tuple[str, int, int, int]]) ->
             )
 
 
-def run(step: str, parameters: params.Data, data_dir: Path) -> dict:
+def run(
+    step: str, parameters: params.Data, data_dir: Path, *, check_contracts: Callable[[str, Path], None] = beside.check
+) -> dict:
     """Run one step and check the contracts of its tables.
 
     Args:
         step: one of STEPS.
         parameters: of the data graph.
         data_dir: the folder data/, where the steps before this one have run.
+        check_contracts: given `step` and `data_dir`.
 
     Returns:
         What the step counted.
@@ -135,15 +139,8 @@ def run(step: str, parameters: params.Data, data_dir: Path) -> dict:
     if step == "annotations":
         most = parameters.annotations.most_rejected_share
         check.require_rows(made["row_counts"], data_dir / "annotations/rejects.parquet", most_rejected_share=most)
-    _check_contracts(step, data_dir)
+    check_contracts(step, data_dir)
     return made["counts"]
-
-
-def _check_contracts(step: str, data_dir: Path) -> None:
-    from components.data.contracts import large_tables, validate
-
-    index = validate.check(step, large_tables.load(step, data_dir), docs_dir=data_dir / "gx")
-    log.info("%s: every expectation holds; Data Docs: %s", step, index)
 
 
 def show_sources(parameters: params.Data, project: Path) -> bool:
@@ -186,8 +183,8 @@ def main() -> None:
         if arguments.dry_run:
             log.info("%s", dry_run(arguments.step, parameters, Path("data")))
             return
-        with guarded(arguments.step, Path.cwd()):
-            counts = run(arguments.step, parameters, Path("data"))
+        with beside.checking() as check_contracts, guarded(arguments.step, Path.cwd()):
+            counts = run(arguments.step, parameters, Path("data"), check_contracts=check_contracts)
     except ValueError as error:
         # for people: the message says where to mend it, a traceback would bury it
         log.error("%s", error)

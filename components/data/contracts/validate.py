@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import shutil
@@ -70,10 +71,15 @@ def check(step: str, tables: dict[str, pa.Table | Path], *, docs_dir: Path) -> P
     return index
 
 
+def load() -> None:
+    """Load Great Expectations, which takes seconds, without the some eighty lines that it would log."""
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    importlib.import_module("great_expectations")
+
+
 def _context(docs_dir: Path, step: str):
     """Open the shared file context without the step's earlier results, which would pile up in the Data Docs."""
-    # before the import, which would log some eighty lines
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    load()
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from components import records
-from components.data import __main__ as command
 from components.data import annotations
 from components.data.clips import step as clips
+from components.data.contracts import beside
 from components.data.funnel import clip_reader, scoring, step
 from components.params import Data
 from components.video.killable_worker import KillableWorker
@@ -58,7 +58,7 @@ def test_rows_in_are_rows_out_and_rejects_and_the_contract_holds(done, tiny_worl
     assert all(rows_in == rows_out + rejected for _, rows_in, rows_out, rejected in told["row_counts"])
     kept, rejects = (pq.read_table(data_dir / f"funnel/{name}.parquet") for name in ("kept", "rejects"))
     assert len(kept) + len(rejects) == said and len(kept) == told["row_counts"][-1][2]
-    command._check_contracts("funnel", data_dir)
+    beside.check("funnel", data_dir)
 
 
 @pytest.mark.slow
