@@ -32,7 +32,9 @@ def _media(frame: pd.DataFrame) -> pa.ListArray:
 
 
 def _paired(frame: pd.DataFrame) -> pa.ListArray:
-    """Return the span of each row in each of the exo videos that `paired_video_ids` lists."""
+    """Return the span of each row in each of the exo videos that `paired_video_ids`, if it is there, lists."""
+    if "paired_video_ids" not in frame:
+        return pa.array([[]] * len(frame), SAMPLE.field("paired").type)
     listed = [ids if isinstance(ids, list) else [] for ids in frame["paired_video_ids"]]
     videos = pa.array(listed, pa.list_(pa.string()))
     shown = frame.loc[pc.list_parent_indices(videos).to_numpy(), ["start_s", "end_s"]]
@@ -63,8 +65,6 @@ def table(frame: pd.DataFrame) -> pa.Table:
             (`paired_video_ids`).
     """
     frame = frame.reset_index(drop=True).assign(sample_id=sample_ids(frame))
-    if "paired_video_ids" not in frame:
-        frame = frame.assign(paired_video_ids=None)
     columns = {name: _array(frame[name], SAMPLE.field(name).type) for name in SAMPLE.names if name in frame}
     nested = {
         "media": _media(frame),
@@ -83,8 +83,10 @@ def sample_ids(frame: pd.DataFrame) -> pa.Array:
     return content_ids(*(_said(frame[name]) for name in keys))
 
 
-def _said(column: pd.Series) -> pd.Series | list[str]:
-    """Return each value as the text that `content_id` makes of it."""
+def _said(column: pd.Series) -> pd.Series | np.ndarray | list[str]:
+    """Return each value as `content_ids` takes it, or as the text that `content_id` makes of it."""
+    if column.dtype == np.float64:
+        return column.to_numpy()
     as_it_is = isinstance(column.dtype, pd.StringDtype) and not column.hasnans
     return column if as_it_is else [*map(str, column.tolist())]
 

@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+_TEXT = pa.large_string()
+
 
 def content_id(*parts: object) -> str:
     """Return the 16-hex-digit id of a row from the values that make it what it is.
@@ -19,29 +21,46 @@ def content_id(*parts: object) -> str:
     return hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).hexdigest()[:16]
 
 
-def content_ids(*columns: str | pa.Array | Iterable[str]) -> pa.Array:
-    """Return the `content_id` of every row of some text columns (as `digests` takes them), all at once.
+def content_ids(*columns: str | np.ndarray | pa.Array | Iterable[str]) -> pa.Array:
+    """Return the `content_id` of every row of some columns (as `digests` takes them), all at once.
 
-    >>> content_ids("clip", ["a", "b"], ["x", "y"])[1].as_py() == content_id("clip", "b", "y")
+    >>> content_ids("clip", ["a", "b"], np.array([0.5, 2.0]))[1].as_py() == content_id("clip", "b", 2.0)
     True
     """
     return hex_starts(digests(hashlib.sha256, *columns), of_bytes=32)
 
 
-def digests(hashed: Callable, *columns: str | pa.Array | Iterable[str]) -> bytes:
-    """Return the digest of each row of some text columns, concatenated; U+001F joins the texts of a row.
+def digests(hashed: Callable, *columns: str | np.ndarray | pa.Array | Iterable[str]) -> bytes:
+    """Return the digest of each row of some columns, concatenated; U+001F joins the texts of a row.
 
     Args:
         hashed: a constructor of `hashlib`.
-        columns: at least one column; a text is for one that says the same in every row.
+        columns: at least one column: texts, or a float64 array, whose numbers are written as `str` writes them; a
+            single text is for one that says the same in every row.
 
     Raises:
         pyarrow.ArrowInvalid: the columns are not of one length.
     """
-    kind = pa.large_string()
-    texts = [pa.scalar(each, kind) if isinstance(each, str) else pa.array(each, kind) for each in columns]
-    rows = pc.binary_join_element_wise(*texts, pa.scalar("\x1f", kind)).cast(pa.large_binary())
+    texts = [pa.scalar(each, _TEXT) if isinstance(each, str) else _texts(each) for each in columns]
+    rows = pc.binary_join_element_wise(*texts, pa.scalar("\x1f", _TEXT)).cast(pa.large_binary())
     return b"".join([hashed(row).digest() for row in rows.to_numpy(zero_copy_only=False)])
+
+
+def _texts(column: np.ndarray | pa.Array | Iterable[str]) -> pa.Array:
+    is_number = isinstance(column, np.ndarray) and column.dtype == np.float64
+    return _written(column) if is_number else pa.array(column, _TEXT)
+
+
+def _written(numbers: np.ndarray) -> pa.Array:
+    """Return each number as `str` writes it, shape [N]."""
+    texts = pa.array(numbers).cast(_TEXT)
+    # Arrow writes 2.0 as 2, and uses exponents elsewhere than Python does
+    size = np.abs(numbers)
+    alike = (size >= 1e-4) & (size < 1e10) | (size == 0)
+    whole = pa.array(alike & (numbers == np.trunc(numbers)))
+    texts = pc.if_else(whole, pc.binary_join_element_wise(texts, pa.scalar("0", _TEXT), pa.scalar(".", _TEXT)), texts)
+    others = pa.array([*map(str, numbers[~alike].tolist())], _TEXT)
+    return pc.replace_with_mask(texts, pa.array(~alike), others)
 
 
 def hex_starts(digested: bytes, *, of_bytes: int) -> pa.Array:

@@ -137,8 +137,8 @@ def moments(
     rejects = narrations[["narration_id", "text"]].iloc[rejected].set_axis(["row_id", "detail"], axis=1)
     rows = np.concatenate([line[good], np.flatnonzero(spanned & (reason == ""))])
     kept = narrations.iloc[rows].assign(start_s=own_s[rows, 0], end_s=np.minimum(own_s[rows, 1], duration_s[rows]))
-    spans = (map(repr, kept[name].tolist()) for name in ("start_s", "end_s"))
-    kept = kept.assign(moment_id=content_ids("moment", kept["narration_id"].tolist(), *spans))
+    spans_s = (kept[name].to_numpy() for name in ("start_s", "end_s"))
+    kept = kept.assign(moment_id=pd.array(content_ids("moment", kept["narration_id"], *spans_s), dtype="str"))
     return kept, rejects.assign(reason=reason[rejected])
 
 

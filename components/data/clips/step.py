@@ -74,16 +74,16 @@ def clips(moments: pd.DataFrame, videos: pd.DataFrame, *, min_frames: int) -> tu
     short = frames < min_frames - 1e-6
     seen = moments["ego_visible"].fillna(True).to_numpy(dtype=bool)
     hidden = videos["view"].eq("ego").to_numpy()[video] & ~seen[moment]
-    parents = _pick(moments["moment_id"], moment), _pick(videos["video_id"], video)
-    clip_ids = np.array(content_ids("clip", *(ids.to_pylist() for ids in parents)), dtype=object)
-    good, bad = np.flatnonzero(~(short | hidden)), np.flatnonzero(short | hidden)
-    of_video = {name: _pick(videos[name], video[good]) for name in ("video_id", "view")}
+    good, bad = (np.flatnonzero(rows) for rows in (~(short | hidden), short | hidden))
     of_moment = {name: _pick(moments[name], moment[good]) for name in records.CLIP.names if name in moments}
-    made = pa.table({"clip_id": clip_ids[good]} | of_video | of_moment)
+    of_video = {name: _pick(videos[name], video[good]) for name in ("video_id", "view")}
+    clip_ids = content_ids("clip", of_moment["moment_id"], of_video["video_id"])
+    made = pa.table({"clip_id": clip_ids} | of_moment | of_video)
+    parents = _pick(moments["moment_id"], moment[bad]), _pick(videos["video_id"], video[bad])
     n_frames = pd.Series(frames[bad]).round(3).astype(str)
     rejects = pd.DataFrame(
         {
-            "row_id": clip_ids[bad],
+            "row_id": content_ids("clip", *parents),
             "reason": np.where(hidden[bad], "not_visible_in_ego", "under_min_frames"),
             "detail": _pick(videos["view"], video[bad]).to_pandas() + " " + n_frames + " frames",
         }
@@ -91,9 +91,11 @@ def clips(moments: pd.DataFrame, videos: pd.DataFrame, *, min_frames: int) -> tu
     return made.select(records.CLIP.names), rejects
 
 
-def _pick(column: pd.Series, rows: np.ndarray) -> pa.Array | pa.ChunkedArray:
+def _pick(column: pd.Series, rows: np.ndarray) -> pa.Array:
     """Return the values of a column at some rows."""
-    return pa.array(column).take(pa.array(rows))
+    values = pa.array(column)
+    # pandas keeps texts in chunks, of which rows are taken chunk by chunk
+    return (values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values).take(pa.array(rows))
 
 
 def count(moments: pd.DataFrame, made: pa.Table, rejects: pd.DataFrame) -> dict:
@@ -107,10 +109,10 @@ def count(moments: pd.DataFrame, made: pa.Table, rejects: pd.DataFrame) -> dict:
     Returns:
         Counts, and `duration_s` and `words` of the moments that have a clip: [mean, standard deviation].
     """
-    row, view = pd.Index(moments["moment_id"]).get_indexer(made["moment_id"].to_pandas()), made["view"].to_pandas()
-    ego, exo = (np.bincount(row[view == name], minlength=len(moments)) for name in ("ego", "exo"))
+    row = pc.index_in(made["moment_id"], pa.array(moments["moment_id"], made["moment_id"].type)).to_numpy()
+    ego, exo = (np.bincount(row[pc.equal(made["view"], name)], minlength=len(moments)) for name in ("ego", "exo"))
     used = moments[ego + exo > 0]
-    duration_s, words = used["end_s"] - used["start_s"], used["text"].str.split().str.len()
+    duration_s, words = used["end_s"] - used["start_s"], _words(used["text"])
     return {
         "moments": len(used),
         "clips": {"ego": int(ego.sum()), "exo": int(exo.sum())},
@@ -121,6 +123,12 @@ def count(moments: pd.DataFrame, made: pa.Table, rejects: pd.DataFrame) -> dict:
         name: [float(values.mean()), float(values.std(ddof=0))]
         for name, values in (("duration_s", duration_s), ("words", words))
     }
+
+
+def _words(texts: pd.Series) -> pd.Series:
+    """Return the number of words of each text."""
+    number, distinct = pd.factorize(texts)
+    return pd.Series(np.array([len(text.split()) for text in distinct], dtype=np.int64)[number])
 
 
 def statistics(summaries: list[dict]) -> dict:
