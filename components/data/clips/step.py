@@ -210,6 +210,7 @@ STEP = runner.Step(
     make,
     ("clips", "rejects"),
     survey=runner.Survey(densities_of_partition, combine_densities),
+    distinct=("clip_id", "moment_id", "narration_id", "start_s", "end_s"),
 )
 
 

@@ -64,6 +64,8 @@ class Step:
         outputs: the tables that it writes, of components/records/schemas.py; `rejects` is one of them.
         sources: of captions and questions, the sources that are read.
         survey: the pass before `make`, if there is one.
+        distinct: columns whose values hardly repeat, where no table of `outputs` has nested columns: to look for
+            repeats in them, and for the least and the greatest, takes time and makes the file larger.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Step:
     outputs: tuple[str, ...] = ("samples", "rejects")
     sources: tuple[str, ...] = ()
     survey: Survey | None = None
+    distinct: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,10 @@ def run(
     for name in step.outputs:
         parts = [partitions.output(number, name) for number in range(cuts.num_rows)]
         first = rejects if name == "rejects" else None
-        _join(first, parts, data_dir / step.name / f"{name}.parquet", records.SCHEMAS[name])
+        schema = records.SCHEMAS[name]
+        # by name, pyarrow knows the leaves of nested columns alone
+        repeated = [column for column in schema.names if column not in step.distinct] if step.distinct else True
+        _join(first, parts, data_dir / step.name / f"{name}.parquet", schema, repeated=repeated)
     shutil.rmtree(folder.parent)
     return [(what, int(came), int(made), int(lost)) for what, (came, made, lost) in row_counts.items()], summaries
 
@@ -223,10 +229,20 @@ def schema_of(table: str) -> pa.Schema:
     return records.SCHEMAS[table.split("/")[1]]
 
 
-def _join(first: pa.Table | None, parts: list[Path], path: Path, schema: pa.Schema) -> None:
-    """Write a table of the rows of `first` and of the parts, a batch at a time."""
+def _join(
+    first: pa.Table | None, parts: list[Path], path: Path, schema: pa.Schema, *, repeated: bool | list[str]
+) -> None:
+    """Write a table of the rows of `first` and of the parts, a batch at a time.
+
+    Args:
+        first: rows that stand first.
+        parts: Arrow files of the other rows.
+        path: of the table.
+        schema: of the table.
+        repeated: the columns that get dictionaries and statistics; True is all.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with pq.ParquetWriter(path, schema, compression="zstd") as file:
+    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=repeated, write_statistics=repeated) as file:
         if first is not None and len(first):
             file.write_table(first)
         for part in parts:

@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -261,3 +262,11 @@ def test_same_bytes_whatever_the_row_order(tmp_path, data_params):
     clips.run(data_params, write_annotations(tmp_path / "c", rows))
     for name in ("clips.parquet", "rejects.parquet", "stats.json"):
         assert (tmp_path / "a/clips" / name).read_bytes() == (tmp_path / "c/clips" / name).read_bytes()
+
+
+def test_only_columns_that_repeat_have_dictionaries(annotated, data_params):
+    clips.run(data_params, annotated)
+    group = pq.read_metadata(annotated / "clips/clips.parquet").row_group(0)
+    columns = [group.column(number) for number in range(group.num_columns)]
+    plain = {each.path_in_schema for each in columns if not each.has_dictionary_page and each.statistics is None}
+    assert plain == set(clips.STEP.distinct)
