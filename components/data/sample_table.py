@@ -34,7 +34,7 @@ def _media(frame: pd.DataFrame) -> pa.ListArray:
 def _paired(frame: pd.DataFrame) -> pa.ListArray:
     """Return the span of each row in each of the exo videos that `paired_video_ids`, if it is there, lists."""
     if "paired_video_ids" not in frame:
-        return pa.array([[]] * len(frame), SAMPLE.field("paired").type)
+        return pa.ListArray.from_arrays(np.zeros(len(frame) + 1, dtype=np.int32), pa.array([], MEDIA))
     listed = [ids if isinstance(ids, list) else [] for ids in frame["paired_video_ids"]]
     videos = pa.array(listed, pa.list_(pa.string()))
     shown = frame.loc[pc.list_parent_indices(videos).to_numpy(), ["start_s", "end_s"]]
@@ -103,10 +103,10 @@ def dropped(frame: pd.DataFrame, reason: np.ndarray | str, *, row_id: str, detai
     Returns:
         `row_id`, `reason` and `detail`; the index is the positions of the rejected rows.
     """
-    given = np.broadcast_to(np.asarray(reason, dtype=object), len(frame))
+    given = np.broadcast_to(np.asarray(reason), len(frame))
     rows = np.flatnonzero(given != "")
     ids, details = (frame[name].iloc[rows].to_numpy() for name in (row_id, detail))
-    return pd.DataFrame({"row_id": ids, "reason": given[rows], "detail": details}, rows)
+    return pd.DataFrame({"row_id": ids, "reason": given[rows].astype(object), "detail": details}, rows)
 
 
 def rejects(step: str, parts: list[pd.DataFrame]) -> pa.Table:

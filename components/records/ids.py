@@ -60,14 +60,11 @@ def _texts(column: np.ndarray | pa.Array | Iterable[str]) -> pa.Array:
 
 def _written(numbers: np.ndarray) -> pa.Array:
     """Return each number as `str` writes it, shape [N]."""
-    texts = pa.array(numbers).cast(_TEXT)
-    # Arrow writes 2.0 as 2, and uses exponents elsewhere than Python does
+    # Arrow writes 2.0 as 2, and begins to use exponents elsewhere than Python does
     size = np.abs(numbers)
-    alike = (size >= 1e-4) & (size < 1e10) | (size == 0)
-    whole = pa.array(alike & (numbers == np.trunc(numbers)))
-    texts = pc.if_else(whole, pc.binary_join_element_wise(texts, pa.scalar("0", _TEXT), pa.scalar(".", _TEXT)), texts)
-    others = pa.array([*map(str, numbers[~alike].tolist())], _TEXT)
-    return pc.replace_with_mask(texts, pa.array(~alike), others)
+    unlike = ~((size >= 1e-4) & (size < 1e10)) | (numbers == np.trunc(numbers))
+    by_python = pa.array([*map(str, numbers[unlike].tolist())], _TEXT)
+    return pc.replace_with_mask(pa.array(numbers).cast(_TEXT), pa.array(unlike), by_python)
 
 
 def hex_starts(digested: bytes, *, of_bytes: int) -> pa.Array:

@@ -111,7 +111,7 @@ def count(moments: pd.DataFrame, made: pa.Table, rejects: pd.DataFrame) -> dict:
     """
     row = pc.index_in(made["moment_id"], pa.array(moments["moment_id"], made["moment_id"].type)).to_numpy()
     ego, exo = (np.bincount(row[pc.equal(made["view"], name)], minlength=len(moments)) for name in ("ego", "exo"))
-    used = moments[ego + exo > 0]
+    used = moments.loc[ego + exo > 0, ["start_s", "end_s", "text"]]
     duration_s, words = used["end_s"] - used["start_s"], _words(used["text"])
     return {
         "moments": len(used),

@@ -40,7 +40,7 @@ def events(texts: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     """
     number, distinct = pd.factorize(texts)
     # a missing text has number -1, which reads the last
-    event, hand = np.array([*map(_event, distinct), (-1, -1)]).T
+    event, hand = map(np.array, zip(*map(_event, np.asarray(distinct)), (-1, -1), strict=True))
     return event[number], hand[number]
 
 
@@ -63,7 +63,7 @@ def facts_of(event: int, hand: int = -1) -> Facts:
 def named(texts: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     """Find every object that texts of any form name ("C looks at the red cup"): row numbers and objects, shape [M]."""
     number, distinct = pd.factorize(texts)
-    found = [*map(_objects, distinct)]
+    found = [*map(_objects, np.asarray(distinct))]  # an index of texts is slow to go through
     lengths = np.array([*map(len, found), 0])
     first = np.cumsum(lengths) - lengths
     rows, item = expand(first[number], first[number] + lengths[number])

@@ -136,9 +136,9 @@ def _thoughts(questions: Questions, line: Timeline) -> list[str]:
         assert write, f"{form} was judged suitable for a chain of thought and has none"
         return think_answer(write([facts_of(*step) for step in steps], answer), answer)
 
-    texts = []
+    texts, events, hands = [], line.event.tolist(), line.hand.tolist()
     columns = (column.tolist() for column in (questions.form, questions.answer, questions.low, questions.high))
     for form, answer, low, high in zip(*columns, strict=True):
-        steps = zip(line.event[low:high].tolist(), line.hand[low:high].tolist(), strict=True)
+        steps = zip(events[low:high], hands[low:high], strict=True)
         texts.append(text(_NAMES[form], _WORDS[answer], *steps))
     return texts
