@@ -44,7 +44,7 @@ def digests(hashed: Callable, *columns: str | np.ndarray | pa.Array | Iterable[s
     """
     texts = [pa.scalar(each, _TEXT) if isinstance(each, str) else _texts(each) for each in columns]
     rows = pc.binary_join_element_wise(*texts, pa.scalar("\x1f", _TEXT)).cast(pa.large_binary())
-    # some at a time: the objects of a row take ten times the memory of its digest, and stay in the processor's cache
+    # some at a time: the objects of few rows need little memory, which the processor's cache holds
     some = (rows.slice(first, _AT_ONCE) for first in range(0, len(rows), _AT_ONCE))
     return b"".join([_joined_digests(hashed, each) for each in some])
 

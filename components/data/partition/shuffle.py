@@ -50,7 +50,7 @@ def takes_of(rows: pa.RecordBatch) -> pa.Array:
     """Return the take of each row, shape [N], text."""
     first, *more = (rows[name] for name in key_columns(rows.schema.names))
     if more:
-        return pa.array(records.content_ids("medium", first.to_pylist(), more[0].to_pylist()), pa.string())
+        return records.content_ids("medium", first, *more)
     is_take = "take_id" in rows.schema.names
     return first if is_take else pc.list_element(pc.split_pattern(first, "/"), 0)
 
