@@ -58,23 +58,6 @@ def row(processor: EgoflowProcessor, visual: str, turns: Sequence[tuple[str, str
     return made
 
 
-def group_row(prompt: Sequence[int], completions: Sequence[Sequence[int]]) -> Row:
-    """Put the sampled completions of one prompt behind it (token ids), each as a turn.
-
-    The labels are what a position predicts, shifted already. The last token of the prompt begins every turn: it
-    predicts another first token in each.
-    """
-    *shared, last = prompt
-    length = len(shared)
-    made = Row(shared, [IGNORE] * length, [0] * length, list(range(length)))
-    for number, said in enumerate(completions, start=1):
-        made.ids.extend([last, *said][: len(said)])
-        made.labels.extend(said)
-        made.turns.extend([number] * len(said))
-        made.positions.extend(range(length, length + len(said)))
-    return made
-
-
 def pad(rows: Sequence[Row], pad_id: int) -> dict[str, torch.Tensor]:
     """Right-pad rows to a batch.
 

@@ -15,6 +15,7 @@ from transformers import DynamicCache, GenerationConfig
 
 from components.models import qwen_shared_prefix
 from components.models.configuration import EgoflowConfig
+from components.train.grpo.completion_tree import branches
 
 
 def decode(
@@ -46,17 +47,20 @@ def decode(
         [B * G, P + C]; behind its end a completion has padding.
     """
     count = len(prompt_mask)
-    group = len(input_ids) // count
-    sees = prompt_mask.bool()[:, None, None].expand(-1, 1, group, -1)
-    own = torch.eye(group, dtype=torch.bool, device=sees.device).expand(count, 1, -1, -1)
-    position_ids = last_positions.expand(*last_positions.shape[:-1], group)
+    # a column is what the model reads of one or several completions that are equal so far; at first one of all
+    column = torch.zeros(count, len(input_ids) // count, dtype=torch.int64, device=input_ids.device)
+    newest, sees = input_ids[:: column.shape[1], -1:], prompt_mask.bool()[:, None, None]
+    position_ids = last_positions
     goes_on = torch.ones(len(input_ids), dtype=torch.bool, device=input_ids.device)
-    while goes_on.any():  # of this rank: TRL gathers what ZeRO-3 spreads for the whole of the sampling
+    while True:  # for this rank: TRL gathers what ZeRO-3 spreads for the whole of the sampling
+        own = torch.eye(newest.shape[1], dtype=torch.bool, device=sees.device).expand(count, 1, -1, -1)
         sees = torch.cat([sees, own], dim=-1)
         logits = model(
-            input_ids=input_ids[:, -1].view(count, group), attention_mask=as_taken(model, sees),
-            position_ids=position_ids, past_key_values=cache, use_cache=True,
-        ).logits.flatten(0, 1)  # fmt: skip
+            input_ids=newest, attention_mask=as_taken(model, sees),
+            position_ids=position_ids.expand(*position_ids.shape[:-1], newest.shape[1]),
+            past_key_values=cache, use_cache=True,
+        ).logits  # fmt: skip
+        logits = logits[torch.arange(count, device=column.device).unsqueeze(1), column].flatten(0, 1)
         scores = logits_processor(input_ids, logits.float())
         if generation_config.do_sample:
             tokens = torch.multinomial(scores.softmax(-1), 1)
@@ -65,8 +69,13 @@ def decode(
         tokens = tokens.masked_fill(~goes_on.unsqueeze(1), generation_config.pad_token_id)
         input_ids = torch.cat([input_ids, tokens], dim=1)
         goes_on = goes_on & ~stopping_criteria(input_ids, None)
+        if not goes_on.any():
+            return input_ids
+        tokens = tokens.view_as(column)
+        after, chosen = branches(column, tokens, goes_on.view_as(column))
+        before, column = column.gather(1, chosen), after
+        newest, sees = tokens.gather(1, chosen), sees.take_along_dim(before[:, None, :, None], dim=2)
         position_ids = position_ids + 1
-    return input_ids
 
 
 def as_taken(model, sees: Tensor) -> Tensor:

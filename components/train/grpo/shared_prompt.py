@@ -22,8 +22,7 @@ from trl.models import unwrap_model_for_generation
 
 from components.models import qwen_shared_prefix
 from components.models.configuration import EgoflowConfig
-from components.train.grpo import shared_decoding
-from components.train.packing import IGNORE, group_row, pad
+from components.train.grpo import completion_tree, shared_decoding
 
 if TYPE_CHECKING:
     from deepspeed import DeepSpeedEngine
@@ -97,24 +96,30 @@ def score(
         Two tensors [rows, width]; entropy only where the head gives it.
     """
     groups = same_prompt(prompts, images)
-    packed = [group_row(prompts[rows[0]], [completions[row] for row in rows]) for rows in groups]
-    inputs = {name: value.to(model.device) for name, value in pad(packed, pad_id).items()}
-    labels = inputs.pop("labels")
-    inputs |= _once(images, groups)
+    trees = completion_tree.trees(
+        [prompts[rows[0]] for rows in groups], [[completions[row] for row in rows] for rows in groups], pad_id
+    )
     plain = extract_model_from_parallel(model)  # the `config` of DeepSpeed's engine is its own
+    inputs = {
+        "input_ids": trees.input_ids.to(model.device),
+        "position_ids": trees.position_ids.to(model.device),
+        "attention_mask": shared_decoding.as_taken(plain, trees.attention_mask.to(model.device)),
+        **_once(images, groups),
+    }
     if not isinstance(plain.config, EgoflowConfig):
         inputs["position_ids"] = qwen_shared_prefix.three_axes(
             plain, inputs["input_ids"], inputs["position_ids"], inputs.get("image_grid_thw")
         )
-    inputs["attention_mask"] = shared_decoding.as_taken(plain, inputs["attention_mask"])
-    outputs = model(**inputs, shift_labels=labels, fused_lm_head=True)
-    # the packed rows hold the completions group by group
-    order = torch.tensor([row for rows in groups for row in rows], device=labels.device)
-    lengths = torch.tensor([len(completions[row]) for row in order.tolist()], device=labels.device)
-    is_token = torch.arange(width, device=labels.device) < lengths.unsqueeze(1)
+    outputs = model(**inputs, shift_labels=trees.labels.to(model.device), fused_lm_head=True)
+    # the trees hold the completions group by group
+    order = torch.tensor([row for rows in groups for row in rows], device=model.device)
+    lengths = torch.tensor([len(completions[row]) for row in order.tolist()], device=model.device)
+    is_token = torch.arange(width, device=model.device) < lengths.unsqueeze(1)
+    places = trees.places.to(model.device)
 
     def unpacked(values: Tensor) -> Tensor:
-        return values.new_zeros(is_token.shape).masked_scatter(is_token, values[labels != IGNORE])[order.argsort()]
+        of_tokens = values.flatten().index_select(0, places)
+        return values.new_zeros(is_token.shape).masked_scatter(is_token, of_tokens)[order.argsort()]
 
     return unpacked(outputs.log_probs), None if outputs.entropy is None else unpacked(outputs.entropy)
 
