@@ -110,7 +110,10 @@ def grpo_step(model: PreTrainedModel, stage: params.Stage, batch: dict) -> None:
         shown for shown in shared_prompt.images_by_row(batch, [frames] * stage.train_batch_size) for _ in range(group)
     ]
     ends = {name: getattr(model.generation_config, name) for name in ("eos_token_id", "pad_token_id")}
-    config = GenerationConfig(max_new_tokens=many, min_new_tokens=many, do_sample=True, **ends)
+    # of all words, for the formula counts on no completions that begin alike; an image in a completion stands for none
+    frames_only = [model.config.image_token_id, model.config.video_token_id, model.config.vision_start_token_id]
+    length = {"max_new_tokens": many, "min_new_tokens": many}
+    config = GenerationConfig(do_sample=True, top_k=0, suppress_tokens=frames_only, **length, **ends)
     said = shared_prompt.sample(model, prompts, images, pad_id=ends["pad_token_id"], config=config)
     read = partial(shared_prompt.score, model, prompts, said, images, pad_id=ends["pad_token_id"], width=many)
     with torch.no_grad():

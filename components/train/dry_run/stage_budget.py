@@ -122,8 +122,8 @@ class Budget:
 
         A step is a forward pass, as much work again for the gradients of activations, and as much again for those of
         trained weights. Grpo adds a forward pass for the rollouts and one for the reference model, and reads frames and
-        prompt once for a group, whose row is masked, not cut: every token looks at all of it. Distill has no other than
-        its forward pass.
+        prompt once for a group, whose row is masked, not cut: every token looks at all of it. Completions that begin
+        alike, which are read once too, it does not count on. Distill has no other than its forward pass.
         """
         need, language = self.demand, self.shapes["language_model"]
         forwards = (1 + bool(self.stage.grpo.beta)) if self.stage.grpo else 0
