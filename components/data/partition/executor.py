@@ -7,6 +7,7 @@ writes to a file: the values that come back should be small. Every node sees the
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
@@ -85,6 +86,8 @@ def _daft() -> tuple[ModuleType, bool]:
     os.environ.setdefault("DAFT_PROGRESS_BAR", "0")
     if "RAY_ADDRESS" not in os.environ:
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # on any system: Ray listens on loopback only
+    # before the import: Daft names there each operator that it runs, once a partition
+    logging.getLogger("tracing.span").setLevel(logging.WARNING)
     import daft
 
     on_ray = daft.runners.get_or_infer_runner_type() == "ray"

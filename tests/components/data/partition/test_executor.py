@@ -29,7 +29,8 @@ def halves(name):
 HALF = pa.struct([("half", pa.int64()), ("nested", pa.list_(pa.int64())), ("seen", pa.int64())])
 
 
-def test_rows_come_back_in_order_and_an_error_ends_no_other():
+def test_rows_come_back_in_order_and_an_error_ends_no_other(caplog):
+    caplog.set_level("INFO")
     left.clear()
     rows = pa.table({"number": [4, 3, 8, 6], "nested": [[1], [], [2, 3], []]})
     assert list(map_rows(rows, halves, "mine", returns=HALF)) == [
@@ -40,6 +41,7 @@ def test_rows_come_back_in_order_and_an_error_ends_no_other():
     ]
     # one worker for all rows, and it is left at the end
     assert left == [("mine", 4)]
+    assert not [told for told in caplog.records if told.name == "tracing.span"], "Daft tells of each partition"
 
 
 def test_a_single_row_needs_no_daft(monkeypatch):

@@ -99,8 +99,9 @@ def test_the_dry_run_counts_what_is_written_and_what_is_learned(tiny_world, tiny
     asking = {"distill": SETTINGS | {"views": ("ego", "exo"), "segments": 7}}
     stages, parts, problems = report.counted(recipe(asking=asking), tiny_world.params, tiny_data)
     assert problems == [] and (stages[-2].dataset_samples, steps_of(stages[-2])) == (42, 6)
-    [part] = parts["stage1"]
-    assert (part.name, part.samples, part.shown) == ("distilled/caption/exo", 21, 36 * 32)
+    [part], learning = parts["stage1"], stages[-1]
+    shown = learning.max_steps * learning.train_batch_size
+    assert (part.name, part.samples, part.shown) == ("distilled/caption/exo", 21, shown)
 
 
 def test_the_dry_run_says_how_many_answers_there_will_be():
